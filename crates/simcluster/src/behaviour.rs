@@ -1,0 +1,249 @@
+//! How the simulated cluster behaves: speeds, and what goes wrong.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+/// How fast the cluster is and what it does wrong. `Behaviour::default()` is a healthy one.
+///
+/// It can be changed while the cluster runs, through [`LiveBehaviour::change`]: pods that are waiting or
+/// unwell are looked at again at once.
+#[derive(Clone, Debug)]
+pub struct Behaviour {
+    /// From a pod's creation to its Ready, when nothing is wrong with it.
+    pub start_up: Duration,
+    /// How long a pod takes to stop; its grace period cuts it short.
+    pub stop: Duration,
+    /// How long the workload controllers, the scheduler and the garbage collector take to answer a change.
+    pub controller_lag: Duration,
+    /// How long the budget controller takes to answer a pod's change.
+    pub budget_lag: Duration,
+    /// What is wrong with which pods; the first rule that matches a pod counts.
+    pub pods: Vec<PodRule>,
+    /// How the KubeDB operator behaves.
+    pub provisioner: Provisioner,
+}
+
+impl Default for Behaviour {
+    fn default() -> Self {
+        Self {
+            start_up: Duration::from_secs(2),
+            stop: Duration::from_millis(200),
+            controller_lag: Duration::from_millis(5),
+            budget_lag: Duration::from_millis(10),
+            pods: Vec::new(),
+            provisioner: Provisioner::default(),
+        }
+    }
+}
+
+impl Behaviour {
+    /// Adds a rule about pods.
+    pub fn with(mut self, rule: PodRule) -> Self {
+        self.pods.push(rule);
+        self
+    }
+}
+
+/// How the KubeDB operator behaves.
+#[derive(Clone, Debug)]
+pub struct Provisioner {
+    /// Whether the operator runs at all. When it does not, nothing is acknowledged, rendered or checked.
+    pub alive: bool,
+    /// From a `Paused: Unknown` to the flip to `True`; `None` never flips it.
+    pub acknowledge: Option<Duration>,
+    /// From a change of a database to the reconcile that renders its workloads.
+    pub reconcile: Duration,
+    /// The health check's period: the phase moves at multiples of it only.
+    pub check_period: Duration,
+    /// Whether images are pinned as `repo:tag@sha256:...` when templates are rendered.
+    pub pin_digests: bool,
+    /// How many more times a fresh `Paused: Unknown` is erased by a status write from an older read.
+    pub erase_pause: u32,
+    /// How many more times a removed `Paused` is brought back by a status write from an older read.
+    pub restore_pause: u32,
+    /// From the change of the condition to such a careless write.
+    pub careless_after: Duration,
+}
+
+impl Default for Provisioner {
+    fn default() -> Self {
+        Self {
+            alive: true,
+            acknowledge: Some(Duration::from_millis(300)),
+            reconcile: Duration::from_millis(150),
+            check_period: Duration::from_secs(10),
+            pin_digests: false,
+            erase_pause: 0,
+            restore_pause: 0,
+            careless_after: Duration::from_millis(50),
+        }
+    }
+}
+
+/// What is wrong with the pods that match.
+#[derive(Clone, Debug)]
+pub struct PodRule {
+    name: Option<Pattern>,
+    image: Option<Pattern>,
+    ailment: Ailment,
+}
+
+impl PodRule {
+    /// A rule for every pod; narrow it with [`PodRule::name`] and [`PodRule::image`].
+    pub fn new(ailment: Ailment) -> Self {
+        Self { name: None, image: None, ailment }
+    }
+
+    /// Only pods of this name. `*` stands for any text.
+    pub fn name(mut self, pattern: &str) -> Self {
+        self.name = Some(Pattern::new(pattern));
+        self
+    }
+
+    /// Only pods with a container or init container of this image. `*` stands for any text.
+    ///
+    /// What happens to one container happens to the first that matches.
+    pub fn image(mut self, pattern: &str) -> Self {
+        self.image = Some(Pattern::new(pattern));
+        self
+    }
+
+    /// What is wrong.
+    pub fn ailment(&self) -> &Ailment {
+        &self.ailment
+    }
+
+    /// Whether the pod's name fits.
+    pub(crate) fn fits_name(&self, name: &str) -> bool {
+        self.name.as_ref().is_none_or(|pattern| pattern.matches(name))
+    }
+
+    /// Whether a container of this image is meant: `None` when the rule is not about images.
+    pub(crate) fn fits_image(&self, image: &str) -> Option<bool> {
+        self.image.as_ref().map(|pattern| pattern.matches(image))
+    }
+}
+
+/// What can be wrong with a pod.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ailment {
+    /// The image cannot be pulled: `ErrImagePull`, then `ImagePullBackOff`.
+    PullError,
+    /// The image's name cannot be parsed: `InvalidImageName`.
+    InvalidImageName,
+    /// A Secret or ConfigMap that the container needs is missing: `CreateContainerConfigError`.
+    ConfigError,
+    /// The container exits this long after it has started: `CrashLoopBackOff`, with a growing `restartCount`.
+    Crash {
+        /// How long it runs.
+        after: Duration,
+        /// What it exits with.
+        exit_code: i32,
+    },
+    /// The pod runs and its readiness probe never succeeds.
+    NeverReady,
+    /// The pod becomes Ready as usual, and loses it again this long afterwards.
+    Relapse {
+        /// How long it is Ready.
+        after: Duration,
+    },
+    /// No node has room for the pod.
+    Unschedulable,
+    /// The pod's node is gone: a deleted pod stays, and nothing of its status moves.
+    StuckTerminating,
+    /// The pod takes this long from its creation to its Ready.
+    SlowStart(Duration),
+    /// The pod takes this long to stop; its grace period cuts it short.
+    SlowStop(Duration),
+}
+
+/// A text in which `*` stands for anything.
+#[derive(Clone, Debug)]
+struct Pattern(Vec<String>);
+
+impl Pattern {
+    fn new(pattern: &str) -> Self {
+        Self(pattern.split('*').map(str::to_owned).collect())
+    }
+
+    fn matches(&self, text: &str) -> bool {
+        let [first, middle @ .., last] = self.0.as_slice() else {
+            return self.0.first().is_none_or(|only| only == text);
+        };
+        let Some(mut rest) = text.strip_prefix(first.as_str()) else { return false };
+        for part in middle {
+            let Some(at) = rest.find(part.as_str()) else { return false };
+            rest = &rest[at + part.len()..];
+        }
+        rest.ends_with(last.as_str())
+    }
+}
+
+/// The behaviour of a running cluster, which can be changed.
+#[derive(Clone, Debug)]
+pub struct LiveBehaviour(Arc<watch::Sender<Behaviour>>);
+
+impl LiveBehaviour {
+    /// Starts with `behaviour`.
+    pub fn new(behaviour: Behaviour) -> Self {
+        Self(Arc::new(watch::Sender::new(behaviour)))
+    }
+
+    /// The behaviour now.
+    pub fn get(&self) -> Behaviour {
+        self.0.borrow().clone()
+    }
+
+    /// Asks something of the behaviour now.
+    pub fn read<T>(&self, ask: impl FnOnce(&Behaviour) -> T) -> T {
+        ask(&self.0.borrow())
+    }
+
+    /// Changes the behaviour, and has unwell and waiting pods looked at again.
+    pub fn change(&self, change: impl FnOnce(&mut Behaviour)) {
+        self.0.send_modify(change);
+    }
+
+    /// Uses up one of a counted misbehaviour; `false` when none is left.
+    pub(crate) fn spend(&self, counter: impl FnOnce(&mut Behaviour) -> &mut u32) -> bool {
+        let mut spent = false;
+        self.0.send_if_modified(|behaviour| {
+            let left = counter(behaviour);
+            spent = *left > 0;
+            *left = left.saturating_sub(1);
+            false
+        });
+        spent
+    }
+
+    /// Wakes up at each change.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Behaviour> {
+        self.0.subscribe()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Pattern;
+
+    #[test]
+    fn a_star_stands_for_anything() {
+        let cases = [
+            ("my-kf-0", "my-kf-0", true),
+            ("my-kf-0", "my-kf-01", false),
+            ("my-kf-*", "my-kf-broker-1", true),
+            ("*-broker-*", "my-kf-broker-1", true),
+            ("*-broker-*", "my-kf-controller-1", false),
+            ("*:3.6.1", "repo/kafka:3.6.1", true),
+            ("*:3.6.1", "repo/kafka:3.6.1-alpine", false),
+            ("*:3.6.1*", "repo/kafka:3.6.1@sha256:ab", true),
+            ("a*a", "a", false),
+            ("*", "", true),
+        ];
+        for (pattern, text, expected) in cases {
+            assert_eq!(Pattern::new(pattern).matches(text), expected, "{pattern} on {text}");
+        }
+    }
+}
