@@ -1,0 +1,189 @@
+//! What a delete leads to: gone at once, or a deletion timestamp and a wait.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::state::{Key, State};
+use crate::clock::{Clock, format_seconds};
+use crate::error::ApiError;
+use crate::object;
+use crate::resources::Resource;
+
+/// How to delete.
+#[derive(Clone, Debug, Default)]
+pub struct DeleteOptions {
+    /// Seconds that a pod gets to stop; `None` leaves it to the pod's own spec. Other kinds have none.
+    pub grace: Option<u64>,
+    /// Delete only the object of this uid.
+    pub uid: Option<String>,
+    /// Delete only the object at this resourceVersion.
+    pub resource_version: Option<String>,
+    /// A finalizer to leave for the garbage collector: `foregroundDeletion` or `orphan`.
+    pub finalizer: Option<&'static str>,
+    /// Answer as if it were done, and do nothing.
+    pub dry_run: bool,
+}
+
+impl DeleteOptions {
+    /// Away at once, as a kubelet confirms that a pod has stopped.
+    pub fn now() -> Self {
+        Self {
+            grace: Some(0),
+            ..Self::default()
+        }
+    }
+}
+
+/// What came of a delete.
+#[derive(Clone, Debug)]
+pub enum Deleted {
+    /// The object is gone; this was its last state.
+    Gone(Arc<Value>),
+    /// The object stays for its grace period or its finalizers.
+    Terminating(Arc<Value>),
+}
+
+impl Deleted {
+    /// The object, gone or not.
+    pub fn object(&self) -> &Arc<Value> {
+        match self {
+            Self::Gone(object) | Self::Terminating(object) => object,
+        }
+    }
+}
+
+/// Checks uid and resourceVersion against what is stored.
+fn check_preconditions(
+    resource: &Resource,
+    current: &Value,
+    uid: Option<&str>,
+    resource_version: Option<&str>,
+) -> Result<(), ApiError> {
+    let pairs = [
+        ("UID", uid, object::uid(current)),
+        (
+            "ResourceVersion",
+            resource_version,
+            object::resource_version(current),
+        ),
+    ];
+    for (what, wanted, found) in pairs {
+        if let Some(wanted) = wanted
+            && wanted != found
+        {
+            let why = format!(
+                "the {what} in the precondition ({wanted}) does not match the {what} in record ({found}). The object might have been deleted and then recreated"
+            );
+            return Err(ApiError::conflict(
+                resource.name,
+                object::name(current),
+                why,
+            ));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn delete(
+    state: &mut State,
+    clock: &Clock,
+    resource: &'static Resource,
+    key: Key,
+    options: &DeleteOptions,
+) -> Result<Deleted, ApiError> {
+    let current = state
+        .get(resource, &key)
+        .ok_or_else(|| ApiError::not_found(resource.name, &key.1))?
+        .clone();
+    check_preconditions(
+        resource,
+        &current,
+        options.uid.as_deref(),
+        options.resource_version.as_deref(),
+    )?;
+    let grace = (resource.name == "pods").then(|| pod_grace(&current, options.grace));
+    let mut next = (*current).clone();
+    mark(&mut next, clock, grace, options.finalizer);
+    let waits = object::has_finalizers(&next) || remaining_grace(&next) > 0;
+    if options.dry_run {
+        let next = Arc::new(next);
+        return Ok(if waits {
+            Deleted::Terminating(next)
+        } else {
+            Deleted::Gone(next)
+        });
+    }
+    if !waits {
+        return Ok(Deleted::Gone(state.remove(resource, key, next)));
+    }
+    if next == *current {
+        return Ok(Deleted::Terminating(current));
+    }
+    bump_generation(resource, &current, &mut next);
+    Ok(Deleted::Terminating(state.put(resource, key, next)))
+}
+
+/// A deletion that begins counts as a change of what is wanted.
+fn bump_generation(resource: &Resource, current: &Value, next: &mut Value) {
+    if resource.generation && !object::is_terminating(current) {
+        let generation = current["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
+        object::metadata_mut(next).insert("generation".into(), json!(generation));
+    }
+}
+
+/// Whether an object that is being deleted has nothing left to wait for after an update.
+pub(super) fn is_released(current: &Value, next: &Value) -> bool {
+    object::is_terminating(current)
+        && !object::has_finalizers(next)
+        && remaining_grace(current) == 0
+}
+
+fn remaining_grace(object: &Value) -> u64 {
+    object["metadata"]["deletionGracePeriodSeconds"]
+        .as_u64()
+        .unwrap_or(0)
+}
+
+/// A pod that nothing runs needs no grace.
+fn pod_grace(pod: &Value, asked: Option<u64>) -> u64 {
+    let unscheduled = pod["spec"]["nodeName"]
+        .as_str()
+        .unwrap_or_default()
+        .is_empty();
+    let finished = matches!(
+        pod["status"]["phase"].as_str(),
+        Some("Succeeded" | "Failed")
+    );
+    if unscheduled || finished {
+        return 0;
+    }
+    asked
+        .or_else(|| pod["spec"]["terminationGracePeriodSeconds"].as_u64())
+        .unwrap_or(30)
+}
+
+/// Sets deletion timestamp and grace. A second delete can only shorten the grace.
+fn mark(object: &mut Value, clock: &Clock, grace: Option<u64>, finalizer: Option<&str>) {
+    let terminating = object::is_terminating(object);
+    let left = remaining_grace(object);
+    let metadata = object::metadata_mut(object);
+    if !terminating
+        && let Some(finalizer) = finalizer
+        && let Some(list) = metadata
+            .entry("finalizers")
+            .or_insert_with(|| json!([]))
+            .as_array_mut()
+    {
+        list.push(json!(finalizer));
+    }
+    let grace = grace.unwrap_or(0);
+    if terminating && grace >= left {
+        return;
+    }
+    let now = clock.now();
+    let gone_by = now.checked_add(Duration::from_secs(grace)).unwrap_or(now);
+    metadata.insert("deletionTimestamp".into(), json!(format_seconds(gone_by)));
+    metadata.insert("deletionGracePeriodSeconds".into(), json!(grace));
+}
