@@ -1,0 +1,11 @@
+//! `kubectl dbupdate` moves a KubeDB database to another version.
+//!
+//! The sequence: **preflight** and **plan** are decided in pure code from one `Snapshot` of the cluster (a dry run
+//! prints the plan and stops there); then the run takes a **lock**, **pauses** KubeDB's operator for the database,
+//! **patches the images** of its workloads, **rolls the pods** one at a time, **sets the version**, **resumes** the
+//! operator and **verifies** what came of it. `update/` holds the steps in that order, `engine/` runs them.
+#![forbid(unsafe_code)]
+
+pub mod event;
+pub mod model;
+pub mod report;

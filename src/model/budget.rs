@@ -1,0 +1,92 @@
+use std::fmt;
+
+use kube::core::{Selector, SelectorExt};
+
+use super::Pod;
+
+/// A PodDisruptionBudget of the database's namespace.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Budget {
+    pub name: String,
+    /// Which pods it covers; `None` where the budget has no selector, which covers none.
+    pub selector: Option<Selector>,
+    pub min_available: Option<Amount>,
+    pub max_unavailable: Option<Amount>,
+    pub generation: i64,
+    pub observed_generation: i64,
+    pub disruptions_allowed: i64,
+    pub current_healthy: i64,
+    pub desired_healthy: i64,
+    pub expected_pods: i64,
+    /// Pods whose eviction it has allowed and not yet seen happen: they hold it for up to two minutes.
+    pub disrupted_pods: Vec<String>,
+}
+
+impl Budget {
+    /// It would allow the eviction of a well pod now, by its own word.
+    pub fn allows(&self) -> bool {
+        self.disruptions_allowed > 0 && self.observed_generation >= self.generation
+    }
+
+    /// It covers that pod.
+    pub fn covers(&self, pod: &Pod) -> bool {
+        self.selector
+            .as_ref()
+            .is_some_and(|s| s.matches(&pod.labels))
+    }
+
+    /// It can never allow an eviction among that many pods, however healthy they are.
+    pub fn never_allows(&self, pods: i64) -> bool {
+        match (&self.max_unavailable, &self.min_available) {
+            (Some(max), _) => max.of(pods) <= 0,
+            (None, Some(min)) => min.of(pods) >= pods,
+            (None, None) => false,
+        }
+    }
+}
+
+/// A number of pods, or a percentage of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Amount {
+    Pods(i64),
+    Percent(i64),
+}
+
+impl Amount {
+    /// The number of pods that it means among `total`; percentages round up, as the disruption controller
+    /// rounds both fields of a budget.
+    pub fn of(self, total: i64) -> i64 {
+        match self {
+            Amount::Pods(n) => n,
+            Amount::Percent(p) => total.saturating_mul(p).saturating_add(99).div_euclid(100),
+        }
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Amount::Pods(n) => write!(f, "{n}"),
+            Amount::Percent(p) => write!(f, "{p}%"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Amount;
+
+    #[test]
+    fn percentages_round_up() {
+        for (amount, total, pods) in [
+            (Amount::Pods(2), 5, 2),
+            (Amount::Percent(0), 5, 0),
+            (Amount::Percent(1), 3, 1),
+            (Amount::Percent(50), 3, 2),
+            (Amount::Percent(100), 3, 3),
+            (Amount::Percent(i64::MAX), i64::MAX, i64::MAX / 100),
+        ] {
+            assert_eq!(amount.of(total), pods, "{amount} of {total}");
+        }
+    }
+}

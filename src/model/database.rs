@@ -1,0 +1,101 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Kind, ObjectRef};
+
+/// The type of the status condition that halts KubeDB's operator for one database.
+pub const PAUSED: &str = "Paused";
+
+/// A database object, as far as an update depends on it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Database {
+    pub kind: Kind,
+    pub object: ObjectRef,
+    pub resource_version: String,
+    /// The *name* of a version object of the catalog.
+    pub version: String,
+    pub phase: Phase,
+    pub conditions: Vec<Condition>,
+    /// `status` exists at all, so that a JSON patch knows what to add.
+    pub has_status: bool,
+    /// `status.conditions` exists at all.
+    pub has_conditions: bool,
+    /// A deletion timestamp is set.
+    pub deleting: bool,
+    /// `spec.halted`: KubeDB deletes the workloads of such a database.
+    pub halted: bool,
+    /// `spec.cruiseControl` is set (Kafka).
+    pub cruise_control: bool,
+}
+
+impl Database {
+    /// The condition of that type and its place in the list.
+    pub fn condition(&self, kind: &str) -> Option<(usize, &Condition)> {
+        self.conditions
+            .iter()
+            .enumerate()
+            .find(|(_, c)| c.kind == kind)
+    }
+
+    /// The `Paused` condition and its place in the list.
+    pub fn paused(&self) -> Option<(usize, &Condition)> {
+        self.condition(PAUSED)
+    }
+}
+
+/// One status condition of a database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Condition {
+    /// The condition's type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// `"True"`, `"False"` or `"Unknown"`.
+    pub status: String,
+    #[serde(default)]
+    pub reason: String,
+    #[serde(default)]
+    pub message: String,
+}
+
+/// `status.phase` of a database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Phase {
+    Provisioning,
+    DataRestoring,
+    Ready,
+    Critical,
+    NotReady,
+    Halted,
+    /// `Unknown`, absent, or a word this tool does not know.
+    Other(String),
+}
+
+impl From<&str> for Phase {
+    fn from(text: &str) -> Self {
+        match text {
+            "Provisioning" => Phase::Provisioning,
+            "DataRestoring" => Phase::DataRestoring,
+            "Ready" => Phase::Ready,
+            "Critical" => Phase::Critical,
+            "NotReady" => Phase::NotReady,
+            "Halted" => Phase::Halted,
+            other => Phase::Other(super::clean(other)),
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Phase::Provisioning => "Provisioning",
+            Phase::DataRestoring => "DataRestoring",
+            Phase::Ready => "Ready",
+            Phase::Critical => "Critical",
+            Phase::NotReady => "NotReady",
+            Phase::Halted => "Halted",
+            Phase::Other(text) if text.is_empty() => "not reported",
+            Phase::Other(text) => text,
+        })
+    }
+}

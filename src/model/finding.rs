@@ -1,0 +1,141 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Something that the preflight has found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    pub check: Check,
+    pub severity: Severity,
+    /// What is the case, with the names of the objects.
+    pub message: String,
+    /// What to do about it; empty where there is nothing to do.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub hint: String,
+}
+
+impl Finding {
+    /// It stops the run.
+    pub fn refuses(&self) -> bool {
+        self.severity == Severity::Refusal
+    }
+}
+
+/// How much a finding weighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Severity {
+    /// The update does not start.
+    Refusal,
+    /// A refusal that the user has overridden by name.
+    Overridden,
+    Warning,
+    Info,
+}
+
+/// The name of a check, as documented and as `--skip-check` takes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Check {
+    BeingDeleted,
+    Halted,
+    Distributed,
+    PausedByOther,
+    OpsRequest,
+    Locked,
+    VersionNotFound,
+    VersionDenied,
+    VersionRule,
+    ShapeChange,
+    NoWorkloads,
+    TwoBudgets,
+    BudgetNever,
+    Partition,
+    WriteRefused,
+    Phase,
+    PodNotReady,
+    DeprecatedTarget,
+    Downgrade,
+    CurrentVersionMissing,
+    Drift,
+    PinnedRollingUpdate,
+    DatabaseHealth,
+    EndOfLife,
+    BudgetBlocked,
+    RollingUpdate,
+    OneReplica,
+    TwoControllers,
+    CordonedNode,
+    CruiseControlMissing,
+    PinnedImages,
+    ServerWarning,
+    Sidecar,
+    AlreadyOnTarget,
+}
+
+impl Check {
+    /// The refusals that a user may override with `--skip-check`, and the gate of the run that is overridden
+    /// in the same way.
+    pub const OVERRIDABLE: [Check; 8] = [
+        Check::Phase,
+        Check::PodNotReady,
+        Check::DeprecatedTarget,
+        Check::Downgrade,
+        Check::CurrentVersionMissing,
+        Check::Drift,
+        Check::PinnedRollingUpdate,
+        Check::DatabaseHealth,
+    ];
+
+    /// Somebody else is at work on the database.
+    pub fn somebody_else(self) -> bool {
+        matches!(
+            self,
+            Check::PausedByOther | Check::OpsRequest | Check::Locked
+        )
+    }
+
+    /// The overridable check of that name.
+    pub fn overridable(name: &str) -> Option<Check> {
+        Check::OVERRIDABLE
+            .into_iter()
+            .find(|c| c.to_string() == name)
+    }
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Serialize::serialize(self, f)
+    }
+}
+
+/// What the server said to one write of the plan that was sent with `dryRun=All`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Trial {
+    pub write: super::Purpose,
+    /// `petset/my-kf-broker`.
+    pub object: String,
+    /// Why the server would refuse it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+    /// The server's `Warning:` headers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Check;
+
+    #[test]
+    fn checks_are_named_as_they_are_typed() {
+        assert_eq!(Check::PodNotReady.to_string(), "pod-not-ready");
+        assert_eq!(
+            Check::overridable("database-health"),
+            Some(Check::DatabaseHealth)
+        );
+        assert_eq!(Check::overridable("locked"), None);
+    }
+}

@@ -1,0 +1,30 @@
+//! The nouns that everything else speaks in. Pure data: no client, no clock, no tokio.
+
+mod budget;
+mod database;
+mod finding;
+mod kind;
+mod plan;
+mod pod;
+mod reference;
+mod snapshot;
+mod text;
+mod version;
+mod workload;
+mod write;
+
+pub use budget::{Amount, Budget};
+pub use database::{Condition, Database, PAUSED, Phase};
+pub use finding::{Check, Finding, Severity, Trial};
+pub use kind::{Kind, UnknownKind};
+pub use plan::{
+    Action, ImageChange, KeptContainer, KeptWhy, PLAN_SCHEMA, Plan, PodAction, PodPlan, Strategy,
+    VersionRef, WorkloadPlan,
+};
+pub use pod::{ContainerState, ContainerStatus, Pod, PodCondition};
+pub use reference::ObjectRef;
+pub use snapshot::{Lock, Lookup, OpsRequest, Snapshot};
+pub use text::clean;
+pub use version::CatalogVersion;
+pub use workload::{Container, PodManagement, UpdateStrategy, Workload, WorkloadKind};
+pub use write::{PatchOp, Purpose, Write, WriteAction};

@@ -1,0 +1,175 @@
+use serde::{Deserialize, Serialize};
+
+use super::{Finding, Kind, ObjectRef, WorkloadKind};
+
+/// The version of the schema in which plans are printed; it changes when a field's meaning does.
+pub const PLAN_SCHEMA: &str = "dbupdate/v1";
+
+/// The whole of an update, decided before anything is touched. It is immutable and complete: nothing is left to
+/// choose while it runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Plan {
+    /// [`PLAN_SCHEMA`].
+    pub schema: String,
+    pub kind: Kind,
+    pub database: ObjectRef,
+    pub from: VersionRef,
+    pub to: VersionRef,
+    pub action: Action,
+    /// In the order in which they are rolled.
+    pub workloads: Vec<WorkloadPlan>,
+    /// All of them, refusals first.
+    pub findings: Vec<Finding>,
+    /// The versions that lead to the target one step at a time, where one step is not allowed; the current
+    /// version first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub path: Vec<String>,
+    /// What only the user can do once the update is through.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub afterwards: Vec<String>,
+}
+
+impl Plan {
+    /// The findings that stop it.
+    pub fn refusals(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|f| f.refuses())
+    }
+
+    /// The pods of all workloads.
+    pub fn pods(&self) -> impl Iterator<Item = &PodPlan> {
+        self.workloads.iter().flat_map(|w| &w.pods)
+    }
+
+    /// The workload's part of the plan.
+    pub fn workload(&self, uid: &str) -> Option<&WorkloadPlan> {
+        self.workloads.iter().find(|w| w.object.uid == uid)
+    }
+}
+
+/// A version object of the catalog.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VersionRef {
+    /// The object's name, which `spec.version` of the database holds.
+    pub name: String,
+    /// What the version rule compares; empty where the catalog lacks the object.
+    pub version: String,
+}
+
+/// What a plan comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Action {
+    /// Images, pods and `spec.version`.
+    Update,
+    /// `spec.version` is the target already; images or pods are not.
+    Roll,
+    /// Everything is on the target, and only our own `Paused` is left over.
+    Resume,
+    /// Everything is on the target.
+    Nothing,
+}
+
+/// What is done to one workload.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkloadPlan {
+    pub kind: WorkloadKind,
+    pub object: ObjectRef,
+    /// What it is to the database, e.g. `broker`, `historicals`, `rack-r0`.
+    pub role: String,
+    pub strategy: Strategy,
+    pub replicas: i64,
+    /// Seconds a pod must stay Ready: the larger of the workload's own `minReadySeconds` and what was asked for.
+    pub min_ready_seconds: i64,
+    /// The images that the patch replaces.
+    pub images: Vec<ImageChange>,
+    /// The containers that stay as they are.
+    pub kept: Vec<KeptContainer>,
+    /// In the order in which they are restarted.
+    pub pods: Vec<PodPlan>,
+}
+
+impl WorkloadPlan {
+    /// The images that its pods have in the end, by container.
+    pub fn target_images(&self) -> impl Iterator<Item = (&str, &str)> {
+        let changed = self
+            .images
+            .iter()
+            .map(|c| (c.container.as_str(), c.after.as_str()));
+        let on_target = self
+            .kept
+            .iter()
+            .filter(|k| k.why == KeptWhy::AlreadyOnTarget);
+        changed.chain(on_target.map(|k| (k.container.as_str(), k.image.as_str())))
+    }
+}
+
+/// Who restarts a workload's pods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Strategy {
+    /// We evict one pod after the other.
+    Evict,
+    /// The workload's controller does, once the images are patched; we follow.
+    Follow,
+}
+
+/// One image that is replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageChange {
+    pub container: String,
+    /// An init container.
+    pub init: bool,
+    /// Its place in the template's list.
+    pub index: usize,
+    pub now: String,
+    pub after: String,
+}
+
+/// A container whose image stays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeptContainer {
+    pub container: String,
+    pub init: bool,
+    pub image: String,
+    pub why: KeptWhy,
+}
+
+/// Why an image stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum KeptWhy {
+    /// The catalog knows nothing of the container.
+    Sidecar,
+    AlreadyOnTarget,
+}
+
+/// What is done to one pod.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PodPlan {
+    pub name: String,
+    pub action: PodAction,
+    /// What must be so before it happens, for a person to read.
+    pub waits_for: String,
+}
+
+/// How a pod comes to the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PodAction {
+    /// It is well; we evict it.
+    Evict,
+    /// It is not well, so it goes first.
+    EvictUnwell,
+    /// The workload's controller replaces it.
+    Follow,
+    /// It is on the target and not Ready yet: we wait for it.
+    Await,
+    /// It is on the target and Ready.
+    Skip,
+}

@@ -1,0 +1,84 @@
+use std::collections::BTreeMap;
+
+/// A pod of the database.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pod {
+    pub name: String,
+    pub uid: String,
+    /// The uid of the controller that owns it; a Deployment's pods are owned by a ReplicaSet.
+    pub owner: String,
+    pub labels: BTreeMap<String, String>,
+    /// Label `controller-revision-hash`; empty when absent.
+    pub revision: String,
+    pub node: Option<String>,
+    /// `status.phase`.
+    pub phase: String,
+    /// Condition `Ready` is `True`.
+    pub ready: bool,
+    /// Conditions other than `True`, and `PodScheduled` in any state.
+    pub conditions: Vec<PodCondition>,
+    /// A deletion timestamp is set.
+    pub deleting: bool,
+    /// Termination grace in seconds (`deletionGracePeriodSeconds` while it is deleted).
+    pub grace_seconds: i64,
+    pub finalizers: Vec<String>,
+    /// Containers and init containers as the spec has them: name and image.
+    pub images: Vec<(String, String)>,
+    pub containers: Vec<ContainerStatus>,
+}
+
+impl Pod {
+    /// Running, Ready and not going away.
+    pub fn well(&self) -> bool {
+        self.ready && !self.deleting && self.phase == "Running"
+    }
+
+    /// The number behind the last dash of the name; `None` for a Deployment's pods.
+    pub fn ordinal(&self) -> Option<u32> {
+        self.name.rsplit_once('-')?.1.parse().ok()
+    }
+
+    /// The image that the pod's spec names for a container.
+    pub fn image(&self, container: &str) -> Option<&str> {
+        self.images
+            .iter()
+            .find(|(name, _)| name == container)
+            .map(|(_, image)| image.as_str())
+    }
+}
+
+/// One of a pod's conditions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PodCondition {
+    pub kind: String,
+    pub status: String,
+    pub reason: String,
+    pub message: String,
+}
+
+/// What the kubelet says of one container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerStatus {
+    pub name: String,
+    pub init: bool,
+    pub restarts: i64,
+    pub state: ContainerState,
+    /// How it ended the time before: reason, exit code and message in one line; empty when it never ended.
+    pub last_end: String,
+}
+
+/// `state` of a container status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ContainerState {
+    Waiting {
+        reason: String,
+        message: String,
+    },
+    Running,
+    Terminated {
+        reason: String,
+        exit_code: i64,
+        message: String,
+    },
+    Unknown,
+}

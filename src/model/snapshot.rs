@@ -1,0 +1,103 @@
+use super::{Budget, CatalogVersion, Database, Pod, Workload};
+
+/// Everything an update depends on, as it was read from the cluster at one moment, and kept up by watches
+/// while a run goes on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    pub database: Database,
+    /// PetSets, StatefulSets and Deployments that carry the database's labels *and* have it as their controller.
+    pub workloads: Vec<Workload>,
+    /// Pods that carry the database's labels.
+    pub pods: Vec<Pod>,
+    /// Every disruption budget of the namespace.
+    pub budgets: Vec<Budget>,
+    /// The ops requests that name this database, finished ones left out.
+    pub ops_requests: Lookup<Vec<OpsRequest>>,
+    /// Nodes that are cordoned; empty where nodes cannot be read.
+    pub cordoned: Vec<String>,
+    /// The version objects of the database's kind.
+    pub catalog: Vec<CatalogVersion>,
+    /// Somebody's lock on the database.
+    pub lock: Option<Lock>,
+}
+
+impl Snapshot {
+    /// The pods that a workload runs.
+    ///
+    /// A Deployment's pods are owned by its ReplicaSets, so they are told by the selector instead, less the pods
+    /// that another workload owns.
+    pub fn pods_of<'a>(&'a self, workload: &'a Workload) -> impl Iterator<Item = &'a Pod> {
+        self.pods.iter().filter(move |p| self.runs(workload, p))
+    }
+
+    fn runs(&self, workload: &Workload, pod: &Pod) -> bool {
+        if workload.kind != super::WorkloadKind::Deployment {
+            return pod.owner == workload.object.uid;
+        }
+        !workload.selector.is_empty()
+            && workload
+                .selector
+                .iter()
+                .all(|(k, v)| pod.labels.get(k) == Some(v))
+            && !self.workloads.iter().any(|w| w.object.uid == pod.owner)
+    }
+
+    /// The workload of that uid.
+    pub fn workload(&self, uid: &str) -> Option<&Workload> {
+        self.workloads.iter().find(|w| w.object.uid == uid)
+    }
+
+    /// The budgets that cover a pod.
+    pub fn budgets_of<'a>(&'a self, pod: &'a Pod) -> impl Iterator<Item = &'a Budget> {
+        self.budgets.iter().filter(|b| b.covers(pod))
+    }
+
+    /// The catalog's object of that name.
+    pub fn version(&self, name: &str) -> Option<&CatalogVersion> {
+        self.catalog.iter().find(|v| v.name == name)
+    }
+}
+
+/// What became of reading something that need not be there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lookup<T> {
+    /// The cluster does not serve that API.
+    Absent,
+    /// It does, and would not tell; why.
+    Unreadable(String),
+    Found(T),
+}
+
+/// An ops request of the database that has not ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpsRequest {
+    /// E.g. `KafkaOpsRequest`.
+    pub kind: String,
+    pub name: String,
+    /// `spec.type`, e.g. `UpdateVersion`.
+    pub operation: String,
+    /// `status.phase`; empty while nobody has looked at it.
+    pub phase: String,
+}
+
+impl OpsRequest {
+    /// A request in that phase is over. An empty or unknown phase counts as in flight.
+    pub fn is_final(phase: &str) -> bool {
+        matches!(phase, "Successful" | "Failed" | "Denied" | "Skipped")
+    }
+}
+
+/// A Lease that somebody holds on the database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lock {
+    /// Who, on which host, with which run.
+    pub holder: String,
+    /// When it was taken, as the holder wrote it.
+    pub since: String,
+    /// Seconds for which it is good after each renewal.
+    pub duration_seconds: i64,
+    /// It changes with every renewal.
+    pub resource_version: String,
+    /// Whether the holder is alive: only watching tells, since clocks of two machines are never compared.
+    pub alive: bool,
+}

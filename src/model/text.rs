@@ -1,0 +1,34 @@
+/// Text from a cluster, made fit for a terminal: control characters (and the bidirectional overrides, which
+/// can reorder a line on the screen) become spaces, and the ends are trimmed.
+///
+/// Every string that is read from a cluster and shown to a person passes here once, where it is read.
+pub fn clean(text: &str) -> String {
+    let unsafe_char = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars()
+        .map(|c| if unsafe_char(c) { ' ' } else { c })
+        .collect::<String>()
+        .trim()
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clean;
+
+    #[test]
+    fn nothing_that_steers_a_terminal_survives() {
+        for (raw, shown) in [
+            ("plain", "plain"),
+            ("\u{1b}[2Jgone", "[2Jgone"),
+            ("two\r\nlines", "two  lines"),
+            ("\u{9b}31mred", "31mred"),
+            ("abc\u{202e}cba", "abc cba"),
+            ("ünïcode stays", "ünïcode stays"),
+        ] {
+            assert_eq!(clean(raw), shown, "{raw:?}");
+        }
+    }
+}

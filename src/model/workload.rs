@@ -1,0 +1,131 @@
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::ObjectRef;
+
+/// What runs the pods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum WorkloadKind {
+    /// `apps.k8s.appscode.com/v1`, KubeDB's own StatefulSet.
+    PetSet,
+    /// `apps/v1`: Hazelcast, and every kind on older installations.
+    StatefulSet,
+    /// `apps/v1`: Kafka's cruise control.
+    Deployment,
+}
+
+impl WorkloadKind {
+    /// Every kind of workload that a database can own.
+    pub const ALL: [WorkloadKind; 3] = [
+        WorkloadKind::PetSet,
+        WorkloadKind::StatefulSet,
+        WorkloadKind::Deployment,
+    ];
+
+    /// `group/version` of the resource.
+    pub fn api_version(self) -> &'static str {
+        match self {
+            WorkloadKind::PetSet => "apps.k8s.appscode.com/v1",
+            WorkloadKind::StatefulSet | WorkloadKind::Deployment => "apps/v1",
+        }
+    }
+
+    /// The resource name in URLs.
+    pub fn plural(self) -> &'static str {
+        match self {
+            WorkloadKind::PetSet => "petsets",
+            WorkloadKind::StatefulSet => "statefulsets",
+            WorkloadKind::Deployment => "deployments",
+        }
+    }
+
+    /// The kind as the API spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            WorkloadKind::PetSet => "PetSet",
+            WorkloadKind::StatefulSet => "StatefulSet",
+            WorkloadKind::Deployment => "Deployment",
+        }
+    }
+}
+
+impl fmt::Display for WorkloadKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How a workload's controller brings a new template to its pods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpdateStrategy {
+    /// The controller replaces a pod only when somebody else removes it.
+    OnDelete,
+    /// The controller rolls by itself; pods below `partition` are left on the old revision.
+    RollingUpdate { partition: i64 },
+}
+
+/// `spec.podManagementPolicy`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PodManagement {
+    OrderedReady,
+    Parallel,
+}
+
+/// A PetSet, StatefulSet or Deployment of the database.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Workload {
+    pub kind: WorkloadKind,
+    pub object: ObjectRef,
+    pub labels: BTreeMap<String, String>,
+    pub generation: i64,
+    pub observed_generation: i64,
+    /// `spec.replicas`; an absent field means 1.
+    pub replicas: i64,
+    /// `status.replicas` and its siblings; an absent field means 0.
+    pub status_replicas: i64,
+    pub ready_replicas: i64,
+    pub updated_replicas: i64,
+    pub available_replicas: i64,
+    /// `status.updateRevision`; empty for a Deployment.
+    pub update_revision: String,
+    pub strategy: UpdateStrategy,
+    pub pod_management: PodManagement,
+    /// Seconds.
+    pub min_ready_seconds: i64,
+    /// `spec.distributed`: pods live in other clusters.
+    pub distributed: bool,
+    /// `spec.selector.matchLabels`.
+    pub selector: BTreeMap<String, String>,
+    /// Containers and init containers of the template, in the template's order.
+    pub containers: Vec<Container>,
+    /// The template's termination grace in seconds.
+    pub grace_seconds: i64,
+    /// A fingerprint of `spec.template`: equal templates have equal fingerprints.
+    pub template: u64,
+    pub deleting: bool,
+}
+
+impl Workload {
+    /// The controller has seen the template as it is now.
+    pub fn observed(&self) -> bool {
+        self.observed_generation >= self.generation
+    }
+
+    /// The container or init container of that name.
+    pub fn container(&self, name: &str) -> Option<&Container> {
+        self.containers.iter().find(|c| c.name == name)
+    }
+}
+
+/// A container of a pod template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Container {
+    pub name: String,
+    pub image: String,
+    /// It stands in `initContainers`.
+    pub init: bool,
+    /// Its place in its own list.
+    pub index: usize,
+}

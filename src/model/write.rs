@@ -1,0 +1,83 @@
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::ObjectRef;
+
+/// One change of the cluster that a plan asks for. It says what it expects to find, and the server refuses it
+/// where the cluster disagrees.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Write {
+    pub purpose: Purpose,
+    pub object: ObjectRef,
+    pub action: WriteAction,
+}
+
+/// Why a write is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// Ask the Provisioner to leave the database alone.
+    RequestPause,
+    /// Take the pause as given, since nobody has answered.
+    AssertPause,
+    PatchImages,
+    Evict,
+    SetVersion,
+    /// Remove our own `Paused`.
+    Resume,
+}
+
+/// How a write is sent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum WriteAction {
+    /// A JSON patch of the object, or of its status.
+    Patch {
+        status: bool,
+        operations: Vec<PatchOp>,
+    },
+    /// A `policy/v1` Eviction with the object's uid as its precondition.
+    Evict,
+}
+
+/// One operation of a JSON patch (RFC 6902).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "lowercase")]
+pub enum PatchOp {
+    Test { path: String, value: Value },
+    Add { path: String, value: Value },
+    Replace { path: String, value: Value },
+    Remove { path: String },
+}
+
+impl PatchOp {
+    /// Expect that value.
+    pub fn test(path: impl Into<String>, value: impl Into<Value>) -> Self {
+        PatchOp::Test {
+            path: path.into(),
+            value: value.into(),
+        }
+    }
+
+    /// Put that value where none is.
+    pub fn add(path: impl Into<String>, value: impl Into<Value>) -> Self {
+        PatchOp::Add {
+            path: path.into(),
+            value: value.into(),
+        }
+    }
+
+    /// Put that value in the place of another.
+    pub fn replace(path: impl Into<String>, value: impl Into<Value>) -> Self {
+        PatchOp::Replace {
+            path: path.into(),
+            value: value.into(),
+        }
+    }
+
+    /// Take away what is there.
+    pub fn remove(path: impl Into<String>) -> Self {
+        PatchOp::Remove { path: path.into() }
+    }
+}
