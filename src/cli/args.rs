@@ -1,0 +1,429 @@
+//! The command line as it is typed. What it means is decided in [`super::options`].
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+use crate::sandbox::Fault;
+
+const EXAMPLES: &str = "\
+Examples:
+  # Show what an update would do, and change nothing
+  kubectl dbupdate kafka my-kf --to 3.6.1 --dry-run
+
+  # Update to the newest version that may follow, after a look at the plan
+  kubectl dbupdate kafka/my-kf --to latest
+
+  # Choose the version from a list
+  kubectl dbupdate druid my-dr -n analytics
+
+  # From a script: no question, a line for each event, the result as JSON
+  kubectl dbupdate zk my-zk --to 3.9.1 --yes --progress plain -o json
+
+  # Try it without a cluster
+  kubectl dbupdate kafka my-kf --to 3.6.1 --sandbox --yes";
+
+const ABOUT: &str = "Update the version of a KubeDB database, safely";
+
+const LONG_ABOUT: &str = "\
+Update the version of a KubeDB database, safely.
+
+Checks what could go wrong, shows the plan and asks; then pauses KubeDB's operator for the database, patches the \
+images of its workloads, restarts the pods one at a time within their disruption budgets, sets the version, resumes \
+the operator and verifies what came of it. The same command goes on where an interrupted run has stopped.
+
+Kinds: kafka (kf), druid (dr), cassandra (cas), hazelcast (hz), zookeeper (zk).";
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0 done, feasible, or nothing to do      4 not finished after a change
+  1 failed before any change              5 somebody else is at work on it
+  2 usage                                 124 --timeout has passed
+  3 refused by a finding, or declined     129, 130, 143 ended by a signal";
+
+/// What was typed.
+#[derive(Debug, Parser)]
+#[command(
+    name = "kubectl-dbupdate",
+    bin_name = "kubectl dbupdate",
+    version,
+    about = ABOUT,
+    long_about = LONG_ABOUT,
+    after_help = EXAMPLES,
+    after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"),
+    override_usage = "kubectl dbupdate KIND[/NAME] [NAME] --to VERSION [flags]\n       kubectl dbupdate COMMAND",
+    subcommand_help_heading = "Commands",
+    subcommand_value_name = "COMMAND",
+    disable_help_subcommand = true,
+    max_term_width = 120
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub update: UpdateArgs,
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+}
+
+/// The commands beside the update itself.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Sandbox(SandboxArgs),
+}
+
+/// An update.
+#[derive(Debug, Args)]
+pub struct UpdateArgs {
+    /// The kind of database, or kind and name: kafka, kf, kafkas, kafkas.kubedb.com, kafka/my-kf
+    #[arg(value_name = "KIND[/NAME]")]
+    pub kind: Option<String>,
+
+    /// The database's name; on a terminal it can be chosen from a list
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+
+    /// The version to go to: a name from the cluster's catalog, or latest
+    ///
+    /// `latest` is the newest version that the version rule allows, that is not deprecated, and that this tool can
+    /// get to in one step. On a terminal the version can be chosen from a list.
+    #[arg(long, value_name = "VERSION")]
+    pub to: Option<String>,
+
+    /// Show the plan and change nothing; =server also has the server try every write
+    #[arg(
+        long,
+        value_enum,
+        value_name = "client|server",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "client",
+        hide_possible_values = true
+    )]
+    pub dry_run: Option<DryRun>,
+
+    /// Do not ask for confirmation; required without a terminal
+    #[arg(short, long)]
+    pub yes: bool,
+
+    /// How plan and result are printed
+    #[arg(
+        short,
+        long,
+        value_enum,
+        value_name = "FORMAT",
+        default_value = "table"
+    )]
+    pub output: Output,
+
+    /// How the progress of the run is shown
+    ///
+    /// `auto` is bars when standard error is a terminal, else a plain line for each event. `json` prints an object
+    /// for each event on standard output.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "HOW",
+        default_value = "auto",
+        hide_possible_values = true,
+        help = "How the progress is shown: auto, bars, plain, json, none"
+    )]
+    pub progress: ProgressArg,
+
+    /// When to use colours: auto, always, never
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_possible_values = true
+    )]
+    pub color: ColorArg,
+
+    /// Stop after that time; 0 is never
+    ///
+    /// The pod in flight is finished first, as with Ctrl-C. The same command goes on.
+    #[arg(long, value_name = "TIME", default_value = "0", value_parser = super::duration::parse, help_heading = "Times")]
+    pub timeout: Duration,
+
+    /// How long one pod may take to come back, on top of its termination grace
+    ///
+    /// The same time bounds an eviction that a disruption budget does not allow.
+    #[arg(long, value_name = "TIME", default_value = "20m", value_parser = super::duration::parse, help_heading = "Times")]
+    pub pod_timeout: Duration,
+
+    /// How long a new pod must stay Ready before the next one is restarted
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = super::duration::parse, help_heading = "Times")]
+    pub min_ready: Duration,
+
+    /// How long to wait for KubeDB's operator to acknowledge the pause
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = super::duration::parse, help_heading = "Times")]
+    pub pause_timeout: Duration,
+
+    /// Go to an older version
+    #[arg(long, help_heading = "Checks")]
+    pub allow_downgrade: bool,
+
+    /// Go to a version that the catalog marks as deprecated
+    #[arg(long, help_heading = "Checks")]
+    pub allow_deprecated: bool,
+
+    /// Go on although that check refuses; repeatable, or separated by commas
+    #[arg(
+        long,
+        value_name = "CHECK",
+        value_delimiter = ',',
+        help_heading = "Checks"
+    )]
+    pub skip_check: Vec<String>,
+}
+
+/// Which cluster. These may stand before or after a command.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Cluster")]
+pub struct ClusterArgs {
+    /// The database's namespace [default: the context's]
+    #[arg(short, long, global = true, value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
+
+    /// The kubeconfig file [default: $KUBECONFIG, or ~/.kube/config]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+
+    /// The kubeconfig's context [default: the current one]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub context: Option<String>,
+
+    /// The API server's address
+    #[arg(short, long, global = true, value_name = "URL")]
+    pub server: Option<String>,
+
+    /// Use a simulated cluster inside this process; reads no kubeconfig
+    #[arg(long, global = true)]
+    pub sandbox: bool,
+
+    /// What goes wrong in the simulated cluster; repeatable
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "FAULT",
+        value_delimiter = ',',
+        requires = "sandbox",
+        hide_short_help = true,
+        help_heading = "Sandbox"
+    )]
+    pub sandbox_fail: Vec<Fault>,
+}
+
+/// Serve a simulated cluster on this machine, for kubectl and kubectl dbupdate
+///
+/// It has a Kafka, a Druid, a Cassandra, a Hazelcast and a ZooKeeper, and controllers that bring them to life. It
+/// listens on 127.0.0.1 only, without TLS and without authentication, and everything in it is gone when it ends.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  # Serve it, and follow the lines that it prints
+  kubectl dbupdate sandbox
+
+  # Rehearse a failure: the second pod of each workload cannot pull its new image
+  kubectl dbupdate sandbox --fail pull")]
+pub struct SandboxArgs {
+    /// The port to listen on; 0 is any free one
+    #[arg(long, default_value_t = 0)]
+    pub port: u16,
+
+    /// Where to write the kubeconfig [default: a temporary file, removed at the end]
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig_out: Option<PathBuf>,
+
+    /// What goes wrong in it; repeatable
+    #[arg(long, value_enum, value_name = "FAULT", value_delimiter = ',')]
+    pub fail: Vec<Fault>,
+}
+
+/// `--dry-run`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DryRun {
+    Client,
+    Server,
+}
+
+/// `--output`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    Table,
+    Json,
+    Yaml,
+}
+
+/// `--progress`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProgressArg {
+    Auto,
+    Bars,
+    Plain,
+    Json,
+    None,
+}
+
+/// `--color`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ColorArg {
+    Auto,
+    Always,
+    Never,
+}
+
+/// Reads a command line, the program's name first.
+///
+/// # Errors
+///
+/// A usage error, or the help or version that was asked for: all of them as clap prints them.
+pub fn parse<T>(line: impl IntoIterator<Item = T>) -> Result<Cli, clap::Error>
+where
+    T: Into<OsString> + Clone,
+{
+    let mut command = Cli::command();
+    let matches = command.try_get_matches_from_mut(line)?;
+    if let Some(subcommand) = matches.subcommand_name()
+        && let Some(stray) = argument_of_the_update(&command, &matches)
+    {
+        let text = match stray.get_long() {
+            Some(long) => format!("--{long} does not go with the command '{subcommand}'"),
+            None => format!(
+                "'{subcommand}' is a command here; a database of that name is written KIND/{subcommand}"
+            ),
+        };
+        return Err(command.error(ErrorKind::ArgumentConflict, text));
+    }
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// An argument of the update that was typed before a command: clap would accept and drop it.
+fn argument_of_the_update<'a>(
+    command: &'a clap::Command,
+    matches: &ArgMatches,
+) -> Option<&'a clap::Arg> {
+    command
+        .get_arguments()
+        .filter(|arg| !arg.is_global_set())
+        .find(|arg| {
+            let id = arg.get_id().as_str();
+            matches.try_contains_id(id).is_ok()
+                && matches.value_source(id) == Some(ValueSource::CommandLine)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Cli, clap::Error> {
+        parse(std::iter::once("kubectl-dbupdate").chain(line.split_whitespace()))
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn defaults_are_as_documented() {
+        let cli = parsed("kafka my-kf").expect("a valid line");
+        let update = &cli.update;
+        assert_eq!(update.kind.as_deref(), Some("kafka"));
+        assert_eq!(update.name.as_deref(), Some("my-kf"));
+        assert_eq!((update.dry_run, update.yes), (None, false));
+        assert_eq!(update.output, Output::Table);
+        assert_eq!(update.timeout, Duration::ZERO);
+        assert_eq!(update.pod_timeout, Duration::from_secs(1200));
+        assert_eq!(update.min_ready, Duration::ZERO);
+        assert_eq!(update.pause_timeout, Duration::from_secs(30));
+        assert!(!cli.cluster.sandbox && cli.command.is_none());
+    }
+
+    #[test]
+    fn dry_run_swallows_no_word() {
+        for (line, dry_run, name) in [
+            ("kafka --dry-run my-kf", Some(DryRun::Client), Some("my-kf")),
+            (
+                "kafka --dry-run server",
+                Some(DryRun::Client),
+                Some("server"),
+            ),
+            ("kafka my-kf --dry-run", Some(DryRun::Client), Some("my-kf")),
+            (
+                "kafka my-kf --dry-run=client",
+                Some(DryRun::Client),
+                Some("my-kf"),
+            ),
+            (
+                "--dry-run=server kafka my-kf",
+                Some(DryRun::Server),
+                Some("my-kf"),
+            ),
+            ("kafka my-kf", None, Some("my-kf")),
+        ] {
+            let cli = parsed(line).expect(line);
+            assert_eq!(cli.update.dry_run, dry_run, "{line}");
+            assert_eq!(cli.update.name.as_deref(), name, "{line}");
+        }
+    }
+
+    #[test]
+    fn checks_are_repeated_or_separated_by_commas() {
+        let cli =
+            parsed("kf a --skip-check phase,drift --skip-check=downgrade").expect("a valid line");
+        assert_eq!(cli.update.skip_check, ["phase", "drift", "downgrade"]);
+    }
+
+    #[test]
+    fn flags_of_the_cluster_stand_anywhere() {
+        for line in [
+            "-n db kafka my-kf",
+            "kafka -n db my-kf",
+            "kafka my-kf --namespace=db",
+            "-n db sandbox",
+            "sandbox -n db",
+        ] {
+            let cli = parsed(line).expect(line);
+            assert_eq!(cli.cluster.namespace.as_deref(), Some("db"), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_is_a_usage_error() {
+        for (line, said) in [
+            ("kafka my-kf extra", "unexpected argument 'extra'"),
+            (
+                "kafka my-kf --dry-run=none",
+                "[possible values: client, server]",
+            ),
+            (
+                "kafka my-kf -o wide",
+                "[possible values: table, json, yaml]",
+            ),
+            ("kafka my-kf --timeout=-5s", "cannot be negative"),
+            ("kafka my-kf --pod-timeout soon", "not a duration"),
+            ("kafka my-kf --tpo 3.6.1", "similar argument exists: '--to'"),
+            ("kafka my-kf --sandbox-fail pull", "--sandbox"),
+            ("kafka sandbox", "'sandbox' is a command here"),
+            (
+                "--to 3.6.1 sandbox",
+                "--to does not go with the command 'sandbox'",
+            ),
+            ("sandbox --port 70000", "70000"),
+            ("sandbox --fail nothing", "[possible values: pull"),
+        ] {
+            let error = parsed(line).expect_err(line);
+            assert_eq!(error.exit_code(), 2, "{line}");
+            let text = error.to_string();
+            assert!(text.contains(said), "{line}: {text}");
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! What the command line means. Pure: what the process is connected to comes in as a [`Terminal`].
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::args::{
+    ClusterArgs, ColorArg, DryRun, Output, ProgressArg, SandboxArgs, UpdateArgs,
+};
+use super::names::{wrong_with_database, wrong_with_namespace};
+use super::terminal::Terminal;
+use crate::model::{Check, Kind, UnknownKind, clean};
+use crate::sandbox::Fault;
+
+/// An update, validated.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UpdateOptions {
+    pub target: Target,
+    /// `None` is the context's namespace.
+    pub namespace: Option<String>,
+    /// `None` is chosen from a list.
+    pub kind: Option<Kind>,
+    /// `None` is chosen from a list.
+    pub name: Option<String>,
+    /// A version object's name or `latest`; `None` is chosen from a list.
+    pub to: Option<String>,
+    pub dry_run: Option<DryRun>,
+    pub yes: bool,
+    pub output: Output,
+    pub progress: Progress,
+    pub colors: Colors,
+    /// `None` is no limit.
+    pub timeout: Option<Duration>,
+    pub pod_timeout: Duration,
+    pub min_ready: Duration,
+    pub pause_timeout: Duration,
+    /// The checks that the user has overridden.
+    pub skip: BTreeSet<Check>,
+}
+
+/// Where the cluster is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// A real one.
+    Cluster {
+        kubeconfig: Option<PathBuf>,
+        context: Option<String>,
+        server: Option<String>,
+    },
+    /// The simulated one inside this process.
+    Sandbox(Vec<Fault>),
+}
+
+/// How a run's progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// On standard error.
+    Bars,
+    /// A line for each event, on standard error.
+    Plain,
+    /// An object for each event, on standard output.
+    Json,
+    None,
+}
+
+/// Which streams are written in colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Colors {
+    pub stdout: bool,
+    pub stderr: bool,
+}
+
+/// The simulated cluster that is served to others, validated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SandboxOptions {
+    pub port: u16,
+    pub kubeconfig_out: Option<PathBuf>,
+    pub faults: Vec<Fault>,
+}
+
+/// A command line that asks for something that cannot be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UsageError {
+    #[error("{unknown}{}", unless_near(unknown))]
+    Kind { unknown: UnknownKind },
+    #[error("which database? write KIND NAME; the kinds are {}", kinds())]
+    KindMissing,
+    #[error("{typed:?} has more than one '/'; write KIND/NAME")]
+    Slashes { typed: String },
+    #[error("the name is given twice: {slash:?} in KIND/NAME, and {word:?}")]
+    NameTwice { slash: String, word: String },
+    #[error("the database's name {name:?} {wrong}")]
+    Name { name: String, wrong: &'static str },
+    #[error("the namespace {name:?} {wrong}")]
+    Namespace { name: String, wrong: &'static str },
+    #[error("--to is empty; write a version, or latest")]
+    NoVersion,
+    #[error("--pod-timeout must be longer than 0")]
+    PodTimeout,
+    #[error("--sandbox reads no kubeconfig, so --{flag} does not go with it")]
+    SandboxAndConnection { flag: &'static str },
+    #[error("--{flag} does not go with the command 'sandbox', which serves a cluster of its own")]
+    SandboxCommand { flag: &'static str },
+    #[error("{typed:?} cannot be given to --skip-check; what can is {}", overridable())]
+    Check { typed: String },
+    #[error(
+        "-o {format} prints one result on standard output, where --progress json prints events; choose one of them"
+    )]
+    TwoOutputs { format: &'static str },
+    #[error("--progress bars needs a terminal on standard error that can move its cursor; use --progress plain")]
+    BarsWithoutTerminal,
+    #[error("nobody can be asked without a terminal; look at --dry-run, then add --yes")]
+    YesRequired,
+}
+
+impl UpdateOptions {
+    /// Validates what was typed.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that cannot be.
+    pub fn new(
+        update: UpdateArgs,
+        cluster: ClusterArgs,
+        terminal: &Terminal,
+    ) -> Result<Self, UsageError> {
+        let namespace = namespace(cluster.namespace.as_deref())?;
+        let (kind, name) = database(update.kind.as_deref(), update.name)?;
+        if kind.is_none() && !terminal.can_pick() {
+            return Err(UsageError::KindMissing);
+        }
+        if update.to.as_deref() == Some("") {
+            return Err(UsageError::NoVersion);
+        }
+        if update.pod_timeout.is_zero() {
+            return Err(UsageError::PodTimeout);
+        }
+        let real = update.dry_run.is_none();
+        if real && !update.yes && !terminal.can_ask() {
+            return Err(UsageError::YesRequired);
+        }
+        let progress = progress(update.progress, terminal)?;
+        if real && progress == Progress::Json {
+            one_output(update.output)?;
+        }
+        let mut skip = checks(&update.skip_check)?;
+        skip.extend(update.allow_downgrade.then_some(Check::Downgrade));
+        skip.extend(update.allow_deprecated.then_some(Check::DeprecatedTarget));
+        Ok(Self {
+            target: target(cluster)?,
+            namespace,
+            kind,
+            name,
+            to: update.to,
+            dry_run: update.dry_run,
+            yes: update.yes,
+            output: update.output,
+            progress,
+            colors: colors(update.color, terminal),
+            timeout: Some(update.timeout).filter(|t| !t.is_zero()),
+            pod_timeout: update.pod_timeout,
+            min_ready: update.min_ready,
+            pause_timeout: update.pause_timeout,
+            skip,
+        })
+    }
+}
+
+impl SandboxOptions {
+    /// Validates what was typed.
+    ///
+    /// # Errors
+    ///
+    /// A flag of the connection: the sandbox is a cluster, it connects to none.
+    pub fn new(sandbox: SandboxArgs, cluster: ClusterArgs) -> Result<Self, UsageError> {
+        let stray = [
+            ("namespace", cluster.namespace.is_some()),
+            ("kubeconfig", cluster.kubeconfig.is_some()),
+            ("context", cluster.context.is_some()),
+            ("server", cluster.server.is_some()),
+            ("sandbox", cluster.sandbox),
+        ];
+        if let Some((flag, _)) = stray.into_iter().find(|(_, given)| *given) {
+            return Err(UsageError::SandboxCommand { flag });
+        }
+        Ok(Self {
+            port: sandbox.port,
+            kubeconfig_out: sandbox.kubeconfig_out,
+            faults: sandbox.fail,
+        })
+    }
+}
+
+/// `KIND NAME`, `KIND/NAME`, `KIND` or nothing.
+fn database(
+    kind: Option<&str>,
+    word: Option<String>,
+) -> Result<(Option<Kind>, Option<String>), UsageError> {
+    let Some(typed) = kind else {
+        return Ok((None, None));
+    };
+    let (kind, slash) = match typed.split_once('/') {
+        Some((kind, name)) => (kind, Some(name)),
+        None => (typed, None),
+    };
+    let kind = kind.parse::<Kind>().map_err(|unknown| UsageError::Kind { unknown })?;
+    let name = match (slash, word) {
+        (Some(slash), Some(word)) => {
+            return Err(UsageError::NameTwice {
+                slash: clean(slash),
+                word: clean(&word),
+            });
+        }
+        (Some(slash), None) if slash.contains('/') => {
+            return Err(UsageError::Slashes {
+                typed: clean(typed),
+            });
+        }
+        (Some(slash), None) => Some(slash.to_owned()),
+        (None, word) => word,
+    };
+    match name.as_deref().and_then(wrong_with_database) {
+        Some(wrong) => Err(UsageError::Name {
+            name: name.as_deref().map(clean).unwrap_or_default(),
+            wrong,
+        }),
+        None => Ok((Some(kind), name)),
+    }
+}
+
+fn namespace(typed: Option<&str>) -> Result<Option<String>, UsageError> {
+    let Some(name) = typed.filter(|name| !name.is_empty()) else {
+        return Ok(None);
+    };
+    match wrong_with_namespace(name) {
+        Some(wrong) => Err(UsageError::Namespace {
+            name: clean(name),
+            wrong,
+        }),
+        None => Ok(Some(name.to_owned())),
+    }
+}
+
+/// An empty value counts as not given, as it does for kubectl: scripts write `--context "$CONTEXT"`.
+fn target(cluster: ClusterArgs) -> Result<Target, UsageError> {
+    let kubeconfig = cluster.kubeconfig.filter(|p| !p.as_os_str().is_empty());
+    let context = cluster.context.filter(|c| !c.is_empty());
+    let server = cluster.server.filter(|s| !s.is_empty());
+    let given = [
+        ("kubeconfig", kubeconfig.is_some()),
+        ("context", context.is_some()),
+        ("server", server.is_some()),
+    ];
+    match given.into_iter().find(|(_, given)| *given) {
+        Some((flag, _)) if cluster.sandbox => Err(UsageError::SandboxAndConnection { flag }),
+        _ if cluster.sandbox => Ok(Target::Sandbox(cluster.sandbox_fail)),
+        _ => Ok(Target::Cluster {
+            kubeconfig,
+            context,
+            server,
+        }),
+    }
+}
+
+fn checks(typed: &[String]) -> Result<BTreeSet<Check>, UsageError> {
+    let check = |name: &String| {
+        Check::overridable(name.trim()).ok_or_else(|| UsageError::Check { typed: clean(name) })
+    };
+    typed.iter().map(check).collect()
+}
+
+fn progress(typed: ProgressArg, terminal: &Terminal) -> Result<Progress, UsageError> {
+    let can_draw = terminal.stderr && !terminal.dumb;
+    match typed {
+        ProgressArg::Auto if can_draw => Ok(Progress::Bars),
+        ProgressArg::Auto | ProgressArg::Plain => Ok(Progress::Plain),
+        ProgressArg::Bars if can_draw => Ok(Progress::Bars),
+        ProgressArg::Bars => Err(UsageError::BarsWithoutTerminal),
+        ProgressArg::Json => Ok(Progress::Json),
+        ProgressArg::None => Ok(Progress::None),
+    }
+}
+
+fn one_output(output: Output) -> Result<(), UsageError> {
+    match output {
+        Output::Table => Ok(()),
+        Output::Json => Err(UsageError::TwoOutputs { format: "json" }),
+        Output::Yaml => Err(UsageError::TwoOutputs { format: "yaml" }),
+    }
+}
+
+fn colors(typed: ColorArg, terminal: &Terminal) -> Colors {
+    let auto = |is_terminal: bool| is_terminal && !terminal.dumb && !terminal.no_color;
+    match typed {
+        ColorArg::Auto => Colors {
+            stdout: auto(terminal.stdout),
+            stderr: auto(terminal.stderr),
+        },
+        ColorArg::Always => Colors {
+            stdout: true,
+            stderr: true,
+        },
+        ColorArg::Never => Colors {
+            stdout: false,
+            stderr: false,
+        },
+    }
+}
+
+fn kinds() -> String {
+    Kind::ALL.map(Kind::singular).join(", ")
+}
+
+fn unless_near(unknown: &UnknownKind) -> String {
+    match unknown.nearest {
+        Some(_) => String::new(),
+        None => format!("; the kinds are {}", kinds()),
+    }
+}
+
+fn overridable() -> String {
+    Check::OVERRIDABLE.map(|c| c.to_string()).join(", ")
+}
+
+#[cfg(test)]
+mod tests;
