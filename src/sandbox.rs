@@ -1,6 +1,18 @@
 //! The simulated cluster, put up for a person: the databases to try the tool on, and what goes wrong on demand.
 
+use std::collections::BTreeSet;
+use std::io;
+use std::time::Duration;
+
 use clap::ValueEnum;
+use serde_json::{Value, json};
+use simcluster::{Ailment, Behaviour, PodRule, SimCluster, Store};
+use tokio::net::TcpListener;
+
+use crate::model::Kind;
+
+/// The namespace in which the sandbox's databases live.
+pub const NAMESPACE: &str = "default";
 
 /// What goes wrong in a sandbox on demand, so that a failure can be rehearsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -13,4 +25,95 @@ pub enum Fault {
     Budget,
     /// KubeDB's operator is down, and answers no pause
     NoOperator,
+}
+
+/// A simulated cluster that runs. It ends when this is dropped.
+pub struct Sandbox {
+    cluster: SimCluster,
+}
+
+impl Sandbox {
+    /// Puts up the databases and starts the controllers on the current runtime.
+    pub fn start(faults: &[Fault]) -> Self {
+        let cluster = SimCluster::new(Behaviour::default());
+        simcluster::world::sandbox(&cluster);
+        for fault in faults {
+            misbehave(&cluster, *fault);
+        }
+        cluster.start();
+        Self { cluster }
+    }
+
+    /// A client of it, without a socket in between.
+    pub fn client(&self) -> kube::Client {
+        kube::Client::new(self.cluster.router(), NAMESPACE)
+    }
+
+    /// Answers whoever connects, until it fails or is dropped.
+    ///
+    /// # Errors
+    ///
+    /// The listener fails.
+    pub async fn serve(&self, listener: TcpListener) -> io::Result<()> {
+        self.cluster.serve(listener).await
+    }
+}
+
+fn misbehave(cluster: &SimCluster, fault: Fault) {
+    match fault {
+        Fault::Pull => spoil_new_images(cluster, &Ailment::PullError),
+        Fault::Crash => {
+            let crash = Ailment::Crash { after: Duration::from_millis(500), exit_code: 1 };
+            spoil_new_images(cluster, &crash);
+        }
+        Fault::Budget => spend_budgets(cluster.store()),
+        Fault::NoOperator => cluster.behaviour().change(|b| b.provisioner.alive = false),
+    }
+}
+
+/// The second pod, so that a rehearsed failure leaves an update half done.
+fn spoil_new_images(cluster: &SimCluster, ailment: &Ailment) {
+    let images = new_images(cluster.store());
+    cluster.behaviour().change(|behaviour| {
+        for image in &images {
+            // The operator pins images to digests.
+            for pattern in [image.clone(), format!("{image}@*")] {
+                let rule = PodRule::new(ailment.clone()).name("*-1").image(&pattern);
+                behaviour.pods.push(rule);
+            }
+        }
+    });
+}
+
+/// The images of the versions that no database runs: those of the others have to go on working, so that a rollback
+/// can be rehearsed as well.
+fn new_images(store: &Store) -> BTreeSet<String> {
+    let image = |version: &Value| version.pointer("/spec/db/image")?.as_str().map(str::to_owned);
+    let mut images = BTreeSet::new();
+    for kind in Kind::ALL {
+        let databases = store.list(&format!("{}.kubedb.com", kind.plural()), None);
+        let in_use = |version: &Value| {
+            databases.iter().any(|db| db.pointer("/spec/version") == version.pointer("/metadata/name"))
+        };
+        let versions = format!("{}versions.catalog.kubedb.com", kind.singular());
+        let unused = store.list(&versions, None);
+        images.extend(unused.iter().filter(|v| !in_use(v)).filter_map(|v| image(v)));
+    }
+    images
+}
+
+/// Has each budget hold an eviction that was granted and never happened: the disruption controller waits two
+/// minutes for such a pod.
+fn spend_budgets(store: &Store) {
+    const BUDGETS: &str = "poddisruptionbudgets.policy";
+    for budget in store.list(BUDGETS, None) {
+        let text = |path| budget.pointer(path).and_then(Value::as_str).unwrap_or_default();
+        let name = text("/metadata/name");
+        let since = store.now().to_string();
+        // A budget has the name of its workload. One that is gone meanwhile needs no spending.
+        let _ = store.update_status(BUDGETS, text("/metadata/namespace"), name, |object| {
+            object["status"]["disruptedPods"] = json!({ format!("{name}-0"): since });
+            object["status"]["disruptionsAllowed"] = json!(0);
+        });
+    }
 }

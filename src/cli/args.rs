@@ -8,6 +8,7 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use crate::model::Check;
 use crate::sandbox::Fault;
 
 const EXAMPLES: &str = "\
@@ -111,13 +112,7 @@ pub struct UpdateArgs {
     pub yes: bool,
 
     /// How plan and result are printed
-    #[arg(
-        short,
-        long,
-        value_enum,
-        value_name = "FORMAT",
-        default_value = "table"
-    )]
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value = "table")]
     pub output: Output,
 
     /// How the progress of the run is shown
@@ -135,13 +130,7 @@ pub struct UpdateArgs {
     pub progress: ProgressArg,
 
     /// When to use colours: auto, always, never
-    #[arg(
-        long,
-        value_enum,
-        value_name = "WHEN",
-        default_value = "auto",
-        hide_possible_values = true
-    )]
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
     pub color: ColorArg,
 
     /// Stop after that time; 0 is never
@@ -177,6 +166,7 @@ pub struct UpdateArgs {
         long,
         value_name = "CHECK",
         value_delimiter = ',',
+        long_help = skippable(),
         help_heading = "Checks"
     )]
     pub skip_check: Vec<String>,
@@ -288,7 +278,7 @@ pub fn parse<T>(line: impl IntoIterator<Item = T>) -> Result<Cli, clap::Error>
 where
     T: Into<OsString> + Clone,
 {
-    let mut command = Cli::command();
+    let mut command = definition();
     let matches = command.try_get_matches_from_mut(line)?;
     if let Some(subcommand) = matches.subcommand_name()
         && let Some(stray) = argument_of_the_update(&command, &matches)
@@ -304,19 +294,32 @@ where
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
+/// The whole command line, with the flags of the connection left out of the sandbox command's help: that is a
+/// cluster, it connects to none.
+fn definition() -> clap::Command {
+    let mut command = Cli::command();
+    // Global flags reach the commands only when they are built.
+    command.build();
+    command.mut_subcommand("sandbox", |sandbox| {
+        sandbox.mut_args(|arg| if arg.is_global_set() { arg.hide(true) } else { arg })
+    })
+}
+
+/// What `--skip-check` takes.
+fn skippable() -> String {
+    let names = Check::OVERRIDABLE.map(|check| check.to_string());
+    format!(
+        "Go on although that check refuses; repeatable, or separated by commas\n\nChecks: {}",
+        names.join(", ")
+    )
+}
+
 /// An argument of the update that was typed before a command: clap would accept and drop it.
-fn argument_of_the_update<'a>(
-    command: &'a clap::Command,
-    matches: &ArgMatches,
-) -> Option<&'a clap::Arg> {
-    command
-        .get_arguments()
-        .filter(|arg| !arg.is_global_set())
-        .find(|arg| {
-            let id = arg.get_id().as_str();
-            matches.try_contains_id(id).is_ok()
-                && matches.value_source(id) == Some(ValueSource::CommandLine)
-        })
+fn argument_of_the_update<'a>(command: &'a clap::Command, matches: &ArgMatches) -> Option<&'a clap::Arg> {
+    command.get_arguments().filter(|arg| !arg.is_global_set()).find(|arg| {
+        let id = arg.get_id().as_str();
+        matches.try_contains_id(id).is_ok() && matches.value_source(id) == Some(ValueSource::CommandLine)
+    })
 }
 
 #[cfg(test)]
@@ -329,7 +332,7 @@ mod tests {
 
     #[test]
     fn the_definition_is_consistent() {
-        Cli::command().debug_assert();
+        definition().debug_assert();
     }
 
     #[test]
@@ -351,22 +354,10 @@ mod tests {
     fn dry_run_swallows_no_word() {
         for (line, dry_run, name) in [
             ("kafka --dry-run my-kf", Some(DryRun::Client), Some("my-kf")),
-            (
-                "kafka --dry-run server",
-                Some(DryRun::Client),
-                Some("server"),
-            ),
+            ("kafka --dry-run server", Some(DryRun::Client), Some("server")),
             ("kafka my-kf --dry-run", Some(DryRun::Client), Some("my-kf")),
-            (
-                "kafka my-kf --dry-run=client",
-                Some(DryRun::Client),
-                Some("my-kf"),
-            ),
-            (
-                "--dry-run=server kafka my-kf",
-                Some(DryRun::Server),
-                Some("my-kf"),
-            ),
+            ("kafka my-kf --dry-run=client", Some(DryRun::Client), Some("my-kf")),
+            ("--dry-run=server kafka my-kf", Some(DryRun::Server), Some("my-kf")),
             ("kafka my-kf", None, Some("my-kf")),
         ] {
             let cli = parsed(line).expect(line);
@@ -377,8 +368,7 @@ mod tests {
 
     #[test]
     fn checks_are_repeated_or_separated_by_commas() {
-        let cli =
-            parsed("kf a --skip-check phase,drift --skip-check=downgrade").expect("a valid line");
+        let cli = parsed("kf a --skip-check phase,drift --skip-check=downgrade").expect("a valid line");
         assert_eq!(cli.update.skip_check, ["phase", "drift", "downgrade"]);
     }
 
@@ -400,23 +390,14 @@ mod tests {
     fn what_cannot_be_is_a_usage_error() {
         for (line, said) in [
             ("kafka my-kf extra", "unexpected argument 'extra'"),
-            (
-                "kafka my-kf --dry-run=none",
-                "[possible values: client, server]",
-            ),
-            (
-                "kafka my-kf -o wide",
-                "[possible values: table, json, yaml]",
-            ),
+            ("kafka my-kf --dry-run=none", "[possible values: client, server]"),
+            ("kafka my-kf -o wide", "[possible values: table, json, yaml]"),
             ("kafka my-kf --timeout=-5s", "cannot be negative"),
             ("kafka my-kf --pod-timeout soon", "not a duration"),
-            ("kafka my-kf --tpo 3.6.1", "similar argument exists: '--to'"),
+            ("kafka my-kf --outptu json", "similar argument exists: '--output'"),
             ("kafka my-kf --sandbox-fail pull", "--sandbox"),
             ("kafka sandbox", "'sandbox' is a command here"),
-            (
-                "--to 3.6.1 sandbox",
-                "--to does not go with the command 'sandbox'",
-            ),
+            ("--to 3.6.1 sandbox", "--to does not go with the command 'sandbox'"),
             ("sandbox --port 70000", "70000"),
             ("sandbox --fail nothing", "[possible values: pull"),
         ] {

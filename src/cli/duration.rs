@@ -14,12 +14,9 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     let text = text.trim();
     let signed = match text.parse::<i64>() {
         Ok(seconds) => SignedDuration::from_secs(seconds),
-        Err(_) => text
-            .parse()
-            .map_err(|_| "not a duration; write it as 90s, 20m or 1h30m".to_owned())?,
+        Err(_) => text.parse().map_err(|_| "not a duration; write it as 90s, 20m or 1h30m".to_owned())?,
     };
-    let duration =
-        Duration::try_from(signed).map_err(|_| "a duration cannot be negative".to_owned())?;
+    let duration = Duration::try_from(signed).map_err(|_| "a duration cannot be negative".to_owned())?;
     if duration > LONGEST {
         return Err("longer than a year".to_owned());
     }

@@ -5,5 +5,55 @@ mod duration;
 pub mod exit_code;
 mod names;
 pub mod options;
+pub mod pick;
+mod sandbox;
 pub mod stop;
+mod stream;
 pub mod terminal;
+
+use args::{Cli, Command};
+use exit_code::ExitCode;
+use options::{SandboxOptions, UpdateOptions, UsageError};
+use terminal::Terminal;
+
+/// Does what was typed, and says how it went.
+pub fn run(cli: Cli) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            stream::complain(&error);
+            return ExitCode::Failed;
+        }
+    };
+    let code = runtime.block_on(dispatch(cli, Terminal::detect()));
+    // A question that a signal has cut short still sits in its thread and waits for a key.
+    runtime.shutdown_background();
+    code
+}
+
+async fn dispatch(cli: Cli, terminal: Terminal) -> ExitCode {
+    match cli.command {
+        Some(Command::Sandbox(args)) => match SandboxOptions::new(args, cli.cluster) {
+            Ok(options) => said(sandbox::run(&options).await),
+            Err(error) => wrong_usage(&error),
+        },
+        None => match UpdateOptions::new(cli.update, cli.cluster, &terminal) {
+            Ok(_) => ExitCode::Failed,
+            Err(error) => wrong_usage(&error),
+        },
+    }
+}
+
+fn wrong_usage(error: &UsageError) -> ExitCode {
+    stream::complain_of_usage(error);
+    ExitCode::Usage
+}
+
+/// The exit code of a command that can only fail before anything is changed.
+fn said(result: Result<ExitCode, impl std::error::Error>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        stream::complain(&error);
+        ExitCode::Failed
+    })
+}

@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::args::{
-    ClusterArgs, ColorArg, DryRun, Output, ProgressArg, SandboxArgs, UpdateArgs,
-};
+use super::args::{ClusterArgs, ColorArg, DryRun, Output, ProgressArg, SandboxArgs, UpdateArgs};
 use super::names::{wrong_with_database, wrong_with_namespace};
 use super::terminal::Terminal;
 use crate::model::{Check, Kind, UnknownKind, clean};
@@ -42,11 +40,7 @@ pub struct UpdateOptions {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// A real one.
-    Cluster {
-        kubeconfig: Option<PathBuf>,
-        context: Option<String>,
-        server: Option<String>,
-    },
+    Cluster { kubeconfig: Option<PathBuf>, context: Option<String>, server: Option<String> },
     /// The simulated one inside this process.
     Sandbox(Vec<Fault>),
 }
@@ -107,7 +101,9 @@ pub enum UsageError {
         "-o {format} prints one result on standard output, where --progress json prints events; choose one of them"
     )]
     TwoOutputs { format: &'static str },
-    #[error("--progress bars needs a terminal on standard error that can move its cursor; use --progress plain")]
+    #[error(
+        "--progress bars needs a terminal on standard error that can move its cursor; use --progress plain"
+    )]
     BarsWithoutTerminal,
     #[error("nobody can be asked without a terminal; look at --dry-run, then add --yes")]
     YesRequired,
@@ -119,11 +115,7 @@ impl UpdateOptions {
     /// # Errors
     ///
     /// The first thing that cannot be.
-    pub fn new(
-        update: UpdateArgs,
-        cluster: ClusterArgs,
-        terminal: &Terminal,
-    ) -> Result<Self, UsageError> {
+    pub fn new(update: UpdateArgs, cluster: ClusterArgs, terminal: &Terminal) -> Result<Self, UsageError> {
         let namespace = namespace(cluster.namespace.as_deref())?;
         let (kind, name) = database(update.kind.as_deref(), update.name)?;
         if kind.is_none() && !terminal.can_pick() {
@@ -183,19 +175,12 @@ impl SandboxOptions {
         if let Some((flag, _)) = stray.into_iter().find(|(_, given)| *given) {
             return Err(UsageError::SandboxCommand { flag });
         }
-        Ok(Self {
-            port: sandbox.port,
-            kubeconfig_out: sandbox.kubeconfig_out,
-            faults: sandbox.fail,
-        })
+        Ok(Self { port: sandbox.port, kubeconfig_out: sandbox.kubeconfig_out, faults: sandbox.fail })
     }
 }
 
 /// `KIND NAME`, `KIND/NAME`, `KIND` or nothing.
-fn database(
-    kind: Option<&str>,
-    word: Option<String>,
-) -> Result<(Option<Kind>, Option<String>), UsageError> {
+fn database(kind: Option<&str>, word: Option<String>) -> Result<(Option<Kind>, Option<String>), UsageError> {
     let Some(typed) = kind else {
         return Ok((None, None));
     };
@@ -206,24 +191,16 @@ fn database(
     let kind = kind.parse::<Kind>().map_err(|unknown| UsageError::Kind { unknown })?;
     let name = match (slash, word) {
         (Some(slash), Some(word)) => {
-            return Err(UsageError::NameTwice {
-                slash: clean(slash),
-                word: clean(&word),
-            });
+            return Err(UsageError::NameTwice { slash: clean(slash), word: clean(&word) });
         }
         (Some(slash), None) if slash.contains('/') => {
-            return Err(UsageError::Slashes {
-                typed: clean(typed),
-            });
+            return Err(UsageError::Slashes { typed: clean(typed) });
         }
         (Some(slash), None) => Some(slash.to_owned()),
         (None, word) => word,
     };
     match name.as_deref().and_then(wrong_with_database) {
-        Some(wrong) => Err(UsageError::Name {
-            name: name.as_deref().map(clean).unwrap_or_default(),
-            wrong,
-        }),
+        Some(wrong) => Err(UsageError::Name { name: name.as_deref().map(clean).unwrap_or_default(), wrong }),
         None => Ok((Some(kind), name)),
     }
 }
@@ -233,10 +210,7 @@ fn namespace(typed: Option<&str>) -> Result<Option<String>, UsageError> {
         return Ok(None);
     };
     match wrong_with_namespace(name) {
-        Some(wrong) => Err(UsageError::Namespace {
-            name: clean(name),
-            wrong,
-        }),
+        Some(wrong) => Err(UsageError::Namespace { name: clean(name), wrong }),
         None => Ok(Some(name.to_owned())),
     }
 }
@@ -246,19 +220,12 @@ fn target(cluster: ClusterArgs) -> Result<Target, UsageError> {
     let kubeconfig = cluster.kubeconfig.filter(|p| !p.as_os_str().is_empty());
     let context = cluster.context.filter(|c| !c.is_empty());
     let server = cluster.server.filter(|s| !s.is_empty());
-    let given = [
-        ("kubeconfig", kubeconfig.is_some()),
-        ("context", context.is_some()),
-        ("server", server.is_some()),
-    ];
+    let given =
+        [("kubeconfig", kubeconfig.is_some()), ("context", context.is_some()), ("server", server.is_some())];
     match given.into_iter().find(|(_, given)| *given) {
         Some((flag, _)) if cluster.sandbox => Err(UsageError::SandboxAndConnection { flag }),
         _ if cluster.sandbox => Ok(Target::Sandbox(cluster.sandbox_fail)),
-        _ => Ok(Target::Cluster {
-            kubeconfig,
-            context,
-            server,
-        }),
+        _ => Ok(Target::Cluster { kubeconfig, context, server }),
     }
 }
 
@@ -292,18 +259,9 @@ fn one_output(output: Output) -> Result<(), UsageError> {
 fn colors(typed: ColorArg, terminal: &Terminal) -> Colors {
     let auto = |is_terminal: bool| is_terminal && !terminal.dumb && !terminal.no_color;
     match typed {
-        ColorArg::Auto => Colors {
-            stdout: auto(terminal.stdout),
-            stderr: auto(terminal.stderr),
-        },
-        ColorArg::Always => Colors {
-            stdout: true,
-            stderr: true,
-        },
-        ColorArg::Never => Colors {
-            stdout: false,
-            stderr: false,
-        },
+        ColorArg::Auto => Colors { stdout: auto(terminal.stdout), stderr: auto(terminal.stderr) },
+        ColorArg::Always => Colors { stdout: true, stderr: true },
+        ColorArg::Never => Colors { stdout: false, stderr: false },
     }
 }
 

@@ -63,24 +63,17 @@ mod system {
         Ok(receiver)
     }
 
-    fn forward(
-        kind: SignalKind,
-        meaning: Signal,
-        to: &mpsc::UnboundedSender<Signal>,
-    ) -> io::Result<()> {
+    fn forward(kind: SignalKind, meaning: Signal, to: &mpsc::UnboundedSender<Signal>) -> io::Result<()> {
         let mut stream = signal(kind)?;
         let to = to.clone();
-        tokio::spawn(async move {
-            while stream.recv().await.is_some() && to.send(meaning).is_ok() {}
-        });
+        tokio::spawn(async move { while stream.recv().await.is_some() && to.send(meaning).is_ok() {} });
         Ok(())
     }
 
     /// SIGHUP was ignored when the process began. Asked before the handler is set, which would undo it.
     #[cfg(target_os = "linux")]
     fn hang_up_ignored() -> bool {
-        std::fs::read_to_string("/proc/self/status")
-            .is_ok_and(|status| super::ignores_hang_up(&status))
+        std::fs::read_to_string("/proc/self/status").is_ok_and(|status| super::ignores_hang_up(&status))
     }
 
     /// SIGHUP was ignored when the process began. No safe call tells; a child inherits it, though, and one that
@@ -133,10 +126,7 @@ mod tests {
         assert_eq!(finish, Stop::Finish(Signal::Interrupt));
         let now = after(finish, Signal::Terminate);
         assert_eq!(now, Stop::Now(Signal::Terminate));
-        assert_eq!(
-            after(now, Signal::Interrupt),
-            Stop::Now(Signal::Interrupt)
-        );
+        assert_eq!(after(now, Signal::Interrupt), Stop::Now(Signal::Interrupt));
     }
 
     #[cfg(target_os = "linux")]

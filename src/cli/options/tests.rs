@@ -2,24 +2,12 @@ use super::*;
 use crate::cli::args::{Command, parse};
 
 /// A terminal that everything is connected to.
-const TTY: Terminal = Terminal {
-    stdin: true,
-    stdout: true,
-    stderr: true,
-    dumb: false,
-    no_color: false,
-    width: Some(80),
-};
+const TTY: Terminal =
+    Terminal { stdin: true, stdout: true, stderr: true, dumb: false, no_color: false, width: Some(80) };
 
 /// No terminal at all, as in a pipeline.
-const NONE: Terminal = Terminal {
-    stdin: false,
-    stdout: false,
-    stderr: false,
-    dumb: true,
-    no_color: false,
-    width: None,
-};
+const NONE: Terminal =
+    Terminal { stdin: false, stdout: false, stderr: false, dumb: true, no_color: false, width: None };
 
 fn options(line: &str, terminal: &Terminal) -> Result<UpdateOptions, UsageError> {
     let words = std::iter::once("kubectl-dbupdate").chain(line.split(' '));
@@ -51,10 +39,7 @@ fn a_database_is_named_in_several_forms() {
 fn what_names_no_database_is_refused() {
     let long = format!("kafka {}", "a".repeat(64));
     for (line, said) in [
-        (
-            "kafak my-kf",
-            "unknown kind of database \"kafak\"; did you mean kafka?",
-        ),
+        ("kafak my-kf", "unknown kind of database \"kafak\"; did you mean kafka?"),
         (
             "postgres my-pg",
             "unknown kind of database \"postgres\"; the kinds are kafka, druid, cassandra, hazelcast, zookeeper",
@@ -76,18 +61,9 @@ fn what_names_no_database_is_refused() {
 
 #[test]
 fn without_a_terminal_nobody_is_asked() {
-    let no_stdin = Terminal {
-        stdin: false,
-        ..TTY
-    };
-    let no_stderr = Terminal {
-        stderr: false,
-        ..TTY
-    };
-    let no_stdout = Terminal {
-        stdout: false,
-        ..TTY
-    };
+    let no_stdin = Terminal { stdin: false, ..TTY };
+    let no_stderr = Terminal { stderr: false, ..TTY };
+    let no_stdout = Terminal { stdout: false, ..TTY };
     let dumb = Terminal { dumb: true, ..TTY };
     let yes_required = Err(UsageError::YesRequired);
     for (line, terminal, expected) in [
@@ -112,25 +88,14 @@ fn without_a_terminal_nobody_is_asked() {
 fn the_sandbox_goes_without_a_connection() {
     let sandbox = |faults: &[Fault]| Ok(Target::Sandbox(faults.to_vec()));
     let refused = |flag| Err(UsageError::SandboxAndConnection { flag });
-    let cluster = Target::Cluster {
-        kubeconfig: None,
-        context: None,
-        server: None,
-    };
-    let context = Target::Cluster {
-        kubeconfig: None,
-        context: Some("prod".into()),
-        server: None,
-    };
+    let cluster = Target::Cluster { kubeconfig: None, context: None, server: None };
+    let context = Target::Cluster { kubeconfig: None, context: Some("prod".into()), server: None };
     for (line, expected) in [
         ("kafka my-kf", Ok(cluster.clone())),
         ("kafka my-kf --context=", Ok(cluster)),
         ("kafka my-kf --context prod", Ok(context)),
         ("kafka my-kf --sandbox", sandbox(&[])),
-        (
-            "kafka my-kf --sandbox --sandbox-fail pull,no-operator",
-            sandbox(&[Fault::Pull, Fault::NoOperator]),
-        ),
+        ("kafka my-kf --sandbox --sandbox-fail pull,no-operator", sandbox(&[Fault::Pull, Fault::NoOperator])),
         ("kafka my-kf --sandbox -n other", sandbox(&[])),
         ("kafka my-kf --sandbox --context prod", refused("context")),
         ("kafka my-kf --sandbox --kubeconfig f", refused("kubeconfig")),
@@ -161,44 +126,21 @@ fn the_sandbox_command_connects_to_nothing() {
 #[test]
 fn progress_follows_the_terminal() {
     let dumb = Terminal { dumb: true, ..TTY };
-    let piped = Terminal {
-        stderr: false,
-        ..TTY
-    };
+    let piped = Terminal { stderr: false, ..TTY };
     for (line, terminal, expected) in [
         ("kf a --yes", TTY, Ok(Progress::Bars)),
         ("kf a --yes", dumb, Ok(Progress::Plain)),
         ("kf a --yes", piped, Ok(Progress::Plain)),
         ("kf a --yes -o json", TTY, Ok(Progress::Bars)),
         ("kf a --yes --progress bars", TTY, Ok(Progress::Bars)),
-        (
-            "kf a --yes --progress bars",
-            piped,
-            Err(UsageError::BarsWithoutTerminal),
-        ),
-        (
-            "kf a --yes --progress bars",
-            dumb,
-            Err(UsageError::BarsWithoutTerminal),
-        ),
+        ("kf a --yes --progress bars", piped, Err(UsageError::BarsWithoutTerminal)),
+        ("kf a --yes --progress bars", dumb, Err(UsageError::BarsWithoutTerminal)),
         ("kf a --yes --progress plain", TTY, Ok(Progress::Plain)),
         ("kf a --yes --progress none", TTY, Ok(Progress::None)),
         ("kf a --yes --progress json", TTY, Ok(Progress::Json)),
-        (
-            "kf a --yes --progress json -o json",
-            TTY,
-            Err(UsageError::TwoOutputs { format: "json" }),
-        ),
-        (
-            "kf a --yes --progress json -o yaml",
-            TTY,
-            Err(UsageError::TwoOutputs { format: "yaml" }),
-        ),
-        (
-            "kf a --dry-run --progress json -o yaml",
-            TTY,
-            Ok(Progress::Json),
-        ),
+        ("kf a --yes --progress json -o json", TTY, Err(UsageError::TwoOutputs { format: "json" })),
+        ("kf a --yes --progress json -o yaml", TTY, Err(UsageError::TwoOutputs { format: "yaml" })),
+        ("kf a --dry-run --progress json -o yaml", TTY, Ok(Progress::Json)),
     ] {
         let found = options(line, &terminal).map(|o| o.progress);
         assert_eq!(found, expected, "{line} on {terminal:?}");
@@ -207,15 +149,9 @@ fn progress_follows_the_terminal() {
 
 #[test]
 fn colours_follow_the_terminal_unless_told() {
-    let no_color = Terminal {
-        no_color: true,
-        ..TTY
-    };
+    let no_color = Terminal { no_color: true, ..TTY };
     let dumb = Terminal { dumb: true, ..TTY };
-    let piped = Terminal {
-        stdout: false,
-        ..TTY
-    };
+    let piped = Terminal { stdout: false, ..TTY };
     for (line, terminal, stdout, stderr) in [
         ("kf a", TTY, true, true),
         ("kf a", no_color, false, false),
@@ -232,17 +168,9 @@ fn colours_follow_the_terminal_unless_told() {
 
 #[test]
 fn checks_are_overridden_by_name_only() {
-    let options = options(
-        "kf a --skip-check phase,drift --allow-downgrade --allow-deprecated",
-        &TTY,
-    )
-    .expect("a valid line");
-    let expected = [
-        Check::Phase,
-        Check::Drift,
-        Check::Downgrade,
-        Check::DeprecatedTarget,
-    ];
+    let options = options("kf a --skip-check phase,drift --allow-downgrade --allow-deprecated", &TTY)
+        .expect("a valid line");
+    let expected = [Check::Phase, Check::Drift, Check::Downgrade, Check::DeprecatedTarget];
     assert_eq!(options.skip, BTreeSet::from(expected));
 
     for name in ["locked", "version-denied", "phse", ""] {
@@ -260,8 +188,5 @@ fn times_are_checked() {
     assert_eq!(found.timeout, Some(Duration::from_secs(3600)));
     assert_eq!(found.min_ready, Duration::from_secs(5));
     assert_eq!(options("kf a", &TTY).expect("a valid line").timeout, None);
-    assert_eq!(
-        options("kf a --pod-timeout 0", &TTY),
-        Err(UsageError::PodTimeout)
-    );
+    assert_eq!(options("kf a --pod-timeout 0", &TTY), Err(UsageError::PodTimeout));
 }

@@ -1,0 +1,222 @@
+//! What a person is asked on a terminal: which database, which version, and whether to go on. Everything is shown
+//! on standard error. Escape and Ctrl-C decline.
+
+use std::io::{self, Write};
+
+use dialoguer::console::{Term, truncate_str};
+use dialoguer::theme::ColorfulTheme;
+use dialoguer::{Confirm, Select};
+use tokio::sync::watch;
+
+use super::stop::signalled;
+use super::terminal::Terminal;
+use crate::engine::stop::{Signal, Stop};
+
+/// What came of a question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer<T> {
+    Chosen(T),
+    Declined,
+    /// A signal has come while the question stood.
+    Signalled(Signal),
+}
+
+/// What an update is about to do, as it is confirmed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Intent {
+    /// `kafka/my-kf`.
+    pub database: String,
+    pub namespace: String,
+    /// The context's name and the server's address, as far as they are known.
+    pub cluster: String,
+    pub from: String,
+    pub to: String,
+}
+
+/// Lets a person choose one line of a list.
+///
+/// # Errors
+///
+/// The terminal cannot be read or written.
+pub async fn choose(
+    prompt: &str,
+    lines: Vec<String>,
+    terminal: &Terminal,
+    stop: &mut watch::Receiver<Stop>,
+) -> io::Result<Answer<usize>> {
+    let lines = fitted(lines, terminal.width);
+    let prompt = prompt.to_owned();
+    ask(stop, move || {
+        let theme = ColorfulTheme::default();
+        Select::with_theme(&theme).with_prompt(prompt).items(&lines).default(0).interact_opt()
+    })
+    .await
+}
+
+/// Lets a person confirm what is about to be done.
+///
+/// # Errors
+///
+/// The terminal cannot be read or written.
+pub async fn confirm(
+    intent: &Intent,
+    terminal: &Terminal,
+    stop: &mut watch::Receiver<Stop>,
+) -> io::Result<Answer<()>> {
+    io::stderr().write_all(intent.lines().as_bytes())?;
+    if terminal.dumb {
+        return ask(stop, || Ok(read_yes()?.then_some(()))).await;
+    }
+    ask(stop, || {
+        let theme = ColorfulTheme::default();
+        let yes = Confirm::with_theme(&theme).with_prompt("Go on?").default(false).interact_opt()?;
+        Ok((yes == Some(true)).then_some(()))
+    })
+    .await
+}
+
+impl Intent {
+    fn lines(&self) -> String {
+        let Intent { database, namespace, cluster, from, to } = self;
+        format!(
+            "\n  database   {database} in namespace {namespace}\n  cluster    {cluster}\n  version    {from} -> {to}\n\n"
+        )
+    }
+}
+
+/// Runs a prompt, which blocks until a key is pressed, beside the signals, and leaves the terminal as it was.
+async fn ask<T: Send + 'static>(
+    stop: &mut watch::Receiver<Stop>,
+    prompt: impl FnOnce() -> dialoguer::Result<Option<T>> + Send + 'static,
+) -> io::Result<Answer<T>> {
+    let before = TerminalState::save();
+    let answer = tokio::select! {
+        biased;
+        answer = tokio::task::spawn_blocking(prompt) => answer?,
+        signal = signalled(stop) => {
+            before.restore();
+            return Ok(match signal {
+                Signal::Interrupt => Answer::Declined,
+                other => Answer::Signalled(other),
+            });
+        }
+    };
+    match answer {
+        Ok(Some(choice)) => Ok(Answer::Chosen(choice)),
+        Ok(None) => Ok(Answer::Declined),
+        // Ctrl-C is a character while a prompt reads single keys.
+        Err(dialoguer::Error::IO(error)) if error.kind() == io::ErrorKind::Interrupted => {
+            before.restore();
+            Ok(Answer::Declined)
+        }
+        Err(dialoguer::Error::IO(error)) => {
+            before.restore();
+            Err(error)
+        }
+    }
+}
+
+/// One answer on a terminal that can only print lines.
+fn read_yes() -> io::Result<bool> {
+    io::stderr().write_all(b"Go on? [y/N] ")?;
+    let mut line = String::new();
+    io::stdin().read_line(&mut line)?;
+    Ok(matches!(line.trim(), "y" | "Y" | "yes"))
+}
+
+/// The lines cut to the terminal's width, less the pointer in front of them: a line that wraps would spoil the list.
+fn fitted(lines: Vec<String>, width: Option<u16>) -> Vec<String> {
+    const POINTER: usize = 4;
+    let Some(width) = width else { return lines };
+    let room = usize::from(width).saturating_sub(POINTER).max(20);
+    lines.iter().map(|line| truncate_str(line, room, "…").into_owned()).collect()
+}
+
+/// How the terminal was set before a prompt changed it. A prompt hides the cursor and reads raw keys; when it is
+/// abandoned, nobody else puts that back.
+struct TerminalState {
+    #[cfg(unix)]
+    mode: Option<rustix::termios::Termios>,
+}
+
+impl TerminalState {
+    fn save() -> Self {
+        Self {
+            #[cfg(unix)]
+            mode: rustix::termios::tcgetattr(rustix::stdio::stdin()).ok(),
+        }
+    }
+
+    /// Best effort: a terminal that is gone needs no cursor.
+    fn restore(&self) {
+        #[cfg(unix)]
+        if let Some(mode) = &self.mode {
+            let when = rustix::termios::OptionalActions::Drain;
+            let _ = rustix::termios::tcsetattr(rustix::stdio::stdin(), when, mode);
+        }
+        let term = Term::stderr();
+        let _ = term.show_cursor();
+        let _ = term.write_line("");
+        let _ = term.flush();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_question_names_everything_that_could_be_the_wrong_one() {
+        let intent = Intent {
+            database: "kafka/my-kf".into(),
+            namespace: "db".into(),
+            cluster: "context prod, https://10.0.0.1:6443".into(),
+            from: "3.5.2".into(),
+            to: "3.6.1".into(),
+        };
+        let text = intent.lines();
+        for part in ["kafka/my-kf", "namespace db", "prod", "10.0.0.1", "3.5.2", "3.6.1"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+
+    #[test]
+    fn lists_are_cut_to_the_terminal() {
+        let line = || vec!["x".repeat(100)];
+        assert_eq!(fitted(line(), None)[0].chars().count(), 100);
+        assert_eq!(fitted(line(), Some(80))[0].chars().count(), 76);
+        assert_eq!(fitted(line(), Some(200))[0].chars().count(), 100);
+        assert_eq!(fitted(line(), Some(5))[0].chars().count(), 20);
+    }
+
+    #[tokio::test]
+    async fn a_signal_ends_a_question() {
+        for (signal, answer) in [
+            (Signal::Interrupt, Answer::Declined),
+            (Signal::Terminate, Answer::Signalled(Signal::Terminate)),
+            (Signal::HangUp, Answer::Signalled(Signal::HangUp)),
+        ] {
+            let (sender, mut stop) = watch::channel(Stop::Go);
+            let (release, blocked) = std::sync::mpsc::channel::<()>();
+            let question = ask(&mut stop, move || {
+                let _ = blocked.recv();
+                Ok(Some(()))
+            });
+            sender.send_replace(Stop::Finish(signal));
+            assert_eq!(question.await.expect("no error"), answer);
+            drop(release);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_question_is_answered_or_declined() {
+        let interrupted = || io::Error::from(io::ErrorKind::Interrupted);
+        let (_sender, mut stop) = watch::channel(Stop::Go);
+        let chosen = ask(&mut stop, || Ok(Some(3))).await;
+        assert_eq!(chosen.expect("no error"), Answer::Chosen(3));
+        let escaped = ask::<u8>(&mut stop, || Ok(None)).await;
+        assert_eq!(escaped.expect("no error"), Answer::Declined);
+        let ctrl_c = ask::<u8>(&mut stop, move || Err(interrupted().into())).await;
+        assert_eq!(ctrl_c.expect("no error"), Answer::Declined);
+    }
+}

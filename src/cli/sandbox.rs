@@ -1,0 +1,172 @@
+//! `kubectl dbupdate sandbox`: serves the simulated cluster to kubectl and to this tool.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process;
+
+use tokio::net::TcpListener;
+
+use super::exit_code::ExitCode;
+use super::options::SandboxOptions;
+use super::stop;
+use super::stream;
+use crate::sandbox::{NAMESPACE, Sandbox};
+
+/// The first line of a kubeconfig that this command has written, by which it knows what it may overwrite.
+const MARK: &str = "# written by kubectl dbupdate sandbox";
+
+/// Why the sandbox cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    #[error("cannot listen on 127.0.0.1:{port}; choose another --port, or none")]
+    Listen { port: u16, source: io::Error },
+    #[error("cannot write the kubeconfig {}", path.display())]
+    Write { path: PathBuf, source: io::Error },
+    #[error("{} exists and was not written by this command; name another file", path.display())]
+    NotOurs { path: PathBuf },
+    #[error("the server has stopped")]
+    Serve(#[source] io::Error),
+    #[error("cannot listen to signals")]
+    Signals(#[source] io::Error),
+}
+
+/// Serves until Ctrl-C.
+///
+/// # Errors
+///
+/// The port is taken, the kubeconfig cannot be written, or the server fails.
+pub async fn run(options: &SandboxOptions) -> Result<ExitCode, SandboxError> {
+    let mut stop = stop::listen().map_err(SandboxError::Signals)?;
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
+    let listen = |source| SandboxError::Listen { port: options.port, source };
+    let listener = TcpListener::bind(address).await.map_err(listen)?;
+    let server = format!("http://{}", listener.local_addr().map_err(listen)?);
+    let kubeconfig = Kubeconfig::write(options.kubeconfig_out.as_deref(), &server)?;
+    let sandbox = Sandbox::start(&options.faults);
+    stream::out(&instructions(&server, &kubeconfig.path));
+    tokio::select! {
+        served = sandbox.serve(listener) => served.map_err(SandboxError::Serve)?,
+        // Ctrl-C is how it is meant to end.
+        _ = stop::signalled(&mut stop) => {}
+    }
+    Ok(ExitCode::Done)
+}
+
+/// The kubeconfig that leads to the sandbox. A temporary one is removed with this.
+struct Kubeconfig {
+    path: PathBuf,
+    temporary: bool,
+}
+
+impl Kubeconfig {
+    fn write(asked: Option<&Path>, server: &str) -> Result<Self, SandboxError> {
+        let path = asked.map_or_else(temporary_path, Path::to_owned);
+        let written = match asked {
+            Some(path) => open_named(path),
+            None => open_new(&path),
+        };
+        let wrong = |source: io::Error| match source.kind() {
+            io::ErrorKind::AlreadyExists => SandboxError::NotOurs { path: path.clone() },
+            _ => SandboxError::Write { path: path.clone(), source },
+        };
+        let mut file = written.map_err(wrong)?;
+        file.write_all(content(server).as_bytes()).map_err(wrong)?;
+        // The path is printed for another directory's shell as well.
+        let path = path.canonicalize().map_err(wrong)?;
+        Ok(Self { path, temporary: asked.is_none() })
+    }
+}
+
+impl Drop for Kubeconfig {
+    fn drop(&mut self) {
+        if self.temporary {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// The process's id keeps two sandboxes apart; the time keeps this one apart from what a dead one has left.
+fn temporary_path() -> PathBuf {
+    let now = jiff::Timestamp::now().as_millisecond();
+    let name = format!("kubectl-dbupdate-sandbox-{}-{now}.yaml", process::id());
+    std::env::temp_dir().join(name)
+}
+
+/// A new file. Links are not followed, since the directory may be everybody's.
+fn open_new(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).open(path)
+}
+
+/// A new file, or one that an earlier sandbox has written: never somebody's real kubeconfig.
+fn open_named(path: &Path) -> io::Result<File> {
+    match fs::read_to_string(path) {
+        Ok(text) if text.starts_with(MARK) => OpenOptions::new().write(true).truncate(true).open(path),
+        _ => open_new(path),
+    }
+}
+
+fn content(server: &str) -> String {
+    format!(
+        "{MARK}
+apiVersion: v1
+kind: Config
+clusters:
+- name: dbupdate-sandbox
+  cluster:
+    server: {server}
+contexts:
+- name: dbupdate-sandbox
+  context:
+    cluster: dbupdate-sandbox
+    namespace: {NAMESPACE}
+    user: dbupdate-sandbox
+current-context: dbupdate-sandbox
+users:
+- name: dbupdate-sandbox
+  user: {{}}
+"
+    )
+}
+
+fn instructions(server: &str, kubeconfig: &Path) -> String {
+    format!(
+        "The sandbox is served on {server}. In another terminal:
+
+  export KUBECONFIG={}
+  kubectl get kafka,druid,cassandra,hazelcast,zookeeper
+  kubectl get kafka,petset,pod
+  kubectl dbupdate kafka my-kf --to 3.6.1
+
+Ctrl-C ends it, and everything in it is gone.
+",
+        quoted(kubeconfig)
+    )
+}
+
+/// The path as a shell reads it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-".contains(c);
+    if text.chars().all(plain) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_can_be_pasted_into_a_shell() {
+        for (path, shown) in [
+            ("/tmp/sandbox.yaml", "/tmp/sandbox.yaml"),
+            ("/my dir/s.yaml", "'/my dir/s.yaml'"),
+            ("/it's/s.yaml", r"'/it'\''s/s.yaml'"),
+        ] {
+            assert_eq!(quoted(Path::new(path)), shown);
+        }
+    }
+}
