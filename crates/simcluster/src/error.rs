@@ -12,8 +12,8 @@ pub struct ApiError {
     pub reason: &'static str,
     /// The text for people.
     pub message: String,
-    /// The `details` of the status; an empty object is left out of the answer.
-    pub details: Map<String, Value>,
+    /// The `details` of the status.
+    pub details: Option<Map<String, Value>>,
 }
 
 /// One entry of `details.causes`.
@@ -39,7 +39,9 @@ impl Cause {
 
     fn to_value(&self) -> Value {
         let mut cause = Map::new();
-        cause.insert("reason".into(), json!(self.reason));
+        if !self.reason.is_empty() {
+            cause.insert("reason".into(), json!(self.reason));
+        }
         cause.insert("message".into(), json!(self.message));
         if !self.field.is_empty() {
             cause.insert("field".into(), json!(self.field));
@@ -55,7 +57,7 @@ impl ApiError {
             code,
             reason,
             message: message.into(),
-            details: Map::new(),
+            details: None,
         }
     }
 
@@ -64,25 +66,31 @@ impl ApiError {
         let (plural, group) = res.split_once('.').unwrap_or((res, ""));
         for (key, value) in [("name", name), ("group", group), ("kind", plural)] {
             if !value.is_empty() {
-                self.details.insert(key.into(), json!(value));
+                self = self.detail(key, json!(value));
             }
         }
         self
     }
 
     /// Adds causes.
-    pub fn because(mut self, causes: &[Cause]) -> Self {
-        self.details.insert(
-            "causes".into(),
-            causes.iter().map(Cause::to_value).collect(),
-        );
-        self
+    pub fn because(self, causes: &[Cause]) -> Self {
+        self.detail("causes", causes.iter().map(Cause::to_value).collect())
     }
 
     /// Adds the seconds after which the client may try again; they are sent as a `Retry-After` header too.
-    pub fn retry_after(mut self, seconds: u32) -> Self {
+    pub fn retry_after(self, seconds: u32) -> Self {
+        self.detail("retryAfterSeconds", json!(seconds))
+    }
+
+    /// The seconds after which the client may try again, if the refusal says so.
+    pub fn retry_after_seconds(&self) -> Option<u64> {
+        self.details.as_ref()?.get("retryAfterSeconds")?.as_u64()
+    }
+
+    fn detail(mut self, key: &str, value: Value) -> Self {
         self.details
-            .insert("retryAfterSeconds".into(), json!(seconds));
+            .get_or_insert_default()
+            .insert(key.to_owned(), value);
         self
     }
 
@@ -118,7 +126,7 @@ impl ApiError {
         Self::conflict(res, name, why)
     }
 
-    /// 422: the object would not be valid. `kind` is the kind's name, `res` its resource.
+    /// 422: the object would not be valid. `res` is the resource of the kind.
     pub fn invalid(kind: &str, res: &str, name: &str, causes: &[Cause]) -> Self {
         let group = res.split_once('.').map_or("", |(_, group)| group);
         let qualified = if group.is_empty() {
@@ -126,32 +134,28 @@ impl ApiError {
         } else {
             format!("{kind}.{group}")
         };
-        let mut said: Vec<String> = causes
+        let said: Vec<String> = causes
             .iter()
-            .map(|c| format!("{}: {}", c.field, c.message))
+            .map(|cause| format!("{}: {}", cause.field, cause.message))
             .collect();
-        let text = if said.len() == 1 {
-            said.remove(0)
-        } else {
-            format!("[{}]", said.join(", "))
+        let text = match said.as_slice() {
+            [only] => only.clone(),
+            many => format!("[{}]", many.join(", ")),
         };
-        let mut error = Self::new(
-            422,
-            "Invalid",
-            format!("{qualified} \"{name}\" is invalid: {text}"),
-        )
-        .about(res, name);
-        error.details.insert("kind".into(), json!(kind));
-        error.because(causes)
+        let message = format!("{qualified} \"{name}\" is invalid: {text}");
+        Self::new(422, "Invalid", message)
+            .about(res, name)
+            .detail("kind", json!(kind))
+            .because(causes)
     }
 
-    /// 422 of a JSON patch that could not be applied, such as a failed `test`: no causes.
-    pub fn patch_failed(why: impl std::fmt::Display) -> Self {
-        Self::new(
-            422,
-            "Invalid",
-            format!("the server rejected our request due to an error in our request: {why}"),
-        )
+    /// 422 of a JSON patch that could not be applied, such as a failed `test`. It says no more than that.
+    pub fn patch_failed() -> Self {
+        let message = "the server rejected our request due to an error in our request";
+        Self {
+            details: Some(Map::new()),
+            ..Self::new(422, "Invalid", message)
+        }
     }
 
     /// 400: the request makes no sense.
@@ -159,27 +163,105 @@ impl ApiError {
         Self::new(400, "BadRequest", message)
     }
 
+    /// 401: the credentials are not accepted.
+    pub fn unauthorized() -> Self {
+        Self::new(401, "Unauthorized", "Unauthorized")
+    }
+
     /// 410: the asked-for resourceVersion is no longer in the history.
     pub fn expired(message: impl Into<String>) -> Self {
         Self::new(410, "Expired", message)
     }
 
+    /// 404: the group is served and has no such resource.
+    pub fn no_such_resource() -> Self {
+        let message = "the server could not find the requested resource";
+        Self {
+            details: Some(Map::new()),
+            ..Self::new(404, "NotFound", message)
+        }
+    }
+
     /// 405: this resource has no such verb.
     pub fn method_not_allowed() -> Self {
-        Self::new(
-            405,
-            "MethodNotAllowed",
-            "the server does not allow this method on the requested resource",
-        )
+        let message = "the server does not allow this method on the requested resource";
+        Self {
+            details: Some(Map::new()),
+            ..Self::new(405, "MethodNotAllowed", message)
+        }
+    }
+
+    /// 406: the client accepts nothing that the server can write.
+    pub fn not_acceptable() -> Self {
+        let message = "only the following media types are accepted: application/json";
+        Self::new(406, "NotAcceptable", message)
+    }
+
+    /// 415: the body is in a format that this resource does not take.
+    pub fn unsupported_media_type(accepted: &[&str]) -> Self {
+        let message = format!(
+            "the body of the request was in an unknown format - accepted media types include: {}",
+            accepted.join(", ")
+        );
+        Self::new(415, "UnsupportedMediaType", message)
+    }
+
+    /// 429: the server asks to try again later.
+    pub fn too_many_requests(message: impl Into<String>) -> Self {
+        Self::new(429, "TooManyRequests", message)
     }
 
     /// 500: the server cannot do it, and says why.
     pub fn internal(why: impl std::fmt::Display) -> Self {
+        let cause = Cause {
+            reason: String::new(),
+            message: why.to_string(),
+            field: String::new(),
+        };
         Self::new(
             500,
             "InternalError",
             format!("Internal error occurred: {why}"),
         )
+        .because(&[cause])
+    }
+
+    /// 503: the server is not able to answer now.
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(503, "ServiceUnavailable", message)
+    }
+
+    /// What an admission webhook answers that denies the request, with the code of its choice (403 is usual).
+    pub fn denied_by_webhook(code: u16, webhook: &str, why: &str) -> Self {
+        let reason = match code {
+            403 => "Forbidden",
+            422 => "Invalid",
+            _ => "BadRequest",
+        };
+        Self::new(
+            code,
+            reason,
+            format!("admission webhook \"{webhook}\" denied the request: {why}"),
+        )
+    }
+
+    /// What a ValidatingAdmissionPolicy answers that denies the request: a 422 with a cause.
+    pub fn denied_by_policy(res: &str, name: &str, policy: &str, why: &str) -> Self {
+        let said = format!(
+            "ValidatingAdmissionPolicy '{policy}' with binding '{policy}' denied request: {why}"
+        );
+        let cause = Cause {
+            reason: String::new(),
+            message: said.clone(),
+            field: String::new(),
+        };
+        Self::new(
+            422,
+            "Invalid",
+            format!("{res} \"{name}\" is forbidden: {said}"),
+        )
+        .about(res, name)
+        .because(&[cause])
     }
 
     /// The `v1` `Status` object.
@@ -191,8 +273,8 @@ impl ApiError {
         if !self.reason.is_empty() {
             status["reason"] = json!(self.reason);
         }
-        if !self.details.is_empty() {
-            status["details"] = Value::Object(self.details.clone());
+        if let Some(details) = &self.details {
+            status["details"] = Value::Object(details.clone());
         }
         status
     }

@@ -4,28 +4,41 @@
 //! bring them to life. Everything is timed by tokio's clock, so that under a paused clock an hour takes milliseconds.
 #![forbid(unsafe_code)]
 
+mod access;
+mod apis;
 mod behaviour;
 mod clock;
 mod error;
+mod faults;
 pub mod object;
+mod record;
 mod resources;
+mod rest;
 mod store;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use axum::Router;
 use jiff::Timestamp;
+use serde_json::json;
+use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
+pub use access::Access;
+pub use apis::Apis;
 pub use behaviour::{Ailment, Behaviour, LiveBehaviour, PodRule, Provisioner};
 pub use clock::{Clock, format_seconds};
 pub use error::{ApiError, Cause};
+pub use faults::{Effect, Fault, Faults};
+pub use record::RecordedRequest;
 pub use resources::{RESOURCES, Resource};
+pub use rest::{Broken, Transport};
 pub use store::{Change, ChangeKind, DeleteOptions, Deleted, Store, Subscription};
 
 /// A simulated cluster. Clones share it; when the last one is dropped its controllers stop.
 #[derive(Clone)]
 pub struct SimCluster {
-    store: Store,
+    server: rest::Server,
     behaviour: LiveBehaviour,
     tasks: Arc<Tasks>,
 }
@@ -33,8 +46,18 @@ pub struct SimCluster {
 impl SimCluster {
     /// An empty cluster, but for the namespace `default`. Nothing runs before [`SimCluster::start`].
     pub fn new(behaviour: Behaviour) -> Self {
-        Self {
+        let server = rest::Server {
             store: Store::new(Timestamp::now()),
+            apis: Apis::default(),
+            access: Access::default(),
+            faults: Faults::default(),
+            recorder: record::Recorder::default(),
+        };
+        let namespace =
+            json!({"metadata": {"name": "default"}, "status": {"phase": "Active"}});
+        server.store.create("namespaces", namespace).expect("the store is empty");
+        Self {
+            server,
             behaviour: LiveBehaviour::new(behaviour),
             tasks: Arc::default(),
         }
@@ -42,7 +65,52 @@ impl SimCluster {
 
     /// The objects.
     pub fn store(&self) -> &Store {
-        &self.store
+        &self.server.store
+    }
+
+    /// What goes wrong between the server and its clients.
+    pub fn faults(&self) -> &Faults {
+        &self.server.faults
+    }
+
+    /// Which APIs are served.
+    pub fn apis(&self) -> &Apis {
+        &self.server.apis
+    }
+
+    /// What the user may do.
+    pub fn access(&self) -> &Access {
+        &self.server.access
+    }
+
+    /// The API server as a tower service, for a client in the same process. A connection that a fault breaks is its
+    /// error.
+    pub fn transport(&self) -> Transport {
+        Transport::new(self.server.clone())
+    }
+
+    /// The API server as a router. A router cannot fail: a connection that a fault breaks is an answer whose body
+    /// fails.
+    pub fn router(&self) -> Router {
+        rest::router(self.server.clone())
+    }
+
+    /// Serves the API on a listener, over plain HTTP, until the listener fails.
+    ///
+    /// # Errors
+    /// What the listener reports.
+    pub async fn serve(&self, listener: TcpListener) -> std::io::Result<()> {
+        rest::serve(self.server.clone(), listener).await
+    }
+
+    /// Every request so far, in the order of arrival (the last 50,000).
+    pub fn requests(&self) -> Vec<RecordedRequest> {
+        self.server.recorder.requests()
+    }
+
+    /// Calls `observer` with each request that was handled, before the client hears of the answer.
+    pub fn on_request(&self, observer: impl Fn(&RecordedRequest) + Send + Sync + 'static) {
+        self.server.recorder.observe(observer);
     }
 
     /// How the cluster behaves; it can be changed while it runs.
@@ -63,7 +131,10 @@ struct Tasks(Mutex<Vec<AbortHandle>>);
 
 impl Tasks {
     fn keep(&self, handles: impl IntoIterator<Item = AbortHandle>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(handles);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(handles);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::state::{Key, State};
@@ -58,32 +59,34 @@ impl Deleted {
 fn check_preconditions(
     resource: &Resource,
     current: &Value,
-    uid: Option<&str>,
-    resource_version: Option<&str>,
+    options: &DeleteOptions,
 ) -> Result<(), ApiError> {
-    let pairs = [
-        ("UID", uid, object::uid(current)),
-        (
-            "ResourceVersion",
-            resource_version,
-            object::resource_version(current),
-        ),
-    ];
-    for (what, wanted, found) in pairs {
-        if let Some(wanted) = wanted
-            && wanted != found
-        {
-            let why = format!(
-                "the {what} in the precondition ({wanted}) does not match the {what} in record ({found}). The object might have been deleted and then recreated"
-            );
-            return Err(ApiError::conflict(
-                resource.name,
-                object::name(current),
-                why,
-            ));
-        }
-    }
-    Ok(())
+    let differs = |what: &str, wanted: &Option<String>, found: &str, guess: &str| match wanted {
+        Some(wanted) if wanted != found => Err(format!(
+            "the {what} in the precondition ({wanted}) does not match the {what} in record ({found}). \
+             The object might have been {guess}"
+        )),
+        _ => Ok(()),
+    };
+    let uid = object::uid(current);
+    let version = object::resource_version(current);
+    differs("UID", &options.uid, uid, "deleted and then recreated")
+        .and_then(|()| {
+            differs(
+                "ResourceVersion",
+                &options.resource_version,
+                version,
+                "modified",
+            )
+        })
+        .map_err(|why| {
+            // A real server names the kind here, where other conflicts name the resource.
+            let kind = match resource.group() {
+                "" => resource.kind.to_owned(),
+                group => format!("{}.{group}", resource.kind),
+            };
+            ApiError::conflict(&kind, object::name(current), why)
+        })
 }
 
 pub(super) fn delete(
@@ -97,12 +100,7 @@ pub(super) fn delete(
         .get(resource, &key)
         .ok_or_else(|| ApiError::not_found(resource.name, &key.1))?
         .clone();
-    check_preconditions(
-        resource,
-        &current,
-        options.uid.as_deref(),
-        options.resource_version.as_deref(),
-    )?;
+    check_preconditions(resource, &current, options)?;
     let grace = (resource.name == "pods").then(|| pod_grace(&current, options.grace));
     let mut next = (*current).clone();
     mark(&mut next, clock, grace, options.finalizer);
@@ -146,8 +144,11 @@ fn remaining_grace(object: &Value) -> u64 {
         .unwrap_or(0)
 }
 
-/// A pod that nothing runs needs no grace.
+/// A pod that nothing runs needs no grace; one that is stopping keeps what it has unless less is asked for.
 fn pod_grace(pod: &Value, asked: Option<u64>) -> u64 {
+    if object::is_terminating(pod) {
+        return asked.unwrap_or(remaining_grace(pod));
+    }
     let unscheduled = pod["spec"]["nodeName"]
         .as_str()
         .unwrap_or_default()
@@ -168,9 +169,16 @@ fn pod_grace(pod: &Value, asked: Option<u64>) -> u64 {
 fn mark(object: &mut Value, clock: &Clock, grace: Option<u64>, finalizer: Option<&str>) {
     let terminating = object::is_terminating(object);
     let left = remaining_grace(object);
+    let grace = grace.unwrap_or(0);
+    if terminating && grace >= left {
+        return;
+    }
+    let since = deletion_began(object).unwrap_or_else(|| clock.now());
+    let gone_by = since
+        .checked_add(Duration::from_secs(grace))
+        .unwrap_or(since);
     let metadata = object::metadata_mut(object);
-    if !terminating
-        && let Some(finalizer) = finalizer
+    if let Some(finalizer) = finalizer.filter(|_| !terminating)
         && let Some(list) = metadata
             .entry("finalizers")
             .or_insert_with(|| json!([]))
@@ -178,12 +186,14 @@ fn mark(object: &mut Value, clock: &Clock, grace: Option<u64>, finalizer: Option
     {
         list.push(json!(finalizer));
     }
-    let grace = grace.unwrap_or(0);
-    if terminating && grace >= left {
-        return;
-    }
-    let now = clock.now();
-    let gone_by = now.checked_add(Duration::from_secs(grace)).unwrap_or(now);
     metadata.insert("deletionTimestamp".into(), json!(format_seconds(gone_by)));
     metadata.insert("deletionGracePeriodSeconds".into(), json!(grace));
+}
+
+/// When an object under deletion was first deleted.
+fn deletion_began(object: &Value) -> Option<Timestamp> {
+    let gone_by: Timestamp = object::meta(object, "deletionTimestamp").parse().ok()?;
+    gone_by
+        .checked_sub(Duration::from_secs(remaining_grace(object)))
+        .ok()
 }

@@ -232,6 +232,13 @@ impl Store {
         )
     }
 
+    /// All objects of a resource and the version they are from.
+    pub(crate) fn list_now(&self, resource: &Resource) -> (Vec<Arc<Value>>, u64) {
+        let state = self.state();
+        let objects = state.objects.get(resource.name);
+        (objects.map(|o| o.values().cloned().collect()).unwrap_or_default(), state.version)
+    }
+
     /// All objects of a resource at a version, or `None` when the history does not go back that far.
     pub(crate) fn list_at(&self, resource: &Resource, version: u64) -> Option<Vec<Arc<Value>>> {
         let state = self.state();

@@ -1,0 +1,90 @@
+//! What goes back to the client.
+
+use axum::body::Body;
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use serde::Serialize;
+
+use crate::error::ApiError;
+
+/// An answer before it becomes HTTP.
+pub(super) struct Answer {
+    pub code: u16,
+    content_type: &'static str,
+    retry_after: Option<u64>,
+    content: Content,
+}
+
+enum Content {
+    Whole(Bytes),
+    /// Lines, one for each event of a watch.
+    Lines(BoxStream<'static, Result<Bytes, Broken>>),
+}
+
+/// A connection that breaks.
+#[derive(Debug, thiserror::Error)]
+#[error("connection reset by a fault")]
+pub struct Broken;
+
+impl Answer {
+    pub fn json(code: u16, value: &impl Serialize) -> Self {
+        Self::json_as("application/json", code, value)
+    }
+
+    pub fn json_as(content_type: &'static str, code: u16, value: &impl Serialize) -> Self {
+        match serde_json::to_vec(value) {
+            Ok(bytes) => Self::bytes(content_type, code, bytes),
+            Err(error) => Self::refusal(&ApiError::internal(error)),
+        }
+    }
+
+    pub fn text(code: u16, text: impl Into<String>) -> Self {
+        Self::bytes("text/plain; charset=utf-8", code, text.into().into_bytes())
+    }
+
+    pub fn bytes(content_type: &'static str, code: u16, bytes: Vec<u8>) -> Self {
+        Self { code, content_type, retry_after: None, content: Content::Whole(bytes.into()) }
+    }
+
+    pub fn watch(lines: BoxStream<'static, Result<Bytes, Broken>>) -> Self {
+        let content = Content::Lines(lines);
+        Self { code: 200, content_type: "application/json", retry_after: None, content }
+    }
+
+    pub fn refusal(error: &ApiError) -> Self {
+        // Only a path that no API serves is refused without a reason and below 500, by a plain text.
+        if error.code == 404 && error.reason.is_empty() {
+            return Self::text(404, format!("{}\n", error.message));
+        }
+        let retry_after = error.retry_after_seconds();
+        Self { retry_after, ..Self::json(error.code, &error.to_status()) }
+    }
+
+    pub fn into_response(self, warnings: &[String]) -> Response<Body> {
+        let body = match self.content {
+            Content::Whole(bytes) => Body::from(bytes),
+            Content::Lines(lines) => Body::from_stream(lines),
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = StatusCode::from_u16(self.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        for warning in warnings {
+            let text = warning.replace('\\', "\\\\").replace('"', "\\\"");
+            if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{text}\"")) {
+                headers.append(header::WARNING, value);
+            }
+        }
+        response
+    }
+}
+
+impl From<ApiError> for Answer {
+    fn from(error: ApiError) -> Self {
+        Self::refusal(&error)
+    }
+}

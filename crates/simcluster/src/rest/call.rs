@@ -1,0 +1,132 @@
+//! A request, taken apart.
+
+use axum::http::{HeaderMap, Method, Uri, header};
+use bytes::Bytes;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::view::Form;
+use crate::error::ApiError;
+use crate::record::RecordedRequest;
+
+/// A request whose body has arrived.
+pub(super) struct Call {
+    pub method: Method,
+    pub path: String,
+    pub query: Query,
+    pub accept: String,
+    pub content_type: String,
+    pub user_agent: String,
+    pub body: Bytes,
+}
+
+/// The parameters of a query, decoded.
+#[derive(Clone, Default)]
+pub(super) struct Query(Vec<(String, String)>);
+
+impl Query {
+    fn parse(text: &str) -> Self {
+        Self(form_urlencoded::parse(text.as_bytes()).into_owned().collect())
+    }
+
+    /// The first value of a parameter; an empty one counts as absent.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, v)| v.as_str())
+    }
+
+    /// Whether a boolean parameter is set, as Go reads it.
+    pub fn is_set(&self, name: &str) -> bool {
+        matches!(self.get(name), Some("1" | "t" | "T" | "true" | "TRUE" | "True"))
+    }
+
+    /// A parameter that is a whole number.
+    pub fn number(&self, name: &str) -> Result<Option<u64>, ApiError> {
+        self.get(name)
+            .map(|text| {
+                text.parse().map_err(|_| {
+                    ApiError::bad_request(format!("strconv.ParseInt: parsing \"{text}\": invalid syntax"))
+                })
+            })
+            .transpose()
+    }
+
+    /// Whether the write is only to be tried.
+    pub fn dry_run(&self) -> Result<bool, ApiError> {
+        match self.get("dryRun") {
+            None => Ok(false),
+            Some("All") => Ok(true),
+            Some(other) => Err(bad_dry_run(other)),
+        }
+    }
+}
+
+/// 422 of a `dryRun` that is not `All`.
+pub(super) fn bad_dry_run(value: &str) -> ApiError {
+    let message =
+        format!(" \"\" is invalid: dryRun: Unsupported value: \"{value}\": supported values: \"All\"");
+    ApiError::new(422, "Invalid", message)
+}
+
+impl Call {
+    pub fn new(method: Method, uri: &Uri, headers: &HeaderMap, body: Bytes) -> Self {
+        let header = |name| {
+            let values: Vec<&str> =
+                headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+            values.join(",")
+        };
+        let content_type = header(header::CONTENT_TYPE);
+        Self {
+            method,
+            path: uri.path().to_owned(),
+            query: Query::parse(uri.query().unwrap_or_default()),
+            accept: header(header::ACCEPT),
+            content_type: content_type.split(';').next().unwrap_or_default().trim().to_owned(),
+            user_agent: header(header::USER_AGENT),
+            body,
+        }
+    }
+
+    /// How the client wants objects to be written.
+    pub fn form(&self) -> Result<Form, ApiError> {
+        Form::negotiate(&self.accept)
+    }
+
+    /// The body as JSON.
+    pub fn json(&self) -> Result<Value, ApiError> {
+        if self.body.is_empty() {
+            return Err(ApiError::bad_request("the body of the request must not be empty"));
+        }
+        if !matches!(self.content_type.as_str(), "" | "application/json" | "*/*") {
+            return Err(ApiError::unsupported_media_type(&["application/json"]));
+        }
+        serde_json::from_slice(&self.body).map_err(|error| {
+            ApiError::bad_request(format!("error decoding the body of the request: {error}"))
+        })
+    }
+
+    /// The body as JSON, `None` without a body.
+    pub fn optional_json(&self) -> Result<Option<Value>, ApiError> {
+        if self.body.is_empty() { Ok(None) } else { self.json().map(Some) }
+    }
+
+    /// What the recorder keeps of it.
+    pub fn record(&self) -> RecordedRequest {
+        let body: Value = serde_json::from_slice(&self.body).unwrap_or(Value::Null);
+        let in_body = [&body["dryRun"], &body["deleteOptions"]["dryRun"]]
+            .iter()
+            .any(|list| list.as_array().is_some_and(|list| list.iter().any(|entry| entry == "All")));
+        RecordedRequest {
+            number: 0,
+            method: self.method.to_string(),
+            path: self.path.clone(),
+            query: self.query.0.clone(),
+            content_type: self.content_type.clone(),
+            user_agent: self.user_agent.clone(),
+            field_manager: self.query.get("fieldManager").map(str::to_owned),
+            dry_run: in_body || self.query.get("dryRun") == Some("All"),
+            at: Instant::now(),
+            status: None,
+            body,
+        }
+    }
+}

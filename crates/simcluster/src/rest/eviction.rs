@@ -1,0 +1,185 @@
+//! Evictions: a delete that asks the pod's disruption budget first.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use super::Server;
+use super::answer::Answer;
+use super::call::Call;
+use super::delete::parse_options;
+use super::path::Target;
+use super::selector::Selector;
+use crate::error::{ApiError, Cause};
+use crate::object;
+use crate::store::{DeleteOptions, Store};
+
+const BUDGETS: &str = "poddisruptionbudgets.policy";
+
+/// A server repeats an eviction that needs no budget this often when its delete conflicts, with a pause between.
+/// A precondition that cannot hold is a conflict like any other: the client waits for its 409.
+const CONFLICT_STEPS: u32 = 20;
+const CONFLICT_PAUSE: Duration = Duration::from_millis(500);
+
+/// More evictions than this may not wait for the budget's controller.
+const MOST_DISRUPTED: usize = 2000;
+
+pub(super) async fn evict(server: &Server, call: &Call, target: &Target) -> Result<Answer, ApiError> {
+    let options = options(call, target)?;
+    let (namespace, name) = (target.namespace.as_str(), target.name.as_str());
+    let mut left = CONFLICT_STEPS;
+    let pod = loop {
+        let pod =
+            server.store.get("pods", namespace, name).ok_or_else(|| ApiError::not_found("pods", name))?;
+        if !ignores_budgets(&pod) {
+            break pod;
+        }
+        left -= 1;
+        match server.store.delete("pods", namespace, name, options.clone()) {
+            Ok(_) => return Ok(evicted()),
+            Err(error) if error.code == 409 && options.resource_version.is_none() && left > 0 => {
+                sleep(CONFLICT_PAUSE).await;
+            }
+            Err(error) => return Err(error),
+        }
+    };
+    ask_budget(&server.store, &pod, options.dry_run)?;
+    // Preconditions are looked at here, last: a uid that is wrong has already spent the budget.
+    server.store.delete("pods", namespace, name, options)?;
+    Ok(evicted())
+}
+
+fn evicted() -> Answer {
+    let status =
+        json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
+    Answer::json(201, &status)
+}
+
+fn options(call: &Call, target: &Target) -> Result<DeleteOptions, ApiError> {
+    let eviction = call.json()?;
+    let api_version = eviction["apiVersion"].as_str().unwrap_or("policy/v1");
+    let kind = eviction["kind"].as_str().unwrap_or("Eviction");
+    if kind != "Eviction" || !matches!(api_version, "policy/v1" | "policy/v1beta1") {
+        let message =
+            format!("no kind \"{kind}\" is registered for version \"{api_version}\" in this subresource");
+        return Err(ApiError::bad_request(message));
+    }
+    if object::name(&eviction) != target.name {
+        return Err(ApiError::bad_request("name in URL does not match name in Eviction object"));
+    }
+    let mut options = parse_options(&eviction["deleteOptions"])?;
+    options.dry_run |= call.query.dry_run()?;
+    Ok(options)
+}
+
+/// Pods that are no loss any more, or not yet.
+fn ignores_budgets(pod: &Value) -> bool {
+    matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed" | "Pending"))
+        || object::is_terminating(pod)
+}
+
+fn is_ready(pod: &Value) -> bool {
+    object::condition(pod, "Ready").is_some_and(|condition| condition["status"] == "True")
+}
+
+/// Takes one disruption from the pod's budget, if it has one.
+fn ask_budget(store: &Store, pod: &Value, dry_run: bool) -> Result<(), ApiError> {
+    let budgets = budgets_of(store, pod);
+    let budget = match budgets.as_slice() {
+        [] => return Ok(()),
+        [budget] => budget,
+        _ => {
+            let message = "This pod has more than one PodDisruptionBudget, \
+                           which the eviction subresource does not support.";
+            return Err(ApiError::new(500, "", message));
+        }
+    };
+    if !is_ready(pod) && tolerates_unready(budget) {
+        return Ok(());
+    }
+    check(budget)?;
+    if !dry_run {
+        spend(store, budget, object::name(pod))?;
+    }
+    Ok(())
+}
+
+fn budgets_of(store: &Store, pod: &Value) -> Vec<Arc<Value>> {
+    let mut budgets = store.list(BUDGETS, Some(object::namespace(pod)));
+    budgets.retain(|budget| {
+        Selector::of_spec(&budget["spec"]["selector"]).is_some_and(|selector| selector.matches(pod))
+    });
+    budgets
+}
+
+/// Whether an unready pod may go without being counted.
+fn tolerates_unready(budget: &Value) -> bool {
+    let (healthy, desired) = (count(budget, "currentHealthy"), count(budget, "desiredHealthy"));
+    budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow" || (healthy >= desired && desired > 0)
+}
+
+fn count(budget: &Value, field: &str) -> i64 {
+    budget["status"][field].as_i64().unwrap_or(0)
+}
+
+fn check(budget: &Value) -> Result<(), ApiError> {
+    let name = object::name(budget);
+    let generation = budget["metadata"]["generation"].as_i64().unwrap_or(0);
+    if count(budget, "observedGeneration") < generation {
+        let message = format!("The disruption budget {name} is still being processed by the server.");
+        return Err(blocked(message).retry_after(10));
+    }
+    let forbidden = |why: &str| {
+        let message = format!("poddisruptionbudget.policy \"{name}\" is forbidden: {why}");
+        Err(ApiError::new(403, "Forbidden", message).about("poddisruptionbudget.policy", name))
+    };
+    if count(budget, "disruptionsAllowed") < 0 {
+        return forbidden("pdb disruptions allowed is negative");
+    }
+    let disrupted = budget["status"]["disruptedPods"].as_object().map_or(0, serde_json::Map::len);
+    if disrupted > MOST_DISRUPTED {
+        return forbidden("DisruptedPods map too big - too many evictions not confirmed by PDB controller");
+    }
+    if count(budget, "disruptionsAllowed") == 0 {
+        let (desired, healthy) = (count(budget, "desiredHealthy"), count(budget, "currentHealthy"));
+        return Err(blocked(format!(
+            "The disruption budget {name} needs {desired} healthy pods and has {healthy} currently"
+        )));
+    }
+    Ok(())
+}
+
+fn blocked(cause: String) -> ApiError {
+    let message = "Cannot evict pod as it would violate the pod's disruption budget.";
+    let cause = Cause { reason: "DisruptionBudget".into(), message: cause, field: String::new() };
+    ApiError::too_many_requests(message).because(&[cause])
+}
+
+/// Counts the pod as gone before it is, until the budget's controller sees for itself.
+fn spend(store: &Store, budget: &Value, pod: &str) -> Result<(), ApiError> {
+    let now = store.clock().seconds();
+    store.update_status(BUDGETS, object::namespace(budget), object::name(budget), |budget| {
+        let allowed = count(budget, "disruptionsAllowed") - 1;
+        budget["status"]["disruptionsAllowed"] = json!(allowed);
+        budget["status"]["disruptedPods"][pod] = json!(now);
+        if allowed == 0 {
+            no_more_allowed(budget, &now);
+        }
+    })?;
+    Ok(())
+}
+
+fn no_more_allowed(budget: &mut Value, now: &str) {
+    let generation = budget["metadata"]["generation"].clone();
+    let conditions = budget["status"]["conditions"].as_array_mut().into_iter().flatten();
+    for condition in conditions.filter(|condition| condition["type"] == "DisruptionAllowed") {
+        if condition["status"] != "False" {
+            condition["lastTransitionTime"] = json!(now);
+        }
+        condition["status"] = json!("False");
+        condition["reason"] = json!("InsufficientPods");
+        condition["observedGeneration"] = generation.clone();
+    }
+}

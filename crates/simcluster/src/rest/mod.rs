@@ -1,0 +1,162 @@
+//! The HTTP API: what an API server answers, and what faults make of it.
+
+mod answer;
+mod call;
+mod create;
+mod delete;
+mod discovery;
+mod eviction;
+mod openapi;
+mod patch;
+mod path;
+mod read;
+mod review;
+mod scale;
+pub(crate) mod selector;
+mod strategic;
+mod table;
+mod transport;
+mod update;
+mod validate;
+mod view;
+mod watch;
+
+use axum::body::Body;
+use axum::http::{Method, Response};
+use tokio::time::sleep;
+
+use self::answer::Answer;
+use self::call::Call;
+use self::path::{Parts, Target};
+use crate::access::{self, Access, Attributes};
+use crate::apis::Apis;
+use crate::error::ApiError;
+use crate::faults::{Effect, Fate, Faults};
+use crate::record::{RecordedRequest, Recorder};
+use crate::store::Store;
+
+pub use self::answer::Broken;
+pub use self::transport::Transport;
+pub(crate) use self::transport::{router, serve};
+
+/// The API server. Clones are the same server.
+#[derive(Clone)]
+pub(crate) struct Server {
+    pub store: Store,
+    pub apis: Apis,
+    pub access: Access,
+    pub faults: Faults,
+    pub recorder: Recorder,
+}
+
+impl Server {
+    /// Handles a request, or breaks its connection.
+    async fn handle(&self, call: Call) -> Result<Response<Body>, Broken> {
+        let mut record = call.record();
+        self.recorder.begin(&mut record);
+        let fate = self.faults.draw(&record);
+        sleep(fate.delay).await;
+        if let Some(effect) = &fate.before {
+            let answer = self.suffer(effect, &call).await?;
+            self.recorder.finish(record, answer.code);
+            return Ok(answer.into_response(&fate.warnings));
+        }
+        self.answer_and_suffer(&call, record, &fate).await
+    }
+
+    async fn answer_and_suffer(
+        &self,
+        call: &Call,
+        record: RecordedRequest,
+        fate: &Fate,
+    ) -> Result<Response<Body>, Broken> {
+        let answer = self.route(call, fate.cut_watch).await.unwrap_or_else(Answer::from);
+        self.recorder.finish(record, answer.code);
+        let answer = match &fate.after {
+            Some(effect) => self.suffer(effect, call).await?,
+            None => answer,
+        };
+        Ok(answer.into_response(&fate.warnings))
+    }
+
+    /// What the client gets to see of a fault.
+    async fn suffer(&self, effect: &Effect, call: &Call) -> Result<Answer, Broken> {
+        match effect {
+            Effect::Answer(error) => Ok(Answer::refusal(error)),
+            Effect::Forbid => Ok(Answer::refusal(&self.forbid(call))),
+            Effect::Hang => std::future::pending().await,
+            // The others never end a request: they are applied where it is handled.
+            Effect::Reset | Effect::Delay(_) | Effect::Warn(_) | Effect::CutWatch(_) => Err(Broken),
+        }
+    }
+
+    fn forbid(&self, call: &Call) -> ApiError {
+        let target = path::split(&call.path).and_then(|parts| path::target(&parts, &self.apis).ok());
+        match target {
+            Some(target) => access::forbidden(&attributes(call, &target)),
+            None => {
+                let (user, verb) = (access::USER, call.method.as_str().to_lowercase());
+                let why = format!("forbidden: User \"{user}\" cannot {verb} path \"{}\"", call.path);
+                ApiError { details: Some(Default::default()), ..ApiError::new(403, "Forbidden", why) }
+            }
+        }
+    }
+
+    async fn route(&self, call: &Call, cut_watch: Option<usize>) -> Result<Answer, ApiError> {
+        if let Some(answer) = discovery::answer(self, call)? {
+            return Ok(answer);
+        }
+        let parts: Parts<'_> = path::split(&call.path).ok_or_else(ApiError::no_such_path)?;
+        if let Some(answer) = review::answer(self, call, &parts)? {
+            return Ok(answer);
+        }
+        let target = path::target(&parts, &self.apis)?;
+        let asked = attributes(call, &target);
+        if !self.access.allows(&asked) {
+            return Err(access::forbidden(&asked));
+        }
+        match asked.verb {
+            "watch" => watch::watch(self, call, &target, cut_watch),
+            "list" => read::list(self, call, &target),
+            "deletecollection" => delete::delete_collection(self, call, &target),
+            "create" if target.subresource == "eviction" => eviction::evict(self, call, &target).await,
+            "create" if target.name.is_empty() => create::create(self, call, &target),
+            verb => self.route_object(call, &target, verb),
+        }
+    }
+
+    fn route_object(&self, call: &Call, target: &Target, verb: &str) -> Result<Answer, ApiError> {
+        match (verb, target.subresource.as_str()) {
+            ("get" | "update" | "patch", "scale") => scale::scale(self, call, target),
+            ("get", "" | "status") => read::get(self, call, target),
+            ("update", "" | "status") if !target.name.is_empty() => update::replace(self, call, target),
+            ("patch", "" | "status") if !target.name.is_empty() => update::patch(self, call, target),
+            ("delete", "") => delete::delete(self, call, target),
+            _ => Err(ApiError::method_not_allowed()),
+        }
+    }
+}
+
+/// What the authorizer is asked about a request.
+fn attributes<'a>(call: &Call, target: &'a Target) -> Attributes<'a> {
+    let collection = target.name.is_empty();
+    let verb = match call.method {
+        Method::GET if collection && call.query.is_set("watch") => "watch",
+        Method::GET if collection => "list",
+        Method::GET => "get",
+        Method::POST => "create",
+        Method::PUT => "update",
+        Method::PATCH => "patch",
+        Method::DELETE if collection => "deletecollection",
+        Method::DELETE => "delete",
+        _ => "",
+    };
+    Attributes {
+        verb,
+        group: target.resource.group(),
+        resource: target.resource.plural(),
+        subresource: &target.subresource,
+        namespace: &target.namespace,
+        name: &target.name,
+    }
+}

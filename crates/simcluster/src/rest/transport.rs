@@ -1,0 +1,97 @@
+//! The ways in: a tower service inside the process, and a listener.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::body::{self, Body, HttpBody};
+use axum::http::{Request, Response};
+use axum::{BoxError, Router};
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use super::Server;
+use super::answer::{Answer, Broken};
+use super::call::Call;
+use crate::error::ApiError;
+
+/// The largest body that a server reads.
+const LARGEST_BODY: usize = 3 * 1024 * 1024;
+
+/// The API server as a tower service, which fails where a connection would break.
+#[derive(Clone)]
+pub struct Transport {
+    server: Server,
+}
+
+impl Transport {
+    pub(crate) fn new(server: Server) -> Self {
+        Self { server }
+    }
+}
+
+impl<B> tower::Service<Request<B>> for Transport
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<Body>;
+    type Error = Broken;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let server = self.server.clone();
+        let (head, body) = request.into_parts();
+        Box::pin(async move {
+            let Ok(body) = body::to_bytes(Body::new(body), LARGEST_BODY).await else {
+                let message = format!("Request entity too large: limit is {LARGEST_BODY}");
+                let error = ApiError::new(413, "RequestEntityTooLarge", message);
+                return Ok(Answer::refusal(&error).into_response(&[]));
+            };
+            server.handle(Call::new(head.method, &head.uri, &head.headers, body)).await
+        })
+    }
+}
+
+/// The transport as a router. A router cannot fail: where a connection would break, its answer's body does.
+pub(crate) fn router(server: Server) -> Router {
+    let transport = Transport::new(server);
+    Router::new().fallback_service(tower::service_fn(move |request: Request<Body>| {
+        let mut transport = transport.clone();
+        async move {
+            let answer = tower::Service::call(&mut transport, request).await;
+            Ok::<_, Infallible>(answer.unwrap_or_else(|broken| {
+                Response::new(Body::from_stream(stream::iter([Err::<Bytes, _>(broken)]).boxed()))
+            }))
+        }
+    }))
+}
+
+/// Serves connections until the listener fails. Dropping the future closes them.
+pub(crate) async fn serve(server: Server, listener: TcpListener) -> std::io::Result<()> {
+    let mut connections = JoinSet::new();
+    loop {
+        let (stream, _) = tokio::select! {
+            accepted = listener.accept() => accepted?,
+            Some(_) = connections.join_next() => continue,
+        };
+        // Small answers must not wait for the acknowledgement of the one before.
+        stream.set_nodelay(true)?;
+        let service = TowerToHyperService::new(Transport::new(server.clone()));
+        let connection =
+            hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+        connections.spawn(async move {
+            // A connection that breaks is the client's affair, or a fault's.
+            let _ = connection.await;
+        });
+    }
+}

@@ -1,0 +1,284 @@
+//! Watches: a line of JSON for each change.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream;
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use super::Server;
+use super::answer::{Answer, Broken};
+use super::call::Call;
+use super::path::Target;
+use super::read::{in_scope, selector};
+use super::selector::Selector;
+use super::table::Table;
+use super::view::{Form, View};
+use crate::error::ApiError;
+use crate::faults::Hangup;
+use crate::store::{Change, ChangeKind, Store, Subscription};
+
+/// A server ends a watch after 30 to 60 minutes when the client does not say.
+const LONGEST: Duration = Duration::from_secs(30 * 60);
+
+/// How often a client that asks for bookmarks gets one.
+const BOOKMARK_PERIOD: Duration = Duration::from_secs(60);
+
+/// A last bookmark comes this long before the end.
+const BOOKMARK_BEFORE_END: Duration = Duration::from_secs(2);
+
+pub(super) fn watch(
+    server: &Server,
+    call: &Call,
+    target: &Target,
+    cut_after: Option<usize>,
+) -> Result<Answer, ApiError> {
+    let mut watch = Watch::open(server, call, target)?;
+    let (lines, subscription) = watch.first(&server.store, call)?;
+    let state = Running { watch, subscription, lines, cut_after };
+    let events = stream::unfold(Some(state), |state| async move {
+        let mut state = state?;
+        match state.next_line().await {
+            Ok(line) => line.map(|line| (Ok(line), Some(state))),
+            Err(Cut(rest)) if rest.is_empty() => Some((Err(Broken), None)),
+            // The connection breaks in the middle of this line: the next chunk is the failure.
+            Err(Cut(rest)) => {
+                state.lines.clear();
+                state.cut_after = None;
+                state.watch.broken = true;
+                Some((Ok(rest), Some(state)))
+            }
+        }
+    });
+    Ok(Answer::watch(events.boxed()))
+}
+
+/// A watch whose connection breaks, after these bytes.
+struct Cut(Bytes);
+
+struct Running {
+    watch: Watch,
+    subscription: Option<Subscription>,
+    lines: VecDeque<Bytes>,
+    /// After how many more lines the connection breaks.
+    cut_after: Option<usize>,
+}
+
+impl Running {
+    /// The next line; `None` when the watch has ended in good order.
+    async fn next_line(&mut self) -> Result<Option<Bytes>, Cut> {
+        if self.watch.broken {
+            return Err(Cut(Bytes::new()));
+        }
+        while self.lines.is_empty() {
+            let Some(subscription) = &mut self.subscription else { return Ok(None) };
+            tokio::select! {
+                change = subscription.next() => match change {
+                    Some(change) => self.lines.extend(self.watch.line_of(&change)),
+                    None => return Ok(None),
+                },
+                () = sleep_until(self.watch.bookmark_at.unwrap_or(self.watch.deadline)) => {
+                    if Instant::now() >= self.watch.deadline {
+                        return Ok(None);
+                    }
+                    self.lines.extend(self.watch.bookmark(subscription));
+                }
+                changed = self.watch.hangups.changed() => {
+                    let broken = *self.watch.hangups.borrow() == Hangup::Broken;
+                    if changed.is_ok() && broken {
+                        return Err(Cut(Bytes::new()));
+                    }
+                    return Ok(None);
+                }
+            }
+        }
+        let line = self.lines.pop_front();
+        match (&mut self.cut_after, line) {
+            (Some(0), Some(line)) => Err(Cut(line.slice(..line.len() / 2))),
+            (Some(left), line) => {
+                *left -= 1;
+                Ok(line)
+            }
+            (None, line) => Ok(line),
+        }
+    }
+}
+
+/// What a watch is about, and until when.
+struct Watch {
+    store: Store,
+    target: Target,
+    selector: Selector,
+    form: Form,
+    table: Option<Table>,
+    deadline: Instant,
+    bookmark_at: Option<Instant>,
+    hangups: watch::Receiver<Hangup>,
+    broken: bool,
+}
+
+impl Watch {
+    fn open(server: &Server, call: &Call, target: &Target) -> Result<Self, ApiError> {
+        let form = call.form()?;
+        let timeout = call.query.number("timeoutSeconds")?.filter(|seconds| *seconds > 0);
+        let deadline = Instant::now() + timeout.map_or(LONGEST, Duration::from_secs);
+        let mut watch = Self {
+            store: server.store.clone(),
+            target: target.clone(),
+            selector: selector(call, target)?,
+            form,
+            table: (form == Form::Table).then(|| Table::new(server, call, target)).transpose()?,
+            deadline,
+            bookmark_at: None,
+            hangups: server.faults.hangups(),
+            broken: false,
+        };
+        if call.query.is_set("allowWatchBookmarks") {
+            watch.schedule_bookmark();
+        }
+        Ok(watch)
+    }
+
+    /// The lines to begin with, and where the others come from; nothing more when the start is too old.
+    fn first(
+        &mut self,
+        store: &Store,
+        call: &Call,
+    ) -> Result<(VecDeque<Bytes>, Option<Subscription>), ApiError> {
+        let version = call.query.number("resourceVersion")?.unwrap_or(0);
+        let initial = call.query.get("sendInitialEvents").is_some();
+        let streamed = call.query.is_set("sendInitialEvents");
+        if initial {
+            check_initial_events(call)?;
+        }
+        if version > 0 && !streamed {
+            return Ok(match store.subscribe_after(self.target.resource, version) {
+                Some(subscription) => (VecDeque::new(), Some(subscription)),
+                None => (VecDeque::from([too_old(version, store)]), None),
+            });
+        }
+        let (objects, at, subscription) = store.list_and_subscribe(self.target.resource);
+        let mut lines = VecDeque::new();
+        if streamed || !initial {
+            for object in &objects {
+                if self.selects(object) {
+                    lines.push_back(self.line("ADDED", object));
+                }
+            }
+        }
+        if streamed {
+            lines.push_back(self.bookmark_line(at, true));
+        }
+        Ok((lines, Some(subscription)))
+    }
+
+    fn selects(&self, object: &Value) -> bool {
+        in_scope(&self.target, object) && self.selector.matches(object)
+    }
+
+    /// The line of a change, as this watch sees it: an object that stops being selected is deleted for it.
+    fn line_of(&mut self, change: &Change) -> Option<Bytes> {
+        let was = change.previous.as_ref().is_some_and(|previous| self.selects(previous));
+        let is = change.kind != ChangeKind::Deleted && self.selects(&change.object);
+        match (was, is) {
+            (false, true) => Some(self.line("ADDED", &change.object)),
+            (true, true) => Some(self.line("MODIFIED", &change.object)),
+            (true, false) if change.kind == ChangeKind::Deleted => Some(self.line("DELETED", &change.object)),
+            (true, false) => {
+                // The last state that was selected, at the version of the change.
+                let mut last = change.previous.as_deref().cloned().unwrap_or_default();
+                last["metadata"]["resourceVersion"] = json!(change.version.to_string());
+                Some(self.line("DELETED", &Arc::new(last)))
+            }
+            (false, false) => None,
+        }
+    }
+
+    fn line(&mut self, kind: &str, object: &Arc<Value>) -> Bytes {
+        if let Some(table) = &mut self.table {
+            return json_line(kind, &table.one(object));
+        }
+        json_line(kind, &View::new(object, &self.target.api_version(), self.form))
+    }
+
+    /// What has already happened, then a bookmark that is newer than all of it.
+    fn bookmark(&mut self, subscription: &mut Subscription) -> Vec<Bytes> {
+        let version = self.store.version();
+        let mut lines = Vec::new();
+        let mut newest = version;
+        while let Some(change) = subscription.try_next() {
+            newest = newest.max(change.version);
+            lines.extend(self.line_of(&change));
+        }
+        lines.push(self.bookmark_line(newest, false));
+        self.schedule_bookmark();
+        lines
+    }
+
+    fn bookmark_line(&self, version: u64, ends_initial_events: bool) -> Bytes {
+        let mut metadata = json!({"resourceVersion": version.to_string(), "creationTimestamp": null});
+        if ends_initial_events {
+            metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
+        }
+        let (api_version, kind) = match self.form {
+            Form::Whole => (self.target.api_version(), self.target.resource.kind),
+            Form::Metadata => ("meta.k8s.io/v1".to_owned(), "PartialObjectMetadata"),
+            Form::Table => {
+                let row = json!({"cells": [], "object": {"metadata": metadata}});
+                let table = json!({"kind": "Table", "apiVersion": "meta.k8s.io/v1",
+                    "metadata": {"resourceVersion": version.to_string()},
+                    "columnDefinitions": null, "rows": [row]});
+                return json_line("BOOKMARK", &table);
+            }
+        };
+        json_line("BOOKMARK", &json!({"kind": kind, "apiVersion": api_version, "metadata": metadata}))
+    }
+
+    fn schedule_bookmark(&mut self) {
+        let now = Instant::now();
+        let last = self.deadline.checked_sub(BOOKMARK_BEFORE_END).filter(|last| *last > now);
+        let next = now + BOOKMARK_PERIOD;
+        self.bookmark_at = last.map(|last| last.min(next));
+    }
+}
+
+fn check_initial_events(call: &Call) -> Result<(), ApiError> {
+    if call.query.get("resourceVersionMatch") == Some("NotOlderThan") {
+        return Ok(());
+    }
+    let message = "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: \
+                   sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+    Err(ApiError::new(422, "Invalid", message))
+}
+
+fn too_old(version: u64, store: &Store) -> Bytes {
+    let message = format!("too old resource version: {version} ({})", store.version());
+    json_line("ERROR", &ApiError::expired(message).to_status())
+}
+
+fn json_line(kind: &str, object: &impl Serialize) -> Bytes {
+    let mut line = serde_json::to_vec(&Event { kind, object }).unwrap_or_default();
+    line.push(b'\n');
+    line.into()
+}
+
+struct Event<'a, T> {
+    kind: &'a str,
+    object: &'a T,
+}
+
+impl<T: Serialize> Serialize for Event<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("type", self.kind)?;
+        map.serialize_entry("object", self.object)?;
+        map.end()
+    }
+}
