@@ -52,11 +52,7 @@ impl Step {
 
 /// Something that happened. Workloads and pods are named; a workload is `petset/my-kf-broker`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(
-    tag = "event",
-    rename_all = "camelCase",
-    rename_all_fields = "camelCase"
-)]
+#[serde(tag = "event", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Event {
     /// The run begins. Always the first event.
     Started {
@@ -185,10 +181,7 @@ pub enum StepOutcome {
 #[serde(tag = "on", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum WaitingOn {
     /// Whether the holder of the lock is still alive.
-    LockHolder {
-        holder: String,
-        remaining_seconds: u64,
-    },
+    LockHolder { holder: String, remaining_seconds: u64 },
     /// The operator's acknowledgement of the pause.
     Operator { timeout_seconds: u64 },
     /// The workload's controller to see the new template.
@@ -198,12 +191,7 @@ pub enum WaitingOn {
     /// The database's own word about its health.
     DatabaseHealth { what: String },
     /// A disruption budget that allows nothing now. `held_by` names a pod whose earlier eviction still counts.
-    Budget {
-        budget: String,
-        needed: i64,
-        healthy: i64,
-        held_by: Option<String>,
-    },
+    Budget { budget: String, needed: i64, healthy: i64, held_by: Option<String> },
     /// The API server is busy, or the eviction was refused for a reason of its own.
     Server { message: String },
     /// The old pod to be gone.
@@ -213,11 +201,7 @@ pub enum WaitingOn {
     /// The new pod to be placed on a node.
     Scheduling { message: String },
     /// A container to start: the kubelet's reason and message.
-    Container {
-        container: String,
-        reason: String,
-        message: String,
-    },
+    Container { container: String, reason: String, message: String },
     /// The pod's readiness.
     Readiness,
     /// The pod is Ready and must stay so for that many seconds.

@@ -6,6 +6,11 @@
 //! operator and **verifies** what came of it. `update/` holds the steps in that order, `engine/` runs them.
 #![forbid(unsafe_code)]
 
+pub mod catalog;
+pub mod clock;
+pub mod cluster;
 pub mod event;
+pub mod kinds;
 pub mod model;
 pub mod report;
+pub mod update;

@@ -122,27 +122,18 @@ impl Constraint {
     /// # Errors
     /// When it is empty or malformed, by the judgement of the operator's library.
     pub fn parse(text: &str) -> Result<Self, ConstraintError> {
-        Self::read(text).map_err(|reason| ConstraintError {
-            text: text.to_owned(),
-            reason,
-            place: None,
-        })
+        Self::read(text).map_err(|reason| ConstraintError { text: text.to_owned(), reason, place: None })
     }
 
     fn read(text: &str) -> Result<Self, ConstraintFault> {
         let text = spell_out_ranges(text)?;
-        let alternatives = text
-            .split("||")
-            .map(Alternative::read)
-            .collect::<Result<_, _>>()?;
+        let alternatives = text.split("||").map(Alternative::read).collect::<Result<_, _>>()?;
         Ok(Self { alternatives })
     }
 
     /// Whether the version is one of those that the constraint describes.
     pub fn matches(&self, version: &Version) -> bool {
-        self.alternatives
-            .iter()
-            .any(|alternative| alternative.matches(version))
+        self.alternatives.iter().any(|alternative| alternative.matches(version))
     }
 }
 
@@ -172,21 +163,13 @@ impl Alternative {
                 None => return Err(ConstraintFault::NoSeparator),
             };
         }
-        let names_prerelease = comparisons
-            .iter()
-            .any(|comparison| !comparison.bound.prerelease().is_empty());
-        Ok(Self {
-            comparisons,
-            names_prerelease,
-        })
+        let names_prerelease = comparisons.iter().any(|comparison| !comparison.bound.prerelease().is_empty());
+        Ok(Self { comparisons, names_prerelease })
     }
 
     fn matches(&self, version: &Version) -> bool {
         (version.prerelease().is_empty() || self.names_prerelease)
-            && self
-                .comparisons
-                .iter()
-                .all(|comparison| comparison.holds(version))
+            && self.comparisons.iter().all(|comparison| comparison.holds(version))
     }
 }
 
@@ -198,16 +181,8 @@ impl Comparison {
         let parts = Parts::scan(rest, in_number).ok_or(ConstraintFault::NoVersion)?;
         let (text, after) = rest.split_at(parts.length);
         let (open, numbers) = close(&parts);
-        let bound = Version::from_parts(text, numbers, parts.prerelease)
-            .map_err(ConstraintFault::Version)?;
-        Ok((
-            Self {
-                operator,
-                bound,
-                open,
-            },
-            after,
-        ))
+        let bound = Version::from_parts(text, numbers, parts.prerelease).map_err(ConstraintFault::Version)?;
+        Ok((Self { operator, bound, open }, after))
     }
 
     fn holds(&self, version: &Version) -> bool {
@@ -261,9 +236,7 @@ impl Comparison {
         match self.open {
             Open::Minor => version.major() != bound.major(),
             // A pre-release takes only its like out of the series.
-            Open::Patch => {
-                series(version) != series(bound) || version.prerelease() != bound.prerelease()
-            }
+            Open::Patch => series(version) != series(bound) || version.prerelease() != bound.prerelease(),
             Open::Nothing | Open::Everything => version != bound,
         }
     }
@@ -320,25 +293,15 @@ fn spell_out_ranges(text: &str) -> Result<String, ConstraintFault> {
     let mut rest = text;
     while let Some(hyphen) = lone_hyphen(rest) {
         let before = rest[..hyphen].trim_end_matches(is_space);
-        let start = before
-            .rfind(|c| is_space(c) || c == ',')
-            .map_or(0, |separator| separator + 1);
+        let start = before.rfind(|c| is_space(c) || c == ',').map_or(0, |separator| separator + 1);
         let (before, low) = before.split_at(start);
         let after = rest[hyphen + 1..].trim_start_matches(is_space);
         let low_length = Parts::scan(low, in_number).map(|parts| parts.length);
-        let (Some(high), true) = (Parts::scan(after, in_number), low_length == Some(low.len()))
-        else {
+        let (Some(high), true) = (Parts::scan(after, in_number), low_length == Some(low.len())) else {
             return Err(ConstraintFault::Range);
         };
         let (high, after) = after.split_at(high.length);
-        spelt.extend([
-            before.trim_end_matches(is_space),
-            ">= ",
-            low,
-            ", <= ",
-            high,
-            " ",
-        ]);
+        spelt.extend([before.trim_end_matches(is_space), ">= ", low, ", <= ", high, " "]);
         rest = after.trim_start_matches(is_space);
     }
     spelt.push_str(rest);
@@ -349,9 +312,7 @@ fn spell_out_ranges(text: &str) -> Result<String, ConstraintFault> {
 fn lone_hyphen(text: &str) -> Option<usize> {
     let space_before = |place: usize| text[..place].ends_with(is_space);
     let space_after = |place: usize| text[place + 1..].starts_with(is_space);
-    text.match_indices('-')
-        .map(|(place, _)| place)
-        .find(|&place| space_before(place) && space_after(place))
+    text.match_indices('-').map(|(place, _)| place).find(|&place| space_before(place) && space_after(place))
 }
 
 /// The whitespace of Go's regular expressions, which is ASCII without the vertical tab.
@@ -406,31 +367,16 @@ impl Rule {
         let allowed = read_list(&self.allowlist, Place::Allowlist)?;
         let denied = read_list(&self.denylist, Place::Denylist)?;
         if !allowed.is_empty() && !allowed.iter().any(|constraint| constraint.matches(target)) {
-            return Ok(Verdict::NotInAllowlist {
-                allowlist: self.allowlist.clone(),
-            });
+            return Ok(Verdict::NotInAllowlist { allowlist: self.allowlist.clone() });
         }
-        let refusal = denied
-            .iter()
-            .zip(&self.denylist)
-            .find(|(constraint, _)| constraint.matches(target));
-        Ok(
-            refusal.map_or(Verdict::Allowed, |(_, text)| Verdict::DeniedBy {
-                constraint: text.clone(),
-            }),
-        )
+        let refusal = denied.iter().zip(&self.denylist).find(|(constraint, _)| constraint.matches(target));
+        Ok(refusal.map_or(Verdict::Allowed, |(_, text)| Verdict::DeniedBy { constraint: text.clone() }))
     }
 }
 
-fn read_list(
-    list: &[String],
-    place: fn(usize) -> Place,
-) -> Result<Vec<Constraint>, ConstraintError> {
+fn read_list(list: &[String], place: fn(usize) -> Place) -> Result<Vec<Constraint>, ConstraintError> {
     let read = |(index, text): (usize, &String)| {
-        Constraint::parse(text).map_err(|error| ConstraintError {
-            place: Some(place(index)),
-            ..error
-        })
+        Constraint::parse(text).map_err(|error| ConstraintError { place: Some(place(index)), ..error })
     };
     list.iter().enumerate().map(read).collect()
 }

@@ -37,16 +37,9 @@ pub fn shortest(nodes: &[Node], from: &str, to: &str) -> Option<Vec<String>> {
     if start.name == target.name {
         return Some(vec![start.name.clone()]);
     }
-    let mut places: Vec<&Node> = nodes
-        .iter()
-        .filter(|node| start.version <= node.version && node.version <= target.version)
-        .collect();
-    places.sort_by(|left, right| {
-        right
-            .version
-            .cmp(&left.version)
-            .then_with(|| left.name.cmp(&right.name))
-    });
+    let mut places: Vec<&Node> =
+        nodes.iter().filter(|node| start.version <= node.version && node.version <= target.version).collect();
+    places.sort_by(|left, right| right.version.cmp(&left.version).then_with(|| left.name.cmp(&right.name)));
     let map = Map::new(places, target);
     map.walk(start)
 }
@@ -65,30 +58,11 @@ struct Map<'a> {
 impl<'a> Map<'a> {
     fn new(places: Vec<&'a Node>, target: &Node) -> Self {
         let is_target = |node: &Node| node.name == target.name;
-        let toll = places
-            .iter()
-            .map(|node| {
-                if is_target(node) {
-                    (0, 1, 0)
-                } else {
-                    stone_cost(node)
-                }
-            })
-            .collect();
-        let remaining = places
-            .iter()
-            .map(|node| is_target(node).then_some((0, 0, 0)))
-            .collect();
-        let steps = places
-            .iter()
-            .map(|node| steps_from(node, &places))
-            .collect();
-        let mut map = Self {
-            places,
-            steps,
-            toll,
-            remaining,
-        };
+        let toll =
+            places.iter().map(|node| if is_target(node) { (0, 1, 0) } else { stone_cost(node) }).collect();
+        let remaining = places.iter().map(|node| is_target(node).then_some((0, 0, 0))).collect();
+        let steps = places.iter().map(|node| steps_from(node, &places)).collect();
+        let mut map = Self { places, steps, toll, remaining };
         map.measure();
         map
     }
@@ -100,10 +74,7 @@ impl<'a> Map<'a> {
         while changed {
             changed = false;
             for place in 0..self.places.len() {
-                let best = self.steps[place]
-                    .iter()
-                    .filter_map(|&next| self.cost_through(next))
-                    .min();
+                let best = self.steps[place].iter().filter_map(|&next| self.cost_through(next)).min();
                 if let Some(cost) = best
                     && self.remaining[place].is_none_or(|known| cost < known)
                 {
@@ -121,15 +92,10 @@ impl<'a> Map<'a> {
 
     /// Every step costs something, so what remains shrinks with each and the walk ends.
     fn walk(&self, start: &Node) -> Option<Vec<String>> {
-        let mut place = self
-            .places
-            .iter()
-            .position(|node| node.name == start.name)?;
+        let mut place = self.places.iter().position(|node| node.name == start.name)?;
         let mut path = vec![start.name.clone()];
         while self.remaining[place]? != (0, 0, 0) {
-            let open = self.steps[place]
-                .iter()
-                .filter_map(|&next| Some((self.cost_through(next)?, next)));
+            let open = self.steps[place].iter().filter_map(|&next| Some((self.cost_through(next)?, next)));
             place = open.min()?.1;
             path.push(self.places[place].name.clone());
         }
@@ -138,11 +104,7 @@ impl<'a> Map<'a> {
 }
 
 fn stone_cost(node: &Node) -> Cost {
-    (
-        usize::from(node.deprecated),
-        1,
-        usize::from(node.end_of_life),
-    )
+    (usize::from(node.deprecated), 1, usize::from(node.end_of_life))
 }
 
 fn steps_from(node: &Node, places: &[&Node]) -> Vec<usize> {
@@ -151,9 +113,7 @@ fn steps_from(node: &Node, places: &[&Node]) -> Vec<usize> {
             && node.version <= next.version
             && matches!(node.rule.verdict(&next.version), Ok(Verdict::Allowed))
     };
-    (0..places.len())
-        .filter(|&next| leads_to(places[next]))
-        .collect()
+    (0..places.len()).filter(|&next| leads_to(places[next])).collect()
 }
 
 #[cfg(test)]
@@ -164,29 +124,21 @@ mod tests {
     fn node(line: &str) -> Node {
         let (name, allowlist) = line.split_once(' ').unwrap_or((line, ""));
         let version = name.trim_end_matches(['!', '†']);
-        let allowlist = if allowlist.is_empty() {
-            vec![]
-        } else {
-            vec![allowlist.to_owned()]
-        };
+        let allowlist = if allowlist.is_empty() { vec![] } else { vec![allowlist.to_owned()] };
         Node {
             name: version.to_owned(),
             version: Version::parse(version).unwrap_or_else(|e| panic!("{e}")),
             deprecated: name.contains('!'),
             end_of_life: name.contains('†'),
-            rule: Rule {
-                allowlist,
-                denylist: vec![],
-            },
+            rule: Rule { allowlist, denylist: vec![] },
         }
     }
 
     /// The path's names, or "none"; the same for any order of the catalog.
     fn path(lines: &[&str], from: &str, to: &str) -> String {
         let mut nodes: Vec<Node> = lines.iter().map(|line| node(line)).collect();
-        let show = |nodes: &[Node]| {
-            shortest(nodes, from, to).map_or("none".to_owned(), |path| path.join(" "))
-        };
+        let show =
+            |nodes: &[Node]| shortest(nodes, from, to).map_or("none".to_owned(), |path| path.join(" "));
         let found = show(&nodes);
         for _ in 0..nodes.len() {
             nodes.rotate_left(1);
@@ -227,11 +179,7 @@ mod tests {
 
     #[test]
     fn takes_deprecated_versions_where_there_is_no_other_way() {
-        let without = DRUID
-            .iter()
-            .copied()
-            .filter(|line| !line.starts_with("30.0.1"))
-            .collect::<Vec<_>>();
+        let without = DRUID.iter().copied().filter(|line| !line.starts_with("30.0.1")).collect::<Vec<_>>();
         assert_eq!(path(&without, "28.0.1", "36.0.0"), "28.0.1 30.0.0 36.0.0");
         // One deprecated stone and four steps are better than two and three.
         let fewer = [
@@ -243,10 +191,7 @@ mod tests {
             "1.4.0! 4.0.0",
             "4.0.0",
         ];
-        assert_eq!(
-            path(&fewer, "1.0.0", "4.0.0"),
-            "1.0.0 1.1.0 1.2.0 1.5.0 4.0.0"
-        );
+        assert_eq!(path(&fewer, "1.0.0", "4.0.0"), "1.0.0 1.1.0 1.2.0 1.5.0 4.0.0");
     }
 
     #[test]
@@ -257,41 +202,21 @@ mod tests {
         assert_eq!(path(&dying, "1.0.0", "4.0.0"), "1.0.0 2.0.0 4.0.0");
         let detour = ["1.0.0 <4", "2.0.0 2.1.0", "2.1.0", "3.0.0†", "4.0.0†"];
         assert_eq!(path(&detour, "1.0.0", "4.0.0"), "1.0.0 2.1.0 4.0.0");
-        let short_but_dying = [
-            "1.0.0 2.0.0 || 3.0.0",
-            "2.0.0 2.1.0",
-            "2.1.0",
-            "3.0.0†",
-            "4.0.0",
-        ];
-        assert_eq!(
-            path(&short_but_dying, "1.0.0", "4.0.0"),
-            "1.0.0 3.0.0 4.0.0"
-        );
+        let short_but_dying = ["1.0.0 2.0.0 || 3.0.0", "2.0.0 2.1.0", "2.1.0", "3.0.0†", "4.0.0"];
+        assert_eq!(path(&short_but_dying, "1.0.0", "4.0.0"), "1.0.0 3.0.0 4.0.0");
     }
 
     #[test]
     fn never_steps_down() {
         // The way from 2 to 3 leads over 1, or above 3 and back.
-        assert_eq!(
-            path(
-                &["1.0.0", "2.0.0 1.0.0 || 4.0.0", "3.0.0", "4.0.0"],
-                "2.0.0",
-                "3.0.0"
-            ),
-            "none"
-        );
+        assert_eq!(path(&["1.0.0", "2.0.0 1.0.0 || 4.0.0", "3.0.0", "4.0.0"], "2.0.0", "3.0.0"), "none");
         assert_eq!(path(&["2.0.0-rc1", "2.0.0"], "2.0.0", "2.0.0-rc1"), "none");
     }
 
     #[test]
     fn a_malformed_rule_leads_nowhere() {
         assert_eq!(
-            path(
-                &["1.0.0 <3", "2.0.0 >", "2.1.0 3.x", "3.0.0"],
-                "1.0.0",
-                "3.0.0"
-            ),
+            path(&["1.0.0 <3", "2.0.0 >", "2.1.0 3.x", "3.0.0"], "1.0.0", "3.0.0"),
             "1.0.0 2.1.0 3.0.0"
         );
         assert_eq!(path(&["1.0.0 foo", "3.0.0"], "1.0.0", "3.0.0"), "none");
@@ -299,12 +224,7 @@ mod tests {
 
     #[test]
     fn entries_of_the_same_version_may_follow_each_other() {
-        let equal = [
-            "1.0.0 =1.0.0",
-            "v1.0.0 =1.0.0 || =2.0.0",
-            "1.0 =1.0.0",
-            "2.0.0",
-        ];
+        let equal = ["1.0.0 =1.0.0", "v1.0.0 =1.0.0 || =2.0.0", "1.0 =1.0.0", "2.0.0"];
         assert_eq!(path(&equal, "1.0.0", "2.0.0"), "1.0.0 v1.0.0 2.0.0");
         assert_eq!(path(&equal, "1.0", "1.0.0"), "1.0 1.0.0");
         assert_eq!(path(&equal[..3], "1.0", "2.0.0"), "none");
@@ -312,9 +232,7 @@ mod tests {
 
     #[test]
     fn long_chains_are_followed_to_their_end() {
-        let lines: Vec<String> = (1..60)
-            .map(|minor| format!("1.{minor}.0 =1.{}.0", minor + 1))
-            .collect();
+        let lines: Vec<String> = (1..60).map(|minor| format!("1.{minor}.0 =1.{}.0", minor + 1)).collect();
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         assert_eq!(path(&lines, "1.1.0", "1.59.0").split(' ').count(), 59);
     }

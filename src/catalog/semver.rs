@@ -55,10 +55,7 @@ impl Version {
     /// When the text is not a version (see the module's words on the grammar), a number exceeds 64
     /// bits, or a numeric pre-release identifier has leading zeros.
     pub fn parse(text: &str) -> Result<Self, VersionError> {
-        Self::read(text).map_err(|reason| VersionError {
-            text: text.to_owned(),
-            reason,
-        })
+        Self::read(text).map_err(|reason| VersionError { text: text.to_owned(), reason })
     }
 
     fn read(text: &str) -> Result<Self, VersionFault> {
@@ -70,11 +67,7 @@ impl Version {
     }
 
     /// A version from its parts, for constraints, whose missing numbers are filled in.
-    pub(super) fn from_parts(
-        text: &str,
-        numbers: [&str; 3],
-        prerelease: &str,
-    ) -> Result<Self, VersionFault> {
+    pub(super) fn from_parts(text: &str, numbers: [&str; 3], prerelease: &str) -> Result<Self, VersionFault> {
         let leading_zero = |part: &str| part.len() > 1 && part.starts_with('0') && is_number(part);
         if prerelease.split('.').any(leading_zero) {
             return Err(VersionFault::LeadingZero);
@@ -160,9 +153,7 @@ impl Ord for Version {
 }
 
 fn compare_prereleases(left: &str, right: &str) -> Ordering {
-    left.split('.')
-        .map(Identifier::new)
-        .cmp(right.split('.').map(Identifier::new))
+    left.split('.').map(Identifier::new).cmp(right.split('.').map(Identifier::new))
 }
 
 /// A dot-separated part of a pre-release. Numbers come before words; the derived order says so.
@@ -196,20 +187,10 @@ impl<'a> Parts<'a> {
     pub fn scan(text: &'a str, in_number: fn(char) -> bool) -> Option<Self> {
         let (major, rest) = run(text.strip_prefix('v').unwrap_or(text), in_number)?;
         let (minor, rest) = dotted(rest, in_number);
-        let (patch, rest) = if minor.is_some() {
-            dotted(rest, in_number)
-        } else {
-            (None, rest)
-        };
+        let (patch, rest) = if minor.is_some() { dotted(rest, in_number) } else { (None, rest) };
         let (prerelease, rest) = identifiers(rest, '-');
         let (_metadata, rest) = identifiers(rest, '+');
-        Some(Self {
-            major,
-            minor,
-            patch,
-            prerelease,
-            length: text.len() - rest.len(),
-        })
+        Some(Self { major, minor, patch, prerelease, length: text.len() - rest.len() })
     }
 }
 
@@ -228,10 +209,7 @@ fn dotted(text: &str, in_run: fn(char) -> bool) -> (Option<&str>, &str) {
 /// The dot-separated identifiers after `sign`, and the rest; nothing where there are none.
 fn identifiers(text: &str, sign: char) -> (&str, &str) {
     let in_identifier = |c: char| c.is_ascii_alphanumeric() || c == '-';
-    let Some((first, mut rest)) = text
-        .strip_prefix(sign)
-        .and_then(|list| run(list, in_identifier))
-    else {
+    let Some((first, mut rest)) = text.strip_prefix(sign).and_then(|list| run(list, in_identifier)) else {
         return ("", text);
     };
     let mut length = first.len();
@@ -275,11 +253,7 @@ mod tests {
             ("18446744073709551615.0.0", (u64::MAX, 0, 0), ""),
         ] {
             let read = version(text);
-            assert_eq!(
-                (read.major(), read.minor(), read.patch()),
-                numbers,
-                "{text}"
-            );
+            assert_eq!((read.major(), read.minor(), read.patch()), numbers, "{text}");
             assert_eq!(read.prerelease(), prerelease, "{text}");
             assert_eq!(read.to_string(), text);
         }
@@ -317,11 +291,7 @@ mod tests {
             ("18446744073709551616", TooLarge),
             ("1.99999999999999999999999.0", TooLarge),
         ] {
-            assert_eq!(
-                Version::parse(text).err().map(|e| e.reason),
-                Some(reason),
-                "{text:?}"
-            );
+            assert_eq!(Version::parse(text).err().map(|e| e.reason), Some(reason), "{text:?}");
         }
     }
 
@@ -359,11 +329,7 @@ mod tests {
 
     #[test]
     fn metadata_and_spelling_do_not_count() {
-        for (left, right) in [
-            ("1.2", "v1.2.0"),
-            ("1.2.3", "1.2.3+x"),
-            ("01.2.3-a+1", "1.2.3-a+2"),
-        ] {
+        for (left, right) in [("1.2", "v1.2.0"), ("1.2.3", "1.2.3+x"), ("01.2.3-a+1", "1.2.3-a+2")] {
             assert_eq!(version(left), version(right));
         }
     }

@@ -8,6 +8,7 @@ use super::Pod;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Budget {
     pub name: String,
+    pub resource_version: String,
     /// Which pods it covers; `None` where the budget has no selector, which covers none.
     pub selector: Option<Selector>,
     pub min_available: Option<Amount>,
@@ -30,9 +31,7 @@ impl Budget {
 
     /// It covers that pod.
     pub fn covers(&self, pod: &Pod) -> bool {
-        self.selector
-            .as_ref()
-            .is_some_and(|s| s.matches(&pod.labels))
+        self.selector.as_ref().is_some_and(|s| s.matches(&pod.labels))
     }
 
     /// It can never allow an eviction among that many pods, however healthy they are.

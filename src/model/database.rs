@@ -32,10 +32,7 @@ pub struct Database {
 impl Database {
     /// The condition of that type and its place in the list.
     pub fn condition(&self, kind: &str) -> Option<(usize, &Condition)> {
-        self.conditions
-            .iter()
-            .enumerate()
-            .find(|(_, c)| c.kind == kind)
+        self.conditions.iter().enumerate().find(|(_, c)| c.kind == kind)
     }
 
     /// The `Paused` condition and its place in the list.

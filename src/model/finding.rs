@@ -43,8 +43,8 @@ pub enum Check {
     Distributed,
     PausedByOther,
     OpsRequest,
+    OpsRequestsUnreadable,
     Locked,
-    VersionNotFound,
     VersionDenied,
     VersionRule,
     ShapeChange,
@@ -69,7 +69,8 @@ pub enum Check {
     CordonedNode,
     CruiseControlMissing,
     PinnedImages,
-    ServerWarning,
+    UnfinishedRun,
+    PassedOver,
     Sidecar,
     AlreadyOnTarget,
 }
@@ -90,17 +91,12 @@ impl Check {
 
     /// Somebody else is at work on the database.
     pub fn somebody_else(self) -> bool {
-        matches!(
-            self,
-            Check::PausedByOther | Check::OpsRequest | Check::Locked
-        )
+        matches!(self, Check::PausedByOther | Check::OpsRequest | Check::Locked)
     }
 
     /// The overridable check of that name.
     pub fn overridable(name: &str) -> Option<Check> {
-        Check::OVERRIDABLE
-            .into_iter()
-            .find(|c| c.to_string() == name)
+        Check::OVERRIDABLE.into_iter().find(|c| c.to_string() == name)
     }
 }
 
@@ -132,10 +128,7 @@ mod tests {
     #[test]
     fn checks_are_named_as_they_are_typed() {
         assert_eq!(Check::PodNotReady.to_string(), "pod-not-ready");
-        assert_eq!(
-            Check::overridable("database-health"),
-            Some(Check::DatabaseHealth)
-        );
+        assert_eq!(Check::overridable("database-health"), Some(Check::DatabaseHealth));
         assert_eq!(Check::overridable("locked"), None);
     }
 }

@@ -15,13 +15,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order in which lists show them.
-    pub const ALL: [Kind; 5] = [
-        Kind::Kafka,
-        Kind::Druid,
-        Kind::Cassandra,
-        Kind::Hazelcast,
-        Kind::ZooKeeper,
-    ];
+    pub const ALL: [Kind; 5] = [Kind::Kafka, Kind::Druid, Kind::Cassandra, Kind::Hazelcast, Kind::ZooKeeper];
 
     /// The kind as the API spells it, e.g. `ZooKeeper`.
     pub fn name(self) -> &'static str {
@@ -99,20 +93,14 @@ impl FromStr for Kind {
         Kind::ALL
             .into_iter()
             .find(|k| [k.singular(), k.plural(), k.short()].contains(&word))
-            .ok_or_else(|| UnknownKind {
-                typed: super::clean(typed),
-                nearest: nearest(word),
-            })
+            .ok_or_else(|| UnknownKind { typed: super::clean(typed), nearest: nearest(word) })
     }
 }
 
 fn nearest(word: &str) -> Option<Kind> {
     let distance = |k: Kind| {
         let names = [k.singular(), k.plural()];
-        names
-            .map(|n| strsim::osa_distance(word, n))
-            .into_iter()
-            .min()
+        names.map(|n| strsim::osa_distance(word, n)).into_iter().min()
     };
     Kind::ALL
         .into_iter()

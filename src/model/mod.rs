@@ -18,8 +18,8 @@ pub use database::{Condition, Database, PAUSED, Phase};
 pub use finding::{Check, Finding, Severity, Trial};
 pub use kind::{Kind, UnknownKind};
 pub use plan::{
-    Action, ImageChange, KeptContainer, KeptWhy, PLAN_SCHEMA, Plan, PodAction, PodPlan, Strategy,
-    VersionRef, WorkloadPlan,
+    Action, ImageChange, KeptContainer, KeptWhy, PLAN_SCHEMA, Plan, PodAction, PodPlan, Strategy, VersionRef,
+    WorkloadPlan,
 };
 pub use pod::{ContainerState, ContainerStatus, Pod, PodCondition};
 pub use reference::ObjectRef;

@@ -94,14 +94,8 @@ pub struct WorkloadPlan {
 impl WorkloadPlan {
     /// The images that its pods have in the end, by container.
     pub fn target_images(&self) -> impl Iterator<Item = (&str, &str)> {
-        let changed = self
-            .images
-            .iter()
-            .map(|c| (c.container.as_str(), c.after.as_str()));
-        let on_target = self
-            .kept
-            .iter()
-            .filter(|k| k.why == KeptWhy::AlreadyOnTarget);
+        let changed = self.images.iter().map(|c| (c.container.as_str(), c.after.as_str()));
+        let on_target = self.kept.iter().filter(|k| k.why == KeptWhy::AlreadyOnTarget);
         changed.chain(on_target.map(|k| (k.container.as_str(), k.image.as_str())))
     }
 }

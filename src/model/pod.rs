@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 pub struct Pod {
     pub name: String,
     pub uid: String,
+    pub resource_version: String,
     /// The uid of the controller that owns it; a Deployment's pods are owned by a ReplicaSet.
     pub owner: String,
     pub labels: BTreeMap<String, String>,
@@ -40,10 +41,7 @@ impl Pod {
 
     /// The image that the pod's spec names for a container.
     pub fn image(&self, container: &str) -> Option<&str> {
-        self.images
-            .iter()
-            .find(|(name, _)| name == container)
-            .map(|(_, image)| image.as_str())
+        self.images.iter().find(|(name, _)| name == container).map(|(_, image)| image.as_str())
     }
 }
 
@@ -70,15 +68,8 @@ pub struct ContainerStatus {
 /// `state` of a container status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ContainerState {
-    Waiting {
-        reason: String,
-        message: String,
-    },
+    Waiting { reason: String, message: String },
     Running,
-    Terminated {
-        reason: String,
-        exit_code: i64,
-        message: String,
-    },
+    Terminated { reason: String, exit_code: i64, message: String },
     Unknown,
 }

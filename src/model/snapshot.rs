@@ -35,10 +35,7 @@ impl Snapshot {
             return pod.owner == workload.object.uid;
         }
         !workload.selector.is_empty()
-            && workload
-                .selector
-                .iter()
-                .all(|(k, v)| pod.labels.get(k) == Some(v))
+            && workload.selector.iter().all(|(k, v)| pod.labels.get(k) == Some(v))
             && !self.workloads.iter().any(|w| w.object.uid == pod.owner)
     }
 

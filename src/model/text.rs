@@ -7,11 +7,7 @@ pub fn clean(text: &str) -> String {
         c.is_control()
             || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
-    text.chars()
-        .map(|c| if unsafe_char(c) { ' ' } else { c })
-        .collect::<String>()
-        .trim()
-        .to_owned()
+    text.chars().map(|c| if unsafe_char(c) { ' ' } else { c }).collect::<String>().trim().to_owned()
 }
 
 #[cfg(test)]

@@ -18,11 +18,8 @@ pub enum WorkloadKind {
 
 impl WorkloadKind {
     /// Every kind of workload that a database can own.
-    pub const ALL: [WorkloadKind; 3] = [
-        WorkloadKind::PetSet,
-        WorkloadKind::StatefulSet,
-        WorkloadKind::Deployment,
-    ];
+    pub const ALL: [WorkloadKind; 3] =
+        [WorkloadKind::PetSet, WorkloadKind::StatefulSet, WorkloadKind::Deployment];
 
     /// `group/version` of the resource.
     pub fn api_version(self) -> &'static str {
@@ -78,6 +75,7 @@ pub enum PodManagement {
 pub struct Workload {
     pub kind: WorkloadKind,
     pub object: ObjectRef,
+    pub resource_version: String,
     pub labels: BTreeMap<String, String>,
     pub generation: i64,
     pub observed_generation: i64,

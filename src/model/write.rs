@@ -33,10 +33,7 @@ pub enum Purpose {
 #[serde(rename_all = "camelCase")]
 pub enum WriteAction {
     /// A JSON patch of the object, or of its status.
-    Patch {
-        status: bool,
-        operations: Vec<PatchOp>,
-    },
+    Patch { status: bool, operations: Vec<PatchOp> },
     /// A `policy/v1` Eviction with the object's uid as its precondition.
     Evict,
 }
@@ -54,26 +51,17 @@ pub enum PatchOp {
 impl PatchOp {
     /// Expect that value.
     pub fn test(path: impl Into<String>, value: impl Into<Value>) -> Self {
-        PatchOp::Test {
-            path: path.into(),
-            value: value.into(),
-        }
+        PatchOp::Test { path: path.into(), value: value.into() }
     }
 
     /// Put that value where none is.
     pub fn add(path: impl Into<String>, value: impl Into<Value>) -> Self {
-        PatchOp::Add {
-            path: path.into(),
-            value: value.into(),
-        }
+        PatchOp::Add { path: path.into(), value: value.into() }
     }
 
     /// Put that value in the place of another.
     pub fn replace(path: impl Into<String>, value: impl Into<Value>) -> Self {
-        PatchOp::Replace {
-            path: path.into(),
-            value: value.into(),
-        }
+        PatchOp::Replace { path: path.into(), value: value.into() }
     }
 
     /// Take away what is there.

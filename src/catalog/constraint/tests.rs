@@ -12,11 +12,7 @@ fn check(cases: &[Case]) {
         let constraint = Constraint::parse(text).unwrap_or_else(|e| panic!("{e}"));
         for (versions, expected) in [(inside, true), (outside, false)] {
             for target in versions.split_whitespace() {
-                assert_eq!(
-                    constraint.matches(&version(target)),
-                    expected,
-                    "{text:?}: {target}"
-                );
+                assert_eq!(constraint.matches(&version(target)), expected, "{text:?}: {target}");
             }
         }
     }
@@ -99,11 +95,7 @@ fn combines() {
         ("  1  -  2  ", "1.0.0 2.9.9", "3.0.0"),
         ("1 - 2, !=1.5", "1.4.0 2.9.9", "1.5.1 3.0.0"),
         ("!=1.5, 1 - 2", "1.4.0 2.9.9", "1.5.1 3.0.0"),
-        (
-            "1 - 2 || 4 - 5",
-            "1.0.0 2.9.9 4.0.0 5.9.9",
-            "0.9.9 3.0.0 6.0.0",
-        ),
+        ("1 - 2 || 4 - 5", "1.0.0 2.9.9 4.0.0 5.9.9", "0.9.9 3.0.0 6.0.0"),
         ("1 || 3 - 4", "1.5.0 3.0.0 4.9.9", "2.0.0 5.0.0"),
         ("1||2 - 3", "1.5.0 3.0.0 9.9.9", "0.9.9"),
     ]);
@@ -112,11 +104,7 @@ fn combines() {
 #[test]
 fn a_prerelease_needs_to_be_named_by_its_alternative() {
     check(&[
-        (
-            ">= 2.0.0-beta.1",
-            "2.0.0-beta.2 2.0.0 4.0.0-rc1",
-            "2.0.0-alpha 1.9.9",
-        ),
+        (">= 2.0.0-beta.1", "2.0.0-beta.2 2.0.0 4.0.0-rc1", "2.0.0-alpha 1.9.9"),
         (">= 4.0.0-0", "4.0.0-rc1 4.0.0", "3.9.9"),
         (">= 2.0.0-0, < 3", "2.1.0-rc1 2.1.0", "3.0.0"),
         ("< 3, >= 2.0.0-0", "2.1.0-rc1", "3.0.0"),
@@ -125,26 +113,10 @@ fn a_prerelease_needs_to_be_named_by_its_alternative() {
         ("!= 2.0.0-rc1", "2.0.0 2.0.0-rc2", "2.0.0-rc1"),
         ("!= 2.0-rc1", "2.0.0 2.0.7-rc2 2.1.0-rc1", "2.0.7-rc1"),
         ("*-0", "1.2.3-alpha 1.2.3", ""),
-        (
-            "~1.2-beta",
-            "1.2.0-beta 1.2.9-alpha",
-            "1.2.0-alpha 1.3.0-beta",
-        ),
-        (
-            "^1.2.0-beta",
-            "1.2.0-rc 1.9.0-alpha",
-            "2.0.0-beta 1.2.0-alpha",
-        ),
-        (
-            ">= 2022-cu14, < 2025-cu1",
-            "2022-cu16 2025-cu0 2025-cu02",
-            "2022-cu12 2025-cu1 16.12",
-        ),
-        (
-            "<= 2.7.3-debian",
-            "2.7.3-centos 2.7.3-debian 2.6.1",
-            "2.7.3 3.0.1-debian",
-        ),
+        ("~1.2-beta", "1.2.0-beta 1.2.9-alpha", "1.2.0-alpha 1.3.0-beta"),
+        ("^1.2.0-beta", "1.2.0-rc 1.9.0-alpha", "2.0.0-beta 1.2.0-alpha"),
+        (">= 2022-cu14, < 2025-cu1", "2022-cu16 2025-cu0 2025-cu02", "2022-cu12 2025-cu1 16.12"),
+        ("<= 2.7.3-debian", "2.7.3-centos 2.7.3-debian 2.6.1", "2.7.3 3.0.1-debian"),
     ]);
 }
 
@@ -185,30 +157,19 @@ fn refuses_what_the_operator_refuses() {
         ("*-00", Version(VersionFault::LeadingZero)),
         ("18446744073709551616", Version(VersionFault::TooLarge)),
     ] {
-        assert_eq!(
-            Constraint::parse(text).err().map(|e| e.reason),
-            Some(reason),
-            "{text:?}"
-        );
+        assert_eq!(Constraint::parse(text).err().map(|e| e.reason), Some(reason), "{text:?}");
     }
 }
 
 fn rule(allowlist: &[&str], denylist: &[&str]) -> Rule {
     let owned = |list: &[&str]| list.iter().map(ToString::to_string).collect();
-    Rule {
-        allowlist: owned(allowlist),
-        denylist: owned(denylist),
-    }
+    Rule { allowlist: owned(allowlist), denylist: owned(denylist) }
 }
 
 #[test]
 fn a_rule_needs_one_of_the_allowlist_and_none_of_the_denylist() {
-    let denied = |text: &str| Verdict::DeniedBy {
-        constraint: text.to_owned(),
-    };
-    let outside = |rule: &Rule| Verdict::NotInAllowlist {
-        allowlist: rule.allowlist.clone(),
-    };
+    let denied = |text: &str| Verdict::DeniedBy { constraint: text.to_owned() };
+    let outside = |rule: &Rule| Verdict::NotInAllowlist { allowlist: rule.allowlist.clone() };
     let open = rule(&[], &[]);
     let kafka = rule(&[">= 3.5.2"], &["< 3.5.2"]);
     let two = rule(&["3.6.0", "3.7.x"], &[">5", "3.7.1"]);
@@ -227,36 +188,18 @@ fn a_rule_needs_one_of_the_allowlist_and_none_of_the_denylist() {
         (&deny, "5.7.43", denied("< 5.7.44")),
         (&deny, "5.7.44", Verdict::Allowed),
     ] {
-        assert_eq!(
-            rule.verdict(&version(target)),
-            Ok(expected),
-            "{rule:?}: {target}"
-        );
+        assert_eq!(rule.verdict(&version(target)), Ok(expected), "{rule:?}: {target}");
     }
 }
 
 #[test]
 fn a_malformed_entry_is_named_with_its_place() {
     for (rule, place, message) in [
-        (
-            rule(&["*", ">"], &["foo"]),
-            Place::Allowlist(1),
-            "\">\" in allowlist[1]: expected a version",
-        ),
-        (
-            rule(&["1"], &["foo"]),
-            Place::Denylist(0),
-            "\"foo\" in denylist[0]: expected a version",
-        ),
-        (
-            rule(&[], &["9", "9", ""]),
-            Place::Denylist(2),
-            "\"\" in denylist[2]: a constraint is missing",
-        ),
+        (rule(&["*", ">"], &["foo"]), Place::Allowlist(1), "\">\" in allowlist[1]: expected a version"),
+        (rule(&["1"], &["foo"]), Place::Denylist(0), "\"foo\" in denylist[0]: expected a version"),
+        (rule(&[], &["9", "9", ""]), Place::Denylist(2), "\"\" in denylist[2]: a constraint is missing"),
     ] {
-        let error = rule
-            .verdict(&version("3.6.1"))
-            .expect_err("the rule is malformed");
+        let error = rule.verdict(&version("3.6.1")).expect_err("the rule is malformed");
         assert_eq!(error.place, Some(place));
         assert!(error.to_string().contains(message), "{error}");
     }
@@ -264,14 +207,11 @@ fn a_malformed_entry_is_named_with_its_place() {
 
 #[test]
 fn garbage_is_refused_or_read_but_never_panics() {
-    let pieces =
-        "0·1·99999999999999999999·x·*·|·||·.·-· - ·+·,· ·<·>·=·~·^·v·rc·\u{b}·é·\u{3000}·\0";
+    let pieces = "0·1·99999999999999999999·x·*·|·||·.·-· - ·+·,· ·<·>·=·~·^·v·rc·\u{b}·é·\u{3000}·\0";
     let pieces: Vec<&str> = pieces.split('·').collect();
     let mut state: u64 = 42;
     let mut next = |limit: usize| {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as usize % limit
     };
     let target = version("1.2.3-rc");
@@ -282,10 +222,7 @@ fn garbage_is_refused_or_read_but_never_panics() {
         }
         let _ = Version::parse(&text);
     }
-    for piece in pieces
-        .iter()
-        .chain(&["1 - 2 ", "1-", "1.", "1 || ", ">=1, "])
-    {
+    for piece in pieces.iter().chain(&["1 - 2 ", "1-", "1.", "1 || ", ">=1, "]) {
         let _ = Constraint::parse(&piece.repeat(20_000));
     }
 }

@@ -1,0 +1,136 @@
+//! The catalog: which versions there are, which may follow which, and what images they name. Pure.
+
+pub mod constraint;
+pub mod path;
+pub mod semver;
+
+use constraint::{ConstraintError, Rule, Verdict};
+use semver::{Version, VersionError};
+
+use crate::model::CatalogVersion;
+
+/// A version object that the rule cannot be applied to.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RuleError {
+    #[error("version object {name:?} has a malformed spec.version")]
+    Version { name: String, source: VersionError },
+    #[error("version object {name:?} has a malformed entry in spec.updateConstraints")]
+    Constraint { name: String, source: ConstraintError },
+}
+
+/// What the rule in `current` says of going to `target`: the operator's own check, which compares the target's
+/// `spec.version` with the current version's constraints.
+///
+/// # Errors
+/// When a version or a constraint is malformed.
+pub fn verdict(current: &CatalogVersion, target: &CatalogVersion) -> Result<Verdict, RuleError> {
+    rule(current)
+        .verdict(&parse(target)?)
+        .map_err(|source| RuleError::Constraint { name: current.name.clone(), source })
+}
+
+/// The version that the rule compares.
+///
+/// # Errors
+/// When `spec.version` is malformed.
+pub fn parse(version: &CatalogVersion) -> Result<Version, RuleError> {
+    Version::parse(&version.version)
+        .map_err(|source| RuleError::Version { name: version.name.clone(), source })
+}
+
+/// The shortest way from one version to another, both included, by names; see [`path::shortest`]. Version objects
+/// that are malformed are on no way.
+pub fn shortest_path(catalog: &[CatalogVersion], from: &str, to: &str) -> Option<Vec<String>> {
+    let node = |v: &CatalogVersion| {
+        Some(path::Node {
+            name: v.name.clone(),
+            version: parse(v).ok()?,
+            deprecated: v.deprecated,
+            end_of_life: v.end_of_life,
+            rule: rule(v),
+        })
+    };
+    path::shortest(&catalog.iter().filter_map(node).collect::<Vec<_>>(), from, to)
+}
+
+/// The names of the catalog that are nearest to what was typed, best first; at most five.
+pub fn nearest(catalog: &[CatalogVersion], typed: &str) -> Vec<String> {
+    let mut names: Vec<_> = catalog.iter().map(|v| (strsim::osa_distance(typed, &v.name), v)).collect();
+    names.sort_by(|(d1, v1), (d2, v2)| d1.cmp(d2).then_with(|| newest_first(v1, v2)));
+    names.into_iter().take(5).map(|(_, v)| v.name.clone()).collect()
+}
+
+/// Orders version objects from the newest to the oldest; those whose version cannot be read come last, by name.
+pub fn newest_first(a: &CatalogVersion, b: &CatalogVersion) -> std::cmp::Ordering {
+    match (parse(a), parse(b)) {
+        (Ok(va), Ok(vb)) => vb.cmp(&va).then_with(|| a.name.cmp(&b.name)),
+        (Ok(_), Err(_)) => std::cmp::Ordering::Less,
+        (Err(_), Ok(_)) => std::cmp::Ordering::Greater,
+        (Err(_), Err(_)) => a.name.cmp(&b.name),
+    }
+}
+
+/// An image without its digest: `repo:tag@sha256:…` is `repo:tag`. KubeDB pins the images of its workloads while the
+/// catalog holds tags, so images are compared without digests.
+pub fn without_digest(image: &str) -> &str {
+    image.split_once('@').map_or(image, |(name, _)| name)
+}
+
+/// Two images are the same but for their digests.
+pub fn same_image(a: &str, b: &str) -> bool {
+    without_digest(a) == without_digest(b)
+}
+
+/// The image is pinned to a digest.
+pub fn pinned(image: &str) -> bool {
+    image.contains('@')
+}
+
+fn rule(version: &CatalogVersion) -> Rule {
+    Rule { allowlist: version.allowlist.clone(), denylist: version.denylist.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(name: &str) -> CatalogVersion {
+        CatalogVersion {
+            name: name.to_owned(),
+            version: name.to_owned(),
+            deprecated: false,
+            end_of_life: false,
+            allowlist: Vec::new(),
+            denylist: Vec::new(),
+            images: Default::default(),
+        }
+    }
+
+    #[test]
+    fn images_are_compared_without_their_digest() {
+        for (a, b, same) in [
+            ("r/kafka:3.6.1", "r/kafka:3.6.1", true),
+            ("r/kafka:3.6.1@sha256:ab", "r/kafka:3.6.1", true),
+            ("r/kafka:3.6.1@sha256:ab", "r/kafka:3.6.1@sha256:cd", true),
+            ("r/kafka:3.6.1", "r/kafka:3.6.0", false),
+            ("r:5000/kafka", "r:5000/kafka:latest", false),
+        ] {
+            assert_eq!(same_image(a, b), same, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_names_come_first_and_the_newest_among_equals() {
+        let catalog: Vec<_> = ["3.5.2", "3.6.0", "3.6.1", "4.0.0", "x"].map(version).into();
+        assert_eq!(nearest(&catalog, "3.6.2")[..2], ["3.6.1", "3.6.0"]);
+        assert_eq!(nearest(&[], "3.6.2"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn versions_that_cannot_be_read_come_last() {
+        let mut catalog: Vec<_> = ["odd", "3.9.0", "3.10.0"].map(version).into();
+        catalog.sort_by(newest_first);
+        let names: Vec<_> = catalog.iter().map(|v| v.name.as_str()).collect();
+        assert_eq!(names, ["3.10.0", "3.9.0", "odd"]);
+    }
+}

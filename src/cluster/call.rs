@@ -1,0 +1,281 @@
+//! One call of the API server: bounded in time, its failure told apart, its warnings kept, retried where that is safe.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::{HeaderMap, Request, header};
+use http_body_util::BodyExt;
+use kube::client::Body;
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::model::clean;
+
+use super::ClusterError;
+
+/// How long a call may take. An API server answers in milliseconds; its own webhooks may take ten seconds by default.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a 403 that contradicts an earlier answer is asked again before it is believed: an API server that restarts
+/// says 403 for some moments before its authorizer knows the roles.
+const FORBIDDEN_DOUBT: Duration = Duration::from_secs(30);
+
+/// The longest pause between two tries.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// A call that failed in a way that may pass, and is made again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retry {
+    /// What was called, e.g. `get kafka/my-kf`.
+    pub call: String,
+    pub why: String,
+    pub attempt: u32,
+    pub in_ms: u64,
+}
+
+/// What a cluster tells beside its answers.
+pub(super) enum Aside {
+    Retry(Retry),
+    Warning(String),
+}
+
+/// A cluster, and how to speak to it.
+#[derive(Clone)]
+pub struct Cluster {
+    pub(super) client: kube::Client,
+    /// The name under which a user knows it: the context's, or the server's address.
+    name: Arc<str>,
+    user_agent: Arc<str>,
+    /// How long reads are tried again before they give up.
+    patience: Duration,
+    /// Calls that have been allowed before, by verb and resource.
+    allowed: Arc<Mutex<HashSet<(String, String)>>>,
+    aside: Option<mpsc::UnboundedSender<Aside>>,
+}
+
+/// A call that is about to be made.
+pub(super) struct Call {
+    /// For messages: `get kafka/my-kf`.
+    pub what: String,
+    pub verb: &'static str,
+    /// What the permission is about, e.g. `pods/eviction`.
+    pub resource: String,
+    pub request: Request<Vec<u8>>,
+}
+
+/// A good answer.
+pub(super) struct Answer {
+    pub body: Vec<u8>,
+    pub warnings: Vec<String>,
+}
+
+impl Answer {
+    /// The answer as an object.
+    pub fn parse<T: DeserializeOwned>(&self, what: &str) -> Result<T, ClusterError> {
+        serde_json::from_slice(&self.body)
+            .map_err(|e| ClusterError::Unexpected { what: what.to_owned(), message: clean(&e.to_string()) })
+    }
+}
+
+impl Cluster {
+    /// A cluster behind that client. `name` is what a user knows it by.
+    pub fn new(client: kube::Client, name: &str) -> Self {
+        Cluster {
+            client,
+            name: clean(name).into(),
+            user_agent: concat!("kubectl-dbupdate/", env!("CARGO_PKG_VERSION")).into(),
+            patience: Duration::from_secs(5),
+            allowed: Arc::default(),
+            aside: None,
+        }
+    }
+
+    /// The name under which a user knows the cluster.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The namespace that the context names.
+    pub fn default_namespace(&self) -> &str {
+        self.client.default_namespace()
+    }
+
+    /// The same cluster for a run: its id goes into the User-Agent, reads are tried again for that long, and retries and
+    /// warnings are told.
+    pub(super) fn for_run(&self, run: &str, patience: Duration, aside: mpsc::UnboundedSender<Aside>) -> Self {
+        let user_agent = format!("kubectl-dbupdate/{} (run {run})", env!("CARGO_PKG_VERSION"));
+        Cluster { user_agent: user_agent.into(), patience, aside: Some(aside), ..self.clone() }
+    }
+
+    pub(super) fn tell(&self, aside: Aside) {
+        if let Some(to) = &self.aside {
+            let _ = to.send(aside);
+        }
+    }
+
+    /// Makes a reading call, and makes it again while its failure may pass.
+    pub(super) async fn read<T: DeserializeOwned>(&self, call: Call) -> Result<T, ClusterError> {
+        let mut pauses = Pauses::new();
+        loop {
+            match self.once(&call).await {
+                Ok(answer) => return answer.parse(&call.what),
+                Err(error) => self.pause(&mut pauses, &error, &call).await.ok_or(error)?,
+            }
+        }
+    }
+
+    /// Waits before the next try, and tells of it; `None` where there is to be none.
+    async fn pause(&self, pauses: &mut Pauses, error: &ClusterError, call: &Call) -> Option<()> {
+        let doubted = matches!(error, ClusterError::Forbidden { .. }) && self.was_allowed(call);
+        let patience = match error {
+            // A server that was never reached is not there; waiting would only delay saying so.
+            ClusterError::Transient { refusal, .. } if refusal.unreachable && !self.reached() => return None,
+            ClusterError::Transient { .. } => self.patience,
+            _ if doubted => FORBIDDEN_DOUBT,
+            _ => return None,
+        };
+        let pause = pauses.next(patience, retry_after(error))?;
+        self.tell(Aside::Retry(Retry {
+            call: call.what.clone(),
+            why: error.to_string(),
+            attempt: pauses.tries,
+            in_ms: pause.as_millis() as u64,
+        }));
+        sleep(pause).await;
+        Some(())
+    }
+
+    /// Makes a call once. A write is never repeated here: what became of it has to be looked at first.
+    pub(super) async fn once(&self, call: &Call) -> Result<Answer, ClusterError> {
+        let request = self.signed(call).map(Body::from);
+        let exchange = async {
+            let response = self.client.send(request).await.map_err(|e| failure(&call.what, &e))?;
+            let (parts, body) = response.into_parts();
+            let body = body.collect().await.map_err(|e| ClusterError::lost(&call.what, &chain(&e)))?;
+            Ok((parts, body.to_bytes()))
+        };
+        let late =
+            || ClusterError::lost(&call.what, &format!("no answer within {} s", CALL_TIMEOUT.as_secs()));
+        let (parts, body) = timeout(CALL_TIMEOUT, exchange).await.map_err(|_| late())??;
+        if !parts.status.is_success() {
+            return Err(ClusterError::from_status(&call.what, parts.status.as_u16(), &body));
+        }
+        self.remember(call);
+        let warnings = warnings(&parts.headers);
+        for warning in &warnings {
+            self.tell(Aside::Warning(warning.clone()));
+        }
+        Ok(Answer { body: body.to_vec(), warnings })
+    }
+
+    /// The request of a call, with the User-Agent that says whose it is.
+    pub(super) fn signed(&self, call: &Call) -> Request<Vec<u8>> {
+        let mut request = call.request.clone();
+        if let Ok(agent) = header::HeaderValue::from_str(&self.user_agent) {
+            request.headers_mut().insert(header::USER_AGENT, agent);
+        }
+        request
+    }
+
+    fn remember(&self, call: &Call) {
+        let mut allowed = self.allowed.lock().unwrap_or_else(PoisonError::into_inner);
+        allowed.insert((call.verb.to_owned(), call.resource.clone()));
+    }
+
+    pub(super) fn was_allowed(&self, call: &Call) -> bool {
+        let allowed = self.allowed.lock().unwrap_or_else(PoisonError::into_inner);
+        allowed.contains(&(call.verb.to_owned(), call.resource.clone()))
+    }
+
+    /// Some call has been answered.
+    fn reached(&self) -> bool {
+        !self.allowed.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+}
+
+/// The pauses between the tries of one call: 0.2 s, doubled each time, at most [`LONGEST_PAUSE`].
+pub(super) struct Pauses {
+    began: Instant,
+    tries: u32,
+}
+
+impl Pauses {
+    pub fn new() -> Self {
+        Pauses { began: Instant::now(), tries: 0 }
+    }
+
+    /// How many tries have failed.
+    pub fn tries(&self) -> u32 {
+        self.tries
+    }
+
+    /// The next pause; `None` once `patience` is used up.
+    pub fn next(&mut self, patience: Duration, asked: Option<Duration>) -> Option<Duration> {
+        if self.began.elapsed() >= patience {
+            return None;
+        }
+        let pause = Duration::from_millis(200) * 2u32.pow(self.tries.min(5));
+        self.tries += 1;
+        Some(pause.max(asked.unwrap_or_default()).min(LONGEST_PAUSE))
+    }
+}
+
+fn retry_after(error: &ClusterError) -> Option<Duration> {
+    match error {
+        ClusterError::Transient { refusal, .. } => refusal.retry_after.map(Duration::from_secs),
+        _ => None,
+    }
+}
+
+/// What a failure that the client reports means.
+pub(super) fn failure(what: &str, error: &kube::Error) -> ClusterError {
+    match error {
+        kube::Error::Api(status) => {
+            let body = serde_json::to_vec(status).unwrap_or_default();
+            ClusterError::from_status(what, status.code, &body)
+        }
+        kube::Error::Auth(_) => {
+            ClusterError::Unauthorized { what: what.to_owned(), message: clean(&chain(error)) }
+        }
+        _ if unconnected(error) => ClusterError::no_connection(what, &chain(error)),
+        _ => ClusterError::lost(what, &chain(error)),
+    }
+}
+
+/// No connection was made, so the request cannot have reached the server.
+fn unconnected(error: &kube::Error) -> bool {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        if error.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(|e| e.is_connect()) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// The innermost cause says what went wrong; the layers above it only say where.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut words = vec![error.to_string()];
+    let mut source = error.source();
+    while let Some(inner) = source {
+        let text = inner.to_string();
+        if !words.iter().any(|w| w.contains(&text)) {
+            words.push(text);
+        }
+        source = inner.source();
+    }
+    words.join(": ")
+}
+
+/// The texts of the server's `Warning: 299 - "text"` headers.
+fn warnings(headers: &HeaderMap) -> Vec<String> {
+    let text = |value: &header::HeaderValue| {
+        let value = value.to_str().ok()?;
+        let quoted = value.split_once('"')?.1;
+        Some(clean(&quoted.rsplit_once('"').map_or(quoted, |(text, _)| text).replace("\\\"", "\"")))
+    };
+    headers.get_all(header::WARNING).iter().filter_map(text).collect()
+}

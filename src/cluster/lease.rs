@@ -1,0 +1,337 @@
+//! The lock: a Lease for each database. Whose it is, and whether its holder is alive, is told without ever comparing
+//! the clocks of two machines: a lease is dead when it was watched, unchanged, for its whole duration.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::StreamExt;
+use http::{Request, header};
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::core::WatchEvent;
+use kube::core::params::{PostParams, WatchParams};
+use serde_json::json;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::clock::{Clock, Reading};
+use crate::model::{Kind, Lock, ObjectRef, PatchOp, clean};
+
+use super::call::{CALL_TIMEOUT, Call};
+use super::read::path;
+use super::send::{MANAGER, built, json_patch};
+use super::{Cluster, ClusterError};
+
+/// How long the lock is good after a renewal. Long enough that a renewal may fail once, short enough that nobody waits
+/// long for a lock whose holder has died.
+pub const LEASE_DURATION: Duration = Duration::from_secs(30);
+
+/// How often it is renewed.
+pub const RENEW_EVERY: Duration = Duration::from_secs(5);
+
+const API: &str = "coordination.k8s.io/v1";
+
+/// A lock that we hold.
+#[derive(Clone)]
+pub struct HeldLease {
+    cluster: Cluster,
+    clock: Clock,
+    namespace: String,
+    name: String,
+    holder: String,
+    state: Arc<Mutex<State>>,
+    /// One renewal at a time: two would race each other for the resource version.
+    renewing: Arc<tokio::sync::Mutex<()>>,
+}
+
+#[derive(Clone)]
+struct State {
+    uid: String,
+    resource_version: String,
+    renewed: Reading,
+}
+
+/// What became of taking or renewing a lock.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Somebody else has it.
+    #[error("the lock is held by {}", .0.holder)]
+    Held(Box<Lock>),
+    /// It was deleted, or the database with it.
+    #[error("the lock is gone")]
+    Gone,
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+}
+
+fn lease_name(kind: Kind, database: &str) -> String {
+    format!("dbupdate-{}-{database}", kind.singular())
+}
+
+fn lock_of(lease: &Lease) -> Option<Lock> {
+    let spec = lease.spec.as_ref()?;
+    let holder = spec.holder_identity.as_deref().filter(|h| !h.is_empty())?;
+    let since = spec.acquire_time.as_ref().map(|t| format!("{:.0}", t.0)).unwrap_or_default();
+    Some(Lock {
+        holder: clean(holder),
+        since,
+        duration_seconds: i64::from(spec.lease_duration_seconds.unwrap_or(0)),
+        resource_version: lease.metadata.resource_version.clone().unwrap_or_default(),
+        alive: true,
+    })
+}
+
+impl Cluster {
+    /// The lock on a database; `None` where nobody has it. It counts as held by somebody alive.
+    pub(super) async fn lock(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        database: &str,
+    ) -> Result<Option<Lock>, ClusterError> {
+        match self.get::<Lease>(API, namespace, "leases", "lease", &lease_name(kind, database)).await {
+            Ok(lease) => Ok(lock_of(&lease)),
+            Err(error) if error.absent() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Watches a lock until its holder shows that it is alive (by renewing it), releases it, or has been silent for the
+    /// whole duration of the lease.
+    ///
+    /// # Errors
+    /// What keeps us from reading the lease.
+    pub async fn watch_lock(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        database: &str,
+        seen: Lock,
+    ) -> Result<Option<Lock>, ClusterError> {
+        let deadline = Instant::now() + lease_duration(&seen);
+        let name = lease_name(kind, database);
+        loop {
+            let changed = timeout_at(deadline, self.lease_changes(namespace, &name, &seen)).await;
+            match self.lock(kind, namespace, database).await? {
+                None => return Ok(None),
+                Some(now) if now.resource_version != seen.resource_version => return Ok(Some(now)),
+                Some(now) if changed.is_err() => return Ok(Some(Lock { alive: false, ..now })),
+                // The watch ended early and said nothing: go on watching.
+                Some(_) => sleep(Duration::from_millis(200)).await,
+            }
+        }
+    }
+
+    /// Returns at the first change of the lease, or when the watch ends.
+    async fn lease_changes(&self, namespace: &str, name: &str, seen: &Lock) -> Result<(), ClusterError> {
+        let params = WatchParams {
+            field_selector: Some(format!("metadata.name={name}")),
+            timeout: Some(lease_duration(seen).as_secs() as u32 + 1),
+            ..WatchParams::default()
+        };
+        let base = kube::core::Request::new(path(API, namespace, "leases"));
+        let request = built(base.watch(&params, &seen.resource_version), name)?;
+        let call = Call {
+            what: format!("watch lease/{name}"),
+            verb: "watch",
+            resource: "leases".to_owned(),
+            request,
+        };
+        let opened = self.client.request_events::<Lease>(self.signed(&call)).await;
+        let mut events = Box::pin(opened.map_err(|e| super::call::failure(&call.what, &e))?);
+        while let Some(event) = events.next().await {
+            if !matches!(event, Ok(WatchEvent::Bookmark(_))) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the lock: makes the lease, or takes over the one of a holder that was seen to be dead.
+    ///
+    /// # Errors
+    /// [`LockError::Held`] when somebody else has it or was faster.
+    pub async fn take_lock(
+        &self,
+        kind: Kind,
+        database: &ObjectRef,
+        dead: Option<&Lock>,
+        holder: &str,
+        clock: &Clock,
+    ) -> Result<HeldLease, LockError> {
+        let name = lease_name(kind, &database.name);
+        let call = match dead {
+            None => creation(database, &name, holder, clock)?,
+            Some(lock) => takeover(database, &name, lock, holder, clock)?,
+        };
+        let began = clock.read();
+        let lease: Lease = match self.once(&call).await {
+            Ok(answer) => answer.parse(&call.what)?,
+            // The answer may have been lost on the way back, or somebody else may have been faster.
+            Err(ClusterError::Conflict { .. } | ClusterError::Transient { .. }) => {
+                let lease: Lease = self.get(API, &database.namespace, "leases", "lease", &name).await?;
+                match lock_of(&lease) {
+                    Some(lock) if lock.holder == clean(holder) => lease,
+                    Some(lock) => return Err(LockError::Held(Box::new(lock))),
+                    None => return Err(LockError::Gone),
+                }
+            }
+            Err(error) => return Err(error.into()),
+        };
+        Ok(HeldLease {
+            cluster: self.clone(),
+            clock: clock.clone(),
+            namespace: database.namespace.clone(),
+            name,
+            holder: holder.to_owned(),
+            state: Arc::new(Mutex::new(State {
+                uid: lease.metadata.uid.unwrap_or_default(),
+                resource_version: lease.metadata.resource_version.unwrap_or_default(),
+                renewed: began,
+            })),
+            renewing: Arc::default(),
+        })
+    }
+}
+
+/// The duration that the holder has declared, within reason: a holder that declares none, or a year, is ours no guide.
+fn lease_duration(lock: &Lock) -> Duration {
+    Duration::from_secs(lock.duration_seconds.clamp(1, 120) as u64)
+}
+
+fn creation(database: &ObjectRef, name: &str, holder: &str, clock: &Clock) -> Result<Call, ClusterError> {
+    let now = clock.rfc3339(6);
+    let lease = json!({
+        "apiVersion": API,
+        "kind": "Lease",
+        "metadata": {
+            "name": name,
+            "namespace": database.namespace,
+            "labels": { "kubectl-dbupdate/lock": "true" },
+            "ownerReferences": [{
+                "apiVersion": database.api_version,
+                "kind": database.kind,
+                "name": database.name,
+                "uid": database.uid,
+            }],
+        },
+        "spec": {
+            "holderIdentity": holder,
+            "leaseDurationSeconds": LEASE_DURATION.as_secs(),
+            "acquireTime": now,
+            "renewTime": now,
+            "leaseTransitions": 0,
+        },
+    });
+    let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+    let base = kube::core::Request::new(path(API, &database.namespace, "leases"));
+    let request = built(base.create(&params, lease.to_string().into_bytes()), name)?;
+    Ok(Call { what: format!("create lease/{name}"), verb: "create", resource: "leases".to_owned(), request })
+}
+
+fn takeover(
+    database: &ObjectRef,
+    name: &str,
+    dead: &Lock,
+    holder: &str,
+    clock: &Clock,
+) -> Result<Call, ClusterError> {
+    let now = clock.rfc3339(6);
+    let operations = [
+        PatchOp::replace("/metadata/resourceVersion", dead.resource_version.as_str()),
+        PatchOp::add("/spec/holderIdentity", holder),
+        PatchOp::add("/spec/leaseDurationSeconds", LEASE_DURATION.as_secs()),
+        PatchOp::add("/spec/acquireTime", now.as_str()),
+        PatchOp::add("/spec/renewTime", now.as_str()),
+    ];
+    patch_call(&database.namespace, name, &operations)
+}
+
+fn patch_call(namespace: &str, name: &str, operations: &[PatchOp]) -> Result<Call, ClusterError> {
+    let request = json_patch(&format!("{}/{name}", path(API, namespace, "leases")), operations, false)?;
+    Ok(Call { what: format!("patch lease/{name}"), verb: "patch", resource: "leases".to_owned(), request })
+}
+
+impl HeldLease {
+    /// The lease was renewed so lately, by both clocks, that a write which takes as long as a call may take is still
+    /// within it.
+    pub fn good(&self) -> bool {
+        let age = self.state().renewed.until(self.clock.read());
+        age.is_some_and(|age| age < LEASE_DURATION - CALL_TIMEOUT)
+    }
+
+    /// Renews the lease. It holds only if nobody has taken it since: the write expects the version that we know.
+    ///
+    /// # Errors
+    /// [`LockError::Held`] and [`LockError::Gone`] when it is no longer ours.
+    pub async fn renew(&self) -> Result<(), LockError> {
+        let _one_at_a_time = self.renewing.lock().await;
+        let mut state = self.state();
+        for _ in 0..2 {
+            let began = self.clock.read();
+            let now = self.clock.rfc3339(6);
+            let operations = [
+                PatchOp::replace("/metadata/resourceVersion", state.resource_version.as_str()),
+                PatchOp::test("/spec/holderIdentity", self.holder.as_str()),
+                PatchOp::add("/spec/renewTime", now.as_str()),
+            ];
+            let call = patch_call(&self.namespace, &self.name, &operations)?;
+            let lease: Lease = match self.cluster.once(&call).await {
+                Ok(answer) => answer.parse(&call.what)?,
+                // An earlier renewal may have gone through unheard: then the lease is still ours, at another version.
+                Err(ClusterError::Conflict { .. }) => {
+                    state.resource_version = self.still_ours(&state.uid).await?;
+                    continue;
+                }
+                Err(ClusterError::NotFound { .. }) => return Err(LockError::Gone),
+                Err(error) => return Err(error.into()),
+            };
+            state.resource_version = lease.metadata.resource_version.unwrap_or_default();
+            state.renewed = began;
+            *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+            return Ok(());
+        }
+        Err(ClusterError::Conflict { what: format!("lease/{}", self.name), message: String::new() }.into())
+    }
+
+    /// The lease's version, if it is still ours.
+    async fn still_ours(&self, uid: &str) -> Result<String, LockError> {
+        match self.cluster.get::<Lease>(API, &self.namespace, "leases", "lease", &self.name).await {
+            Ok(lease) if lease.metadata.uid.as_deref() != Some(uid) => Err(LockError::Gone),
+            Ok(lease) => match lock_of(&lease) {
+                Some(lock) if lock.holder == clean(&self.holder) => Ok(lock.resource_version),
+                Some(lock) => Err(LockError::Held(Box::new(lock))),
+                None => Err(LockError::Gone),
+            },
+            Err(error) if error.absent() => Err(LockError::Gone),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Gives the lock back: deletes the lease, if it is still ours.
+    ///
+    /// # Errors
+    /// What kept us from it; the lease then runs out by itself.
+    pub async fn release(&self) -> Result<(), ClusterError> {
+        let _one_at_a_time = self.renewing.lock().await;
+        let state = self.state();
+        let url = format!("{}/{}", path(API, &self.namespace, "leases"), self.name);
+        let body = json!({
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "preconditions": { "uid": state.uid, "resourceVersion": state.resource_version },
+        });
+        let what = format!("delete lease/{}", self.name);
+        let request = Request::delete(url)
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(body.to_string().into_bytes())
+            .map_err(|e| ClusterError::Unexpected { what: what.clone(), message: e.to_string() })?;
+        let call = Call { what, verb: "delete", resource: "leases".to_owned(), request };
+        match self.cluster.once(&call).await {
+            Err(error) if !error.absent() => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn state(&self) -> State {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

@@ -1,0 +1,18 @@
+//! The cluster: the only user of the Kubernetes client. Reads a `Snapshot`, keeps it up by watches, sends a `Write`
+//! (or tries it with `dryRun=All`), holds the lock.
+
+mod call;
+mod connect;
+mod error;
+mod lease;
+mod read;
+mod send;
+mod watch;
+mod wire;
+
+pub use call::{CALL_TIMEOUT, Cluster, Retry};
+pub use connect::{ConnectError, ConnectOptions, connect};
+pub use error::{ClusterError, Refusal};
+pub use lease::{HeldLease, LEASE_DURATION, LockError, RENEW_EVERY};
+pub use send::Sent;
+pub use watch::{Delta, Watches};

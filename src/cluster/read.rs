@@ -1,0 +1,343 @@
+//! Reading: everything an update depends on, from one moment, in as few round trips as there are dependencies.
+
+use std::collections::HashMap;
+
+use kube::core::params::{GetParams, ListParams};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::kinds::Facts;
+use crate::model::{
+    Budget, CatalogVersion, Database, Kind, Lookup, OpsRequest, Pod, Snapshot, Workload, WorkloadKind, clean,
+};
+
+use super::call::Call;
+use super::send::built;
+use super::wire::{
+    BudgetWire, DatabaseWire, List, NodeWire, OpsRequestWire, PodWire, VersionWire, WorkloadWire,
+};
+use super::{Cluster, ClusterError};
+
+/// Objects in one page of a list: a page of pods is some megabytes, and memory stays bounded.
+const PAGE: u32 = 250;
+
+/// The collections that a run watches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Collection {
+    Database,
+    Workloads(WorkloadKind),
+    Pods,
+    Budgets,
+    OpsRequests,
+}
+
+/// From which version on each collection is to be watched; one that the cluster does not serve is missing.
+pub(super) type Marks = HashMap<Collection, String>;
+
+/// The URL path of a resource; `namespace` is empty for what lives in none.
+pub(super) fn path(api_version: &str, namespace: &str, plural: &str) -> String {
+    let root = if api_version.contains('/') { "/apis" } else { "/api" };
+    match namespace {
+        "" => format!("{root}/{api_version}/{plural}"),
+        ns => format!("{root}/{api_version}/namespaces/{ns}/{plural}"),
+    }
+}
+
+/// The labels that KubeDB gives to everything of one database.
+pub(super) fn labels(kind: Kind, name: &str) -> String {
+    format!("app.kubernetes.io/instance={name},app.kubernetes.io/name={}.kubedb.com", kind.plural())
+}
+
+impl Cluster {
+    /// The databases of a kind in a namespace, by name.
+    ///
+    /// # Errors
+    /// When the cluster does not serve the kind, or does not let us list.
+    pub async fn databases(&self, kind: Kind, namespace: &str) -> Result<Vec<Database>, ClusterError> {
+        let api = self.database_api(kind).await?;
+        let (items, _) = self.list::<DatabaseWire>(&api, namespace, kind.plural(), "", "").await?;
+        let mut found: Vec<_> = items.into_iter().map(|d| d.database(kind, &api)).collect();
+        found.sort_by(|a, b| a.object.name.cmp(&b.object.name));
+        Ok(found)
+    }
+
+    /// Everything that an update of one database depends on. A lock in it counts as held by somebody alive; see
+    /// [`Cluster::watch_lock`].
+    ///
+    /// # Errors
+    /// [`ClusterError::NotFound`] when there is no such database, [`ClusterError::ApiAbsent`] when the cluster does not
+    /// serve its kind; whatever else keeps us from reading.
+    pub async fn snapshot(&self, kind: Kind, namespace: &str, name: &str) -> Result<Snapshot, ClusterError> {
+        let facts = kind.facts();
+        let api = self.database_api(kind).await?;
+        let (database, catalog, cordoned, lock) = tokio::try_join!(
+            self.database(kind, &api, namespace, name),
+            self.catalog(facts),
+            self.cordoned(),
+            self.lock(kind, namespace, name),
+        )?;
+        let (snapshot, _) = self
+            .objects(Snapshot {
+                database,
+                workloads: Vec::new(),
+                pods: Vec::new(),
+                budgets: Vec::new(),
+                ops_requests: Lookup::Absent,
+                cordoned,
+                catalog,
+                lock,
+            })
+            .await?;
+        Ok(snapshot)
+    }
+
+    /// The same database read anew, and from where to watch it.
+    pub(super) async fn reread(&self, before: Snapshot) -> Result<(Snapshot, Marks), ClusterError> {
+        let db = &before.database.object;
+        let (api, ns, name) = (&db.api_version, &db.namespace, &db.name);
+        let database = self.database(before.database.kind, api, ns, name).await?;
+        self.objects(Snapshot { database, ..before }).await
+    }
+
+    /// The database as it is now.
+    ///
+    /// # Errors
+    /// As [`Cluster::snapshot`].
+    pub async fn database(
+        &self,
+        kind: Kind,
+        api: &str,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Database, ClusterError> {
+        let wire: DatabaseWire = self.get(api, namespace, kind.plural(), kind.singular(), name).await?;
+        Ok(wire.database(kind, api))
+    }
+
+    /// A workload as it is now; `None` where the database is not its controller.
+    ///
+    /// # Errors
+    /// [`ClusterError::NotFound`] when it is gone; whatever else keeps us from reading.
+    pub async fn workload(
+        &self,
+        kind: WorkloadKind,
+        namespace: &str,
+        name: &str,
+        database: &str,
+    ) -> Result<Option<Workload>, ClusterError> {
+        let word = kind.name().to_ascii_lowercase();
+        let wire: WorkloadWire = self.get(kind.api_version(), namespace, kind.plural(), &word, name).await?;
+        Ok(wire.workload(kind, database))
+    }
+
+    /// Fills in what hangs on the database object.
+    async fn objects(&self, base: Snapshot) -> Result<(Snapshot, Marks), ClusterError> {
+        let [petset, statefulset, deployment] = WorkloadKind::ALL;
+        let (petsets, statefulsets, deployments, pods, budgets, ops) = tokio::try_join!(
+            self.workloads(petset, &base.database),
+            self.workloads(statefulset, &base.database),
+            self.workloads(deployment, &base.database),
+            self.pods(&base.database),
+            self.budgets(&base.database.object.namespace),
+            self.ops_requests(&base.database),
+        )?;
+        let mut marks = Marks::from([
+            (Collection::Database, base.database.resource_version.clone()),
+            (Collection::Pods, pods.1),
+            (Collection::Budgets, budgets.1),
+        ]);
+        let mut workloads = Vec::new();
+        for (kind, (found, mark)) in WorkloadKind::ALL.into_iter().zip([petsets, statefulsets, deployments]) {
+            workloads.extend(found);
+            marks.extend(mark.map(|m| (Collection::Workloads(kind), m)));
+        }
+        let (ops_requests, mark) = ops;
+        marks.extend(mark.map(|m| (Collection::OpsRequests, m)));
+        let snapshot = Snapshot { workloads, pods: pods.0, budgets: budgets.0, ops_requests, ..base };
+        Ok((snapshot, marks))
+    }
+
+    pub(super) async fn workloads(
+        &self,
+        kind: WorkloadKind,
+        db: &Database,
+    ) -> Result<(Vec<Workload>, Option<String>), ClusterError> {
+        let (ns, uid) = (&db.object.namespace, &db.object.uid);
+        let labels = labels(db.kind, &db.object.name);
+        match self.list::<WorkloadWire>(kind.api_version(), ns, kind.plural(), &labels, "").await {
+            Ok((items, mark)) => {
+                Ok((items.into_iter().filter_map(|w| w.workload(kind, uid)).collect(), Some(mark)))
+            }
+            Err(ClusterError::ApiAbsent { .. }) => Ok((Vec::new(), None)),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) async fn pods(&self, db: &Database) -> Result<(Vec<Pod>, String), ClusterError> {
+        let labels = labels(db.kind, &db.object.name);
+        let (items, mark) = self.list::<PodWire>("v1", &db.object.namespace, "pods", &labels, "").await?;
+        Ok((items.into_iter().map(PodWire::pod).collect(), mark))
+    }
+
+    pub(super) async fn budgets(&self, namespace: &str) -> Result<(Vec<Budget>, String), ClusterError> {
+        let (items, mark) =
+            self.list::<BudgetWire>("policy/v1", namespace, "poddisruptionbudgets", "", "").await?;
+        Ok((items.into_iter().map(BudgetWire::budget).collect(), mark))
+    }
+
+    pub(super) async fn ops_requests(
+        &self,
+        db: &Database,
+    ) -> Result<(Lookup<Vec<OpsRequest>>, Option<String>), ClusterError> {
+        let facts = db.kind.facts();
+        let listed =
+            self.list::<OpsRequestWire>(OPS_API, &db.object.namespace, facts.ops_plural, "", "").await;
+        match listed {
+            Ok((items, mark)) => {
+                let of_this = |r: OpsRequestWire| r.in_flight(facts.ops_kind, &db.object.name);
+                Ok((Lookup::Found(items.into_iter().filter_map(of_this).collect()), Some(mark)))
+            }
+            Err(ClusterError::ApiAbsent { .. }) => Ok((Lookup::Absent, None)),
+            Err(error @ ClusterError::Forbidden { .. }) => Ok((Lookup::Unreadable(error.to_string()), None)),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn catalog(&self, facts: &'static Facts) -> Result<Vec<CatalogVersion>, ClusterError> {
+        let (items, _) =
+            self.list::<VersionWire>("catalog.kubedb.com/v1alpha1", "", facts.version_plural, "", "").await?;
+        Ok(items.into_iter().map(|v| v.version(facts.image_fields())).collect())
+    }
+
+    /// Nodes live outside the namespace, and many users may not see them: then none counts as cordoned.
+    async fn cordoned(&self) -> Result<Vec<String>, ClusterError> {
+        match self.list::<NodeWire>("v1", "", "nodes", "", "spec.unschedulable=true").await {
+            Ok((items, _)) => Ok(items.into_iter().filter_map(NodeWire::cordoned).collect()),
+            Err(ClusterError::Forbidden { .. } | ClusterError::Refused { .. }) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The last thing that was said about a pod: reason and message of its newest Warning event, or of its newest event
+    /// of any type. `None` where there is none, or events cannot be read.
+    pub async fn last_event(&self, namespace: &str, pod_uid: &str) -> Option<String> {
+        let selector = format!("involvedObject.uid={pod_uid}");
+        let (mut events, _) = self.list::<EventWire>("v1", namespace, "events", "", &selector).await.ok()?;
+        events.sort_by(|a, b| a.rank().cmp(&b.rank()));
+        events.pop().map(|e| clean(&format!("{}: {}", e.reason, e.message)))
+    }
+
+    /// The newest API version in which the cluster serves a kind of database: `kubedb.com/v1` where there is one.
+    async fn database_api(&self, kind: Kind) -> Result<String, ClusterError> {
+        let (v1, v1alpha2) =
+            tokio::join!(self.serves("kubedb.com/v1", kind), self.serves("kubedb.com/v1alpha2", kind));
+        for (api, served) in [("kubedb.com/v1", v1), ("kubedb.com/v1alpha2", v1alpha2)] {
+            if served? {
+                return Ok(api.to_owned());
+            }
+        }
+        Err(ClusterError::ApiAbsent { what: format!("{}.kubedb.com", kind.plural()) })
+    }
+
+    async fn serves(&self, api: &str, kind: Kind) -> Result<bool, ClusterError> {
+        let url = format!("/apis/{api}");
+        let request = http::Request::get(&url).body(Vec::new());
+        let request =
+            request.map_err(|e| ClusterError::Unexpected { what: url.clone(), message: e.to_string() })?;
+        let call = Call { what: format!("get {url}"), verb: "get", resource: url, request };
+        match self.read::<Resources>(call).await {
+            Ok(resources) => Ok(resources.resources.iter().any(|r| r.name == kind.plural())),
+            Err(error) if error.absent() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) async fn get<T: DeserializeOwned>(
+        &self,
+        api: &str,
+        namespace: &str,
+        plural: &str,
+        word: &str,
+        name: &str,
+    ) -> Result<T, ClusterError> {
+        let request = kube::core::Request::new(path(api, namespace, plural)).get(name, &GetParams::default());
+        self.read(Call {
+            what: format!("get {word}/{name}"),
+            verb: "get",
+            resource: plural.to_owned(),
+            request: built(request, name)?,
+        })
+        .await
+    }
+
+    /// A whole list, page by page, and the version from which on it can be watched. A list that grew too old between two
+    /// pages is begun again.
+    async fn list<T: DeserializeOwned>(
+        &self,
+        api: &str,
+        namespace: &str,
+        plural: &str,
+        labels: &str,
+        fields: &str,
+    ) -> Result<(Vec<T>, String), ClusterError> {
+        let mut params = ListParams::default().limit(PAGE);
+        params.label_selector = Some(labels.to_owned()).filter(|l| !l.is_empty());
+        params.field_selector = Some(fields.to_owned()).filter(|f| !f.is_empty());
+        let base = kube::core::Request::new(path(api, namespace, plural));
+        let mut items = Vec::new();
+        loop {
+            let page: Result<List<T>, _> = self
+                .read(Call {
+                    what: format!("list {plural}"),
+                    verb: "list",
+                    resource: plural.to_owned(),
+                    request: built(base.list(&params), plural)?,
+                })
+                .await;
+            let page = match page {
+                Err(ClusterError::Expired { .. }) if params.continue_token.is_some() => {
+                    items.clear();
+                    params.continue_token = None;
+                    continue;
+                }
+                page => page?,
+            };
+            items.extend(page.items);
+            if page.metadata.next.is_empty() {
+                return Ok((items, page.metadata.resource_version));
+            }
+            params.continue_token = Some(page.metadata.next);
+        }
+    }
+}
+
+pub(super) const OPS_API: &str = "ops.kubedb.com/v1alpha1";
+
+#[derive(Deserialize)]
+struct Resources {
+    #[serde(default)]
+    resources: Vec<Resource>,
+}
+
+#[derive(Deserialize)]
+struct Resource {
+    name: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct EventWire {
+    #[serde(rename = "type")]
+    kind: String,
+    reason: String,
+    message: String,
+    last_timestamp: Option<String>,
+    event_time: Option<String>,
+}
+
+impl EventWire {
+    fn rank(&self) -> (bool, &str) {
+        let time = self.last_timestamp.as_deref().or(self.event_time.as_deref());
+        (self.kind == "Warning", time.unwrap_or_default())
+    }
+}

@@ -1,0 +1,118 @@
+//! Sending a `Write`, for real or with `dryRun=All`.
+
+use http::{Request, header};
+use kube::core::params::PostParams;
+use serde_json::json;
+
+use crate::model::{Database, Kind, PatchOp, Workload, WorkloadKind, Write, WriteAction};
+
+use super::call::{Answer, Call};
+use super::wire::{DatabaseWire, WorkloadWire};
+use super::{Cluster, ClusterError};
+
+/// The field manager of every write.
+pub(super) const MANAGER: &str = "kubectl-dbupdate";
+
+/// A write that the server has accepted.
+pub struct Sent {
+    answer: Answer,
+    what: String,
+}
+
+impl Sent {
+    /// The server's `Warning:` headers.
+    pub fn warnings(&self) -> &[String] {
+        &self.answer.warnings
+    }
+
+    /// The database as it is after the write.
+    ///
+    /// # Errors
+    /// When the answer is no such object.
+    pub fn database(&self, kind: Kind, api_version: &str) -> Result<Database, ClusterError> {
+        Ok(self.answer.parse::<DatabaseWire>(&self.what)?.database(kind, api_version))
+    }
+
+    /// The workload as it is after the write; `None` where the database is no longer its controller.
+    ///
+    /// # Errors
+    /// When the answer is no such object.
+    pub fn workload(&self, kind: WorkloadKind, database: &str) -> Result<Option<Workload>, ClusterError> {
+        Ok(self.answer.parse::<WorkloadWire>(&self.what)?.workload(kind, database))
+    }
+}
+
+impl Cluster {
+    /// Sends a write once. A write is never sent again here: after a failure, look what became of it and decide again.
+    ///
+    /// # Errors
+    /// Every kind of refusal; [`ClusterError::Transient`] leaves open whether it was carried out.
+    pub async fn send(&self, write: &Write, dry_run: bool) -> Result<Sent, ClusterError> {
+        let call = call(write, dry_run)?;
+        let answer = self.once(&call).await?;
+        Ok(Sent { answer, what: call.what })
+    }
+}
+
+fn call(write: &Write, dry_run: bool) -> Result<Call, ClusterError> {
+    let object = &write.object;
+    let path = super::read::path(&object.api_version, &object.namespace, &object.plural);
+    let name = &object.name;
+    let (words, verb, subresource, request) = match &write.action {
+        WriteAction::Patch { status, operations } => {
+            let subresource = if *status { "/status" } else { "" };
+            (
+                "patch",
+                "patch",
+                subresource,
+                json_patch(&format!("{path}/{name}{subresource}"), operations, dry_run),
+            )
+        }
+        WriteAction::Evict => {
+            let params = PostParams { dry_run, field_manager: Some(MANAGER.to_owned()) };
+            let body = json!({
+                "apiVersion": "policy/v1",
+                "kind": "Eviction",
+                "metadata": { "name": name, "namespace": object.namespace },
+                "deleteOptions": { "preconditions": { "uid": object.uid } },
+            });
+            let body = body.to_string().into_bytes();
+            let base = kube::core::Request::new(path);
+            (
+                "evict",
+                "create",
+                "/eviction",
+                built(base.create_subresource("eviction", name, &params, body), name),
+            )
+        }
+    };
+    Ok(Call {
+        what: format!("{words} {object}"),
+        verb,
+        resource: format!("{}{subresource}", object.plural),
+        request: request?,
+    })
+}
+
+/// A JSON patch of whatever is at that path.
+pub(super) fn json_patch(
+    path: &str,
+    operations: &[PatchOp],
+    dry_run: bool,
+) -> Result<Request<Vec<u8>>, ClusterError> {
+    let invalid = |e: String| ClusterError::Unexpected { what: format!("patch {path}"), message: e };
+    let dry_run = if dry_run { "&dryRun=All" } else { "" };
+    Request::patch(format!("{path}?fieldManager={MANAGER}{dry_run}"))
+        .header(header::CONTENT_TYPE, "application/json-patch+json")
+        .header(header::ACCEPT, "application/json")
+        .body(serde_json::to_vec(operations).map_err(|e| invalid(e.to_string()))?)
+        .map_err(|e| invalid(e.to_string()))
+}
+
+/// A request that could not even be built: a name that no object can have.
+pub(super) fn built(
+    request: Result<Request<Vec<u8>>, kube::core::request::Error>,
+    what: &str,
+) -> Result<Request<Vec<u8>>, ClusterError> {
+    request.map_err(|e| ClusterError::Unexpected { what: what.to_owned(), message: e.to_string() })
+}

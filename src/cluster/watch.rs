@@ -1,0 +1,395 @@
+//! Keeping a snapshot up: one watch for each collection, resumed where it ended, read anew where it fell too far behind.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use kube::core::WatchEvent;
+use kube::core::params::WatchParams;
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::model::{Budget, Database, Lookup, OpsRequest, Pod, Snapshot, Workload, WorkloadKind, clean};
+
+use super::call::{Aside, CALL_TIMEOUT, Call, Pauses, Retry};
+use super::read::{Collection, Marks, OPS_API, labels, path};
+use super::send::built;
+use super::wire::{BudgetWire, DatabaseWire, Meta, OpsRequestWire, PodWire, WorkloadWire};
+use super::{Cluster, ClusterError};
+
+/// How long the server is asked to keep a watch open, in seconds: as long as a client may ask without being cut off by
+/// the server's own minimum of five minutes. A watch that ends is opened again.
+const WATCH_SECONDS: u32 = 290;
+
+/// A watch that is silent for longer is dead: the server sends a bookmark about every minute.
+const SILENCE: Duration = Duration::from_secs(100);
+
+/// Something in the cluster has changed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Delta {
+    Database(Box<Database>),
+    DatabaseGone {
+        uid: String,
+    },
+    Workload(Box<Workload>),
+    WorkloadGone {
+        uid: String,
+    },
+    Pod(Box<Pod>),
+    PodGone {
+        uid: String,
+    },
+    Budget(Box<Budget>),
+    BudgetGone {
+        name: String,
+    },
+    OpsRequest(OpsRequest),
+    OpsRequestGone {
+        name: String,
+    },
+    /// Everything of one kind, read anew.
+    Workloads(WorkloadKind, Vec<Workload>),
+    Pods(Vec<Pod>),
+    Budgets(Vec<Budget>),
+    OpsRequests(Vec<OpsRequest>),
+}
+
+impl Delta {
+    /// Brings a snapshot up to date. What is older than what the snapshot holds is passed over: an answer to a write may
+    /// overtake the watch.
+    pub fn apply(self, to: &mut Snapshot) {
+        match self {
+            Delta::Database(db) if newer(&db.resource_version, &to.database.resource_version) => {
+                to.database = *db
+            }
+            Delta::Database(_) => {}
+            Delta::DatabaseGone { uid } if uid == to.database.object.uid => to.database.deleting = true,
+            Delta::DatabaseGone { .. } => {}
+            Delta::Workload(w) => {
+                put(&mut to.workloads, *w, |w| &w.object.uid, |w| &w.resource_version);
+            }
+            Delta::WorkloadGone { uid } => to.workloads.retain(|w| w.object.uid != uid),
+            Delta::Pod(pod) => put(&mut to.pods, *pod, |p| &p.uid, |p| &p.resource_version),
+            Delta::PodGone { uid } => to.pods.retain(|p| p.uid != uid),
+            Delta::Budget(b) => put(&mut to.budgets, *b, |b| &b.name, |b| &b.resource_version),
+            Delta::BudgetGone { name } => to.budgets.retain(|b| b.name != name),
+            Delta::OpsRequest(request) => {
+                let mut all = requests(to);
+                all.retain(|r| r.name != request.name);
+                all.push(request);
+                to.ops_requests = Lookup::Found(all);
+            }
+            Delta::OpsRequestGone { name } => {
+                let mut all = requests(to);
+                all.retain(|r| r.name != name);
+                to.ops_requests = Lookup::Found(all);
+            }
+            Delta::Workloads(kind, all) => {
+                to.workloads.retain(|w| w.kind != kind);
+                to.workloads.extend(all);
+            }
+            Delta::Pods(all) => to.pods = all,
+            Delta::Budgets(all) => to.budgets = all,
+            Delta::OpsRequests(all) => to.ops_requests = Lookup::Found(all),
+        }
+    }
+}
+
+fn requests(of: &Snapshot) -> Vec<OpsRequest> {
+    match &of.ops_requests {
+        Lookup::Found(all) => all.clone(),
+        Lookup::Absent | Lookup::Unreadable(_) => Vec::new(),
+    }
+}
+
+fn put<T>(into: &mut Vec<T>, new: T, key: impl Fn(&T) -> &String, version: impl Fn(&T) -> &String) {
+    match into.iter_mut().find(|old| key(old) == key(&new)) {
+        Some(old) if newer(version(&new), version(old)) => *old = new,
+        Some(_) => {}
+        None => into.push(new),
+    }
+}
+
+/// Resource versions of one resource grow; where they are not numbers nothing can be told, and the later word counts.
+fn newer(new: &str, old: &str) -> bool {
+    match (new.parse::<u64>(), old.parse::<u64>()) {
+        (Ok(new), Ok(old)) => new >= old,
+        _ => true,
+    }
+}
+
+/// The watches of a run; they end when this is dropped.
+pub struct Watches {
+    tasks: JoinSet<()>,
+}
+
+impl Watches {
+    /// How many collections are watched.
+    pub fn len(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Nothing is watched.
+    pub fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+}
+
+impl Cluster {
+    /// Reads everything anew and watches it from there. Changes go to `to`.
+    ///
+    /// # Errors
+    /// What keeps us from reading; a watch that fails is opened again.
+    pub async fn follow(
+        &self,
+        before: Snapshot,
+        to: mpsc::UnboundedSender<Delta>,
+    ) -> Result<(Snapshot, Watches), ClusterError> {
+        let (snapshot, marks) = self.reread(before).await?;
+        let tasks = self.watch_all(&snapshot.database, marks, &to);
+        Ok((snapshot, Watches { tasks }))
+    }
+
+    fn watch_all(&self, db: &Database, marks: Marks, to: &mpsc::UnboundedSender<Delta>) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
+        for (collection, mark) in marks {
+            let watch = Watch { cluster: self.clone(), db: db.clone(), collection, to: to.clone() };
+            tasks.spawn(watch.run(mark));
+        }
+        tasks
+    }
+}
+
+/// One collection that is watched.
+struct Watch {
+    cluster: Cluster,
+    db: Database,
+    collection: Collection,
+    to: mpsc::UnboundedSender<Delta>,
+}
+
+/// How a watch ended.
+enum Ended {
+    /// It can be resumed from where it was.
+    Resumable,
+    /// It fell too far behind: everything has to be read anew.
+    Expired,
+}
+
+impl Watch {
+    /// Watches until nobody listens any more.
+    async fn run(self, mut mark: String) {
+        let mut pauses = Pauses::new();
+        while !self.to.is_closed() {
+            let before = mark.clone();
+            let ended = self.dispatch(&mut mark).await;
+            if mark != before {
+                pauses = Pauses::new();
+            }
+            let trouble = match ended {
+                Ok(Ended::Resumable) => continue,
+                Ok(Ended::Expired) => match self.relist().await {
+                    Ok(fresh) => {
+                        mark = fresh;
+                        continue;
+                    }
+                    Err(error) => error,
+                },
+                Err(error) => error,
+            };
+            // A watch has no end of its own: the run ends it, by its own bounds.
+            let pause = pauses.next(Duration::MAX, None).unwrap_or(CALL_TIMEOUT);
+            self.cluster.tell(Aside::Retry(Retry {
+                call: format!("watch {}", self.plural()),
+                why: trouble.to_string(),
+                attempt: pauses.tries(),
+                in_ms: pause.as_millis() as u64,
+            }));
+            sleep(pause).await;
+        }
+    }
+
+    fn plural(&self) -> &'static str {
+        match self.collection {
+            Collection::Database => self.db.kind.plural(),
+            Collection::Workloads(kind) => kind.plural(),
+            Collection::Pods => "pods",
+            Collection::Budgets => "poddisruptionbudgets",
+            Collection::OpsRequests => self.db.kind.facts().ops_plural,
+        }
+    }
+
+    async fn dispatch(&self, mark: &mut String) -> Result<Ended, ClusterError> {
+        let (kind, uid) = (self.db.kind, self.db.object.uid.clone());
+        let name = self.db.object.name.as_str();
+        let labels = labels(kind, name);
+        let api = self.db.object.api_version.as_str();
+        match self.collection {
+            Collection::Database => {
+                let field = format!("metadata.name={name}");
+                let changed = |d: DatabaseWire| Some(Delta::Database(Box::new(d.database(kind, api))));
+                self.open(
+                    api,
+                    "",
+                    &field,
+                    mark,
+                    |d| &d.metadata,
+                    changed,
+                    |m| Delta::DatabaseGone { uid: m.uid },
+                )
+                .await
+            }
+            Collection::Workloads(kind) => {
+                let changed = |w: WorkloadWire| w.workload(kind, &uid).map(|w| Delta::Workload(Box::new(w)));
+                let gone = |m: Meta| Delta::WorkloadGone { uid: m.uid };
+                self.open(kind.api_version(), &labels, "", mark, |w| &w.metadata, changed, gone).await
+            }
+            Collection::Pods => {
+                let changed = |p: PodWire| Some(Delta::Pod(Box::new(p.pod())));
+                self.open(
+                    "v1",
+                    &labels,
+                    "",
+                    mark,
+                    |p| &p.metadata,
+                    changed,
+                    |m| Delta::PodGone { uid: m.uid },
+                )
+                .await
+            }
+            Collection::Budgets => {
+                let changed = |b: BudgetWire| Some(Delta::Budget(Box::new(b.budget())));
+                let gone = |m: Meta| Delta::BudgetGone { name: clean(&m.name) };
+                self.open("policy/v1", "", "", mark, |b| &b.metadata, changed, gone).await
+            }
+            Collection::OpsRequests => {
+                let changed = |r: OpsRequestWire| Some(r.delta(kind.facts().ops_kind, name));
+                let gone = |m: Meta| Delta::OpsRequestGone { name: clean(&m.name) };
+                self.open(OPS_API, "", "", mark, |r| &r.metadata, changed, gone).await
+            }
+        }
+    }
+
+    /// Opens the watch and passes on what it says until it ends.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is one fact about the collection, and named where it is passed"
+    )]
+    async fn open<T: DeserializeOwned + Clone>(
+        &self,
+        api: &str,
+        labels: &str,
+        fields: &str,
+        mark: &mut String,
+        meta: impl Fn(&T) -> &Meta,
+        changed: impl Fn(T) -> Option<Delta>,
+        gone: impl Fn(Meta) -> Delta,
+    ) -> Result<Ended, ClusterError> {
+        let plural = self.plural();
+        let what = format!("watch {plural}");
+        let params = WatchParams {
+            label_selector: Some(labels.to_owned()).filter(|l| !l.is_empty()),
+            field_selector: Some(fields.to_owned()).filter(|f| !f.is_empty()),
+            timeout: Some(WATCH_SECONDS),
+            bookmarks: true,
+            ..WatchParams::default()
+        };
+        let base = kube::core::Request::new(path(api, &self.db.object.namespace, plural));
+        let request = built(base.watch(&params, mark), plural)?;
+        let call = Call { what: what.clone(), verb: "watch", resource: plural.to_owned(), request };
+        let opening = self.cluster.client.request_events::<T>(self.cluster.signed(&call));
+        let silent = || ClusterError::lost(&what, "it fell silent");
+        let stream = timeout(CALL_TIMEOUT, opening).await.map_err(|_| silent())?;
+        let mut stream = match stream {
+            Ok(stream) => Box::pin(stream),
+            Err(error) => return expired_or(super::call::failure(&what, &error)),
+        };
+        loop {
+            let event = match timeout(SILENCE, stream.next()).await {
+                Err(_) => return Err(silent()),
+                Ok(None) => return Ok(Ended::Resumable),
+                Ok(Some(Err(error))) => return expired_or(super::call::failure(&what, &error)),
+                Ok(Some(Ok(event))) => event,
+            };
+            let delta = match event {
+                WatchEvent::Added(object) | WatchEvent::Modified(object) => {
+                    mark.clone_from(&meta(&object).resource_version);
+                    changed(object)
+                }
+                WatchEvent::Deleted(object) => {
+                    let meta = meta(&object).clone();
+                    mark.clone_from(&meta.resource_version);
+                    Some(gone(meta))
+                }
+                WatchEvent::Bookmark(bookmark) => {
+                    *mark = bookmark.metadata.resource_version;
+                    None
+                }
+                WatchEvent::Error(status) if status.code == 410 => return Ok(Ended::Expired),
+                WatchEvent::Error(status) => return Err(ClusterError::lost(&what, &status.message)),
+            };
+            if delta.is_some_and(|d| self.to.send(d).is_err()) {
+                return Ok(Ended::Resumable);
+            }
+        }
+    }
+
+    /// Reads the collection anew; returns from where it is to be watched.
+    async fn relist(&self) -> Result<String, ClusterError> {
+        let db = &self.db;
+        let (delta, mark) = match self.collection {
+            Collection::Database => {
+                let (api, ns, name) = (&db.object.api_version, &db.object.namespace, &db.object.name);
+                let fresh = self.cluster.database(db.kind, api, ns, name).await;
+                match fresh {
+                    Ok(fresh) => {
+                        let mark = fresh.resource_version.clone();
+                        (Delta::Database(Box::new(fresh)), mark)
+                    }
+                    Err(ClusterError::NotFound { .. }) => {
+                        (Delta::DatabaseGone { uid: db.object.uid.clone() }, String::new())
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            Collection::Workloads(kind) => {
+                let (all, mark) = self.cluster.workloads(kind, db).await?;
+                (Delta::Workloads(kind, all), mark.unwrap_or_default())
+            }
+            Collection::Pods => {
+                let (all, mark) = self.cluster.pods(db).await?;
+                (Delta::Pods(all), mark)
+            }
+            Collection::Budgets => {
+                let (all, mark) = self.cluster.budgets(&db.object.namespace).await?;
+                (Delta::Budgets(all), mark)
+            }
+            Collection::OpsRequests => match self.cluster.ops_requests(db).await? {
+                (Lookup::Found(all), mark) => (Delta::OpsRequests(all), mark.unwrap_or_default()),
+                (Lookup::Absent | Lookup::Unreadable(_), _) => {
+                    return Err(ClusterError::ApiAbsent { what: self.plural().to_owned() });
+                }
+            },
+        };
+        let _ = self.to.send(delta);
+        Ok(mark)
+    }
+}
+
+impl OpsRequestWire {
+    fn delta(self, kind: &str, database: &str) -> Delta {
+        let name = clean(&self.metadata.name);
+        match self.in_flight(kind, database) {
+            Some(request) => Delta::OpsRequest(request),
+            None => Delta::OpsRequestGone { name },
+        }
+    }
+}
+
+fn expired_or(error: ClusterError) -> Result<Ended, ClusterError> {
+    match error {
+        ClusterError::Expired { .. } => Ok(Ended::Expired),
+        error => Err(error),
+    }
+}

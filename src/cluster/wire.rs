@@ -1,0 +1,526 @@
+//! Objects as the API server sends them, cut down to the fields that an update depends on, and what they come to in
+//! the model. Nothing that was read through these types is ever written back whole.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::core::Selector;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::model::{
+    Amount, Budget, CatalogVersion, Condition, Container, ContainerState, ContainerStatus, Database, Kind,
+    ObjectRef, OpsRequest, Phase, Pod, PodCondition, PodManagement, UpdateStrategy, Workload, WorkloadKind,
+    clean,
+};
+
+/// A list of objects.
+#[derive(Deserialize, Clone)]
+pub(super) struct List<T> {
+    #[serde(default)]
+    pub metadata: ListMeta,
+    #[serde(default = "Vec::new")]
+    pub items: Vec<T>,
+}
+
+#[derive(Deserialize, Default, Clone)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct ListMeta {
+    pub resource_version: String,
+    #[serde(rename = "continue")]
+    pub next: String,
+}
+
+/// `metadata` of an object.
+#[derive(Deserialize, Default, Clone)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Meta {
+    pub name: String,
+    pub namespace: String,
+    pub uid: String,
+    pub resource_version: String,
+    pub generation: i64,
+    #[serde(deserialize_with = "or_default")]
+    pub labels: BTreeMap<String, String>,
+    pub deletion_timestamp: Option<String>,
+    pub deletion_grace_period_seconds: Option<i64>,
+    #[serde(deserialize_with = "or_default")]
+    pub owner_references: Vec<Owner>,
+    #[serde(deserialize_with = "or_default")]
+    pub finalizers: Vec<String>,
+}
+
+#[derive(Deserialize, Clone)]
+pub(super) struct Owner {
+    #[serde(default)]
+    pub uid: String,
+    #[serde(default)]
+    pub controller: bool,
+}
+
+impl Meta {
+    fn reference(&self, api_version: &str, kind: &str, plural: &str) -> ObjectRef {
+        ObjectRef {
+            api_version: api_version.to_owned(),
+            kind: kind.to_owned(),
+            plural: plural.to_owned(),
+            namespace: clean(&self.namespace),
+            name: clean(&self.name),
+            uid: self.uid.clone(),
+        }
+    }
+
+    /// The uid of the controller.
+    fn controller(&self) -> String {
+        self.owner_references.iter().find(|o| o.controller).map(|o| o.uid.clone()).unwrap_or_default()
+    }
+}
+
+/// A field that is `null` is as good as absent.
+fn or_default<'de, D: serde::Deserializer<'de>, T: Deserialize<'de> + Default>(
+    from: D,
+) -> Result<T, D::Error> {
+    Ok(Option::<T>::deserialize(from)?.unwrap_or_default())
+}
+
+#[derive(Deserialize, Clone)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct DatabaseWire {
+    pub metadata: Meta,
+    #[serde(default)]
+    spec: DatabaseSpec,
+    status: Option<DatabaseStatus>,
+}
+
+#[derive(Deserialize, Default, Clone)]
+#[serde(rename_all = "camelCase", default)]
+struct DatabaseSpec {
+    version: String,
+    halted: Option<bool>,
+    cruise_control: Option<Value>,
+}
+
+#[derive(Deserialize, Default, Clone)]
+#[serde(default)]
+struct DatabaseStatus {
+    #[serde(deserialize_with = "or_default")]
+    phase: String,
+    conditions: Option<Vec<Condition>>,
+}
+
+impl DatabaseWire {
+    pub fn database(self, kind: Kind, api_version: &str) -> Database {
+        let object = self.metadata.reference(api_version, kind.name(), kind.plural());
+        let has_status = self.status.is_some();
+        let status = self.status.unwrap_or_default();
+        let has_conditions = status.conditions.is_some();
+        let mut conditions = status.conditions.unwrap_or_default();
+        for c in &mut conditions {
+            (c.reason, c.message) = (clean(&c.reason), clean(&c.message));
+        }
+        Database {
+            kind,
+            object,
+            resource_version: self.metadata.resource_version,
+            version: clean(&self.spec.version),
+            phase: Phase::from(status.phase.as_str()),
+            conditions,
+            has_status,
+            has_conditions,
+            deleting: self.metadata.deletion_timestamp.is_some(),
+            halted: self.spec.halted.unwrap_or_default(),
+            cruise_control: self.spec.cruise_control.is_some_and(|v| !v.is_null()),
+        }
+    }
+}
+
+#[derive(Deserialize, Clone)]
+pub(super) struct WorkloadWire {
+    pub metadata: Meta,
+    #[serde(default)]
+    spec: WorkloadSpec,
+    #[serde(default, deserialize_with = "or_default")]
+    status: WorkloadStatus,
+}
+
+#[derive(Deserialize, Default, Clone)]
+#[serde(rename_all = "camelCase", default)]
+struct WorkloadSpec {
+    replicas: Option<i64>,
+    min_ready_seconds: i64,
+    pod_management_policy: String,
+    distributed: bool,
+    selector: LabelSelector,
+    update_strategy: Option<Strategy>,
+    template: Value,
+}
+
+#[derive(Deserialize, Default, Clone)]
+#[serde(rename_all = "camelCase", default)]
+struct Strategy {
+    #[serde(rename = "type")]
+    kind: String,
+    rolling_update: Option<RollingUpdate>,
+}
+
+#[derive(Deserialize, Default, Clone)]
+#[serde(default)]
+struct RollingUpdate {
+    partition: i64,
+}
+
+#[derive(Deserialize, Default, Clone)]
+#[serde(rename_all = "camelCase", default)]
+struct WorkloadStatus {
+    observed_generation: i64,
+    replicas: i64,
+    ready_replicas: i64,
+    updated_replicas: i64,
+    available_replicas: i64,
+    update_revision: String,
+}
+
+impl WorkloadWire {
+    /// The workload; `None` where the database is not its controller.
+    pub fn workload(self, kind: WorkloadKind, database_uid: &str) -> Option<Workload> {
+        if self.metadata.controller() != database_uid {
+            return None;
+        }
+        let WorkloadWire { metadata: meta, spec, status } = self;
+        let pod_spec = &spec.template["spec"];
+        let mut containers = self::containers(&pod_spec["initContainers"], true);
+        containers.extend(self::containers(&pod_spec["containers"], false));
+        Some(Workload {
+            kind,
+            object: meta.reference(kind.api_version(), kind.name(), kind.plural()),
+            resource_version: meta.resource_version.clone(),
+            labels: meta.labels,
+            generation: meta.generation,
+            observed_generation: status.observed_generation,
+            replicas: spec.replicas.unwrap_or(1),
+            status_replicas: status.replicas,
+            ready_replicas: status.ready_replicas,
+            updated_replicas: status.updated_replicas,
+            available_replicas: status.available_replicas,
+            update_revision: status.update_revision,
+            strategy: strategy(kind, spec.update_strategy),
+            pod_management: match spec.pod_management_policy.as_str() {
+                "Parallel" => PodManagement::Parallel,
+                _ => PodManagement::OrderedReady,
+            },
+            min_ready_seconds: spec.min_ready_seconds,
+            distributed: spec.distributed,
+            selector: spec.selector.match_labels.unwrap_or_default(),
+            containers,
+            grace_seconds: pod_spec["terminationGracePeriodSeconds"].as_i64().unwrap_or(30),
+            template: fingerprint(&spec.template),
+            deleting: meta.deletion_timestamp.is_some(),
+        })
+    }
+}
+
+/// An absent type means RollingUpdate, by the default of every workload API; a Deployment always rolls by itself.
+fn strategy(kind: WorkloadKind, strategy: Option<Strategy>) -> UpdateStrategy {
+    let strategy = strategy.unwrap_or_default();
+    match strategy.kind.as_str() {
+        "OnDelete" if kind != WorkloadKind::Deployment => UpdateStrategy::OnDelete,
+        _ => UpdateStrategy::RollingUpdate { partition: strategy.rolling_update.map_or(0, |r| r.partition) },
+    }
+}
+
+fn containers(list: &Value, init: bool) -> Vec<Container> {
+    let text = |v: &Value| clean(v.as_str().unwrap_or_default());
+    let one = |(index, c): (usize, &Value)| Container {
+        name: text(&c["name"]),
+        image: text(&c["image"]),
+        init,
+        index,
+    };
+    list.as_array().into_iter().flatten().enumerate().map(one).collect()
+}
+
+/// Equal templates have equal fingerprints within one process: serde_json keeps the keys of an object sorted.
+fn fingerprint(template: &Value) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    template.to_string().hash(&mut hasher);
+    hasher.finish()
+}
+
+#[derive(Deserialize, Clone)]
+pub(super) struct PodWire {
+    pub metadata: Meta,
+    #[serde(default)]
+    spec: PodSpec,
+    #[serde(default, deserialize_with = "or_default")]
+    status: PodStatus,
+}
+
+#[derive(Deserialize, Default, Clone)]
+#[serde(rename_all = "camelCase", default)]
+struct PodSpec {
+    node_name: Option<String>,
+    termination_grace_period_seconds: Option<i64>,
+    #[serde(deserialize_with = "or_default")]
+    containers: Vec<NamedImage>,
+    #[serde(deserialize_with = "or_default")]
+    init_containers: Vec<NamedImage>,
+}
+
+#[derive(Deserialize, Default, Clone)]
+#[serde(default)]
+struct NamedImage {
+    name: String,
+    image: String,
+}
+
+#[derive(Deserialize, Default, Clone)]
+#[serde(rename_all = "camelCase", default)]
+struct PodStatus {
+    phase: String,
+    #[serde(deserialize_with = "or_default")]
+    conditions: Vec<Condition>,
+    #[serde(deserialize_with = "or_default")]
+    container_statuses: Vec<StatusWire>,
+    #[serde(deserialize_with = "or_default")]
+    init_container_statuses: Vec<StatusWire>,
+}
+
+#[derive(Deserialize, Default, Clone)]
+#[serde(rename_all = "camelCase", default)]
+struct StatusWire {
+    name: String,
+    restart_count: i64,
+    state: StateWire,
+    last_state: StateWire,
+}
+
+#[derive(Deserialize, Default, Clone)]
+#[serde(default)]
+struct StateWire {
+    waiting: Option<Reason>,
+    running: Option<Value>,
+    terminated: Option<Reason>,
+}
+
+#[derive(Deserialize, Default, Clone)]
+#[serde(rename_all = "camelCase", default)]
+struct Reason {
+    reason: String,
+    message: String,
+    exit_code: i64,
+}
+
+impl PodWire {
+    pub fn pod(self) -> Pod {
+        let PodWire { metadata: meta, spec, status } = self;
+        let ready = status.conditions.iter().any(|c| c.kind == "Ready" && c.status == "True");
+        let telling = |c: &Condition| c.status != "True" || c.kind == "PodScheduled";
+        let conditions = status.conditions.into_iter().filter(telling).map(|c| PodCondition {
+            kind: c.kind,
+            status: c.status,
+            reason: clean(&c.reason),
+            message: clean(&c.message),
+        });
+        let init = status.init_container_statuses.into_iter().map(|s| s.status(true));
+        let main = status.container_statuses.into_iter().map(|s| s.status(false));
+        let images = spec.init_containers.into_iter().chain(spec.containers);
+        let grace = meta.deletion_grace_period_seconds.or(spec.termination_grace_period_seconds);
+        Pod {
+            name: clean(&meta.name),
+            owner: meta.controller(),
+            revision: meta.labels.get("controller-revision-hash").cloned().unwrap_or_default(),
+            uid: meta.uid,
+            resource_version: meta.resource_version,
+            labels: meta.labels,
+            node: spec.node_name.map(|n| clean(&n)),
+            phase: clean(&status.phase),
+            ready,
+            conditions: conditions.collect(),
+            deleting: meta.deletion_timestamp.is_some(),
+            grace_seconds: grace.unwrap_or(30),
+            finalizers: meta.finalizers,
+            images: images.map(|i| (i.name, clean(&i.image))).collect(),
+            containers: init.chain(main).collect(),
+        }
+    }
+}
+
+impl StatusWire {
+    fn status(self, init: bool) -> ContainerStatus {
+        let last_end = match self.last_state.terminated {
+            Some(end) => {
+                let text = format!("{} (exit code {}) {}", end.reason, end.exit_code, end.message);
+                clean(&text)
+            }
+            None => String::new(),
+        };
+        let state = match self.state {
+            StateWire { waiting: Some(w), .. } => {
+                ContainerState::Waiting { reason: clean(&w.reason), message: clean(&w.message) }
+            }
+            StateWire { running: Some(_), .. } => ContainerState::Running,
+            StateWire { terminated: Some(t), .. } => ContainerState::Terminated {
+                reason: clean(&t.reason),
+                exit_code: t.exit_code,
+                message: clean(&t.message),
+            },
+            _ => ContainerState::Unknown,
+        };
+        ContainerStatus { name: clean(&self.name), init, restarts: self.restart_count, state, last_end }
+    }
+}
+
+#[derive(Deserialize, Clone)]
+pub(super) struct BudgetWire {
+    pub metadata: Meta,
+    #[serde(default)]
+    spec: BudgetSpec,
+    #[serde(default, deserialize_with = "or_default")]
+    status: BudgetStatus,
+}
+
+#[derive(Deserialize, Default, Clone)]
+#[serde(rename_all = "camelCase", default)]
+struct BudgetSpec {
+    selector: Option<LabelSelector>,
+    min_available: Option<Value>,
+    max_unavailable: Option<Value>,
+}
+
+#[derive(Deserialize, Default, Clone)]
+#[serde(rename_all = "camelCase", default)]
+struct BudgetStatus {
+    observed_generation: i64,
+    disruptions_allowed: i64,
+    current_healthy: i64,
+    desired_healthy: i64,
+    expected_pods: i64,
+    #[serde(deserialize_with = "or_default")]
+    disrupted_pods: BTreeMap<String, Value>,
+}
+
+impl BudgetWire {
+    pub fn budget(self) -> Budget {
+        let BudgetWire { metadata: meta, spec, status } = self;
+        Budget {
+            name: clean(&meta.name),
+            resource_version: meta.resource_version,
+            selector: spec.selector.and_then(|s| Selector::try_from(s).ok()),
+            min_available: spec.min_available.as_ref().and_then(amount),
+            max_unavailable: spec.max_unavailable.as_ref().and_then(amount),
+            generation: meta.generation,
+            observed_generation: status.observed_generation,
+            disruptions_allowed: status.disruptions_allowed,
+            current_healthy: status.current_healthy,
+            desired_healthy: status.desired_healthy,
+            expected_pods: status.expected_pods,
+            disrupted_pods: status.disrupted_pods.into_keys().map(|p| clean(&p)).collect(),
+        }
+    }
+}
+
+fn amount(value: &Value) -> Option<Amount> {
+    match value {
+        Value::String(text) => match text.strip_suffix('%') {
+            Some(percent) => percent.parse().ok().map(Amount::Percent),
+            None => text.parse().ok().map(Amount::Pods),
+        },
+        other => other.as_i64().map(Amount::Pods),
+    }
+}
+
+#[derive(Deserialize, Clone)]
+pub(super) struct OpsRequestWire {
+    pub metadata: Meta,
+    #[serde(default)]
+    spec: OpsRequestSpec,
+    #[serde(default, deserialize_with = "or_default")]
+    status: OpsRequestStatus,
+}
+
+#[derive(Deserialize, Default, Clone)]
+#[serde(rename_all = "camelCase", default)]
+struct OpsRequestSpec {
+    #[serde(rename = "type")]
+    operation: String,
+    database_ref: DatabaseRef,
+}
+
+#[derive(Deserialize, Default, Clone)]
+#[serde(default)]
+struct DatabaseRef {
+    name: String,
+}
+
+#[derive(Deserialize, Default, Clone)]
+#[serde(default)]
+struct OpsRequestStatus {
+    phase: String,
+}
+
+impl OpsRequestWire {
+    /// The request; `None` where it is another database's or has ended.
+    pub fn in_flight(self, kind: &str, database: &str) -> Option<OpsRequest> {
+        if self.spec.database_ref.name != database || OpsRequest::is_final(&self.status.phase) {
+            return None;
+        }
+        Some(OpsRequest {
+            kind: kind.to_owned(),
+            name: clean(&self.metadata.name),
+            operation: clean(&self.spec.operation),
+            phase: clean(&self.status.phase),
+        })
+    }
+}
+
+#[derive(Deserialize, Clone)]
+pub(super) struct VersionWire {
+    pub metadata: Meta,
+    #[serde(default)]
+    pub spec: Value,
+}
+
+impl VersionWire {
+    pub fn version<'a>(self, fields: impl Iterator<Item = &'a str>) -> CatalogVersion {
+        let spec = &self.spec;
+        let flag = |field: &str| spec[field].as_bool().unwrap_or_default();
+        let list = |field: &str| {
+            let entries = spec["updateConstraints"][field].as_array();
+            entries.into_iter().flatten().filter_map(|v| v.as_str()).map(str::to_owned).collect()
+        };
+        let image = |field: &str| {
+            let path = field.trim_start_matches("spec.").split('.');
+            let value = path.fold(spec, |value, key| &value[key]);
+            value.as_str().filter(|i| !i.is_empty()).map(|i| (field.to_owned(), clean(i)))
+        };
+        CatalogVersion {
+            name: clean(&self.metadata.name),
+            version: clean(spec["version"].as_str().unwrap_or_default()),
+            deprecated: flag("deprecated"),
+            end_of_life: flag("endOfLife"),
+            allowlist: list("allowlist"),
+            denylist: list("denylist"),
+            images: fields.filter_map(image).collect(),
+        }
+    }
+}
+
+#[derive(Deserialize, Clone)]
+pub(super) struct NodeWire {
+    pub metadata: Meta,
+    #[serde(default)]
+    spec: NodeSpec,
+}
+
+#[derive(Deserialize, Default, Clone)]
+#[serde(default)]
+struct NodeSpec {
+    unschedulable: bool,
+}
+
+impl NodeWire {
+    pub fn cordoned(self) -> Option<String> {
+        self.spec.unschedulable.then(|| clean(&self.metadata.name))
+    }
+}

@@ -1,0 +1,30 @@
+use super::{Facts, Shape, container, init, optional};
+
+/// Controllers before brokers: a broker may speak a newer metadata version only once its controllers know it.
+/// The cruise control runs as a Deployment and comes last.
+pub(super) static FACTS: Facts = Facts {
+    version_kind: "KafkaVersion",
+    version_plural: "kafkaversions",
+    ops_kind: "KafkaOpsRequest",
+    ops_plural: "kafkaopsrequests",
+    shapes: &[
+        Shape {
+            anchor: "kafka",
+            containers: &[
+                container("kafka", "spec.db.image"),
+                init("kafka-init", "spec.initContainer.image"),
+            ],
+        },
+        Shape {
+            anchor: "cruise-control",
+            containers: &[optional("cruise-control", false, "spec.cruiseControl.image")],
+        },
+    ],
+    roles: &["all", "controller", "broker"],
+    afterwards: |_, to| {
+        vec![format!(
+            "when {to} has proven itself, finalize the metadata version with `kafka-features.sh upgrade`: \
+             after that there is no easy way back"
+        )]
+    },
+};

@@ -1,0 +1,397 @@
+//! What speaks against an update. Read-only; every check runs, and all findings are reported at once.
+
+use std::collections::BTreeSet;
+
+use crate::catalog::{self, constraint::Verdict};
+use crate::kinds::Facts;
+use crate::model::{
+    CatalogVersion, Check, Finding, Lookup, Phase, Severity, Snapshot, UpdateStrategy, Workload, WorkloadKind,
+};
+
+use super::s2_pause;
+
+/// What the checks look at.
+pub struct Context<'a> {
+    pub snapshot: &'a Snapshot,
+    pub facts: &'static Facts,
+    /// The current version's object; `None` where the catalog lacks it.
+    pub current: Option<&'a CatalogVersion>,
+    pub target: &'a CatalogVersion,
+    /// Overridden by name.
+    pub skip: &'a BTreeSet<Check>,
+}
+
+impl Context<'_> {
+    /// `spec.version` is the target already.
+    pub fn on_target_version(&self) -> bool {
+        self.snapshot.database.version == self.target.name
+    }
+
+    /// A run of ours was interrupted: what it has caused is no finding.
+    fn unfinished(&self) -> bool {
+        self.snapshot.database.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some())
+    }
+
+    fn refusal(&self, check: Check, message: String, hint: impl Into<String>) -> Finding {
+        let overridden = self.skip.contains(&check) && Check::OVERRIDABLE.contains(&check);
+        let severity = if overridden { Severity::Overridden } else { Severity::Refusal };
+        Finding { check, severity, message, hint: hint.into() }
+    }
+
+    fn workloads(&self) -> impl Iterator<Item = &Workload> {
+        self.snapshot.workloads.iter()
+    }
+}
+
+fn note(check: Check, severity: Severity, message: String) -> Finding {
+    Finding { check, severity, message, hint: String::new() }
+}
+
+/// Every finding, refusals first. `evicted` tells whether the plan evicts pods of that workload (by uid).
+pub fn findings(context: &Context<'_>, evicted: &dyn Fn(&str) -> bool) -> Vec<Finding> {
+    let mut found = Vec::new();
+    database(context, &mut found);
+    others(context, &mut found);
+    versions(context, &mut found);
+    workloads(context, &mut found);
+    super::s1_plan::image_findings(context, &mut found);
+    health(context, &mut found);
+    budgets(context, evicted, &mut found);
+    strategies(context, &mut found);
+    placement(context, &mut found);
+    found.sort_by_key(|f| f.severity);
+    found
+}
+
+fn database(context: &Context<'_>, found: &mut Vec<Finding>) {
+    let db = &context.snapshot.database;
+    let name = &db.object;
+    if db.deleting {
+        found.push(context.refusal(Check::BeingDeleted, format!("{name} is being deleted"), ""));
+    }
+    if db.halted || db.phase == Phase::Halted {
+        found.push(context.refusal(
+            Check::Halted,
+            format!("{name} is halted (spec.halted): it has no pods to update"),
+            "set spec.halted to false, wait until the database is Ready, then run this again",
+        ));
+    }
+    if db.phase != Phase::Ready && db.phase != Phase::Halted {
+        let message = format!("{name} is {}, not Ready", db.phase);
+        found.push(if context.unfinished() {
+            note(Check::Phase, Severity::Info, message)
+        } else {
+            context.refusal(Check::Phase, message, "bring the database to Ready first")
+        });
+    }
+}
+
+fn others(context: &Context<'_>, found: &mut Vec<Finding>) {
+    let db = &context.snapshot.database;
+    if let Some((_, condition)) = db.paused() {
+        match s2_pause::run_of(condition) {
+            Some(run) => found.push(note(
+                Check::UnfinishedRun,
+                Severity::Info,
+                format!(
+                    "run {run} of this tool was not finished ({}); this goes on with it",
+                    condition.message
+                ),
+            )),
+            None => found.push(context.refusal(
+                Check::PausedByOther,
+                format!("{} is paused by somebody else: {}", db.object, said(&condition.message)),
+                "whoever paused it is at work on it; wait until the Paused condition is gone",
+            )),
+        }
+    }
+    if let Some(lock) = context.snapshot.lock.as_ref().filter(|l| l.alive) {
+        found.push(context.refusal(
+            Check::Locked,
+            format!(
+                "locked by {} since {} (renewed; good for {} s after each renewal)",
+                lock.holder, lock.since, lock.duration_seconds
+            ),
+            "wait until that run has ended",
+        ));
+    }
+    match &context.snapshot.ops_requests {
+        Lookup::Absent => {}
+        Lookup::Unreadable(why) => found.push(context.refusal(
+            Check::OpsRequestsUnreadable,
+            format!("cannot tell whether an ops request is at work: {why}"),
+            format!("ask for permission to list {}.ops.kubedb.com", context.facts.ops_plural),
+        )),
+        Lookup::Found(requests) => found.extend(requests.iter().map(|r| {
+            let phase = if r.phase.is_empty() { "not started" } else { &r.phase };
+            context.refusal(
+                Check::OpsRequest,
+                format!("{} {} ({}) is in flight: {phase}", r.kind, r.name, r.operation),
+                "wait until it has ended, or delete it",
+            )
+        })),
+    }
+}
+
+fn said(message: &str) -> &str {
+    if message.is_empty() { "no message" } else { message }
+}
+
+fn versions(context: &Context<'_>, found: &mut Vec<Finding>) {
+    let target = context.target;
+    if target.end_of_life {
+        found.push(note(
+            Check::EndOfLife,
+            Severity::Warning,
+            format!("{} is marked end of life in the catalog", target.name),
+        ));
+    }
+    if context.on_target_version() {
+        return;
+    }
+    if target.deprecated {
+        found.push(context.refusal(
+            Check::DeprecatedTarget,
+            format!("{} is deprecated in the catalog", target.name),
+            "choose another version, or override with --allow-deprecated",
+        ));
+    }
+    match context.current {
+        Some(current) => transition(context, current, found),
+        None => found.push(context.refusal(
+            Check::CurrentVersionMissing,
+            format!(
+                "the catalog has no version object {}: whether it may go to {} cannot be checked",
+                context.snapshot.database.version, target.name
+            ),
+            "install the version object, for example by the catalog chart with deprecated versions included",
+        )),
+    }
+}
+
+fn transition(context: &Context<'_>, current: &CatalogVersion, found: &mut Vec<Finding>) {
+    let target = context.target;
+    if let (Ok(from), Ok(to)) = (catalog::parse(current), catalog::parse(target))
+        && to < from
+    {
+        found.push(context.refusal(
+            Check::Downgrade,
+            format!(
+                "{} to {} is a downgrade: the data may not be readable by the older version",
+                current.name, target.name
+            ),
+            "override with --allow-downgrade if the database supports it",
+        ));
+    }
+    let refused = match catalog::verdict(current, target) {
+        Ok(Verdict::Allowed) => return,
+        Ok(verdict) => context.refusal(
+            Check::VersionDenied,
+            format!("{} may not go to {}: {}", current.name, target.name, why_denied(&verdict)),
+            path_hint(context),
+        ),
+        Err(error) => context.refusal(
+            Check::VersionRule,
+            format!(
+                "whether {} may go to {} cannot be told: {}",
+                current.name,
+                target.name,
+                with_source(&error)
+            ),
+            format!("mend the object: kubectl edit {} {}", context.facts.version_plural, current.name),
+        ),
+    };
+    found.push(refused);
+}
+
+fn why_denied(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Allowed => String::new(),
+        Verdict::NotInAllowlist { allowlist } => {
+            format!(
+                "its allowlist has only {}",
+                allowlist.iter().map(|c| format!("{c:?}")).collect::<Vec<_>>().join(", ")
+            )
+        }
+        Verdict::DeniedBy { constraint } => format!("its denylist has {constraint:?}"),
+    }
+}
+
+fn path_hint(context: &Context<'_>) -> String {
+    let snapshot = context.snapshot;
+    match catalog::shortest_path(&snapshot.catalog, &snapshot.database.version, &context.target.name) {
+        Some(path) => format!("go there in steps: {}", path.join(" → ")),
+        None => "no sequence of allowed updates leads there".to_owned(),
+    }
+}
+
+fn with_source(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
+
+fn workloads(context: &Context<'_>, found: &mut Vec<Finding>) {
+    let db = &context.snapshot.database;
+    let runs_pods = |w: &&Workload| w.kind != WorkloadKind::Deployment;
+    if !context.workloads().any(|w| runs_pods(&w)) {
+        found.push(context.refusal(
+            Check::NoWorkloads,
+            format!("{} has no PetSet or StatefulSet (by label and owner)", db.object),
+            "is KubeDB's operator running, and has it made the database?",
+        ));
+    } else if context.workloads().filter(runs_pods).all(|w| w.replicas == 0) {
+        found.push(context.refusal(
+            Check::NoWorkloads,
+            format!("all workloads of {} have zero replicas: there is no pod to update", db.object),
+            "scale the database up first",
+        ));
+    }
+    for w in context.workloads().filter(|w| w.distributed) {
+        found.push(context.refusal(
+            Check::Distributed,
+            format!(
+                "{} is distributed: its pods run in other clusters, which this tool does not reach",
+                w.object
+            ),
+            "",
+        ));
+    }
+    if db.cruise_control && !context.workloads().any(|w| w.container("cruise-control").is_some()) {
+        found.push(note(
+            Check::CruiseControlMissing,
+            Severity::Warning,
+            format!(
+                "spec.cruiseControl of {} is set, and no workload of it was found: its image stays",
+                db.object
+            ),
+        ));
+    }
+}
+
+fn health(context: &Context<'_>, found: &mut Vec<Finding>) {
+    for w in context.workloads().filter(|w| w.kind != WorkloadKind::Deployment) {
+        let pods: Vec<_> = context.snapshot.pods_of(w).collect();
+        let mut unwell: Vec<String> = pods.iter().filter(|p| !p.well()).map(|p| p.name.clone()).collect();
+        let missing = w.replicas - pods.len() as i64;
+        if missing > 0 {
+            unwell.push(format!("{missing} of {} not there", w.replicas));
+        }
+        if unwell.is_empty() {
+            continue;
+        }
+        let message = format!("{}: not Ready: {}", w.object, unwell.join(", "));
+        found.push(if context.unfinished() {
+            note(Check::PodNotReady, Severity::Info, message)
+        } else {
+            context.refusal(Check::PodNotReady, message, "find out why first: kubectl describe pod")
+        });
+    }
+}
+
+fn budgets(context: &Context<'_>, evicted: &dyn Fn(&str) -> bool, found: &mut Vec<Finding>) {
+    let snapshot = context.snapshot;
+    let mut never = BTreeSet::new();
+    let mut blocked = BTreeSet::new();
+    for w in context.workloads().filter(|w| evicted(&w.object.uid)) {
+        for pod in snapshot.pods_of(w) {
+            let budgets: Vec<_> = snapshot.budgets_of(pod).collect();
+            if budgets.len() > 1 {
+                let names: Vec<_> = budgets.iter().map(|b| b.name.as_str()).collect();
+                found.push(context.refusal(
+                    Check::TwoBudgets,
+                    format!(
+                        "pod {} is covered by {} disruption budgets ({}): the API server refuses to evict it",
+                        pod.name,
+                        names.len(),
+                        names.join(", ")
+                    ),
+                    "narrow the selector of one of them",
+                ));
+            }
+            for b in budgets {
+                let pods = snapshot.pods.iter().filter(|p| b.covers(p)).count() as i64;
+                if b.never_allows(b.expected_pods.max(pods)) {
+                    never.insert(b.name.as_str());
+                } else if !b.allows() {
+                    blocked.insert((b.name.as_str(), b.current_healthy, b.desired_healthy));
+                }
+            }
+        }
+    }
+    found.extend(never.into_iter().map(|b| {
+        context.refusal(
+            Check::BudgetNever,
+            format!("disruption budget {b} never allows an eviction"),
+            format!("give it room for one pod: kubectl edit poddisruptionbudget {b}"),
+        )
+    }));
+    found.extend(blocked.into_iter().map(|(b, healthy, needed)| {
+        let message = format!(
+            "disruption budget {b} allows no eviction now: needs {needed} healthy pods, has {healthy}"
+        );
+        note(Check::BudgetBlocked, Severity::Warning, message)
+    }));
+}
+
+fn strategies(context: &Context<'_>, found: &mut Vec<Finding>) {
+    for w in context.workloads().filter(|w| w.kind != WorkloadKind::Deployment) {
+        let UpdateStrategy::RollingUpdate { partition } = w.strategy else { continue };
+        found.push(note(
+            Check::RollingUpdate,
+            Severity::Warning,
+            format!("{} has update strategy RollingUpdate: its controller restarts the pods, without regard to disruption budgets, and Ctrl-C cannot stop it", w.object),
+        ));
+        if partition > 0 {
+            found.push(context.refusal(
+                Check::Partition,
+                format!("{} has partition {partition}: its controller would leave pods below that ordinal on the old version", w.object),
+                "set spec.updateStrategy.rollingUpdate.partition to 0",
+            ));
+        }
+        if w.containers.iter().any(|c| catalog::pinned(&c.image)) {
+            found.push(context.refusal(
+                Check::PinnedRollingUpdate,
+                format!("{} pins images to digests: when the operator pins the new ones, every pod restarts once more", w.object),
+                "",
+            ));
+        }
+    }
+}
+
+fn placement(context: &Context<'_>, found: &mut Vec<Finding>) {
+    let snapshot = context.snapshot;
+    for w in context.workloads() {
+        if w.replicas == 1 {
+            found.push(note(
+                Check::OneReplica,
+                Severity::Warning,
+                format!("{} has one replica: it is away while its pod restarts", w.object),
+            ));
+        }
+        if w.replicas == 2 && is_controller(context, w) {
+            found.push(note(
+                Check::TwoControllers,
+                Severity::Warning,
+                format!("{} has two controllers: their quorum is lost while either restarts", w.object),
+            ));
+        }
+        for pod in snapshot.pods_of(w) {
+            if let Some(node) = pod.node.as_ref().filter(|n| snapshot.cordoned.contains(n)) {
+                let message = format!(
+                    "pod {} runs on node {node}, which is cordoned: it will come up elsewhere, if its volumes can",
+                    pod.name
+                );
+                found.push(note(Check::CordonedNode, Severity::Warning, message));
+            }
+        }
+    }
+}
+
+fn is_controller(context: &Context<'_>, workload: &Workload) -> bool {
+    let db = &context.snapshot.database;
+    db.kind == crate::model::Kind::Kafka
+        && workload.kind != WorkloadKind::Deployment
+        && crate::kinds::role(&db.object.name, workload) != "broker"
+}

@@ -1,0 +1,394 @@
+//! What will be done: every image, every pod, in order. Nothing is left to choose while it runs.
+
+use std::collections::BTreeSet;
+
+use crate::catalog::{self, same_image};
+use crate::kinds::{self, Mapping, Shape};
+use crate::model::{
+    Action, CatalogVersion, Check, Container, Finding, ImageChange, KeptContainer, KeptWhy, PLAN_SCHEMA,
+    Plan, Pod, PodAction, PodPlan, Severity, Snapshot, Strategy, UpdateStrategy, VersionRef, Workload,
+    WorkloadKind, WorkloadPlan,
+};
+
+use super::s0_preflight::{self, Context};
+use super::s2_pause;
+
+/// What the user asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// The name of a version object, or `latest`.
+    pub to: String,
+    /// Findings that are overridden by name.
+    pub skip: BTreeSet<Check>,
+    /// Seconds that a new pod must stay Ready, where that is more than the workload's own `minReadySeconds`.
+    pub min_ready_seconds: i64,
+}
+
+/// The target of a request is not in the catalog.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoTarget {
+    #[error("the catalog has no {version_kind} {typed:?}{}", nearest_of(.nearest))]
+    NotInCatalog {
+        version_kind: &'static str,
+        typed: String,
+        /// The nearest names, best first.
+        nearest: Vec<String>,
+    },
+    #[error("the cluster has no {version_kind} objects at all: is KubeDB's catalog installed?")]
+    EmptyCatalog { version_kind: &'static str },
+}
+
+fn nearest_of(names: &[String]) -> String {
+    if names.is_empty() { String::new() } else { format!("; the nearest are {}", names.join(", ")) }
+}
+
+/// Decides the whole update. Refusals stand among the plan's findings; a plan with refusals must not run.
+///
+/// # Errors
+/// When the target is not in the catalog.
+pub fn plan(snapshot: &Snapshot, request: &Request) -> Result<Plan, NoTarget> {
+    if request.to == "latest" {
+        return latest(snapshot, request);
+    }
+    let facts = snapshot.database.kind.facts();
+    let target = snapshot.version(&request.to).ok_or_else(|| no_target(snapshot, &request.to))?;
+    let context = Context {
+        snapshot,
+        facts,
+        current: snapshot.version(&snapshot.database.version),
+        target,
+        skip: &request.skip,
+    };
+    Ok(plan_for(&context, request.min_ready_seconds))
+}
+
+fn no_target(snapshot: &Snapshot, typed: &str) -> NoTarget {
+    let version_kind = snapshot.database.kind.facts().version_kind;
+    if snapshot.catalog.is_empty() {
+        return NoTarget::EmptyCatalog { version_kind };
+    }
+    NoTarget::NotInCatalog {
+        version_kind,
+        typed: crate::model::clean(typed),
+        nearest: catalog::nearest(&snapshot.catalog, typed),
+    }
+}
+
+/// The newest version that the rule allows, that is not deprecated and that a plan can carry out; among versions that
+/// compare as equal, one that is not at its end of life. What was passed over is told by a finding.
+fn latest(snapshot: &Snapshot, request: &Request) -> Result<Plan, NoTarget> {
+    let mut newest: Vec<&CatalogVersion> = snapshot.catalog.iter().collect();
+    newest.sort_by(|a, b| {
+        let equal = catalog::parse(a).ok().zip(catalog::parse(b).ok()).is_some_and(|(x, y)| x == y);
+        if equal { a.end_of_life.cmp(&b.end_of_life) } else { catalog::newest_first(a, b) }
+    });
+    let mut passed_over = Vec::new();
+    for version in newest {
+        let asked = Request { to: version.name.clone(), ..request.clone() };
+        let mut plan = plan(snapshot, &asked)?;
+        let against = plan.refusals().find(|f| about_the_version(f.check));
+        let Some(against) = against.filter(|_| plan.action == Action::Update) else {
+            if !passed_over.is_empty() {
+                plan.findings.push(passed_over_finding(&plan.to.name, &passed_over));
+            }
+            return Ok(plan);
+        };
+        passed_over.push((version.name.clone(), against.check));
+    }
+    Err(no_target(snapshot, "latest"))
+}
+
+fn about_the_version(check: Check) -> bool {
+    matches!(
+        check,
+        Check::VersionDenied
+            | Check::VersionRule
+            | Check::ShapeChange
+            | Check::DeprecatedTarget
+            | Check::Downgrade
+    )
+}
+
+fn passed_over_finding(chosen: &str, passed_over: &[(String, Check)]) -> Finding {
+    let names: Vec<_> = passed_over.iter().map(|(name, check)| format!("{name} ({check})")).collect();
+    Finding {
+        check: Check::PassedOver,
+        severity: Severity::Info,
+        message: format!("latest means {chosen} here; passed over: {}", names.join(", ")),
+        hint: String::new(),
+    }
+}
+
+fn plan_for(context: &Context<'_>, min_ready: i64) -> Plan {
+    let db = &context.snapshot.database;
+    let mut order: Vec<&Workload> = context.snapshot.workloads.iter().collect();
+    order.sort_by_key(|w| (context.facts.rank(&db.object.name, w), w.object.name.as_str()));
+    let workloads: Vec<_> = order.into_iter().map(|w| workload_plan(context, w, min_ready)).collect();
+    let evicts = |uid: &str| {
+        workloads.iter().any(|w| {
+            w.object.uid == uid
+                && w.pods.iter().any(|p| matches!(p.action, PodAction::Evict | PodAction::EvictUnwell))
+        })
+    };
+    let findings = s0_preflight::findings(context, &evicts);
+    Plan {
+        schema: PLAN_SCHEMA.to_owned(),
+        kind: db.kind,
+        database: db.object.clone(),
+        from: VersionRef {
+            name: db.version.clone(),
+            version: context.current.map(|v| v.version.clone()).unwrap_or_default(),
+        },
+        to: VersionRef { name: context.target.name.clone(), version: context.target.version.clone() },
+        action: action(context, &workloads),
+        path: path(context, &findings),
+        afterwards: afterwards(context),
+        workloads,
+        findings,
+    }
+}
+
+fn action(context: &Context<'_>, workloads: &[WorkloadPlan]) -> Action {
+    let settled =
+        |w: &WorkloadPlan| w.images.is_empty() && w.pods.iter().all(|p| p.action == PodAction::Skip);
+    let ours = context.snapshot.database.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some());
+    match (context.on_target_version(), workloads.iter().all(settled)) {
+        (false, _) => Action::Update,
+        (true, false) if outdated(workloads) || ours => Action::Roll,
+        (true, _) if ours => Action::Resume,
+        (true, _) => Action::Nothing,
+    }
+}
+
+/// Some template or pod is on an old image; a pod that is merely unwell is not this tool's business.
+fn outdated(workloads: &[WorkloadPlan]) -> bool {
+    workloads.iter().any(|w| {
+        !w.images.is_empty() || w.pods.iter().any(|p| !matches!(p.action, PodAction::Skip | PodAction::Await))
+    })
+}
+
+fn path(context: &Context<'_>, findings: &[Finding]) -> Vec<String> {
+    if !findings.iter().any(|f| f.check == Check::VersionDenied) {
+        return Vec::new();
+    }
+    let db = &context.snapshot.database;
+    catalog::shortest_path(&context.snapshot.catalog, &db.version, &context.target.name).unwrap_or_default()
+}
+
+fn afterwards(context: &Context<'_>) -> Vec<String> {
+    if context.on_target_version() {
+        return Vec::new();
+    }
+    let from = context.current.map_or("", |v| v.version.as_str());
+    (context.facts.afterwards)(from, &context.target.version)
+}
+
+fn workload_plan(context: &Context<'_>, workload: &Workload, min_ready: i64) -> WorkloadPlan {
+    let (images, kept) = images(context, workload);
+    let strategy = match (workload.kind, workload.strategy) {
+        (WorkloadKind::Deployment, _) | (_, UpdateStrategy::RollingUpdate { .. }) => Strategy::Follow,
+        (_, UpdateStrategy::OnDelete) => Strategy::Evict,
+    };
+    let mut plan = WorkloadPlan {
+        kind: workload.kind,
+        object: workload.object.clone(),
+        role: kinds::role(&context.snapshot.database.object.name, workload),
+        strategy,
+        replicas: workload.replicas,
+        min_ready_seconds: min_ready.max(workload.min_ready_seconds),
+        images,
+        kept,
+        pods: Vec::new(),
+    };
+    plan.pods = pods(context, workload, &plan);
+    plan
+}
+
+fn images(context: &Context<'_>, workload: &Workload) -> (Vec<ImageChange>, Vec<KeptContainer>) {
+    let shape = context.facts.shape(workload);
+    let (mut images, mut kept) = (Vec::new(), Vec::new());
+    for container in &workload.containers {
+        let after =
+            shape.and_then(|s| mapping(s, container)).and_then(|m| context.target.images.get(m.field));
+        let keep = |why| KeptContainer {
+            container: container.name.clone(),
+            init: container.init,
+            image: container.image.clone(),
+            why,
+        };
+        match after {
+            None => kept.push(keep(KeptWhy::Sidecar)),
+            Some(after) if same_image(after, &container.image) => kept.push(keep(KeptWhy::AlreadyOnTarget)),
+            Some(after) => images.push(ImageChange {
+                container: container.name.clone(),
+                init: container.init,
+                index: container.index,
+                now: container.image.clone(),
+                after: after.clone(),
+            }),
+        }
+    }
+    (images, kept)
+}
+
+fn mapping(shape: &Shape, container: &Container) -> Option<&'static Mapping> {
+    shape.containers.iter().find(|m| m.container == container.name && m.init == container.init)
+}
+
+fn pods(context: &Context<'_>, workload: &Workload, plan: &WorkloadPlan) -> Vec<PodPlan> {
+    let mut pods: Vec<&Pod> = context.snapshot.pods_of(workload).collect();
+    let evict = plan.strategy == Strategy::Evict;
+    let key = |p: &&Pod| {
+        let ordinal = i64::from(p.ordinal().unwrap_or(u32::MAX));
+        (p.well(), if evict { ordinal } else { -ordinal }, p.name.clone())
+    };
+    pods.sort_by_key(key);
+    pods.into_iter()
+        .map(|pod| {
+            let on_target = plan.images.is_empty() && on_images(pod, plan);
+            let action = match (on_target, pod.well(), plan.strategy) {
+                (true, true, _) => PodAction::Skip,
+                (true, false, _) => PodAction::Await,
+                (false, _, Strategy::Follow) => PodAction::Follow,
+                (false, true, Strategy::Evict) => PodAction::Evict,
+                (false, false, Strategy::Evict) => PodAction::EvictUnwell,
+            };
+            PodPlan { name: pod.name.clone(), action, waits_for: waits_for(context, pod, action) }
+        })
+        .collect()
+}
+
+/// The pod's spec has every image that its workload ends with; digests aside.
+pub(crate) fn on_images(pod: &Pod, plan: &WorkloadPlan) -> bool {
+    plan.target_images().all(|(container, image)| pod.image(container).is_some_and(|i| same_image(i, image)))
+}
+
+fn waits_for(context: &Context<'_>, pod: &Pod, action: PodAction) -> String {
+    let budget = || {
+        let names: Vec<_> = context.snapshot.budgets_of(pod).map(|b| b.name.as_str()).collect();
+        if names.is_empty() { String::new() } else { format!("; budget {}", names.join(", ")) }
+    };
+    match action {
+        PodAction::Evict => format!("every other pod Ready{}", budget()),
+        PodAction::EvictUnwell => format!("nothing, it is not well{}", budget()),
+        PodAction::Follow => "its controller".to_owned(),
+        PodAction::Await => "its own readiness".to_owned(),
+        PodAction::Skip => "nothing, it is on the target".to_owned(),
+    }
+}
+
+/// What the images of the templates say: sidecars, drift, changes of shape.
+pub(super) fn image_findings(context: &Context<'_>, found: &mut Vec<Finding>) {
+    for workload in &context.snapshot.workloads {
+        let Some(shape) = context.facts.shape(workload) else {
+            unknown_shape(context, workload, found);
+            continue;
+        };
+        shape_change(context, workload, shape, found);
+        drift(context, workload, shape, found);
+        remarks(context, workload, shape, found);
+    }
+}
+
+fn finding(check: Check, severity: Severity, message: String, hint: &str) -> Finding {
+    Finding { check, severity, message, hint: hint.to_owned() }
+}
+
+fn unknown_shape(context: &Context<'_>, workload: &Workload, found: &mut Vec<Finding>) {
+    let anchors: Vec<_> = context.facts.shapes.iter().map(|s| s.anchor).collect();
+    let message = format!(
+        "{} has none of the containers that the catalog names ({})",
+        workload.object,
+        anchors.join(", ")
+    );
+    found.push(match workload.kind {
+        WorkloadKind::Deployment => finding(Check::Sidecar, Severity::Info, message + ": left alone", ""),
+        _ => finding(Check::ShapeChange, Severity::Refusal, message, SHAPE_HINT),
+    });
+}
+
+const SHAPE_HINT: &str =
+    "patching images cannot do this step: KubeDB's operator has to render the new templates";
+
+fn shape_change(context: &Context<'_>, workload: &Workload, shape: &Shape, found: &mut Vec<Finding>) {
+    let target = context.target;
+    for m in shape.containers {
+        let present = workload.containers.iter().any(|c| c.name == m.container && c.init == m.init);
+        let named = target.images.contains_key(m.field);
+        let kind = if m.init { "init container" } else { "container" };
+        let message = match (present, named) {
+            (false, true) if !m.optional => {
+                format!("{} needs {kind} {} in {}, which lacks it", target.name, m.container, workload.object)
+            }
+            (true, false) => {
+                format!(
+                    "{} has {kind} {}, for which {} names no image",
+                    workload.object, m.container, target.name
+                )
+            }
+            _ => continue,
+        };
+        found.push(finding(Check::ShapeChange, Severity::Refusal, message, SHAPE_HINT));
+    }
+}
+
+/// Images that are neither the current nor the target version's. When `spec.version` is the target already, the
+/// version before is not known, and every image that the catalog names for the container will do.
+fn drift(context: &Context<'_>, workload: &Workload, shape: &Shape, found: &mut Vec<Finding>) {
+    let Some(current) = context.current else { return };
+    let known = |field: &str, image: &str| {
+        let of = |v: &CatalogVersion| v.images.get(field).is_some_and(|i| same_image(i, image));
+        of(current)
+            || of(context.target)
+            || context.on_target_version() && context.snapshot.catalog.iter().any(of)
+    };
+    for c in &workload.containers {
+        let Some(m) = mapping(shape, c).filter(|m| !known(m.field, &c.image)) else { continue };
+        if !context.target.images.contains_key(m.field) {
+            continue;
+        }
+        let overridden = context.skip.contains(&Check::Drift);
+        let severity = if overridden { Severity::Overridden } else { Severity::Refusal };
+        found.push(finding(
+            Check::Drift,
+            severity,
+            format!(
+                "{}: container {} has image {}, which is neither {}'s nor {}'s",
+                workload.object, c.name, c.image, current.name, context.target.name
+            ),
+            "somebody has changed it by hand, or another update was left half done",
+        ));
+    }
+}
+
+fn remarks(context: &Context<'_>, workload: &Workload, shape: &Shape, found: &mut Vec<Finding>) {
+    let (_, kept) = images(context, workload);
+    for k in &kept {
+        let mapped = shape.containers.iter().any(|m| m.container == k.container && m.init == k.init);
+        let (check, message) = match k.why {
+            KeptWhy::Sidecar if mapped => continue,
+            KeptWhy::Sidecar => (
+                Check::Sidecar,
+                format!("{}: container {} is not the catalog's: left alone", workload.object, k.container),
+            ),
+            KeptWhy::AlreadyOnTarget => (
+                Check::AlreadyOnTarget,
+                format!("{}: container {} has the target's image already", workload.object, k.container),
+            ),
+        };
+        found.push(finding(check, Severity::Info, message, ""));
+    }
+    let pinned = workload.containers.iter().any(|c| catalog::pinned(&c.image));
+    if pinned && workload.strategy == UpdateStrategy::OnDelete && !context.on_target_version() {
+        found.push(finding(
+            Check::PinnedImages,
+            Severity::Info,
+            format!(
+                "{} pins images to digests, and the catalog names tags: the operator may pin the new ones after the \
+                 resume, which restarts nothing",
+                workload.object
+            ),
+            "",
+        ));
+    }
+}

@@ -1,0 +1,111 @@
+//! Halting KubeDB's operator for the database: the `Paused` condition, and the operator's acknowledgement.
+//!
+//! Whoever pauses writes status `Unknown`; the Provisioner answers by flipping it to `True`, which proves that it is
+//! alive and not in the middle of a reconcile.
+
+use serde_json::json;
+
+use crate::model::{Condition, Database, PAUSED, PatchOp, Purpose, Write, WriteAction};
+
+/// What stands in front of the run's id in the message of our own condition.
+const MARK: &str = "kubectl-dbupdate run ";
+
+/// The message of our condition: who is at work, with which run, doing what.
+pub fn message(run: &str, who: &str, from: &str, to: &str) -> String {
+    format!("{MARK}{run} by {who}: updating {from} to {to}")
+}
+
+/// The run that wrote a `Paused` condition; `None` where it is not this tool's.
+pub fn run_of(condition: &Condition) -> Option<&str> {
+    condition.message.strip_prefix(MARK)?.split([' ', ':']).next().filter(|run| !run.is_empty())
+}
+
+/// Where the handshake stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pause {
+    /// No `Paused` at all.
+    Absent,
+    /// Ours, and the operator has not answered.
+    Requested,
+    /// Ours, and acknowledged (or asserted by us).
+    Acknowledged,
+    /// Somebody else's; its message.
+    Foreign(String),
+}
+
+/// Where the handshake stands for the condition that `run` has written or taken over.
+pub fn status(database: &Database) -> Pause {
+    match database.paused() {
+        None => Pause::Absent,
+        Some((_, c)) if run_of(c).is_none() => Pause::Foreign(c.message.clone()),
+        Some((_, c)) if c.status == "True" => Pause::Acknowledged,
+        Some(_) => Pause::Requested,
+    }
+}
+
+/// Asks for the pause: adds our condition, or takes over the one that an earlier run of ours has left.
+///
+/// `now` is the wall-clock time in RFC 3339 with whole seconds, as conditions carry it.
+pub fn request(database: &Database, message: &str, now: &str) -> Write {
+    let condition = json!({
+        "type": PAUSED, "status": "Unknown", "reason": PAUSED, "message": message, "lastTransitionTime": now,
+    });
+    let change = match (database.paused(), database.has_status, database.has_conditions) {
+        (Some((at, _)), _, _) => PatchOp::replace(format!("/status/conditions/{at}"), condition),
+        (None, _, true) => PatchOp::add("/status/conditions/-", condition),
+        (None, true, false) => PatchOp::add("/status/conditions", json!([condition])),
+        (None, false, _) => PatchOp::add("/status", json!({ "conditions": [condition] })),
+    };
+    patch(database, Purpose::RequestPause, vec![change])
+}
+
+/// Sets our condition to `True` without an answer; `None` where it is not there.
+pub fn assert(database: &Database, now: &str) -> Option<Write> {
+    let (at, condition) = database.paused()?;
+    run_of(condition)?;
+    let at = format!("/status/conditions/{at}");
+    Some(patch(
+        database,
+        Purpose::AssertPause,
+        vec![
+            PatchOp::test(format!("{at}/type"), PAUSED),
+            PatchOp::replace(format!("{at}/status"), "True"),
+            PatchOp::replace(format!("{at}/lastTransitionTime"), now),
+        ],
+    ))
+}
+
+/// A patch of the status that holds only for the resourceVersion that was read. The list of conditions has no merge
+/// key, so a place in it means something only for that one version; a race is then a 409 and not a lost update.
+pub(super) fn patch(database: &Database, purpose: Purpose, changes: Vec<PatchOp>) -> Write {
+    let mut operations = vec![
+        PatchOp::test("/metadata/uid", database.object.uid.as_str()),
+        PatchOp::replace("/metadata/resourceVersion", database.resource_version.as_str()),
+    ];
+    operations.extend(changes);
+    Write {
+        purpose,
+        object: database.object.clone(),
+        action: WriteAction::Patch { status: true, operations },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_condition_is_told_by_its_message() {
+        let condition = |message: &str| Condition {
+            kind: PAUSED.to_owned(),
+            status: "True".to_owned(),
+            reason: PAUSED.to_owned(),
+            message: message.to_owned(),
+        };
+        let ours = message("1f2e", "ann@laptop", "3.5.2", "3.6.1");
+        assert_eq!(run_of(&condition(&ours)), Some("1f2e"));
+        assert_eq!(run_of(&condition("Controller has started to Progress with OpsRequest: ns/x")), None);
+        assert_eq!(run_of(&condition("kubectl-dbupdate run ")), None);
+        assert_eq!(run_of(&condition("")), None);
+    }
+}

@@ -1,0 +1,57 @@
+//! The images of a workload's template, by a JSON patch that tests what it replaces.
+
+use crate::model::{PatchOp, Plan, Purpose, Snapshot, Strategy, Workload, WorkloadPlan, Write, WriteAction};
+
+use super::{Blocked, Status};
+
+/// Whether a workload's template has the plan's images.
+pub fn status(plan: &WorkloadPlan, workload: &Workload) -> Status {
+    let image = |container: &str, init: bool| {
+        workload.containers.iter().find(|c| c.name == container && c.init == init).map(|c| c.image.as_str())
+    };
+    let mut pending = false;
+    for change in &plan.images {
+        match image(&change.container, change.init) {
+            Some(found) if found == change.after => {}
+            Some(found) if found == change.now => pending = true,
+            found => {
+                return Status::Blocked(Blocked::UnexpectedImage {
+                    workload: workload.object.to_string(),
+                    container: change.container.clone(),
+                    expected: change.now.clone(),
+                    found: found.unwrap_or("none").to_owned(),
+                });
+            }
+        }
+    }
+    if pending { Status::Ready } else { Status::AlreadyDone }
+}
+
+/// The patch of one workload; `None` where the plan changes no image of it.
+pub fn write(plan: &WorkloadPlan) -> Option<Write> {
+    if plan.images.is_empty() {
+        return None;
+    }
+    let mut operations = vec![PatchOp::test("/metadata/uid", plan.object.uid.as_str())];
+    for change in &plan.images {
+        let list = if change.init { "initContainers" } else { "containers" };
+        let at = format!("/spec/template/spec/{list}/{}", change.index);
+        operations.push(PatchOp::test(format!("{at}/name"), change.container.as_str()));
+        operations.push(PatchOp::test(format!("{at}/image"), change.now.as_str()));
+        operations.push(PatchOp::replace(format!("{at}/image"), change.after.as_str()));
+    }
+    Some(Write {
+        purpose: Purpose::PatchImages,
+        object: plan.object.clone(),
+        action: WriteAction::Patch { status: false, operations },
+    })
+}
+
+/// The workloads whose templates are patched before any pod is restarted: those whose pods we evict. The others roll
+/// by themselves as soon as they are patched, so each of them is patched when its turn comes.
+pub fn at_once<'a>(plan: &'a Plan, snapshot: &'a Snapshot) -> impl Iterator<Item = &'a WorkloadPlan> {
+    plan.workloads
+        .iter()
+        .filter(|w| w.strategy == Strategy::Evict)
+        .filter(|w| snapshot.workload(&w.object.uid).is_none_or(|now| status(w, now) != Status::AlreadyDone))
+}

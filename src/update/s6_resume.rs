@@ -1,0 +1,17 @@
+//! Letting the operator go: our `Paused` condition is removed from the list.
+
+use crate::model::{Database, PAUSED, PatchOp, Purpose, Write};
+
+use super::s2_pause;
+
+/// Removes our condition; `None` where there is none of ours. Somebody else's is never removed.
+pub fn write(database: &Database) -> Option<Write> {
+    let (at, condition) = database.paused()?;
+    s2_pause::run_of(condition)?;
+    let at = format!("/status/conditions/{at}");
+    Some(s2_pause::patch(
+        database,
+        Purpose::Resume,
+        vec![PatchOp::test(format!("{at}/type"), PAUSED), PatchOp::remove(at)],
+    ))
+}
