@@ -11,6 +11,9 @@ use tokio::net::TcpListener;
 
 use crate::model::Kind;
 
+/// What the simulated cluster is called where a real one shows its context.
+pub const NAME: &str = "sandbox";
+
 /// The namespace in which the sandbox's databases live.
 pub const NAMESPACE: &str = "default";
 
@@ -46,7 +49,7 @@ impl Sandbox {
 
     /// A client of it, without a socket in between.
     pub fn client(&self) -> kube::Client {
-        kube::Client::new(self.cluster.router(), NAMESPACE)
+        kube::Client::new(self.cluster.transport(), NAMESPACE)
     }
 
     /// Answers whoever connects, until it fails or is dropped.

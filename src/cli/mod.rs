@@ -3,13 +3,16 @@
 pub mod args;
 mod duration;
 pub mod exit_code;
+mod failure;
 mod names;
 pub mod options;
 pub mod pick;
 mod sandbox;
+mod select;
 pub mod stop;
 mod stream;
 pub mod terminal;
+mod update;
 
 use args::{Cli, Command};
 use exit_code::ExitCode;
@@ -39,7 +42,7 @@ async fn dispatch(cli: Cli, terminal: Terminal) -> ExitCode {
             Err(error) => wrong_usage(&error),
         },
         None => match UpdateOptions::new(cli.update, cli.cluster, &terminal) {
-            Ok(_) => ExitCode::Failed,
+            Ok(options) => update::run(options, terminal).await,
             Err(error) => wrong_usage(&error),
         },
     }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use super::args::{ClusterArgs, ColorArg, DryRun, Output, ProgressArg, SandboxArgs, UpdateArgs};
 use super::names::{wrong_with_database, wrong_with_namespace};
 use super::terminal::Terminal;
+use crate::cluster::ConnectOptions;
 use crate::model::{Check, Kind, UnknownKind, clean};
+use crate::report::Progress;
 use crate::sandbox::Fault;
 
 /// An update, validated.
@@ -40,21 +42,9 @@ pub struct UpdateOptions {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// A real one.
-    Cluster { kubeconfig: Option<PathBuf>, context: Option<String>, server: Option<String> },
+    Cluster(ConnectOptions),
     /// The simulated one inside this process.
     Sandbox(Vec<Fault>),
-}
-
-/// How a run's progress is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Progress {
-    /// On standard error.
-    Bars,
-    /// A line for each event, on standard error.
-    Plain,
-    /// An object for each event, on standard output.
-    Json,
-    None,
 }
 
 /// Which streams are written in colour.
@@ -225,7 +215,7 @@ fn target(cluster: ClusterArgs) -> Result<Target, UsageError> {
     match given.into_iter().find(|(_, given)| *given) {
         Some((flag, _)) if cluster.sandbox => Err(UsageError::SandboxAndConnection { flag }),
         _ if cluster.sandbox => Ok(Target::Sandbox(cluster.sandbox_fail)),
-        _ => Ok(Target::Cluster { kubeconfig, context, server }),
+        _ => Ok(Target::Cluster(ConnectOptions { kubeconfig, context, server })),
     }
 }
 

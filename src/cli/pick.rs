@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 
-use dialoguer::console::{Term, truncate_str};
+use console::{Term, truncate_str};
 use dialoguer::theme::ColorfulTheme;
 use dialoguer::{Confirm, Select};
 use tokio::sync::watch;

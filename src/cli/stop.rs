@@ -4,6 +4,7 @@ use std::io;
 
 use tokio::sync::{mpsc, watch};
 
+use super::failure::Failure;
 use crate::engine::stop::{Signal, Stop};
 
 /// Listens from now on. The first signal asks to finish, every further one to leave now.
@@ -44,6 +45,22 @@ pub async fn signalled(stop: &mut watch::Receiver<Stop>) -> Signal {
             // Nobody listens any more, so none can come.
             std::future::pending::<()>().await;
         }
+    }
+}
+
+/// Does something that may be abandoned at any moment, unless a signal comes before it is done.
+///
+/// # Errors
+///
+/// The signal that has come.
+pub async fn unless_stopped<T>(
+    stop: &mut watch::Receiver<Stop>,
+    work: impl Future<Output = T>,
+) -> Result<T, Failure> {
+    tokio::select! {
+        biased;
+        signal = signalled(stop) => Err(Failure::Signalled(signal)),
+        done = work => Ok(done),
     }
 }
 

@@ -1,7 +1,7 @@
 use std::env;
 use std::io::{IsTerminal, stderr, stdin, stdout};
 
-use dialoguer::console::Term;
+use console::Term;
 
 /// What the process is connected to, as a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

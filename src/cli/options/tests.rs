@@ -88,8 +88,9 @@ fn without_a_terminal_nobody_is_asked() {
 fn the_sandbox_goes_without_a_connection() {
     let sandbox = |faults: &[Fault]| Ok(Target::Sandbox(faults.to_vec()));
     let refused = |flag| Err(UsageError::SandboxAndConnection { flag });
-    let cluster = Target::Cluster { kubeconfig: None, context: None, server: None };
-    let context = Target::Cluster { kubeconfig: None, context: Some("prod".into()), server: None };
+    let cluster = Target::Cluster(ConnectOptions::default());
+    let context =
+        Target::Cluster(ConnectOptions { context: Some("prod".into()), ..ConnectOptions::default() });
     for (line, expected) in [
         ("kafka my-kf", Ok(cluster.clone())),
         ("kafka my-kf --context=", Ok(cluster)),

@@ -1,0 +1,66 @@
+use std::io;
+
+use super::exit_code::ExitCode;
+use crate::cluster::{ClusterError, ConnectError};
+use crate::engine::stop::Signal;
+use crate::model::Kind;
+use crate::update::s1_plan::NoTarget;
+
+/// Why a command ended before it changed anything.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    #[error(transparent)]
+    NoTarget(#[from] NoTarget),
+    #[error("{} {name:?} does not exist in namespace {namespace}{}", kind.singular(), listed(names))]
+    NoSuchDatabase { kind: Kind, name: String, namespace: String, names: Vec<String> },
+    #[error("there is no {} in namespace {namespace}; name another with -n", kind.map_or("database", Kind::singular))]
+    NoDatabases { kind: Option<Kind>, namespace: String },
+    #[error("the cluster does not know the kind {}: is KubeDB installed?", kind.name())]
+    KindAbsent { kind: Kind },
+    #[error("which database? there are: {}", choices.join(", "))]
+    WhichDatabase { choices: Vec<String> },
+    #[error("which version? add --to; there are:\n  {}", choices.join("\n  "))]
+    WhichVersion { choices: Vec<String> },
+    #[error("cannot ask on the terminal; add --yes to go on without")]
+    Terminal(#[source] io::Error),
+    #[error("cannot listen to signals")]
+    Signals(#[source] io::Error),
+    #[error("cannot print the plan")]
+    Unprintable(#[from] crate::report::object::Unprintable),
+    #[error("declined; nothing was changed")]
+    Declined,
+    #[error("{0}; nothing was changed")]
+    Signalled(Signal),
+}
+
+impl Failure {
+    /// What the process ends with.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Failure::WhichDatabase { .. } | Failure::WhichVersion { .. } => ExitCode::Usage,
+            Failure::NoSuchDatabase { .. } | Failure::NoTarget(_) | Failure::Declined => ExitCode::Refused,
+            Failure::Signalled(signal) => ExitCode::Signal(*signal),
+            Failure::Connect(_)
+            | Failure::Cluster(_)
+            | Failure::NoDatabases { .. }
+            | Failure::KindAbsent { .. }
+            | Failure::Terminal(_)
+            | Failure::Signals(_)
+            | Failure::Unprintable(_) => ExitCode::Failed,
+        }
+    }
+}
+
+fn listed(names: &[String]) -> String {
+    /// As many as fit on a line or two.
+    const SHOWN: usize = 10;
+    match names.len() {
+        0 => String::new(),
+        n if n <= SHOWN => format!("; there are: {}", names.join(", ")),
+        n => format!("; there are: {}, and {} more", names[..SHOWN].join(", "), n - SHOWN),
+    }
+}

@@ -1,0 +1,267 @@
+//! The main command: from what is asked for to a verified update.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use super::args::{DryRun, Output};
+use super::exit_code::ExitCode;
+use super::failure::Failure;
+use super::options::{Target, UpdateOptions};
+use super::pick::{self, Answer, Intent};
+use super::stop::{self, unless_stopped};
+use super::terminal::Terminal;
+use super::{select, stream};
+use crate::cluster::{self, Cluster};
+use crate::engine::{self, RunOptions, stop::Stop};
+use crate::event::{Event, Finish, Record};
+use crate::model::{Action, Kind, Plan, Snapshot, Trial};
+use crate::report::object::{self, Format};
+use crate::report::{self, Progress, Reporter, View};
+use crate::sandbox::{self, Sandbox};
+use crate::update::s1_plan::{self, Request};
+
+/// Updates one database, or says why not.
+pub async fn run(options: UpdateOptions, terminal: Terminal) -> ExitCode {
+    console::set_colors_enabled_stderr(options.colors.stderr);
+    match Session::begin(options, terminal).await {
+        Ok(code) => code,
+        Err(failure) => {
+            stream::complain(&failure);
+            failure.exit_code()
+        }
+    }
+}
+
+/// One call of the command.
+struct Session {
+    options: UpdateOptions,
+    terminal: Terminal,
+    stop: watch::Receiver<Stop>,
+}
+
+impl Session {
+    async fn begin(options: UpdateOptions, terminal: Terminal) -> Result<ExitCode, Failure> {
+        let stop = stop::listen().map_err(Failure::Signals)?;
+        let mut session = Session { options, terminal, stop };
+        // The simulated cluster lives for as long as this.
+        let (cluster, _sandbox) = session.connect().await?;
+        let snapshot = session.snapshot(&cluster).await?;
+        let to = select::version(&snapshot, &session.options, &session.terminal, &mut session.stop).await?;
+        let plan = s1_plan::plan(&snapshot, &session.request(to))?;
+        match session.options.dry_run {
+            Some(how) => session.dry_run(how, &cluster, &snapshot, &plan).await,
+            None => session.real_run(cluster, snapshot, plan).await,
+        }
+    }
+
+    async fn connect(&mut self) -> Result<(Cluster, Option<Sandbox>), Failure> {
+        match &self.options.target {
+            Target::Sandbox(faults) => {
+                let sandbox = Sandbox::start(faults);
+                Ok((Cluster::new(sandbox.client(), sandbox::NAME), Some(sandbox)))
+            }
+            Target::Cluster(connection) => {
+                let cluster = unless_stopped(&mut self.stop, cluster::connect(connection)).await??;
+                Ok((cluster, None))
+            }
+        }
+    }
+
+    async fn snapshot(&mut self, cluster: &Cluster) -> Result<Snapshot, Failure> {
+        let namespace = match &self.options.namespace {
+            Some(namespace) => namespace.clone(),
+            None => cluster.default_namespace().to_owned(),
+        };
+        let (kind, name) =
+            select::database(cluster, &namespace, &self.options, &self.terminal, &mut self.stop).await?;
+        let read = read(cluster, kind, &namespace, &name);
+        unless_stopped(&mut self.stop, read).await?
+    }
+
+    fn request(&self, to: String) -> Request {
+        Request {
+            to,
+            skip: self.options.skip.clone(),
+            min_ready_seconds: whole_seconds(self.options.min_ready),
+        }
+    }
+
+    async fn dry_run(
+        mut self,
+        how: DryRun,
+        cluster: &Cluster,
+        snapshot: &Snapshot,
+        plan: &Plan,
+    ) -> Result<ExitCode, Failure> {
+        let refused = plan.refusals().next().is_some();
+        let trials = match how {
+            DryRun::Client => None,
+            // A refused plan would not be sent, so there is nothing to try.
+            DryRun::Server if refused => None,
+            DryRun::Server => {
+                Some(unless_stopped(&mut self.stop, engine::dry_run(cluster, snapshot, plan)).await?)
+            }
+        };
+        stream::out(&self.shown(plan, trials.as_deref())?);
+        let tried = trials.iter().flatten().all(|trial| trial.refused.is_none());
+        Ok(if refused || !tried { ExitCode::Refused } else { ExitCode::Done })
+    }
+
+    async fn real_run(
+        mut self,
+        cluster: Cluster,
+        snapshot: Snapshot,
+        plan: Plan,
+    ) -> Result<ExitCode, Failure> {
+        if let Some(code) = refusal(&plan) {
+            stream::out(&self.shown(&plan, None)?);
+            return Ok(code);
+        }
+        if plan.action == Action::Nothing {
+            self.say_nothing_to_do(&plan)?;
+            return Ok(ExitCode::Done);
+        }
+        self.show_before(&plan);
+        if !self.options.yes {
+            self.confirm(&cluster, &plan).await?;
+        }
+        self.carry_out(cluster, snapshot, plan).await
+    }
+
+    /// The plan for a person, out of the way of what a program reads on standard output.
+    fn show_before(&self, plan: &Plan) {
+        let for_programs = self.options.output != Output::Table || self.options.progress == Progress::Json;
+        if !for_programs {
+            stream::out(&report::plan(plan, None, self.view_of_stdout()));
+        } else if !self.options.yes {
+            stream::err(&report::plan(plan, None, self.view_of_stderr()));
+        }
+    }
+
+    async fn confirm(&mut self, cluster: &Cluster, plan: &Plan) -> Result<(), Failure> {
+        let intent = Intent {
+            database: plan.database.to_string(),
+            namespace: plan.database.namespace.clone(),
+            cluster: cluster.name().to_owned(),
+            from: plan.from.name.clone(),
+            to: plan.to.name.clone(),
+        };
+        let answer = pick::confirm(&intent, &self.terminal, &mut self.stop).await;
+        match answer.map_err(Failure::Terminal)? {
+            Answer::Chosen(()) => Ok(()),
+            Answer::Declined => Err(Failure::Declined),
+            Answer::Signalled(signal) => Err(Failure::Signalled(signal)),
+        }
+    }
+
+    async fn carry_out(self, cluster: Cluster, snapshot: Snapshot, plan: Plan) -> Result<ExitCode, Failure> {
+        let reporter = Reporter::new(self.options.progress, self.options.colors.stderr);
+        let (events, records) = mpsc::unbounded_channel();
+        let run = engine::run(cluster, snapshot, plan.clone(), self.run_options(), events, self.stop.clone());
+        let (finish, run) = tokio::join!(run, report_all(records, reporter));
+        self.say_end(&finish, &plan, &run)?;
+        Ok(ExitCode::Run(finish.exit_code))
+    }
+
+    fn run_options(&self) -> RunOptions {
+        RunOptions {
+            timeout: self.options.timeout,
+            pod_timeout: self.options.pod_timeout,
+            pause_timeout: self.options.pause_timeout,
+            skip: self.options.skip.clone(),
+        }
+    }
+
+    fn shown(&self, plan: &Plan, trials: Option<&[Trial]>) -> Result<String, Failure> {
+        match format(self.options.output) {
+            None => Ok(report::plan(plan, trials, self.view_of_stdout())),
+            Some(format) => Ok(object::plan(plan, trials, format)?),
+        }
+    }
+
+    fn say_nothing_to_do(&self, plan: &Plan) -> Result<(), Failure> {
+        let text = match format(self.options.output) {
+            None => format!("{} is already on {}; nothing to do\n", plan.database, plan.to.name),
+            Some(format) => object::plan(plan, None, format)?,
+        };
+        stream::out(&text);
+        Ok(())
+    }
+
+    /// The end of a run is said in any case: where nobody reads standard output any more, on standard error.
+    fn say_end(&self, finish: &Finish, plan: &Plan, run: &str) -> Result<(), Failure> {
+        let said = match format(self.options.output) {
+            Some(format) => stream::out(&object::result(finish, plan, run, format)?),
+            // The last event has said it.
+            None if self.options.progress == Progress::Json => stream::out(""),
+            None => stream::out(&report::final_block(finish, plan, self.view_of_stdout())),
+        };
+        if !said {
+            let block = report::final_block(finish, plan, self.view_of_stderr());
+            stream::err(&format!("standard output is closed\n{block}"));
+        }
+        Ok(())
+    }
+
+    fn view_of_stdout(&self) -> View {
+        View {
+            width: self.terminal.width.filter(|_| self.terminal.stdout),
+            color: self.options.colors.stdout,
+        }
+    }
+
+    fn view_of_stderr(&self) -> View {
+        View {
+            width: self.terminal.width.filter(|_| self.terminal.stderr),
+            color: self.options.colors.stderr,
+        }
+    }
+}
+
+async fn read(cluster: &Cluster, kind: Kind, namespace: &str, name: &str) -> Result<Snapshot, Failure> {
+    match cluster.snapshot(kind, namespace, name).await {
+        Ok(snapshot) => Ok(snapshot),
+        Err(cluster::ClusterError::NotFound { .. }) => Err(Failure::NoSuchDatabase {
+            kind,
+            name: name.to_owned(),
+            namespace: namespace.to_owned(),
+            names: select::names(cluster, namespace, kind).await,
+        }),
+        Err(cluster::ClusterError::ApiAbsent { .. }) => Err(Failure::KindAbsent { kind }),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Shows the records until the run is over; the run's id.
+async fn report_all(mut records: mpsc::UnboundedReceiver<Record>, mut reporter: Reporter) -> String {
+    let mut id = String::new();
+    while let Some(record) = records.recv().await {
+        if let Event::Started { run, .. } = &record.event {
+            id.clone_from(run);
+        }
+        reporter.record(&record);
+    }
+    reporter.finish();
+    id
+}
+
+fn refusal(plan: &Plan) -> Option<ExitCode> {
+    plan.refusals().next()?;
+    let somebody_else = plan.refusals().any(|finding| finding.check.somebody_else());
+    Some(if somebody_else { ExitCode::SomebodyElse } else { ExitCode::Refused })
+}
+
+fn format(output: Output) -> Option<Format> {
+    match output {
+        Output::Table => None,
+        Output::Json => Some(Format::Json),
+        Output::Yaml => Some(Format::Yaml),
+    }
+}
+
+/// Seconds, rounded up: half a second of patience is not none.
+fn whole_seconds(duration: Duration) -> i64 {
+    let up = u64::from(duration.subsec_nanos() > 0);
+    i64::try_from(duration.as_secs().saturating_add(up)).unwrap_or(i64::MAX)
+}
