@@ -151,7 +151,7 @@ pub enum Ailment {
     },
     /// No node has room for the pod.
     Unschedulable,
-    /// The pod's node is gone: a deleted pod stays, and nothing of its status moves.
+    /// The pod's node is gone: once deleted, the pod stays until it is deleted by force.
     StuckTerminating,
     /// The pod takes this long from its creation to its Ready.
     SlowStart(Duration),
@@ -172,9 +172,13 @@ impl Pattern {
         let [first, middle @ .., last] = self.0.as_slice() else {
             return self.0.first().is_none_or(|only| only == text);
         };
-        let Some(mut rest) = text.strip_prefix(first.as_str()) else { return false };
+        let Some(mut rest) = text.strip_prefix(first.as_str()) else {
+            return false;
+        };
         for part in middle {
-            let Some(at) = rest.find(part.as_str()) else { return false };
+            let Some(at) = rest.find(part.as_str()) else {
+                return false;
+            };
             rest = &rest[at + part.len()..];
         }
         rest.ends_with(last.as_str())

@@ -1,0 +1,102 @@
+//! The scheduler: which node a pod goes to.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::{Stage, Turn, say, status};
+use crate::behaviour::Ailment;
+use crate::controllers::index::PODS;
+use crate::controllers::stateful::ordinal;
+use crate::kubedb::digest;
+use crate::object;
+
+impl Turn<'_> {
+    /// Binds the pod to a node, or says why there is none.
+    pub(super) fn schedule(&mut self) {
+        let nodes = self.context.store.list("nodes", None);
+        let refused = matches!(self.ailment, Some((Ailment::Unschedulable, _)));
+        match choose(self.pod, &nodes).filter(|_| !refused) {
+            Some(node) => self.bind(node),
+            None => {
+                self.refuse(&no_room(&nodes));
+                self.rest(Stage::Unscheduled);
+            }
+        }
+    }
+
+    fn bind(&mut self, node: &str) {
+        let (namespace, name) = (object::namespace(self.pod), object::name(self.pod));
+        let bound =
+            self.context.store.update(PODS, namespace, name, |pod| pod["spec"]["nodeName"] = json!(node));
+        if bound.is_ok() {
+            self.report(status::scheduled);
+            let message = format!("Successfully assigned {namespace}/{name} to {node}");
+            say::scheduler(self.context, self.pod, false, "Scheduled", message);
+            self.enter(Stage::Bound, self.start_up / 20);
+        }
+    }
+
+    fn refuse(&self, message: &str) {
+        self.report(|status, now| status::unschedulable(status, message, now));
+        say::scheduler(self.context, self.pod, true, "FailedScheduling", message.to_owned());
+    }
+}
+
+fn is_cordoned(node: &Value) -> bool {
+    node["spec"]["unschedulable"] == true
+}
+
+/// The same pod goes to the same node each time, as one with a local volume does.
+fn choose<'a>(pod: &Value, nodes: &'a [Arc<Value>]) -> Option<&'a str> {
+    let open: Vec<_> = nodes.iter().filter(|node| !is_cordoned(node)).collect();
+    let spread = ordinal(pod).and_then(|ordinal| usize::try_from(ordinal).ok());
+    let spread = spread.unwrap_or_else(|| (digest::hash(object::name(pod).as_bytes()) % 1024) as usize);
+    open.get(spread.checked_rem(open.len())?).map(|node| object::name(node))
+}
+
+fn no_room(nodes: &[Arc<Value>]) -> String {
+    if nodes.is_empty() {
+        return "no nodes available to schedule pods".to_owned();
+    }
+    let cordoned = nodes.iter().filter(|node| is_cordoned(node)).count();
+    let mut reasons = Vec::new();
+    if nodes.len() > cordoned {
+        reasons.push(format!("{} Insufficient memory", nodes.len() - cordoned));
+    }
+    if cordoned > 0 {
+        reasons.push(format!("{cordoned} node(s) were unschedulable"));
+    }
+    let all = nodes.len();
+    format!(
+        "0/{all} nodes are available: {}. preemption: 0/{all} nodes are available: {all} No preemption victims found for incoming pod.",
+        reasons.join(", ")
+    )
+}
+
+/// The node that the pod of this name would be on.
+pub(crate) fn node_for(pod: &Value, nodes: &[Arc<Value>]) -> Option<String> {
+    choose(pod, nodes).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(name: &str, cordoned: bool) -> Arc<Value> {
+        Arc::new(json!({"metadata": {"name": name}, "spec": {"unschedulable": cordoned}}))
+    }
+
+    #[test]
+    fn cordoned_nodes_get_no_pods() {
+        let nodes = [node("a", true), node("b", false), node("c", false)];
+        let pod = |at: i64| json!({"metadata": {"name": format!("db-{at}")}});
+        assert_eq!(choose(&pod(0), &nodes), Some("b"));
+        assert_eq!(choose(&pod(1), &nodes), Some("c"));
+        assert_eq!(choose(&pod(2), &nodes), Some("b"));
+        assert_eq!(choose(&pod(0), &nodes[..1]), None);
+        assert!(
+            no_room(&nodes).starts_with("0/3 nodes are available: 2 Insufficient memory, 1 node(s) were")
+        );
+    }
+}

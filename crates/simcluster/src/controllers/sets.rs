@@ -1,0 +1,121 @@
+//! PetSets and StatefulSets: reads, decides, acts.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::agenda::{Place, Work};
+use super::index::PODS;
+use super::revision::{self, HASH_LABEL, REVISIONS};
+use super::stateful::{Action, Decision, Seen, decide};
+use super::{Context, kubelet};
+use crate::object;
+use crate::read::{controlled_by, label, number, text};
+use crate::store::DeleteOptions;
+
+/// Brings a set one step on.
+pub(super) fn reconcile(context: &mut Context, place: &Place) {
+    let Some(set) = context.store.get(&place.res, &place.namespace, &place.name) else { return };
+    let revisions = record_revision(context, &set);
+    let pods = context.index.owned(&context.store, object::uid(&set), PODS);
+    let update = revision::name_of(&set);
+    let current = revision::current(&set, &revisions, &update).to_owned();
+    let seen = Seen { set: &set, pods: &pods, current: &current, update: &update, now: context.store.now() };
+    let Decision { actions, status, again } = decide(&seen);
+    for action in actions {
+        act(context, &set, &revisions, action);
+    }
+    let conditions = set.pointer("/status/conditions").cloned();
+    // The set may be gone by now; then there is nobody to tell.
+    let _ = context.store.update_status(&place.res, &place.namespace, &place.name, |set| {
+        set["status"] = status;
+        object::put(object::map_mut(&mut set["status"]), "conditions", conditions);
+    });
+    truncate(context, &set, &revisions, &pods, [&current, &update]);
+    if let Some(again) = again {
+        context.agenda.after(again, Work::Set(place.clone()));
+    }
+}
+
+/// The set's revisions, with the one of its template: a new one, or an old one that is the newest again.
+fn record_revision(context: &Context, set: &Value) -> Vec<Arc<Value>> {
+    let store = &context.store;
+    let mut revisions = context.index.owned(store, object::uid(set), REVISIONS);
+    let wanted = revision::name_of(set);
+    let newest = revision::newest(&revisions);
+    let found = revisions.iter().position(|revision| object::name(revision) == wanted);
+    let written = match found {
+        Some(at) if number(&revisions[at], "/revision") == Some(newest) => return revisions,
+        Some(at) => {
+            revisions.remove(at);
+            store.update(REVISIONS, object::namespace(set), &wanted, |revision| {
+                revision["revision"] = json!(newest + 1)
+            })
+        }
+        None => {
+            let revision = store.create(REVISIONS, revision::object_of(set, newest + 1));
+            revision.or_else(|refusal| store.get(REVISIONS, object::namespace(set), &wanted).ok_or(refusal))
+        }
+    };
+    revisions.extend(written);
+    revisions
+}
+
+fn act(context: &mut Context, set: &Value, revisions: &[Arc<Value>], action: Action) {
+    match action {
+        Action::Create { ordinal, revision } => {
+            let stored = revisions.iter().find(|stored| object::name(stored) == revision);
+            let template = stored
+                .map_or_else(|| set["spec"]["template"].clone(), |stored| revision::template_of(stored));
+            // The name may be taken by a pod that is not ours: a real controller waits as well.
+            let _ = context.store.create(PODS, new_pod(set, &template, ordinal, &revision));
+        }
+        Action::Delete { pod } => {
+            let _ = context.store.delete(PODS, object::namespace(set), &pod, DeleteOptions::default());
+        }
+    }
+}
+
+/// The pod of an ordinal, made from a template.
+pub(crate) fn new_pod(set: &Value, template: &Value, ordinal: i64, revision: &str) -> Value {
+    let name = format!("{}-{ordinal}", object::name(set));
+    let mut pod = from_template(set, template);
+    pod["metadata"]["name"] = json!(name);
+    let labels = object::map_mut(&mut pod["metadata"]["labels"]);
+    labels.insert("statefulset.kubernetes.io/pod-name".into(), json!(name));
+    labels.insert("apps.kubernetes.io/pod-index".into(), json!(ordinal.to_string()));
+    labels.insert(HASH_LABEL.into(), json!(revision));
+    let spec = object::map_mut(&mut pod["spec"]);
+    spec.insert("hostname".into(), json!(name));
+    object::put(spec, "subdomain", set.pointer("/spec/serviceName").cloned());
+    pod
+}
+
+/// A pod without a name, made from a template and owned by `owner`.
+pub(crate) fn from_template(owner: &Value, template: &Value) -> Value {
+    let mut metadata = json!({
+        "namespace": object::namespace(owner),
+        "labels": template.pointer("/metadata/labels").cloned().unwrap_or_else(|| json!({})),
+        "ownerReferences": [controlled_by(owner)],
+    });
+    let annotations = template.pointer("/metadata/annotations").cloned();
+    object::put(object::map_mut(&mut metadata), "annotations", annotations);
+    let mut spec = template["spec"].clone();
+    let defaults = [("terminationGracePeriodSeconds", json!(30)), ("restartPolicy", json!("Always"))];
+    for (field, value) in defaults {
+        object::map_mut(&mut spec).entry(field).or_insert(value);
+    }
+    json!({ "metadata": metadata, "spec": spec, "status": kubelet::status::pending() })
+}
+
+fn truncate(context: &Context, set: &Value, revisions: &[Arc<Value>], pods: &[Arc<Value>], used: [&str; 2]) {
+    let live: Vec<&str> = pods.iter().map(|pod| label(pod, HASH_LABEL)).chain(used).collect();
+    for name in revision::surplus(set, revisions, &live) {
+        let _ = context.store.delete(
+            REVISIONS,
+            text(set, "/metadata/namespace"),
+            &name,
+            DeleteOptions::default(),
+        );
+    }
+}

@@ -1,0 +1,86 @@
+//! Ready-made worlds: nodes, the catalog, and databases that are already up.
+
+pub mod catalog;
+mod database;
+mod install;
+
+use serde_json::{Value, json};
+
+pub use self::database::{Database, PodManagement, Strategy};
+use crate::SimCluster;
+use crate::controllers::kubelet::status::node_ip;
+use crate::store::Store;
+
+/// The nodes that a world has.
+pub const NODES: [&str; 3] = ["sandbox-worker-1", "sandbox-worker-2", "sandbox-worker-3"];
+
+/// Puts the three nodes into the store, unless they are there.
+pub fn install_nodes(store: &Store) {
+    for name in NODES {
+        // A node that is there already may have been cordoned on purpose.
+        let _ = store.create("nodes", node(name, &store.clock().seconds()));
+    }
+}
+
+fn node(name: &str, now: &str) -> Value {
+    let capacity = json!({ "cpu": "8", "memory": "32Gi", "pods": "1000", "ephemeral-storage": "100Gi" });
+    let condition = |kind: &str, status: &str, reason: &str| {
+        json!({
+            "type": kind, "status": status, "reason": reason, "message": "",
+            "lastHeartbeatTime": now, "lastTransitionTime": now,
+        })
+    };
+    json!({
+        "metadata": {
+            "name": name,
+            "labels": {
+                "kubernetes.io/arch": "amd64",
+                "kubernetes.io/hostname": name,
+                "kubernetes.io/os": "linux",
+            },
+        },
+        "spec": {},
+        "status": {
+            "addresses": [
+                { "type": "InternalIP", "address": node_ip(name) },
+                { "type": "Hostname", "address": name },
+            ],
+            "allocatable": capacity,
+            "capacity": capacity,
+            "conditions": [
+                condition("MemoryPressure", "False", "KubeletHasSufficientMemory"),
+                condition("DiskPressure", "False", "KubeletHasNoDiskPressure"),
+                condition("Ready", "True", "KubeletReady"),
+            ],
+            "nodeInfo": {
+                "architecture": "amd64", "operatingSystem": "linux", "osImage": "Sandbox",
+                "kernelVersion": "6.1.0", "containerRuntimeVersion": "containerd://2.0.0", "kubeletVersion": "v1.33.0",
+            },
+        },
+    })
+}
+
+/// The sandbox: the catalog, and one database of each kind in the namespace `default`, all of them Ready.
+pub fn sandbox(cluster: &SimCluster) {
+    catalog::install(cluster.store());
+    let druid = Database::druid("my-dr").replicas_of("brokers", 2).replicas_of("historicals", 2);
+    let databases = [
+        Database::kafka_topology("my-kf"),
+        druid.replicas_of("middleManagers", 2),
+        Database::cassandra_racks("my-cas", &[("r0", 2), ("r1", 2)]),
+        Database::hazelcast("my-hz"),
+        Database::zookeeper("my-zk"),
+    ];
+    for database in databases {
+        database.install(cluster);
+    }
+}
+
+/// A large world: one Cassandra, `my-cas`, with `petsets` racks of `pods_per` pods each, and the catalog.
+pub fn scale_world(cluster: &SimCluster, petsets: usize, pods_per: usize) {
+    catalog::install(cluster.store());
+    let names: Vec<String> = (0..petsets).map(|rack| format!("r{rack}")).collect();
+    let replicas = i64::try_from(pods_per).unwrap_or(i64::MAX);
+    let racks: Vec<(&str, i64)> = names.iter().map(|name| (name.as_str(), replicas)).collect();
+    Database::cassandra_racks("my-cas", &racks).install(cluster);
+}
