@@ -1,1 +1,117 @@
 //! Everything that a person or a program reads: bars, lines, JSON and tables. Knows events and plans only.
+//!
+//! Bars and lines go to stderr, JSON events to stdout, both while the run goes on ([`Reporter`]). What is printed
+//! once (the plan, the result, the last block) is returned as text, and the caller prints it.
+
+mod bars;
+mod board;
+mod findings;
+mod json;
+mod layout;
+mod lines;
+pub mod object;
+mod summary;
+mod tables;
+mod terminal;
+pub mod words;
+
+#[cfg(test)]
+mod sample;
+#[cfg(test)]
+mod tests;
+
+use std::io::{Stderr, Stdout};
+
+use indicatif::MultiProgress;
+
+pub use bars::Bars;
+pub use json::Json;
+pub use layout::View;
+pub use lines::Lines;
+pub use summary::final_block;
+pub use tables::plan;
+
+use crate::event::Record;
+
+/// How a run shows its progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// Bars on stderr, which must be a terminal that can move its cursor.
+    Bars,
+    /// A line for each event on stderr.
+    Plain,
+    /// A JSON object for each event on stdout.
+    Json,
+    None,
+}
+
+/// Shows the events of a run as they happen.
+#[derive(Debug)]
+pub struct Reporter {
+    shown: Shown,
+}
+
+#[derive(Debug)]
+enum Shown {
+    Bars(Box<Bars>),
+    Lines(Lines<Stderr>),
+    Json(Json<Stdout>),
+    Nothing,
+}
+
+impl Reporter {
+    /// A reporter; `color` is for bars alone.
+    pub fn new(progress: Progress, color: bool) -> Self {
+        let shown = match progress {
+            Progress::Bars => Shown::Bars(Box::new(Bars::new(color))),
+            Progress::Plain => Shown::Lines(Lines::new(std::io::stderr())),
+            Progress::Json => Shown::Json(Json::new(std::io::stdout())),
+            Progress::None => Shown::Nothing,
+        };
+        Reporter { shown }
+    }
+
+    /// Shows the record.
+    pub fn record(&mut self, record: &Record) {
+        match &mut self.shown {
+            Shown::Bars(bars) => bars.record(record),
+            Shown::Lines(lines) => lines.record(record),
+            Shown::Json(json) => json.record(record),
+            Shown::Nothing => {}
+        }
+    }
+
+    /// Takes from the screen what is not meant to stay. Call it before anything else is printed.
+    pub fn finish(&mut self) {
+        if let Shown::Bars(bars) = &mut self.shown {
+            bars.finish();
+        }
+    }
+
+    /// The screen, for those who need it while the reporter is elsewhere.
+    pub fn screen(&self) -> Screen {
+        Screen {
+            bars: match &self.shown {
+                Shown::Bars(bars) => Some(bars.multi().clone()),
+                _ => None,
+            },
+        }
+    }
+}
+
+/// The screen on which a reporter draws.
+#[derive(Debug, Clone)]
+pub struct Screen {
+    bars: Option<MultiProgress>,
+}
+
+impl Screen {
+    /// Runs something that uses the terminal itself (a credential plugin, a prompt) with the bars out of its way;
+    /// they come back afterwards. Records that come meanwhile wait.
+    pub fn suspend<R>(&self, run: impl FnOnce() -> R) -> R {
+        match &self.bars {
+            Some(bars) => bars.suspend(run),
+            None => run(),
+        }
+    }
+}

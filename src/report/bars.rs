@@ -1,0 +1,257 @@
+//! Progress on a terminal: a line for each step, a bar for each workload, and what is waited for.
+//!
+//! Lines that are finished are printed and belong to the terminal from then on; only what is going on is drawn
+//! again and again. The state is [`Board`]'s; indicatif draws it, when a record comes and on its tick.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use console::Term;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
+
+use super::board::{Board, Part};
+use super::terminal::Terminal;
+use crate::event::Record;
+
+/// Often enough for a spinner to turn.
+const TICK: Duration = Duration::from_millis(100);
+/// Drawings in a second; more would only flicker.
+const RATE: u8 = 20;
+
+/// The reporter for terminals.
+#[derive(Debug)]
+pub struct Bars<T = Term> {
+    multi: MultiProgress,
+    terminal: Terminal<T>,
+    state: Arc<Mutex<State>>,
+    shown: Vec<(Part, ProgressBar)>,
+    /// Off in tests, which look at the screen as it is right after a record.
+    ticks: bool,
+}
+
+/// What the drawing threads share.
+#[derive(Debug)]
+struct State {
+    board: Board,
+    /// When the last record came.
+    at: Instant,
+}
+
+impl Bars {
+    /// Bars on stderr, which must be a terminal that can move its cursor.
+    pub fn new(color: bool) -> Self {
+        let terminal = Terminal::new(Term::buffered_stderr());
+        let target = ProgressDrawTarget::term_like_with_hz(Box::new(terminal.clone()), RATE);
+        Bars::on(terminal, target, color, true)
+    }
+}
+
+impl<T: TermLike + Clone + 'static> Bars<T> {
+    fn on(terminal: Terminal<T>, target: ProgressDrawTarget, color: bool, ticks: bool) -> Self {
+        Bars {
+            multi: MultiProgress::with_draw_target(target),
+            terminal,
+            state: Arc::new(Mutex::new(State { board: Board::new(color), at: Instant::now() })),
+            shown: Vec::new(),
+            ticks,
+        }
+    }
+
+    /// Draws what the record has changed.
+    pub fn record(&mut self, record: &Record) {
+        let mut state = lock(&self.state);
+        let kept = state.board.apply(record, self.terminal.columns());
+        state.at = Instant::now();
+        let parts = state.board.parts();
+        drop(state);
+        if parts.iter().ne(self.shown.iter().map(|(part, _)| part)) {
+            self.show(parts);
+        }
+        if !kept.is_empty() {
+            self.multi.suspend(|| kept.iter().for_each(|line| self.terminal.print(line)));
+        } else if self.shown.is_empty() {
+            let _ = self.multi.clear();
+        }
+        for (_, bar) in &self.shown {
+            // Its message is in the state; setting one is how indicatif is told to draw a bar anew.
+            bar.set_message("");
+        }
+    }
+
+    /// Takes the bars from the screen; what was finished stays.
+    pub fn finish(&mut self) {
+        self.show(Vec::new());
+        let _ = self.multi.clear();
+    }
+
+    /// What draws the bars, for those who must hold it up.
+    pub(super) fn multi(&self) -> &MultiProgress {
+        &self.multi
+    }
+
+    fn show(&mut self, parts: Vec<Part>) {
+        for (_, bar) in self.shown.drain(..) {
+            self.multi.remove(&bar);
+        }
+        for part in parts {
+            // Hidden until it is added, or it would draw on its own.
+            let bar = self.multi.add(ProgressBar::hidden().with_style(self.style(part.clone())));
+            // Those that stand still too, since the terminal may change its width.
+            if self.ticks {
+                bar.enable_steady_tick(TICK);
+            }
+            self.shown.push((part, bar));
+        }
+    }
+
+    fn style(&self, part: Part) -> ProgressStyle {
+        let (state, terminal) = (Arc::clone(&self.state), self.terminal.clone());
+        let lines = move |_: &indicatif::ProgressState, out: &mut dyn std::fmt::Write| {
+            let state = lock(&state);
+            let passed = u64::try_from(state.at.elapsed().as_millis()).unwrap_or(0);
+            let lines = state.board.render(&part, terminal.columns(), passed);
+            let _ = out.write_str(&lines.join("\n"));
+        };
+        // The template is a constant; a mistake in it shows in every test.
+        ProgressStyle::with_template("{lines}")
+            .unwrap_or_else(|_| ProgressStyle::default_spinner())
+            .with_key("lines", lines)
+    }
+}
+
+/// A thread that panicked while drawing has changed nothing: the state is fed by `record` alone.
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use indicatif::InMemoryTerm;
+
+    use super::*;
+    use crate::event::{Event, Step, StepOutcome};
+    use crate::report::sample;
+
+    fn bars(rows: u16, columns: u16) -> (InMemoryTerm, Bars<InMemoryTerm>) {
+        let screen = InMemoryTerm::new(rows, columns);
+        let terminal = Terminal::new(screen.clone());
+        let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
+        (screen, Bars::on(terminal, target, false, false))
+    }
+
+    /// The screen after each of the records whose numbers are given.
+    fn screens(columns: u16, numbers: &[usize]) -> String {
+        let (screen, mut bars) = bars(30, columns);
+        let mut out = String::new();
+        for (i, record) in sample::records().iter().enumerate() {
+            bars.record(record);
+            if numbers.contains(&i) {
+                out.push_str(&format!("--- {i}\n{}\n", screen.contents()));
+            }
+        }
+        bars.finish();
+        out.push_str(&format!("--- end\n{}\n", screen.contents()));
+        out
+    }
+
+    #[test]
+    fn the_screen_tells_what_is_done_and_what_is_waited_for() {
+        let numbers = [0, 1, 5, 9, 11, 13, 14, 15];
+        assert_eq!(screens(80, &numbers), include_str!("testdata/bars-80.txt"));
+        assert_eq!(screens(140, &numbers), include_str!("testdata/bars-140.txt"));
+    }
+
+    #[test]
+    fn no_line_is_wider_than_a_narrow_terminal() {
+        for columns in [12, 20, 33, 50] {
+            let (screen, mut bars) = bars(60, columns);
+            for record in sample::records().iter().take(15) {
+                bars.record(record);
+                let state = lock(&bars.state);
+                for part in state.board.parts() {
+                    for line in state.board.render(&part, bars.terminal.columns(), 0) {
+                        let wide = console::measure_text_width(&line);
+                        assert!(wide < usize::from(columns), "{columns}: {line}");
+                    }
+                }
+            }
+            assert!(screen.contents().contains("my-kf") || columns < 33);
+        }
+    }
+
+    #[test]
+    fn of_a_hundred_workloads_the_next_few_are_shown() {
+        let (screen, mut bars) = bars(40, 80);
+        let mut plan = sample::plan();
+        plan.workloads = (0..100).map(|i| sample::workload(&format!("rack-{i}"), 10)).collect();
+        let begun = |i: usize| Event::WorkloadStarted {
+            workload: format!("petset/my-kf-rack-{i}"),
+            pods: 10,
+            done: 4,
+        };
+        let step = Event::StepStarted { step: Step::RollPods };
+        for record in sample::recorded(vec![sample::started(plan), step, begun(0)]) {
+            bars.record(&record);
+        }
+        assert_eq!(screen.contents(), include_str!("testdata/hundred-80.txt").trim_end());
+    }
+
+    #[test]
+    fn what_was_in_flight_stays_when_a_run_fails() {
+        let (screen, mut bars) = bars(40, 80);
+        let mut records = sample::records();
+        records.truncate(14);
+        let time = records.last().map(|r| r.elapsed_ms).unwrap_or_default();
+        let failed = [
+            Event::StepFinished {
+                step: Step::RollPods,
+                outcome: StepOutcome::Failed,
+                took_ms: 6_000,
+                note: String::new(),
+            },
+            Event::Finished(sample::failed_finish()),
+        ];
+        records.extend(failed.map(|event| Record { time: String::new(), elapsed_ms: time, event }));
+        for record in &records {
+            bars.record(record);
+        }
+        bars.finish();
+        let shown = screen.contents();
+        assert_eq!(shown, include_str!("testdata/failed-bars-80.txt").trim_end());
+    }
+
+    #[test]
+    fn a_call_that_keeps_failing_is_told_once_and_then_updated() {
+        let (screen, mut bars) = bars(40, 80);
+        let retry = |attempt| Event::Retrying {
+            call: "read pods".into(),
+            why: "connection refused".into(),
+            attempt,
+            in_ms: 2000,
+        };
+        let again = [retry(1), retry(2), retry(3)];
+        let mut records = sample::records();
+        records.truncate(2);
+        records.extend(sample::recorded(again.into()));
+        for record in &records {
+            bars.record(record);
+        }
+        let shown = screen.contents();
+        assert_eq!(shown.matches("(attempt 1)").count(), 1, "{shown}");
+        assert_eq!(shown.matches("(attempt 2)").count(), 0, "{shown}");
+        assert_eq!(shown.matches("(attempt 3)").count(), 1, "{shown}");
+    }
+
+    #[test]
+    fn something_else_may_use_the_terminal_for_a_while() {
+        let (screen, mut bars) = bars(40, 80);
+        for record in sample::records().iter().take(10) {
+            bars.record(record);
+        }
+        let with_bars = screen.contents();
+        assert!(with_bars.contains("roll pods"));
+        let during = bars.multi().suspend(|| screen.contents());
+        assert!(!during.contains("roll pods"), "{during}");
+        assert_eq!(screen.contents(), with_bars);
+    }
+}

@@ -1,0 +1,405 @@
+//! What stands on the screen while a run goes on: pure state, fed by records, read as lines.
+
+use super::layout::{View, fit, fit_end, wrap};
+use super::{lines, tables, words};
+use crate::event::{Event, Record, Step, StepOutcome};
+use crate::model::{PodAction, clean};
+
+/// Workloads that wait for their turn and are shown all the same, where there are more of them.
+const NEXT_SHOWN: usize = 3;
+/// With as many workloads at most, all are shown.
+const ALL_SHOWN: usize = 8;
+/// Lines for one reason to wait; a kubelet's message may be a page long.
+const REASON_LINES: usize = 3;
+/// Pods in flight that are shown for one workload: a Deployment may have many.
+const PODS_SHOWN: usize = 3;
+/// Columns of a bar at most: wider ones say no more.
+const BAR: usize = 30;
+
+/// The state of the screen.
+#[derive(Debug, Default)]
+pub(super) struct Board {
+    /// Milliseconds since the run began, as the last record says.
+    now_ms: u64,
+    step: Option<StepLine>,
+    workloads: Vec<WorkloadLine>,
+    /// The call that fails, as of its last failure.
+    retry: Option<String>,
+    pub(super) color: bool,
+}
+
+/// The step that runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct StepLine {
+    step: Step,
+    since_ms: u64,
+    waits: Option<String>,
+}
+
+/// A workload of the plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct WorkloadLine {
+    name: String,
+    pods: u64,
+    done: u64,
+    /// Since when it is its turn.
+    since_ms: Option<u64>,
+    finished: bool,
+    in_flight: Vec<PodLine>,
+}
+
+/// A pod in flight.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct PodLine {
+    name: String,
+    since_ms: u64,
+    waits: String,
+}
+
+/// One part of the live region, which renders itself for any width and any time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Part {
+    Step(Step),
+    Workload(usize),
+    Total,
+    Retry,
+}
+
+impl Board {
+    pub(super) fn new(color: bool) -> Self {
+        Board { color, ..Board::default() }
+    }
+
+    /// Takes a record in; returns the lines that stay on the screen from now on.
+    pub(super) fn apply(&mut self, record: &Record, columns: usize) -> Vec<String> {
+        self.now_ms = record.elapsed_ms;
+        let retried = self.retry.take().is_some();
+        match &record.event {
+            Event::Started { plan, .. } => {
+                self.workloads = plan.workloads.iter().map(WorkloadLine::planned).collect();
+                let title = self.view().bold(&clean(&tables::title(plan)));
+                return vec![title];
+            }
+            Event::StepStarted { step } => self.step = Some(StepLine::new(*step, self.now_ms)),
+            Event::Waiting { step, on } => {
+                let waits = format!("waits for {}", words::waiting(on));
+                let now = self.now_ms;
+                let line = self.step.get_or_insert_with(|| StepLine::new(*step, now));
+                line.waits = Some(waits);
+            }
+            Event::WaitOver { .. } => self.step.iter_mut().for_each(|s| s.waits = None),
+            Event::StepFinished { step, outcome, took_ms, note } => {
+                return self.step_finished(*step, *outcome, *took_ms, note, columns);
+            }
+            Event::WorkloadStarted { workload, pods, done } => {
+                let now = self.now_ms;
+                let line = self.workload(workload);
+                (line.pods, line.done, line.since_ms) = (*pods, *done, Some(now));
+            }
+            Event::WorkloadFinished { workload, took_ms } => {
+                return self.workload_finished(workload, *took_ms, columns);
+            }
+            Event::PodStarted { .. }
+            | Event::PodEvicted { .. }
+            | Event::PodWaiting { .. }
+            | Event::PodReady { .. } => self.pod(&record.event),
+            Event::Retrying { .. } if retried => {
+                self.retry = lines::remark(&record.event);
+            }
+            Event::Retrying { .. } => {
+                self.retry = lines::remark(&record.event);
+                return self.remark(&record.event);
+            }
+            Event::Finished(_) => return self.end(columns),
+            Event::PauseRequested { adopted: false }
+            | Event::PauseAcknowledged { .. }
+            | Event::WorkloadPatched { .. }
+            | Event::VersionSet { .. }
+            | Event::Resumed => {}
+            Event::PauseRequested { adopted: true }
+            | Event::PauseUnanswered { .. }
+            | Event::PauseRewritten
+            | Event::PauseRemovedAgain
+            | Event::Repinned { .. }
+            | Event::Notice { .. }
+            | Event::Stopping { .. } => return self.remark(&record.event),
+        }
+        Vec::new()
+    }
+
+    /// The parts that are on the screen now, from top to bottom.
+    pub(super) fn parts(&self) -> Vec<Part> {
+        let mut parts: Vec<Part> = self.step.iter().map(|s| Part::Step(s.step)).collect();
+        let open = |(i, w): (usize, &WorkloadLine)| (!w.finished).then_some((i, w.since_ms));
+        let open: Vec<_> = self.workloads.iter().enumerate().filter_map(open).collect();
+        let many = self.workloads.len() > ALL_SHOWN;
+        let mut waiting = 0;
+        for (i, since) in open {
+            if since.is_none() {
+                waiting += 1;
+            }
+            if since.is_some() || !many || waiting <= NEXT_SHOWN {
+                parts.push(Part::Workload(i));
+            }
+        }
+        if many && parts.iter().any(|p| matches!(p, Part::Workload(_))) {
+            parts.push(Part::Total);
+        }
+        if self.retry.is_some() {
+            parts.push(Part::Retry);
+        }
+        parts
+    }
+
+    /// The part's lines, `passed_ms` after the last record.
+    pub(super) fn render(&self, part: &Part, columns: usize, passed_ms: u64) -> Vec<String> {
+        let now = self.now_ms + passed_ms;
+        match part {
+            Part::Step(_) => self.step.as_ref().map(|s| self.step_lines(s, columns, now)),
+            Part::Workload(i) => self.workloads.get(*i).map(|w| {
+                let mark = w.since_ms.map_or(" ", |_| spinner(now));
+                self.workload_lines(w, mark, columns, now)
+            }),
+            Part::Total => Some(vec![self.total(columns, now)]),
+            Part::Retry => self.retry.as_ref().map(|text| {
+                let line = format!("! {}", clean(text));
+                vec![self.view().warn(&fit(&line, columns))]
+            }),
+        }
+        .unwrap_or_default()
+    }
+
+    fn view(&self) -> View {
+        View { width: None, color: self.color }
+    }
+
+    fn remark(&self, event: &Event) -> Vec<String> {
+        let text = lines::remark(event).unwrap_or_default();
+        vec![format!("{} {}", self.view().warn("!"), clean(&text))]
+    }
+
+    fn workload(&mut self, name: &str) -> &mut WorkloadLine {
+        let found = self.workloads.iter().position(|w| w.name == name);
+        let index = found.unwrap_or_else(|| {
+            self.workloads.push(WorkloadLine::named(name));
+            self.workloads.len() - 1
+        });
+        &mut self.workloads[index]
+    }
+
+    fn pod(&mut self, event: &Event) {
+        let now = self.now_ms;
+        match event {
+            Event::PodStarted { workload, pod, .. } => {
+                self.workload(workload).flying(pod, now);
+            }
+            Event::PodEvicted { workload, pod } => {
+                self.workload(workload).flying(pod, now).waits = "evicted".into();
+            }
+            Event::PodWaiting { workload, pod, on } => {
+                let waits = format!("waits for {}", words::waiting(on));
+                self.workload(workload).flying(pod, now).waits = waits;
+            }
+            Event::PodReady { workload, pod, .. } => {
+                let line = self.workload(workload);
+                line.in_flight.retain(|p| p.name != *pod);
+                line.done = (line.done + 1).min(line.pods);
+            }
+            _ => {}
+        }
+    }
+
+    fn step_finished(
+        &mut self,
+        step: Step,
+        outcome: StepOutcome,
+        took_ms: u64,
+        note: &str,
+        columns: usize,
+    ) -> Vec<String> {
+        let mut kept = Vec::new();
+        if step == Step::RollPods {
+            kept = self.leave_workloads(columns);
+        }
+        let waits = self.step.take().and_then(|s| s.waits);
+        let failed = matches!(outcome, StepOutcome::Failed | StepOutcome::Stopped);
+        let mark = match outcome {
+            StepOutcome::Done => self.view().good("✓"),
+            StepOutcome::AlreadyDone => self.view().dim("✓"),
+            StepOutcome::Failed => self.view().bad("✗"),
+            StepOutcome::Stopped => self.view().warn("■"),
+        };
+        let time = words::duration(took_ms);
+        let said = match outcome {
+            StepOutcome::Done => clean(note),
+            _ if note.is_empty() => words::step_outcome(outcome).to_owned(),
+            _ => format!("{}, {}", words::step_outcome(outcome), clean(note)),
+        };
+        let line = format!("{mark} {:12}  {time:>8}  {said}", words::step(step));
+        kept.push(line.trim_end().to_owned());
+        kept.extend(waits.filter(|_| failed).map(|w| format!("    {w}")));
+        kept
+    }
+
+    fn workload_finished(&mut self, name: &str, took_ms: u64, columns: usize) -> Vec<String> {
+        let now = self.now_ms;
+        let line = self.workload(name);
+        line.finished = true;
+        line.in_flight.clear();
+        line.since_ms = Some(now.saturating_sub(took_ms));
+        let line = line.clone();
+        self.workload_lines(&line, &self.view().good("✓"), columns, now)
+    }
+
+    /// The workloads that were begun and not finished stay on the screen as they are; the others are forgotten.
+    fn leave_workloads(&mut self, columns: usize) -> Vec<String> {
+        let mark = self.view().bad("✗");
+        let mut kept = Vec::new();
+        for line in self.workloads.iter().filter(|w| !w.finished) {
+            if line.since_ms.is_some() {
+                kept.extend(self.workload_lines(line, &mark, columns, self.now_ms));
+            }
+        }
+        self.workloads.clear();
+        kept
+    }
+
+    fn end(&mut self, columns: usize) -> Vec<String> {
+        let mut kept = self.leave_workloads(columns);
+        if let Some(step) = self.step.take() {
+            let took = self.now_ms.saturating_sub(step.since_ms);
+            self.step = Some(step.clone());
+            kept.extend(self.step_finished(step.step, StepOutcome::Stopped, took, "", columns));
+        }
+        kept
+    }
+
+    fn step_lines(&self, line: &StepLine, columns: usize, now: u64) -> Vec<String> {
+        let time = words::seconds(now.saturating_sub(line.since_ms) / 1000);
+        let text = format!("{} {:12}  {time:>8}", spinner(now), words::step(line.step));
+        let mut out = vec![fit(&text, columns)];
+        out.extend(self.reason("    ", line.waits.as_deref().unwrap_or_default(), columns));
+        out
+    }
+
+    fn workload_lines(&self, line: &WorkloadLine, mark: &str, columns: usize, now: u64) -> Vec<String> {
+        let counts = format!("{}/{}", line.done, line.pods);
+        let time = match line.since_ms {
+            Some(since) => {
+                let ms = now.saturating_sub(since);
+                if line.finished { words::duration(ms) } else { words::seconds(ms / 1000) }
+            }
+            None => String::new(),
+        };
+        let widest = self.workloads.iter().map(|w| w.name.chars().count()).max();
+        let widest = widest.unwrap_or(0).max(line.name.chars().count());
+        // Mark and spaces, then counts and time in columns of their own.
+        let fixed = 4 + 1 + counts.len().max(5) + 2 + 8;
+        let room = columns.saturating_sub(fixed);
+        let bar = room.saturating_sub(widest + 1).min(BAR);
+        let bar = if bar < 5 { 0 } else { bar };
+        let name_room = if bar > 0 { widest } else { room.min(widest) };
+        let name = fit_end(&line.name, name_room);
+        let mut text = format!("  {mark} {name:name_room$} ");
+        if bar > 0 {
+            text.push_str(&self.bar(line.done, line.pods, bar));
+            text.push(' ');
+        }
+        text.push_str(&format!("{counts:>5}  {time:>8}"));
+        let mut out = vec![fit(text.trim_end(), columns)];
+        for pod in line.in_flight.iter().take(PODS_SHOWN) {
+            let time = words::seconds(now.saturating_sub(pod.since_ms) / 1000);
+            let text = format!("{} ({time}): {}", pod.name, pod.waits);
+            out.extend(self.reason("      ", &text, columns));
+        }
+        let more = line.in_flight.len().saturating_sub(PODS_SHOWN);
+        if more > 0 {
+            out.push(fit(&format!("      and {more} more in flight"), columns));
+        }
+        out
+    }
+
+    fn bar(&self, done: u64, pods: u64, columns: usize) -> String {
+        let filled = match pods {
+            0 => columns,
+            _ => (columns as u64 * done.min(pods) / pods) as usize,
+        };
+        let view = self.view();
+        let (full, rest) = ("━".repeat(filled), "─".repeat(columns - filled));
+        format!("{}{}", view.good(&full), view.dim(&rest))
+    }
+
+    /// A reason to wait, on a few lines at most; the last one is cut.
+    fn reason(&self, indent: &str, text: &str, columns: usize) -> Vec<String> {
+        if text.is_empty() {
+            return Vec::new();
+        }
+        let room = columns.saturating_sub(indent.len());
+        let all = wrap(text, Some(room));
+        let mut out: Vec<String> = all.iter().take(REASON_LINES).cloned().collect();
+        if let (Some(last), true) = (out.last_mut(), all.len() > REASON_LINES) {
+            // The end of a kubelet's message says more than an ellipsis alone, but there is no room for both.
+            last.push_str(" …");
+        }
+        out.iter().map(|l| fit(&format!("{indent}{l}"), columns)).collect()
+    }
+
+    fn total(&self, columns: usize, now: u64) -> String {
+        let finished = self.workloads.iter().filter(|w| w.finished).count();
+        let (done, pods) = self.workloads.iter().fold((0, 0), |(d, p), w| (d + w.done, p + w.pods));
+        let since = self.step.as_ref().map_or(now, |s| s.since_ms);
+        let time = words::seconds(now.saturating_sub(since) / 1000);
+        let text = format!(
+            "    {finished} of {} workloads, {done} of {pods} pods done  {time}",
+            self.workloads.len()
+        );
+        fit(&text, columns)
+    }
+}
+
+impl StepLine {
+    fn new(step: Step, since_ms: u64) -> Self {
+        StepLine { step, since_ms, waits: None }
+    }
+}
+
+impl WorkloadLine {
+    fn named(name: &str) -> Self {
+        WorkloadLine {
+            name: clean(name),
+            pods: 0,
+            done: 0,
+            since_ms: None,
+            finished: false,
+            in_flight: Vec::new(),
+        }
+    }
+
+    fn planned(plan: &crate::model::WorkloadPlan) -> Self {
+        let done = plan.pods.iter().filter(|p| p.action == PodAction::Skip);
+        WorkloadLine {
+            pods: plan.pods.len() as u64,
+            done: done.count() as u64,
+            ..WorkloadLine::named(&plan.object.to_string())
+        }
+    }
+
+    fn flying(&mut self, pod: &str, now_ms: u64) -> &mut PodLine {
+        self.since_ms.get_or_insert(now_ms);
+        let found = self.in_flight.iter().position(|p| p.name == pod);
+        let index = found.unwrap_or_else(|| {
+            self.in_flight.push(PodLine {
+                name: clean(pod),
+                since_ms: now_ms,
+                waits: "its restart begins".into(),
+            });
+            self.in_flight.len() - 1
+        });
+        &mut self.in_flight[index]
+    }
+}
+
+fn spinner(now_ms: u64) -> &'static str {
+    const FRAMES: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
+    FRAMES[(now_ms / 100 % 10) as usize]
+}

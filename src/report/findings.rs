@@ -1,0 +1,93 @@
+//! What the preflight has found and what the server said to a trial, for a person to read.
+
+use super::layout::View;
+use super::words;
+use crate::model::{Finding, Plan, Severity, Trial, clean};
+
+/// The findings by severity, the path where one step is not allowed, and what is left to do afterwards.
+pub(super) fn findings(plan: &Plan, view: View) -> String {
+    let mut sections = Vec::new();
+    for severity in [Severity::Refusal, Severity::Overridden, Severity::Warning, Severity::Info] {
+        let of_it: Vec<&Finding> = plan.findings.iter().filter(|f| f.severity == severity).collect();
+        if !of_it.is_empty() {
+            sections.push(group(severity, &of_it, view));
+        }
+    }
+    if !plan.path.is_empty() {
+        let steps = view.paragraph("  ", &plan.path.join(" → "));
+        sections.push(format!("{}\n{steps}", view.bold("One step at a time")));
+    }
+    if !plan.afterwards.is_empty() {
+        sections.push(afterwards(plan, view));
+    }
+    sections.join("\n")
+}
+
+/// What only the user can do once the update is through; empty where there is nothing.
+pub(super) fn afterwards(plan: &Plan, view: View) -> String {
+    if plan.afterwards.is_empty() {
+        return String::new();
+    }
+    let mut out = format!("{}\n", view.bold("Afterwards, by you"));
+    for note in &plan.afterwards {
+        out.push_str(&view.paragraph("  - ", &clean(note)));
+    }
+    out
+}
+
+fn group(severity: Severity, findings: &[&Finding], view: View) -> String {
+    let heading = capital(words::severity(severity));
+    let mut out = format!("{}\n", view.bold(&heading));
+    for finding in findings {
+        let name = format!("{}:", finding.check);
+        let text = view.hanging("  ", 6, &format!("{name} {}", clean(&finding.message)));
+        out.push_str(&text.replacen(&name, &mark(severity, &name, view), 1));
+        if !finding.hint.is_empty() {
+            out.push_str(&view.paragraph("    → ", &clean(&finding.hint)));
+        }
+        if let Some(flag) = words::flag(finding.check).filter(|_| severity == Severity::Refusal) {
+            let text = format!("to go on all the same: {flag}");
+            out.push_str(&view.paragraph("    → ", &text));
+        }
+    }
+    out
+}
+
+fn mark(severity: Severity, name: &str, view: View) -> String {
+    match severity {
+        Severity::Refusal => view.bad(name),
+        Severity::Overridden | Severity::Warning => view.warn(name),
+        Severity::Info => view.dim(name),
+    }
+}
+
+fn capital(word: &str) -> String {
+    let mut chars = word.chars();
+    chars.next().map(|c| c.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}
+
+/// What the server said to each write of the plan.
+pub(super) fn trials(trials: &[Trial], view: View) -> String {
+    let mut out = format!("{}\n", view.bold("Tried on the server (dryRun=All)"));
+    if trials.is_empty() {
+        out.push_str("  there was nothing to try\n");
+    }
+    for trial in trials {
+        let what = format!("{}, {}", clean(&trial.object), words::purpose(trial.write));
+        let line = match &trial.refused {
+            Some(why) => format!("{what}: refused: {}", clean(why)),
+            None => format!("{what}: accepted"),
+        };
+        let mark = if trial.refused.is_some() { "✗" } else { "✓" };
+        let text = view.paragraph(&format!("  {mark} "), &line);
+        let painted = match trial.refused {
+            Some(_) => view.bad(mark),
+            None => view.good(mark),
+        };
+        out.push_str(&text.replacen(mark, &painted, 1));
+        for warning in &trial.warnings {
+            out.push_str(&view.paragraph("      ", &format!("warning: {}", clean(warning))));
+        }
+    }
+    out
+}

@@ -1,0 +1,134 @@
+//! One time-stamped line for each event, for logs and for terminals that cannot move their cursor.
+
+use std::io::Write;
+
+use super::{summary, tables, words};
+use crate::event::{Event, Finish, Record};
+use crate::model::{ImageChange, clean};
+
+/// Writes each record as a line of text.
+#[derive(Debug)]
+pub struct Lines<W> {
+    out: W,
+}
+
+impl<W: Write> Lines<W> {
+    /// Lines go to `out`, which is flushed after each.
+    pub fn new(out: W) -> Self {
+        Lines { out }
+    }
+
+    /// Writes the record. A reader that has gone away does not end the run, so that failures are ignored.
+    pub fn record(&mut self, record: &Record) {
+        let line = format!("{} {}\n", record.time, clean(&sentence(&record.event)));
+        let _ = self.out.write_all(line.as_bytes()).and_then(|()| self.out.flush());
+    }
+}
+
+/// The event in words, on one line.
+pub(super) fn sentence(event: &Event) -> String {
+    match event {
+        Event::Started { run, plan, .. } => {
+            format!("{}; {}; run {run}", tables::title(plan), tables::restarts(plan))
+        }
+        Event::StepStarted { step } => format!("{}: started", words::step(*step)),
+        Event::StepFinished { step, outcome, took_ms, note } => {
+            let (step, outcome) = (words::step(*step), words::step_outcome(*outcome));
+            with_note(&format!("{step}: {outcome} after {}", words::duration(*took_ms)), note)
+        }
+        Event::Waiting { step, on } => {
+            format!("{}: waits for {}", words::step(*step), words::waiting(on))
+        }
+        Event::WaitOver { step } => format!("{}: goes on", words::step(*step)),
+        Event::WorkloadPatched { workload, images } => {
+            format!("{workload}: images patched: {}", changes(images))
+        }
+        Event::WorkloadStarted { workload, pods, done } => {
+            format!("{workload}: {done} of {} done", words::count(*pods, "pod"))
+        }
+        Event::WorkloadFinished { workload, took_ms } => {
+            format!("{workload}: done after {}", words::duration(*took_ms))
+        }
+        Event::PodStarted { workload, pod, .. } => {
+            format!("{workload}: pod {pod}: its restart begins")
+        }
+        Event::PodEvicted { workload, pod } => format!("{workload}: pod {pod}: evicted"),
+        Event::PodWaiting { workload, pod, on } => {
+            format!("{workload}: pod {pod}: waits for {}", words::waiting(on))
+        }
+        Event::PodReady { workload, pod, took_ms, away_ms } => format!(
+            "{workload}: pod {pod}: Ready after {}, away for {}",
+            words::duration(*took_ms),
+            words::duration(*away_ms)
+        ),
+        Event::Finished(finish) => finished(finish),
+        other => remark(other).unwrap_or_default(),
+    }
+}
+
+/// The words for events that are no part of the usual sequence, or are told by the step they belong to.
+pub(super) fn remark(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::PauseRequested { adopted: false } => "pause requested".into(),
+        Event::PauseRequested { adopted: true } => "the pause of an earlier run of ours is taken over".into(),
+        Event::PauseAcknowledged { took_ms } => {
+            format!("pause acknowledged by the operator after {}", words::duration(*took_ms))
+        }
+        Event::PauseUnanswered { after_ms } => format!(
+            "no operator answered the pause in {}; it was set without an answer",
+            words::duration(*after_ms)
+        ),
+        Event::PauseRewritten => {
+            "the operator's own status write had erased the pause; it was written again".into()
+        }
+        Event::PauseRemovedAgain => {
+            "a stale status write brought our pause back; it was removed again".into()
+        }
+        Event::VersionSet { from, to } => format!("spec.version set: {from} → {to}"),
+        Event::Resumed => "our pause is removed".into(),
+        Event::Repinned { workload, container, image } => format!(
+            "{workload}: the operator pinned container {container} to {image}; no pod restarts for it"
+        ),
+        Event::Retrying { call, why, attempt, in_ms } => {
+            format!("retrying in {}: {call}: {why} (attempt {attempt})", words::duration(*in_ms))
+        }
+        Event::Notice { message } => message.clone(),
+        Event::Stopping { why, pod: None } => format!("stopping: {why}"),
+        Event::Stopping { why, pod: Some(pod) } => format!("stopping: {why}; pod {pod} is still waited for"),
+        _ => return None,
+    })
+}
+
+fn changes(images: &[ImageChange]) -> String {
+    let one = |c: &ImageChange| format!("{} {} → {}", c.container, c.now, c.after);
+    images.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+fn with_note(text: &str, note: &str) -> String {
+    if note.is_empty() { text.to_owned() } else { format!("{text}, {note}") }
+}
+
+fn finished(finish: &Finish) -> String {
+    let parts =
+        [words::outcome(finish.outcome), &finish.error, &finish.state, summary::last_line(finish).trim_end()]
+            .map(clean);
+    let said: Vec<&str> = parts.iter().map(|p| p.trim_end_matches('.')).filter(|p| !p.is_empty()).collect();
+    format!("finished: {}", said.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn a_run_reads_as_one_line_for_each_event() {
+        let mut out = Vec::new();
+        let mut lines = Lines::new(&mut out);
+        for record in sample::records() {
+            lines.record(&record);
+        }
+        let expected = include_str!("testdata/lines.txt");
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+}

@@ -1,0 +1,127 @@
+//! The plan and the result as objects for programs (`-o json`, `-o yaml`).
+
+use serde::Serialize;
+
+use crate::event::Finish;
+use crate::model::{Kind, ObjectRef, PLAN_SCHEMA, Plan, Trial, VersionRef};
+
+/// The form of a printed object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Json,
+    Yaml,
+}
+
+/// An object could not be written down.
+#[derive(Debug, thiserror::Error)]
+pub enum Unprintable {
+    #[error("cannot write the answer as JSON")]
+    Json(#[from] serde_json::Error),
+    #[error("cannot write the answer as YAML")]
+    Yaml(#[from] serde_saphyr::SerializeError),
+}
+
+/// The plan, as `model::Plan` has it, and `trials` where the server was asked.
+pub fn plan(plan: &Plan, trials: Option<&[Trial]>, format: Format) -> Result<String, Unprintable> {
+    #[derive(Serialize)]
+    struct Planned<'a> {
+        #[serde(flatten)]
+        plan: &'a Plan,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        trials: Option<&'a [Trial]>,
+    }
+    print(&Planned { plan, trials }, format)
+}
+
+/// The result of a run: its schema, its id, the database, both versions, and all of `event::Finish`.
+pub fn result(finish: &Finish, plan: &Plan, run: &str, format: Format) -> Result<String, Unprintable> {
+    #[derive(Serialize)]
+    struct Ran<'a> {
+        schema: &'a str,
+        run: &'a str,
+        kind: Kind,
+        database: &'a ObjectRef,
+        from: &'a VersionRef,
+        to: &'a VersionRef,
+        #[serde(flatten)]
+        finish: &'a Finish,
+    }
+    let ran = Ran {
+        schema: PLAN_SCHEMA,
+        run,
+        kind: plan.kind,
+        database: &plan.database,
+        from: &plan.from,
+        to: &plan.to,
+        finish,
+    };
+    print(&ran, format)
+}
+
+fn print(object: &impl Serialize, format: Format) -> Result<String, Unprintable> {
+    match format {
+        Format::Json => Ok(serde_json::to_string_pretty(object)? + "\n"),
+        Format::Yaml => {
+            // Block scalars would fold messages; a line for each field is easier to find things in.
+            let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
+            Ok(serde_saphyr::to_string_with_options(object, options)?)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn both_forms_hold_the_whole_plan() {
+        let before = sample::plan();
+        let json = plan(&before, None, Format::Json).unwrap();
+        assert_eq!(serde_json::from_str::<Plan>(&json).unwrap(), before);
+        let yaml = plan(&before, None, Format::Yaml).unwrap();
+        assert_eq!(serde_yaml::from_str::<Plan>(&yaml).unwrap(), before);
+        assert!(!json.contains("trials"));
+        let tried = plan(&before, Some(&sample::trials()), Format::Yaml).unwrap();
+        assert!(tried.contains("\ntrials:\n- write: request_pause\n"), "{tried}");
+    }
+
+    #[test]
+    fn readers_of_yaml_1_1_get_strings_back() {
+        for tricky in ["on", "no", "y", "1_000", "0x1F", "1:30", "2026-01-02", "~", "1e3"] {
+            let mut odd = sample::plan();
+            odd.to.name = tricky.into();
+            odd.to.version = "3.10".into();
+            let yaml = plan(&odd, None, Format::Yaml).unwrap();
+            let shown = format!("\nto:\n  name: \"{tricky}\"\n  version: \"3.10\"\n");
+            assert!(yaml.replace('\'', "\"").contains(&shown), "{tricky}: {yaml}");
+            assert_eq!(serde_yaml::from_str::<Plan>(&yaml).unwrap(), odd, "{tricky}");
+        }
+    }
+
+    #[test]
+    fn a_long_message_stays_on_its_line() {
+        let mut long = sample::plan();
+        long.findings[0].message = "word ".repeat(60).trim().to_owned();
+        let yaml = plan(&long, None, Format::Yaml).unwrap();
+        assert!(yaml.contains(&format!("message: {}\n", long.findings[0].message)));
+    }
+
+    #[test]
+    fn the_result_names_its_run_and_its_end() {
+        let text = result(&sample::finish(), &sample::plan(), "r1", Format::Json).unwrap();
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        for (path, expected) in [
+            ("/schema", "dbupdate/v1"),
+            ("/run", "r1"),
+            ("/kind", "Kafka"),
+            ("/database/name", "my-kf"),
+            ("/from/name", "3.5.2"),
+            ("/to/name", "3.6.1"),
+            ("/outcome", "done"),
+        ] {
+            assert_eq!(value.pointer(path), Some(&expected.into()), "{path}");
+        }
+        assert_eq!(value.pointer("/exitCode"), Some(&0.into()));
+    }
+}

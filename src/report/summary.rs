@@ -1,0 +1,112 @@
+//! What a run came to, for a person to read.
+
+use super::layout::View;
+use super::tables::{GAP, bare_table, print};
+use super::{findings, words};
+use crate::event::{Finish, Outcome, WorkloadResult};
+use crate::model::{Plan, clean};
+
+/// The last block of a run: the table of workloads, what happened, the state of the database and the commands
+/// that go on. Its last line says whether anything was changed and whether the database is left paused.
+pub fn final_block(finish: &Finish, plan: &Plan, view: View) -> String {
+    let mut out = String::new();
+    if !finish.workloads.is_empty() {
+        out.push_str(&workloads(&finish.workloads, view));
+        out.push('\n');
+    }
+    out.push_str(&headline(finish, plan, view));
+    if !finish.state.is_empty() {
+        out.push_str(&view.paragraph("state: ", &clean(&finish.state)));
+    }
+    if finish.outcome == Outcome::Done && !finish.operator_confirmed {
+        let text = "no operator has confirmed this: none answered the pause or was seen at work";
+        out.push_str(&view.paragraph("note: ", text));
+    }
+    if finish.outcome == Outcome::Done {
+        out.push_str(&findings::afterwards(plan, view));
+    }
+    if !finish.next.is_empty() {
+        out.push_str(&format!("{}\n", view.bold("next:")));
+        for command in &finish.next {
+            // A command is there to be copied: it stays on one line, however narrow the terminal.
+            out.push_str(&format!("  {}\n", clean(command)));
+        }
+    }
+    out.push_str(&last_line(finish));
+    out
+}
+
+/// `changed: yes, left paused: no`.
+pub(super) fn last_line(finish: &Finish) -> String {
+    let yes = |b| if b { "yes" } else { "no" };
+    format!("changed: {}, left paused: {}\n", yes(finish.changed), yes(finish.paused))
+}
+
+fn headline(finish: &Finish, plan: &Plan, view: View) -> String {
+    let word = words::outcome(finish.outcome);
+    let text = match finish.outcome {
+        Outcome::Done => done(finish, plan),
+        Outcome::Nothing => format!("{} {} is on {} already", plan.kind, plan.database.name, plan.to.name),
+        Outcome::Stopped | Outcome::SomebodyElse | Outcome::Failed => clean(&finish.error),
+    };
+    let first = format!("{word}: ");
+    let painted = match finish.outcome {
+        Outcome::Done | Outcome::Nothing => view.good(&first),
+        Outcome::Stopped => view.warn(&first),
+        Outcome::SomebodyElse | Outcome::Failed => view.bad(&first),
+    };
+    // A long outcome leaves no room beside it, so that the text is indented as if the label were short.
+    let body = view.paragraph("", &format!("{first}{text}"));
+    body.replacen(&first, &painted, 1)
+}
+
+fn done(finish: &Finish, plan: &Plan) -> String {
+    let mut text = format!(
+        "{} {} is on {}, after {}",
+        plan.kind,
+        plan.database.name,
+        plan.to.name,
+        words::duration(finish.elapsed_ms)
+    );
+    if finish.longest_away_ms > 0 {
+        let away = words::duration(finish.longest_away_ms);
+        text.push_str(&format!("; no pod was away for longer than {away}"));
+    }
+    text
+}
+
+/// The table of workloads; where it does not fit, each name stands on a line of its own.
+fn workloads(results: &[WorkloadResult], view: View) -> String {
+    const HEADER: [&str; 5] = ["WORKLOAD", "UPDATED", "RESTARTED", "TOOK", "LONGEST AWAY"];
+    let mut table = bare_table(&HEADER, view);
+    for result in results {
+        table.add_row(cells(result));
+    }
+    let wide = table.column_max_content_widths();
+    let needed = wide.iter().map(|w| usize::from(*w) + GAP).sum::<usize>() - GAP;
+    if view.columns().is_none_or(|columns| needed <= columns) {
+        return print(&table);
+    }
+    let mut out = String::new();
+    for result in results {
+        let [name, updated, restarted, took, away] = cells(result);
+        out.push_str(&view.paragraph("", &name));
+        let text = format!("{updated} updated, {restarted} restarted, took {took}, longest away {away}");
+        out.push_str(&view.paragraph("  ", &text));
+    }
+    out
+}
+
+fn cells(result: &WorkloadResult) -> [String; 5] {
+    let time = |ms| match ms {
+        0 => "-".to_owned(),
+        ms => words::duration(ms),
+    };
+    [
+        clean(&result.workload),
+        format!("{}/{}", result.updated, result.pods),
+        result.restarted.to_string(),
+        time(result.took_ms),
+        time(result.longest_away_ms),
+    ]
+}

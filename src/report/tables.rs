@@ -1,0 +1,248 @@
+//! The plan of an update, for a person to read.
+
+use comfy_table::{Attribute, Cell, ContentArrangement, Table, presets};
+
+use super::layout::{View, break_image, short_digest};
+use super::{findings, words};
+use crate::model::{Plan, PodAction, PodPlan, Trial, WorkloadPlan};
+
+/// The whole plan: what it is, images, order, findings, and the server's answers to a trial where there was one.
+pub fn plan(plan: &Plan, trials: Option<&[Trial]>, view: View) -> String {
+    let mut sections = vec![header(plan, view)];
+    if !plan.workloads.is_empty() {
+        sections.push(images(plan, view));
+        sections.push(order(plan, view));
+    }
+    sections.push(findings::findings(plan, view));
+    sections.extend(trials.map(|t| findings::trials(t, view)));
+    sections.push(verdict(plan, view));
+    sections.retain(|s| !s.is_empty());
+    sections.join("\n")
+}
+
+/// `Kafka my-kf in namespace default: 3.5.2 → 3.6.1`.
+pub(super) fn title(plan: &Plan) -> String {
+    let database = &plan.database;
+    let (kind, name, namespace) = (plan.kind, &database.name, &database.namespace);
+    let (from, to) = (&plan.from.name, &plan.to.name);
+    if from == to {
+        format!("{kind} {name} in namespace {namespace}: {to}")
+    } else {
+        format!("{kind} {name} in namespace {namespace}: {from} → {to}")
+    }
+}
+
+/// The pods that are restarted, and the workloads in which they are.
+pub(super) fn restarts(plan: &Plan) -> String {
+    let moves = |p: &&PodPlan| !matches!(p.action, PodAction::Skip | PodAction::Await);
+    let pods = plan.pods().filter(moves).count() as u64;
+    let workloads = plan.workloads.iter().filter(|w| w.pods.iter().any(|p| moves(&p))).count() as u64;
+    match pods {
+        0 => "no pod is restarted".to_owned(),
+        1 => "1 pod is restarted".to_owned(),
+        _ => format!("{pods} pods in {} are restarted", words::count(workloads, "workload")),
+    }
+}
+
+fn header(plan: &Plan, view: View) -> String {
+    let mut out = view.paragraph("", &title(plan));
+    if view.color {
+        out = format!("{}\n", view.bold(out.trim_end()));
+    }
+    if plan.refusals().next().is_none() {
+        out.push_str(&view.paragraph("", words::action(plan.action)));
+    }
+    out
+}
+
+fn verdict(plan: &Plan, view: View) -> String {
+    let refused = plan.refusals().count() as u64;
+    if refused > 0 {
+        let text = format!("refused: {} in the way", words::count(refused, "finding"));
+        return format!("{}\n", view.bad(&text));
+    }
+    format!("{}\n", view.bold(&format!("{}.", restarts(plan))))
+}
+
+/// One container of one workload and what becomes of its image.
+struct ImageRow {
+    container: String,
+    now: String,
+    after: Result<String, &'static str>,
+}
+
+fn image_rows(workload: &WorkloadPlan, view: View) -> Vec<ImageRow> {
+    let shown = |image: &str| {
+        if view.narrow_lists() { short_digest(image) } else { image.to_owned() }
+    };
+    let named = |name: &str, init: bool| {
+        if init { format!("{name} (init)") } else { name.to_owned() }
+    };
+    let changed = workload.images.iter().map(|c| ImageRow {
+        container: named(&c.container, c.init),
+        now: shown(&c.now),
+        after: Ok(shown(&c.after)),
+    });
+    let kept = workload.kept.iter().map(|k| ImageRow {
+        container: named(&k.container, k.init),
+        now: shown(&k.image),
+        after: Err(words::kept(k.why)),
+    });
+    changed.chain(kept).collect()
+}
+
+/// Four columns where every image fits on a line; otherwise the two images stand one above the other.
+fn images(plan: &Plan, view: View) -> String {
+    let rows: Vec<(String, Vec<ImageRow>)> =
+        plan.workloads.iter().map(|w| (w.object.to_string(), image_rows(w, view))).collect();
+    let mut table = bare_table(&["WORKLOAD", "CONTAINER", "IMAGE NOW", "IMAGE AFTER"], view);
+    for (workload, containers) in &rows {
+        for (i, row) in containers.iter().enumerate() {
+            let workload = if i == 0 { workload.as_str() } else { "" };
+            let after = row.after.as_ref().map_or_else(|why| *why, String::as_str);
+            table.add_row([workload, &row.container, &row.now, after]);
+        }
+    }
+    let wide = table.column_max_content_widths();
+    let needed = wide.iter().map(|w| usize::from(*w) + GAP).sum::<usize>() - GAP;
+    match view.columns() {
+        Some(columns) if needed > columns => stacked_images(&rows, columns, view),
+        _ => print(&table),
+    }
+}
+
+fn stacked_images(rows: &[(String, Vec<ImageRow>)], columns: usize, view: View) -> String {
+    let all = rows.iter().flat_map(|(_, containers)| containers);
+    let widest = all.map(|c| c.container.chars().count()).max();
+    let label = widest.unwrap_or(0) + 4;
+    let room = columns.saturating_sub(label + 2);
+    let mut out = String::new();
+    for (workload, containers) in rows {
+        out.push_str(&view.paragraph("", workload));
+        for row in containers {
+            let after = match &row.after {
+                Ok(image) => break_image(image, room),
+                Err(why) => super::layout::wrap(why, Some(room)),
+            };
+            let mark = if row.after.is_ok() { "→ " } else { "  " };
+            let lines = first_then(&break_image(&row.now, room), "  ", "  ")
+                .into_iter()
+                .chain(first_then(&after, mark, "  "));
+            for (i, line) in lines.enumerate() {
+                let name = if i == 0 { row.container.as_str() } else { "" };
+                let text = format!("  {name:width$}{line}", width = label - 2);
+                out.push_str(text.trim_end());
+                out.push('\n');
+            }
+        }
+    }
+    format!("{}\n{out}", view.bold("Images, now → after"))
+}
+
+fn first_then(lines: &[String], first: &str, then: &str) -> Vec<String> {
+    let marked = |(i, line)| format!("{}{line}", if i == 0 { first } else { then });
+    lines.iter().enumerate().map(marked).collect()
+}
+
+fn order(plan: &Plan, view: View) -> String {
+    let mut out = format!("{}\n", view.bold("Order"));
+    for (i, workload) in plan.workloads.iter().enumerate() {
+        let first = format!("{:>3}. ", i + 1);
+        out.push_str(&view.paragraph(&first, &workload_line(workload)));
+        if workload.replicas == 1 && workload.pods.iter().any(|p| p.action != PodAction::Skip) {
+            let away = "one replica: it is away while it restarts";
+            for line in view.paragraph("     ", away).lines() {
+                out.push_str(&format!("{}\n", view.warn(line)));
+            }
+        }
+        out.push_str(&pods(&workload.pods, view));
+    }
+    out
+}
+
+fn workload_line(workload: &WorkloadPlan) -> String {
+    let mut line = workload.object.to_string();
+    if !workload.role.is_empty() {
+        line.push_str(&format!(" ({})", workload.role));
+    }
+    line.push_str(&format!(
+        ": {}, {}",
+        words::count(workload.pods.len() as u64, "pod"),
+        words::strategy(workload)
+    ));
+    if workload.min_ready_seconds > 0 {
+        let ready = words::seconds(workload.min_ready_seconds.unsigned_abs());
+        line.push_str(&format!(", each Ready for {ready} before the next"));
+    }
+    line
+}
+
+/// The pods in their order. Of a long list on a terminal, neighbours that have the same to do share a line, and
+/// if it is still long the beginning and the end are shown.
+fn pods(pods: &[PodPlan], view: View) -> String {
+    // With these a workload of a common size is shown whole, and a hundred workloads still scroll by.
+    const SHOWN: usize = 8;
+    const HEAD: usize = 5;
+    let long = |lines: usize| view.narrow_lists() && lines > SHOWN;
+    let lines = pod_lines(pods, long(pods.len()));
+    let cut = if long(lines.len()) { lines.len() - HEAD - 1 } else { 0 };
+    let mut out = String::new();
+    for (i, (pod, what)) in lines.iter().enumerate() {
+        if cut > 0 && i == HEAD {
+            out.push_str(&format!("     … {cut} more\n"));
+        }
+        if cut == 0 || i < HEAD || i >= HEAD + cut {
+            out.push_str(&view.hanging("     ", 7, &format!("{pod}: {what}")));
+        }
+    }
+    out
+}
+
+fn pod_lines(pods: &[PodPlan], shared: bool) -> Vec<(String, String)> {
+    let same = |a: &PodPlan, b: &PodPlan| shared && a.action == b.action && a.waits_for == b.waits_for;
+    let mut lines = Vec::new();
+    for group in pods.chunk_by(same) {
+        let (Some(first), Some(last)) = (group.first(), group.last()) else {
+            continue;
+        };
+        let name = match group.len() {
+            1 => first.name.clone(),
+            2 => format!("{}, {}", first.name, last.name),
+            n => format!("{} … {} ({n} pods)", first.name, last.name),
+        };
+        let mut what = words::pod_action(first.action).to_owned();
+        if !first.waits_for.is_empty() {
+            what.push_str(&format!("; waits for {}", first.waits_for));
+        }
+        lines.push((name, what));
+    }
+    lines
+}
+
+/// Columns between two columns of a table.
+pub(super) const GAP: usize = 2;
+
+/// A table without lines, as kubectl prints them. Nothing is wrapped by it: what goes in fits, or is broken where
+/// a reader would break it.
+pub(super) fn bare_table(header: &[&str], view: View) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).force_no_tty();
+    table.style_text_only();
+    if view.color {
+        table.enforce_styling();
+    }
+    table.set_header(header.iter().map(|h| Cell::new(h).add_attribute(Attribute::Bold)));
+    for column in table.column_iter_mut() {
+        column.set_padding((0, GAP as u16));
+    }
+    table
+}
+
+pub(super) fn print(table: &Table) -> String {
+    let mut out = String::new();
+    for line in table.lines() {
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}

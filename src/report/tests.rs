@@ -1,0 +1,88 @@
+//! What a person sees, letter by letter.
+
+use super::sample::{self, failed_finish, finish, plan, refused_plan, trials};
+use super::{View, final_block, tables};
+use console::measure_text_width;
+
+fn view(width: u16) -> View {
+    View { width: Some(width), color: false }
+}
+
+const PIPE: View = View { width: None, color: false };
+
+#[test]
+fn a_plan_is_laid_out_for_its_width() {
+    let shown = |view| tables::plan(&plan(), None, view);
+    assert_eq!(shown(view(80)), include_str!("testdata/plan-80.txt"));
+    assert_eq!(shown(view(140)), include_str!("testdata/plan-140.txt"));
+    assert_eq!(shown(view(200)), include_str!("testdata/plan-200.txt"));
+    assert_eq!(shown(PIPE), include_str!("testdata/plan-pipe.txt"));
+}
+
+#[test]
+fn a_refused_plan_says_what_is_in_the_way() {
+    let shown = tables::plan(&refused_plan(), Some(&trials()), view(80));
+    assert_eq!(shown, include_str!("testdata/refused-80.txt"));
+}
+
+#[test]
+fn a_run_ends_with_what_came_of_it() {
+    let shown = |finish, view| final_block(&finish, &plan(), view);
+    assert_eq!(shown(finish(), view(80)), include_str!("testdata/done-80.txt"));
+    assert_eq!(shown(failed_finish(), view(80)), include_str!("testdata/failed-80.txt"));
+    assert_eq!(shown(failed_finish(), view(45)), include_str!("testdata/failed-45.txt"));
+}
+
+#[test]
+fn an_update_that_no_operator_confirmed_says_so() {
+    let mut alone = finish();
+    alone.operator_confirmed = false;
+    let shown = final_block(&alone, &plan(), PIPE);
+    assert!(shown.contains("\nnote: no operator has confirmed this: "), "{shown}");
+}
+
+#[test]
+fn colour_changes_no_letter() {
+    let colored = View { width: Some(80), color: true };
+    for (plain, painted) in [
+        (
+            tables::plan(&refused_plan(), Some(&trials()), view(80)),
+            tables::plan(&refused_plan(), Some(&trials()), colored),
+        ),
+        (final_block(&failed_finish(), &plan(), view(80)), final_block(&failed_finish(), &plan(), colored)),
+    ] {
+        assert!(painted.contains("\u{1b}["), "{painted:?}");
+        let stripped: Vec<String> =
+            console::strip_ansi_codes(&painted).lines().map(|l| l.trim_end().to_owned()).collect();
+        assert_eq!(stripped.join("\n"), plain.trim_end());
+        assert!(!plain.contains('\u{1b}'));
+    }
+}
+
+#[test]
+fn a_thousand_pods_stay_readable_on_a_terminal_and_whole_on_a_pipe() {
+    let mut big = plan();
+    big.workloads = (0..100).map(|i| sample::workload(&format!("rack-{i}"), 10)).collect();
+    for (n, pod) in big.workloads.iter_mut().flat_map(|w| &mut w.pods).enumerate() {
+        pod.waits_for = format!("pod number {n}");
+    }
+    let on_terminal = tables::plan(&big, None, view(80));
+    assert!(on_terminal.contains("     … 4 more\n"), "{on_terminal}");
+    assert!(!on_terminal.contains("my-kf-rack-99-7"));
+    assert!(on_terminal.contains("my-kf-rack-99-9: "));
+    assert!(on_terminal.lines().all(|l| measure_text_width(l) <= 80));
+    let piped = tables::plan(&big, None, PIPE);
+    assert!(big.pods().all(|p| piped.contains(&format!("{}: ", p.name))));
+}
+
+#[test]
+fn text_from_the_cluster_steers_no_terminal() {
+    let mut hostile = refused_plan();
+    hostile.findings[0].message = "\u{1b}[2Jgone".into();
+    hostile.findings[0].hint = "\u{9b}31m".into();
+    let mut end = failed_finish();
+    end.error = "\u{1b}]0;title\u{7}".into();
+    for text in [tables::plan(&hostile, None, view(80)), final_block(&end, &hostile, view(80))] {
+        assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
+    }
+}
