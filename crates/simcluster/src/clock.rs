@@ -15,17 +15,12 @@ pub struct Clock {
 impl Clock {
     /// A clock that shows `wall` at this moment.
     pub fn starting_at(wall: Timestamp) -> Self {
-        Self {
-            wall,
-            started: Instant::now(),
-        }
+        Self { wall, started: Instant::now() }
     }
 
     /// The wall time now.
     pub fn now(&self) -> Timestamp {
-        self.wall
-            .checked_add(self.started.elapsed())
-            .unwrap_or(Timestamp::MAX)
+        self.wall.checked_add(self.started.elapsed()).unwrap_or(Timestamp::MAX)
     }
 
     /// Now as Kubernetes writes most times: RFC 3339, whole seconds, UTC.
@@ -41,8 +36,6 @@ impl Clock {
 
 /// A time as Kubernetes writes it in most fields: RFC 3339, whole seconds (cut, not rounded), UTC.
 pub fn format_seconds(time: Timestamp) -> String {
-    let floor = jiff::TimestampRound::new()
-        .smallest(Unit::Second)
-        .mode(jiff::RoundMode::Floor);
+    let floor = jiff::TimestampRound::new().smallest(Unit::Second).mode(jiff::RoundMode::Floor);
     format!("{:.0}", time.round(floor).unwrap_or(time))
 }

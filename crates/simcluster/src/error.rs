@@ -30,11 +30,7 @@ pub struct Cause {
 impl Cause {
     /// A cause that names a field.
     pub fn field(reason: &str, field: &str, message: impl Into<String>) -> Self {
-        Self {
-            reason: reason.into(),
-            message: message.into(),
-            field: field.into(),
-        }
+        Self { reason: reason.into(), message: message.into(), field: field.into() }
     }
 
     fn to_value(&self) -> Value {
@@ -53,12 +49,7 @@ impl Cause {
 impl ApiError {
     /// A refusal without details.
     pub fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            reason,
-            message: message.into(),
-            details: None,
-        }
+        Self { code, reason, message: message.into(), details: None }
     }
 
     /// Adds what the refusal is about: `res` is `plural[.group]`.
@@ -88,9 +79,7 @@ impl ApiError {
     }
 
     fn detail(mut self, key: &str, value: Value) -> Self {
-        self.details
-            .get_or_insert_default()
-            .insert(key.to_owned(), value);
+        self.details.get_or_insert_default().insert(key.to_owned(), value);
         self
     }
 
@@ -106,12 +95,7 @@ impl ApiError {
 
     /// 409: an object of that name exists.
     pub fn already_exists(res: &str, name: &str) -> Self {
-        Self::new(
-            409,
-            "AlreadyExists",
-            format!("{res} \"{name}\" already exists"),
-        )
-        .about(res, name)
+        Self::new(409, "AlreadyExists", format!("{res} \"{name}\" already exists")).about(res, name)
     }
 
     /// 409: the write was based on something that is no longer so.
@@ -122,40 +106,29 @@ impl ApiError {
 
     /// 409: the object was changed since the resourceVersion that the write names.
     pub fn stale(res: &str, name: &str) -> Self {
-        let why = "the object has been modified; please apply your changes to the latest version and try again";
+        let why =
+            "the object has been modified; please apply your changes to the latest version and try again";
         Self::conflict(res, name, why)
     }
 
     /// 422: the object would not be valid. `res` is the resource of the kind.
     pub fn invalid(kind: &str, res: &str, name: &str, causes: &[Cause]) -> Self {
         let group = res.split_once('.').map_or("", |(_, group)| group);
-        let qualified = if group.is_empty() {
-            kind.to_owned()
-        } else {
-            format!("{kind}.{group}")
-        };
-        let said: Vec<String> = causes
-            .iter()
-            .map(|cause| format!("{}: {}", cause.field, cause.message))
-            .collect();
+        let qualified = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };
+        let said: Vec<String> =
+            causes.iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect();
         let text = match said.as_slice() {
             [only] => only.clone(),
             many => format!("[{}]", many.join(", ")),
         };
         let message = format!("{qualified} \"{name}\" is invalid: {text}");
-        Self::new(422, "Invalid", message)
-            .about(res, name)
-            .detail("kind", json!(kind))
-            .because(causes)
+        Self::new(422, "Invalid", message).about(res, name).detail("kind", json!(kind)).because(causes)
     }
 
     /// 422 of a JSON patch that could not be applied, such as a failed `test`. It says no more than that.
     pub fn patch_failed() -> Self {
         let message = "the server rejected our request due to an error in our request";
-        Self {
-            details: Some(Map::new()),
-            ..Self::new(422, "Invalid", message)
-        }
+        Self { details: Some(Map::new()), ..Self::new(422, "Invalid", message) }
     }
 
     /// 400: the request makes no sense.
@@ -176,19 +149,13 @@ impl ApiError {
     /// 404: the group is served and has no such resource.
     pub fn no_such_resource() -> Self {
         let message = "the server could not find the requested resource";
-        Self {
-            details: Some(Map::new()),
-            ..Self::new(404, "NotFound", message)
-        }
+        Self { details: Some(Map::new()), ..Self::new(404, "NotFound", message) }
     }
 
     /// 405: this resource has no such verb.
     pub fn method_not_allowed() -> Self {
         let message = "the server does not allow this method on the requested resource";
-        Self {
-            details: Some(Map::new()),
-            ..Self::new(405, "MethodNotAllowed", message)
-        }
+        Self { details: Some(Map::new()), ..Self::new(405, "MethodNotAllowed", message) }
     }
 
     /// 406: the client accepts nothing that the server can write.
@@ -213,17 +180,8 @@ impl ApiError {
 
     /// 500: the server cannot do it, and says why.
     pub fn internal(why: impl std::fmt::Display) -> Self {
-        let cause = Cause {
-            reason: String::new(),
-            message: why.to_string(),
-            field: String::new(),
-        };
-        Self::new(
-            500,
-            "InternalError",
-            format!("Internal error occurred: {why}"),
-        )
-        .because(&[cause])
+        let cause = Cause { reason: String::new(), message: why.to_string(), field: String::new() };
+        Self::new(500, "InternalError", format!("Internal error occurred: {why}")).because(&[cause])
     }
 
     /// 503: the server is not able to answer now.
@@ -238,30 +196,17 @@ impl ApiError {
             422 => "Invalid",
             _ => "BadRequest",
         };
-        Self::new(
-            code,
-            reason,
-            format!("admission webhook \"{webhook}\" denied the request: {why}"),
-        )
+        Self::new(code, reason, format!("admission webhook \"{webhook}\" denied the request: {why}"))
     }
 
     /// What a ValidatingAdmissionPolicy answers that denies the request: a 422 with a cause.
     pub fn denied_by_policy(res: &str, name: &str, policy: &str, why: &str) -> Self {
-        let said = format!(
-            "ValidatingAdmissionPolicy '{policy}' with binding '{policy}' denied request: {why}"
-        );
-        let cause = Cause {
-            reason: String::new(),
-            message: said.clone(),
-            field: String::new(),
-        };
-        Self::new(
-            422,
-            "Invalid",
-            format!("{res} \"{name}\" is forbidden: {said}"),
-        )
-        .about(res, name)
-        .because(&[cause])
+        let said =
+            format!("ValidatingAdmissionPolicy '{policy}' with binding '{policy}' denied request: {why}");
+        let cause = Cause { reason: String::new(), message: said.clone(), field: String::new() };
+        Self::new(422, "Invalid", format!("{res} \"{name}\" is forbidden: {said}"))
+            .about(res, name)
+            .because(&[cause])
     }
 
     /// The `v1` `Status` object.

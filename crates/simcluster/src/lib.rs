@@ -8,13 +8,17 @@ mod access;
 mod apis;
 mod behaviour;
 mod clock;
+mod controllers;
 mod error;
 mod faults;
+mod kubedb;
 pub mod object;
+mod read;
 mod record;
 mod resources;
 mod rest;
 mod store;
+pub mod world;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -30,6 +34,8 @@ pub use behaviour::{Ailment, Behaviour, LiveBehaviour, PodRule, Provisioner};
 pub use clock::{Clock, format_seconds};
 pub use error::{ApiError, Cause};
 pub use faults::{Effect, Fault, Faults};
+pub use kubedb::kind::Kind;
+pub use kubedb::workload::WorkloadApi;
 pub use record::RecordedRequest;
 pub use resources::{RESOURCES, Resource};
 pub use rest::{Broken, Transport};
@@ -53,14 +59,9 @@ impl SimCluster {
             faults: Faults::default(),
             recorder: record::Recorder::default(),
         };
-        let namespace =
-            json!({"metadata": {"name": "default"}, "status": {"phase": "Active"}});
+        let namespace = json!({"metadata": {"name": "default"}, "status": {"phase": "Active"}});
         server.store.create("namespaces", namespace).expect("the store is empty");
-        Self {
-            server,
-            behaviour: LiveBehaviour::new(behaviour),
-            tasks: Arc::default(),
-        }
+        Self { server, behaviour: LiveBehaviour::new(behaviour), tasks: Arc::default() }
     }
 
     /// The objects.
@@ -120,8 +121,8 @@ impl SimCluster {
 
     /// Starts the controllers on the current runtime. They stop when the last handle is dropped.
     pub fn start(&self) {
-        let handles = [];
-        self.tasks.keep(handles);
+        let controllers = controllers::run(self.store().clone(), self.behaviour.clone());
+        self.tasks.keep([tokio::spawn(controllers).abort_handle()]);
     }
 }
 
@@ -131,10 +132,7 @@ struct Tasks(Mutex<Vec<AbortHandle>>);
 
 impl Tasks {
     fn keep(&self, handles: impl IntoIterator<Item = AbortHandle>) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend(handles);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(handles);
     }
 }
 

@@ -28,9 +28,7 @@ pub struct Resource {
 impl Resource {
     /// The plural, without the group.
     pub fn plural(&self) -> &'static str {
-        self.name
-            .split_once('.')
-            .map_or(self.name, |(plural, _)| plural)
+        self.name.split_once('.').map_or(self.name, |(plural, _)| plural)
     }
 
     /// The API group; empty for the core group.
@@ -51,11 +49,7 @@ impl Resource {
 
 /// `group/version`, or only the version for the core group.
 pub fn group_version(group: &str, version: &str) -> String {
-    if group.is_empty() {
-        version.to_owned()
-    } else {
-        format!("{group}/{version}")
-    }
+    if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }
 }
 
 /// The resource of a `plural[.group]` name.
@@ -76,19 +70,10 @@ const BUILTIN: Resource = Resource {
     generation: false,
 };
 
-const WORKLOAD: Resource = Resource {
-    categories: &["all"],
-    status: true,
-    scale: true,
-    generation: true,
-    ..BUILTIN
-};
+const WORKLOAD: Resource =
+    Resource { categories: &["all"], status: true, scale: true, generation: true, ..BUILTIN };
 
-const CUSTOM: Resource = Resource {
-    custom: true,
-    generation: true,
-    ..BUILTIN
-};
+const CUSTOM: Resource = Resource { custom: true, generation: true, ..BUILTIN };
 
 const DATABASE: Resource = Resource {
     versions: &["v1alpha2"],
@@ -97,12 +82,8 @@ const DATABASE: Resource = Resource {
     ..CUSTOM
 };
 
-const OPS_REQUEST: Resource = Resource {
-    versions: &["v1alpha1"],
-    categories: &["ops", "kubedb", "appscode"],
-    status: true,
-    ..CUSTOM
-};
+const OPS_REQUEST: Resource =
+    Resource { versions: &["v1alpha1"], categories: &["ops", "kubedb", "appscode"], status: true, ..CUSTOM };
 
 const VERSION_OBJECT: Resource = Resource {
     versions: &["v1alpha1"],
@@ -113,18 +94,8 @@ const VERSION_OBJECT: Resource = Resource {
 
 /// Every resource, in the order of discovery: groups stay together.
 pub static RESOURCES: &[Resource] = &[
-    Resource {
-        name: "configmaps",
-        kind: "ConfigMap",
-        short: &["cm"],
-        ..BUILTIN
-    },
-    Resource {
-        name: "events",
-        kind: "Event",
-        short: &["ev"],
-        ..BUILTIN
-    },
+    Resource { name: "configmaps", kind: "ConfigMap", short: &["cm"], ..BUILTIN },
+    Resource { name: "events", kind: "Event", short: &["ev"], ..BUILTIN },
     Resource {
         name: "namespaces",
         kind: "Namespace",
@@ -133,14 +104,7 @@ pub static RESOURCES: &[Resource] = &[
         status: true,
         ..BUILTIN
     },
-    Resource {
-        name: "nodes",
-        kind: "Node",
-        short: &["no"],
-        namespaced: false,
-        status: true,
-        ..BUILTIN
-    },
+    Resource { name: "nodes", kind: "Node", short: &["no"], namespaced: false, status: true, ..BUILTIN },
     Resource {
         name: "persistentvolumeclaims",
         kind: "PersistentVolumeClaim",
@@ -157,17 +121,8 @@ pub static RESOURCES: &[Resource] = &[
         generation: true,
         ..BUILTIN
     },
-    Resource {
-        name: "secrets",
-        kind: "Secret",
-        ..BUILTIN
-    },
-    Resource {
-        name: "serviceaccounts",
-        kind: "ServiceAccount",
-        short: &["sa"],
-        ..BUILTIN
-    },
+    Resource { name: "secrets", kind: "Secret", ..BUILTIN },
+    Resource { name: "serviceaccounts", kind: "ServiceAccount", short: &["sa"], ..BUILTIN },
     Resource {
         name: "services",
         kind: "Service",
@@ -176,29 +131,10 @@ pub static RESOURCES: &[Resource] = &[
         status: true,
         ..BUILTIN
     },
-    Resource {
-        name: "controllerrevisions.apps",
-        kind: "ControllerRevision",
-        ..BUILTIN
-    },
-    Resource {
-        name: "deployments.apps",
-        kind: "Deployment",
-        short: &["deploy"],
-        ..WORKLOAD
-    },
-    Resource {
-        name: "replicasets.apps",
-        kind: "ReplicaSet",
-        short: &["rs"],
-        ..WORKLOAD
-    },
-    Resource {
-        name: "statefulsets.apps",
-        kind: "StatefulSet",
-        short: &["sts"],
-        ..WORKLOAD
-    },
+    Resource { name: "controllerrevisions.apps", kind: "ControllerRevision", ..BUILTIN },
+    Resource { name: "deployments.apps", kind: "Deployment", short: &["deploy"], ..WORKLOAD },
+    Resource { name: "replicasets.apps", kind: "ReplicaSet", short: &["rs"], ..WORKLOAD },
+    Resource { name: "statefulsets.apps", kind: "StatefulSet", short: &["sts"], ..WORKLOAD },
     Resource {
         name: "poddisruptionbudgets.policy",
         kind: "PodDisruptionBudget",
@@ -207,11 +143,7 @@ pub static RESOURCES: &[Resource] = &[
         generation: true,
         ..BUILTIN
     },
-    Resource {
-        name: "leases.coordination.k8s.io",
-        kind: "Lease",
-        ..BUILTIN
-    },
+    Resource { name: "leases.coordination.k8s.io", kind: "Lease", ..BUILTIN },
     Resource {
         name: "customresourcedefinitions.apiextensions.k8s.io",
         kind: "CustomResourceDefinition",
@@ -222,13 +154,7 @@ pub static RESOURCES: &[Resource] = &[
         generation: true,
         ..BUILTIN
     },
-    Resource {
-        name: "petsets.apps.k8s.appscode.com",
-        kind: "PetSet",
-        status: true,
-        scale: true,
-        ..CUSTOM
-    },
+    Resource { name: "petsets.apps.k8s.appscode.com", kind: "PetSet", status: true, scale: true, ..CUSTOM },
     Resource {
         name: "cassandraversions.catalog.kubedb.com",
         kind: "CassandraVersion",
@@ -259,24 +185,9 @@ pub static RESOURCES: &[Resource] = &[
         short: &["zkversion"],
         ..VERSION_OBJECT
     },
-    Resource {
-        name: "cassandras.kubedb.com",
-        kind: "Cassandra",
-        short: &["cas"],
-        ..DATABASE
-    },
-    Resource {
-        name: "druids.kubedb.com",
-        kind: "Druid",
-        short: &["dr"],
-        ..DATABASE
-    },
-    Resource {
-        name: "hazelcasts.kubedb.com",
-        kind: "Hazelcast",
-        short: &["hz"],
-        ..DATABASE
-    },
+    Resource { name: "cassandras.kubedb.com", kind: "Cassandra", short: &["cas"], ..DATABASE },
+    Resource { name: "druids.kubedb.com", kind: "Druid", short: &["dr"], ..DATABASE },
+    Resource { name: "hazelcasts.kubedb.com", kind: "Hazelcast", short: &["hz"], ..DATABASE },
     Resource {
         name: "kafkas.kubedb.com",
         kind: "Kafka",
@@ -284,12 +195,7 @@ pub static RESOURCES: &[Resource] = &[
         versions: &["v1", "v1alpha2"],
         ..DATABASE
     },
-    Resource {
-        name: "zookeepers.kubedb.com",
-        kind: "ZooKeeper",
-        short: &["zk"],
-        ..DATABASE
-    },
+    Resource { name: "zookeepers.kubedb.com", kind: "ZooKeeper", short: &["zk"], ..DATABASE },
     Resource {
         name: "cassandraopsrequests.ops.kubedb.com",
         kind: "CassandraOpsRequest",

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::protobuf;
 use super::view::Form;
 use crate::error::ApiError;
 use crate::record::RecordedRequest;
@@ -96,12 +97,15 @@ impl Call {
         if self.body.is_empty() {
             return Err(ApiError::bad_request("the body of the request must not be empty"));
         }
-        if !matches!(self.content_type.as_str(), "" | "application/json" | "*/*") {
-            return Err(ApiError::unsupported_media_type(&["application/json"]));
+        match self.content_type.as_str() {
+            "" | "application/json" | "*/*" => serde_json::from_slice(&self.body).map_err(|error| {
+                let message = format!("error decoding the body of the request: {error}");
+                ApiError::bad_request(message)
+            }),
+            protobuf::MEDIA_TYPE => protobuf::decode(&self.body)
+                .ok_or_else(|| ApiError::unsupported_media_type(&["application/json"])),
+            _ => Err(ApiError::unsupported_media_type(&["application/json"])),
         }
-        serde_json::from_slice(&self.body).map_err(|error| {
-            ApiError::bad_request(format!("error decoding the body of the request: {error}"))
-        })
     }
 
     /// The body as JSON, `None` without a body.
@@ -111,7 +115,10 @@ impl Call {
 
     /// What the recorder keeps of it.
     pub fn record(&self) -> RecordedRequest {
-        let body: Value = serde_json::from_slice(&self.body).unwrap_or(Value::Null);
+        let body: Value = serde_json::from_slice(&self.body)
+            .ok()
+            .or_else(|| protobuf::decode(&self.body))
+            .unwrap_or(Value::Null);
         let in_body = [&body["dryRun"], &body["deleteOptions"]["dryRun"]]
             .iter()
             .any(|list| list.as_array().is_some_and(|list| list.iter().any(|entry| entry == "All")));

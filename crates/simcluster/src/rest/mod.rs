@@ -9,6 +9,7 @@ mod eviction;
 mod openapi;
 mod patch;
 mod path;
+mod protobuf;
 mod read;
 mod review;
 mod scale;

@@ -30,10 +30,7 @@ pub struct DeleteOptions {
 impl DeleteOptions {
     /// Away at once, as a kubelet confirms that a pod has stopped.
     pub fn now() -> Self {
-        Self {
-            grace: Some(0),
-            ..Self::default()
-        }
+        Self { grace: Some(0), ..Self::default() }
     }
 }
 
@@ -71,14 +68,7 @@ fn check_preconditions(
     let uid = object::uid(current);
     let version = object::resource_version(current);
     differs("UID", &options.uid, uid, "deleted and then recreated")
-        .and_then(|()| {
-            differs(
-                "ResourceVersion",
-                &options.resource_version,
-                version,
-                "modified",
-            )
-        })
+        .and_then(|()| differs("ResourceVersion", &options.resource_version, version, "modified"))
         .map_err(|why| {
             // A real server names the kind here, where other conflicts name the resource.
             let kind = match resource.group() {
@@ -96,10 +86,8 @@ pub(super) fn delete(
     key: Key,
     options: &DeleteOptions,
 ) -> Result<Deleted, ApiError> {
-    let current = state
-        .get(resource, &key)
-        .ok_or_else(|| ApiError::not_found(resource.name, &key.1))?
-        .clone();
+    let current =
+        state.get(resource, &key).ok_or_else(|| ApiError::not_found(resource.name, &key.1))?.clone();
     check_preconditions(resource, &current, options)?;
     let grace = (resource.name == "pods").then(|| pod_grace(&current, options.grace));
     let mut next = (*current).clone();
@@ -107,11 +95,7 @@ pub(super) fn delete(
     let waits = object::has_finalizers(&next) || remaining_grace(&next) > 0;
     if options.dry_run {
         let next = Arc::new(next);
-        return Ok(if waits {
-            Deleted::Terminating(next)
-        } else {
-            Deleted::Gone(next)
-        });
+        return Ok(if waits { Deleted::Terminating(next) } else { Deleted::Gone(next) });
     }
     if !waits {
         return Ok(Deleted::Gone(state.remove(resource, key, next)));
@@ -133,15 +117,11 @@ fn bump_generation(resource: &Resource, current: &Value, next: &mut Value) {
 
 /// Whether an object that is being deleted has nothing left to wait for after an update.
 pub(super) fn is_released(current: &Value, next: &Value) -> bool {
-    object::is_terminating(current)
-        && !object::has_finalizers(next)
-        && remaining_grace(current) == 0
+    object::is_terminating(current) && !object::has_finalizers(next) && remaining_grace(current) == 0
 }
 
 fn remaining_grace(object: &Value) -> u64 {
-    object["metadata"]["deletionGracePeriodSeconds"]
-        .as_u64()
-        .unwrap_or(0)
+    object["metadata"]["deletionGracePeriodSeconds"].as_u64().unwrap_or(0)
 }
 
 /// A pod that nothing runs needs no grace; one that is stopping keeps what it has unless less is asked for.
@@ -149,20 +129,12 @@ fn pod_grace(pod: &Value, asked: Option<u64>) -> u64 {
     if object::is_terminating(pod) {
         return asked.unwrap_or(remaining_grace(pod));
     }
-    let unscheduled = pod["spec"]["nodeName"]
-        .as_str()
-        .unwrap_or_default()
-        .is_empty();
-    let finished = matches!(
-        pod["status"]["phase"].as_str(),
-        Some("Succeeded" | "Failed")
-    );
+    let unscheduled = pod["spec"]["nodeName"].as_str().unwrap_or_default().is_empty();
+    let finished = matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
     if unscheduled || finished {
         return 0;
     }
-    asked
-        .or_else(|| pod["spec"]["terminationGracePeriodSeconds"].as_u64())
-        .unwrap_or(30)
+    asked.or_else(|| pod["spec"]["terminationGracePeriodSeconds"].as_u64()).unwrap_or(30)
 }
 
 /// Sets deletion timestamp and grace. A second delete can only shorten the grace.
@@ -174,15 +146,10 @@ fn mark(object: &mut Value, clock: &Clock, grace: Option<u64>, finalizer: Option
         return;
     }
     let since = deletion_began(object).unwrap_or_else(|| clock.now());
-    let gone_by = since
-        .checked_add(Duration::from_secs(grace))
-        .unwrap_or(since);
+    let gone_by = since.checked_add(Duration::from_secs(grace)).unwrap_or(since);
     let metadata = object::metadata_mut(object);
     if let Some(finalizer) = finalizer.filter(|_| !terminating)
-        && let Some(list) = metadata
-            .entry("finalizers")
-            .or_insert_with(|| json!([]))
-            .as_array_mut()
+        && let Some(list) = metadata.entry("finalizers").or_insert_with(|| json!([])).as_array_mut()
     {
         list.push(json!(finalizer));
     }
@@ -193,7 +160,5 @@ fn mark(object: &mut Value, clock: &Clock, grace: Option<u64>, finalizer: Option
 /// When an object under deletion was first deleted.
 fn deletion_began(object: &Value) -> Option<Timestamp> {
     let gone_by: Timestamp = object::meta(object, "deletionTimestamp").parse().ok()?;
-    gone_by
-        .checked_sub(Duration::from_secs(remaining_grace(object)))
-        .ok()
+    gone_by.checked_sub(Duration::from_secs(remaining_grace(object))).ok()
 }

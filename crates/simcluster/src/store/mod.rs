@@ -61,12 +61,7 @@ impl Place<'_> {
 impl Store {
     /// An empty store whose wall time starts at `wall`.
     pub fn new(wall: Timestamp) -> Self {
-        Self {
-            shared: Arc::new(Shared {
-                state: Mutex::new(State::new()),
-                clock: Clock::starting_at(wall),
-            }),
-        }
+        Self { shared: Arc::new(Shared { state: Mutex::new(State::new()), clock: Clock::starting_at(wall) }) }
     }
 
     /// The cluster's clock.
@@ -87,9 +82,7 @@ impl Store {
     /// The object, if it exists.
     pub fn get(&self, res: &str, ns: &str, name: &str) -> Option<Arc<Value>> {
         let resource = resources::find(res)?;
-        self.state()
-            .get(resource, &(ns.to_owned(), name.to_owned()))
-            .cloned()
+        self.state().get(resource, &(ns.to_owned(), name.to_owned())).cloned()
     }
 
     /// All objects of a resource, or those of one namespace, ordered by namespace and name.
@@ -102,11 +95,7 @@ impl Store {
             return objects.values().cloned().collect();
         };
         let from = (ns.to_owned(), String::new());
-        objects
-            .range(from..)
-            .take_while(|((at, _), _)| at == ns)
-            .map(|(_, object)| object.clone())
-            .collect()
+        objects.range(from..).take_while(|((at, _), _)| at == ns).map(|(_, object)| object.clone()).collect()
     }
 
     /// Creates an object, with its status if it has one.
@@ -134,11 +123,7 @@ impl Store {
         name: &str,
         change: impl FnOnce(&mut Value),
     ) -> Result<Arc<Value>, ApiError> {
-        let place = Place {
-            resource: known(res)?,
-            namespace: ns,
-            name,
-        };
+        let place = Place { resource: known(res)?, namespace: ns, name };
         self.try_update(place, Part::Main, false, infallible(change))
     }
 
@@ -153,11 +138,7 @@ impl Store {
         name: &str,
         change: impl FnOnce(&mut Value),
     ) -> Result<Arc<Value>, ApiError> {
-        let place = Place {
-            resource: known(res)?,
-            namespace: ns,
-            name,
-        };
+        let place = Place { resource: known(res)?, namespace: ns, name };
         self.try_update(place, Part::Status, false, infallible(change))
     }
 
@@ -174,22 +155,14 @@ impl Store {
     ) -> Result<Deleted, ApiError> {
         let resource = known(res)?;
         let key = (ns.to_owned(), name.to_owned());
-        deletion::delete(
-            &mut self.state(),
-            &self.shared.clock,
-            resource,
-            key,
-            &options,
-        )
+        deletion::delete(&mut self.state(), &self.shared.clock, resource, key, &options)
     }
 
     /// Every change from now on.
     pub fn subscribe(&self) -> Subscription {
         let mut state = self.state();
         let version = state.version;
-        Subscription {
-            receiver: state.subscribe(None, version),
-        }
+        Subscription { receiver: state.subscribe(None, version) }
     }
 
     /// Forgets the history up to now: a watch from an older resourceVersion is answered 410.
@@ -200,36 +173,19 @@ impl Store {
     }
 
     /// Changes of one resource after `version`, or `None` when the history does not go back that far.
-    pub(crate) fn subscribe_after(
-        &self,
-        resource: &Resource,
-        version: u64,
-    ) -> Option<Subscription> {
+    pub(crate) fn subscribe_after(&self, resource: &Resource, version: u64) -> Option<Subscription> {
         let mut state = self.state();
-        (version >= state.compacted).then(|| Subscription {
-            receiver: state.subscribe(Some(resource.name), version),
-        })
+        (version >= state.compacted)
+            .then(|| Subscription { receiver: state.subscribe(Some(resource.name), version) })
     }
 
     /// All objects of a resource now and the version they are from, with the changes after that.
-    pub(crate) fn list_and_subscribe(
-        &self,
-        resource: &Resource,
-    ) -> (Vec<Arc<Value>>, u64, Subscription) {
+    pub(crate) fn list_and_subscribe(&self, resource: &Resource) -> (Vec<Arc<Value>>, u64, Subscription) {
         let mut state = self.state();
-        let objects = state
-            .objects
-            .get(resource.name)
-            .map(|o| o.values().cloned().collect())
-            .unwrap_or_default();
+        let objects =
+            state.objects.get(resource.name).map(|o| o.values().cloned().collect()).unwrap_or_default();
         let version = state.version;
-        (
-            objects,
-            version,
-            Subscription {
-                receiver: state.subscribe(Some(resource.name), version),
-            },
-        )
+        (objects, version, Subscription { receiver: state.subscribe(Some(resource.name), version) })
     }
 
     /// All objects of a resource and the version they are from.
@@ -242,8 +198,7 @@ impl Store {
     /// All objects of a resource at a version, or `None` when the history does not go back that far.
     pub(crate) fn list_at(&self, resource: &Resource, version: u64) -> Option<Vec<Arc<Value>>> {
         let state = self.state();
-        (version >= state.compacted)
-            .then(|| state.objects_at(resource, version).into_values().collect())
+        (version >= state.compacted).then(|| state.objects_at(resource, version).into_values().collect())
     }
 
     /// As [`Store::create`]; a dry run stores nothing.
@@ -276,10 +231,8 @@ impl Store {
         let mut state = self.state();
         let key = place.key();
         let resource = place.resource;
-        let current = state
-            .get(resource, &key)
-            .ok_or_else(|| ApiError::not_found(resource.name, place.name))?
-            .clone();
+        let current =
+            state.get(resource, &key).ok_or_else(|| ApiError::not_found(resource.name, place.name))?.clone();
         let mut next = (*current).clone();
         change(&mut next)?;
         let next = settle(resource, part, &current, next);
@@ -302,30 +255,16 @@ impl Store {
         object: &mut Value,
     ) -> Result<Key, ApiError> {
         let map = object::map_mut(object);
-        map.insert(
-            "apiVersion".into(),
-            json!(resource.api_version(resource.versions[0])),
-        );
+        map.insert("apiVersion".into(), json!(resource.api_version(resource.versions[0])));
         map.insert("kind".into(), json!(resource.kind));
         let metadata = object::metadata_mut(object);
-        let text = |field: &str| {
-            metadata
-                .get(field)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
-        let (mut name, prefix, mut namespace) =
-            (text("name"), text("generateName"), text("namespace"));
+        let text = |field: &str| metadata.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (mut name, prefix, mut namespace) = (text("name"), text("generateName"), text("namespace"));
         if name.is_empty() {
             if prefix.is_empty() {
                 return Err(nameless(resource));
             }
-            name = prefix
-                .chars()
-                .take(GENERATED_PREFIX)
-                .chain(state.next_suffix().chars())
-                .collect();
+            name = prefix.chars().take(GENERATED_PREFIX).chain(state.next_suffix().chars()).collect();
         }
         if !resource.namespaced {
             namespace.clear();
@@ -333,27 +272,11 @@ impl Store {
             namespace = "default".into();
         }
         metadata.insert("name".into(), json!(name));
-        object::put(
-            metadata,
-            "namespace",
-            (!namespace.is_empty()).then(|| json!(namespace)),
-        );
+        object::put(metadata, "namespace", (!namespace.is_empty()).then(|| json!(namespace)));
         metadata.insert("uid".into(), json!(state.next_uid()));
-        metadata.insert(
-            "creationTimestamp".into(),
-            json!(self.shared.clock.seconds()),
-        );
-        object::put(
-            metadata,
-            "generation",
-            resource.generation.then(|| json!(1)),
-        );
-        for field in [
-            "deletionTimestamp",
-            "deletionGracePeriodSeconds",
-            "selfLink",
-            "managedFields",
-        ] {
+        metadata.insert("creationTimestamp".into(), json!(self.shared.clock.seconds()));
+        object::put(metadata, "generation", resource.generation.then(|| json!(1)));
+        for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields"] {
             metadata.remove(field);
         }
         Ok((namespace, name))
@@ -361,10 +284,7 @@ impl Store {
 
     fn state(&self) -> MutexGuard<'_, State> {
         // A closure that panicked has changed a copy only: what is stored is whole.
-        self.shared
-            .state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -437,9 +357,7 @@ fn wanted_differs(current: &Value, next: &Value) -> bool {
     };
     let counts = |key: &str| key != "metadata" && key != "status";
     let has_all = |a: &serde_json::Map<String, Value>, b: &serde_json::Map<String, Value>| {
-        a.iter()
-            .filter(|(key, _)| counts(key))
-            .all(|(key, value)| b.get(key) == Some(value))
+        a.iter().filter(|(key, _)| counts(key)).all(|(key, value)| b.get(key) == Some(value))
     };
     !(has_all(current, next) && has_all(next, current))
 }

@@ -53,43 +53,24 @@ impl State {
     pub fn put(&mut self, resource: &'static Resource, key: Key, mut object: Value) -> Arc<Value> {
         let version = self.stamp(&mut object);
         let object = Arc::new(object);
-        let previous = self
-            .objects
-            .entry(resource.name)
-            .or_default()
-            .insert(key.clone(), object.clone());
-        let kind = if previous.is_some() {
-            ChangeKind::Modified
-        } else {
-            ChangeKind::Added
-        };
+        let previous = self.objects.entry(resource.name).or_default().insert(key.clone(), object.clone());
+        let kind = if previous.is_some() { ChangeKind::Modified } else { ChangeKind::Added };
         self.publish(resource, key, kind, object.clone(), previous, version);
         object
     }
 
     /// Removes the object; `last` is its state as the deletion shows it.
     pub fn remove(&mut self, resource: &'static Resource, key: Key, mut last: Value) -> Arc<Value> {
-        let previous = self
-            .objects
-            .get_mut(resource.name)
-            .and_then(|objects| objects.remove(&key));
+        let previous = self.objects.get_mut(resource.name).and_then(|objects| objects.remove(&key));
         let version = self.stamp(&mut last);
         let object = Arc::new(last);
-        self.publish(
-            resource,
-            key,
-            ChangeKind::Deleted,
-            object.clone(),
-            previous,
-            version,
-        );
+        self.publish(resource, key, ChangeKind::Deleted, object.clone(), previous, version);
         object
     }
 
     fn stamp(&mut self, object: &mut Value) -> u64 {
         self.version += 1;
-        object::metadata_mut(object)
-            .insert("resourceVersion".into(), json!(self.version.to_string()));
+        object::metadata_mut(object).insert("resourceVersion".into(), json!(self.version.to_string()));
         self.version
     }
 
@@ -112,10 +93,7 @@ impl State {
             version,
         });
         self.subscribers.retain(|subscriber| {
-            let wanted = subscriber
-                .res
-                .as_deref()
-                .is_none_or(|res| res == change.res);
+            let wanted = subscriber.res.as_deref().is_none_or(|res| res == change.res);
             if wanted {
                 subscriber.sender.send(change.clone()).is_ok()
             } else {
@@ -133,44 +111,28 @@ impl State {
     /// Forgets the history up to `version`.
     pub fn compact(&mut self, version: u64) {
         self.compacted = self.compacted.max(version.min(self.version));
-        let keep = self
-            .history
-            .partition_point(|change| change.version <= self.compacted);
+        let keep = self.history.partition_point(|change| change.version <= self.compacted);
         self.history.drain(..keep);
     }
 
     /// Changes of `res` (of everything, without one) that are newer than `version`, then those to come.
-    pub fn subscribe(
-        &mut self,
-        res: Option<&str>,
-        version: u64,
-    ) -> mpsc::UnboundedReceiver<Arc<Change>> {
+    pub fn subscribe(&mut self, res: Option<&str>, version: u64) -> mpsc::UnboundedReceiver<Arc<Change>> {
         let (sender, receiver) = mpsc::unbounded_channel();
-        let start = self
-            .history
-            .partition_point(|change| change.version <= version);
+        let start = self.history.partition_point(|change| change.version <= version);
         for change in self.history.range(start..) {
             if res.is_none_or(|res| res == change.res) {
                 // The receiver is in this very function.
                 let _ = sender.send(change.clone());
             }
         }
-        self.subscribers.push(Subscriber {
-            res: res.map(str::to_owned),
-            sender,
-        });
+        self.subscribers.push(Subscriber { res: res.map(str::to_owned), sender });
         receiver
     }
 
     /// The objects of a resource as they were at `version`, by undoing what came later.
     pub fn objects_at(&self, resource: &Resource, version: u64) -> Objects {
         let mut objects = self.objects.get(resource.name).cloned().unwrap_or_default();
-        for change in self
-            .history
-            .iter()
-            .rev()
-            .take_while(|change| change.version > version)
-        {
+        for change in self.history.iter().rev().take_while(|change| change.version > version) {
             if change.res != resource.name {
                 continue;
             }
@@ -202,9 +164,7 @@ impl State {
         let mut random = self.next_random();
         let mut suffix = String::new();
         for _ in 0..5 {
-            suffix.push(char::from(
-                ALPHABET[(random % ALPHABET.len() as u64) as usize],
-            ));
+            suffix.push(char::from(ALPHABET[(random % ALPHABET.len() as u64) as usize]));
             random /= ALPHABET.len() as u64;
         }
         suffix
