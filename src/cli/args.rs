@@ -11,6 +11,12 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand,
 use crate::model::Check;
 use crate::sandbox::Fault;
 
+/// What `--pod-timeout` is unless it is given: a large image takes minutes to pull, and a broker as long to recover.
+pub const POD_TIMEOUT: Duration = Duration::from_secs(20 * 60);
+
+/// What `--pause-timeout` is unless it is given: the operator answers in its next reconcile, within seconds.
+pub const PAUSE_TIMEOUT: Duration = Duration::from_secs(30);
+
 const EXAMPLES: &str = "\
 Examples:
   # Show what an update would do, and change nothing
@@ -344,9 +350,9 @@ mod tests {
         assert_eq!((update.dry_run, update.yes), (None, false));
         assert_eq!(update.output, Output::Table);
         assert_eq!(update.timeout, Duration::ZERO);
-        assert_eq!(update.pod_timeout, Duration::from_secs(1200));
+        assert_eq!(update.pod_timeout, POD_TIMEOUT);
         assert_eq!(update.min_ready, Duration::ZERO);
-        assert_eq!(update.pause_timeout, Duration::from_secs(30));
+        assert_eq!(update.pause_timeout, PAUSE_TIMEOUT);
         assert!(!cli.cluster.sandbox && cli.command.is_none());
     }
 

@@ -1,6 +1,6 @@
 use std::process;
 
-use crate::engine::stop::Signal;
+use crate::engine::Signal;
 
 /// What the process ends with. The table is a contract; `docs/exit-codes.md` explains it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

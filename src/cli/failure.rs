@@ -2,7 +2,7 @@ use std::io;
 
 use super::exit_code::ExitCode;
 use crate::cluster::{ClusterError, ConnectError};
-use crate::engine::stop::Signal;
+use crate::engine::Signal;
 use crate::model::Kind;
 use crate::update::s1_plan::NoTarget;
 

@@ -4,6 +4,7 @@ pub mod args;
 mod duration;
 pub mod exit_code;
 mod failure;
+mod identity;
 mod names;
 pub mod options;
 pub mod pick;

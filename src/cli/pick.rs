@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::stop::signalled;
 use super::terminal::Terminal;
-use crate::engine::stop::{Signal, Stop};
+use crate::engine::{Signal, Stop};
 
 /// What came of a question.
 #[derive(Debug, Clone, PartialEq, Eq)]

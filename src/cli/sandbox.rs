@@ -9,6 +9,7 @@ use std::process;
 use tokio::net::TcpListener;
 
 use super::exit_code::ExitCode;
+use super::identity::quoted_path;
 use super::options::SandboxOptions;
 use super::stop;
 use super::stream;
@@ -141,32 +142,6 @@ fn instructions(server: &str, kubeconfig: &Path) -> String {
 
 Ctrl-C ends it, and everything in it is gone.
 ",
-        quoted(kubeconfig)
+        quoted_path(kubeconfig)
     )
-}
-
-/// The path as a shell reads it.
-fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_alphanumeric() || "/._-".contains(c);
-    if text.chars().all(plain) {
-        return text;
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_can_be_pasted_into_a_shell() {
-        for (path, shown) in [
-            ("/tmp/sandbox.yaml", "/tmp/sandbox.yaml"),
-            ("/my dir/s.yaml", "'/my dir/s.yaml'"),
-            ("/it's/s.yaml", r"'/it'\''s/s.yaml'"),
-        ] {
-            assert_eq!(quoted(Path::new(path)), shown);
-        }
-    }
 }

@@ -12,7 +12,7 @@ use super::stop::unless_stopped;
 use super::terminal::Terminal;
 use crate::catalog::newest_first;
 use crate::cluster::{Cluster, ClusterError};
-use crate::engine::stop::Stop;
+use crate::engine::Stop;
 use crate::model::{CatalogVersion, Check, Database, Kind, Plan, Snapshot};
 use crate::update::s1_plan::{self, Request};
 

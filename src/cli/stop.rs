@@ -5,7 +5,7 @@ use std::io;
 use tokio::sync::{mpsc, watch};
 
 use super::failure::Failure;
-use crate::engine::stop::{Signal, Stop};
+use crate::engine::{Signal, Stop};
 
 /// Listens from now on. The first signal asks to finish, every further one to leave now.
 ///

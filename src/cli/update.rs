@@ -11,10 +11,11 @@ use super::options::{Target, UpdateOptions};
 use super::pick::{self, Answer, Intent};
 use super::stop::{self, unless_stopped};
 use super::terminal::Terminal;
-use super::{select, stream};
+use super::{identity, select, stream};
+use crate::clock::Clock;
 use crate::cluster::{self, Cluster};
-use crate::engine::{self, RunOptions, stop::Stop};
-use crate::event::{Event, Finish, Record};
+use crate::engine::{self, RunOptions, Stop};
+use crate::event::{Finish, Record};
 use crate::model::{Action, Kind, Plan, Snapshot, Trial};
 use crate::report::object::{self, Format};
 use crate::report::{self, Progress, Reporter, View};
@@ -51,7 +52,7 @@ impl Session {
         let plan = s1_plan::plan(&snapshot, &session.request(to))?;
         match session.options.dry_run {
             Some(how) => session.dry_run(how, &cluster, &snapshot, &plan).await,
-            None => session.real_run(cluster, snapshot, plan).await,
+            None => session.real_run(&cluster, snapshot, plan).await,
         }
     }
 
@@ -100,7 +101,7 @@ impl Session {
             // A refused plan would not be sent, so there is nothing to try.
             DryRun::Server if refused => None,
             DryRun::Server => {
-                Some(unless_stopped(&mut self.stop, engine::dry_run(cluster, snapshot, plan)).await?)
+                Some(unless_stopped(&mut self.stop, engine::trials(cluster, snapshot, plan)).await?)
             }
         };
         stream::out(&self.shown(plan, trials.as_deref())?);
@@ -110,7 +111,7 @@ impl Session {
 
     async fn real_run(
         mut self,
-        cluster: Cluster,
+        cluster: &Cluster,
         snapshot: Snapshot,
         plan: Plan,
     ) -> Result<ExitCode, Failure> {
@@ -124,7 +125,7 @@ impl Session {
         }
         self.show_before(&plan);
         if !self.options.yes {
-            self.confirm(&cluster, &plan).await?;
+            self.confirm(cluster, &plan).await?;
         }
         self.carry_out(cluster, snapshot, plan).await
     }
@@ -155,21 +156,27 @@ impl Session {
         }
     }
 
-    async fn carry_out(self, cluster: Cluster, snapshot: Snapshot, plan: Plan) -> Result<ExitCode, Failure> {
+    async fn carry_out(self, cluster: &Cluster, snapshot: Snapshot, plan: Plan) -> Result<ExitCode, Failure> {
         let reporter = Reporter::new(self.options.progress, self.options.colors.stderr);
+        let options = self.run_options(&plan);
+        let id = options.run.clone();
         let (events, records) = mpsc::unbounded_channel();
-        let run = engine::run(cluster, snapshot, plan.clone(), self.run_options(), events, self.stop.clone());
-        let (finish, run) = tokio::join!(run, report_all(records, reporter));
-        self.say_end(&finish, &plan, &run)?;
+        let run = engine::run(cluster, snapshot, plan.clone(), options, events, self.stop.clone());
+        let (finish, ()) = tokio::join!(run, report_all(records, reporter));
+        self.say_end(&finish, &plan, &id)?;
         Ok(ExitCode::Run(finish.exit_code))
     }
 
-    fn run_options(&self) -> RunOptions {
+    fn run_options(&self, plan: &Plan) -> RunOptions {
         RunOptions {
+            run: identity::run_id(),
+            who: identity::who(),
+            command: identity::going_on(&self.options, plan),
             timeout: self.options.timeout,
             pod_timeout: self.options.pod_timeout,
             pause_timeout: self.options.pause_timeout,
             skip: self.options.skip.clone(),
+            clock: Clock::system(),
         }
     }
 
@@ -233,17 +240,12 @@ async fn read(cluster: &Cluster, kind: Kind, namespace: &str, name: &str) -> Res
     }
 }
 
-/// Shows the records until the run is over; the run's id.
-async fn report_all(mut records: mpsc::UnboundedReceiver<Record>, mut reporter: Reporter) -> String {
-    let mut id = String::new();
+/// Shows the records until the run is over.
+async fn report_all(mut records: mpsc::UnboundedReceiver<Record>, mut reporter: Reporter) {
     while let Some(record) = records.recv().await {
-        if let Event::Started { run, .. } = &record.event {
-            id.clone_from(run);
-        }
         reporter.record(&record);
     }
     reporter.finish();
-    id
 }
 
 fn refusal(plan: &Plan) -> Option<ExitCode> {

@@ -1,0 +1,177 @@
+//! Who runs what: the run's id, the user and host, and the command that goes on with it.
+
+use std::env;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::path::Path;
+use std::time::Duration;
+
+use super::args;
+use super::options::{Target, UpdateOptions};
+use crate::model::{Check, Plan, clean};
+
+/// An id that no other run has: 48 random bits.
+pub fn run_id() -> String {
+    // The keys of a RandomState come from the system's random numbers.
+    let random = RandomState::new().build_hasher().finish();
+    format!("{:012x}", random & 0xffff_ffff_ffff)
+}
+
+/// `user@host`.
+pub fn who() -> String {
+    let user = ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(|name| env::var(name).ok());
+    let user = user.filter(|user| !user.is_empty()).unwrap_or_else(|| "somebody".to_owned());
+    clean(&format!("{user}@{}", gethostname::gethostname().to_string_lossy()))
+}
+
+/// The command that goes on with a run, as the user would type it: what was chosen from a list is named, and what
+/// only concerns the screen is left out.
+pub fn going_on(options: &UpdateOptions, plan: &Plan) -> String {
+    let mut words = vec!["kubectl dbupdate".to_owned(), plan.kind.singular().to_owned()];
+    words.push(quoted(&plan.database.name));
+    let mut flag = |name: &str, value: &str| words.push(format!("--{name} {}", quoted(value)));
+    flag("to", &plan.to.name);
+    if let Some(namespace) = &options.namespace {
+        flag("namespace", namespace);
+    }
+    match &options.target {
+        Target::Cluster(connection) => {
+            if let Some(kubeconfig) = &connection.kubeconfig {
+                flag("kubeconfig", &kubeconfig.display().to_string());
+            }
+            if let Some(context) = &connection.context {
+                flag("context", context);
+            }
+            if let Some(server) = &connection.server {
+                flag("server", server);
+            }
+        }
+        Target::Sandbox(_) => words.push("--sandbox".to_owned()),
+    }
+    words.extend(times(options));
+    words.extend(options.skip.iter().map(skipped));
+    words.join(" ")
+}
+
+/// The times that are not the default.
+fn times(options: &UpdateOptions) -> Vec<String> {
+    [
+        ("pod-timeout", options.pod_timeout, args::POD_TIMEOUT),
+        ("min-ready", options.min_ready, Duration::ZERO),
+        ("pause-timeout", options.pause_timeout, args::PAUSE_TIMEOUT),
+    ]
+    .into_iter()
+    .filter(|(_, time, default)| time != default)
+    .map(|(name, time, _)| format!("--{name} {}", typed(time)))
+    .collect()
+}
+
+/// A duration as [`super::duration::parse`] reads it.
+fn typed(time: Duration) -> String {
+    match time.subsec_millis() {
+        0 => format!("{}s", time.as_secs()),
+        _ => format!("{}ms", time.as_millis()),
+    }
+}
+
+fn skipped(check: &Check) -> String {
+    crate::report::words::flag(*check).unwrap_or_else(|| format!("--skip-check {check}"))
+}
+
+/// A path as a shell reads it.
+pub fn quoted_path(path: &Path) -> String {
+    quoted(&path.display().to_string())
+}
+
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "/._-:@".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::terminal::Terminal;
+    use crate::model::{Action, Kind, ObjectRef, PLAN_SCHEMA, VersionRef};
+
+    #[test]
+    fn words_can_be_pasted_into_a_shell() {
+        for (text, shown) in [
+            ("/tmp/sandbox.yaml", "/tmp/sandbox.yaml"),
+            ("https://10.0.0.1:6443", "https://10.0.0.1:6443"),
+            ("/my dir/s.yaml", "'/my dir/s.yaml'"),
+            ("it's", r"'it'\''s'"),
+            ("$(reboot)", "'$(reboot)'"),
+            ("", "''"),
+        ] {
+            assert_eq!(quoted(text), shown);
+        }
+    }
+
+    #[test]
+    fn the_command_says_what_was_chosen_and_not_how_it_was_shown() {
+        for (typed, shown) in [
+            ("kafka", "kubectl dbupdate kafka my-kf --to 3.6.1"),
+            (
+                "kf/my-kf --to latest --yes -o json --timeout 1h --pod-timeout 20m",
+                "kubectl dbupdate kafka my-kf --to 3.6.1",
+            ),
+            (
+                "kf my-kf -n db --context a(b) -s https://h:6443 --kubeconfig /k",
+                "kubectl dbupdate kafka my-kf --to 3.6.1 --namespace db --kubeconfig /k --context 'a(b)' \
+                 --server https://h:6443",
+            ),
+            (
+                "kf my-kf --min-ready 5 --pod-timeout 90s --allow-downgrade --skip-check drift",
+                "kubectl dbupdate kafka my-kf --to 3.6.1 --pod-timeout 90s --min-ready 5s --allow-downgrade \
+                 --skip-check drift",
+            ),
+            ("kf my-kf --sandbox --sandbox-fail pull", "kubectl dbupdate kafka my-kf --to 3.6.1 --sandbox"),
+        ] {
+            let cli = args::parse(std::iter::once("x").chain(typed.split(' '))).expect(typed);
+            let everything = Terminal { stdin: true, stdout: true, stderr: true, ..Terminal::default() };
+            let options = UpdateOptions::new(cli.update, cli.cluster, &everything).expect(typed);
+            assert_eq!(going_on(&options, &plan()), shown, "{typed}");
+        }
+    }
+
+    fn plan() -> Plan {
+        let version = |name: &str| VersionRef { name: name.to_owned(), version: name.to_owned() };
+        Plan {
+            schema: PLAN_SCHEMA.to_owned(),
+            kind: Kind::Kafka,
+            database: ObjectRef {
+                api_version: "kubedb.com/v1".to_owned(),
+                kind: "Kafka".to_owned(),
+                plural: "kafkas".to_owned(),
+                namespace: "db".to_owned(),
+                name: "my-kf".to_owned(),
+                uid: String::new(),
+            },
+            from: version("3.5.2"),
+            to: version("3.6.1"),
+            action: Action::Update,
+            workloads: Vec::new(),
+            findings: Vec::new(),
+            path: Vec::new(),
+            afterwards: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn times_are_read_back_as_they_were() {
+        for millis in [0, 250, 1000, 90_000, 90_500] {
+            let time = Duration::from_millis(millis);
+            assert_eq!(crate::cli::duration::parse(&typed(time)), Ok(time));
+        }
+    }
+
+    #[test]
+    fn no_two_runs_have_the_same_id() {
+        let ids = std::collections::BTreeSet::from([run_id(), run_id(), run_id()]);
+        assert_eq!(ids.len(), 3);
+        assert!(ids.iter().all(|id| id.len() == 12), "{ids:?}");
+    }
+}
