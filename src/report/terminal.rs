@@ -135,3 +135,86 @@ impl<T: TermLike + Clone> TermLike for Terminal<T> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Records what a terminal is told, and has whatever width it is given.
+    #[derive(Debug, Clone, Default)]
+    struct Paper {
+        width: Arc<Mutex<u16>>,
+        told: Arc<Mutex<String>>,
+    }
+
+    impl Paper {
+        fn note(&self, what: String) -> io::Result<()> {
+            self.told.lock().unwrap().push_str(&what);
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+    }
+
+    impl TermLike for Paper {
+        fn width(&self) -> u16 {
+            *self.width.lock().unwrap()
+        }
+        fn move_cursor_up(&self, n: usize) -> io::Result<()> {
+            self.note(format!("<up {n}>"))
+        }
+        fn move_cursor_down(&self, n: usize) -> io::Result<()> {
+            self.note(format!("<down {n}>"))
+        }
+        fn move_cursor_right(&self, n: usize) -> io::Result<()> {
+            self.note(format!("<right {n}>"))
+        }
+        fn move_cursor_left(&self, n: usize) -> io::Result<()> {
+            self.note(format!("<left {n}>"))
+        }
+        fn write_line(&self, s: &str) -> io::Result<()> {
+            self.note(format!("{s}\n"))
+        }
+        fn write_str(&self, s: &str) -> io::Result<()> {
+            self.note(s.to_owned())
+        }
+        fn clear_line(&self) -> io::Result<()> {
+            self.note("<clear>".into())
+        }
+        fn flush(&self) -> io::Result<()> {
+            self.note("<flush>".into())
+        }
+    }
+
+    /// What indicatif does to draw two lines of text over `old` ones, and what the terminal is told.
+    fn draw(terminal: &Terminal<Paper>, old: usize) -> String {
+        let up = old.saturating_sub(1);
+        let calls = [
+            terminal.move_cursor_up(up),
+            terminal.clear_line(),
+            terminal.write_str("first line"),
+            terminal.write_str("   "),
+            terminal.write_str("second"),
+            terminal.write_str("       "),
+            terminal.flush(),
+        ];
+        assert!(calls.iter().all(Result::is_ok), "a dead terminal ends no run");
+        std::mem::take(&mut *terminal.inner.told.lock().unwrap())
+    }
+
+    #[test]
+    fn lines_end_where_their_text_does_and_a_narrower_terminal_is_swept() {
+        let paper = Paper::default();
+        let terminal = Terminal::new(paper.clone());
+        let steady = "<up 1><clear>first line\nsecond<flush>";
+        let resize = |width| *paper.width.lock().unwrap() = width;
+        resize(13);
+        assert_eq!(draw(&terminal, 0), steady.replace("up 1", "up 0"));
+        assert_eq!(draw(&terminal, 2), steady);
+        resize(40);
+        assert_eq!(draw(&terminal, 2), steady);
+        // Three columns: four rows for the first line, two for the second.
+        resize(3);
+        let swept = format!("<up 5>\r\u{1b}[J\n{steady}");
+        assert_eq!(draw(&terminal, 2), swept);
+        assert_eq!(draw(&terminal, 2), steady);
+    }
+}
