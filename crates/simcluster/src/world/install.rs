@@ -1,11 +1,13 @@
 //! Puts a described database into a cluster as if it had been up for long: nothing moves when the controllers start.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::{Database, catalog, install_nodes};
 use crate::SimCluster;
+use crate::clock::format_seconds;
 use crate::controllers::deployment::{self, deployment_status, new_replica_set, replica_set_status};
 use crate::controllers::index::{BUDGETS, PODS};
 use crate::controllers::kubelet::{self, node_for};
@@ -32,8 +34,10 @@ impl Database {
         let nodes = store.list("nodes", None);
         let version = self.version_object(store);
         let database = self.create_database(store);
-        let now = store.clock().seconds();
-        let world = World { store, nodes: &nodes, now: &now, database: &database };
+        // Long enough for the pods to count as available.
+        let age = Duration::from_secs(u64::try_from(self.shape.min_ready_seconds).unwrap_or_default());
+        let since = format_seconds(store.now().checked_sub(age).unwrap_or_else(|_| store.now()));
+        let world = World { store, nodes: &nodes, since: &since, database: &database };
         for member in members(self.kind, &database) {
             let pods = self.install_workload(&world, &member, &version);
             if self.budgets {
@@ -99,7 +103,8 @@ impl Database {
 struct World<'a> {
     store: &'a Store,
     nodes: &'a [Arc<Value>],
-    now: &'a str,
+    /// When everything came up.
+    since: &'a str,
     database: &'a Value,
 }
 
@@ -128,7 +133,7 @@ impl World<'_> {
         let set = created(self.store, "replicasets.apps", new_replica_set(&deployment, replicas, 1));
         let pods: Vec<_> = (0..replicas).map(|_| self.install_pod(deployment::new_pod(&set))).collect();
         let set = self.set_status("replicasets.apps", &set, replica_set_status(&set, &pods));
-        let status = deployment_status(&deployment, &set, &[], self.now);
+        let status = deployment_status(&deployment, &set, &[], self.since);
         self.set_status("deployments.apps", &deployment, status);
     }
 
@@ -137,7 +142,7 @@ impl World<'_> {
             pod["spec"]["nodeName"] = json!(node);
         }
         let pod = created(self.store, PODS, pod);
-        self.set_status(PODS, &pod, kubelet::status::up(&pod, self.now))
+        self.set_status(PODS, &pod, kubelet::status::up(&pod, self.since))
     }
 
     fn set_status(&self, res: &str, object: &Value, status: Value) -> Arc<Value> {
