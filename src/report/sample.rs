@@ -27,7 +27,7 @@ pub(super) fn workload(role: &str, replicas: i64) -> WorkloadPlan {
     let pods = (0..replicas).map(|i| PodPlan {
         name: format!("{name}-{i}"),
         action: PodAction::Evict,
-        waits_for: "every other pod of the database to be well".into(),
+        waits_for: format!("every other pod Ready; budget {name}"),
     });
     WorkloadPlan {
         kind: WorkloadKind::PetSet,

@@ -161,14 +161,13 @@ pub fn strategy(workload: &WorkloadPlan) -> &'static str {
     }
 }
 
-/// What happens to a pod.
+/// What happens to a pod; what it waits for is said beside it.
 pub fn pod_action(action: PodAction) -> &'static str {
     match action {
         PodAction::Evict => "evicted",
-        PodAction::EvictUnwell => "evicted first, it is not well",
-        PodAction::Follow => "replaced by its controller",
-        PodAction::Await => "waited for, it is on the target and not Ready",
-        PodAction::Skip => "left alone, it is on the target and Ready",
+        PodAction::EvictUnwell => "evicted first",
+        PodAction::Follow => "replaced",
+        PodAction::Await | PodAction::Skip => "left alone",
     }
 }
 
