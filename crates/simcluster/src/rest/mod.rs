@@ -56,7 +56,9 @@ impl Server {
         let mut record = call.record();
         self.recorder.begin(&mut record);
         let fate = self.faults.draw(&record);
-        sleep(fate.delay).await;
+        if !fate.delay.is_zero() {
+            sleep(fate.delay).await;
+        }
         if let Some(effect) = &fate.before {
             let answer = self.suffer(effect, &call).await?;
             self.recorder.finish(record, answer.code);

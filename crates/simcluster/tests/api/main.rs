@@ -1,0 +1,11 @@
+//! The simulated API server, through its transport, under a paused clock.
+
+mod access;
+mod client;
+mod deletions;
+mod discovery;
+mod evictions;
+mod faults;
+mod reads;
+mod watches;
+mod writes;
