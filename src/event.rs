@@ -231,6 +231,8 @@ pub struct Finish {
     pub next: Vec<String>,
     /// What each workload came to.
     pub workloads: Vec<WorkloadResult>,
+    /// The whole run.
+    #[serde(rename = "tookMs")]
     pub elapsed_ms: u64,
     /// The longest time that any pod was away; 0 where none was restarted.
     pub longest_away_ms: u64,

@@ -9,8 +9,10 @@
 pub mod catalog;
 pub mod clock;
 pub mod cluster;
+pub mod engine;
 pub mod event;
 pub mod kinds;
 pub mod model;
 pub mod report;
+pub mod rollout;
 pub mod update;

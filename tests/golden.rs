@@ -10,9 +10,7 @@ use kubectl_dbupdate::catalog::semver::Version;
 use serde::Deserialize;
 
 fn golden(path: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../shared/kubedb")
-        .join(path);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/kubedb").join(path);
     let found = path.exists();
     if !found {
         println!("skipped: {} is absent", path.display());
@@ -40,24 +38,16 @@ fn constraints_agree_with_the_operator() {
     let mut cases = 0;
     let mut wrong = Vec::new();
     for line in table.lines().filter(|line| !line.starts_with('#')) {
-        let &[constraint, version, expected] = line.split('\t').collect::<Vec<_>>().as_slice()
-        else {
+        let &[constraint, version, expected] = line.split('\t').collect::<Vec<_>>().as_slice() else {
             panic!("not three columns: {line:?}");
         };
         cases += 1;
         let found = outcome(constraint, version);
         if found != expected {
-            wrong.push(format!(
-                "{constraint:?} on {version:?}: expected {expected}, found {found}"
-            ));
+            wrong.push(format!("{constraint:?} on {version:?}: expected {expected}, found {found}"));
         }
     }
-    assert!(
-        wrong.is_empty(),
-        "{} of {cases} cases:\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
+    assert!(wrong.is_empty(), "{} of {cases} cases:\n{}", wrong.len(), wrong.join("\n"));
     assert!(cases > 1000, "only {cases} cases");
 }
 
@@ -85,29 +75,21 @@ struct Spec {
 type Matrix = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
 
 fn read_catalog(folder: &Path) -> Vec<Entry> {
-    let files = fs::read_dir(folder)
-        .expect("the catalog is readable")
-        .map(|file| file.expect("an entry").path());
+    let files =
+        fs::read_dir(folder).expect("the catalog is readable").map(|file| file.expect("an entry").path());
     let yaml = files.map(|file| fs::read_to_string(file).expect("a readable entry"));
-    yaml.map(|yaml| serde_yaml::from_str(&yaml).expect("a version object"))
-        .collect()
+    yaml.map(|yaml| serde_yaml::from_str(&yaml).expect("a version object")).collect()
 }
 
 fn may_follow(entry: &Entry, next: &Entry) -> bool {
     let target = Version::parse(&next.spec.version).expect("a version");
     entry.kind == next.kind
-        && entry
-            .spec
-            .update_constraints
-            .verdict(&target)
-            .expect("a rule")
-            == Verdict::Allowed
+        && entry.spec.update_constraints.verdict(&target).expect("a rule") == Verdict::Allowed
 }
 
 #[test]
 fn the_upgrade_matrix_agrees_with_the_operator() {
-    let (Some(matrix), Some(catalog)) = (golden("golden/upgrade-matrix.json"), golden("catalog"))
-    else {
+    let (Some(matrix), Some(catalog)) = (golden("golden/upgrade-matrix.json"), golden("catalog")) else {
         return;
     };
     let matrix = fs::read_to_string(matrix).expect("the golden matrix is readable");
@@ -115,14 +97,9 @@ fn the_upgrade_matrix_agrees_with_the_operator() {
     let catalog = read_catalog(&catalog);
     let mut found = Matrix::new();
     for entry in &catalog {
-        let followers = catalog
-            .iter()
-            .filter(|next| may_follow(entry, next))
-            .map(|next| next.metadata.name.clone());
-        found
-            .entry(entry.kind.clone())
-            .or_default()
-            .insert(entry.metadata.name.clone(), followers.collect());
+        let followers =
+            catalog.iter().filter(|next| may_follow(entry, next)).map(|next| next.metadata.name.clone());
+        found.entry(entry.kind.clone()).or_default().insert(entry.metadata.name.clone(), followers.collect());
     }
     assert_eq!(found, expected);
 }

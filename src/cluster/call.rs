@@ -36,8 +36,9 @@ pub struct Retry {
 }
 
 /// What a cluster tells beside its answers.
-pub(super) enum Aside {
+pub enum Aside {
     Retry(Retry),
+    /// The text of a `Warning:` header.
     Warning(String),
 }
 
@@ -104,7 +105,7 @@ impl Cluster {
 
     /// The same cluster for a run: its id goes into the User-Agent, reads are tried again for that long, and retries and
     /// warnings are told.
-    pub(super) fn for_run(&self, run: &str, patience: Duration, aside: mpsc::UnboundedSender<Aside>) -> Self {
+    pub fn for_run(&self, run: &str, patience: Duration, aside: mpsc::UnboundedSender<Aside>) -> Self {
         let user_agent = format!("kubectl-dbupdate/{} (run {run})", env!("CARGO_PKG_VERSION"));
         Cluster { user_agent: user_agent.into(), patience, aside: Some(aside), ..self.clone() }
     }

@@ -130,6 +130,14 @@ impl Cluster {
         Ok(wire.workload(kind, database))
     }
 
+    /// A pod as it is now.
+    ///
+    /// # Errors
+    /// [`ClusterError::NotFound`] when it is gone; whatever else keeps us from reading.
+    pub async fn pod(&self, namespace: &str, name: &str) -> Result<Pod, ClusterError> {
+        Ok(self.get::<PodWire>("v1", namespace, "pods", "pod", name).await?.pod())
+    }
+
     /// Fills in what hangs on the database object.
     async fn objects(&self, base: Snapshot) -> Result<(Snapshot, Marks), ClusterError> {
         let [petset, statefulset, deployment] = WorkloadKind::ALL;

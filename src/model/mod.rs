@@ -3,6 +3,7 @@
 mod budget;
 mod database;
 mod finding;
+mod image;
 mod kind;
 mod plan;
 mod pod;
@@ -16,6 +17,7 @@ mod write;
 pub use budget::{Amount, Budget};
 pub use database::{Condition, Database, PAUSED, Phase};
 pub use finding::{Check, Finding, Severity, Trial};
+pub use image::{pinned, same_image};
 pub use kind::{Kind, UnknownKind};
 pub use plan::{
     Action, ImageChange, KeptContainer, KeptWhy, PLAN_SCHEMA, Plan, PodAction, PodPlan, Strategy, VersionRef,

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Finding, Kind, ObjectRef, WorkloadKind};
+use super::{Finding, Kind, ObjectRef, Pod, WorkloadKind, same_image};
 
 /// The version of the schema in which plans are printed; it changes when a field's meaning does.
 pub const PLAN_SCHEMA: &str = "dbupdate/v1";
@@ -97,6 +97,12 @@ impl WorkloadPlan {
         let changed = self.images.iter().map(|c| (c.container.as_str(), c.after.as_str()));
         let on_target = self.kept.iter().filter(|k| k.why == KeptWhy::AlreadyOnTarget);
         changed.chain(on_target.map(|k| (k.container.as_str(), k.image.as_str())))
+    }
+
+    /// The pod's spec has every image that the workload ends with; digests aside.
+    pub fn has_images(&self, pod: &Pod) -> bool {
+        self.target_images()
+            .all(|(container, image)| pod.image(container).is_some_and(|i| same_image(i, image)))
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::catalog::{self, constraint::Verdict};
 use crate::kinds::Facts;
 use crate::model::{
-    CatalogVersion, Check, Finding, Lookup, Phase, Severity, Snapshot, UpdateStrategy, Workload, WorkloadKind,
+    CatalogVersion, Check, Finding, Lookup, Phase, Severity, Snapshot, UpdateStrategy, Workload, WorkloadKind, pinned,
 };
 
 use super::s2_pause;
@@ -350,7 +350,7 @@ fn strategies(context: &Context<'_>, found: &mut Vec<Finding>) {
                 "set spec.updateStrategy.rollingUpdate.partition to 0",
             ));
         }
-        if w.containers.iter().any(|c| catalog::pinned(&c.image)) {
+        if w.containers.iter().any(|c| pinned(&c.image)) {
             found.push(context.refusal(
                 Check::PinnedRollingUpdate,
                 format!("{} pins images to digests: when the operator pins the new ones, every pod restarts once more", w.object),

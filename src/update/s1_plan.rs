@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::catalog::{self, same_image};
+use crate::catalog;
 use crate::kinds::{self, Mapping, Shape};
 use crate::model::{
     Action, CatalogVersion, Check, Container, Finding, ImageChange, KeptContainer, KeptWhy, PLAN_SCHEMA,
     Plan, Pod, PodAction, PodPlan, Severity, Snapshot, Strategy, UpdateStrategy, VersionRef, Workload,
-    WorkloadKind, WorkloadPlan,
+    WorkloadKind, WorkloadPlan, pinned, same_image,
 };
 
 use super::s0_preflight::{self, Context};
@@ -245,7 +245,7 @@ fn pods(context: &Context<'_>, workload: &Workload, plan: &WorkloadPlan) -> Vec<
     pods.sort_by_key(key);
     pods.into_iter()
         .map(|pod| {
-            let on_target = plan.images.is_empty() && on_images(pod, plan);
+            let on_target = plan.images.is_empty() && plan.has_images(pod);
             let action = match (on_target, pod.well(), plan.strategy) {
                 (true, true, _) => PodAction::Skip,
                 (true, false, _) => PodAction::Await,
@@ -256,11 +256,6 @@ fn pods(context: &Context<'_>, workload: &Workload, plan: &WorkloadPlan) -> Vec<
             PodPlan { name: pod.name.clone(), action, waits_for: waits_for(context, pod, action) }
         })
         .collect()
-}
-
-/// The pod's spec has every image that its workload ends with; digests aside.
-pub(crate) fn on_images(pod: &Pod, plan: &WorkloadPlan) -> bool {
-    plan.target_images().all(|(container, image)| pod.image(container).is_some_and(|i| same_image(i, image)))
 }
 
 fn waits_for(context: &Context<'_>, pod: &Pod, action: PodAction) -> String {
@@ -378,7 +373,7 @@ fn remarks(context: &Context<'_>, workload: &Workload, shape: &Shape, found: &mu
         };
         found.push(finding(check, Severity::Info, message, ""));
     }
-    let pinned = workload.containers.iter().any(|c| catalog::pinned(&c.image));
+    let pinned = workload.containers.iter().any(|c| pinned(&c.image));
     if pinned && workload.strategy == UpdateStrategy::OnDelete && !context.on_target_version() {
         found.push(finding(
             Check::PinnedImages,

@@ -1,1 +1,89 @@
+//! Whether the update has arrived. Success is never told without it.
 
+use crate::model::{Plan, Snapshot, WorkloadKind, pinned, same_image};
+
+use super::s2_pause::{self, Pause};
+
+/// Something that is not as it should be in the end.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Amiss {
+    #[error("spec.version is {found} instead of {expected}")]
+    Version { expected: String, found: String },
+    #[error("{workload} is gone")]
+    WorkloadGone { workload: String },
+    #[error("{workload}: container {container} has image {found} instead of {expected}")]
+    Template { workload: String, container: String, expected: String, found: String },
+    #[error("pod {pod} of {workload} does not have the target's images")]
+    Pod { workload: String, pod: String },
+    #[error("pod {pod} of {workload} is not Ready")]
+    NotReady { workload: String, pod: String },
+    #[error("{workload} has {found} of {expected} pods")]
+    Missing { workload: String, expected: i64, found: i64 },
+    #[error("our Paused condition is still there")]
+    Paused,
+}
+
+impl Amiss {
+    /// It may come right by waiting: a pod that is not Ready yet, or not there.
+    pub fn passing(&self) -> bool {
+        matches!(self, Amiss::NotReady { .. } | Amiss::Missing { .. })
+    }
+}
+
+/// The first thing that is amiss; `None` when the update has arrived.
+pub fn amiss(plan: &Plan, snapshot: &Snapshot) -> Option<Amiss> {
+    let db = &snapshot.database;
+    if db.version != plan.to.name {
+        return Some(Amiss::Version { expected: plan.to.name.clone(), found: db.version.clone() });
+    }
+    if matches!(s2_pause::status(db), Pause::Requested | Pause::Acknowledged) {
+        return Some(Amiss::Paused);
+    }
+    plan.workloads.iter().find_map(|w| workload(w, snapshot))
+}
+
+fn workload(plan: &crate::model::WorkloadPlan, snapshot: &Snapshot) -> Option<Amiss> {
+    let name = || plan.object.to_string();
+    let Some(now) = snapshot.workload(&plan.object.uid) else {
+        return Some(Amiss::WorkloadGone { workload: name() });
+    };
+    for (container, expected) in plan.target_images() {
+        let found = now.container(container).map_or("none", |c| c.image.as_str());
+        if !same_image(found, expected) {
+            return Some(Amiss::Template {
+                workload: name(),
+                container: container.to_owned(),
+                expected: expected.to_owned(),
+                found: found.to_owned(),
+            });
+        }
+    }
+    let pods: Vec<_> = snapshot.pods_of(now).collect();
+    // A Deployment makes its new pods before the old ones are gone.
+    let counted = plan.kind != WorkloadKind::Deployment;
+    for pod in pods.iter().filter(|p| counted || !p.deleting) {
+        if !plan.has_images(pod) {
+            return Some(Amiss::Pod { workload: name(), pod: pod.name.clone() });
+        }
+        if !pod.well() {
+            return Some(Amiss::NotReady { workload: name(), pod: pod.name.clone() });
+        }
+    }
+    let found = pods.len() as i64;
+    (counted && found < now.replicas).then(|| Amiss::Missing { workload: name(), expected: now.replicas, found })
+}
+
+/// The images that the operator has pinned to a digest since the templates were patched: workload, container, image.
+pub fn repinned(plan: &Plan, snapshot: &Snapshot) -> Vec<(String, String, String)> {
+    let mut found = Vec::new();
+    for w in &plan.workloads {
+        let Some(now) = snapshot.workload(&w.object.uid) else { continue };
+        for (container, target) in w.target_images() {
+            let Some(c) = now.container(container).filter(|c| c.image != target) else { continue };
+            if pinned(&c.image) && same_image(&c.image, target) {
+                found.push((w.object.to_string(), container.to_owned(), c.image.clone()));
+            }
+        }
+    }
+    found
+}

@@ -1,0 +1,148 @@
+//! The end of a run, whatever it is: nothing is left behind, and the user is told what state the database is in and
+//! how to go on.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::cluster::Delta;
+use crate::event::{Event, Finish, Outcome};
+use crate::update::s2_pause::{self, Pause};
+use crate::update::{Blocked, s6_resume};
+
+use super::halt::Halt;
+use super::run::Run;
+
+/// How long the end may take to tidy up: a few calls, and no more than a user who has pressed Ctrl-C bears.
+const TIDY: Duration = Duration::from_secs(15);
+
+/// The same where the user has asked twice.
+const TIDY_NOW: Duration = Duration::from_secs(2);
+
+impl Run {
+    /// Tidies up, tells the last event, and returns it.
+    pub async fn end(mut self, came_to: Result<(), Halt>) -> Finish {
+        let hurried = matches!(*self.stop_wish(), super::Stop::Now(_));
+        let bound = if hurried { TIDY_NOW } else { TIDY };
+        let tidied = timeout(bound, self.tidy(came_to.is_err())).await;
+        if tidied.is_err() {
+            self.emit(Event::Notice {
+                message: "the lock could not be given back; it runs out by itself".to_owned(),
+            });
+        }
+        self.catch_up();
+        let finish = self.finish(came_to);
+        self.emit(Event::Finished(finish.clone()));
+        finish
+    }
+
+    /// Takes back our own `Paused` where nothing was changed, and gives back the lock.
+    async fn tidy(&mut self, halted: bool) {
+        if halted && !self.changed && self.paused_by_us {
+            self.take_back_pause().await;
+        }
+        self.unfollow();
+        self.renewal = None;
+        if let Some(lease) = self.lease.take()
+            && let Err(error) = lease.release().await
+        {
+            self.emit(Event::Notice { message: format!("the lock could not be given back ({error}); it runs out by itself") });
+        }
+    }
+
+    /// Only while the lock is held: a pause is nobody else's to lift, and ours only as long as we hold it.
+    async fn take_back_pause(&mut self) {
+        for _ in 0..5 {
+            let db = &self.plan.database;
+            let read = self.cluster.database(self.plan.kind, &db.api_version, &db.namespace, &db.name).await;
+            if let Ok(fresh) = read {
+                Delta::Database(Box::new(fresh)).apply(&mut self.snapshot);
+            }
+            let ours = self.snapshot.database.paused().is_some_and(|(_, c)| s2_pause::run_of(c) == Some(&self.options.run));
+            let held = self.lease.as_ref().is_some_and(|l| l.good());
+            let Some(write) = s6_resume::write(&self.snapshot.database).filter(|_| ours && held) else { break };
+            if let Ok(sent) = self.cluster.send(&write, false).await
+                && let Ok(fresh) = sent.database(self.plan.kind, &self.plan.database.api_version)
+            {
+                Delta::Database(Box::new(fresh)).apply(&mut self.snapshot);
+                break;
+            }
+        }
+    }
+
+    fn finish(&mut self, came_to: Result<(), Halt>) -> Finish {
+        let paused = matches!(s2_pause::status(&self.snapshot.database), Pause::Requested | Pause::Acknowledged);
+        let counted: Vec<_> = self.plan.workloads.iter().map(|w| (w.object.uid.clone(), self.count(w))).collect();
+        for (uid, (pods, updated)) in counted {
+            if let Some(result) = self.results.get_mut(&uid) {
+                (result.pods, result.updated) = (pods, updated);
+            }
+        }
+        let workloads: Vec<_> =
+            self.plan.workloads.iter().filter_map(|w| self.results.get(&w.object.uid).cloned()).collect();
+        Finish {
+            outcome: came_to.as_ref().map_or_else(Halt::outcome, |()| Outcome::Done),
+            exit_code: came_to.as_ref().map_or_else(|h| h.exit_code(self.changed), |()| 0),
+            changed: self.changed,
+            paused,
+            operator_confirmed: self.operator_confirmed,
+            error: came_to.as_ref().err().map(ToString::to_string).unwrap_or_default(),
+            state: self.state(came_to.as_ref().err(), paused),
+            next: came_to.as_ref().err().map(|h| self.next(h)).unwrap_or_default(),
+            longest_away_ms: workloads.iter().map(|w| w.longest_away_ms).max().unwrap_or_default(),
+            workloads,
+            elapsed_ms: self.now().as_millis() as u64,
+        }
+    }
+
+    /// What state the database is in, in one sentence.
+    fn state(&self, halt: Option<&Halt>, paused: bool) -> String {
+        let db = &self.plan.database;
+        let (from, to) = (&self.plan.from.name, &self.plan.to.name);
+        if matches!(halt, Some(Halt::Blocked(Blocked::DatabaseGone | Blocked::DatabaseReplaced { .. }))) {
+            return format!("{db} is gone, or another one has its name; nothing is left to update");
+        }
+        let (pods, updated) = self
+            .plan
+            .workloads
+            .iter()
+            .map(|w| self.count(w))
+            .fold((0, 0), |(pods, done), (p, d)| (pods + p, done + d));
+        let operator = if paused { "paused" } else { "not paused" };
+        if halt.is_none() {
+            let confirmed = if self.operator_confirmed { "" } else { "; no operator has confirmed it" };
+            return format!("{db} is on {to}: {updated} of {pods} pods updated and Ready{confirmed}");
+        }
+        if !self.changed && !paused {
+            return format!("nothing was changed: {db} is as it was and {operator}");
+        }
+        let version = &self.snapshot.database.version;
+        format!(
+            "{db} is {operator} and between {from} and {to}: {updated} of {pods} pods are on {to} and Ready, spec.version \
+             is {version}"
+        )
+    }
+
+    /// The commands that go on or show more, most useful first.
+    fn next(&self, halt: &Halt) -> Vec<String> {
+        let db = &self.plan.database;
+        let ns = &db.namespace;
+        let show = match halt {
+            Halt::Stuck { pod, .. } | Halt::OtherPod { pod, .. } | Halt::OldTemplate { pod } => {
+                Some(format!("kubectl describe pod {pod} -n {ns}"))
+            }
+            Halt::BudgetBlocked { budget, .. } => {
+                Some(format!("kubectl describe poddisruptionbudget {budget} -n {ns}"))
+            }
+            Halt::Blocked(Blocked::DatabaseGone | Blocked::DatabaseReplaced { .. }) => return Vec::new(),
+            Halt::Blocked(Blocked::OpsRequest { name, .. }) => {
+                Some(format!("kubectl describe {} {name} -n {ns}", self.plan.kind.facts().ops_plural))
+            }
+            Halt::Blocked(_) | Halt::Unhealthy { .. } | Halt::Amiss(_) | Halt::PauseErased { .. } => {
+                Some(format!("kubectl describe {} {} -n {ns}", self.plan.kind.plural(), db.name))
+            }
+            _ => None,
+        };
+        show.into_iter().chain([self.options.command.clone()]).collect()
+    }
+}

@@ -1,0 +1,131 @@
+//! Following a workload whose controller rolls it.
+
+use std::time::Duration;
+
+use crate::event::{Event, WaitingOn};
+use crate::model::{Pod, WorkloadKind};
+use crate::rollout::{Flight, FollowVerdict, Stuck, Verdict, follow, judge};
+use crate::update::Blocked;
+
+use super::halt::Halt;
+use super::pause::millis;
+use super::roll::Roll;
+use super::run::Run;
+
+/// How long a controller may take to see a new template.
+const TAKE_UP: Duration = Duration::from_secs(60);
+
+impl Run {
+    /// Patches a workload that rolls by itself, and follows it to its end. It cannot be stopped in between: its
+    /// controller would go on all the same.
+    pub(super) async fn follow_workload(&mut self, roll: &mut Roll<'_>) -> Result<(), Halt> {
+        self.stop_here()?;
+        self.patch_workload(roll.plan).await?;
+        let patched = self.now();
+        let mut moved = (0, self.now());
+        let mut well_since: Option<Duration> = None;
+        loop {
+            self.catch_up();
+            self.blocked()?;
+            self.asked_to_stop(Some(&roll.name));
+            let now = self.now();
+            let gone = || Blocked::WorkloadGone { workload: roll.name.clone() };
+            let workload = self.snapshot.workload(&roll.plan.object.uid).ok_or_else(gone)?;
+            let wake = match follow(roll.plan, workload, &self.snapshot) {
+                FollowVerdict::Done => {
+                    let settled = *well_since.get_or_insert(now) + roll.limits.min_ready;
+                    if now >= settled {
+                        self.arrived(roll, &[]);
+                        return Ok(());
+                    }
+                    settled
+                }
+                FollowVerdict::Unobserved => {
+                    if now >= patched + TAKE_UP {
+                        let (workload, seconds) = (roll.name.clone(), TAKE_UP.as_secs());
+                        return Err(Halt::NotTakenUp { workload, seconds });
+                    }
+                    self.tell_pod(roll, "", WaitingOn::Controller);
+                    patched + TAKE_UP
+                }
+                FollowVerdict::Rolling { pending, done } => {
+                    well_since = None;
+                    if moved.0 != done {
+                        moved = (done, now);
+                    }
+                    let pending: Vec<Pod> = pending.into_iter().cloned().collect();
+                    self.arrived(roll, &pending);
+                    self.rolling(roll, &pending, moved.1).await?
+                }
+            };
+            self.wait(wake).await?;
+        }
+    }
+
+    /// Judges the pods that are being replaced. Returns when to look again at the latest.
+    async fn rolling(
+        &mut self,
+        roll: &mut Roll<'_>,
+        pending: &[Pod],
+        moved: Duration,
+    ) -> Result<Duration, Halt> {
+        let now = self.now();
+        let mut wake = moved + roll.limits.pod_timeout + longest_grace(pending);
+        if now >= wake {
+            let seconds = (now - moved).as_secs();
+            let stuck = Stuck::TimedOut { on: WaitingOn::Readiness, seconds };
+            let (pod, uid) = pending.first().map(|p| (p.name.clone(), p.uid.clone())).unwrap_or_default();
+            return Err(self.stuck(pod, &uid, stuck).await);
+        }
+        let revision = match self.snapshot.workload(&roll.plan.object.uid) {
+            Some(w) if w.kind != WorkloadKind::Deployment => w.update_revision.clone(),
+            _ => String::new(),
+        };
+        for pod in pending.iter().filter(|p| p.deleting || roll.plan.has_images(p)) {
+            if !roll.flights.iter().any(|f| f.pod == pod.name) {
+                self.take_off(roll, Flight::awaited(&pod.name, now));
+            }
+            let Some(at) = roll.flights.iter().position(|f| f.pod == pod.name) else { continue };
+            roll.flights[at].observe(Some(pod), now);
+            match judge(&roll.flights[at], Some(pod), roll.plan, &revision, roll.limits, now) {
+                Verdict::Progress { on, until } => {
+                    wake = wake.min(until);
+                    self.tell_pod(roll, &pod.name, on);
+                }
+                Verdict::Stuck(stuck) => return Err(self.stuck(pod.name.clone(), &pod.uid, stuck).await),
+                Verdict::Done { .. } | Verdict::Outdated => {}
+            }
+        }
+        Ok(wake)
+    }
+
+    /// Tells of the pods that were waited for and have become well.
+    fn arrived(&mut self, roll: &mut Roll<'_>, pending: &[Pod]) {
+        let now = self.now();
+        let flights = std::mem::take(&mut roll.flights);
+        let (waiting, landed) =
+            flights.into_iter().partition(|f: &Flight| pending.iter().any(|p| p.name == f.pod));
+        roll.flights = waiting;
+        for flight in landed {
+            // A pod of a Deployment that went away for good was none that had to come up.
+            if !self.snapshot.pods.iter().any(|p| p.name == flight.pod) {
+                continue;
+            }
+            let took_ms = millis(now - flight.began);
+            if let Some(result) = self.results.get_mut(&roll.plan.object.uid) {
+                result.restarted += 1;
+                result.longest_away_ms = result.longest_away_ms.max(took_ms);
+            }
+            self.emit(Event::PodReady {
+                workload: roll.name.clone(),
+                pod: flight.pod,
+                took_ms,
+                away_ms: took_ms,
+            });
+        }
+    }
+}
+
+fn longest_grace(pods: &[Pod]) -> Duration {
+    Duration::from_secs(pods.iter().map(|p| p.grace_seconds.max(0) as u64).max().unwrap_or_default())
+}

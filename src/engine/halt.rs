@@ -1,0 +1,77 @@
+//! Why a run ends before it is done.
+
+use crate::cluster::{ClusterError, LockError};
+use crate::event::Outcome;
+use crate::rollout::Stuck;
+use crate::update::Blocked;
+use crate::update::s7_verify::Amiss;
+
+use super::Signal;
+
+/// Why a run ends before it is done.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Halt {
+    #[error(transparent)]
+    Blocked(#[from] Blocked),
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error("the lock was lost: {why}")]
+    LockLost { why: String },
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    #[error("pod {pod}: {stuck}{}", event_of(.last_event))]
+    Stuck { pod: String, stuck: Stuck, last_event: Option<String> },
+    #[error("pod {pod} cannot be evicted: disruption budget {budget} needs {needed} healthy pods and has {healthy}")]
+    BudgetBlocked { pod: String, budget: String, needed: i64, healthy: i64 },
+    #[error("pod {pod} is not well ({why}), and no other pod is restarted before it is")]
+    OtherPod { pod: String, why: String },
+    #[error("the database reports {what}, and no pod is restarted before it is healthy")]
+    Unhealthy { what: String },
+    #[error("{workload}: its controller has not taken up the new template within {seconds} s")]
+    NotTakenUp { workload: String, seconds: u64 },
+    #[error("pod {pod} has come back on the old template twice")]
+    OldTemplate { pod: String },
+    #[error("the Paused condition was erased {times} times before the operator acknowledged it")]
+    PauseErased { times: u32 },
+    #[error("the update has not arrived: {0}")]
+    Amiss(#[from] Amiss),
+    #[error("the whole run's --timeout of {seconds} s is over")]
+    TimedOut { seconds: u64 },
+    #[error("stopped by {signal}")]
+    Stopped { signal: Signal },
+}
+
+fn event_of(last_event: &Option<String>) -> String {
+    last_event.as_ref().map(|e| format!("; last event: {e}")).unwrap_or_default()
+}
+
+impl Halt {
+    /// Somebody else is at work on the database.
+    pub fn somebody_else(&self) -> bool {
+        match self {
+            Halt::Blocked(blocked) => blocked.somebody_else(),
+            Halt::Lock(error) => !matches!(error, LockError::Cluster(_)),
+            Halt::LockLost { .. } => true,
+            _ => false,
+        }
+    }
+
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Halt::TimedOut { .. } | Halt::Stopped { .. } => Outcome::Stopped,
+            _ if self.somebody_else() => Outcome::SomebodyElse,
+            _ => Outcome::Failed,
+        }
+    }
+
+    /// The process's exit code; documented in `docs/exit-codes.md`.
+    pub fn exit_code(&self, changed: bool) -> u8 {
+        match self {
+            Halt::TimedOut { .. } => 124,
+            Halt::Stopped { signal } => signal.exit_code(),
+            _ if self.somebody_else() => 5,
+            _ if changed => 4,
+            _ => 1,
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Taking the lock, and keeping it.
+
+use tokio::task::JoinHandle;
+use tokio::time::{Duration, sleep};
+
+use crate::cluster::{HeldLease, LockError, RENEW_EVERY};
+use crate::event::StepOutcome;
+
+use super::halt::Halt;
+use super::run::Run;
+
+/// How soon a renewal that got no answer is tried again.
+const RENEW_AGAIN: Duration = Duration::from_secs(1);
+
+/// The task that renews the lock; it ends when this is dropped.
+pub(super) struct Renewal(JoinHandle<()>);
+
+impl Drop for Renewal {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Run {
+    /// Takes the lock, then reads everything anew: whatever has changed since the plan was made shows here.
+    pub async fn lock(&mut self) -> Result<StepOutcome, Halt> {
+        self.stop_here()?;
+        let (cluster, clock) = (self.cluster.clone(), self.options.clock.clone());
+        let holder = format!("{} (run {})", self.options.who, self.options.run);
+        let (kind, database) = (self.plan.kind, self.plan.database.clone());
+        let dead = self.snapshot.lock.clone().filter(|l| !l.alive);
+        if let Some(dead) = &dead {
+            self.note = format!("taken over from {}, which was silent for its whole lease", dead.holder);
+        }
+        let taking = async move { cluster.take_lock(kind, &database, dead.as_ref(), &holder, &clock).await };
+        let lease = self.during(taking).await??;
+        self.renewal = Some(Renewal(tokio::spawn(renew(lease.clone(), self.to_lost.clone()))));
+        self.lease = Some(lease);
+        self.follow().await?;
+        self.blocked()?;
+        self.as_planned()?;
+        self.templates = self.snapshot.workloads.iter().map(|w| (w.object.uid.clone(), w.template)).collect();
+        Ok(StepOutcome::Done)
+    }
+
+    /// The workloads are still as the plan found them, or nearer to the target.
+    fn as_planned(&self) -> Result<(), Halt> {
+        for planned in &self.plan.workloads {
+            let Some(now) = self.snapshot.workload(&planned.object.uid) else {
+                let workload = planned.object.to_string();
+                return Err(crate::update::Blocked::WorkloadGone { workload }.into());
+            };
+            if let crate::update::Status::Blocked(why) = crate::update::s3_patch_images::status(planned, now) {
+                return Err(why.into());
+            }
+        }
+        if let crate::update::Status::Blocked(why) =
+            crate::update::s5_set_version::status(&self.plan, &self.snapshot.database)
+        {
+            return Err(why.into());
+        }
+        Ok(())
+    }
+}
+
+/// Renews the lock for as long as the run lasts, and tells when it is lost.
+async fn renew(lease: HeldLease, lost: tokio::sync::watch::Sender<Option<String>>) {
+    let mut pause = RENEW_EVERY;
+    loop {
+        sleep(pause).await;
+        pause = match lease.renew().await {
+            Ok(()) => RENEW_EVERY,
+            Err(LockError::Cluster(_)) => RENEW_AGAIN,
+            Err(error) => {
+                let _ = lost.send(Some(error.to_string()));
+                return;
+            }
+        };
+    }
+}

@@ -1,0 +1,77 @@
+//! Runs a plan: the steps in order, the lock, the waiting, the stopping. Alone sends writes. Knows no terminal.
+
+mod emit;
+mod end;
+mod follow;
+mod halt;
+mod lock;
+mod patch;
+mod pause;
+mod roll;
+mod run;
+mod settle;
+mod stop;
+mod trial;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::clock::Clock;
+use crate::cluster::Cluster;
+use crate::event::{Finish, Record, Step};
+use crate::model::{Check, Plan, Snapshot};
+
+pub use stop::{Signal, Stop};
+pub use trial::trials;
+
+use halt::Halt;
+use run::Run;
+
+/// What a run needs to know beside its plan.
+#[derive(Clone)]
+pub struct RunOptions {
+    /// Tells this run from every other.
+    pub run: String,
+    /// Who runs it, on which host.
+    pub who: String,
+    /// The command that goes on with it, as the user would type it.
+    pub command: String,
+    /// The bound of the whole run.
+    pub timeout: Option<Duration>,
+    /// The bound of one pod, on top of its termination grace, and of one blocked eviction.
+    pub pod_timeout: Duration,
+    /// How long the operator has to acknowledge the pause.
+    pub pause_timeout: Duration,
+    /// What the user has overridden by name.
+    pub skip: BTreeSet<Check>,
+    pub clock: Clock,
+}
+
+/// Runs a plan that has no refusals, from the snapshot that it was made from. Events tell everything that happens; the
+/// last of them is what is returned.
+pub async fn run(
+    cluster: &Cluster,
+    snapshot: Snapshot,
+    plan: Plan,
+    options: RunOptions,
+    events: mpsc::UnboundedSender<Record>,
+    stop: watch::Receiver<Stop>,
+) -> Finish {
+    let mut run = Run::new(cluster, snapshot, plan, options, events, stop);
+    run.started();
+    let came_to = sequence(&mut run).await;
+    run.end(came_to).await
+}
+
+/// The update.
+async fn sequence(run: &mut Run) -> Result<(), Halt> {
+    run.step(Step::Lock, async |run| run.lock().await).await?;
+    run.step(Step::Pause, async |run| run.pause().await).await?;
+    run.step(Step::PatchImages, async |run| run.patch_images().await).await?;
+    run.step(Step::RollPods, async |run| run.roll_pods().await).await?;
+    run.step(Step::SetVersion, async |run| run.set_version().await).await?;
+    run.step(Step::Resume, async |run| run.resume().await).await?;
+    run.step(Step::Verify, async |run| run.verify().await).await
+}

@@ -1,0 +1,121 @@
+//! Sending writes, and the images of the templates.
+
+use crate::cluster::{ClusterError, Delta, Sent};
+use crate::event::{Event, StepOutcome};
+use crate::model::{Purpose, WorkloadPlan, Write};
+use crate::update::{Blocked, Status, s3_patch_images};
+
+use super::halt::Halt;
+use super::run::{Backoff, Run};
+
+impl Run {
+    /// Patches every workload whose pods we evict.
+    pub async fn patch_images(&mut self) -> Result<StepOutcome, Halt> {
+        let pending: Vec<WorkloadPlan> =
+            s3_patch_images::at_once(&self.plan, &self.snapshot).cloned().collect();
+        for workload in &pending {
+            self.patch_workload(workload).await?;
+        }
+        Ok(if pending.is_empty() { StepOutcome::AlreadyDone } else { StepOutcome::Done })
+    }
+
+    /// Patches one workload, unless it has the images already.
+    pub(super) async fn patch_workload(&mut self, plan: &WorkloadPlan) -> Result<(), Halt> {
+        let Some(write) = s3_patch_images::write(plan) else { return Ok(()) };
+        let uid = &plan.object.uid;
+        let kept = self.templates.remove(uid);
+        let mut backoff = Backoff::new(self.now());
+        loop {
+            self.observe(plan).await?;
+            self.blocked()?;
+            let Some(now) = self.snapshot.workload(uid) else {
+                return Err(Blocked::WorkloadGone { workload: plan.object.to_string() }.into());
+            };
+            match s3_patch_images::status(plan, now) {
+                Status::Blocked(why) => return Err(why.into()),
+                Status::AlreadyDone => {
+                    self.templates.insert(uid.clone(), now.template);
+                    return Ok(());
+                }
+                Status::Ready if kept.is_some_and(|kept| kept != now.template) => {
+                    return Err(Blocked::TemplateChanged { workload: plan.object.to_string() }.into());
+                }
+                Status::Ready => {}
+            }
+            self.stop_here()?;
+            match self.send(&write).await? {
+                Ok(sent) => {
+                    let workload = sent.workload(plan.kind, &self.plan.database.uid)?;
+                    if let Some(workload) = workload {
+                        self.templates.insert(uid.clone(), workload.template);
+                        Delta::Workload(Box::new(workload)).apply(&mut self.snapshot);
+                    }
+                    self.emit(Event::WorkloadPatched {
+                        workload: plan.object.to_string(),
+                        images: plan.images.clone(),
+                    });
+                    return Ok(());
+                }
+                Err(error @ (ClusterError::Conflict { .. } | ClusterError::Transient { .. })) => {
+                    self.back_off(&mut backoff, &format!("patch {}", plan.object), &error).await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Reads the database and a workload afresh, side by side: what the next write depends on.
+    pub(super) async fn observe(&mut self, plan: &WorkloadPlan) -> Result<(), Halt> {
+        let (cluster, kind, db) = (self.cluster.clone(), self.plan.kind, self.plan.database.clone());
+        let workload = plan.object.clone();
+        let workload_kind = plan.kind;
+        let (database, workload) = self
+            .during(async move {
+                tokio::join!(
+                    cluster.database(kind, &db.api_version, &db.namespace, &db.name),
+                    cluster.workload(workload_kind, &workload.namespace, &workload.name, &db.uid),
+                )
+            })
+            .await?;
+        self.catch_up();
+        match database {
+            Ok(db) => Delta::Database(Box::new(db)).apply(&mut self.snapshot),
+            Err(ClusterError::NotFound { .. }) => return Err(Blocked::DatabaseGone.into()),
+            Err(error) => return Err(error.into()),
+        }
+        let gone = || Blocked::WorkloadGone { workload: plan.object.to_string() };
+        match workload {
+            Ok(Some(now)) if now.object.uid == plan.object.uid => {
+                Delta::Workload(Box::new(now)).apply(&mut self.snapshot);
+            }
+            Ok(_) | Err(ClusterError::NotFound { .. }) => return Err(gone().into()),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// Sends a write once, under the lock. What it changes counts as changed unless the server has surely refused it.
+    pub(super) async fn send(&mut self, write: &Write) -> Result<Result<Sent, ClusterError>, Halt> {
+        self.hold().await?;
+        let harmless = matches!(write.purpose, Purpose::RequestPause | Purpose::AssertPause | Purpose::Resume);
+        let before = self.changed;
+        self.changed |= !harmless;
+        let (cluster, sent) = (self.cluster.clone(), write.clone());
+        let answer = self.during(async move { cluster.send(&sent, false).await }).await?;
+        if let Err(error) = &answer
+            && surely_refused(error)
+        {
+            self.changed = before;
+        }
+        Ok(answer)
+    }
+}
+
+/// The write has not been carried out: the server said so, or was never reached.
+fn surely_refused(error: &ClusterError) -> bool {
+    match error {
+        ClusterError::Transient { refusal, .. } => refusal.unreachable,
+        ClusterError::Unexpected { .. } => false,
+        _ => true,
+    }
+}

@@ -1,0 +1,381 @@
+//! Restarting pods, one after the other.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::cluster::{ClusterError, Delta};
+use crate::event::{Event, StepOutcome, WaitingOn};
+use crate::model::{Check, Phase, Pod, Strategy, WorkloadPlan};
+use crate::rollout::{Flight, Limits, Stuck, Verdict, judge};
+use crate::update::s4_roll_pods::{self, Next};
+use crate::update::{Blocked, s4_roll_pods::write};
+
+use super::halt::Halt;
+use super::pause::millis;
+use super::run::{Backoff, Run};
+
+/// After a pod has become Ready its budget says so within some milliseconds: so long a blocked eviction is no news.
+const BUDGET_LAG: Duration = Duration::from_secs(1);
+
+/// The shortest time between two tries of an eviction.
+const EVICT_AGAIN: Duration = Duration::from_millis(20);
+
+/// How often a blocked eviction is tried though the budget's word has not changed: the watch may have missed it.
+const EVICT_ANYWAY: Duration = Duration::from_secs(5);
+
+/// A pod that comes back on the old template once was made by a controller that had not seen the new one yet.
+const EVICTIONS: u32 = 2;
+
+/// One workload that is rolled.
+pub(super) struct Roll<'a> {
+    pub plan: &'a WorkloadPlan,
+    pub name: String,
+    pub limits: Limits,
+    /// The pods that are waited for: one, or more where several were not well.
+    pub flights: Vec<Flight>,
+    /// When a pod last became Ready.
+    last_ready: Option<Duration>,
+    blockage: Option<Blockage>,
+    /// Since when something outside this workload has held the next eviction.
+    held_since: Option<Duration>,
+    evictions: BTreeMap<String, u32>,
+    told: Option<(String, WaitingOn)>,
+    backoff: Backoff,
+}
+
+/// An eviction that is refused for the moment.
+struct Blockage {
+    since: Duration,
+    not_before: Duration,
+    at_the_latest: Duration,
+}
+
+impl Run {
+    /// Rolls every workload, in order.
+    pub async fn roll_pods(&mut self) -> Result<StepOutcome, Halt> {
+        let workloads = self.plan.workloads.clone();
+        let mut outcome = StepOutcome::AlreadyDone;
+        for plan in &workloads {
+            let began = self.now();
+            let mut roll = Roll::new(plan, self.options.pod_timeout, self.now());
+            let (pods, done) = self.count(plan);
+            if pods > done || !plan.images.is_empty() {
+                outcome = StepOutcome::Done;
+            }
+            self.emit(Event::WorkloadStarted { workload: roll.name.clone(), pods, done });
+            let rolled = match plan.strategy {
+                Strategy::Evict => self.roll(&mut roll).await,
+                Strategy::Follow => self.follow_workload(&mut roll).await,
+            };
+            let took_ms = millis(self.now() - began);
+            if let Some(result) = self.results.get_mut(&plan.object.uid) {
+                result.took_ms = took_ms;
+            }
+            rolled?;
+            self.emit(Event::WorkloadFinished { workload: roll.name, took_ms });
+        }
+        Ok(outcome)
+    }
+
+    /// How many pods a workload has, and how many of them are on the target and well.
+    pub(super) fn count(&self, plan: &WorkloadPlan) -> (u64, u64) {
+        let Some(now) = self.snapshot.workload(&plan.object.uid) else { return (0, 0) };
+        let done = self.snapshot.pods_of(now).filter(|p| p.well() && plan.has_images(p)).count();
+        (now.replicas.max(0) as u64, done as u64)
+    }
+
+    async fn roll(&mut self, roll: &mut Roll<'_>) -> Result<(), Halt> {
+        loop {
+            self.catch_up();
+            self.blocked()?;
+            let wake = self.land(roll).await?;
+            let next = s4_roll_pods::next(&self.plan, roll.plan, &self.snapshot, &self.evicted);
+            if let Some(wake) = wake {
+                // Only a pod that is not well may be restarted while others are on their way.
+                let in_flight = roll.flights.first().map(|f| f.pod.clone());
+                match next {
+                    Next::Evict { pod, uid, well: false }
+                        if self.asked_to_stop(in_flight.as_deref()).is_none() =>
+                    {
+                        self.evict(roll, &pod, &uid).await?;
+                    }
+                    _ => {
+                        self.asked_to_stop(in_flight.as_deref());
+                        self.wait(wake).await?;
+                    }
+                }
+                continue;
+            }
+            self.stop_here()?;
+            match next {
+                Next::Done => return Ok(()),
+                Next::WorkloadGone => {
+                    return Err(Blocked::WorkloadGone { workload: roll.name.clone() }.into());
+                }
+                Next::Await { pod } => self.take_off(roll, Flight::awaited(&pod, self.now())),
+                Next::Evict { pod, uid, .. } => self.evict(roll, &pod, &uid).await?,
+                Next::Hold { pod, why } => {
+                    let on = WaitingOn::OtherPod { pod: pod.clone(), why: why.clone() };
+                    self.held(roll, &pod.clone(), on, Halt::OtherPod { pod, why }).await?;
+                }
+            }
+        }
+    }
+
+    pub(super) fn take_off(&mut self, roll: &mut Roll<'_>, flight: Flight) {
+        let started = self.results.get(&roll.plan.object.uid).map_or(0, |r| r.restarted);
+        self.emit(Event::PodStarted {
+            workload: roll.name.clone(),
+            pod: flight.pod.clone(),
+            ordinal_in_run: started,
+        });
+        roll.flights.push(flight);
+    }
+
+    /// Judges the pods that are waited for. `None` when none is left; otherwise when to look again at the latest.
+    pub(super) async fn land(&mut self, roll: &mut Roll<'_>) -> Result<Option<Duration>, Halt> {
+        let now = self.now();
+        let mut wake: Option<Duration> = None;
+        for mut flight in std::mem::take(&mut roll.flights) {
+            let workload = self.snapshot.workload(&roll.plan.object.uid);
+            let revision = workload.map_or("", |w| w.update_revision.as_str());
+            let pod = self.in_place_of(&flight);
+            flight.observe(pod, now);
+            match judge(&flight, pod, roll.plan, revision, roll.limits, now) {
+                Verdict::Progress { on, until } => {
+                    wake = Some(wake.map_or(until, |w| w.min(until)));
+                    self.tell_pod(roll, &flight.pod, on);
+                    roll.flights.push(flight);
+                }
+                Verdict::Done { well_since } => self.landed(roll, &flight, well_since),
+                Verdict::Outdated => {}
+                Verdict::Stuck(stuck) => {
+                    let uid = pod.map(|p| p.uid.clone()).unwrap_or_default();
+                    return Err(self.stuck(flight.pod, &uid, stuck).await);
+                }
+            }
+        }
+        Ok(wake)
+    }
+
+    /// The pod that stands where the evicted one stood: the new one, as soon as there is one.
+    fn in_place_of(&self, flight: &Flight) -> Option<&Pod> {
+        let named = || self.snapshot.pods.iter().filter(|p| p.name == flight.pod);
+        named().find(|p| Some(&p.uid) != flight.old_uid.as_ref()).or_else(|| named().next())
+    }
+
+    fn landed(&mut self, roll: &mut Roll<'_>, flight: &Flight, well_since: Duration) {
+        let now = self.now();
+        let away_ms = if flight.old_uid.is_some() { millis(well_since - flight.began) } else { 0 };
+        roll.last_ready = Some(now);
+        if let Some(result) = self.results.get_mut(&roll.plan.object.uid) {
+            result.restarted += u64::from(flight.old_uid.is_some());
+            result.longest_away_ms = result.longest_away_ms.max(away_ms);
+        }
+        self.emit(Event::PodReady {
+            workload: roll.name.clone(),
+            pod: flight.pod.clone(),
+            took_ms: millis(now - flight.began),
+            away_ms,
+        });
+    }
+
+    /// A pod is stuck: the last event about it often says why.
+    pub(super) async fn stuck(&mut self, pod: String, uid: &str, stuck: Stuck) -> Halt {
+        let (cluster, ns, uid) = (self.cluster.clone(), self.plan.database.namespace.clone(), uid.to_owned());
+        let last_event = match self.during(async move { cluster.last_event(&ns, &uid).await }).await {
+            Ok(event) => event,
+            Err(halt) => return halt,
+        };
+        Halt::Stuck { pod, stuck, last_event }
+    }
+
+    /// Says what a pod waits for, when that has changed.
+    pub(super) fn tell_pod(&mut self, roll: &mut Roll<'_>, pod: &str, on: WaitingOn) {
+        let told = Some((pod.to_owned(), on.clone()));
+        if roll.told != told {
+            roll.told = told;
+            self.emit(Event::PodWaiting { workload: roll.name.clone(), pod: pod.to_owned(), on });
+        }
+    }
+
+    /// Waits for something outside this workload, at most as long as for a pod.
+    async fn held(&mut self, roll: &mut Roll<'_>, pod: &str, on: WaitingOn, halt: Halt) -> Result<(), Halt> {
+        let since = *roll.held_since.get_or_insert(self.now());
+        let deadline = since + roll.limits.pod_timeout;
+        if self.now() >= deadline {
+            return Err(halt);
+        }
+        self.tell_pod(roll, pod, on);
+        self.wait(deadline).await
+    }
+
+    /// Tries to evict a pod, or waits for what speaks against it. Afterwards everything is decided anew.
+    async fn evict(&mut self, roll: &mut Roll<'_>, pod: &str, uid: &str) -> Result<(), Halt> {
+        let now = self.now();
+        let Some(old) = self.snapshot.pods.iter().find(|p| p.uid == uid).cloned() else { return Ok(()) };
+        if let Some(until) = self.not_yet(roll, &old) {
+            if !roll.within_lag(now) {
+                self.tell_blocked(roll, &old, "");
+            }
+            return self.wait(until).await;
+        }
+        self.observe(roll.plan).await?;
+        self.blocked()?;
+        let decided = s4_roll_pods::next(&self.plan, roll.plan, &self.snapshot, &self.evicted);
+        if !matches!(&decided, Next::Evict { uid: still, .. } if still == uid) {
+            return Ok(());
+        }
+        if let Some(what) = self.unhealthy() {
+            let on = WaitingOn::DatabaseHealth { what: what.clone() };
+            return self.held(roll, pod, on, Halt::Unhealthy { what }).await;
+        }
+        let evictions = roll.evictions.get(pod).copied().unwrap_or_default();
+        if evictions == EVICTIONS {
+            return Err(Halt::OldTemplate { pod: pod.to_owned() });
+        }
+        let write = write(&self.plan.database.namespace, pod, uid);
+        match self.send(&write).await? {
+            Ok(_) => {
+                roll.evictions.insert(pod.to_owned(), evictions + 1);
+                self.evicted.insert(uid.to_owned());
+                (roll.blockage, roll.held_since) = (None, None);
+                roll.backoff = Backoff::new(self.now());
+                let flight = Flight::evicted(&old, self.now());
+                self.take_off(roll, flight);
+                self.emit(Event::PodEvicted { workload: roll.name.clone(), pod: pod.to_owned() });
+                Ok(())
+            }
+            Err(error) => self.not_evicted(roll, &old, error).await,
+        }
+    }
+
+    /// When the eviction is to be tried at the latest; `None` for now. A budget covers a pod that is well, and its own
+    /// word is waited for; whether one that is not may go, only the server can tell.
+    fn not_yet(&self, roll: &Roll<'_>, pod: &Pod) -> Option<Duration> {
+        let now = self.now();
+        let allowed = !pod.well() || self.snapshot.budgets_of(pod).all(|b| b.allows());
+        let until = match (&roll.blockage, allowed) {
+            (Some(b), true) => b.not_before,
+            (Some(b), false) => b.at_the_latest,
+            (None, true) => return None,
+            (None, false) => roll.last_ready.map_or(now, |t| t + BUDGET_LAG),
+        };
+        (now < until).then_some(until)
+    }
+
+    /// What the database says of its own health, where that is bad.
+    fn unhealthy(&self) -> Option<String> {
+        let db = &self.snapshot.database;
+        if self.options.skip.contains(&Check::DatabaseHealth) {
+            return None;
+        }
+        if db.phase == Phase::NotReady {
+            return Some("phase NotReady".to_owned());
+        }
+        let (_, condition) = db.condition("AcceptingConnection")?;
+        (condition.status == "False").then(|| format!("AcceptingConnection=False ({})", condition.message))
+    }
+
+    /// Says which budget blocks the eviction, with its numbers; the server's own words where it is not known.
+    fn tell_blocked(&mut self, roll: &mut Roll<'_>, pod: &Pod, message: &str) {
+        let budgets = || self.snapshot.budgets_of(pod);
+        let budget = budgets().find(|b| !b.allows()).or_else(|| budgets().next());
+        let on = match budget.cloned() {
+            Some(b) => WaitingOn::Budget {
+                budget: b.name,
+                needed: b.desired_healthy,
+                healthy: b.current_healthy,
+                held_by: b.disrupted_pods.into_iter().find(|p| *p != pod.name),
+            },
+            None => WaitingOn::Server { message: message.to_owned() },
+        };
+        self.tell_pod(roll, &pod.name, on);
+    }
+
+    /// The server has not evicted the pod, or it is not known whether it has.
+    async fn not_evicted(
+        &mut self,
+        roll: &mut Roll<'_>,
+        pod: &Pod,
+        error: ClusterError,
+    ) -> Result<(), Halt> {
+        match error {
+            ClusterError::Budget { message, .. } => self.budget_refused(roll, pod, &message),
+            // The pod is gone, or another has its name: the watch will tell, if it has not yet.
+            ClusterError::NotFound { .. } | ClusterError::Conflict { .. } => self.read_pod(pod).await,
+            ClusterError::Transient { .. } => {
+                let call = format!("evict pod/{}", pod.name);
+                let mut backoff = std::mem::replace(&mut roll.backoff, Backoff::new(self.now()));
+                let backed_off = self.back_off(&mut backoff, &call, &error).await;
+                roll.backoff = backoff;
+                backed_off?;
+                self.read_pod(pod).await
+            }
+            error => Err(error.into()),
+        }
+    }
+
+    fn budget_refused(&mut self, roll: &mut Roll<'_>, pod: &Pod, message: &str) -> Result<(), Halt> {
+        let now = self.now();
+        let since = roll.blockage.as_ref().map_or(now, |b| b.since);
+        let lag = roll.within_lag(now);
+        let at_the_latest = now + if lag { EVICT_AGAIN } else { EVICT_ANYWAY };
+        roll.blockage = Some(Blockage { since, not_before: now + EVICT_AGAIN, at_the_latest });
+        if now >= since + roll.limits.pod_timeout {
+            let budget = self.snapshot.budgets_of(pod).next();
+            return Err(Halt::BudgetBlocked {
+                pod: pod.name.clone(),
+                budget: budget.map_or_else(|| message.to_owned(), |b| b.name.clone()),
+                needed: budget.map_or(0, |b| b.desired_healthy),
+                healthy: budget.map_or(0, |b| b.current_healthy),
+            });
+        }
+        if !lag {
+            self.tell_blocked(roll, pod, message);
+        }
+        Ok(())
+    }
+
+    /// Reads a pod afresh, since what became of its eviction is not known.
+    async fn read_pod(&mut self, pod: &Pod) -> Result<(), Halt> {
+        let (cluster, ns, name) =
+            (self.cluster.clone(), self.plan.database.namespace.clone(), pod.name.clone());
+        let fresh = self.during(async move { cluster.pod(&ns, &name).await }).await?;
+        let fresh = match fresh {
+            Ok(fresh) => Some(fresh),
+            Err(ClusterError::NotFound { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
+        if fresh.as_ref().is_none_or(|f| f.uid != pod.uid) {
+            Delta::PodGone { uid: pod.uid.clone() }.apply(&mut self.snapshot);
+        }
+        if let Some(fresh) = fresh {
+            Delta::Pod(Box::new(fresh)).apply(&mut self.snapshot);
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Roll<'a> {
+    pub fn new(plan: &'a WorkloadPlan, pod_timeout: Duration, now: Duration) -> Self {
+        let min_ready = Duration::from_secs(plan.min_ready_seconds.max(0) as u64);
+        Roll {
+            plan,
+            name: plan.object.to_string(),
+            limits: Limits { pod_timeout, min_ready },
+            flights: Vec::new(),
+            last_ready: None,
+            blockage: None,
+            held_since: None,
+            evictions: BTreeMap::new(),
+            told: None,
+            backoff: Backoff::new(now),
+        }
+    }
+
+    /// A pod has just become Ready, and its budget may not know yet.
+    fn within_lag(&self, now: Duration) -> bool {
+        self.last_ready.is_some_and(|t| now < t + BUDGET_LAG)
+    }
+}

@@ -1,0 +1,369 @@
+//! The state of a run, and its one way of waiting.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
+
+use crate::cluster::{Aside, Cluster, ClusterError, Delta, HeldLease, LockError, Watches};
+use crate::event::{EVENT_SCHEMA, Event, Step, StepOutcome, WaitingOn, WorkloadResult};
+use crate::model::{Lookup, Plan, Snapshot, WorkloadPlan};
+use crate::update::s2_pause::{self, Pause};
+use crate::update::Blocked;
+
+use super::emit::Emitter;
+use super::halt::Halt;
+use super::lock::Renewal;
+use super::{RunOptions, Signal, Stop};
+
+/// How long a run bears a cluster that does not answer: an API server or a load balancer in front of it is replaced
+/// within that time.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// A run on its way.
+pub(super) struct Run {
+    pub cluster: Cluster,
+    pub plan: Plan,
+    pub options: RunOptions,
+    /// The cluster as far as the watches have told.
+    pub snapshot: Snapshot,
+    pub emitter: Emitter,
+    pub lease: Option<HeldLease>,
+    pub renewal: Option<Renewal>,
+    /// The fingerprint that each workload's template must keep, by uid.
+    pub templates: BTreeMap<String, u64>,
+    /// The uids of pods whose eviction was accepted.
+    pub evicted: BTreeSet<String>,
+    /// What each workload has come to, by uid.
+    pub results: BTreeMap<String, WorkloadResult>,
+    /// Something of the database's workloads, pods or spec was changed.
+    pub changed: bool,
+    /// This run wrote the `Paused` condition; an earlier run's is left where it is.
+    pub paused_by_us: bool,
+    /// From when on a missing `Paused` means that somebody has lifted it.
+    pub pause_holds: bool,
+    pub operator_confirmed: bool,
+    pub note: String,
+    pub steps: Steps,
+    deltas: mpsc::UnboundedReceiver<Delta>,
+    to_deltas: mpsc::UnboundedSender<Delta>,
+    asides: mpsc::UnboundedReceiver<Aside>,
+    lost: watch::Receiver<Option<String>>,
+    pub to_lost: watch::Sender<Option<String>>,
+    stop: watch::Receiver<Stop>,
+    stop_told: bool,
+    watches: Option<Watches>,
+}
+
+/// Where the sequence stands.
+#[derive(Default)]
+pub(super) struct Steps {
+    pub now: Option<Step>,
+    waiting: bool,
+}
+
+impl Run {
+    pub fn new(
+        cluster: &Cluster,
+        snapshot: Snapshot,
+        plan: Plan,
+        options: RunOptions,
+        events: mpsc::UnboundedSender<crate::event::Record>,
+        stop: watch::Receiver<Stop>,
+    ) -> Self {
+        let (to_aside, asides) = mpsc::unbounded_channel();
+        let (to_deltas, deltas) = mpsc::unbounded_channel();
+        let (to_lost, lost) = watch::channel(None);
+        Run {
+            cluster: cluster.for_run(&options.run, PATIENCE, to_aside),
+            emitter: Emitter::new(events, options.clock.clone()),
+            results: plan.workloads.iter().map(|w| (w.object.uid.clone(), untouched(w))).collect(),
+            plan,
+            options,
+            snapshot,
+            lease: None,
+            renewal: None,
+            templates: BTreeMap::new(),
+            evicted: BTreeSet::new(),
+            changed: false,
+            paused_by_us: false,
+            pause_holds: false,
+            operator_confirmed: false,
+            note: String::new(),
+            steps: Steps::default(),
+            deltas,
+            to_deltas,
+            asides,
+            lost,
+            to_lost,
+            stop,
+            stop_told: false,
+            watches: None,
+        }
+    }
+
+    pub fn emit(&self, event: Event) {
+        self.emitter.emit(event);
+    }
+
+    pub fn started(&self) {
+        self.emit(Event::Started {
+            schema: EVENT_SCHEMA.to_owned(),
+            run: self.options.run.clone(),
+            plan: Box::new(self.plan.clone()),
+        });
+    }
+
+    /// The time since the run began.
+    pub fn now(&self) -> Duration {
+        self.emitter.began().elapsed()
+    }
+
+    /// Makes one step of the sequence, and tells of it.
+    pub async fn step(
+        &mut self,
+        step: Step,
+        make: impl AsyncFnOnce(&mut Run) -> Result<StepOutcome, Halt>,
+    ) -> Result<(), Halt> {
+        let began = self.now();
+        self.steps.now = Some(step);
+        self.emit(Event::StepStarted { step });
+        let made = make(self).await;
+        let outcome = match &made {
+            Ok(outcome) => *outcome,
+            Err(Halt::Stopped { .. } | Halt::TimedOut { .. }) => StepOutcome::Stopped,
+            Err(_) => StepOutcome::Failed,
+        };
+        let took_ms = (self.now() - began).as_millis() as u64;
+        let note = std::mem::take(&mut self.note);
+        self.emit(Event::StepFinished { step, outcome, took_ms, note });
+        made.map(|_| ())
+    }
+
+    /// Reads everything anew, and follows it from there.
+    pub async fn follow(&mut self) -> Result<(), Halt> {
+        let (cluster, before, to) = (self.cluster.clone(), self.snapshot.clone(), self.to_deltas.clone());
+        let (snapshot, watches) = self.during(async move { cluster.follow(before, to).await }).await??;
+        (self.snapshot, self.watches) = (snapshot, Some(watches));
+        Ok(())
+    }
+
+    /// What the user or the system wishes of the run now.
+    pub fn stop_wish(&self) -> watch::Ref<'_, Stop> {
+        self.stop.borrow()
+    }
+
+    /// No longer follows anything.
+    pub fn unfollow(&mut self) {
+        self.watches = None;
+    }
+
+    /// Says what the step waits for.
+    pub fn waiting(&mut self, on: WaitingOn) {
+        if let Some(step) = self.steps.now {
+            self.steps.waiting = true;
+            self.emit(Event::Waiting { step, on });
+        }
+    }
+
+    /// Says that the step waits no longer.
+    pub fn wait_over(&mut self) {
+        if let Some(step) = self.steps.now.filter(|_| std::mem::take(&mut self.steps.waiting)) {
+            self.emit(Event::WaitOver { step });
+        }
+    }
+
+    /// Waits until something changes in the cluster, or that time has come. Ends the run when it must not go on: when
+    /// it is told to leave now, when its time is over, when the lock is lost.
+    pub async fn wait(&mut self, until: Duration) -> Result<(), Halt> {
+        let deadline = self.options.timeout.map(|t| self.emitter.began() + t);
+        let wake = self.emitter.began() + until;
+        self.stop_now(deadline)?;
+        tokio::select! {
+            biased;
+            _ = self.lost.changed() => {}
+            Ok(()) = self.stop.changed() => {}
+            Some(aside) = self.asides.recv() => self.tell(aside),
+            Some(delta) = self.deltas.recv() => delta.apply(&mut self.snapshot),
+            () = sleep_until(deadline.map_or(wake, |d| d.min(wake))) => {}
+        }
+        self.catch_up();
+        self.stop_now(deadline)
+    }
+
+    /// Takes in whatever the watches have told meanwhile.
+    pub fn catch_up(&mut self) {
+        while let Ok(delta) = self.deltas.try_recv() {
+            delta.apply(&mut self.snapshot);
+        }
+        while let Ok(aside) = self.asides.try_recv() {
+            self.tell(aside);
+        }
+    }
+
+    /// Makes calls of the cluster, and is stopped meanwhile only by what stops at once.
+    pub async fn during<T>(&mut self, calls: impl Future<Output = T>) -> Result<T, Halt> {
+        let deadline = self.options.timeout.map(|t| self.emitter.began() + t);
+        tokio::pin!(calls);
+        loop {
+            self.stop_now(deadline)?;
+            let far = Instant::now() + Duration::from_secs(3600);
+            tokio::select! {
+                biased;
+                answer = &mut calls => return Ok(answer),
+                Ok(()) = self.stop.changed() => {}
+                Some(aside) = self.asides.recv() => self.tell(aside),
+                () = sleep_until(deadline.unwrap_or(far)) => {}
+            }
+        }
+    }
+
+    fn tell(&self, aside: Aside) {
+        self.emit(match aside {
+            Aside::Retry(r) => {
+                Event::Retrying { call: r.call, why: r.why, attempt: r.attempt, in_ms: r.in_ms }
+            }
+            Aside::Warning(message) => Event::Notice { message: format!("the API server warns: {message}") },
+        });
+    }
+
+    fn stop_now(&mut self, deadline: Option<Instant>) -> Result<(), Halt> {
+        if let Stop::Now(signal) = *self.stop.borrow() {
+            return Err(Halt::Stopped { signal });
+        }
+        if deadline.is_some_and(|d| Instant::now() >= d) {
+            let seconds = self.options.timeout.unwrap_or_default().as_secs();
+            return Err(Halt::TimedOut { seconds });
+        }
+        if let Some(why) = self.lost.borrow().clone() {
+            return Err(Halt::LockLost { why });
+        }
+        Ok(())
+    }
+
+    /// The signal that asks the run to finish what is in flight and stop. Told once, with the pod that is waited for.
+    pub fn asked_to_stop(&mut self, in_flight: Option<&str>) -> Option<Signal> {
+        let signal = match *self.stop.borrow() {
+            Stop::Go => return None,
+            Stop::Finish(signal) | Stop::Now(signal) => signal,
+        };
+        if !std::mem::replace(&mut self.stop_told, true) {
+            self.emit(Event::Stopping { why: signal.to_string(), pod: in_flight.map(str::to_owned) });
+        }
+        Some(signal)
+    }
+
+    /// Ends the run here if it was asked to stop: nothing is in flight.
+    pub fn stop_here(&mut self) -> Result<(), Halt> {
+        match self.asked_to_stop(None) {
+            Some(signal) => Err(Halt::Stopped { signal }),
+            None => Ok(()),
+        }
+    }
+
+    /// Before any write: the lock is held, so that a write which takes as long as a call may take is still within it.
+    /// After an outage the lease is renewed first; that succeeds only if nobody has taken it since.
+    pub async fn hold(&mut self) -> Result<(), Halt> {
+        let Some(lease) = self.lease.clone() else { return Ok(()) };
+        let mut pauses = Backoff::new(self.now());
+        while !lease.good() {
+            let held = lease.clone();
+            match self.during(async move { held.renew().await }).await? {
+                Ok(()) => {}
+                Err(LockError::Cluster(error)) if error.transient() => {
+                    self.back_off(&mut pauses, "renew the lock", &error).await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits before something is tried again.
+    ///
+    /// # Errors
+    /// The error itself, once the run's patience is used up.
+    pub async fn back_off(
+        &mut self,
+        backoff: &mut Backoff,
+        call: &str,
+        error: &ClusterError,
+    ) -> Result<(), Halt> {
+        let now = self.now();
+        if now >= backoff.began + PATIENCE {
+            return Err(error.clone().into());
+        }
+        let pause = Duration::from_millis(200 << backoff.tries.min(4));
+        backoff.tries += 1;
+        self.emit(Event::Retrying {
+            call: call.to_owned(),
+            why: error.to_string(),
+            attempt: backoff.tries,
+            in_ms: pause.as_millis() as u64,
+        });
+        while self.now() < now + pause {
+            self.wait(now + pause).await?;
+        }
+        Ok(())
+    }
+
+    /// What in the cluster speaks against the next write.
+    pub fn blocked(&self) -> Result<(), Blocked> {
+        let db = &self.snapshot.database;
+        if db.object.uid != self.plan.database.uid {
+            let (expected, found) = (self.plan.database.uid.clone(), db.object.uid.clone());
+            return Err(Blocked::DatabaseReplaced { expected, found });
+        }
+        if db.deleting {
+            return Err(Blocked::DatabaseGone);
+        }
+        if let Lookup::Found(requests) = &self.snapshot.ops_requests
+            && let Some(r) = requests.first().cloned()
+        {
+            return Err(Blocked::OpsRequest {
+                kind: r.kind,
+                name: r.name,
+                operation: r.operation,
+                phase: r.phase,
+            });
+        }
+        match s2_pause::status(db) {
+            Pause::Foreign(message) => return Err(Blocked::PausedByOther { message }),
+            Pause::Absent if self.pause_holds => return Err(Blocked::PauseLifted),
+            Pause::Absent | Pause::Requested | Pause::Acknowledged => {}
+        }
+        for (uid, template) in &self.templates {
+            if let Some(now) = self.snapshot.workload(uid)
+                && now.template != *template
+            {
+                return Err(Blocked::TemplateChanged { workload: now.object.to_string() });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How often something was tried in vain, and since when.
+pub(super) struct Backoff {
+    began: Duration,
+    tries: u32,
+}
+
+impl Backoff {
+    pub fn new(now: Duration) -> Self {
+        Backoff { began: now, tries: 0 }
+    }
+}
+
+fn untouched(plan: &WorkloadPlan) -> WorkloadResult {
+    WorkloadResult {
+        workload: plan.object.to_string(),
+        role: plan.role.clone(),
+        pods: plan.pods.len() as u64,
+        updated: 0,
+        restarted: 0,
+        took_ms: 0,
+        longest_away_ms: 0,
+    }
+}

@@ -1,0 +1,114 @@
+//! The end of the sequence: the version, the resume, and whether the update has arrived.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::event::{Event, StepOutcome, WaitingOn};
+use crate::update::s2_pause::{self, Pause};
+use crate::update::{Status, s5_set_version, s6_resume, s7_verify};
+
+use super::halt::Halt;
+use super::run::{Backoff, Run};
+
+/// For so long no template may change after the resume: the operator reconciles at once, and may pin images then.
+const SETTLE: Duration = Duration::from_secs(3);
+
+/// How often our condition is removed again when a stale write has brought it back.
+const REMOVALS: u32 = 5;
+
+impl Run {
+    /// Sets `spec.version`, unless it is the target already.
+    pub async fn set_version(&mut self) -> Result<StepOutcome, Halt> {
+        let mut backoff = Backoff::new(self.now());
+        let mut sent = false;
+        self.read_database().await?;
+        loop {
+            self.blocked()?;
+            self.stop_here()?;
+            match s5_set_version::status(&self.plan, &self.snapshot.database) {
+                Status::Blocked(why) => return Err(why.into()),
+                Status::AlreadyDone if sent => break,
+                Status::AlreadyDone => return Ok(StepOutcome::AlreadyDone),
+                Status::Ready => sent = true,
+            }
+            if self.write_status(&s5_set_version::write(&self.plan), &mut backoff).await? {
+                break;
+            }
+        }
+        let (from, to) = (self.plan.from.name.clone(), self.plan.to.name.clone());
+        self.emit(Event::VersionSet { from, to });
+        Ok(StepOutcome::Done)
+    }
+
+    /// Removes our `Paused` condition.
+    pub async fn resume(&mut self) -> Result<StepOutcome, Halt> {
+        let mut removed = false;
+        let mut backoff = Backoff::new(self.now());
+        self.pause_holds = false;
+        loop {
+            self.blocked()?;
+            let Some(write) = s6_resume::write(&self.snapshot.database) else { break };
+            removed = true;
+            if self.write_status(&write, &mut backoff).await? {
+                break;
+            }
+        }
+        self.paused_by_us = false;
+        // From here on the templates are the operator's again.
+        self.templates.clear();
+        if !removed {
+            return Ok(StepOutcome::AlreadyDone);
+        }
+        self.emit(Event::Resumed);
+        Ok(StepOutcome::Done)
+    }
+
+    /// Waits until everything has settled, then looks whether the update has arrived.
+    pub async fn verify(&mut self) -> Result<StepOutcome, Halt> {
+        let limit = self.now() + self.options.pod_timeout;
+        let (mut quiet_since, mut templates, mut removals) = (self.now(), self.fingerprints(), 0);
+        self.waiting(WaitingOn::Settling { seconds: SETTLE.as_secs() });
+        loop {
+            self.catch_up();
+            self.stop_here()?;
+            let now = self.now();
+            if self.brought_back() && removals < REMOVALS {
+                removals += 1;
+                quiet_since = now;
+                self.resume().await?;
+                self.emit(Event::PauseRemovedAgain);
+                continue;
+            }
+            let found = self.fingerprints();
+            if found != templates {
+                (templates, quiet_since) = (found, now);
+            }
+            if now < quiet_since + SETTLE {
+                self.wait(quiet_since + SETTLE).await?;
+                continue;
+            }
+            match s7_verify::amiss(&self.plan, &self.snapshot) {
+                None => break,
+                Some(amiss) if amiss.passing() && now < limit => self.wait(limit).await?,
+                Some(amiss) => return Err(amiss.into()),
+            }
+        }
+        self.wait_over();
+        for (workload, container, image) in s7_verify::repinned(&self.plan, &self.snapshot) {
+            self.emit(Event::Repinned { workload, container, image });
+        }
+        if !self.operator_confirmed {
+            self.note = "no operator has confirmed it".to_owned();
+        }
+        Ok(StepOutcome::Done)
+    }
+
+    /// A stale status write has brought our condition back.
+    fn brought_back(&self) -> bool {
+        matches!(s2_pause::status(&self.snapshot.database), Pause::Requested | Pause::Acknowledged)
+    }
+
+    fn fingerprints(&self) -> BTreeMap<String, u64> {
+        self.snapshot.workloads.iter().map(|w| (w.object.uid.clone(), w.template)).collect()
+    }
+}

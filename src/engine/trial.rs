@@ -1,0 +1,52 @@
+//! Trying the writes of a plan with `dryRun=All`: the same ones that the run would send.
+
+use crate::cluster::{Cluster, ClusterError};
+use crate::model::{Action, Plan, PodAction, Snapshot, Trial, Write};
+use crate::update::{s2_pause, s3_patch_images, s4_roll_pods, s5_set_version};
+
+/// Sends every write of a plan that can be tried, changing nothing: the pause, each image patch, the version, and one
+/// eviction for each workload. Resuming is the pause's own permission and webhooks.
+///
+/// # Errors
+/// When the cluster cannot be reached: then nothing was learnt.
+pub async fn trials(
+    cluster: &Cluster,
+    snapshot: &Snapshot,
+    plan: &Plan,
+    now: &str,
+) -> Result<Vec<Trial>, ClusterError> {
+    let mut trials = Vec::new();
+    for write in writes(snapshot, plan, now) {
+        let object = write.object.to_string();
+        let (refused, warnings) = match cluster.send(&write, true).await {
+            Ok(sent) => (None, sent.warnings().to_vec()),
+            // The budget's word of the moment: the run waits for a better one.
+            Err(ClusterError::Budget { message, .. }) => {
+                (None, vec![format!("it would have to wait now: {message}")])
+            }
+            Err(error) if error.transient() => return Err(error),
+            Err(error) => (Some(error.to_string()), Vec::new()),
+        };
+        trials.push(Trial { write: write.purpose, object, refused, warnings });
+    }
+    Ok(trials)
+}
+
+fn writes(snapshot: &Snapshot, plan: &Plan, now: &str) -> Vec<Write> {
+    if plan.action == Action::Nothing {
+        return Vec::new();
+    }
+    let message = s2_pause::message("trial", "kubectl-dbupdate", &plan.from.name, &plan.to.name);
+    let mut writes = vec![s2_pause::request(&snapshot.database, &message, now)];
+    writes.extend(plan.workloads.iter().filter_map(s3_patch_images::write));
+    if plan.action == Action::Update {
+        writes.push(s5_set_version::write(plan));
+    }
+    for workload in &plan.workloads {
+        let evicts = |a| matches!(a, PodAction::Evict | PodAction::EvictUnwell);
+        let first = workload.pods.iter().find(|p| evicts(p.action));
+        let pod = first.and_then(|first| snapshot.pods.iter().find(|p| p.name == first.name));
+        writes.extend(pod.map(|p| s4_roll_pods::write(&plan.database.namespace, &p.name, &p.uid)));
+    }
+    writes
+}

@@ -1,0 +1,33 @@
+use crate::model::{Pod, Snapshot, Workload, WorkloadKind, WorkloadPlan};
+
+/// Where a workload stands whose controller rolls it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FollowVerdict<'a> {
+    /// The controller has not seen the template yet.
+    Unobserved,
+    /// These pods are being replaced or not well yet; `done` of all are on the target and well.
+    Rolling { pending: Vec<&'a Pod>, done: u64 },
+    Done,
+}
+
+/// Looks at a workload that rolls by itself. A PetSet or StatefulSet is done when its counters say so *and* every pod is
+/// on the update revision; a Deployment's pods carry another label, so its counters and the images tell.
+pub fn follow<'a>(plan: &WorkloadPlan, now: &'a Workload, snapshot: &'a Snapshot) -> FollowVerdict<'a> {
+    if !now.observed() {
+        return FollowVerdict::Unobserved;
+    }
+    let deployment = now.kind == WorkloadKind::Deployment;
+    let revised = |p: &Pod| deployment || p.revision == now.update_revision;
+    let good = |p: &Pod| p.well() && revised(p) && plan.has_images(p);
+    let (done, pending): (Vec<&Pod>, Vec<&Pod>) = snapshot.pods_of(now).partition(|p| good(p));
+    let available = if deployment { now.available_replicas } else { now.ready_replicas };
+    let counted = now.updated_replicas == now.replicas
+        && available == now.replicas
+        && now.status_replicas == now.replicas
+        && done.len() as i64 >= now.replicas;
+    if counted && pending.is_empty() {
+        FollowVerdict::Done
+    } else {
+        FollowVerdict::Rolling { pending, done: done.len() as u64 }
+    }
+}

@@ -1,0 +1,289 @@
+use std::time::Duration;
+
+use crate::event::WaitingOn;
+use crate::model::{ContainerState, Pod, WorkloadPlan, same_image};
+
+/// Names and configuration do not mend themselves; the kubelet may still be a moment behind a ConfigMap just made.
+const CONFIG_PATIENCE: Duration = Duration::from_secs(15);
+
+/// A registry may hiccup; the kubelet has tried about three times by then.
+const PULL_PATIENCE: Duration = Duration::from_secs(45);
+
+/// A container that ended that often is not starting slowly.
+const CRASHES: i64 = 3;
+
+/// What a kubelet may take beyond the grace until the pod object is gone.
+const TERMINATION_PATIENCE: Duration = Duration::from_secs(60);
+
+/// A pod that is waited for. Times are durations since the run began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flight {
+    pub pod: String,
+    /// When the eviction was accepted, or the waiting began.
+    pub began: Duration,
+    /// The pod that was evicted; `None` where this run evicted none.
+    pub old_uid: Option<String>,
+    /// Its grace in seconds.
+    pub grace_seconds: i64,
+    /// The pod that stands in its place now, and the restarts that it had when it was first seen.
+    seen: Option<(String, i64)>,
+    trouble: Option<(Trouble, Duration)>,
+    /// Since when the new pod has been well.
+    well_since: Option<Duration>,
+}
+
+/// How long things may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// For a pod to be well again, on top of its grace.
+    pub pod_timeout: Duration,
+    /// For how long it must stay Ready.
+    pub min_ready: Duration,
+}
+
+/// What the pod comes to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// It is on its way. By time alone nothing changes before `until`.
+    Progress { on: WaitingOn, until: Duration },
+    Stuck(Stuck),
+    /// It is on the target and has been well for long enough.
+    Done { well_since: Duration },
+    /// A new pod stands in its place that is not on the target.
+    Outdated,
+}
+
+/// Why a pod will not become well.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Stuck {
+    #[error("container {container}: {reason}: {message}")]
+    Container { container: String, reason: String, message: String },
+    #[error("container {container} has crashed {restarts} times{}", ending(.last_end))]
+    CrashLoop { container: String, restarts: i64, last_end: String },
+    #[error(
+        "container {container} has image {found}, though the template says {expected}: does an admission webhook \
+         change it?"
+    )]
+    WrongImage { container: String, expected: String, found: String },
+    #[error("{}", late(.on, .seconds))]
+    TimedOut { on: WaitingOn, seconds: u64 },
+    #[error(
+        "the old pod is still terminating {seconds} s after its grace (node {}, {}{})",
+        .node, .node_state, finalized(.finalizers)
+    )]
+    Terminating { seconds: u64, node: String, node_state: String, finalizers: Vec<String> },
+}
+
+fn ending(last_end: &str) -> String {
+    if last_end.is_empty() { String::new() } else { format!("; it ended with {last_end}") }
+}
+
+fn late(on: &WaitingOn, seconds: &u64) -> String {
+    let what = match on {
+        WaitingOn::Creation => "was not made by its controller".to_owned(),
+        WaitingOn::Scheduling { message } => format!("was not scheduled: {message}"),
+        WaitingOn::Container { container, reason, message } => {
+            format!("did not start: container {container}: {reason} {message}")
+        }
+        WaitingOn::Termination { .. } => "did not go away".to_owned(),
+        _ => "did not become Ready".to_owned(),
+    };
+    format!("it {} within {seconds} s", what.trim_end())
+}
+
+fn finalized(finalizers: &[String]) -> String {
+    if finalizers.is_empty() { String::new() } else { format!("; finalizers {}", finalizers.join(", ")) }
+}
+
+/// Kinds of trouble that have a patience of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trouble {
+    Config,
+    Pull,
+}
+
+impl Trouble {
+    fn patience(self) -> Duration {
+        match self {
+            Trouble::Config => CONFIG_PATIENCE,
+            Trouble::Pull => PULL_PATIENCE,
+        }
+    }
+
+    /// By the reasons that kubelets give.
+    fn of(reason: &str) -> Option<Self> {
+        match reason {
+            "InvalidImageName" | "CreateContainerConfigError" | "CreateContainerError" | "ErrImageNeverPull"
+            | "RunContainerError" => Some(Trouble::Config),
+            "ErrImagePull" | "ImagePullBackOff" | "RegistryUnavailable" | "ImageInspectError"
+            | "SignatureValidationFailed" => Some(Trouble::Pull),
+            _ => None,
+        }
+    }
+}
+
+impl Flight {
+    /// A pod whose eviction was just accepted.
+    pub fn evicted(pod: &Pod, now: Duration) -> Self {
+        Flight {
+            old_uid: Some(pod.uid.clone()),
+            grace_seconds: pod.grace_seconds,
+            ..Flight::awaited(&pod.name, now)
+        }
+    }
+
+    /// A pod that is waited for though this run has not evicted it.
+    pub fn awaited(pod: &str, now: Duration) -> Self {
+        Flight {
+            pod: pod.to_owned(),
+            began: now,
+            old_uid: None,
+            grace_seconds: 0,
+            seen: None,
+            trouble: None,
+            well_since: None,
+        }
+    }
+
+    /// Takes note of what stands in the pod's place now.
+    pub fn observe(&mut self, pod: Option<&Pod>, now: Duration) {
+        let new = pod.filter(|p| Some(&p.uid) != self.old_uid.as_ref());
+        if let Some(pod) = new.filter(|p| self.seen.as_ref().is_none_or(|(uid, _)| *uid != p.uid)) {
+            // Restarts before this run saw the pod are not this run's to judge, unless it made the pod itself.
+            let before = if self.old_uid.is_some() { 0 } else { restarts(pod) };
+            self.seen = Some((pod.uid.clone(), before));
+            self.trouble = None;
+            self.well_since = None;
+        }
+        self.well_since = new.filter(|p| p.well()).map(|_| self.well_since.unwrap_or(now));
+        let trouble = new.and_then(|p| troubled(p)).map(|(kind, ..)| kind);
+        self.trouble = match (trouble, self.trouble) {
+            (Some(kind), Some((known, since))) if kind == known => Some((kind, since)),
+            (Some(kind), _) => Some((kind, now)),
+            (None, _) => None,
+        };
+    }
+}
+
+fn restarts(pod: &Pod) -> i64 {
+    pod.containers.iter().map(|c| c.restarts).max().unwrap_or_default()
+}
+
+/// The first container with a trouble that has a patience of its own.
+fn troubled(pod: &Pod) -> Option<(Trouble, &str, &str, &str)> {
+    pod.containers.iter().find_map(|c| match &c.state {
+        ContainerState::Waiting { reason, message } => {
+            Trouble::of(reason).map(|t| (t, c.name.as_str(), reason.as_str(), message.as_str()))
+        }
+        _ => None,
+    })
+}
+
+/// Judges the pod that stands in the place of the one that is waited for. `revision` is the revision that its workload's
+/// controller gives to new pods; empty where pods carry none. [`Flight::observe`] has been called with the same pod and
+/// time.
+pub fn judge(
+    flight: &Flight,
+    pod: Option<&Pod>,
+    target: &WorkloadPlan,
+    revision: &str,
+    limits: Limits,
+    now: Duration,
+) -> Verdict {
+    let grace = Duration::from_secs(flight.grace_seconds.max(0) as u64);
+    let deadline = flight.began + grace + limits.pod_timeout;
+    let waiting = |on: WaitingOn, earliest: Duration| {
+        if now >= deadline {
+            return Verdict::Stuck(Stuck::TimedOut { on, seconds: (now - flight.began).as_secs() });
+        }
+        Verdict::Progress { on, until: deadline.min(earliest) }
+    };
+    let Some(pod) = pod else { return waiting(WaitingOn::Creation, deadline) };
+    if pod.deleting || Some(&pod.uid) == flight.old_uid.as_ref() {
+        return terminating(flight, pod, limits, now);
+    }
+    let revised = revision.is_empty() || pod.revision == revision;
+    if !target.has_images(pod) {
+        return if revised { wrong_image(pod, target) } else { Verdict::Outdated };
+    }
+    if pod.well() {
+        let since = flight.well_since.unwrap_or(now);
+        if now >= since + limits.min_ready {
+            return Verdict::Done { well_since: since };
+        }
+        return Verdict::Progress {
+            on: WaitingOn::MinReady { seconds: limits.min_ready.as_secs() },
+            until: since + limits.min_ready,
+        };
+    }
+    if let Some((trouble, container, reason, message)) = troubled(pod) {
+        let since = flight.trouble.map_or(now, |(_, since)| since);
+        let (container, reason, message) = (container.to_owned(), reason.to_owned(), message.to_owned());
+        if now >= since + trouble.patience() {
+            return Verdict::Stuck(Stuck::Container { container, reason, message });
+        }
+        return waiting(WaitingOn::Container { container, reason, message }, since + trouble.patience());
+    }
+    if let Some(crashed) = crashed(flight, pod) {
+        return Verdict::Stuck(crashed);
+    }
+    waiting(awaited_of(pod), deadline)
+}
+
+/// The pod was made from the new template, and somebody has given it another image on the way.
+fn wrong_image(pod: &Pod, target: &WorkloadPlan) -> Verdict {
+    let differs = |(container, image): &(&str, &str)| !pod.image(container).is_some_and(|i| same_image(i, image));
+    let (container, expected) = target.target_images().find(differs).unwrap_or_default();
+    Verdict::Stuck(Stuck::WrongImage {
+        container: container.to_owned(),
+        expected: expected.to_owned(),
+        found: pod.image(container).unwrap_or("none").to_owned(),
+    })
+}
+
+/// The old pod is on its way out. A pod that somebody else deletes is given its grace as well.
+fn terminating(flight: &Flight, pod: &Pod, limits: Limits, now: Duration) -> Verdict {
+    let grace = Duration::from_secs(pod.grace_seconds.max(flight.grace_seconds).max(0) as u64);
+    let deadline = flight.began + grace + TERMINATION_PATIENCE.min(limits.pod_timeout);
+    if now < deadline {
+        return Verdict::Progress {
+            on: WaitingOn::Termination { grace_seconds: grace.as_secs() as i64 },
+            until: deadline,
+        };
+    }
+    Verdict::Stuck(Stuck::Terminating {
+        seconds: (now - flight.began - grace).as_secs(),
+        node: pod.node.clone().unwrap_or_else(|| "none".to_owned()),
+        node_state: "its state is not known".to_owned(),
+        finalizers: pod.finalizers.clone(),
+    })
+}
+
+fn crashed(flight: &Flight, pod: &Pod) -> Option<Stuck> {
+    let before = flight.seen.as_ref().map_or(0, |(_, restarts)| *restarts);
+    let container = pod.containers.iter().max_by_key(|c| c.restarts)?;
+    let restarts = container.restarts - before;
+    (restarts >= CRASHES).then(|| Stuck::CrashLoop {
+        container: container.name.clone(),
+        restarts,
+        last_end: container.last_end.clone(),
+    })
+}
+
+/// What a pod that is not Ready waits for, as far as it says.
+fn awaited_of(pod: &Pod) -> WaitingOn {
+    let unscheduled = pod.conditions.iter().find(|c| c.kind == "PodScheduled" && c.status != "True");
+    if let Some(condition) = unscheduled {
+        let message = if condition.message.is_empty() { condition.reason.clone() } else { condition.message.clone() };
+        return WaitingOn::Scheduling { message };
+    }
+    let waiting = pod.containers.iter().find_map(|c| match &c.state {
+        ContainerState::Waiting { reason, message } => Some(WaitingOn::Container {
+            container: c.name.clone(),
+            reason: reason.clone(),
+            message: message.clone(),
+        }),
+        _ => None,
+    });
+    waiting.unwrap_or(WaitingOn::Readiness)
+}
