@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod catalog;
+pub mod cli;
 pub mod clock;
 pub mod cluster;
 pub mod engine;
@@ -15,4 +16,5 @@ pub mod kinds;
 pub mod model;
 pub mod report;
 pub mod rollout;
+pub mod sandbox;
 pub mod update;

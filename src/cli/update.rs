@@ -101,7 +101,9 @@ impl Session {
             // A refused plan would not be sent, so there is nothing to try.
             DryRun::Server if refused => None,
             DryRun::Server => {
-                Some(unless_stopped(&mut self.stop, engine::trials(cluster, snapshot, plan)).await?)
+                let clock = Clock::system();
+                let trials = engine::trials(cluster, snapshot, plan, &clock);
+                Some(unless_stopped(&mut self.stop, trials).await??)
             }
         };
         stream::out(&self.shown(plan, trials.as_deref())?);

@@ -1,5 +1,6 @@
 //! Trying the writes of a plan with `dryRun=All`: the same ones that the run would send.
 
+use crate::clock::Clock;
 use crate::cluster::{Cluster, ClusterError};
 use crate::model::{Action, Plan, PodAction, Snapshot, Trial, Write};
 use crate::update::{s2_pause, s3_patch_images, s4_roll_pods, s5_set_version};
@@ -13,10 +14,10 @@ pub async fn trials(
     cluster: &Cluster,
     snapshot: &Snapshot,
     plan: &Plan,
-    now: &str,
+    clock: &Clock,
 ) -> Result<Vec<Trial>, ClusterError> {
     let mut trials = Vec::new();
-    for write in writes(snapshot, plan, now) {
+    for write in writes(snapshot, plan, &clock.rfc3339(0)) {
         let object = write.object.to_string();
         let (refused, warnings) = match cluster.send(&write, true).await {
             Ok(sent) => (None, sent.warnings().to_vec()),
