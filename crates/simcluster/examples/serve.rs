@@ -1,6 +1,6 @@
-//! Serves an empty cluster on loopback, to be looked at with kubectl: `kubectl -s http://127.0.0.1:<port> …`.
+//! Serves the sandbox's databases on loopback, for kubectl: `kubectl -s http://127.0.0.1:<port> get kafka,pod`.
 
-use simcluster::{Behaviour, SimCluster};
+use simcluster::{Behaviour, SimCluster, world};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> std::io::Result<()> {
@@ -8,6 +8,7 @@ async fn main() -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::bind(format!("127.0.0.1:{port}")).await?;
     println!("http://{}", listener.local_addr()?);
     let cluster = SimCluster::new(Behaviour::default());
+    world::sandbox(&cluster);
     cluster.start();
     cluster.serve(listener).await
 }

@@ -203,7 +203,8 @@ impl Faults {
             }
         }
         armed.retain(|Armed { fault, seen }| {
-            let spent = *seen >= fault.first.saturating_add(fault.times - 1) && fault.times != u64::MAX;
+            let spent =
+                *seen >= fault.first.saturating_add(fault.times.saturating_sub(1)) && fault.times != u64::MAX;
             let past = fault.window.is_some_and(|(_, until)| until <= request.at);
             !spent && !past
         });

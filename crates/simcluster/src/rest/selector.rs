@@ -93,7 +93,10 @@ impl FieldTerm {
         let equal = match value {
             Value::String(text) => *text == self.value,
             Value::Null => self.value.is_empty() || self.value == "false",
-            other => other.to_string() == self.value,
+            other => {
+                let text = other.to_string();
+                text == self.value
+            }
         };
         equal == self.equal
     }

@@ -37,10 +37,10 @@ pub(super) fn check_update(resource: &Resource, stored: &Value, wanted: &Value) 
     match resource.name {
         "statefulsets.apps" => check_statefulset(stored, wanted, &mut causes),
         "pods" => check_pod(stored, wanted, &mut causes),
-        "deployments.apps" | "replicasets.apps" => {
-            if stored["spec"]["selector"] != wanted["spec"]["selector"] {
-                causes.push(invalid("spec.selector", "field is immutable"));
-            }
+        "deployments.apps" | "replicasets.apps"
+            if stored["spec"]["selector"] != wanted["spec"]["selector"] =>
+        {
+            causes.push(invalid("spec.selector", "field is immutable"));
         }
         _ => {}
     }

@@ -42,41 +42,61 @@ pub(super) fn watch(
 ) -> Result<Answer, ApiError> {
     let mut watch = Watch::open(server, call, target)?;
     let (lines, subscription) = watch.first(&server.store, call)?;
-    let state = Running { watch, subscription, lines, cut_after };
-    let events = stream::unfold(Some(state), |state| async move {
-        let mut state = state?;
-        match state.next_line().await {
-            Ok(line) => line.map(|line| (Ok(line), Some(state))),
-            Err(Cut(rest)) if rest.is_empty() => Some((Err(Broken), None)),
-            // The connection breaks in the middle of this line: the next chunk is the failure.
-            Err(Cut(rest)) => {
-                state.lines.clear();
-                state.cut_after = None;
-                state.watch.broken = true;
-                Some((Ok(rest), Some(state)))
-            }
-        }
+    let running = Running { watch, subscription, lines, cut_after, ending: Ending::Open };
+    let chunks = stream::unfold(running, |mut running| async move {
+        let chunk = running.next_chunk().await?;
+        Some((chunk, running))
     });
-    Ok(Answer::watch(events.boxed()))
+    Ok(Answer::watch(chunks.boxed()))
 }
 
-/// A watch whose connection breaks, after these bytes.
-struct Cut(Bytes);
-
+/// A watch that is being answered.
 struct Running {
     watch: Watch,
     subscription: Option<Subscription>,
     lines: VecDeque<Bytes>,
-    /// After how many more lines the connection breaks.
+    /// After how many more lines a fault breaks the connection.
     cut_after: Option<usize>,
+    ending: Ending,
+}
+
+/// How far a watch is from its end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Open,
+    /// Half a line was sent, and nothing follows it.
+    Breaking,
+    Over,
 }
 
 impl Running {
-    /// The next line; `None` when the watch has ended in good order.
-    async fn next_line(&mut self) -> Result<Option<Bytes>, Cut> {
-        if self.watch.broken {
-            return Err(Cut(Bytes::new()));
+    /// What is sent next: a line, or half of one and then a break; `None` at the end.
+    async fn next_chunk(&mut self) -> Option<Result<Bytes, Broken>> {
+        if self.ending != Ending::Open {
+            let breaks = self.ending == Ending::Breaking;
+            self.ending = Ending::Over;
+            return breaks.then_some(Err(Broken));
         }
+        let line = match self.next_line().await {
+            Ok(line) => line?,
+            Err(broken) => {
+                self.ending = Ending::Over;
+                return Some(Err(broken));
+            }
+        };
+        match &mut self.cut_after {
+            Some(0) => {
+                self.ending = Ending::Breaking;
+                return Some(Ok(line.slice(..line.len() / 2)));
+            }
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        Some(Ok(line))
+    }
+
+    /// Waits for the next line; `None` when the watch ends in good order.
+    async fn next_line(&mut self) -> Result<Option<Bytes>, Broken> {
         while self.lines.is_empty() {
             let Some(subscription) = &mut self.subscription else { return Ok(None) };
             tokio::select! {
@@ -91,23 +111,12 @@ impl Running {
                     self.lines.extend(self.watch.bookmark(subscription));
                 }
                 changed = self.watch.hangups.changed() => {
-                    let broken = *self.watch.hangups.borrow() == Hangup::Broken;
-                    if changed.is_ok() && broken {
-                        return Err(Cut(Bytes::new()));
-                    }
-                    return Ok(None);
+                    let breaks = changed.is_ok() && *self.watch.hangups.borrow() == Hangup::Broken;
+                    return if breaks { Err(Broken) } else { Ok(None) };
                 }
             }
         }
-        let line = self.lines.pop_front();
-        match (&mut self.cut_after, line) {
-            (Some(0), Some(line)) => Err(Cut(line.slice(..line.len() / 2))),
-            (Some(left), line) => {
-                *left -= 1;
-                Ok(line)
-            }
-            (None, line) => Ok(line),
-        }
+        Ok(self.lines.pop_front())
     }
 }
 
@@ -121,7 +130,6 @@ struct Watch {
     deadline: Instant,
     bookmark_at: Option<Instant>,
     hangups: watch::Receiver<Hangup>,
-    broken: bool,
 }
 
 impl Watch {
@@ -138,7 +146,6 @@ impl Watch {
             deadline,
             bookmark_at: None,
             hangups: server.faults.hangups(),
-            broken: false,
         };
         if call.query.is_set("allowWatchBookmarks") {
             watch.schedule_bookmark();

@@ -6,6 +6,7 @@ mod deletions;
 mod discovery;
 mod evictions;
 mod faults;
+mod loopback;
 mod reads;
 mod watches;
 mod writes;
