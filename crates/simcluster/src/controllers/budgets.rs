@@ -53,10 +53,15 @@ fn wanted_by(store: &Store, namespace: &str, owner: &Value) -> Option<i64> {
         "PetSet" => "petsets.apps.k8s.appscode.com",
         "StatefulSet" => "statefulsets.apps",
         "ReplicaSet" => "replicasets.apps",
+        "Deployment" => "deployments.apps",
         _ => return None,
     };
     let controller = store.get(res, namespace, text(owner, "/name"))?;
-    Some(number(&controller, "/spec/replicas").unwrap_or(1))
+    // What a Deployment wants is not the sum of what its ReplicaSets want during an update.
+    match controller_of(&controller).filter(|_| res == "replicasets.apps") {
+        Some(deployment) => wanted_by(store, namespace, deployment),
+        None => Some(number(&controller, "/spec/replicas").unwrap_or(1)),
+    }
 }
 
 /// The status of a budget, and when to look again though no pod changes. `scale` is what the pods' controllers want,
@@ -89,7 +94,7 @@ pub(crate) fn status(
     put(
         object::map_mut(&mut status),
         "disruptedPods",
-        (!disrupted.is_empty()).then(|| Value::Object(disrupted)),
+        (!disrupted.is_empty()).then_some(Value::Object(disrupted)),
     );
     let enough = allowed > 0;
     let condition = json!({

@@ -122,10 +122,8 @@ pub(super) fn reconcile(context: &mut Context, place: &Place) {
         return;
     };
     if at.is_some() && revision_of(&new) < Some(revision) {
-        let number = json!((revision + 1).to_string());
-        let _ = context.store.update(REPLICA_SETS, &place.namespace, &name, |set| {
-            set["metadata"]["annotations"][REVISION] = number
-        });
+        number_revision(context, REPLICA_SETS, &new, revision + 1);
+        number_revision(context, DEPLOYMENTS, &deployment, revision + 1);
     }
     let recreate = text(&deployment, "/spec/strategy/type") == "Recreate";
     let old: Vec<Share> = sets.iter().map(|set| share(set)).collect();
@@ -139,12 +137,16 @@ pub(super) fn reconcile(context: &mut Context, place: &Place) {
 
 fn create_set(context: &Context, deployment: &Value, revision: i64) -> Option<Arc<Value>> {
     let created = context.store.create(REPLICA_SETS, new_replica_set(deployment, 0, revision)).ok()?;
-    let (namespace, name) = (object::namespace(deployment), object::name(deployment));
-    let _ = context.store.update(DEPLOYMENTS, namespace, name, |deployment| {
-        let annotations = object::metadata_mut(deployment).entry("annotations").or_insert_with(|| json!({}));
+    number_revision(context, DEPLOYMENTS, deployment, revision);
+    Some(created)
+}
+
+/// Writes the number of a revision where kubectl reads it.
+fn number_revision(context: &Context, res: &str, object: &Value, revision: i64) {
+    let _ = context.store.update(res, object::namespace(object), object::name(object), |object| {
+        let annotations = object::metadata_mut(object).entry("annotations").or_insert_with(|| json!({}));
         object::map_mut(annotations).insert(REVISION.into(), json!(revision.to_string()));
     });
-    Some(created)
 }
 
 fn revision_of(set: &Value) -> Option<i64> {
@@ -161,7 +163,7 @@ fn share(set: &Value) -> Share {
 fn scale(context: &Context, set: &Value, replicas: i64) {
     if number(set, "/spec/replicas") != Some(replicas) {
         let _ = context.store.update(REPLICA_SETS, object::namespace(set), object::name(set), |set| {
-            set["spec"]["replicas"] = json!(replicas);
+            object::map_mut(&mut set["spec"]).insert("replicas".into(), json!(replicas));
         });
     }
 }

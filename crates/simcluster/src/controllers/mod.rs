@@ -19,6 +19,7 @@ pub(crate) mod stateful;
 
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 
 use self::agenda::{Agenda, Place, Work};
@@ -198,6 +199,10 @@ impl Controllers {
 
 /// What a pod's change means for its workload, its budgets and its database.
 fn observe_pod(context: &mut Context, change: &Change) {
+    let before = change.previous.as_deref().filter(|_| change.kind == ChangeKind::Modified);
+    if before.is_some_and(|before| counted(before) == counted(&change.object)) {
+        return;
+    }
     soon_for_controller(context, change);
     let lag = context.ask(|behaviour| behaviour.budget_lag);
     for name in context.index.budgets_of_pod(&change.namespace, &change.name) {
@@ -205,6 +210,19 @@ fn observe_pod(context: &mut Context, change: &Change) {
         context.agenda.after(lag, Work::Budget(place));
     }
     provisioner::observe_pod(context, change);
+}
+
+/// What of a pod the controllers of workloads and budgets look at.
+fn counted(pod: &Value) -> (&str, bool, Option<&Value>, &Value, &Value) {
+    let metadata = &pod["metadata"];
+    let ready = object::condition(pod, "Ready");
+    (
+        text(pod, "/status/phase"),
+        object::is_terminating(pod),
+        ready,
+        &metadata["labels"],
+        &metadata["ownerReferences"],
+    )
 }
 
 /// The work for the controller that owns the changed object.

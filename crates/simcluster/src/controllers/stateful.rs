@@ -65,7 +65,7 @@ impl Wanted {
     }
 
     fn ordinals(&self) -> std::ops::Range<i64> {
-        self.start..self.start + self.replicas
+        self.start..self.start.saturating_add(self.replicas)
     }
 }
 

@@ -35,6 +35,7 @@ pub(crate) fn render(kind: Kind, database: &Value, member: &Member, version: &Va
 /// What the catalog knows nothing of is left alone, and an image that is right but for its digest stays.
 pub(crate) fn conform(kind: Kind, version: &Value, template: &mut Value, pin: bool) {
     let wanted = kind.init_containers(version);
+    object::map_mut(template);
     let spec = object::map_mut(&mut template["spec"]);
     let inits = spec.entry("initContainers").or_insert_with(|| json!([]));
     if let Some(inits) = inits.as_array_mut() {

@@ -41,6 +41,7 @@ pub struct Database {
     pub(super) shape: Shape,
     pub(super) pinned: bool,
     pub(super) budgets: bool,
+    pub(super) max_unavailable: Option<i64>,
     pub(super) sidecars: Vec<(String, String)>,
     pub(super) database_adjustments: Vec<Adjustment>,
     pub(super) workload_adjustments: Vec<Adjustment>,
@@ -59,6 +60,7 @@ impl Database {
             shape: Shape::usual(kind),
             pinned: false,
             budgets: true,
+            max_unavailable: None,
             sidecars: Vec::new(),
             database_adjustments: Vec::new(),
             workload_adjustments: Vec::new(),
@@ -195,6 +197,12 @@ impl Database {
         self
     }
 
+    /// With budgets that allow so many pods to be away; 0 blocks every eviction of a healthy pod.
+    pub fn max_unavailable(mut self, pods: i64) -> Self {
+        self.max_unavailable = Some(pods);
+        self
+    }
+
     /// With another container in every pod.
     pub fn sidecar(mut self, name: &str, image: &str) -> Self {
         self.sidecars.push((name.to_owned(), image.to_owned()));
@@ -214,6 +222,9 @@ impl Database {
     }
 
     /// Changes each PetSet or StatefulSet before it is created; its pods are made from the changed template.
+    ///
+    /// An operator that is alive undoes what the database's spec and version do not ask for (images, init containers,
+    /// replicas) once the controllers run.
     pub fn adjust_workload(mut self, change: impl Fn(&mut Value) + Send + Sync + 'static) -> Self {
         self.workload_adjustments.push(Arc::new(change));
         self

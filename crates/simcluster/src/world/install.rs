@@ -92,7 +92,10 @@ impl Database {
     }
 
     fn install_budget(&self, world: &World, member: &Member, pods: &[Arc<Value>]) {
-        let Some(budget) = workload::budget(self.kind, world.database, member) else { return };
+        let Some(mut budget) = workload::budget(self.kind, world.database, member) else { return };
+        if let Some(pods) = self.max_unavailable {
+            budget["spec"]["maxUnavailable"] = json!(pods);
+        }
         let budget = created(world.store, BUDGETS, budget);
         let (status, _) = budget_status(&budget, pods, Some(member.replicas), world.store.now());
         world.set_status(BUDGETS, &budget, status);

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 pub use self::database::{Database, PodManagement, Strategy};
 use crate::SimCluster;
+use crate::controllers::index::BUDGETS;
 use crate::controllers::kubelet::status::node_ip;
+use crate::object;
 use crate::store::Store;
 
 /// The nodes that a world has.
@@ -58,6 +60,18 @@ fn node(name: &str, now: &str) -> Value {
             },
         },
     })
+}
+
+/// Makes every budget of the cluster refuse evictions of healthy pods.
+pub fn block_budgets(cluster: &SimCluster) {
+    let store = cluster.store();
+    for budget in store.list(BUDGETS, None) {
+        let block = |budget: &mut Value| {
+            budget["spec"] = json!({ "maxUnavailable": 0, "selector": budget["spec"]["selector"] })
+        };
+        // Gone in the meantime is blocked enough.
+        let _ = store.update(BUDGETS, object::namespace(&budget), object::name(&budget), block);
+    }
 }
 
 /// The sandbox: the catalog, and one database of each kind in the namespace `default`, all of them Ready.

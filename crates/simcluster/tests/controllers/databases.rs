@@ -130,8 +130,7 @@ async fn an_ops_request_that_ends_lifts_any_pause() {
 
 #[tokio::test(start_paused = true)]
 async fn the_phase_follows_the_pods_at_the_pace_of_the_health_check() {
-    let mut behaviour = Behaviour::default();
-    behaviour.start_up = 30 * SECOND;
+    let behaviour = Behaviour { start_up: 30 * SECOND, ..Behaviour::default() };
     let cluster = running(behaviour, Database::zookeeper("zk"));
     let store = cluster.store();
     let phase = || text(&get(store, ZOOKEEPERS, "zk"), "/status/phase").to_owned();

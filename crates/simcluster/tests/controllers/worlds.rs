@@ -96,6 +96,16 @@ async fn the_sandbox_has_what_it_promises() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn budgets_can_be_made_to_block() {
+    let cluster = running(Behaviour::default(), Database::zookeeper("zk").max_unavailable(2));
+    let allowed = || number(&get(cluster.store(), BUDGETS, "zk"), "/status/disruptionsAllowed");
+    assert_eq!(allowed(), 2);
+    simcluster::world::block_budgets(&cluster);
+    until(cluster.store(), "blocked", || allowed() == 0).await;
+    assert_eq!(number(&get(cluster.store(), BUDGETS, "zk"), "/status/desiredHealthy"), 3);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_thousand_pods_are_replaced_in_no_time() {
     let cluster = SimCluster::new(Behaviour::default());
     scale_world(&cluster, 100, 10);

@@ -47,12 +47,14 @@ fn is_cordoned(node: &Value) -> bool {
     node["spec"]["unschedulable"] == true
 }
 
-/// The same pod goes to the same node each time, as one with a local volume does.
+/// The same pod goes to the same node each time, as one with a local volume does, and the pods of a set go to different
+/// nodes.
 fn choose<'a>(pod: &Value, nodes: &'a [Arc<Value>]) -> Option<&'a str> {
     let open: Vec<_> = nodes.iter().filter(|node| !is_cordoned(node)).collect();
-    let spread = ordinal(pod).and_then(|ordinal| usize::try_from(ordinal).ok());
-    let spread = spread.unwrap_or_else(|| (digest::hash(object::name(pod).as_bytes()) % 1024) as usize);
-    open.get(spread.checked_rem(open.len())?).map(|node| object::name(node))
+    let set = object::name(pod).rsplit_once('-').map_or("", |(set, _)| set);
+    let offset = (digest::hash(set.as_bytes()) % 1024) as usize;
+    let ordinal = ordinal(pod).and_then(|ordinal| usize::try_from(ordinal).ok()).unwrap_or_default();
+    open.get(offset.wrapping_add(ordinal).checked_rem(open.len())?).map(|node| object::name(node))
 }
 
 fn no_room(nodes: &[Arc<Value>]) -> String {
@@ -91,9 +93,9 @@ mod tests {
     fn cordoned_nodes_get_no_pods() {
         let nodes = [node("a", true), node("b", false), node("c", false)];
         let pod = |at: i64| json!({"metadata": {"name": format!("db-{at}")}});
-        assert_eq!(choose(&pod(0), &nodes), Some("b"));
-        assert_eq!(choose(&pod(1), &nodes), Some("c"));
-        assert_eq!(choose(&pod(2), &nodes), Some("b"));
+        let chosen: Vec<_> = (0..3).map(|at| choose(&pod(at), &nodes)).collect();
+        assert!(chosen.iter().all(|node| matches!(node, Some("b" | "c"))), "{chosen:?}");
+        assert!(chosen[0] != chosen[1] && chosen[0] == chosen[2], "{chosen:?}");
         assert_eq!(choose(&pod(0), &nodes[..1]), None);
         assert!(
             no_room(&nodes).starts_with("0/3 nodes are available: 2 Insufficient memory, 1 node(s) were")

@@ -55,12 +55,14 @@ fn conform(
     let (namespace, name) = (object::namespace(set), object::name(set));
     // Gone in the meantime: the next reconcile creates it.
     let _ = context.store.update(api.resource(), namespace, name, |set| {
-        template::conform(kind, version, &mut set["spec"]["template"], pin);
-        set["spec"]["replicas"] = json!(member.replicas);
+        let spec = object::map_mut(&mut set["spec"]);
+        template::conform(kind, version, spec.entry("template").or_insert(Value::Null), pin);
+        spec.insert("replicas".into(), json!(member.replicas));
     });
     if number(set, "/spec/replicas") != Some(member.replicas) {
         let _ = context.store.update(BUDGETS, namespace, name, |budget| {
-            budget["spec"]["maxUnavailable"] = json!(workload::max_unavailable(member.replicas));
+            let spec = object::map_mut(&mut budget["spec"]);
+            spec.insert("maxUnavailable".into(), json!(workload::max_unavailable(member.replicas)));
         });
     }
 }
