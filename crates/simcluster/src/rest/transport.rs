@@ -80,12 +80,18 @@ pub(crate) fn router(server: Server) -> Router {
 pub(crate) async fn serve(server: Server, listener: TcpListener) -> std::io::Result<()> {
     let mut connections = JoinSet::new();
     loop {
-        let (stream, _) = tokio::select! {
-            accepted = listener.accept() => accepted?,
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
             Some(_) = connections.join_next() => continue,
         };
-        // Small answers must not wait for the acknowledgement of the one before.
-        stream.set_nodelay(true)?;
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) if is_the_clients(&error) => continue,
+            Err(error) => return Err(error),
+        };
+        // Small answers must not wait for the acknowledgement of the one before. A client that has left already is
+        // noticed below.
+        let _ = stream.set_nodelay(true);
         let service = TowerToHyperService::new(Transport::new(server.clone()));
         let connection =
             hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
@@ -94,4 +100,10 @@ pub(crate) async fn serve(server: Server, listener: TcpListener) -> std::io::Res
             let _ = connection.await;
         });
     }
+}
+
+/// Whether a connection failed before it was accepted, which says nothing about the listener.
+fn is_the_clients(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
