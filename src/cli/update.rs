@@ -77,7 +77,17 @@ impl Session {
         let (kind, name) =
             select::database(cluster, &namespace, &self.options, &self.terminal, &mut self.stop).await?;
         let read = read(cluster, kind, &namespace, &name);
-        unless_stopped(&mut self.stop, read).await?
+        let mut snapshot = unless_stopped(&mut self.stop, read).await??;
+        // Only watching tells whether the holder of a lock is alive.
+        if let Some(lock) = snapshot.lock.take() {
+            stream::err(&format!(
+                "locked by {}; looking for up to {} s whether that run is alive\n",
+                lock.holder, lock.duration_seconds
+            ));
+            let watching = cluster.watch_lock(kind, &namespace, &name, lock);
+            snapshot.lock = unless_stopped(&mut self.stop, watching).await??;
+        }
+        Ok(snapshot)
     }
 
     fn request(&self, to: String) -> Request {

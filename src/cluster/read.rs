@@ -226,6 +226,15 @@ impl Cluster {
         }
     }
 
+    /// Whether a node is Ready, in a few words.
+    pub async fn node_state(&self, node: &str) -> String {
+        match self.get::<NodeWire>("v1", "", "nodes", "node", node).await {
+            Ok(node) => node.state(),
+            Err(error) if error.absent() => "it no longer exists".to_owned(),
+            Err(_) => "its readiness is not known".to_owned(),
+        }
+    }
+
     /// The last thing that was said about a pod: reason and message of its newest Warning event, or of its newest event
     /// of any type. `None` where there is none, or events cannot be read.
     pub async fn last_event(&self, namespace: &str, pod_uid: &str) -> Option<String> {

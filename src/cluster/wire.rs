@@ -511,6 +511,15 @@ pub(super) struct NodeWire {
     pub metadata: Meta,
     #[serde(default)]
     spec: NodeSpec,
+    #[serde(default, deserialize_with = "or_default")]
+    status: NodeStatus,
+}
+
+#[derive(Deserialize, Default, Clone)]
+#[serde(default)]
+struct NodeStatus {
+    #[serde(deserialize_with = "or_default")]
+    conditions: Vec<Condition>,
 }
 
 #[derive(Deserialize, Default, Clone)]
@@ -520,6 +529,15 @@ struct NodeSpec {
 }
 
 impl NodeWire {
+    /// What the node says of itself, in a few words.
+    pub fn state(self) -> String {
+        match self.status.conditions.into_iter().find(|c| c.kind == "Ready") {
+            Some(c) if c.status == "True" => "Ready".to_owned(),
+            Some(c) => clean(&format!("not Ready: {} {}", c.reason, c.message)),
+            None => "its readiness is not known".to_owned(),
+        }
+    }
+
     pub fn cordoned(self) -> Option<String> {
         self.spec.unschedulable.then(|| clean(&self.metadata.name))
     }

@@ -46,7 +46,9 @@ impl Run {
         if let Some(lease) = self.lease.take()
             && let Err(error) = lease.release().await
         {
-            self.emit(Event::Notice { message: format!("the lock could not be given back ({error}); it runs out by itself") });
+            self.emit(Event::Notice {
+                message: format!("the lock could not be given back ({error}); it runs out by itself"),
+            });
         }
     }
 
@@ -58,9 +60,15 @@ impl Run {
             if let Ok(fresh) = read {
                 Delta::Database(Box::new(fresh)).apply(&mut self.snapshot);
             }
-            let ours = self.snapshot.database.paused().is_some_and(|(_, c)| s2_pause::run_of(c) == Some(&self.options.run));
+            let ours = self
+                .snapshot
+                .database
+                .paused()
+                .is_some_and(|(_, c)| s2_pause::run_of(c) == Some(&self.options.run));
             let held = self.lease.as_ref().is_some_and(|l| l.good());
-            let Some(write) = s6_resume::write(&self.snapshot.database).filter(|_| ours && held) else { break };
+            let Some(write) = s6_resume::write(&self.snapshot.database).filter(|_| ours && held) else {
+                break;
+            };
             if let Ok(sent) = self.cluster.send(&write, false).await
                 && let Ok(fresh) = sent.database(self.plan.kind, &self.plan.database.api_version)
             {
@@ -71,8 +79,10 @@ impl Run {
     }
 
     fn finish(&mut self, came_to: Result<(), Halt>) -> Finish {
-        let paused = matches!(s2_pause::status(&self.snapshot.database), Pause::Requested | Pause::Acknowledged);
-        let counted: Vec<_> = self.plan.workloads.iter().map(|w| (w.object.uid.clone(), self.count(w))).collect();
+        let paused =
+            matches!(s2_pause::status(&self.snapshot.database), Pause::Requested | Pause::Acknowledged);
+        let counted: Vec<_> =
+            self.plan.workloads.iter().map(|w| (w.object.uid.clone(), self.count(w))).collect();
         for (uid, (pods, updated)) in counted {
             if let Some(result) = self.results.get_mut(&uid) {
                 (result.pods, result.updated) = (pods, updated);

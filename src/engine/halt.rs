@@ -21,7 +21,9 @@ pub(super) enum Halt {
     Cluster(#[from] ClusterError),
     #[error("pod {pod}: {stuck}{}", event_of(.last_event))]
     Stuck { pod: String, stuck: Stuck, last_event: Option<String> },
-    #[error("pod {pod} cannot be evicted: disruption budget {budget} needs {needed} healthy pods and has {healthy}")]
+    #[error(
+        "pod {pod} cannot be evicted: disruption budget {budget} needs {needed} healthy pods and has {healthy}"
+    )]
     BudgetBlocked { pod: String, budget: String, needed: i64, healthy: i64 },
     #[error("pod {pod} is not well ({why}), and no other pod is restarted before it is")]
     OtherPod { pod: String, why: String },

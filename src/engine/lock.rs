@@ -50,7 +50,8 @@ impl Run {
                 let workload = planned.object.to_string();
                 return Err(crate::update::Blocked::WorkloadGone { workload }.into());
             };
-            if let crate::update::Status::Blocked(why) = crate::update::s3_patch_images::status(planned, now) {
+            if let crate::update::Status::Blocked(why) = crate::update::s3_patch_images::status(planned, now)
+            {
                 return Err(why.into());
             }
         }

@@ -97,7 +97,8 @@ impl Run {
     /// Sends a write once, under the lock. What it changes counts as changed unless the server has surely refused it.
     pub(super) async fn send(&mut self, write: &Write) -> Result<Result<Sent, ClusterError>, Halt> {
         self.hold().await?;
-        let harmless = matches!(write.purpose, Purpose::RequestPause | Purpose::AssertPause | Purpose::Resume);
+        let harmless =
+            matches!(write.purpose, Purpose::RequestPause | Purpose::AssertPause | Purpose::Resume);
         let before = self.changed;
         self.changed |= !harmless;
         let (cluster, sent) = (self.cluster.clone(), write.clone());

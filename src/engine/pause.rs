@@ -21,10 +21,8 @@ impl Run {
         if self.plan.action == Action::Resume {
             return Ok(StepOutcome::AlreadyDone);
         }
-        let adopted = matches!(
-            s2_pause::status(&self.snapshot.database),
-            Pause::Requested | Pause::Acknowledged
-        );
+        let adopted =
+            matches!(s2_pause::status(&self.snapshot.database), Pause::Requested | Pause::Acknowledged);
         self.request_pause().await?;
         self.emit(Event::PauseRequested { adopted });
         let asked = self.now();

@@ -181,12 +181,26 @@ impl Run {
     }
 
     /// A pod is stuck: the last event about it often says why.
-    pub(super) async fn stuck(&mut self, pod: String, uid: &str, stuck: Stuck) -> Halt {
+    pub(super) async fn stuck(&mut self, pod: String, uid: &str, mut stuck: Stuck) -> Halt {
         let (cluster, ns, uid) = (self.cluster.clone(), self.plan.database.namespace.clone(), uid.to_owned());
-        let last_event = match self.during(async move { cluster.last_event(&ns, &uid).await }).await {
-            Ok(event) => event,
+        let node = match &stuck {
+            Stuck::Terminating { node: Some(node), .. } => Some(node.clone()),
+            _ => None,
+        };
+        let asking = async move {
+            let state = match node {
+                Some(node) => Some(cluster.node_state(&node).await),
+                None => None,
+            };
+            (cluster.last_event(&ns, &uid).await, state)
+        };
+        let (last_event, state) = match self.during(asking).await {
+            Ok(answers) => answers,
             Err(halt) => return halt,
         };
+        if let Stuck::Terminating { node_state, .. } = &mut stuck {
+            *node_state = state;
+        }
         Halt::Stuck { pod, stuck, last_event }
     }
 
@@ -294,12 +308,7 @@ impl Run {
     }
 
     /// The server has not evicted the pod, or it is not known whether it has.
-    async fn not_evicted(
-        &mut self,
-        roll: &mut Roll<'_>,
-        pod: &Pod,
-        error: ClusterError,
-    ) -> Result<(), Halt> {
+    async fn not_evicted(&mut self, roll: &mut Roll<'_>, pod: &Pod, error: ClusterError) -> Result<(), Halt> {
         match error {
             ClusterError::Budget { message, .. } => self.budget_refused(roll, pod, &message),
             // The pod is gone, or another has its name: the watch will tell, if it has not yet.

@@ -9,8 +9,8 @@ use tokio::time::{Instant, sleep_until};
 use crate::cluster::{Aside, Cluster, ClusterError, Delta, HeldLease, LockError, Watches};
 use crate::event::{EVENT_SCHEMA, Event, Step, StepOutcome, WaitingOn, WorkloadResult};
 use crate::model::{Lookup, Plan, Snapshot, WorkloadPlan};
-use crate::update::s2_pause::{self, Pause};
 use crate::update::Blocked;
+use crate::update::s2_pause::{self, Pause};
 
 use super::emit::Emitter;
 use super::halt::Halt;

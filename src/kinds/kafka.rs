@@ -20,7 +20,7 @@ pub(super) static FACTS: Facts = Facts {
             containers: &[optional("cruise-control", false, "spec.cruiseControl.image")],
         },
     ],
-    roles: &["all", "controller", "broker"],
+    roles: &["all", "combined", "controller", "broker"],
     afterwards: |_, to| {
         vec![format!(
             "when {to} has proven itself, finalize the metadata version with `kafka-features.sh upgrade`: \

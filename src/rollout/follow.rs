@@ -6,7 +6,10 @@ pub enum FollowVerdict<'a> {
     /// The controller has not seen the template yet.
     Unobserved,
     /// These pods are being replaced or not well yet; `done` of all are on the target and well.
-    Rolling { pending: Vec<&'a Pod>, done: u64 },
+    Rolling {
+        pending: Vec<&'a Pod>,
+        done: u64,
+    },
     Done,
 }
 

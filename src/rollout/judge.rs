@@ -45,10 +45,15 @@ pub struct Limits {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
     /// It is on its way. By time alone nothing changes before `until`.
-    Progress { on: WaitingOn, until: Duration },
+    Progress {
+        on: WaitingOn,
+        until: Duration,
+    },
     Stuck(Stuck),
     /// It is on the target and has been well for long enough.
-    Done { well_since: Duration },
+    Done {
+        well_since: Duration,
+    },
     /// A new pod stands in its place that is not on the target.
     Outdated,
 }
@@ -67,11 +72,14 @@ pub enum Stuck {
     WrongImage { container: String, expected: String, found: String },
     #[error("{}", late(.on, .seconds))]
     TimedOut { on: WaitingOn, seconds: u64 },
-    #[error(
-        "the old pod is still terminating {seconds} s after its grace (node {}, {}{})",
-        .node, .node_state, finalized(.finalizers)
-    )]
-    Terminating { seconds: u64, node: String, node_state: String, finalizers: Vec<String> },
+    #[error("the old pod is still terminating {seconds} s after its grace{}", held(.node, .node_state, .finalizers))]
+    Terminating {
+        seconds: u64,
+        node: Option<String>,
+        /// What the node says of itself; asked for once the pod is stuck.
+        node_state: Option<String>,
+        finalizers: Vec<String>,
+    },
 }
 
 fn ending(last_end: &str) -> String {
@@ -91,8 +99,15 @@ fn late(on: &WaitingOn, seconds: &u64) -> String {
     format!("it {} within {seconds} s", what.trim_end())
 }
 
-fn finalized(finalizers: &[String]) -> String {
-    if finalizers.is_empty() { String::new() } else { format!("; finalizers {}", finalizers.join(", ")) }
+fn held(node: &Option<String>, state: &Option<String>, finalizers: &[String]) -> String {
+    let mut words = Vec::new();
+    if let Some(node) = node {
+        words.push(format!("node {node}: {}", state.as_deref().unwrap_or("its readiness is not known")));
+    }
+    if !finalizers.is_empty() {
+        words.push(format!("finalizers: {}", finalizers.join(", ")));
+    }
+    if words.is_empty() { String::new() } else { format!(" ({})", words.join("; ")) }
 }
 
 /// Kinds of trouble that have a patience of their own.
@@ -113,9 +128,15 @@ impl Trouble {
     /// By the reasons that kubelets give.
     fn of(reason: &str) -> Option<Self> {
         match reason {
-            "InvalidImageName" | "CreateContainerConfigError" | "CreateContainerError" | "ErrImageNeverPull"
+            "InvalidImageName"
+            | "CreateContainerConfigError"
+            | "CreateContainerError"
+            | "ErrImageNeverPull"
             | "RunContainerError" => Some(Trouble::Config),
-            "ErrImagePull" | "ImagePullBackOff" | "RegistryUnavailable" | "ImageInspectError"
+            "ErrImagePull"
+            | "ImagePullBackOff"
+            | "RegistryUnavailable"
+            | "ImageInspectError"
             | "SignatureValidationFailed" => Some(Trouble::Pull),
             _ => None,
         }
@@ -232,7 +253,8 @@ pub fn judge(
 
 /// The pod was made from the new template, and somebody has given it another image on the way.
 fn wrong_image(pod: &Pod, target: &WorkloadPlan) -> Verdict {
-    let differs = |(container, image): &(&str, &str)| !pod.image(container).is_some_and(|i| same_image(i, image));
+    let differs =
+        |(container, image): &(&str, &str)| !pod.image(container).is_some_and(|i| same_image(i, image));
     let (container, expected) = target.target_images().find(differs).unwrap_or_default();
     Verdict::Stuck(Stuck::WrongImage {
         container: container.to_owned(),
@@ -253,8 +275,8 @@ fn terminating(flight: &Flight, pod: &Pod, limits: Limits, now: Duration) -> Ver
     }
     Verdict::Stuck(Stuck::Terminating {
         seconds: (now - flight.began - grace).as_secs(),
-        node: pod.node.clone().unwrap_or_else(|| "none".to_owned()),
-        node_state: "its state is not known".to_owned(),
+        node: pod.node.clone(),
+        node_state: None,
         finalizers: pod.finalizers.clone(),
     })
 }
@@ -274,7 +296,8 @@ fn crashed(flight: &Flight, pod: &Pod) -> Option<Stuck> {
 fn awaited_of(pod: &Pod) -> WaitingOn {
     let unscheduled = pod.conditions.iter().find(|c| c.kind == "PodScheduled" && c.status != "True");
     if let Some(condition) = unscheduled {
-        let message = if condition.message.is_empty() { condition.reason.clone() } else { condition.message.clone() };
+        let message =
+            if condition.message.is_empty() { condition.reason.clone() } else { condition.message.clone() };
         return WaitingOn::Scheduling { message };
     }
     let waiting = pod.containers.iter().find_map(|c| match &c.state {

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use crate::catalog::{self, constraint::Verdict};
 use crate::kinds::Facts;
 use crate::model::{
-    CatalogVersion, Check, Finding, Lookup, Phase, Severity, Snapshot, UpdateStrategy, Workload, WorkloadKind, pinned,
+    CatalogVersion, Check, Finding, Lookup, Phase, Severity, Snapshot, UpdateStrategy, Workload,
+    WorkloadKind, pinned,
 };
 
 use super::s2_pause;
@@ -109,7 +110,7 @@ fn others(context: &Context<'_>, found: &mut Vec<Finding>) {
         found.push(context.refusal(
             Check::Locked,
             format!(
-                "locked by {} since {} (renewed; good for {} s after each renewal)",
+                "locked by {} since {}; it is alive: its lock was renewed just now and is good for {} s more",
                 lock.holder, lock.since, lock.duration_seconds
             ),
             "wait until that run has ended",

@@ -5,9 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{Plan, Pod, Snapshot, Strategy, WorkloadKind, WorkloadPlan, Write};
 use crate::model::{ContainerState, ObjectRef, Purpose, WriteAction};
-
+use crate::model::{Plan, Pod, Snapshot, Strategy, WorkloadKind, WorkloadPlan, Write};
 
 /// What a workload's rolling comes to next.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -70,7 +70,11 @@ fn workload(plan: &crate::model::WorkloadPlan, snapshot: &Snapshot) -> Option<Am
         }
     }
     let found = pods.len() as i64;
-    (counted && found < now.replicas).then(|| Amiss::Missing { workload: name(), expected: now.replicas, found })
+    (counted && found < now.replicas).then(|| Amiss::Missing {
+        workload: name(),
+        expected: now.replicas,
+        found,
+    })
 }
 
 /// The images that the operator has pinned to a digest since the templates were patched: workload, container, image.
