@@ -33,7 +33,7 @@ pub enum Failure {
     Unprintable(#[from] crate::report::object::Unprintable),
     #[error("declined; nothing was changed")]
     Declined,
-    #[error("{0}; nothing was changed")]
+    #[error("ended by {0}; nothing was changed")]
     Signalled(Signal),
 }
 

@@ -33,7 +33,7 @@ pub struct Intent {
     pub to: String,
 }
 
-/// Lets a person choose one line of a list.
+/// Lets a person choose one line of a list; `first` is where the pointer stands.
 ///
 /// # Errors
 ///
@@ -41,6 +41,7 @@ pub struct Intent {
 pub async fn choose(
     prompt: &str,
     lines: Vec<String>,
+    first: usize,
     terminal: &Terminal,
     stop: &mut watch::Receiver<Stop>,
 ) -> io::Result<Answer<usize>> {
@@ -48,7 +49,7 @@ pub async fn choose(
     let prompt = prompt.to_owned();
     ask(stop, move || {
         let theme = ColorfulTheme::default();
-        Select::with_theme(&theme).with_prompt(prompt).items(&lines).default(0).interact_opt()
+        Select::with_theme(&theme).with_prompt(prompt).items(&lines).default(first).interact_opt()
     })
     .await
 }

@@ -45,7 +45,7 @@ pub async fn database(
     }
     let lines = database_lines(&found);
     let prompt = format!("Which database of namespace {namespace}?");
-    let chosen = chosen(pick::choose(&prompt, lines, terminal, stop).await)?;
+    let chosen = chosen(pick::choose(&prompt, lines, 0, terminal, stop).await)?;
     let database = found.swap_remove(chosen);
     Ok((database.kind, database.object.name))
 }
@@ -100,10 +100,11 @@ pub async fn version(
         let choices = choices.iter().map(VersionChoice::line).collect();
         return Err(Failure::WhichVersion { choices });
     }
+    let latest = choices.iter().position(|choice| choice.latest).unwrap_or(0);
     let lines = choices.iter().map(VersionChoice::line).collect();
     let database = &snapshot.database.object;
     let prompt = format!("Which version for {database}, now {}?", snapshot.database.version);
-    let chosen = chosen(pick::choose(&prompt, lines, terminal, stop).await)?;
+    let chosen = chosen(pick::choose(&prompt, lines, latest, terminal, stop).await)?;
     Ok(choices.swap_remove(chosen).name)
 }
 
@@ -125,6 +126,8 @@ fn database_lines(databases: &[Database]) -> Vec<String> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct VersionChoice {
     name: String,
+    /// It is what `--to latest` means.
+    latest: bool,
     /// What is to be known of it, e.g. `current`, `deprecated`, and why it is refused.
     marks: Vec<String>,
 }
@@ -152,7 +155,8 @@ fn version_choices(snapshot: &Snapshot, skip: &BTreeSet<Check>) -> Vec<VersionCh
         if version.name == snapshot.database.version {
             marks.push("current".to_owned());
         }
-        if latest.as_deref() == Some(version.name.as_str()) {
+        let latest = latest.as_deref() == Some(version.name.as_str());
+        if latest {
             marks.push("latest".to_owned());
         }
         if version.deprecated {
@@ -162,7 +166,7 @@ fn version_choices(snapshot: &Snapshot, skip: &BTreeSet<Check>) -> Vec<VersionCh
             marks.push("end of life".to_owned());
         }
         marks.extend(plan(&version.name).as_ref().and_then(refusal));
-        VersionChoice { name: version.name.clone(), marks }
+        VersionChoice { name: version.name.clone(), latest, marks }
     };
     versions.into_iter().map(choice).collect()
 }

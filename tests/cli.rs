@@ -1,0 +1,211 @@
+//! The built binary as a shell sees it: words in, text and exit code out. No cluster is needed here.
+
+use std::process::{Command, Output, Stdio};
+
+/// The binary, without a terminal and without anything of the caller's that could lead to a cluster.
+fn command(line: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-dbupdate"));
+    command
+        .args(line.split_whitespace())
+        .env_remove("KUBERNETES_SERVICE_HOST")
+        .env("KUBECONFIG", "/nonexistent/kubeconfig")
+        .stdin(Stdio::null());
+    command
+}
+
+fn dbupdate(line: &str) -> Output {
+    command(line).output().expect("the binary runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("the binary writes UTF-8")
+}
+
+#[test]
+fn usage_errors_end_with_two_and_say_why() {
+    for (line, said) in [
+        ("", "which database? write KIND NAME; the kinds are kafka, druid,"),
+        ("kafak my-kf --yes", "unknown kind of database \"kafak\"; did you mean kafka?"),
+        ("postgres my-pg --yes", "the kinds are kafka, druid, cassandra, hazelcast, zookeeper"),
+        ("kafka/my-kf my-kf --yes", "given twice"),
+        ("kafka My_kf --yes", "must consist of lower case letters"),
+        ("kafka my-kf --to 3.6.1", "add --yes"),
+        ("kafka my-kf --yes --timeout=-1s", "cannot be negative"),
+        ("kafka my-kf --yes --skip-check locked", "what can is phase, pod-not-ready"),
+        ("kafka my-kf --yes -o json --progress json", "choose one of them"),
+        ("kafka my-kf --yes --progress bars", "needs a terminal"),
+        ("kafka my-kf --yes --sandbox --context prod", "--context does not go with it"),
+        ("kafka my-kf --yes --sandbox-fail pull", "--sandbox"),
+        ("kafka my-kf --no-such-flag", "unexpected argument '--no-such-flag'"),
+        ("sandbox --context prod", "--context does not go with the command 'sandbox'"),
+        ("sandbox --port 70000", "70000"),
+    ] {
+        let output = dbupdate(line);
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{line}: {stderr}");
+        assert!(stderr.starts_with("error: "), "{line}: {stderr}");
+        assert!(stderr.contains(said), "{line}: {stderr}");
+        assert_eq!(text(&output.stdout), "", "{line}");
+    }
+}
+
+#[test]
+fn help_and_version_are_answers() {
+    for (line, said) in [
+        ("--help", "Usage: kubectl dbupdate KIND[/NAME] [NAME] --to VERSION [flags]"),
+        ("-h", "kubectl dbupdate kafka my-kf --to 3.6.1 --dry-run"),
+        ("sandbox --help", "Usage: kubectl dbupdate sandbox"),
+        ("--version", concat!("kubectl-dbupdate ", env!("CARGO_PKG_VERSION"))),
+    ] {
+        let output = dbupdate(line);
+        let stdout = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{line}");
+        assert!(stdout.contains(said), "{line}: {stdout}");
+        assert_eq!(text(&output.stderr), "", "{line}");
+    }
+}
+
+#[test]
+fn without_a_cluster_nothing_has_happened() {
+    for (line, said) in [
+        ("kafka my-kf --to 3.6.1 --dry-run", "kubeconfig"),
+        ("kafka my-kf --to 3.6.1 --yes --kubeconfig /nonexistent/other", "/nonexistent/other"),
+    ] {
+        let output = dbupdate(line);
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{line}: {stderr}");
+        assert!(stderr.starts_with("error: ") && stderr.contains(said), "{line}: {stderr}");
+        assert!(stderr.lines().count() <= 2, "{line}: {stderr}");
+        assert_eq!(text(&output.stdout), "", "{line}");
+    }
+}
+
+/// Dry runs on the simulated cluster inside the process.
+#[test]
+fn a_dry_run_says_whether_it_could_run() {
+    for (line, code, stream, said) in [
+        ("kafka my-kf --to 3.6.1", 0, Stream::Out, "6 pods in 2 workloads are restarted"),
+        ("kafka/my-kf --to latest -o json", 0, Stream::Out, "\"schema\": \"dbupdate/v1\""),
+        ("zk my-zk --to 3.9.1 -o yaml", 0, Stream::Out, "schema: dbupdate/v1"),
+        ("druid my-dr --to 36.0.0", 3, Stream::Out, "28.0.1 → 30.0.1 → 31.0.0 → 35.0.1 → 36.0.0"),
+        ("kafka my-kf --to 3.5.1 --allow-downgrade", 3, Stream::Out, "deprecated-target"),
+        ("kafka nope --to 3.6.1", 3, Stream::Err, "kafka \"nope\" does not exist in namespace default"),
+        ("kafka my-kf --to 3.6.9", 3, Stream::Err, "no KafkaVersion \"3.6.9\"; the nearest are 3.6.1"),
+        ("kafka my-kf", 2, Stream::Err, "which version? add --to; there are:"),
+        ("kafka", 2, Stream::Err, "which database? there are: my-kf"),
+        ("kafka -n other", 1, Stream::Err, "there is no kafka in namespace other"),
+    ] {
+        let output = dbupdate(&format!("{line} --sandbox --dry-run"));
+        let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+        assert_eq!(output.status.code(), Some(code), "{line}: {stdout}{stderr}");
+        let (shown, silent) = match stream {
+            Stream::Out => (stdout, stderr),
+            Stream::Err => (stderr, stdout),
+        };
+        assert!(shown.contains(said), "{line}: {shown}");
+        assert_eq!(silent, "", "{line}");
+    }
+}
+
+#[test]
+fn nothing_to_do_is_said() {
+    let output = dbupdate("zk my-zk --to 3.8.3 --sandbox --yes");
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text(&output.stdout).contains("already on 3.8.3"), "{}", text(&output.stdout));
+}
+
+#[test]
+fn a_refused_run_changes_nothing_and_says_why() {
+    let output = dbupdate("druid my-dr --to 36.0.0 --sandbox --yes --progress json");
+    assert_eq!(output.status.code(), Some(3));
+    assert!(text(&output.stdout).contains("version-denied"), "{}", text(&output.stdout));
+}
+
+/// `kubectl dbupdate … | head`.
+#[test]
+fn a_reader_that_goes_away_ends_a_dry_run_quietly() {
+    let mut child = command("kafka my-kf --to 3.6.1 --sandbox --dry-run")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("the binary ends");
+    assert_eq!(text(&output.stderr), "");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[cfg(unix)]
+#[test]
+fn the_served_sandbox_leaves_nothing_behind() {
+    let (mut child, kubeconfig) = served(command("sandbox"));
+    let config = std::fs::read_to_string(&kubeconfig).expect("the kubeconfig is there");
+    assert!(config.contains("server: http://127.0.0.1:"), "{config}");
+    signal(&child, "TERM");
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    assert!(!kubeconfig.exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_kubeconfig_of_somebody_else_is_not_overwritten() {
+    let directory = std::env::temp_dir().join(format!("dbupdate-cli-test-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).expect("a directory of our own");
+    let path = directory.join("config");
+    std::fs::write(&path, "apiVersion: v1\n").expect("it can be written");
+    let output = dbupdate(&format!("sandbox --kubeconfig-out {}", path.display()));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("was not written by this command"));
+    assert_eq!(std::fs::read_to_string(&path).expect("it is there"), "apiVersion: v1\n");
+    std::fs::remove_dir_all(&directory).expect("it can be removed");
+}
+
+/// The kernel says which signals a process ignores and which it catches; SIGHUP is the lowest bit of the masks.
+#[cfg(target_os = "linux")]
+#[test]
+fn under_nohup_a_hang_up_stays_ignored() {
+    let under_nohup = {
+        let mut shell = Command::new("sh");
+        let script = format!("trap '' HUP; exec {} sandbox", env!("CARGO_BIN_EXE_kubectl-dbupdate"));
+        shell.args(["-c", &script]);
+        shell
+    };
+    for (command, ignored) in [(under_nohup, true), (command("sandbox"), false)] {
+        let (mut child, _) = served(command);
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).expect("it runs");
+        let hang_up = |mask: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(mask)).expect("Linux says so");
+            u64::from_str_radix(line.trim(), 16).expect("a mask") & 1 == 1
+        };
+        let (ignores, catches) = (hang_up("SigIgn:"), hang_up("SigCgt:"));
+        signal(&child, "TERM");
+        child.wait().expect("it ends");
+        assert_eq!((ignores, catches), (ignored, !ignored));
+    }
+}
+
+/// Starts the sandbox and waits until it is up: the process, and its kubeconfig.
+#[cfg(unix)]
+fn served(mut command: Command) -> (std::process::Child, std::path::PathBuf) {
+    use std::io::{BufRead, BufReader};
+
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the sandbox starts");
+    let stdout = child.stdout.take().expect("it is piped");
+    let kubeconfig = BufReader::new(stdout)
+        .lines()
+        .map_while(Result::ok)
+        .find_map(|line| line.trim().strip_prefix("export KUBECONFIG=").map(Into::into))
+        .expect("the sandbox names its kubeconfig");
+    (child, kubeconfig)
+}
+
+#[cfg(unix)]
+fn signal(child: &std::process::Child, name: &str) {
+    let sent = Command::new("kill").args([format!("-{name}"), child.id().to_string()]).status();
+    assert!(sent.expect("kill runs").success());
+}
+
+enum Stream {
+    Out,
+    Err,
+}
