@@ -1,0 +1,482 @@
+//! A simulated cluster with one database, and runs of the engine on it, all in tokio's paused time.
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use kubectl_dbupdate::clock::Clock;
+use kubectl_dbupdate::cluster::Cluster;
+use kubectl_dbupdate::engine::{self, RunOptions, Signal, Stop};
+use kubectl_dbupdate::event::{Event, Finish, Outcome, Record, Step};
+use kubectl_dbupdate::model::{Kind, Plan, PodAction, Snapshot, Strategy, WorkloadPlan};
+use kubectl_dbupdate::update::s1_plan::{self, Request};
+use serde_json::Value;
+use simcluster::world::{self, Database};
+use simcluster::{Behaviour, ChangeKind, RecordedRequest, SimCluster, Store, Subscription, object};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+pub const NAMESPACE: &str = "default";
+pub const DEPLOYMENTS: &str = "deployments.apps";
+pub const LEASES: &str = "leases.coordination.k8s.io";
+pub const BUDGETS: &str = "poddisruptionbudgets.policy";
+pub const WORKLOADS: [&str; 3] = ["petsets.apps.k8s.appscode.com", "statefulsets.apps", DEPLOYMENTS];
+
+/// Longer than anything in a test may take, in simulated time.
+const FOREVER: Duration = Duration::from_secs(24 * 3600);
+
+pub const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// A running cluster that holds one database.
+pub struct World {
+    pub sim: SimCluster,
+    pub kind: Kind,
+    pub name: String,
+}
+
+impl World {
+    /// A healthy cluster with this database in it.
+    pub fn new(database: Database) -> Self {
+        Self::behaving(Behaviour::default(), database)
+    }
+
+    /// A cluster that behaves so.
+    pub fn behaving(behaviour: Behaviour, database: Database) -> Self {
+        let sim = SimCluster::new(behaviour);
+        world::catalog::install(sim.store());
+        let installed = database.install(&sim);
+        sim.start();
+        let kind = text(&installed, "/kind");
+        let kind = Kind::ALL.into_iter().find(|k| k.name() == kind).expect("a kind that we know");
+        World { sim, kind, name: object::name(&installed).to_owned() }
+    }
+
+    pub fn store(&self) -> &Store {
+        self.sim.store()
+    }
+
+    /// The version to which a database that the world makes can be updated in one step.
+    pub fn target(&self) -> &'static str {
+        match self.kind {
+            Kind::Kafka => "3.6.1",
+            Kind::Druid => "30.0.1",
+            Kind::Cassandra => "5.0.7",
+            Kind::Hazelcast => "5.5.6",
+            Kind::ZooKeeper => "3.9.1",
+        }
+    }
+
+    /// A client of its own, as another process would have.
+    pub fn cluster(&self) -> Cluster {
+        Cluster::new(kube::Client::new(self.sim.transport(), NAMESPACE), "sim")
+    }
+
+    /// Wall time as the simulation has it.
+    pub fn clock(&self) -> Clock {
+        let clock = self.store().clock();
+        Clock::with_wall(move || SystemTime::from(clock.now()))
+    }
+
+    pub async fn snapshot(&self, cluster: &Cluster) -> Snapshot {
+        cluster.snapshot(self.kind, NAMESPACE, &self.name).await.expect("the database can be read")
+    }
+
+    /// The plan to the usual target, which may have refusals.
+    pub async fn plan(&self) -> Plan {
+        let snapshot = self.snapshot(&self.cluster()).await;
+        s1_plan::plan(&snapshot, &request(self.target())).expect("the target is in the catalog")
+    }
+
+    /// Options with short bounds; a test changes what it is about.
+    pub fn options(&self, run: &str) -> RunOptions {
+        RunOptions {
+            run: run.to_owned(),
+            who: "ann@laptop".to_owned(),
+            command: "kubectl dbupdate again".to_owned(),
+            timeout: None,
+            pod_timeout: secs(1200),
+            pause_timeout: secs(30),
+            skip: BTreeSet::new(),
+            clock: self.clock(),
+        }
+    }
+
+    /// Starts an update to the usual target.
+    pub async fn start(&self) -> Running {
+        self.start_with(|_| {}).await
+    }
+
+    /// Starts an update to the usual target with changed options.
+    pub async fn start_with(&self, change: impl FnOnce(&mut RunOptions)) -> Running {
+        let mut options = self.options("run1");
+        change(&mut options);
+        self.launch(options).await
+    }
+
+    /// Plans anew as another process would, and starts. A lock of somebody else is watched first, as the command does.
+    pub async fn launch(&self, options: RunOptions) -> Running {
+        let cluster = self.cluster();
+        let mut snapshot = self.snapshot(&cluster).await;
+        if let Some(lock) = snapshot.lock.take() {
+            let watched = cluster.watch_lock(self.kind, NAMESPACE, &self.name, lock).await;
+            snapshot.lock = watched.expect("the lock can be watched");
+        }
+        let asked = Request { skip: options.skip.clone(), ..request(self.target()) };
+        let plan = s1_plan::plan(&snapshot, &asked).expect("the target is in the catalog");
+        let refusals: Vec<_> = plan.refusals().map(|f| (f.check, f.message.clone())).collect();
+        assert!(refusals.is_empty(), "refused: {refusals:?}");
+        Running::start(cluster, snapshot, plan, options)
+    }
+
+    /// Runs an update to its end.
+    pub async fn update(&self) -> Ended {
+        self.start().await.end().await
+    }
+
+    /// Runs it again, as the user is told to: it has to complete.
+    pub async fn goes_on(&self) -> Ended {
+        let ended = self.launch(self.options("again")).await.end().await;
+        ended.done();
+        self.is_updated();
+        ended
+    }
+
+    /// An object of the namespace.
+    pub fn get(&self, res: &str, name: &str) -> Arc<Value> {
+        self.store().get(res, NAMESPACE, name).unwrap_or_else(|| panic!("{res} {name} is not there"))
+    }
+
+    /// The database's resource, as the store names it.
+    pub fn res(&self) -> String {
+        format!("{}.kubedb.com", self.kind.plural())
+    }
+
+    pub fn database(&self) -> Arc<Value> {
+        self.get(&self.res(), &self.name)
+    }
+
+    /// Changes the database's status, as another client would.
+    pub fn change_status(&self, change: impl FnOnce(&mut Value)) {
+        self.store().update_status(&self.res(), NAMESPACE, &self.name, change).expect("it is there");
+    }
+
+    /// The database's `Paused` condition.
+    pub fn paused(&self) -> Option<Value> {
+        object::condition(&self.database(), "Paused").cloned()
+    }
+
+    /// Removes `Paused` as KubeDB's webhook does, whoever has set it.
+    pub fn lift_pause(&self) {
+        self.change_status(|db| {
+            if let Some(conditions) = db["status"]["conditions"].as_array_mut() {
+                conditions.retain(|c| c["type"] != "Paused");
+            }
+        });
+    }
+
+    /// Every workload of the database: `petset/db-broker` and the object.
+    pub fn workloads(&self) -> BTreeMap<String, Arc<Value>> {
+        let all = WORKLOADS.iter().flat_map(|res| self.store().list(res, Some(NAMESPACE)));
+        all.map(|w| (format!("{}/{}", text(&w, "/kind").to_lowercase(), object::name(&w)), w)).collect()
+    }
+
+    pub fn pods(&self) -> Vec<Arc<Value>> {
+        self.store().list("pods", Some(NAMESPACE))
+    }
+
+    pub fn pod(&self, name: &str) -> Arc<Value> {
+        self.get("pods", name)
+    }
+
+    /// The pods that still have another image than the target's.
+    pub fn old_pods(&self) -> Vec<String> {
+        let old = |pod: &&Arc<Value>| !self.on_target(pod);
+        self.pods().iter().filter(old).map(|p| object::name(p).to_owned()).collect()
+    }
+
+    /// The first container has the target version's image.
+    pub fn on_target(&self, pod: &Value) -> bool {
+        let image = text(pod, "/spec/containers/0/image");
+        image.split('@').next().is_some_and(|image| image.ends_with(&format!(":{}", self.target())))
+    }
+
+    /// Everything is as it has to be after an update.
+    pub fn is_updated(&self) {
+        assert_eq!(self.old_pods(), Vec::<String>::new(), "pods on old images");
+        assert!(self.pods().iter().all(|p| is_well(p)), "a pod is not well");
+        assert_eq!(text(&self.database(), "/spec/version"), self.target());
+        assert_eq!(self.paused(), None);
+        self.no_lease();
+    }
+
+    /// No lock is left behind.
+    pub fn no_lease(&self) {
+        assert_eq!(self.store().list(LEASES, Some(NAMESPACE)).len(), 0, "a lease is left");
+    }
+
+    /// The changes of the database that the server has carried out, in order; see [`sent`].
+    pub fn sent(&self) -> Vec<String> {
+        self.sim.requests().iter().filter(|r| r.status.is_some_and(|s| s < 300)).filter_map(sent).collect()
+    }
+
+    /// How many evictions of each pod the server has carried out.
+    pub fn evictions(&self) -> BTreeMap<String, usize> {
+        let mut count = BTreeMap::new();
+        for pod in self.sent().iter().filter_map(|s| s.strip_prefix("evict ")) {
+            *count.entry(pod.to_owned()).or_default() += 1;
+        }
+        count
+    }
+
+    /// Watches from now on how many pods are away at once.
+    pub fn guard(&self) -> Guard {
+        let changes = self.store().subscribe();
+        let pods = self.pods();
+        let counted = pods.iter().filter(|p| is_counted(p));
+        let well = counted.clone().map(|p| (object::name(p).to_owned(), is_well(p))).collect();
+        Guard { changes, well }
+    }
+
+    /// Waits in simulated time until something holds in the store.
+    pub async fn until(&self, what: &str, holds: impl Fn() -> bool) {
+        let mut changes = self.store().subscribe();
+        while !holds() {
+            let change = timeout(FOREVER, changes.next()).await;
+            assert!(matches!(change, Ok(Some(_))), "{what}: never");
+        }
+    }
+}
+
+pub fn request(to: &str) -> Request {
+    Request { to: to.to_owned(), skip: BTreeSet::new(), min_ready_seconds: 0 }
+}
+
+/// A run on its way.
+pub struct Running {
+    pub plan: Plan,
+    stop: watch::Sender<Stop>,
+    records: mpsc::UnboundedReceiver<Record>,
+    seen: Vec<Record>,
+    handle: JoinHandle<Finish>,
+}
+
+impl Running {
+    pub fn start(cluster: Cluster, snapshot: Snapshot, plan: Plan, options: RunOptions) -> Self {
+        let (events, records) = mpsc::unbounded_channel();
+        let (stop, stopped) = watch::channel(Stop::Go);
+        let planned = plan.clone();
+        let handle =
+            tokio::spawn(
+                async move { engine::run(&cluster, snapshot, planned, options, events, stopped).await },
+            );
+        Running { plan, stop, records, seen: Vec::new(), handle }
+    }
+
+    /// Waits for an event like this, counted from the last one that was waited for.
+    pub async fn event(&mut self, what: &str, is: impl Fn(&Event) -> bool) -> Event {
+        loop {
+            let record = timeout(FOREVER, self.records.recv()).await;
+            let Ok(Some(record)) = record else { panic!("{what}: never; {:#?}", self.seen.last()) };
+            self.seen.push(record.clone());
+            if is(&record.event) {
+                return record.event;
+            }
+        }
+    }
+
+    /// Waits until an eviction of this pod was accepted.
+    pub async fn evicted(&mut self, name: &str) {
+        let is = |e: &Event| matches!(e, Event::PodEvicted { pod, .. } if pod == name);
+        self.event(&format!("{name} evicted"), is).await;
+    }
+
+    /// Waits until this pod has arrived.
+    pub async fn ready(&mut self, name: &str) {
+        let is = |e: &Event| matches!(e, Event::PodReady { pod, .. } if pod == name);
+        self.event(&format!("{name} ready"), is).await;
+    }
+
+    /// Waits until a step begins.
+    pub async fn step(&mut self, step: Step) {
+        self.event(&format!("{step:?}"), |e| *e == Event::StepStarted { step }).await;
+    }
+
+    pub fn stop(&self, stop: Stop) {
+        self.stop.send_replace(stop);
+    }
+
+    /// Ctrl-C, once.
+    pub fn interrupt(&self) {
+        self.stop(Stop::Finish(Signal::Interrupt));
+    }
+
+    /// The run's end and all of its events.
+    pub async fn end(mut self) -> Ended {
+        let finish =
+            timeout(FOREVER, self.handle).await.expect("the run ends").expect("the run does not panic");
+        while let Ok(record) = self.records.try_recv() {
+            self.seen.push(record);
+        }
+        Ended { plan: self.plan, finish, records: self.seen }.is_whole()
+    }
+}
+
+/// A run that is over.
+pub struct Ended {
+    pub plan: Plan,
+    pub finish: Finish,
+    pub records: Vec<Record>,
+}
+
+impl Ended {
+    /// What holds for every run: it begins with its plan and ends once.
+    fn is_whole(self) -> Self {
+        let started = |r: &Record| matches!(r.event, Event::Started { .. });
+        let finished = |r: &Record| matches!(r.event, Event::Finished(_));
+        assert!(self.records.first().is_some_and(started), "the first event is not the start");
+        assert!(self.records.last().is_some_and(finished), "the last event is not the end");
+        assert_eq!(self.records.iter().filter(|r| started(r) || finished(r)).count(), 2);
+        self
+    }
+
+    pub fn events(&self) -> impl Iterator<Item = &Event> {
+        self.records.iter().map(|r| &r.event)
+    }
+
+    pub fn has(&self, is: impl Fn(&Event) -> bool) -> bool {
+        self.events().any(is)
+    }
+
+    /// It has done everything.
+    pub fn done(&self) -> &Self {
+        let f = &self.finish;
+        assert_eq!((f.outcome, f.exit_code), (Outcome::Done, 0), "{}; {}", f.error, f.state);
+        assert!(!f.paused);
+        self
+    }
+
+    /// It has ended before that, in this way, and says so.
+    pub fn ended(&self, outcome: Outcome, exit_code: u8, changed: bool, paused: bool) -> &Self {
+        let f = &self.finish;
+        let came = (f.outcome, f.exit_code, f.changed, f.paused);
+        assert_eq!(came, (outcome, exit_code, changed, paused), "{}; {}", f.error, f.state);
+        assert!(!f.error.is_empty() && !f.state.is_empty());
+        self
+    }
+
+    /// The error names all of these.
+    pub fn says(&self, words: &[&str]) -> &Self {
+        let said = format!("{} {} {}", self.finish.error, self.finish.state, self.finish.next.join(" "));
+        for word in words {
+            assert!(said.contains(word), "{word:?} is not in {said:?}");
+        }
+        self
+    }
+}
+
+/// Tells how many pods have been away at once, by the server's own record.
+pub struct Guard {
+    changes: Subscription,
+    well: BTreeMap<String, bool>,
+}
+
+impl Guard {
+    /// The largest number of pods that were away at the same moment.
+    pub fn most_away(&mut self) -> usize {
+        let mut most = self.well.values().filter(|well| !**well).count();
+        while let Some(change) = self.changes.try_next() {
+            if change.res == "pods" && is_counted(&change.object) {
+                let well = change.kind != ChangeKind::Deleted && is_well(&change.object);
+                self.well.insert(change.name.clone(), well);
+                most = most.max(self.well.values().filter(|well| !**well).count());
+            }
+        }
+        most
+    }
+}
+
+/// A pod of the database itself: a Deployment's pods serve it and are not counted.
+fn is_counted(pod: &Value) -> bool {
+    text(pod, "/metadata/ownerReferences/0/kind") != "ReplicaSet"
+}
+
+/// Running, Ready, and not going away.
+pub fn is_well(pod: &Value) -> bool {
+    let ready = object::condition(pod, "Ready").is_some_and(|c| c["status"] == "True");
+    ready && text(pod, "/status/phase") == "Running" && !object::is_terminating(pod)
+}
+
+pub fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
+    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A change of the database in short: `pause`, `assert`, `images petset/db kafka=repo:3.6.1`, `evict db-0`,
+/// `version 3.6.1`, `resume`; `None` for what the lock needs, for reads, and for trials.
+pub fn sent(request: &RecordedRequest) -> Option<String> {
+    if !request.is_mutating() || request.dry_run || request.path.contains("/leases") {
+        return None;
+    }
+    let parts: Vec<_> = request.path.split('/').collect();
+    if let [.., "pods", pod, "eviction"] = parts.as_slice() {
+        return Some(format!("evict {pod}"));
+    }
+    let replaced: Vec<(&str, &Value)> = operations(request, &["replace", "add", "remove"]);
+    if request.path.ends_with("/status") {
+        let (path, value) = replaced.iter().find(|(path, _)| path.contains("/status/"))?;
+        let change = match value {
+            Value::Null => "resume",
+            _ if path.ends_with("/status") => "assert",
+            _ => "pause",
+        };
+        return Some(change.to_owned());
+    }
+    if let Some((_, version)) = replaced.iter().find(|(path, _)| *path == "/spec/version") {
+        return Some(format!("version {}", version.as_str().unwrap_or_default()));
+    }
+    let [.., plural, name] = parts.as_slice() else { return Some(format!("? {}", request.path)) };
+    let tests = operations(request, &["test"]);
+    let images: Vec<_> = replaced
+        .iter()
+        .filter_map(|(path, image)| {
+            let container = format!("{}/name", path.strip_suffix("/image")?);
+            let (_, container) = tests.iter().find(|(path, _)| *path == container)?;
+            Some(format!("{}={}", container.as_str()?, image.as_str()?))
+        })
+        .collect();
+    let kind = plural.trim_end_matches('s');
+    Some(format!("images {kind}/{name} {}", images.join(" ")))
+}
+
+/// Path and value of a JSON patch's operations of these kinds.
+fn operations<'a>(request: &'a RecordedRequest, kinds: &[&str]) -> Vec<(&'a str, &'a Value)> {
+    let all = request.body.as_array().map(Vec::as_slice).unwrap_or_default();
+    let wanted = all.iter().filter(|op| op["op"].as_str().is_some_and(|kind| kinds.contains(&kind)));
+    wanted.map(|op| (op["path"].as_str().unwrap_or_default(), &op["value"])).collect()
+}
+
+/// The changes that a plan announces, as [`sent`] tells them: first every image patch of workloads whose pods are
+/// evicted, then the pods in order, where a workload that rolls by itself is patched when its turn comes.
+pub fn announced(plan: &Plan) -> Vec<String> {
+    let images = |w: &WorkloadPlan| {
+        let images: Vec<_> = w.images.iter().map(|i| format!("{}={}", i.container, i.after)).collect();
+        format!("images {} {}", w.object, images.join(" "))
+    };
+    let evicts = |w: &&WorkloadPlan| w.strategy == Strategy::Evict;
+    let mut all = vec!["pause".to_owned()];
+    all.extend(plan.workloads.iter().filter(evicts).map(images));
+    for workload in &plan.workloads {
+        if !evicts(&workload) {
+            all.push(images(workload));
+        }
+        let pods =
+            workload.pods.iter().filter(|p| matches!(p.action, PodAction::Evict | PodAction::EvictUnwell));
+        all.extend(pods.map(|p| format!("evict {}", p.name)));
+    }
+    all.push(format!("version {}", plan.to.name));
+    all.push("resume".to_owned());
+    all
+}
