@@ -17,6 +17,8 @@ pub const NAME: &str = "sandbox";
 /// The namespace in which the sandbox's databases live.
 pub const NAMESPACE: &str = "default";
 
+const BUDGETS: &str = "poddisruptionbudgets.policy";
+
 /// What goes wrong in a sandbox on demand, so that a failure can be rehearsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Fault {
@@ -66,7 +68,7 @@ fn misbehave(cluster: &SimCluster, fault: Fault) {
     match fault {
         Fault::Pull => spoil_new_images(cluster, &Ailment::PullError),
         Fault::Crash => {
-            let crash = Ailment::Crash { after: Duration::from_millis(500), exit_code: 1 };
+            let crash = Ailment::Crash { after: Duration::from_millis(100), exit_code: 1 };
             spoil_new_images(cluster, &crash);
         }
         Fault::Budget => spend_budgets(cluster.store()),
@@ -105,18 +107,56 @@ fn new_images(store: &Store) -> BTreeSet<String> {
     images
 }
 
-/// Has each budget hold an eviction that was granted and never happened: the disruption controller waits two
-/// minutes for such a pod.
+/// Has each budget hold an eviction of its last pod that was granted and never happened: the disruption controller
+/// waits two minutes for such a pod.
 fn spend_budgets(store: &Store) {
-    const BUDGETS: &str = "poddisruptionbudgets.policy";
     for budget in store.list(BUDGETS, None) {
         let text = |path| budget.pointer(path).and_then(Value::as_str).unwrap_or_default();
         let name = text("/metadata/name");
+        let pods = budget.pointer("/status/expectedPods").and_then(Value::as_i64).unwrap_or(1);
+        // A budget has the name of its workload.
+        let pod = format!("{name}-{}", pods - 1);
         let since = store.now().to_string();
-        // A budget has the name of its workload. One that is gone meanwhile needs no spending.
+        // One that is gone meanwhile needs no spending.
         let _ = store.update_status(BUDGETS, text("/metadata/namespace"), name, |object| {
-            object["status"]["disruptedPods"] = json!({ format!("{name}-0"): since });
+            object["status"]["disruptedPods"] = json!({ pod: since });
             object["status"]["disruptionsAllowed"] = json!(0);
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::sleep;
+
+    use super::*;
+
+    #[test]
+    fn only_images_that_no_database_runs_are_spoiled() {
+        let cluster = SimCluster::new(Behaviour::default());
+        simcluster::world::sandbox(&cluster);
+        let images = new_images(cluster.store());
+        for (image, spoiled) in [
+            ("ghcr.io/appscode-images/kafka-kraft:3.6.1", true),
+            ("ghcr.io/appscode-images/kafka-kraft:3.5.2", false),
+            ("ghcr.io/appscode-images/zookeeper:3.9.1", true),
+            ("ghcr.io/appscode-images/zookeeper:3.8.3", false),
+        ] {
+            assert_eq!(images.contains(image), spoiled, "{image}");
+        }
+    }
+
+    /// The disruption controller forgets an eviction after two minutes.
+    #[tokio::test(start_paused = true)]
+    async fn budgets_allow_nothing_for_two_minutes() {
+        let sandbox = Sandbox::start(&[Fault::Budget]);
+        for (wait, allowed) in [(60, 0), (55, 0), (10, 1)] {
+            sleep(Duration::from_secs(wait)).await;
+            let budgets = sandbox.cluster.store().list(BUDGETS, None);
+            assert!(!budgets.is_empty());
+            for budget in budgets {
+                assert_eq!(budget["status"]["disruptionsAllowed"], allowed, "{}", budget["metadata"]["name"]);
+            }
+        }
     }
 }
