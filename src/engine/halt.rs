@@ -19,6 +19,8 @@ pub(super) enum Halt {
     LockLost { why: String },
     #[error(transparent)]
     Cluster(#[from] ClusterError),
+    #[error("the server would refuse what the update needs: {}", .refused.join("; "))]
+    WouldBeRefused { refused: Vec<String> },
     #[error("pod {pod}: {stuck}{}", event_of(.last_event))]
     Stuck { pod: String, stuck: Stuck, last_event: Option<String> },
     #[error(

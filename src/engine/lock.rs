@@ -39,6 +39,7 @@ impl Run {
         self.follow().await?;
         self.blocked()?;
         self.as_planned()?;
+        self.try_writes().await?;
         self.templates = self.snapshot.workloads.iter().map(|w| (w.object.uid.clone(), w.template)).collect();
         Ok(StepOutcome::Done)
     }

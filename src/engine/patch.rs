@@ -2,7 +2,7 @@
 
 use crate::cluster::{ClusterError, Delta, Sent};
 use crate::event::{Event, StepOutcome};
-use crate::model::{Purpose, WorkloadPlan, Write};
+use crate::model::{Purpose, Strategy, WorkloadPlan, Write};
 use crate::update::{Blocked, Status, s3_patch_images};
 
 use super::halt::Halt;
@@ -25,8 +25,14 @@ impl Run {
         let uid = &plan.object.uid;
         let kept = self.templates.remove(uid);
         let mut backoff = Backoff::new(self.now());
+        // The patch itself tests what it replaces. Where it restarts pods as well, what it depends on is read afresh.
+        let mut look_first = plan.strategy == Strategy::Follow;
         loop {
-            self.observe(plan).await?;
+            if look_first {
+                self.observe(plan).await?;
+            }
+            look_first = true;
+            self.catch_up();
             self.blocked()?;
             let Some(now) = self.snapshot.workload(uid) else {
                 return Err(Blocked::WorkloadGone { workload: plan.object.to_string() }.into());

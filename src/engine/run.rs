@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::cluster::{Aside, Cluster, ClusterError, Delta, HeldLease, LockError, Watches};
 use crate::event::{EVENT_SCHEMA, Event, Step, StepOutcome, WaitingOn, WorkloadResult};
-use crate::model::{Lookup, Plan, Snapshot, WorkloadPlan};
+use crate::model::{Lookup, Plan, Snapshot, Workload, WorkloadPlan};
 use crate::update::Blocked;
 use crate::update::s2_pause::{self, Pause};
 
@@ -333,14 +333,12 @@ impl Run {
             Pause::Absent if self.pause_holds => return Err(Blocked::PauseLifted),
             Pause::Absent | Pause::Requested | Pause::Acknowledged => {}
         }
-        for (uid, template) in &self.templates {
-            if let Some(now) = self.snapshot.workload(uid)
-                && now.template != *template
-            {
-                return Err(Blocked::TemplateChanged { workload: now.object.to_string() });
-            }
+        let changed =
+            |w: &&Workload| self.templates.get(&w.object.uid).is_some_and(|kept| *kept != w.template);
+        match self.snapshot.workloads.iter().find(changed) {
+            Some(w) => Err(Blocked::TemplateChanged { workload: w.object.to_string() }),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 

@@ -2,8 +2,11 @@
 
 use crate::clock::Clock;
 use crate::cluster::{Cluster, ClusterError};
-use crate::model::{Action, Plan, PodAction, Snapshot, Trial, Write};
+use crate::model::{Action, Plan, PodAction, Purpose, Snapshot, Trial, Write};
 use crate::update::{s2_pause, s3_patch_images, s4_roll_pods, s5_set_version};
+
+use super::halt::Halt;
+use super::run::{Backoff, Run};
 
 /// Sends every write of a plan that can be tried, changing nothing: the pause, each image patch, the version, and one
 /// eviction for each workload. Resuming is the pause's own permission and webhooks.
@@ -18,19 +21,55 @@ pub async fn trials(
 ) -> Result<Vec<Trial>, ClusterError> {
     let mut trials = Vec::new();
     for write in writes(snapshot, plan, &clock.rfc3339(0)) {
-        let object = write.object.to_string();
-        let (refused, warnings) = match cluster.send(&write, true).await {
-            Ok(sent) => (None, sent.warnings().to_vec()),
-            // The budget's word of the moment: the run waits for a better one.
-            Err(ClusterError::Budget { message, .. }) => {
-                (None, vec![format!("it would have to wait now: {message}")])
-            }
-            Err(error) if error.transient() => return Err(error),
-            Err(error) => (Some(error.to_string()), Vec::new()),
-        };
-        trials.push(Trial { write: write.purpose, object, refused, warnings });
+        trials.push(try_one(cluster, &write).await?);
     }
     Ok(trials)
+}
+
+async fn try_one(cluster: &Cluster, write: &Write) -> Result<Trial, ClusterError> {
+    let (refused, warnings) = match cluster.send(write, true).await {
+        Ok(sent) => (None, sent.warnings().to_vec()),
+        // The budget's word of the moment: the run waits for a better one.
+        Err(ClusterError::Budget { message, .. }) => {
+            (None, vec![format!("it would have to wait now: {message}")])
+        }
+        // Somebody was at the object at the same moment, or the pod has just been replaced.
+        Err(error @ (ClusterError::Conflict { .. } | ClusterError::NotFound { .. })) if !exact(write) => {
+            (None, vec![format!("it could not be tried: {error}")])
+        }
+        // A webhook that cannot say without doing.
+        Err(ClusterError::Refused { message, .. }) if message.contains("does not support dry run") => {
+            (None, vec![format!("it could not be tried: {message}")])
+        }
+        Err(error) if error.transient() => return Err(error),
+        Err(error) => (Some(error.to_string()), Vec::new()),
+    };
+    Ok(Trial { write: write.purpose, object: write.object.to_string(), refused, warnings })
+}
+
+/// What the write expects does not change by itself: images and the version, not the status or a pod.
+fn exact(write: &Write) -> bool {
+    matches!(write.purpose, Purpose::PatchImages | Purpose::SetVersion)
+}
+
+impl Run {
+    /// Tries every write before the first one is sent: a webhook, a policy or a missing permission speaks now, and not
+    /// when the database is half updated.
+    pub(super) async fn try_writes(&mut self) -> Result<(), Halt> {
+        let mut backoff = Backoff::new(self.now());
+        let mut refused = Vec::new();
+        for write in writes(&self.snapshot, &self.plan, &self.options.clock.rfc3339(0)) {
+            let trial = loop {
+                let (cluster, tried) = (self.cluster.clone(), write.clone());
+                match self.during(async move { try_one(&cluster, &tried).await }).await? {
+                    Ok(trial) => break trial,
+                    Err(error) => self.back_off(&mut backoff, "try the writes", &error).await?,
+                }
+            };
+            refused.extend(trial.refused);
+        }
+        if refused.is_empty() { Ok(()) } else { Err(Halt::WouldBeRefused { refused }) }
+    }
 }
 
 fn writes(snapshot: &Snapshot, plan: &Plan, now: &str) -> Vec<Write> {

@@ -295,6 +295,7 @@ fn budgets(context: &Context<'_>, evicted: &dyn Fn(&str) -> bool, found: &mut Ve
     let snapshot = context.snapshot;
     let mut never = BTreeSet::new();
     let mut blocked = BTreeSet::new();
+    let mut judged = BTreeSet::new();
     for w in context.workloads().filter(|w| evicted(&w.object.uid)) {
         for pod in snapshot.pods_of(w) {
             let budgets: Vec<_> = snapshot.budgets_of(pod).collect();
@@ -311,7 +312,7 @@ fn budgets(context: &Context<'_>, evicted: &dyn Fn(&str) -> bool, found: &mut Ve
                     "narrow the selector of one of them",
                 ));
             }
-            for b in budgets {
+            for b in budgets.into_iter().filter(|b| judged.insert(b.name.as_str())) {
                 let pods = snapshot.pods.iter().filter(|p| b.covers(p)).count() as i64;
                 if b.never_allows(b.expected_pods.max(pods)) {
                     never.insert(b.name.as_str());

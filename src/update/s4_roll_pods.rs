@@ -64,10 +64,13 @@ fn unwell_elsewhere<'a>(
     snapshot: &'a Snapshot,
     evicted: &BTreeSet<String>,
 ) -> Option<(&'a Pod, bool)> {
+    let ill = |p: &&Pod| !p.well() || evicted.contains(&p.uid);
+    // Nearly always none is, and then the pods need not be gone through once for each workload.
+    snapshot.pods.iter().find(ill)?;
     let others = plan.workloads.iter().filter(|w| w.object.uid != workload.object.uid);
     others.filter(|w| w.kind != WorkloadKind::Deployment).find_map(|other| {
         let now = snapshot.workload(&other.object.uid)?;
-        let ill = snapshot.pods_of(now).find(|p| !p.well() || evicted.contains(&p.uid))?;
+        let ill = snapshot.pods_of(now).find(ill)?;
         let ours = other.strategy == Strategy::Evict && !other.has_images(ill);
         Some((ill, ours && !ill.deleting && !evicted.contains(&ill.uid)))
     })
