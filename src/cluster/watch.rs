@@ -1,5 +1,7 @@
 //! Keeping a snapshot up: one watch for each collection, resumed where it ended, read anew where it fell too far behind.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -122,17 +124,14 @@ fn newer(new: &str, old: &str) -> bool {
 /// The watches of a run; they end when this is dropped.
 pub struct Watches {
     tasks: JoinSet<()>,
+    /// How many of them are open at this moment.
+    open: Arc<AtomicUsize>,
 }
 
 impl Watches {
-    /// How many collections are watched.
-    pub fn len(&self) -> usize {
-        self.tasks.len()
-    }
-
-    /// Nothing is watched.
-    pub fn is_empty(&self) -> bool {
-        self.tasks.is_empty()
+    /// None of them has ended or waits to be opened again.
+    pub fn all_open(&self) -> bool {
+        self.open.load(Ordering::Relaxed) == self.tasks.len()
     }
 }
 
@@ -147,17 +146,18 @@ impl Cluster {
         to: mpsc::UnboundedSender<Delta>,
     ) -> Result<(Snapshot, Watches), ClusterError> {
         let (snapshot, marks) = self.reread(before).await?;
-        let tasks = self.watch_all(&snapshot.database, marks, &to);
-        Ok((snapshot, Watches { tasks }))
+        let watches = self.watch_all(&snapshot.database, marks, &to);
+        Ok((snapshot, watches))
     }
 
-    fn watch_all(&self, db: &Database, marks: Marks, to: &mpsc::UnboundedSender<Delta>) -> JoinSet<()> {
-        let mut tasks = JoinSet::new();
+    fn watch_all(&self, db: &Database, marks: Marks, to: &mpsc::UnboundedSender<Delta>) -> Watches {
+        let mut watches = Watches { tasks: JoinSet::new(), open: Arc::default() };
         for (collection, mark) in marks {
-            let watch = Watch { cluster: self.clone(), db: db.clone(), collection, to: to.clone() };
-            tasks.spawn(watch.run(mark));
+            let (db, to, open) = (db.clone(), to.clone(), watches.open.clone());
+            let watch = Watch { cluster: self.clone(), db, collection, to, open };
+            watches.tasks.spawn(watch.run(mark));
         }
-        tasks
+        watches
     }
 }
 
@@ -167,6 +167,23 @@ struct Watch {
     db: Database,
     collection: Collection,
     to: mpsc::UnboundedSender<Delta>,
+    open: Arc<AtomicUsize>,
+}
+
+/// Counts a watch as open for as long as it lives.
+struct Open<'a>(&'a AtomicUsize);
+
+impl<'a> Open<'a> {
+    fn count(open: &'a AtomicUsize) -> Self {
+        open.fetch_add(1, Ordering::Relaxed);
+        Open(open)
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// How a watch ended.
@@ -305,6 +322,7 @@ impl Watch {
             Ok(stream) => Box::pin(stream),
             Err(error) => return expired_or(super::call::failure(&what, &error)),
         };
+        let _open = Open::count(&self.open);
         loop {
             let event = match timeout(SILENCE, stream.next()).await {
                 Err(_) => return Err(silent()),

@@ -126,6 +126,11 @@ impl Run {
         if !self.changed && !paused {
             return format!("nothing was changed: {db} is as it was and {operator}");
         }
+        if !self.changed && self.paused_by_us {
+            return format!(
+                "nothing of {db} was changed, but our Paused condition could not be taken back: {db} is paused"
+            );
+        }
         let version = &self.snapshot.database.version;
         format!(
             "{db} is {operator} and between {from} and {to}: {updated} of {pods} pods are on {to} and Ready, spec.version \

@@ -23,6 +23,10 @@ const EVICT_AGAIN: Duration = Duration::from_millis(20);
 /// How often a blocked eviction is tried though the budget's word has not changed: the watch may have missed it.
 const EVICT_ANYWAY: Duration = Duration::from_secs(5);
 
+/// How long a pod on the old images that has become unwell in the run may take to recover before it is restarted: an
+/// election or a rebalance after another member's restart is over by then.
+const RECOVERY: Duration = Duration::from_secs(60);
+
 /// A pod that comes back on the old template once was made by a controller that had not seen the new one yet.
 const EVICTIONS: u32 = 2;
 
@@ -89,7 +93,10 @@ impl Run {
             self.catch_up();
             self.blocked()?;
             let wake = self.land(roll).await?;
-            let next = s4_roll_pods::next(&self.plan, roll.plan, &self.snapshot, &self.evicted);
+            if wake.is_some() {
+                roll.held_since = None;
+            }
+            let next = s4_roll_pods::next(&self.plan, roll.plan, &self.snapshot, &self.known);
             if let Some(wake) = wake {
                 // Only a pod that is not well may be restarted while others are on their way.
                 let in_flight = roll.flights.first().map(|f| f.pod.clone());
@@ -114,10 +121,7 @@ impl Run {
                 }
                 Next::Await { pod } => self.take_off(roll, Flight::awaited(&pod, self.now())),
                 Next::Evict { pod, uid, .. } => self.evict(roll, &pod, &uid).await?,
-                Next::Hold { pod, why } => {
-                    let on = WaitingOn::OtherPod { pod: pod.clone(), why: why.clone() };
-                    self.held(roll, &pod.clone(), on, Halt::OtherPod { pod, why }).await?;
-                }
+                Next::Hold { pod, uid, why } => self.hold_for(roll, pod, uid, why).await?,
             }
         }
     }
@@ -213,15 +217,41 @@ impl Run {
         }
     }
 
+    /// Waits for a pod that has become unwell. Where it is on the old images and does not recover, it is given up: then it
+    /// may be restarted like one that was not well from the start.
+    async fn hold_for(
+        &mut self,
+        roll: &mut Roll<'_>,
+        pod: String,
+        uid: String,
+        why: String,
+    ) -> Result<(), Halt> {
+        let since = *roll.held_since.get_or_insert(self.now());
+        if self.now() >= since + RECOVERY && !self.known.given_up.contains(&uid) {
+            self.known.given_up.insert(uid);
+            return Ok(());
+        }
+        let on = WaitingOn::OtherPod { pod: pod.clone(), why: why.clone() };
+        let until = if self.known.given_up.contains(&uid) { Duration::MAX } else { since + RECOVERY };
+        self.held(roll, &pod.clone(), on, Halt::OtherPod { pod, why }, until).await
+    }
+
     /// Waits for something outside this workload, at most as long as for a pod.
-    async fn held(&mut self, roll: &mut Roll<'_>, pod: &str, on: WaitingOn, halt: Halt) -> Result<(), Halt> {
+    async fn held(
+        &mut self,
+        roll: &mut Roll<'_>,
+        pod: &str,
+        on: WaitingOn,
+        halt: Halt,
+        until: Duration,
+    ) -> Result<(), Halt> {
         let since = *roll.held_since.get_or_insert(self.now());
         let deadline = since + roll.limits.pod_timeout;
         if self.now() >= deadline {
             return Err(halt);
         }
         self.tell_pod(roll, pod, on);
-        self.wait(deadline).await
+        self.wait(deadline.min(until)).await
     }
 
     /// Tries to evict a pod, or waits for what speaks against it. Afterwards everything is decided anew.
@@ -235,14 +265,18 @@ impl Run {
             return self.wait(until).await;
         }
         self.observe(roll.plan).await?;
+        if !self.watching() {
+            // The watch of the pods may have missed that this one was replaced, and a wrong uid spends the budget.
+            self.read_pod(&old).await?;
+        }
         self.blocked()?;
-        let decided = s4_roll_pods::next(&self.plan, roll.plan, &self.snapshot, &self.evicted);
+        let decided = s4_roll_pods::next(&self.plan, roll.plan, &self.snapshot, &self.known);
         if !matches!(&decided, Next::Evict { uid: still, .. } if still == uid) {
             return Ok(());
         }
         if let Some(what) = self.unhealthy() {
             let on = WaitingOn::DatabaseHealth { what: what.clone() };
-            return self.held(roll, pod, on, Halt::Unhealthy { what }).await;
+            return self.held(roll, pod, on, Halt::Unhealthy { what }, Duration::MAX).await;
         }
         let evictions = roll.evictions.get(pod).copied().unwrap_or_default();
         if evictions == EVICTIONS {
@@ -252,7 +286,7 @@ impl Run {
         match self.send(&write).await? {
             Ok(_) => {
                 roll.evictions.insert(pod.to_owned(), evictions + 1);
-                self.evicted.insert(uid.to_owned());
+                self.known.evicted.insert(uid.to_owned());
                 (roll.blockage, roll.held_since) = (None, None);
                 roll.backoff = Backoff::new(self.now());
                 let flight = Flight::evicted(&old, self.now());

@@ -1,6 +1,6 @@
 //! The state of a run, and its one way of waiting.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -11,6 +11,7 @@ use crate::event::{EVENT_SCHEMA, Event, Step, StepOutcome, WaitingOn, WorkloadRe
 use crate::model::{Lookup, Plan, Snapshot, Workload, WorkloadPlan};
 use crate::update::Blocked;
 use crate::update::s2_pause::{self, Pause};
+use crate::update::s4_roll_pods::Known;
 
 use super::emit::Emitter;
 use super::halt::Halt;
@@ -33,8 +34,7 @@ pub(super) struct Run {
     pub renewal: Option<Renewal>,
     /// The fingerprint that each workload's template must keep, by uid.
     pub templates: BTreeMap<String, u64>,
-    /// The uids of pods whose eviction was accepted.
-    pub evicted: BTreeSet<String>,
+    pub known: Known,
     /// What each workload has come to, by uid.
     pub results: BTreeMap<String, WorkloadResult>,
     /// Something of the database's workloads, pods or spec was changed.
@@ -85,7 +85,7 @@ impl Run {
             lease: None,
             renewal: None,
             templates: BTreeMap::new(),
-            evicted: BTreeSet::new(),
+            known: Known::default(),
             changed: false,
             paused_by_us: false,
             pause_holds: false,
@@ -152,6 +152,11 @@ impl Run {
     /// What the user or the system wishes of the run now.
     pub fn stop_wish(&self) -> watch::Ref<'_, Stop> {
         self.stop.borrow()
+    }
+
+    /// Every collection is watched at this moment, so that the snapshot is as fresh as can be.
+    pub fn watching(&self) -> bool {
+        self.watches.as_ref().is_some_and(Watches::all_open)
     }
 
     /// No longer follows anything.

@@ -1,12 +1,13 @@
 //! Which pod is restarted next, and what has to be so before.
 //!
-//! A well pod is evicted only while every other pod of the database is well. A pod that is not well may be restarted at
-//! any time: on the old revision it goes first, since waiting for it would be waiting for ever.
+//! A well pod is evicted only while every other pod of the database is well. A pod that was not well from the start may
+//! be restarted at any time: on the old images it goes first, since waiting for it would be waiting for ever. One that has
+//! become unwell in the run gets time to recover: members of a quorum often do for a moment while another restarts.
 
 use std::collections::BTreeSet;
 
 use crate::model::{ContainerState, ObjectRef, Purpose, WriteAction};
-use crate::model::{Plan, Pod, Snapshot, Strategy, WorkloadKind, WorkloadPlan, Write};
+use crate::model::{Plan, Pod, PodAction, Snapshot, Strategy, WorkloadKind, WorkloadPlan, Write};
 
 /// What a workload's rolling comes to next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,33 +21,56 @@ pub enum Next {
     /// This pod is to be evicted.
     Evict { pod: String, uid: String, well: bool },
     /// A pod elsewhere in the database is not well, and restarting it is not ours to do.
-    Hold { pod: String, why: String },
+    Hold { pod: String, uid: String, why: String },
 }
 
-/// Decides. `evicted` holds the uids of pods whose eviction was accepted: they are as good as deleted, whatever the
-/// watch has shown so far.
-pub fn next(plan: &Plan, workload: &WorkloadPlan, snapshot: &Snapshot, evicted: &BTreeSet<String>) -> Next {
+/// What a run has done and seen that no snapshot shows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Known {
+    /// The uids of pods whose eviction was accepted: they are as good as deleted, whatever the watch has shown so far.
+    pub evicted: BTreeSet<String>,
+    /// The uids of old pods that have become unwell in the run and did not recover.
+    pub given_up: BTreeSet<String>,
+}
+
+/// Decides.
+pub fn next(plan: &Plan, workload: &WorkloadPlan, snapshot: &Snapshot, known: &Known) -> Next {
     let Some(now) = snapshot.workload(&workload.object.uid) else { return Next::WorkloadGone };
     let mut pods: Vec<&Pod> = snapshot.pods_of(now).collect();
     pods.sort_by_key(|p| p.ordinal());
-    let leaving = |p: &Pod| p.deleting || evicted.contains(&p.uid);
+    let leaving = |p: &Pod| p.deleting || known.evicted.contains(&p.uid);
     let outdated = |p: &Pod| !workload.has_images(p);
     let evict = |p: &Pod| Next::Evict { pod: p.name.clone(), uid: p.uid.clone(), well: p.well() };
-    if let Some(pod) = pods.iter().find(|p| outdated(p) && !p.well() && !leaving(p)) {
+    let hold = |p: &Pod| Next::Hold { pod: p.name.clone(), uid: p.uid.clone(), why: ailment(p) };
+    if let Some(pod) = pods.iter().find(|p| !p.well() && restartable(workload, p, known)) {
         return evict(pod);
     }
-    if let Some(pod) = pods.iter().find(|p| !p.well() || leaving(p)) {
+    if let Some(pod) = pods.iter().find(|p| (!p.well() && !outdated(p)) || leaving(p)) {
         return Next::Await { pod: pod.name.clone() };
     }
     if (pods.len() as i64) < now.replicas {
         return Next::Await { pod: missing(&now.object.name, &pods) };
     }
+    if let Some(pod) = pods.iter().find(|p| !p.well()) {
+        return hold(pod);
+    }
     let Some(pod) = pods.iter().find(|p| outdated(p)) else { return Next::Done };
-    match unwell_elsewhere(plan, workload, snapshot, evicted) {
+    match unwell_elsewhere(plan, workload, snapshot, known) {
         None => evict(pod),
         Some((other, true)) => evict(other),
-        Some((other, false)) => Next::Hold { pod: other.name.clone(), why: ailment(other) },
+        Some((other, false)) => hold(other),
     }
+}
+
+/// A pod on the old images that is not well, and was not from the start or has not recovered.
+fn restartable(workload: &WorkloadPlan, pod: &Pod, known: &Known) -> bool {
+    let from_the_start =
+        || workload.pods.iter().any(|p| p.name == pod.name && p.action == PodAction::EvictUnwell);
+    workload.strategy == Strategy::Evict
+        && !pod.deleting
+        && !known.evicted.contains(&pod.uid)
+        && !workload.has_images(pod)
+        && (known.given_up.contains(&pod.uid) || from_the_start())
 }
 
 /// The first ordinal that has no pod.
@@ -56,23 +80,19 @@ fn missing(workload: &str, pods: &[&Pod]) -> String {
     format!("{workload}-{first}")
 }
 
-/// A pod of another workload that is not well, and whether it is one that we may restart: on the old images, of a
-/// workload whose pods we evict. A Deployment's pods hold nothing up: they serve the database, they are not it.
+/// A pod of another workload that is not well, and whether it is one that we may restart. A Deployment's pods hold
+/// nothing up: they serve the database, they are not it.
 fn unwell_elsewhere<'a>(
     plan: &Plan,
     workload: &WorkloadPlan,
     snapshot: &'a Snapshot,
-    evicted: &BTreeSet<String>,
+    known: &Known,
 ) -> Option<(&'a Pod, bool)> {
-    let ill = |p: &&Pod| !p.well() || evicted.contains(&p.uid);
-    // Nearly always none is, and then the pods need not be gone through once for each workload.
-    snapshot.pods.iter().find(ill)?;
-    let others = plan.workloads.iter().filter(|w| w.object.uid != workload.object.uid);
-    others.filter(|w| w.kind != WorkloadKind::Deployment).find_map(|other| {
-        let now = snapshot.workload(&other.object.uid)?;
-        let ill = snapshot.pods_of(now).find(ill)?;
-        let ours = other.strategy == Strategy::Evict && !other.has_images(ill);
-        Some((ill, ours && !ill.deleting && !evicted.contains(&ill.uid)))
+    let ill = |p: &&Pod| !p.well() || known.evicted.contains(&p.uid);
+    snapshot.pods.iter().filter(ill).find_map(|pod| {
+        let other = plan.workload(&pod.owner)?;
+        let counts = other.object.uid != workload.object.uid && other.kind != WorkloadKind::Deployment;
+        counts.then(|| (pod, restartable(other, pod, known)))
     })
 }
 
