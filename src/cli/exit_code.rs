@@ -1,5 +1,3 @@
-use std::process;
-
 use crate::engine::Signal;
 
 /// What the process ends with. The table is a contract; `docs/exit-codes.md` explains it.
@@ -39,12 +37,6 @@ impl ExitCode {
             ExitCode::Signal(signal) => signal.exit_code(),
             ExitCode::Run(code) => code,
         }
-    }
-}
-
-impl From<ExitCode> for process::ExitCode {
-    fn from(code: ExitCode) -> Self {
-        process::ExitCode::from(code.code())
     }
 }
 

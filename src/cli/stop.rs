@@ -68,7 +68,7 @@ pub async fn unless_stopped<T>(
 mod system {
     use tokio::signal::unix::{SignalKind, signal};
 
-    use super::*;
+    use super::{Signal, io, mpsc};
 
     pub fn signals() -> io::Result<mpsc::UnboundedReceiver<Signal>> {
         let (sender, receiver) = mpsc::unbounded_channel();
@@ -111,7 +111,7 @@ mod system {
 
 #[cfg(not(unix))]
 mod system {
-    use super::*;
+    use super::{Signal, io, mpsc};
 
     pub fn signals() -> io::Result<mpsc::UnboundedReceiver<Signal>> {
         let (sender, receiver) = mpsc::unbounded_channel();
@@ -135,7 +135,7 @@ fn ignores_hang_up(status: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Signal, io, mpsc};
 
     #[test]
     fn the_first_signal_finishes_and_the_second_leaves() {
