@@ -18,6 +18,15 @@ pub enum RuleError {
     Constraint { name: String, source: ConstraintError },
 }
 
+impl RuleError {
+    /// The name of the version object that is malformed.
+    pub fn object(&self) -> &str {
+        match self {
+            RuleError::Version { name, .. } | RuleError::Constraint { name, .. } => name,
+        }
+    }
+}
+
 /// What the rule in `current` says of going to `target`: the operator's own check, which compares the target's
 /// `spec.version` with the current version's constraints.
 ///

@@ -7,7 +7,7 @@ mod hazelcast;
 mod kafka;
 mod zookeeper;
 
-use crate::model::{Kind, Workload, WorkloadKind};
+use crate::model::{Kind, Workload, WorkloadKind, clean};
 
 /// The facts about one kind of database.
 #[derive(Debug)]
@@ -95,7 +95,7 @@ impl Facts {
 /// What a workload is to its database: the role that KubeDB's labels give it (`kubedb.com/role: broker`, or the key
 /// `kubedb.com/role-broker`), else what its name says behind the database's name, else `all`.
 pub fn role(database: &str, workload: &Workload) -> String {
-    let named = |suffix: &str| suffix.to_ascii_lowercase();
+    let named = |suffix: &str| clean(suffix).to_ascii_lowercase();
     if let Some(role) = workload.labels.get("kubedb.com/role") {
         return named(role);
     }

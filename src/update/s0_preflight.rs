@@ -154,7 +154,7 @@ fn versions(context: &Context<'_>, found: &mut Vec<Finding>) {
         found.push(context.refusal(
             Check::DeprecatedTarget,
             format!("{} is deprecated in the catalog", target.name),
-            "choose another version, or override with --allow-deprecated",
+            "choose another version",
         ));
     }
     match context.current {
@@ -181,7 +181,7 @@ fn transition(context: &Context<'_>, current: &CatalogVersion, found: &mut Vec<F
                 "{} to {} is a downgrade: the data may not be readable by the older version",
                 current.name, target.name
             ),
-            "override with --allow-downgrade if the database supports it",
+            "make sure that the older version can read the data",
         ));
     }
     let refused = match catalog::verdict(current, target) {
@@ -199,7 +199,7 @@ fn transition(context: &Context<'_>, current: &CatalogVersion, found: &mut Vec<F
                 target.name,
                 with_source(&error)
             ),
-            format!("mend the object: kubectl edit {} {}", context.facts.version_plural, current.name),
+            format!("mend the object: kubectl edit {} {}", context.facts.version_plural, error.object()),
         ),
     };
     found.push(refused);

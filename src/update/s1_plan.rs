@@ -337,6 +337,11 @@ fn drift(context: &Context<'_>, workload: &Workload, shape: &Shape, found: &mut 
             || of(context.target)
             || context.on_target_version() && context.snapshot.catalog.iter().any(of)
     };
+    let whose = if context.on_target_version() {
+        "no version's of the catalog".to_owned()
+    } else {
+        format!("neither {}'s nor {}'s", current.name, context.target.name)
+    };
     for c in &workload.containers {
         let Some(m) = mapping(shape, c).filter(|m| !known(m.field, &c.image)) else { continue };
         if !context.target.images.contains_key(m.field) {
@@ -347,10 +352,7 @@ fn drift(context: &Context<'_>, workload: &Workload, shape: &Shape, found: &mut 
         found.push(finding(
             Check::Drift,
             severity,
-            format!(
-                "{}: container {} has image {}, which is neither {}'s nor {}'s",
-                workload.object, c.name, c.image, current.name, context.target.name
-            ),
+            format!("{}: container {} has image {}, which is {whose}", workload.object, c.name, c.image),
             "somebody has changed it by hand, or another update was left half done",
         ));
     }

@@ -1,0 +1,12 @@
+//! What the preflight finds, on a simulated cluster that stands still: one test for each finding.
+
+mod budgets;
+mod database;
+mod images;
+mod latest;
+mod odd;
+mod others;
+mod scene;
+mod target;
+mod versions;
+mod workloads;
