@@ -33,23 +33,36 @@ pub fn going_on(options: &UpdateOptions, plan: &Plan) -> String {
     if let Some(namespace) = &options.namespace {
         flag("namespace", namespace);
     }
-    match &options.target {
-        Target::Cluster(connection) => {
-            if let Some(kubeconfig) = &connection.kubeconfig {
-                flag("kubeconfig", &kubeconfig.display().to_string());
-            }
-            if let Some(context) = &connection.context {
-                flag("context", context);
-            }
-            if let Some(server) = &connection.server {
-                flag("server", server);
-            }
-        }
-        Target::Sandbox(_) => words.push("--sandbox".to_owned()),
-    }
+    words.extend(connection(&options.target));
     words.extend(times(options));
     words.extend(options.skip.iter().map(skipped));
     words.join(" ")
+}
+
+/// `kubectl` with the flags that lead to the same cluster.
+pub fn kubectl(options: &UpdateOptions) -> String {
+    let flags = match &options.target {
+        Target::Cluster(_) => connection(&options.target),
+        Target::Sandbox(_) => Vec::new(),
+    };
+    std::iter::once("kubectl".to_owned()).chain(flags).collect::<Vec<_>>().join(" ")
+}
+
+/// The flags that lead to the same cluster.
+fn connection(target: &Target) -> Vec<String> {
+    let connection = match target {
+        Target::Cluster(connection) => connection,
+        Target::Sandbox(_) => return vec!["--sandbox".to_owned()],
+    };
+    let kubeconfig = connection.kubeconfig.as_ref().map(|path| path.display().to_string());
+    [
+        ("kubeconfig", kubeconfig),
+        ("context", connection.context.clone()),
+        ("server", connection.server.clone()),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some(format!("--{name} {}", quoted(&value?))))
+    .collect()
 }
 
 /// The times that are not the default.

@@ -184,6 +184,7 @@ impl Session {
             run: identity::run_id(),
             who: identity::who(),
             command: identity::going_on(&self.options, plan),
+            kubectl: identity::kubectl(&self.options),
             timeout: self.options.timeout,
             pod_timeout: self.options.pod_timeout,
             pause_timeout: self.options.pause_timeout,

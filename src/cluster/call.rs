@@ -20,7 +20,7 @@ pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a 403 that contradicts an earlier answer is asked again before it is believed: an API server that restarts
 /// says 403 for some moments before its authorizer knows the roles.
-const FORBIDDEN_DOUBT: Duration = Duration::from_secs(30);
+pub const FORBIDDEN_DOUBT: Duration = Duration::from_secs(30);
 
 /// The longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -40,6 +40,8 @@ pub enum Aside {
     Retry(Retry),
     /// The text of a `Warning:` header.
     Warning(String),
+    /// A collection can no longer be watched, and trying again will not help.
+    WatchLost(ClusterError),
 }
 
 /// A cluster, and how to speak to it.
@@ -180,14 +182,18 @@ impl Cluster {
         request
     }
 
-    fn remember(&self, call: &Call) {
+    pub(super) fn remember(&self, call: &Call) {
         let mut allowed = self.allowed.lock().unwrap_or_else(PoisonError::into_inner);
         allowed.insert((call.verb.to_owned(), call.resource.clone()));
     }
 
     pub(super) fn was_allowed(&self, call: &Call) -> bool {
+        self.was_allowed_before(call.verb, &call.resource)
+    }
+
+    pub(super) fn was_allowed_before(&self, verb: &str, resource: &str) -> bool {
         let allowed = self.allowed.lock().unwrap_or_else(PoisonError::into_inner);
-        allowed.contains(&(call.verb.to_owned(), call.resource.clone()))
+        allowed.contains(&(verb.to_owned(), resource.to_owned()))
     }
 
     /// Some call has been answered.

@@ -10,7 +10,7 @@ mod send;
 mod watch;
 mod wire;
 
-pub use call::{Aside, CALL_TIMEOUT, Cluster, Retry};
+pub use call::{Aside, CALL_TIMEOUT, Cluster, FORBIDDEN_DOUBT, Retry};
 pub use connect::{ConnectError, ConnectOptions, connect};
 pub use error::{ClusterError, Refusal};
 pub use lease::{HeldLease, LEASE_DURATION, LockError, RENEW_EVERY};

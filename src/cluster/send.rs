@@ -52,6 +52,11 @@ impl Cluster {
         let answer = self.once(&call).await?;
         Ok(Sent { answer, what: call.what })
     }
+
+    /// Such a write has been allowed before, if only as a trial: a 403 for it contradicts that.
+    pub fn was_allowed_to(&self, write: &Write) -> bool {
+        call(write, false).is_ok_and(|call| self.was_allowed(&call))
+    }
 }
 
 fn call(write: &Write, dry_run: bool) -> Result<Call, ClusterError> {

@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::model::{Budget, Database, Lookup, OpsRequest, Pod, Snapshot, Workload, WorkloadKind, clean};
 
-use super::call::{Aside, CALL_TIMEOUT, Call, Pauses, Retry};
+use super::call::{Aside, CALL_TIMEOUT, Call, FORBIDDEN_DOUBT, Pauses, Retry};
 use super::read::{Collection, Marks, OPS_API, labels, path};
 use super::send::built;
 use super::wire::{BudgetWire, DatabaseWire, Meta, OpsRequestWire, PodWire, WorkloadWire};
@@ -30,6 +30,8 @@ const SILENCE: Duration = Duration::from_secs(100);
 /// Something in the cluster has changed.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Delta {
+    /// A watch has been opened: from now on it tells.
+    Opened,
     Database(Box<Database>),
     DatabaseGone {
         uid: String,
@@ -65,7 +67,7 @@ impl Delta {
             Delta::Database(db) if newer(&db.resource_version, &to.database.resource_version) => {
                 to.database = *db
             }
-            Delta::Database(_) => {}
+            Delta::Database(_) | Delta::Opened => {}
             Delta::DatabaseGone { uid } if uid == to.database.object.uid => to.database.deleting = true,
             Delta::DatabaseGone { .. } => {}
             Delta::Workload(w) => {
@@ -215,8 +217,17 @@ impl Watch {
                 },
                 Err(error) => error,
             };
-            // A watch has no end of its own: the run ends it, by its own bounds.
-            let pause = pauses.next(Duration::MAX, None).unwrap_or(CALL_TIMEOUT);
+            // A watch has no end of its own: the run ends it, by its own bounds. But one that the server refuses would leave
+            // the run blind.
+            let patience = match trouble {
+                ClusterError::Transient { .. } | ClusterError::Unexpected { .. } => Duration::MAX,
+                ClusterError::Forbidden { .. } if self.has_been_open() => FORBIDDEN_DOUBT,
+                _ => Duration::ZERO,
+            };
+            let Some(pause) = pauses.next(patience, None) else {
+                self.cluster.tell(Aside::WatchLost(trouble));
+                return;
+            };
             self.cluster.tell(Aside::Retry(Retry {
                 call: format!("watch {}", self.plural()),
                 why: trouble.to_string(),
@@ -225,6 +236,10 @@ impl Watch {
             }));
             sleep(pause).await;
         }
+    }
+
+    fn has_been_open(&self) -> bool {
+        self.cluster.was_allowed_before("watch", self.plural())
     }
 
     fn plural(&self) -> &'static str {
@@ -322,7 +337,9 @@ impl Watch {
             Ok(stream) => Box::pin(stream),
             Err(error) => return expired_or(super::call::failure(&what, &error)),
         };
+        self.cluster.remember(&call);
         let _open = Open::count(&self.open);
+        let _ = self.to.send(Delta::Opened);
         loop {
             let event = match timeout(SILENCE, stream.next()).await {
                 Err(_) => return Err(silent()),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use crate::cluster::Delta;
+use crate::cluster::{ClusterError, Delta};
 use crate::event::{Event, Finish, Outcome};
 use crate::update::s2_pause::{self, Pause};
 use crate::update::{Blocked, s6_resume};
@@ -141,20 +141,21 @@ impl Run {
     /// The commands that go on or show more, most useful first.
     fn next(&self, halt: &Halt) -> Vec<String> {
         let db = &self.plan.database;
-        let ns = &db.namespace;
+        let kubectl = |words: String| Some(format!("{} {words} -n {}", self.options.kubectl, db.namespace));
         let show = match halt {
             Halt::Stuck { pod, .. } | Halt::OtherPod { pod, .. } | Halt::OldTemplate { pod } => {
-                Some(format!("kubectl describe pod {pod} -n {ns}"))
+                kubectl(format!("describe pod {pod}"))
             }
-            Halt::BudgetBlocked { budget, .. } => {
-                Some(format!("kubectl describe poddisruptionbudget {budget} -n {ns}"))
-            }
+            Halt::BudgetBlocked { budget, .. } => kubectl(format!("describe poddisruptionbudget {budget}")),
             Halt::Blocked(Blocked::DatabaseGone | Blocked::DatabaseReplaced { .. }) => return Vec::new(),
             Halt::Blocked(Blocked::OpsRequest { name, .. }) => {
-                Some(format!("kubectl describe {} {name} -n {ns}", self.plan.kind.facts().ops_plural))
+                kubectl(format!("describe {} {name}", self.plan.kind.facts().ops_plural))
             }
             Halt::Blocked(_) | Halt::Unhealthy { .. } | Halt::Amiss(_) | Halt::PauseErased { .. } => {
-                Some(format!("kubectl describe {} {} -n {ns}", self.plan.kind.plural(), db.name))
+                kubectl(format!("describe {} {}", self.plan.kind.plural(), db.name))
+            }
+            Halt::Cluster(ClusterError::Forbidden { .. }) | Halt::WouldBeRefused { .. } => {
+                kubectl("auth can-i --list".to_owned())
             }
             _ => None,
         };

@@ -74,8 +74,12 @@ impl Run {
         if now >= wake {
             let seconds = (now - moved).as_secs();
             let stuck = Stuck::TimedOut { on: WaitingOn::Readiness, seconds };
-            let (pod, uid) = pending.first().map(|p| (p.name.clone(), p.uid.clone())).unwrap_or_default();
-            return Err(self.stuck(pod, &uid, stuck).await);
+            let Some(first) = pending.first().cloned() else {
+                let (workload, seconds) = (roll.name.clone(), seconds);
+                return Err(Halt::NotTakenUp { workload, seconds });
+            };
+            self.believe(&first.name.clone(), Some(first), stuck).await?;
+            return Ok(now);
         }
         let revision = match self.snapshot.workload(&roll.plan.object.uid) {
             Some(w) if w.kind != WorkloadKind::Deployment => w.update_revision.clone(),
@@ -92,7 +96,10 @@ impl Run {
                     wake = wake.min(until);
                     self.tell_pod(roll, &pod.name, on);
                 }
-                Verdict::Stuck(stuck) => return Err(self.stuck(pod.name.clone(), &pod.uid, stuck).await),
+                Verdict::Stuck(stuck) => {
+                    self.believe(&pod.name, Some(pod.clone()), stuck).await?;
+                    return Ok(now);
+                }
                 Verdict::Done { .. } | Verdict::Outdated => {}
             }
         }

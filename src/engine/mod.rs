@@ -38,6 +38,8 @@ pub struct RunOptions {
     pub who: String,
     /// The command that goes on with it, as the user would type it.
     pub command: String,
+    /// `kubectl` with the flags that lead to the same cluster, for commands that show more.
+    pub kubectl: String,
     /// The bound of the whole run.
     pub timeout: Option<Duration>,
     /// The bound of one pod, on top of its termination grace, and of one blocked eviction.

@@ -1,6 +1,6 @@
 //! Sending writes, and the images of the templates.
 
-use crate::cluster::{ClusterError, Delta, Sent};
+use crate::cluster::{ClusterError, Delta, FORBIDDEN_DOUBT, Sent};
 use crate::event::{Event, StepOutcome};
 use crate::model::{Purpose, Strategy, WorkloadPlan, Write};
 use crate::update::{Blocked, Status, s3_patch_images};
@@ -100,21 +100,29 @@ impl Run {
         Ok(())
     }
 
-    /// Sends a write once, under the lock. What it changes counts as changed unless the server has surely refused it.
+    /// Sends a write once, under the lock. What it changes counts as changed unless the server has surely refused it. A
+    /// 403 that contradicts an earlier answer is asked again for a while: nothing has been carried out.
     pub(super) async fn send(&mut self, write: &Write) -> Result<Result<Sent, ClusterError>, Halt> {
-        self.hold().await?;
         let harmless =
             matches!(write.purpose, Purpose::RequestPause | Purpose::AssertPause | Purpose::Resume);
         let before = self.changed;
-        self.changed |= !harmless;
-        let (cluster, sent) = (self.cluster.clone(), write.clone());
-        let answer = self.during(async move { cluster.send(&sent, false).await }).await?;
-        if let Err(error) = &answer
-            && surely_refused(error)
-        {
-            self.changed = before;
+        let mut backoff = Backoff::new(self.now());
+        let doubt_until = self.now() + FORBIDDEN_DOUBT;
+        loop {
+            self.hold().await?;
+            self.changed |= !harmless;
+            let (cluster, sent) = (self.cluster.clone(), write.clone());
+            let answer = self.during(async move { cluster.send(&sent, false).await }).await?;
+            let Err(error) = answer else { return Ok(answer) };
+            if surely_refused(&error) {
+                self.changed = before;
+            }
+            let forbidden = matches!(error, ClusterError::Forbidden { .. });
+            if !forbidden || !self.cluster.was_allowed_to(write) || self.now() >= doubt_until {
+                return Ok(Err(error));
+            }
+            self.back_off(&mut backoff, &format!("write to {}", write.object), &error).await?;
         }
-        Ok(answer)
     }
 }
 

@@ -154,12 +154,25 @@ impl Run {
                 Verdict::Done { well_since } => self.landed(roll, &flight, well_since),
                 Verdict::Outdated => {}
                 Verdict::Stuck(stuck) => {
-                    let uid = pod.map(|p| p.uid.clone()).unwrap_or_default();
-                    return Err(self.stuck(flight.pod, &uid, stuck).await);
+                    let (seen, name) = (pod.cloned(), flight.pod.clone());
+                    roll.flights.push(flight);
+                    self.believe(&name, seen, stuck).await?;
+                    wake = Some(now);
                 }
             }
         }
         Ok(wake)
+    }
+
+    /// A pod counts as stuck only when a fresh look says the same as the watch: then the run ends here.
+    pub(super) async fn believe(&mut self, pod: &str, seen: Option<Pod>, stuck: Stuck) -> Result<(), Halt> {
+        let version = |p: &Option<Pod>| p.as_ref().map(|p| (p.uid.clone(), p.resource_version.clone()));
+        let fresh = self.read_pod(pod, seen.as_ref().map(|p| p.uid.as_str())).await?;
+        if version(&fresh) != version(&seen) {
+            return Ok(());
+        }
+        let uid = seen.map(|p| p.uid).unwrap_or_default();
+        Err(self.stuck(pod.to_owned(), &uid, stuck).await)
     }
 
     /// The pod that stands where the evicted one stood: the new one, as soon as there is one.
@@ -185,7 +198,7 @@ impl Run {
     }
 
     /// A pod is stuck: the last event about it often says why.
-    pub(super) async fn stuck(&mut self, pod: String, uid: &str, mut stuck: Stuck) -> Halt {
+    async fn stuck(&mut self, pod: String, uid: &str, mut stuck: Stuck) -> Halt {
         let (cluster, ns, uid) = (self.cluster.clone(), self.plan.database.namespace.clone(), uid.to_owned());
         let node = match &stuck {
             Stuck::Terminating { node: Some(node), .. } => Some(node.clone()),
@@ -267,7 +280,7 @@ impl Run {
         self.observe(roll.plan).await?;
         if !self.watching() {
             // The watch of the pods may have missed that this one was replaced, and a wrong uid spends the budget.
-            self.read_pod(&old).await?;
+            self.read_pod(&old.name, Some(&old.uid)).await?;
         }
         self.blocked()?;
         let decided = s4_roll_pods::next(&self.plan, roll.plan, &self.snapshot, &self.known);
@@ -346,14 +359,16 @@ impl Run {
         match error {
             ClusterError::Budget { message, .. } => self.budget_refused(roll, pod, &message),
             // The pod is gone, or another has its name: the watch will tell, if it has not yet.
-            ClusterError::NotFound { .. } | ClusterError::Conflict { .. } => self.read_pod(pod).await,
+            ClusterError::NotFound { .. } | ClusterError::Conflict { .. } => {
+                self.read_pod(&pod.name, Some(&pod.uid)).await.map(drop)
+            }
             ClusterError::Transient { .. } => {
                 let call = format!("evict pod/{}", pod.name);
                 let mut backoff = std::mem::replace(&mut roll.backoff, Backoff::new(self.now()));
                 let backed_off = self.back_off(&mut backoff, &call, &error).await;
                 roll.backoff = backoff;
                 backed_off?;
-                self.read_pod(pod).await
+                self.read_pod(&pod.name, Some(&pod.uid)).await.map(drop)
             }
             error => Err(error.into()),
         }
@@ -380,23 +395,22 @@ impl Run {
         Ok(())
     }
 
-    /// Reads a pod afresh, since what became of its eviction is not known.
-    async fn read_pod(&mut self, pod: &Pod) -> Result<(), Halt> {
-        let (cluster, ns, name) =
-            (self.cluster.clone(), self.plan.database.namespace.clone(), pod.name.clone());
-        let fresh = self.during(async move { cluster.pod(&ns, &name).await }).await?;
-        let fresh = match fresh {
+    /// Reads a pod afresh, where the watch may not have told everything. `known` is the uid under which it was known.
+    async fn read_pod(&mut self, name: &str, known: Option<&str>) -> Result<Option<Pod>, Halt> {
+        let (cluster, ns, pod) =
+            (self.cluster.clone(), self.plan.database.namespace.clone(), name.to_owned());
+        let fresh = match self.during(async move { cluster.pod(&ns, &pod).await }).await? {
             Ok(fresh) => Some(fresh),
             Err(ClusterError::NotFound { .. }) => None,
             Err(error) => return Err(error.into()),
         };
-        if fresh.as_ref().is_none_or(|f| f.uid != pod.uid) {
-            Delta::PodGone { uid: pod.uid.clone() }.apply(&mut self.snapshot);
+        if let Some(known) = known.filter(|known| fresh.as_ref().is_none_or(|f| f.uid != *known)) {
+            Delta::PodGone { uid: known.to_owned() }.apply(&mut self.snapshot);
         }
-        if let Some(fresh) = fresh {
+        if let Some(fresh) = fresh.clone() {
             Delta::Pod(Box::new(fresh)).apply(&mut self.snapshot);
         }
-        Ok(())
+        Ok(fresh)
     }
 }
 

@@ -54,6 +54,7 @@ pub(super) struct Run {
     stop: watch::Receiver<Stop>,
     stop_told: bool,
     watches: Option<Watches>,
+    blind: Option<ClusterError>,
 }
 
 /// Where the sequence stands.
@@ -100,6 +101,7 @@ impl Run {
             stop,
             stop_told: false,
             watches: None,
+            blind: None,
         }
     }
 
@@ -146,6 +148,11 @@ impl Run {
         let (cluster, before, to) = (self.cluster.clone(), self.snapshot.clone(), self.to_deltas.clone());
         let (snapshot, watches) = self.during(async move { cluster.follow(before, to).await }).await??;
         (self.snapshot, self.watches) = (snapshot, Some(watches));
+        // Nothing is changed before everything is watched: what cannot be seen cannot be waited for.
+        let deadline = self.now() + PATIENCE;
+        while !self.watching() && self.now() < deadline {
+            self.wait(deadline).await?;
+        }
         Ok(())
     }
 
@@ -224,13 +231,16 @@ impl Run {
         }
     }
 
-    fn tell(&self, aside: Aside) {
-        self.emit(match aside {
+    fn tell(&mut self, aside: Aside) {
+        match aside {
             Aside::Retry(r) => {
-                Event::Retrying { call: r.call, why: r.why, attempt: r.attempt, in_ms: r.in_ms }
+                self.emit(Event::Retrying { call: r.call, why: r.why, attempt: r.attempt, in_ms: r.in_ms });
             }
-            Aside::Warning(message) => Event::Notice { message: format!("the API server warns: {message}") },
-        });
+            Aside::Warning(message) => {
+                self.emit(Event::Notice { message: format!("the API server warns: {message}") });
+            }
+            Aside::WatchLost(error) => self.blind = Some(error),
+        }
     }
 
     fn stop_now(&mut self, deadline: Option<Instant>) -> Result<(), Halt> {
@@ -240,6 +250,9 @@ impl Run {
         if deadline.is_some_and(|d| Instant::now() >= d) {
             let seconds = self.options.timeout.unwrap_or_default().as_secs();
             return Err(Halt::TimedOut { seconds });
+        }
+        if let Some(error) = &self.blind {
+            return Err(error.clone().into());
         }
         if let Some(why) = self.lost.borrow().clone() {
             return Err(Halt::LockLost { why });
@@ -276,7 +289,9 @@ impl Run {
             let held = lease.clone();
             match self.during(async move { held.renew().await }).await? {
                 Ok(()) => {}
-                Err(LockError::Cluster(error)) if error.transient() => {
+                Err(LockError::Cluster(
+                    error @ (ClusterError::Transient { .. } | ClusterError::Forbidden { .. }),
+                )) => {
                     self.back_off(&mut pauses, "renew the lock", &error).await?;
                 }
                 Err(error) => return Err(error.into()),

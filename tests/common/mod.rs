@@ -97,6 +97,7 @@ impl World {
             run: run.to_owned(),
             who: "ann@laptop".to_owned(),
             command: "kubectl dbupdate again".to_owned(),
+            kubectl: "kubectl".to_owned(),
             timeout: None,
             pod_timeout: secs(1200),
             pause_timeout: secs(30),
@@ -194,14 +195,7 @@ impl World {
 
     /// The pods that still have another image than the target's.
     pub fn old_pods(&self) -> Vec<String> {
-        let old = |pod: &&Arc<Value>| !self.on_target(pod);
-        self.pods().iter().filter(old).map(|p| object::name(p).to_owned()).collect()
-    }
-
-    /// The first container has the target version's image.
-    pub fn on_target(&self, pod: &Value) -> bool {
-        let image = text(pod, "/spec/containers/0/image");
-        image.split('@').next().is_some_and(|image| image.ends_with(&format!(":{}", self.target())))
+        old_pods(self.store(), self.target())
     }
 
     /// Everything is as it has to be after an update.
@@ -351,6 +345,27 @@ impl Ended {
         self.events().any(is)
     }
 
+    /// When the first event like this happened, since the run began.
+    pub fn at(&self, what: &str, is: impl Fn(&Event) -> bool) -> Duration {
+        let record = self.records.iter().find(|r| is(&r.event)).unwrap_or_else(|| panic!("{what}: never"));
+        Duration::from_millis(record.elapsed_ms)
+    }
+
+    /// When a pod's eviction was accepted.
+    pub fn evicted_at(&self, name: &str) -> Duration {
+        self.at(name, |e| matches!(e, Event::PodEvicted { pod, .. } if pod == name))
+    }
+
+    /// When a pod had arrived.
+    pub fn ready_at(&self, name: &str) -> Duration {
+        self.at(name, |e| matches!(e, Event::PodReady { pod, .. } if pod == name))
+    }
+
+    /// How long the run has taken.
+    pub fn took(&self) -> Duration {
+        Duration::from_millis(self.finish.elapsed_ms)
+    }
+
     /// It has done everything.
     pub fn done(&self) -> &Self {
         let f = &self.finish;
@@ -397,6 +412,16 @@ impl Guard {
         }
         most
     }
+}
+
+/// The pods whose first container is not of that version.
+pub fn old_pods(store: &Store, target: &str) -> Vec<String> {
+    let tag = format!(":{target}");
+    let on_target = |pod: &Value| {
+        text(pod, "/spec/containers/0/image").split('@').next().is_some_and(|image| image.ends_with(&tag))
+    };
+    let pods = store.list("pods", Some(NAMESPACE));
+    pods.iter().filter(|p| !on_target(p)).map(|p| object::name(p).to_owned()).collect()
 }
 
 /// A pod of the database itself: a Deployment's pods serve it and are not counted.
