@@ -135,7 +135,7 @@ fn ignores_hang_up(status: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Signal, io, mpsc};
+    use super::*;
 
     #[test]
     fn the_first_signal_finishes_and_the_second_leaves() {
