@@ -15,7 +15,7 @@ pub struct Write {
 
 /// Why a write is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "camelCase")]
 pub enum Purpose {
     /// Ask the Provisioner to leave the database alone.
     RequestPause,

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::event::Finish;
-use crate::model::{Kind, ObjectRef, PLAN_SCHEMA, Plan, Trial, VersionRef};
+use crate::model::{Finding, Kind, ObjectRef, PLAN_SCHEMA, Plan, Trial, VersionRef};
 
 /// The form of a printed object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +33,8 @@ pub fn plan(plan: &Plan, trials: Option<&[Trial]>, format: Format) -> Result<Str
     print(&Planned { plan, trials }, format)
 }
 
-/// The result of a run: its schema, its id, the database, both versions, and all of `event::Finish`.
+/// The result of a run: its schema, its id, the database, both versions, the preflight's findings, and all of
+/// `event::Finish`.
 pub fn result(finish: &Finish, plan: &Plan, run: &str, format: Format) -> Result<String, Unprintable> {
     #[derive(Serialize)]
     struct Ran<'a> {
@@ -43,6 +44,7 @@ pub fn result(finish: &Finish, plan: &Plan, run: &str, format: Format) -> Result
         database: &'a ObjectRef,
         from: &'a VersionRef,
         to: &'a VersionRef,
+        findings: &'a [Finding],
         #[serde(flatten)]
         finish: &'a Finish,
     }
@@ -53,6 +55,7 @@ pub fn result(finish: &Finish, plan: &Plan, run: &str, format: Format) -> Result
         database: &plan.database,
         from: &plan.from,
         to: &plan.to,
+        findings: &plan.findings,
         finish,
     };
     print(&ran, format)
