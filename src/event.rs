@@ -246,6 +246,8 @@ pub enum Outcome {
     Done,
     /// Nothing was to do.
     Nothing,
+    /// The preflight's findings speak against it; nothing was begun.
+    Refused,
     /// Stopped by the user, a signal or `--timeout`.
     Stopped,
     /// Stopped because somebody else is at work.

@@ -15,8 +15,8 @@ use super::{identity, select, stream};
 use crate::clock::Clock;
 use crate::cluster::{self, Cluster};
 use crate::engine::{self, RunOptions, Stop};
-use crate::event::{Finish, Record};
-use crate::model::{Action, Kind, Plan, Snapshot, Trial};
+use crate::event::{EVENT_SCHEMA, Event, Finish, Outcome, Record};
+use crate::model::{Action, Check, Kind, Plan, Snapshot, Trial};
 use crate::report::object::{self, Format};
 use crate::report::{self, Progress, Reporter, View};
 use crate::sandbox::{self, Sandbox};
@@ -127,13 +127,9 @@ impl Session {
         snapshot: Snapshot,
         plan: Plan,
     ) -> Result<ExitCode, Failure> {
-        if let Some(code) = refusal(&plan) {
-            stream::out(&self.shown(&plan, None)?);
-            return Ok(code);
-        }
-        if plan.action == Action::Nothing {
-            self.say_nothing_to_do(&plan)?;
-            return Ok(ExitCode::Done);
+        if let Some(finish) = self.not_begun(&plan) {
+            self.say_not_begun(&finish, &plan)?;
+            return Ok(ExitCode::Run(finish.exit_code));
         }
         self.show_before(&plan);
         if !self.options.yes {
@@ -200,12 +196,55 @@ impl Session {
         }
     }
 
-    fn say_nothing_to_do(&self, plan: &Plan) -> Result<(), Failure> {
-        let text = match format(self.options.output) {
-            None => format!("{} is already on {}; nothing to do\n", plan.database, plan.to.name),
-            Some(format) => object::plan(plan, None, format)?,
+    /// The end of a run that has no beginning: refused by the preflight, or with nothing to do.
+    fn not_begun(&self, plan: &Plan) -> Option<Finish> {
+        let database = &plan.database;
+        let (outcome, code, state) = match refusal(plan) {
+            Some(code) => (Outcome::Refused, code, format!("nothing was changed: {database} is as it was")),
+            None if plan.action == Action::Nothing => (
+                Outcome::Nothing,
+                ExitCode::Done,
+                format!("{database} is already on {}; nothing to do", plan.to.name),
+            ),
+            None => return None,
         };
-        stream::out(&text);
+        let against: Vec<_> = plan.refusals().map(|f| format!("{}: {}", f.check, f.message)).collect();
+        Some(Finish {
+            outcome,
+            exit_code: code.code(),
+            changed: false,
+            paused: plan
+                .findings
+                .iter()
+                .any(|f| matches!(f.check, Check::PausedByOther | Check::UnfinishedRun)),
+            operator_confirmed: false,
+            error: against.join("; "),
+            state,
+            next: Vec::new(),
+            workloads: Vec::new(),
+            elapsed_ms: 0,
+            longest_away_ms: 0,
+        })
+    }
+
+    /// Says it in the form that was asked for: as a plan or a sentence, as a result, or as events.
+    fn say_not_begun(&self, finish: &Finish, plan: &Plan) -> Result<(), Failure> {
+        let run = identity::run_id();
+        if let Some(format) = format(self.options.output) {
+            stream::out(&object::result(finish, plan, &run, format)?);
+        } else if self.options.progress == Progress::Json {
+            let mut reporter = Reporter::new(self.options.progress, false);
+            let (schema, time) = (EVENT_SCHEMA.to_owned(), Clock::system().rfc3339(3));
+            let started = Event::Started { schema, run, plan: Box::new(plan.clone()) };
+            for event in [started, Event::Finished(finish.clone())] {
+                reporter.record(&Record { time: time.clone(), elapsed_ms: 0, event });
+            }
+            reporter.finish();
+        } else if finish.outcome == Outcome::Nothing {
+            stream::out(&format!("{}\n", finish.state));
+        } else {
+            stream::out(&self.shown(plan, None)?);
+        }
         Ok(())
     }
 

@@ -86,7 +86,7 @@ mod tests {
         assert_eq!(serde_yaml::from_str::<Plan>(&yaml).unwrap(), before);
         assert!(!json.contains("trials"));
         let tried = plan(&before, Some(&sample::trials()), Format::Yaml).unwrap();
-        assert!(tried.contains("\ntrials:\n- write: request_pause\n"), "{tried}");
+        assert!(tried.contains("\ntrials:\n- write: requestPause\n"), "{tried}");
     }
 
     #[test]

@@ -54,6 +54,7 @@ pub fn outcome(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Done => "done",
         Outcome::Nothing => "nothing to do",
+        Outcome::Refused => "refused",
         Outcome::Stopped => "stopped",
         Outcome::SomebodyElse => "stopped, since somebody else is at work",
         Outcome::Failed => "failed",
