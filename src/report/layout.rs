@@ -94,13 +94,19 @@ pub(super) fn wrap(text: &str, width: Option<usize>) -> Vec<String> {
     lines
 }
 
-/// The words of a text, where `4.2 s` is one.
+/// The words of a text, where `4.2 s` is one, and so is `1m 05s`.
 fn words(text: &str) -> Vec<String> {
+    let digit = |c: char| c.is_ascii_digit();
     let mut words: Vec<String> = Vec::new();
     for word in text.split(' ') {
-        let unit = matches!(word.trim_end_matches(['.', ',', ';', ')', ':']), "s" | "ms");
+        let bare = word.trim_end_matches(['.', ',', ';', ')', ':']);
+        let unit = matches!(bare, "s" | "ms");
+        let lesser = bare.ends_with(['m', 's']) && bare.starts_with(digit);
         match words.last_mut() {
-            Some(last) if unit && last.ends_with(|c: char| c.is_ascii_digit()) => {
+            Some(last)
+                if unit && last.ends_with(digit)
+                    || lesser && last.ends_with(['h', 'm']) && last.starts_with(digit) =>
+            {
                 last.push(' ');
                 last.push_str(word);
             }
@@ -178,6 +184,7 @@ mod tests {
             ),
             ("", Some(20), vec![""]),
             ("it was away for all of 4.2 s.", Some(26), vec!["it was away for all of", "4.2 s."]),
+            ("each Ready for all of 1m 30s, then", Some(24), vec!["each Ready for all of", "1m 30s, then"]),
         ] {
             assert_eq!(wrap(text, width), lines, "{text}");
         }

@@ -15,7 +15,7 @@ pub fn plan(plan: &Plan, trials: Option<&[Trial]>, view: View) -> String {
     }
     sections.push(findings::findings(plan, view));
     sections.extend(trials.map(|t| findings::trials(t, view)));
-    sections.push(verdict(plan, view));
+    sections.push(verdict(plan, trials, view));
     sections.retain(|s| !s.is_empty());
     sections.join("\n")
 }
@@ -55,10 +55,15 @@ fn header(plan: &Plan, view: View) -> String {
     out
 }
 
-fn verdict(plan: &Plan, view: View) -> String {
+fn verdict(plan: &Plan, trials: Option<&[Trial]>, view: View) -> String {
     let refused = plan.refusals().count() as u64;
     if refused > 0 {
         let text = format!("refused: {} in the way", words::count(refused, "finding"));
+        return format!("{}\n", view.bad(&text));
+    }
+    let denied = trials.into_iter().flatten().filter(|t| t.refused.is_some()).count() as u64;
+    if denied > 0 {
+        let text = format!("refused: the server would not accept {}", words::count(denied, "write"));
         return format!("{}\n", view.bad(&text));
     }
     format!("{}\n", view.bold(&format!("{}.", restarts(plan))))
@@ -211,7 +216,9 @@ fn pod_lines(pods: &[PodPlan], shared: bool) -> Vec<(String, String)> {
             n => format!("{} … {} ({n} pods)", first.name, last.name),
         };
         let mut what = words::pod_action(first.action).to_owned();
-        if !first.waits_for.is_empty() {
+        if first.action == PodAction::Skip {
+            what.push_str(", on the target already");
+        } else if !first.waits_for.is_empty() {
             what.push_str(&format!("; waits for {}", first.waits_for));
         }
         lines.push((name, what));

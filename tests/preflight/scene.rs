@@ -1,4 +1,5 @@
 //! One database in a cluster whose controllers do not run, and what the preflight says of it.
+#![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::collections::BTreeSet;
 
