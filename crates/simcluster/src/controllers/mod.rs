@@ -125,6 +125,7 @@ impl Controllers {
                     object,
                     previous: None,
                     version: 0,
+                    at: self.context.started,
                 });
             }
         }

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use futures::Stream;
 use serde_json::Value;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 /// What happened to an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub struct Change {
     pub previous: Option<Arc<Value>>,
     /// The resourceVersion of this change.
     pub version: u64,
+    /// When it was stored, before anybody was told.
+    pub at: Instant,
 }
 
 /// A stream of changes in the order in which they happened. It never ends while the store lives.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::change::{Change, ChangeKind};
 use crate::object;
@@ -91,6 +92,7 @@ impl State {
             object,
             previous,
             version,
+            at: Instant::now(),
         });
         self.subscribers.retain(|subscriber| {
             let wanted = subscriber.res.as_deref().is_none_or(|res| res == change.res);
