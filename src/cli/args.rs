@@ -141,7 +141,8 @@ pub struct UpdateArgs {
 
     /// Stop after that time; 0 is never
     ///
-    /// The pod in flight is finished first, as with Ctrl-C. The same command goes on.
+    /// The run stops there and then, whatever it waits for; a pod in flight comes back by itself. The same command goes
+    /// on.
     #[arg(long, value_name = "TIME", default_value = "0", value_parser = super::duration::parse, help_heading = "Times")]
     pub timeout: Duration,
 

@@ -47,9 +47,14 @@ impl Session {
         let mut session = Session { options, terminal, stop };
         // The simulated cluster lives for as long as this.
         let (cluster, _sandbox) = session.connect().await?;
-        let snapshot = session.snapshot(&cluster).await?;
+        let mut snapshot = session.snapshot(&cluster).await?;
         let to = select::version(&snapshot, &session.options, &session.terminal, &mut session.stop).await?;
-        let plan = s1_plan::plan(&snapshot, &session.request(to))?;
+        let request = session.request(to);
+        let mut plan = s1_plan::plan(&snapshot, &request)?;
+        if snapshot.lock.is_some() && plan.action != Action::Nothing {
+            session.watch_lock(&cluster, &mut snapshot).await?;
+            plan = s1_plan::plan(&snapshot, &request)?;
+        }
         match session.options.dry_run {
             Some(how) => session.dry_run(how, &cluster, &snapshot, &plan).await,
             None => session.real_run(&cluster, snapshot, plan).await,
@@ -77,17 +82,21 @@ impl Session {
         let (kind, name) =
             select::database(cluster, &namespace, &self.options, &self.terminal, &mut self.stop).await?;
         let read = read(cluster, kind, &namespace, &name);
-        let mut snapshot = unless_stopped(&mut self.stop, read).await??;
-        // Only watching tells whether the holder of a lock is alive.
-        if let Some(lock) = snapshot.lock.take() {
-            stream::err(&format!(
-                "locked by {}; looking for up to {} s whether that run is alive\n",
-                lock.holder, lock.duration_seconds
-            ));
-            let watching = cluster.watch_lock(kind, &namespace, &name, lock);
-            snapshot.lock = unless_stopped(&mut self.stop, watching).await??;
-        }
-        Ok(snapshot)
+        unless_stopped(&mut self.stop, read).await?
+    }
+
+    /// Only watching tells whether the holder of a lock is alive.
+    async fn watch_lock(&mut self, cluster: &Cluster, snapshot: &mut Snapshot) -> Result<(), Failure> {
+        let Some(lock) = snapshot.lock.take() else { return Ok(()) };
+        stream::err(&format!(
+            "locked by {}; looking for up to {} s whether that run is alive\n",
+            lock.holder, lock.duration_seconds
+        ));
+        let database = &snapshot.database;
+        let watching =
+            cluster.watch_lock(database.kind, &database.object.namespace, &database.object.name, lock);
+        snapshot.lock = unless_stopped(&mut self.stop, watching).await??;
+        Ok(())
     }
 
     fn request(&self, to: String) -> Request {

@@ -34,6 +34,15 @@ impl Run {
         }
         let taking = async move { cluster.take_lock(kind, &database, dead.as_ref(), &holder, &clock).await };
         let lease = self.during(taking).await??;
+        // Whoever may make a lease and not renew it must hear so before the first change.
+        let renewing = lease.clone();
+        let renewed = self.during(async move { renewing.renew().await }).await?;
+        if let Err(LockError::Cluster(error)) = &renewed
+            && !error.transient()
+        {
+            let _ = lease.release().await;
+            return Err(error.clone().into());
+        }
         self.renewal = Some(Renewal(tokio::spawn(renew(lease.clone(), self.to_lost.clone()))));
         self.lease = Some(lease);
         self.follow().await?;

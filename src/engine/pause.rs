@@ -27,7 +27,7 @@ impl Run {
         self.emit(Event::PauseRequested { adopted });
         let asked = self.now();
         let deadline = asked + self.options.pause_timeout;
-        let mut rewrites = 0;
+        let (mut rewrites, mut looked) = (0, false);
         self.waiting(WaitingOn::Operator { timeout_seconds: self.options.pause_timeout.as_secs() });
         loop {
             self.blocked()?;
@@ -35,7 +35,7 @@ impl Run {
             match s2_pause::status(&self.snapshot.database) {
                 Pause::Acknowledged => {
                     self.wait_over();
-                    self.operator_confirmed = !adopted;
+                    self.operator_confirmed = true;
                     self.emit(Event::PauseAcknowledged { took_ms: millis(self.now() - asked) });
                     break;
                 }
@@ -44,6 +44,11 @@ impl Run {
                     rewrites += 1;
                     self.request_pause().await?;
                     self.emit(Event::PauseRewritten);
+                }
+                // The answer may be there and the watch late.
+                Pause::Requested if self.now() >= deadline && !looked => {
+                    looked = true;
+                    self.read_database().await?;
                 }
                 Pause::Requested if self.now() >= deadline => {
                     self.assert_pause().await?;

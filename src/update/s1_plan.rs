@@ -130,7 +130,11 @@ fn plan_for(context: &Context<'_>, min_ready: i64) -> Plan {
                 && w.pods.iter().any(|p| matches!(p.action, PodAction::Evict | PodAction::EvictUnwell))
         })
     };
-    let findings = s0_preflight::findings(context, &evicts);
+    let action = action(context, &workloads);
+    let mut findings = s0_preflight::findings(context, &evicts);
+    if action == Action::Nothing {
+        findings.iter_mut().filter(|f| f.refuses() && speaks_against_acting(f.check)).for_each(soften);
+    }
     Plan {
         schema: PLAN_SCHEMA.to_owned(),
         kind: db.kind,
@@ -140,7 +144,7 @@ fn plan_for(context: &Context<'_>, min_ready: i64) -> Plan {
             version: context.current.map(|v| v.version.clone()).unwrap_or_default(),
         },
         to: VersionRef { name: context.target.name.clone(), version: context.target.version.clone() },
-        action: action(context, &workloads),
+        action,
         path: path(context, &findings),
         afterwards: afterwards(context),
         workloads,
@@ -158,6 +162,16 @@ fn action(context: &Context<'_>, workloads: &[WorkloadPlan]) -> Action {
         (true, _) if ours => Action::Resume,
         (true, _) => Action::Nothing,
     }
+}
+
+/// It is in the way of doing something, and says nothing against there being nothing to do.
+fn speaks_against_acting(check: Check) -> bool {
+    let about_health = matches!(check, Check::Phase | Check::PodNotReady | Check::OpsRequestsUnreadable);
+    about_health || check.somebody_else()
+}
+
+fn soften(finding: &mut Finding) {
+    finding.severity = Severity::Warning;
 }
 
 /// Some template or pod is on an old image; a pod that is merely unwell is not this tool's business.
