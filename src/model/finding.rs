@@ -52,7 +52,6 @@ pub enum Check {
     TwoBudgets,
     BudgetNever,
     Partition,
-    WriteRefused,
     Phase,
     PodNotReady,
     DeprecatedTarget,
