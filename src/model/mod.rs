@@ -1,6 +1,7 @@
 //! The nouns that everything else speaks in. Pure data: no client, no clock, no tokio.
 
 mod budget;
+mod coverage;
 mod database;
 mod finding;
 mod image;
@@ -15,6 +16,7 @@ mod workload;
 mod write;
 
 pub use budget::{Amount, Budget};
+pub use coverage::Coverage;
 pub use database::{Condition, Database, PAUSED, Phase};
 pub use finding::{Check, Finding, Severity, Trial};
 pub use image::{pinned, same_image};

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::catalog::{self, constraint::Verdict};
 use crate::kinds::Facts;
 use crate::model::{
-    CatalogVersion, Check, Finding, Lookup, Phase, Severity, Snapshot, UpdateStrategy, Workload,
+    CatalogVersion, Check, Coverage, Finding, Lookup, Phase, Severity, Snapshot, UpdateStrategy, Workload,
     WorkloadKind, pinned,
 };
 
@@ -18,6 +18,7 @@ pub struct Context<'a> {
     /// The current version's object; `None` where the catalog lacks it.
     pub current: Option<&'a CatalogVersion>,
     pub target: &'a CatalogVersion,
+    pub coverage: Coverage<'a>,
     /// Overridden by name.
     pub skip: &'a BTreeSet<Check>,
 }
@@ -298,7 +299,7 @@ fn budgets(context: &Context<'_>, evicted: &dyn Fn(&str) -> bool, found: &mut Ve
     let mut judged = BTreeSet::new();
     for w in context.workloads().filter(|w| evicted(&w.object.uid)) {
         for pod in snapshot.pods_of(w) {
-            let budgets: Vec<_> = snapshot.budgets_of(pod).collect();
+            let budgets = context.coverage.of(pod);
             if budgets.len() > 1 {
                 let names: Vec<_> = budgets.iter().map(|b| b.name.as_str()).collect();
                 found.push(context.refusal(
@@ -312,9 +313,8 @@ fn budgets(context: &Context<'_>, evicted: &dyn Fn(&str) -> bool, found: &mut Ve
                     "narrow the selector of one of them",
                 ));
             }
-            for b in budgets.into_iter().filter(|b| judged.insert(b.name.as_str())) {
-                let pods = snapshot.pods.iter().filter(|p| b.covers(p)).count() as i64;
-                if b.never_allows(b.expected_pods.max(pods)) {
+            for b in budgets.iter().filter(|b| judged.insert(b.name.as_str())) {
+                if b.never_allows(b.expected_pods.max(context.coverage.pods(b))) {
                     never.insert(b.name.as_str());
                 } else if !b.allows() {
                     blocked.insert((b.name.as_str(), b.current_healthy, b.desired_healthy));

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use crate::catalog;
 use crate::kinds::{self, Mapping, Shape};
 use crate::model::{
-    Action, CatalogVersion, Check, Container, Finding, ImageChange, KeptContainer, KeptWhy, PLAN_SCHEMA,
-    Plan, Pod, PodAction, PodPlan, Severity, Snapshot, Strategy, UpdateStrategy, VersionRef, Workload,
-    WorkloadKind, WorkloadPlan, pinned, same_image,
+    Action, CatalogVersion, Check, Container, Coverage, Finding, ImageChange, KeptContainer, KeptWhy,
+    PLAN_SCHEMA, Plan, Pod, PodAction, PodPlan, Severity, Snapshot, Strategy, UpdateStrategy, VersionRef,
+    Workload, WorkloadKind, WorkloadPlan, pinned, same_image,
 };
 
 use super::s0_preflight::{self, Context};
@@ -57,6 +57,7 @@ pub fn plan(snapshot: &Snapshot, request: &Request) -> Result<Plan, NoTarget> {
         facts,
         current: snapshot.version(&snapshot.database.version),
         target,
+        coverage: Coverage::new(snapshot),
         skip: &request.skip,
     };
     Ok(plan_for(&context, request.min_ready_seconds))
@@ -274,7 +275,7 @@ fn pods(context: &Context<'_>, workload: &Workload, plan: &WorkloadPlan) -> Vec<
 
 fn waits_for(context: &Context<'_>, pod: &Pod, action: PodAction) -> String {
     let budget = || {
-        let names: Vec<_> = context.snapshot.budgets_of(pod).map(|b| b.name.as_str()).collect();
+        let names: Vec<_> = context.coverage.of(pod).iter().map(|b| b.name.as_str()).collect();
         if names.is_empty() { String::new() } else { format!("; budget {}", names.join(", ")) }
     };
     match action {
