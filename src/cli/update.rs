@@ -179,8 +179,8 @@ impl Session {
         let id = options.run.clone();
         let (events, records) = mpsc::unbounded_channel();
         let run = engine::run(cluster, snapshot, plan.clone(), options, events, self.stop.clone());
-        let (finish, ()) = tokio::join!(run, report_all(records, reporter));
-        self.say_end(&finish, &plan, &id)?;
+        let (finish, heard) = tokio::join!(run, report_all(records, reporter));
+        self.say_end(&finish, &plan, &id, heard)?;
         Ok(ExitCode::Run(finish.exit_code))
     }
 
@@ -258,11 +258,11 @@ impl Session {
     }
 
     /// The end of a run is said in any case: where nobody reads standard output any more, on standard error.
-    fn say_end(&self, finish: &Finish, plan: &Plan, run: &str) -> Result<(), Failure> {
+    fn say_end(&self, finish: &Finish, plan: &Plan, run: &str, heard: bool) -> Result<(), Failure> {
         let said = match format(self.options.output) {
             Some(format) => stream::out(&object::result(finish, plan, run, format)?),
             // The last event has said it.
-            None if self.options.progress == Progress::Json => stream::out(""),
+            None if self.options.progress == Progress::Json => heard,
             None => stream::out(&report::final_block(finish, plan, self.view_of_stdout())),
         };
         if !said {
@@ -301,12 +301,13 @@ async fn read(cluster: &Cluster, kind: Kind, namespace: &str, name: &str) -> Res
     }
 }
 
-/// Shows the records until the run is over.
-async fn report_all(mut records: mpsc::UnboundedReceiver<Record>, mut reporter: Reporter) {
+/// Shows the records until the run is over. `false` when what reads them from standard output has gone away.
+async fn report_all(mut records: mpsc::UnboundedReceiver<Record>, mut reporter: Reporter) -> bool {
     while let Some(record) = records.recv().await {
         reporter.record(&record);
     }
     reporter.finish();
+    reporter.heard()
 }
 
 fn refusal(plan: &Plan) -> Option<ExitCode> {

@@ -8,21 +8,27 @@ use crate::event::Record;
 #[derive(Debug)]
 pub struct Json<W> {
     out: W,
+    closed: bool,
 }
 
 impl<W: Write> Json<W> {
     /// Lines go to `out`, which is flushed after each.
     pub fn new(out: W) -> Self {
-        Json { out }
+        Json { out, closed: false }
     }
 
-    /// Writes the record. A reader that has gone away does not end the run, so that failures are ignored.
+    /// Writes the record. A reader that has gone away does not end the run: see [`Json::closed`].
     pub fn record(&mut self, record: &Record) {
         let Ok(mut line) = serde_json::to_vec(record) else {
             return;
         };
         line.push(b'\n');
-        let _ = self.out.write_all(&line).and_then(|()| self.out.flush());
+        self.closed = self.out.write_all(&line).and_then(|()| self.out.flush()).is_err();
+    }
+
+    /// The last record could not be written: nobody reads any more.
+    pub fn closed(&self) -> bool {
+        self.closed
     }
 }
 

@@ -88,6 +88,14 @@ impl Reporter {
         }
     }
 
+    /// Whoever reads records from standard output has read them to the last.
+    pub fn heard(&self) -> bool {
+        match &self.shown {
+            Shown::Json(json) => !json.closed(),
+            _ => true,
+        }
+    }
+
     /// The screen, for those who need it while the reporter is elsewhere.
     pub fn screen(&self) -> Screen {
         Screen {

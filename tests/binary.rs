@@ -1,0 +1,355 @@
+//! The built binary against a sandbox that another process serves, and against clusters that are not as they should be.
+#![cfg(unix)]
+
+mod served;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use kubectl_dbupdate::event::{Event, Outcome as Came, Record};
+use serde_json::{Value, json};
+use served::{Directory, Running, Sandbox, dbupdate, run};
+
+const ZK: &str = "/apis/kubedb.com/v1alpha2/namespaces/default/zookeepers/my-zk";
+
+fn no_escapes(text: &str) {
+    assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
+}
+
+#[test]
+fn an_update_through_a_pipe_reads_as_plain_text() {
+    let sandbox = Sandbox::start();
+    let done = sandbox.run("zookeeper my-zk --to 3.9.1 --yes");
+    done.ended(0, "done: ZooKeeper my-zk is on 3.9.1, after ");
+    no_escapes(&done.stdout);
+    no_escapes(&done.stderr);
+    assert!(done.stdout.starts_with("ZooKeeper my-zk in namespace default: 3.8.3 → 3.9.1\n"), "{done:#?}");
+    assert!(done.stdout.ends_with("\nchanged: yes, left paused: no\n"), "{done:#?}");
+    for line in done.stderr.lines() {
+        let (time, text) = line.split_once(' ').unwrap_or_else(|| panic!("{line}"));
+        assert!(time.parse::<jiff::Timestamp>().is_ok() && !text.is_empty(), "{line}");
+    }
+    let last = done.stderr.lines().last().unwrap_or_default();
+    assert!(
+        last.contains(" finished: done; zookeeper/my-zk is on 3.9.1: 3 of 3 pods updated and Ready"),
+        "{last}"
+    );
+    assert_eq!(sandbox.get(ZK)["spec"]["version"], "3.9.1");
+    let again = sandbox.run("zookeeper my-zk --to 3.9.1 --yes");
+    again.ended(0, "already on 3.9.1; nothing to do");
+    assert_eq!(again.stderr, "");
+}
+
+#[test]
+fn a_result_is_one_object_on_standard_output() {
+    let sandbox = Sandbox::start();
+    let done = sandbox.run("hz/my-hz --to 5.5.6 --yes -o json --progress none");
+    assert_eq!(done.stderr, "");
+    let result = done.ended(0, "").object();
+    for (path, expected) in [
+        ("/schema", json!("dbupdate/v1")),
+        ("/kind", json!("Hazelcast")),
+        ("/outcome", json!("done")),
+        ("/exitCode", json!(0)),
+        ("/changed", json!(true)),
+        ("/paused", json!(false)),
+        ("/operatorConfirmed", json!(true)),
+        ("/workloads/0/workload", json!("statefulset/my-hz")),
+        ("/workloads/0/restarted", json!(3)),
+    ] {
+        assert_eq!(result.pointer(path), Some(&expected), "{path}");
+    }
+}
+
+/// The plan is on standard output in a dry run and the result in a real one; each is one object, whatever comes of it.
+#[test]
+fn a_refused_run_is_an_object_too() {
+    let sandbox = Sandbox::start();
+    let refused = sandbox.run("druid my-dr --to 36.0.0 --yes -o json");
+    let result = refused.ended(3, "").object();
+    assert_eq!(
+        (&result["outcome"], &result["exitCode"], &result["changed"]),
+        (&json!("refused"), &json!(3), &json!(false))
+    );
+    let events = records(&sandbox.run("druid my-dr --to 36.0.0 --yes --progress json").ended(3, "").stdout);
+    assert!(
+        matches!(&events[..], [.., Event::Finished(finish)] if finish.outcome == Came::Refused && finish.exit_code == 3)
+    );
+}
+
+/// The events on standard output, which begin and end as they have to.
+#[track_caller]
+fn records(stdout: &str) -> Vec<Event> {
+    no_escapes(stdout);
+    let read =
+        |line: &str| serde_json::from_str::<Record>(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    let records: Vec<Record> = stdout.lines().map(read).collect();
+    assert!(records.is_sorted_by_key(|record| record.elapsed_ms));
+    let events: Vec<Event> = records.into_iter().map(|record| record.event).collect();
+    assert!(matches!(events.first(), Some(Event::Started { schema, .. }) if schema == "dbupdate/v1"));
+    assert!(matches!(events.last(), Some(Event::Finished(_))), "{:?}", events.last());
+    let ends = events.iter().filter(|event| matches!(event, Event::Finished(_)));
+    assert_eq!(ends.count(), 1);
+    events
+}
+
+#[test]
+fn events_are_one_object_a_line() {
+    let sandbox = Sandbox::start();
+    let done = sandbox.run("zk my-zk --to 3.9.1 --yes --progress json");
+    assert_eq!(done.stderr, "");
+    let events = records(&done.ended(0, "").stdout);
+    let ready = |event: &&Event| matches!(event, Event::PodReady { .. });
+    assert_eq!(events.iter().filter(ready).count(), 3);
+    assert!(matches!(events.last(), Some(Event::Finished(finish)) if finish.outcome == Came::Done));
+}
+
+/// `kubectl dbupdate … | head -1`: the reader leaves in the middle, and the database must not be left half done.
+#[test]
+fn a_reader_that_goes_away_does_not_end_a_run() {
+    let sandbox = Sandbox::start();
+    let mut command = sandbox.dbupdate("zk my-zk --to 3.9.1 --yes --progress json");
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+    let mut first = String::new();
+    stdout.read_line(&mut first).expect("it says something");
+    assert!(first.contains("\"event\":\"started\""), "{first}");
+    drop(stdout);
+    let output = child.wait_with_output().expect("it ends");
+    let stderr = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    assert!(stderr.starts_with("standard output is closed\n"), "{stderr}");
+    assert!(
+        stderr.contains("done: ZooKeeper my-zk is on 3.9.1"),
+        "the end is said where it can be read: {stderr}"
+    );
+    assert_eq!(sandbox.get(ZK)["spec"]["version"], "3.9.1");
+}
+
+/// Ctrl-C once: the pod in flight is finished. The command that is told goes on.
+#[test]
+fn an_interrupted_run_says_how_to_go_on_and_does() {
+    let sandbox = Sandbox::start();
+    let running = Running::start(sandbox.dbupdate("zk my-zk --to 3.9.1 --yes --progress json"));
+    running.line("\"event\":\"podEvicted\"");
+    running.signal("INT");
+    let stopped = running.end();
+    let events = records(&stopped.ended(130, "").stdout);
+    let Some(Event::Finished(finish)) = events.last() else { panic!("{events:?}") };
+    assert_eq!(
+        (finish.outcome, finish.exit_code, finish.changed, finish.paused),
+        (Came::Stopped, 130, true, true)
+    );
+    assert_eq!(events.iter().filter(|e| matches!(e, Event::PodReady { .. })).count(), 1, "the pod in flight");
+    let next = finish.next.first().expect("a command goes on");
+    let line = next.strip_prefix("kubectl dbupdate ").unwrap_or_else(|| panic!("{next}"));
+    sandbox.run(&format!("{line} --yes --progress none")).ended(0, "done: ZooKeeper my-zk is on 3.9.1");
+}
+
+/// Ctrl-C twice: it leaves at once, and still says in which state.
+#[test]
+fn two_interrupts_leave_now() {
+    let sandbox = Sandbox::start();
+    let running = Running::start(sandbox.dbupdate("zk my-zk --to 3.9.1 --yes --progress json"));
+    running.line("\"event\":\"podEvicted\"");
+    running.signal("INT");
+    running.line("\"event\":\"stopping\"");
+    running.signal("INT");
+    let events = records(&running.end().ended(130, "").stdout);
+    assert!(!events.iter().any(|e| matches!(e, Event::PodReady { .. })), "nothing was waited for");
+}
+
+#[test]
+fn the_whole_run_is_bounded_by_its_timeout() {
+    let sandbox = Sandbox::start();
+    let stopped = sandbox.run("zk my-zk --to 3.9.1 --yes --timeout 1s");
+    stopped.ended(124, "changed: yes, left paused: yes");
+}
+
+#[test]
+fn a_run_that_does_not_finish_after_a_change_ends_with_four() {
+    let sandbox = Sandbox::failing("budget");
+    let stopped = sandbox.run("zk my-zk --to 3.9.1 --yes --pod-timeout 2s");
+    stopped.ended(4, "disruption budget my-zk").ended(4, "changed: yes, left paused: yes");
+    assert_eq!(sandbox.get(ZK)["spec"]["version"], "3.8.3");
+}
+
+#[test]
+fn somebody_else_at_work_ends_with_five() {
+    let sandbox = Sandbox::start();
+    let paused = json!([{
+        "op": "add", "path": "/status/conditions/-",
+        "value": {
+            "type": "Paused", "status": "True", "reason": "Paused", "message": "by \u{1b}[31mhand",
+            "lastTransitionTime": "2026-01-02T03:04:05Z",
+        },
+    }]);
+    sandbox.request("PATCH", &format!("{ZK}/status"), "json-patch+json", &paused);
+    let refused = sandbox.run("zk my-zk --to 3.9.1 --yes");
+    refused.ended(5, "paused-by-other: zookeeper/my-zk is paused by somebody else: by  [31mhand");
+    no_escapes(&refused.stdout);
+    let request = json!({
+        "apiVersion": "ops.kubedb.com/v1alpha1", "kind": "HazelcastOpsRequest", "metadata": { "name": "restart" },
+        "spec": { "type": "Restart", "databaseRef": { "name": "my-hz" } },
+    });
+    let ops = "/apis/ops.kubedb.com/v1alpha1/namespaces/default/hazelcastopsrequests";
+    sandbox.request("POST", ops, "json", &request);
+    sandbox
+        .run("hz my-hz --to 5.5.6 --yes")
+        .ended(5, "HazelcastOpsRequest restart (Restart) is in flight: not started");
+    sandbox.run("hz my-hz --to 5.5.6 --dry-run").ended(3, "ops-request");
+}
+
+/// A slip of the fingers is told with what is near, and nothing is changed.
+#[test]
+fn what_is_not_there_is_told_with_what_is() {
+    let sandbox = Sandbox::start();
+    for (line, code, said) in [
+        ("kafak my-kf --to 3.6.1 --yes", 2, "unknown kind of database \"kafak\"; did you mean kafka?"),
+        (
+            "kafka my-kaf --to 3.6.1 --yes",
+            3,
+            "kafka \"my-kaf\" does not exist in namespace default; there are: my-kf",
+        ),
+        (
+            "kafka my-kf --to 3.6.11 --yes",
+            3,
+            "the catalog has no KafkaVersion \"3.6.11\"; the nearest are 3.6.1, ",
+        ),
+        ("kafka my-kf -n other --to 3.6.1 --yes", 3, "kafka \"my-kf\" does not exist in namespace other"),
+        ("kafka -n other --to 3.6.1 --yes", 1, "there is no kafka in namespace other; name another with -n"),
+        ("kafka --to 3.6.1 --yes", 2, "which database? there are: my-kf"),
+        ("kafka my-kf --yes", 2, "which version? add --to; there are:\n  4.2.0"),
+        (
+            "kafka my-kf --to 3.6.1",
+            2,
+            "nobody can be asked without a terminal; look at --dry-run, then add --yes",
+        ),
+        ("kafka my-kf --to 4.0.0 --yes", 3, "4.0.0 needs init container kafka-init in petset/my-kf-broker"),
+        (
+            "kafka my-kf --to 3.6.1 --dry-run --context prod",
+            1,
+            "the kubeconfig has no context \"prod\"; it has dbupdate-sandbox",
+        ),
+        ("kafka my-kf --to 3.6.1 --dry-run", 0, "6 pods in 2 workloads are restarted."),
+    ] {
+        let ended = sandbox.run(line);
+        ended.ended(code, said);
+        no_escapes(&ended.stderr);
+    }
+    assert_eq!(sandbox.get("/apis/coordination.k8s.io/v1/namespaces/default/leases")["items"], json!([]));
+}
+
+/// A cluster that gives every request the same answer.
+fn answering(status: &'static str, body: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = listener.local_addr().expect("it is bound");
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request);
+            let length = body.len();
+            let _ = write!(
+                stream,
+                "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+            );
+        }
+    });
+    format!("http://{address}")
+}
+
+const FORBIDDEN: &str = r#"{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403,
+    "message":"forbidden: User \"bob\" cannot get path \"/apis\" \u001b[2J","details":{}}"#;
+const UNAUTHORIZED: &str = r#"{"kind":"Status","apiVersion":"v1","status":"Failure","message":"Unauthorized","reason":"Unauthorized","code":401}"#;
+
+#[test]
+fn a_cluster_that_is_of_no_use_is_told_in_a_line() {
+    // A port that was free a moment ago, where nobody listens.
+    let nobody = {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        format!("http://{}", listener.local_addr().expect("it is bound"))
+    };
+    for (server, said) in [
+        (nobody, "Connection refused"),
+        (
+            answering("404 Not Found", "404 page not found"),
+            "the cluster does not know the kind Kafka: is KubeDB installed?",
+        ),
+        (answering("403 Forbidden", FORBIDDEN), "forbidden: User \"bob\" cannot get path"),
+        (answering("401 Unauthorized", UNAUTHORIZED), "the credentials are not accepted: Unauthorized"),
+        (answering("200 OK", "<html>a login page</html>"), "unexpected answer"),
+        ("http://".to_owned(), "is no URL"),
+        ("ftp://127.0.0.1".to_owned(), "it must begin with http:// or https://"),
+    ] {
+        let began = Instant::now();
+        let mut command = dbupdate(&format!("kafka my-kf --to 3.6.1 --yes --server {server}"));
+        command.env_remove("KUBECONFIG");
+        let ended = run(command);
+        assert!(began.elapsed() < Duration::from_secs(10), "{server}: {:?}", began.elapsed());
+        told_in_a_line(&ended, said);
+    }
+}
+
+#[track_caller]
+fn told_in_a_line(ended: &served::Outcome, said: &str) {
+    ended.ended(1, said);
+    assert!(ended.stderr.starts_with("error: ") && ended.stderr.lines().count() <= 2, "{ended:#?}");
+    no_escapes(&ended.stderr);
+    assert_eq!(ended.stdout, "");
+}
+
+#[test]
+fn a_kubeconfig_that_is_of_no_use_is_told_in_a_line() {
+    let directory = Directory::new();
+    let context =
+        "contexts:\n- name: here\n  context: {cluster: gone, user: nobody}\ncurrent-context: here\n";
+    for (content, said) in [
+        ("{[", "cannot read the kubeconfig: "),
+        ("clusters: 3\n", "cannot read the kubeconfig: "),
+        ("\u{0}\u{1}", "cannot read the kubeconfig: "),
+        ("apiVersion: v1\nkind: Config\ncurrent-context: prod\n", "the kubeconfig has no context \"prod\""),
+        (&format!("apiVersion: v1\nkind: Config\n{context}"), "cannot read the kubeconfig: "),
+    ] {
+        let file = directory.file("config", content);
+        let mut command = dbupdate("kafka my-kf --to 3.6.1 --yes");
+        command.env("KUBECONFIG", &file);
+        told_in_a_line(&run(command), said);
+        let mut command = dbupdate("kafka my-kf --to 3.6.1 --yes");
+        told_in_a_line(
+            &run({
+                command.arg("--kubeconfig").arg(&file);
+                command
+            }),
+            said,
+        );
+    }
+}
+
+#[test]
+fn without_any_cluster_the_ways_to_name_one_are_told() {
+    let mut command = dbupdate("kafka my-kf --to 3.6.1 --yes");
+    command.env_remove("KUBECONFIG");
+    let said = "no kubeconfig found, and this is no pod of a cluster; set KUBECONFIG, or pass --kubeconfig or --server";
+    told_in_a_line(&run(command), said);
+}
+
+/// Some events can be read though the run is on another machine's screen: what is printed is UTF-8 and complete.
+#[test]
+fn nobody_answers_the_pause() {
+    let sandbox = Sandbox::failing("no-operator");
+    let done = sandbox.run("zk my-zk --to 3.9.1 --yes --pause-timeout 1s -o json");
+    let result = done.ended(0, "no operator answered the pause in 1.0 s").object();
+    assert_eq!((&result["outcome"], &result["operatorConfirmed"]), (&json!("done"), &json!(false)));
+    assert_eq!(
+        sandbox
+            .get(ZK)
+            .pointer("/status/conditions")
+            .and_then(Value::as_array)
+            .map(|conditions| { conditions.iter().filter(|c| c["type"] == "Paused").count() }),
+        Some(0)
+    );
+}
