@@ -19,7 +19,29 @@ fn no_escapes(text: &str) {
     assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
 }
 
+/// The harness runs as many tests at once as there are cores. These wait for pods most of the time, and do it together.
 #[test]
+fn whole_runs() {
+    let runs: [(&str, fn()); 8] = [
+        ("an update through a pipe reads as plain text", an_update_through_a_pipe_reads_as_plain_text),
+        ("a result is one object on standard output", a_result_is_one_object_on_standard_output),
+        ("events are one object a line", events_are_one_object_a_line),
+        ("a reader that goes away does not end a run", a_reader_that_goes_away_does_not_end_a_run),
+        ("an interrupted run says how to go on and does", an_interrupted_run_says_how_to_go_on_and_does),
+        ("nobody answers the pause", nobody_answers_the_pause),
+        ("the whole run is bounded by its timeout", the_whole_run_is_bounded_by_its_timeout),
+        (
+            "a run that does not finish after a change ends with four",
+            a_run_that_does_not_finish_after_a_change_ends_with_four,
+        ),
+    ];
+    thread::scope(|scope| {
+        for (name, run) in runs {
+            thread::Builder::new().name(name.to_owned()).spawn_scoped(scope, run).expect("a thread starts");
+        }
+    });
+}
+
 fn an_update_through_a_pipe_reads_as_plain_text() {
     let sandbox = Sandbox::start();
     let done = sandbox.run("zookeeper my-zk --to 3.9.1 --yes");
@@ -43,7 +65,6 @@ fn an_update_through_a_pipe_reads_as_plain_text() {
     assert_eq!(again.stderr, "");
 }
 
-#[test]
 fn a_result_is_one_object_on_standard_output() {
     let sandbox = Sandbox::start();
     let done = sandbox.run("hz/my-hz --to 5.5.6 --yes -o json --progress none");
@@ -96,7 +117,6 @@ fn records(stdout: &str) -> Vec<Event> {
     events
 }
 
-#[test]
 fn events_are_one_object_a_line() {
     let sandbox = Sandbox::start();
     let done = sandbox.run("zk my-zk --to 3.9.1 --yes --progress json");
@@ -108,7 +128,6 @@ fn events_are_one_object_a_line() {
 }
 
 /// `kubectl dbupdate … | head -1`: the reader leaves in the middle, and the database must not be left half done.
-#[test]
 fn a_reader_that_goes_away_does_not_end_a_run() {
     let sandbox = Sandbox::start();
     let mut command = sandbox.dbupdate("zk my-zk --to 3.9.1 --yes --progress json");
@@ -130,7 +149,6 @@ fn a_reader_that_goes_away_does_not_end_a_run() {
 }
 
 /// Ctrl-C once: the pod in flight is finished. The command that is told goes on.
-#[test]
 fn an_interrupted_run_says_how_to_go_on_and_does() {
     let sandbox = Sandbox::start();
     let running = Running::start(sandbox.dbupdate("zk my-zk --to 3.9.1 --yes --progress json"));
@@ -162,14 +180,12 @@ fn two_interrupts_leave_now() {
     assert!(!events.iter().any(|e| matches!(e, Event::PodReady { .. })), "nothing was waited for");
 }
 
-#[test]
 fn the_whole_run_is_bounded_by_its_timeout() {
     let sandbox = Sandbox::start();
     let stopped = sandbox.run("zk my-zk --to 3.9.1 --yes --timeout 1s");
     stopped.ended(124, "changed: yes, left paused: yes");
 }
 
-#[test]
 fn a_run_that_does_not_finish_after_a_change_ends_with_four() {
     let sandbox = Sandbox::failing("budget");
     let stopped = sandbox.run("zk my-zk --to 3.9.1 --yes --pod-timeout 2s");
@@ -337,8 +353,6 @@ fn without_any_cluster_the_ways_to_name_one_are_told() {
     told_in_a_line(&run(command), said);
 }
 
-/// Some events can be read though the run is on another machine's screen: what is printed is UTF-8 and complete.
-#[test]
 fn nobody_answers_the_pause() {
     let sandbox = Sandbox::failing("no-operator");
     let done = sandbox.run("zk my-zk --to 3.9.1 --yes --pause-timeout 1s -o json");
