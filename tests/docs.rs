@@ -1,0 +1,217 @@
+//! The documentation names what the program has, and nothing else where that can be told.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use clap::CommandFactory;
+use kubectl_dbupdate::cli::args::Cli;
+use kubectl_dbupdate::cli::exit_code::ExitCode;
+use kubectl_dbupdate::engine::Signal;
+use kubectl_dbupdate::model::Check;
+use kubectl_dbupdate::report::words;
+
+fn read(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The cells of every row of every table of a page.
+fn rows(page: &str) -> Vec<Vec<String>> {
+    let row = |line: &str| {
+        let cells = line.strip_prefix('|')?.strip_suffix('|')?;
+        Some(cells.split('|').map(|cell| cell.trim().to_owned()).collect())
+    };
+    page.lines().filter_map(row).collect()
+}
+
+/// What stands in backticks.
+fn quoted(text: &str) -> BTreeSet<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+/// The structs and enums of a source file: name, then the names of fields or variants with those in their braces.
+fn types(source: &str) -> Vec<(String, BTreeSet<String>)> {
+    let mut found = Vec::new();
+    let mut lines = source.lines();
+    while let Some(line) = lines.next() {
+        let opened = line.strip_prefix("pub struct ").or_else(|| line.strip_prefix("pub enum "));
+        let Some(name) = opened.and_then(|rest| rest.strip_suffix(" {")) else { continue };
+        let body = lines.by_ref().take_while(|line| *line != "}").map(str::trim);
+        let code = body.filter(|line| !line.starts_with("//") && !line.starts_with("#["));
+        found.push((name.to_owned(), code.flat_map(names).collect()));
+    }
+    found
+}
+
+/// The names that a line of a definition declares: `pub field: T,`, `field: T,`, `Variant,`, `Variant { field: T },`.
+fn names(line: &str) -> Vec<String> {
+    let line = line.strip_prefix("pub ").unwrap_or(line);
+    let word = |text: &str| -> String {
+        text.trim().chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()
+    };
+    let (head, braces) = line.split_once('{').unwrap_or((line, ""));
+    let fields = braces.split(',').filter(|field| field.contains(':'));
+    std::iter::once(head).chain(fields).map(word).filter(|name| !name.is_empty()).collect()
+}
+
+/// As serde spells it with `rename_all = "camelCase"`.
+fn camel(name: &str) -> String {
+    let mut words = name.split('_');
+    let first = words.next().unwrap_or_default();
+    let capital = |word: &str| format!("{}{}", word[..1].to_ascii_uppercase(), &word[1..]);
+    let lower = format!("{}{}", first[..1].to_ascii_lowercase(), &first[1..]);
+    words.fold(lower, |name, word| name + &capital(word))
+}
+
+/// As serde spells it with `rename_all = "kebab-case"`.
+fn kebab(name: &str) -> String {
+    let mut spelt = String::new();
+    for c in name.chars() {
+        if c.is_ascii_uppercase() && !spelt.is_empty() {
+            spelt.push('-');
+        }
+        spelt.push(c.to_ascii_lowercase());
+    }
+    spelt
+}
+
+#[test]
+fn every_check_stands_in_the_findings_table_with_its_flag() {
+    let source = read("src/model/finding.rs");
+    let (_, checks) =
+        types(&source).into_iter().find(|(name, _)| name == "Check").expect("the enum is there");
+    let checks: BTreeSet<String> = checks.iter().map(|variant| kebab(variant)).collect();
+    let page = read("docs/how-an-update-works.md");
+    let table: Vec<_> =
+        rows(&page).into_iter().filter(|row| row.len() == 4 && row[0].starts_with('`')).collect();
+    let documented: BTreeSet<String> = table.iter().map(|row| row[0].trim_matches('`').to_owned()).collect();
+    assert_eq!(documented, checks);
+    for row in table {
+        let name = row[0].trim_matches('`');
+        let flag = Check::overridable(name).and_then(words::flag).map(|flag| format!("`{flag}`"));
+        assert_eq!(row[3], flag.unwrap_or_default(), "{name}");
+    }
+}
+
+#[test]
+fn every_exit_code_is_documented() {
+    let documented: BTreeSet<u8> =
+        rows(&read("docs/exit-codes.md")).iter().flat_map(|row| row[0].parse()).collect();
+    let codes = [
+        ExitCode::Done,
+        ExitCode::Failed,
+        ExitCode::Usage,
+        ExitCode::Refused,
+        ExitCode::Unfinished,
+        ExitCode::SomebodyElse,
+        ExitCode::TimedOut,
+        ExitCode::Signal(Signal::HangUp),
+        ExitCode::Signal(Signal::Interrupt),
+        ExitCode::Signal(Signal::Terminate),
+    ];
+    assert_eq!(documented, codes.map(ExitCode::code).into_iter().collect());
+}
+
+#[test]
+fn every_field_and_value_of_the_output_is_named() {
+    let page = read("docs/output.md");
+    let named = quoted(&page);
+    let files = ["src/event.rs", "src/model/plan.rs", "src/model/finding.rs", "src/model/write.rs"];
+    // Checks have a table of their own; writes are not printed, only what they are for.
+    let elsewhere = ["Check", "Write", "WriteAction", "PatchOp"];
+    let mut seen = 0;
+    for (file, (name, members)) in
+        files.iter().flat_map(|file| types(&read(file)).into_iter().map(move |t| (file, t)))
+    {
+        for member in members.iter().filter(|_| !elsewhere.contains(&name.as_str())) {
+            let spelt = camel(member);
+            seen += 1;
+            assert!(
+                named.contains(spelt.as_str()),
+                "{file}: {name} has {spelt}, and docs/output.md does not name it"
+            );
+        }
+    }
+    assert!(seen > 100, "only {seen} names were found: the source is not read rightly");
+}
+
+#[test]
+fn every_command_in_the_documentation_can_be_typed() {
+    let mut tried = 0;
+    for file in [
+        "README.md",
+        "docs/sandbox.md",
+        "docs/output.md",
+        "docs/exit-codes.md",
+        "docs/how-an-update-works.md",
+    ] {
+        let page = read(file);
+        // In blocks a command ends at a comment, a pipe or a redirection; in a sentence at its backtick.
+        let lines = page.lines().flat_map(|line| line.split('`'));
+        for line in lines.map(|line| line.trim().trim_start_matches("$ ")) {
+            let typed =
+                ["kubectl dbupdate ", "cargo run --release -- "].iter().find_map(|c| line.strip_prefix(c));
+            let Some(typed) = typed else { continue };
+            if typed.contains(['…', '<']) || typed.starts_with("KIND") {
+                continue;
+            }
+            let words =
+                typed.split_whitespace().take_while(|word| !word.starts_with(['#', '|', '>', ';', '2']));
+            let words = words.map(|word| word.trim_end_matches(';'));
+            let parsed = kubectl_dbupdate::cli::args::parse(std::iter::once("kubectl-dbupdate").chain(words));
+            let wrong = parsed.err().filter(clap::Error::use_stderr);
+            assert!(wrong.is_none(), "{file}: {line}: {}", wrong.map(|e| e.to_string()).unwrap_or_default());
+            tried += 1;
+        }
+    }
+    assert!(tried > 15, "only {tried} commands were found");
+}
+
+#[test]
+fn every_flag_in_the_documentation_exists() {
+    let command = Cli::command();
+    let arguments =
+        command.get_arguments().chain(command.get_subcommands().flat_map(clap::Command::get_arguments));
+    let mut flags: BTreeSet<String> =
+        arguments.filter_map(|a| a.get_long()).map(|l| format!("--{l}")).collect();
+    flags.extend(["--help", "--version"].map(str::to_owned));
+    for file in [
+        "README.md",
+        "docs/sandbox.md",
+        "docs/output.md",
+        "docs/exit-codes.md",
+        "docs/how-an-update-works.md",
+    ] {
+        let page = read(file);
+        for flag in quoted(&page).into_iter().filter(|text| text.starts_with("--")) {
+            let name = flag.split([' ', '=']).next().unwrap_or_default();
+            assert!(flags.contains(name), "{file}: there is no {name}");
+        }
+    }
+}
+
+#[test]
+fn the_marked_commands_of_the_readme_are_the_ones_that_ci_runs() {
+    let (readme, ci) = (read("README.md"), read(".ci/run"));
+    for name in ["try", "test"] {
+        let after = readme.split(&format!("<!-- command: {name} -->\n```sh\n")).nth(1);
+        let command = after.and_then(|text| text.split("\n```").next()).unwrap_or_default();
+        assert!(command.starts_with("cargo ") && !command.contains('\n'), "{name}: {command}");
+        assert!(ci.contains(&format!("readme_command {name}")), "{name} is not run");
+    }
+}
+
+/// The reading of source above is only as good as this.
+#[test]
+fn definitions_are_read_whole() {
+    let source = "/// x\npub enum On {\n    /// y\n    A { b_c: u64, d: String },\n    Ef,\n}\npub struct G {\n    #[z]\n    pub h_i: u8,\n}\n";
+    let read: Vec<_> =
+        types(source).into_iter().map(|(n, m)| (n, m.into_iter().collect::<Vec<_>>())).collect();
+    let owned = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
+    assert_eq!(read, [("On".to_owned(), owned(&["A", "Ef", "b_c", "d"])), ("G".to_owned(), owned(&["h_i"]))]);
+    assert_eq!(
+        (camel("HalfDone"), camel("in_ms"), kebab("PodNotReady")),
+        ("halfDone".into(), "inMs".into(), "pod-not-ready".into())
+    );
+}
