@@ -287,7 +287,8 @@ impl Run {
         if !matches!(&decided, Next::Evict { uid: still, .. } if still == uid) {
             return Ok(());
         }
-        if let Some(what) = self.unhealthy() {
+        // A pod that is not well may be what ails the database.
+        if let Some(what) = self.unhealthy().filter(|_| old.well()) {
             let on = WaitingOn::DatabaseHealth { what: what.clone() };
             return self.held(roll, pod, on, Halt::Unhealthy { what }, Duration::MAX).await;
         }
