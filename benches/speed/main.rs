@@ -146,7 +146,8 @@ fn dry_run(figures: &mut Figures) {
     let ours = || process::time(dbupdate(&server).args(["kafka", "my-kf", "--to", "3.6.1", "--dry-run"]));
     let kubectl = || process::time(at(&server, "kubectl").args(["get", "petset"]));
     // The first kubectl discovers the APIs and remembers them for ten minutes; that is not counted.
-    (ours(), kubectl());
+    ours();
+    kubectl();
     let (ours, kubectl): (Vec<_>, Vec<_>) = (0..ROUNDS).map(|_| (ours(), kubectl())).unzip();
     figures.note("kubectl get petset, whole process", format!("{:.1} ms", millis(median(&kubectl))));
     let target = millis(median(&kubectl));

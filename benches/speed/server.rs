@@ -185,14 +185,14 @@ impl Pods {
         let name = change.name.clone();
         let before = change.previous.as_deref();
         match change.res.as_str() {
-            "pods" if change.kind != ChangeKind::Deleted && is_ready(&change.object) => {
-                if !before.is_some_and(is_ready) {
-                    self.became.entry(name.clone()).or_default().push(change.at);
-                    self.ready.insert(name, change.at);
-                    self.last_ready = Some(change.at);
-                }
+            "pods" if change.kind == ChangeKind::Deleted || !is_ready(&change.object) => {
+                self.ready.remove(&name);
             }
-            "pods" => drop(self.ready.remove(&name)),
+            "pods" if !before.is_some_and(is_ready) => {
+                self.became.entry(name.clone()).or_default().push(change.at);
+                self.ready.insert(name, change.at);
+                self.last_ready = Some(change.at);
+            }
             "poddisruptionbudgets.policy" => {
                 let now = allows(&change.object);
                 if now != before.is_some_and(allows) {

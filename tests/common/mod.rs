@@ -315,7 +315,7 @@ impl Running {
         while let Ok(record) = self.records.try_recv() {
             self.seen.push(record);
         }
-        Ended { plan: self.plan, finish, records: self.seen }.is_whole()
+        Ended { plan: self.plan, finish, records: self.seen }.checked()
     }
 }
 
@@ -328,7 +328,7 @@ pub struct Ended {
 
 impl Ended {
     /// What holds for every run: it begins with its plan and ends once.
-    fn is_whole(self) -> Self {
+    fn checked(self) -> Self {
         let started = |r: &Record| matches!(r.event, Event::Started { .. });
         let finished = |r: &Record| matches!(r.event, Event::Finished(_));
         assert!(self.records.first().is_some_and(started), "the first event is not the start");
