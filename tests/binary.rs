@@ -289,8 +289,12 @@ fn a_cluster_that_is_of_no_use_is_told_in_a_line() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         format!("http://{}", listener.local_addr().expect("it is bound"))
     };
+    let refused = format!(
+        "cannot reach the cluster without a context ({nobody}): Connection refused (os error 111); is it up, and is the \
+         address right?"
+    );
     for (server, said) in [
-        (nobody, "Connection refused"),
+        (nobody.clone(), refused.as_str()),
         (
             answering("404 Not Found", "404 page not found"),
             "the cluster does not know the kind Kafka: is KubeDB installed?",
@@ -321,19 +325,23 @@ fn told_in_a_line(ended: &served::Outcome, said: &str) {
 #[test]
 fn a_kubeconfig_that_is_of_no_use_is_told_in_a_line() {
     let directory = Directory::new();
+    let path = directory.path().join("config");
+    let unreadable = &*format!("cannot read the kubeconfig {}: ", path.display());
     let context =
         "contexts:\n- name: here\n  context: {cluster: gone, user: nobody}\ncurrent-context: here\n";
     for (content, said) in [
-        ("{[", "cannot read the kubeconfig: "),
-        ("clusters: 3\n", "cannot read the kubeconfig: "),
-        ("\u{0}\u{1}", "cannot read the kubeconfig: "),
+        ("token: secret\n{[", unreadable),
+        ("clusters: 3\n", unreadable),
+        ("\u{0}\u{1}", unreadable),
         ("apiVersion: v1\nkind: Config\ncurrent-context: prod\n", "the kubeconfig has no context \"prod\""),
-        (&format!("apiVersion: v1\nkind: Config\n{context}"), "cannot read the kubeconfig: "),
+        (&format!("apiVersion: v1\nkind: Config\n{context}"), unreadable),
     ] {
         let file = directory.file("config", content);
         let mut command = dbupdate("kafka my-kf --to 3.6.1 --yes");
         command.env("KUBECONFIG", &file);
-        told_in_a_line(&run(command), said);
+        let ended = run(command);
+        told_in_a_line(&ended, said);
+        assert!(!ended.stderr.contains("secret"), "{ended:#?}");
         let mut command = dbupdate("kafka my-kf --to 3.6.1 --yes");
         told_in_a_line(
             &run({

@@ -1,7 +1,7 @@
 use std::io;
 
 use super::exit_code::ExitCode;
-use crate::cluster::{ClusterError, ConnectError};
+use crate::cluster::{Cluster, ClusterError, ConnectError};
 use crate::engine::Signal;
 use crate::model::Kind;
 use crate::update::s1_plan::NoTarget;
@@ -13,6 +13,10 @@ pub enum Failure {
     Connect(#[from] ConnectError),
     #[error(transparent)]
     Cluster(#[from] ClusterError),
+    #[error("cannot reach the cluster {cluster}: {why}; is it up, and is the address right?")]
+    Unreachable { cluster: String, why: String },
+    #[error("the cluster {cluster} does not answer as it should: {error}")]
+    Troubled { cluster: String, error: ClusterError },
     #[error(transparent)]
     NoTarget(#[from] NoTarget),
     #[error("{} {name:?} does not exist in namespace {namespace}{}", kind.singular(), listed(names))]
@@ -38,6 +42,18 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// Trouble with the connection names the cluster: it may be the wrong one.
+    pub fn of(self, cluster: &Cluster) -> Self {
+        let cluster = cluster.name().to_owned();
+        match self {
+            Failure::Cluster(ClusterError::Transient { refusal, .. }) if refusal.unreachable => {
+                Failure::Unreachable { cluster, why: refusal.why }
+            }
+            Failure::Cluster(error) if error.transient() => Failure::Troubled { cluster, error },
+            other => other,
+        }
+    }
+
     /// What the process ends with.
     pub fn exit_code(&self) -> ExitCode {
         match self {
@@ -46,6 +62,8 @@ impl Failure {
             Failure::Signalled(signal) => ExitCode::Signal(*signal),
             Failure::Connect(_)
             | Failure::Cluster(_)
+            | Failure::Unreachable { .. }
+            | Failure::Troubled { .. }
             | Failure::NoDatabases { .. }
             | Failure::KindAbsent { .. }
             | Failure::Terminal(_)

@@ -47,7 +47,8 @@ impl Session {
         let mut session = Session { options, terminal, stop };
         // The simulated cluster lives for as long as this.
         let (cluster, _sandbox) = session.connect().await?;
-        let mut snapshot = session.snapshot(&cluster).await?;
+        let read = session.snapshot(&cluster).await;
+        let mut snapshot = read.map_err(|failure| failure.of(&cluster))?;
         let to = select::version(&snapshot, &session.options, &session.terminal, &mut session.stop).await?;
         let request = session.request(to);
         let mut plan = s1_plan::plan(&snapshot, &request)?;

@@ -130,7 +130,7 @@ impl Cluster {
     }
 
     /// Waits before the next try, and tells of it; `None` where there is to be none.
-    async fn pause(&self, pauses: &mut Pauses, error: &ClusterError, call: &Call) -> Option<()> {
+    pub(super) async fn pause(&self, pauses: &mut Pauses, error: &ClusterError, call: &Call) -> Option<()> {
         let doubted = matches!(error, ClusterError::Forbidden { .. }) && self.was_allowed(call);
         let patience = match error {
             // A server that was never reached is not there; waiting would only delay saying so.
@@ -246,7 +246,7 @@ pub(super) fn failure(what: &str, error: &kube::Error) -> ClusterError {
         kube::Error::Auth(_) => {
             ClusterError::Unauthorized { what: what.to_owned(), message: clean(&chain(error)) }
         }
-        _ if unconnected(error) => ClusterError::no_connection(what, &chain(error)),
+        _ if unconnected(error) => ClusterError::no_connection(what, &innermost(error)),
         _ => ClusterError::lost(what, &chain(error)),
     }
 }
@@ -263,7 +263,16 @@ fn unconnected(error: &kube::Error) -> bool {
     false
 }
 
-/// The innermost cause says what went wrong; the layers above it only say where.
+/// What kept a connection from being made: the layers above it only say where.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(cause) = innermost.source() {
+        innermost = cause;
+    }
+    innermost.to_string()
+}
+
+/// An error and its causes, each once.
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut words = vec![error.to_string()];
     let mut source = error.source();

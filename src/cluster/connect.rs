@@ -22,8 +22,8 @@ pub struct ConnectOptions {
 /// Why there is no client. Nothing was sent to any cluster.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    #[error("cannot read the kubeconfig: {why}")]
-    Kubeconfig { why: String },
+    #[error("cannot read the kubeconfig {file}: {why}")]
+    Kubeconfig { file: String, why: String },
     #[error("the kubeconfig has no context {wanted:?}{}", listed(.known))]
     UnknownContext { wanted: String, known: Vec<String> },
     #[error("the server address {address:?} is no URL: {why}")]
@@ -40,7 +40,7 @@ fn listed(known: &[String]) -> String {
     if known.is_empty() { String::new() } else { format!("; it has {}", known.join(", ")) }
 }
 
-/// Makes a client, without sending anything. The cluster is known to the user by its context.
+/// Makes a client, without sending anything. The cluster is known to the user by its context and its address.
 ///
 /// # Errors
 /// See [`ConnectError`].
@@ -52,13 +52,19 @@ pub async fn connect(options: &ConnectOptions) -> Result<Cluster, ConnectError> 
     // Its retries are silent, and an eviction that a budget blocks would look like a hang of minutes.
     config.default_retry = false;
     config.connect_timeout = Some(super::CALL_TIMEOUT);
+    let name = format!("{} ({})", clean(&name), clean(config.cluster_url.to_string().trim_end_matches('/')));
     let client =
         kube::Client::try_from(config).map_err(|e| ConnectError::Client { why: clean(&e.to_string()) })?;
     Ok(Cluster::new(client, &name))
 }
 
 async fn config(options: &ConnectOptions) -> Result<(Config, String), ConnectError> {
-    let unreadable = |e: KubeconfigError| ConnectError::Kubeconfig { why: clean(&super::call::chain(&e)) };
+    let unreadable = |e: KubeconfigError| {
+        // The lines below the first show the file, and there are secrets in it.
+        let why = super::call::chain(&e);
+        let why = clean(why.lines().next().unwrap_or_default());
+        ConnectError::Kubeconfig { file: file(options), why }
+    };
     let kubeconfig = match &options.kubeconfig {
         Some(path) => Kubeconfig::read_from(path).map_err(unreadable)?,
         None => match Kubeconfig::read() {
@@ -84,6 +90,13 @@ async fn config(options: &ConnectOptions) -> Result<(Config, String), ConnectErr
     Ok((config, name))
 }
 
+/// Where the kubeconfig was looked for.
+fn file(options: &ConnectOptions) -> String {
+    let path = options.kubeconfig.as_ref().map(|path| path.display().to_string());
+    let listed = || std::env::var("KUBECONFIG").ok().filter(|list| !list.is_empty());
+    clean(&path.or_else(listed).unwrap_or_else(|| "~/.kube/config".to_owned()))
+}
+
 fn default_file_exists() -> bool {
     std::env::home_dir().is_some_and(|home| home.join(".kube/config").exists())
 }
@@ -94,7 +107,7 @@ fn without_kubeconfig(options: &ConnectOptions) -> Result<(Config, String), Conn
         return Err(ConnectError::UnknownContext { wanted: wanted.clone(), known: Vec::new() });
     }
     match &options.server {
-        Some(server) => Ok((Config::new(address(server)?), server.clone())),
+        Some(server) => Ok((Config::new(address(server)?), "without a context".to_owned())),
         None => match Config::incluster() {
             Ok(config) => Ok((config, "in-cluster".to_owned())),
             Err(_) => Err(ConnectError::NoCluster),

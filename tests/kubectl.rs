@@ -1,0 +1,190 @@
+//! The real kubectl against the served sandbox, and the plugin called through it.
+#![cfg(unix)]
+
+mod served;
+
+use std::os::unix::fs::symlink;
+use std::process::{Command, Stdio};
+use std::thread;
+
+use serde_json::{Value, json};
+use served::{BINARY, Directory, Outcome, Running, Sandbox, isolated, run};
+
+/// A sandbox, and kubectl with the plugin on its path.
+struct Site {
+    sandbox: Sandbox,
+    directory: Directory,
+}
+
+impl Site {
+    fn new() -> Self {
+        let directory = Directory::new();
+        symlink(BINARY, directory.path().join("kubectl-dbupdate")).expect("a link can be made");
+        Site { sandbox: Sandbox::start(), directory }
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = isolated("kubectl");
+        let path = std::env::var("PATH").unwrap_or_default();
+        command
+            .args(words)
+            .env("PATH", format!("{}:{path}", self.directory.path().display()))
+            .env("KUBECONFIG", self.sandbox.kubeconfig())
+            // Where kubectl keeps what it has learnt of a server.
+            .env("HOME", self.directory.path());
+        command
+    }
+
+    /// `kubectl` with these words, which must succeed.
+    #[track_caller]
+    fn kubectl(&self, line: &str) -> String {
+        self.words(&line.split_whitespace().collect::<Vec<_>>()).ended(0, "").stdout.clone()
+    }
+
+    #[track_caller]
+    fn words(&self, words: &[&str]) -> Outcome {
+        run(self.command(words))
+    }
+
+    #[track_caller]
+    fn json(&self, line: &str) -> Value {
+        serde_json::from_str(&self.kubectl(&format!("{line} -o json"))).expect("it is JSON")
+    }
+}
+
+/// Without kubectl there is nothing to test, which a CI must not overlook.
+fn kubectl_is_there() -> bool {
+    let version = Command::new("kubectl").args(["version", "--client"]).stdout(Stdio::null()).status();
+    let there = version.is_ok_and(|status| status.success());
+    assert!(there || std::env::var_os("CI").is_none(), "kubectl has to be installed in a CI");
+    if !there {
+        eprintln!("NOT TESTED: kubectl is not installed");
+    }
+    there
+}
+
+#[test]
+fn objects_are_listed_as_tables() {
+    if !kubectl_is_there() {
+        return;
+    }
+    let site = Site::new();
+    let table = site.kubectl("get kafka,petset,pod");
+    let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[0], ["NAME", "VERSION", "STATUS", "AGE"]);
+    assert_eq!(rows[1][..3], ["kafka.kubedb.com/my-kf", "3.5.2", "Ready"], "{table}");
+    for row in [
+        "petset.apps.k8s.appscode.com/my-kf-broker",
+        "petset.apps.k8s.appscode.com/my-cas-rack-r1",
+        "pod/my-kf-controller-2",
+        "pod/my-hz-0",
+    ] {
+        assert!(rows.iter().any(|r| r.first() == Some(&row)), "{row}: {table}");
+    }
+    let pods = table.lines().filter(|line| line.starts_with("pod/")).count();
+    assert_eq!(pods, 6 + 9 + 4 + 3 + 3, "{table}");
+    assert!(rows.iter().filter(|r| r.first().is_some_and(|n| n.starts_with("pod/"))).all(|r| r[1] == "1/1"));
+    for (short, plural) in [
+        ("kf", "kafkas"),
+        ("dr", "druids"),
+        ("cas", "cassandras"),
+        ("hz", "hazelcasts"),
+        ("zk", "zookeepers"),
+    ] {
+        assert_eq!(
+            site.kubectl(&format!("get {short} -o name")),
+            site.kubectl(&format!("get {plural}.kubedb.com -o name"))
+        );
+    }
+    let selected = site.kubectl("get pod -l app.kubernetes.io/instance=my-zk -o name");
+    assert_eq!(selected, "pod/my-zk-0\npod/my-zk-1\npod/my-zk-2\n");
+    let missing = site.words(&["get", "kafka", "nope"]);
+    missing.ended(1, "Error from server (NotFound): kafkas.kubedb.com \"nope\" not found");
+}
+
+#[test]
+fn objects_are_described_and_patched() {
+    if !kubectl_is_there() {
+        return;
+    }
+    let site = Site::new();
+    let described = site.kubectl("describe kafka my-kf");
+    for part in ["Name:         my-kf", "Kind:         Kafka", "Version:          3.5.2", "Phase:  "] {
+        let squeezed = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(squeezed(&described).contains(&squeezed(part)), "{part}: {described}");
+    }
+    assert!(site.kubectl("describe pod my-kf-broker-0").contains("Controlled By:  PetSet/my-kf-broker"));
+    assert!(site.kubectl("describe pdb my-kf-broker").contains("Allowed disruptions:  1"));
+
+    let merge = json!({ "metadata": { "labels": { "team": "streams" } } }).to_string();
+    site.words(&["patch", "kafka", "my-kf", "--type=merge", "-p", &merge])
+        .ended(0, "kafka.kubedb.com/my-kf patched");
+    assert_eq!(site.json("get kafka my-kf").pointer("/metadata/labels/team"), Some(&json!("streams")));
+
+    let image = "/spec/template/spec/containers/0/image";
+    let right = json!([
+        { "op": "test", "path": image, "value": "ghcr.io/appscode-images/kafka-kraft:3.5.2" },
+        { "op": "replace", "path": "/spec/template/spec/terminationGracePeriodSeconds", "value": 31 },
+    ]);
+    let wrong = json!([
+        { "op": "test", "path": image, "value": "another" },
+        { "op": "replace", "path": "/spec/template/spec/terminationGracePeriodSeconds", "value": 32 },
+    ]);
+    let patch = |patch: &Value| {
+        site.words(&["patch", "petset", "my-kf-broker", "--type=json", "-p", &patch.to_string()])
+    };
+    patch(&right).ended(0, "petset.apps.k8s.appscode.com/my-kf-broker patched");
+    patch(&wrong).ended(1, "the server rejected our request");
+    let grace = site.json("get petset my-kf-broker");
+    assert_eq!(grace.pointer("/spec/template/spec/terminationGracePeriodSeconds"), Some(&json!(31)));
+}
+
+/// A pod that is deleted comes back, and whoever watches sees it.
+#[test]
+fn a_deleted_pod_comes_back_before_the_eyes_of_a_watch() {
+    if !kubectl_is_there() {
+        return;
+    }
+    let site = Site::new();
+    let before = site.json("get pod my-zk-1");
+    let watch = Running::start(site.command(&["get", "pod", "my-zk-1", "-w", "--no-headers"]));
+    watch.line("Running");
+    assert_eq!(site.kubectl("delete pod my-zk-1"), "pod \"my-zk-1\" deleted\n");
+    watch.line("Pending");
+    watch.line("1/1");
+    watch.signal("TERM");
+    watch.end();
+    site.kubectl("wait --for=condition=Ready pod/my-zk-1 --timeout=30s");
+    let after = site.json("get pod my-zk-1");
+    assert_ne!(before["metadata"]["uid"], after["metadata"]["uid"]);
+    let failed = site.words(&["wait", "--for=delete", "pod/my-zk-2", "--timeout=100ms"]);
+    failed.ended(1, "timed out waiting for the condition");
+}
+
+/// The whole tool as its users call it, while kubectl looks on.
+#[test]
+fn the_plugin_is_called_through_kubectl() {
+    if !kubectl_is_there() {
+        return;
+    }
+    let site = Site::new();
+    assert!(site.kubectl("plugin list").contains("kubectl-dbupdate"));
+    let shown = site.kubectl("dbupdate hz my-hz --to 5.5.6 --dry-run=server");
+    assert!(shown.contains("✓ pod/my-hz-0, evict a pod: accepted"), "{shown}");
+    let refused = site.words(&["dbupdate", "druid", "my-dr", "--to", "36.0.0", "--dry-run"]);
+    refused.ended(3, "28.0.1 → 30.0.1 → 31.0.0 → 35.0.1 → 36.0.0");
+    thread::scope(|scope| {
+        let waits = scope.spawn(|| {
+            let version = "--for=jsonpath={.spec.version}=5.5.6";
+            site.words(&["wait", version, "hazelcast/my-hz", "--timeout=100s"]).ended(0, "condition met");
+        });
+        let done = site.words(&["dbupdate", "hazelcast/my-hz", "--to", "5.5.6", "--yes"]);
+        done.ended(0, "done: Hazelcast my-hz is on 5.5.6, after ");
+        waits.join().expect("kubectl has seen it");
+    });
+    let images =
+        site.kubectl("get pod -l app.kubernetes.io/instance=my-hz -o jsonpath={..containers[*].image}");
+    assert_eq!(images.split(' ').collect::<Vec<_>>(), ["docker.io/hazelcast/hazelcast-enterprise:5.5.6"; 3]);
+    let events = site.kubectl("get events --field-selector involvedObject.name=my-hz-2 --no-headers");
+    assert!(events.contains("Stopping container hazelcast"), "{events}");
+}
