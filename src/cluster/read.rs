@@ -95,8 +95,26 @@ impl Cluster {
     pub(super) async fn reread(&self, before: Snapshot) -> Result<(Snapshot, Marks), ClusterError> {
         let db = &before.database.object;
         let (api, ns, name) = (&db.api_version, &db.namespace, &db.name);
-        let database = self.database(before.database.kind, api, ns, name).await?;
-        self.objects(Snapshot { database, ..before }).await
+        let (database, mark) = self.listed_database(before.database.kind, api, ns, name).await?;
+        let what = || format!("get {}/{name}", before.database.kind.singular());
+        let database = database.ok_or_else(|| ClusterError::NotFound { what: what() })?;
+        let (snapshot, mut marks) = self.objects(Snapshot { database, ..before }).await?;
+        marks.insert(Collection::Database, mark);
+        Ok((snapshot, marks))
+    }
+
+    /// The database, if it is there, and from where to watch it: the list's own version, since a database that nobody has
+    /// changed for a while has one that is too old to watch from.
+    pub(super) async fn listed_database(
+        &self,
+        kind: Kind,
+        api: &str,
+        namespace: &str,
+        name: &str,
+    ) -> Result<(Option<Database>, String), ClusterError> {
+        let field = format!("metadata.name={name}");
+        let (items, mark) = self.list::<DatabaseWire>(api, namespace, kind.plural(), "", &field).await?;
+        Ok((items.into_iter().next().map(|d| d.database(kind, api)), mark))
     }
 
     /// The database as it is now.
@@ -150,7 +168,6 @@ impl Cluster {
             self.ops_requests(&base.database),
         )?;
         let mut marks = Marks::from([
-            (Collection::Database, base.database.resource_version.clone()),
             (Collection::Pods, pods.1),
             (Collection::Budgets, budgets.1),
         ]);

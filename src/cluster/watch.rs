@@ -27,6 +27,9 @@ const WATCH_SECONDS: u32 = 290;
 /// A watch that is silent for longer is dead: the server sends a bookmark about every minute.
 const SILENCE: Duration = Duration::from_secs(100);
 
+/// The pause after a watch that has again ended without telling anything.
+const SILENT_END: Duration = Duration::from_millis(500);
+
 /// Something in the cluster has changed.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Delta {
@@ -200,11 +203,17 @@ impl Watch {
     /// Watches until nobody listens any more.
     async fn run(self, mut mark: String) {
         let mut pauses = Pauses::new();
+        let mut silent_ends = 0;
         while !self.to.is_closed() {
             let before = mark.clone();
             let ended = self.dispatch(&mut mark).await;
+            silent_ends += 1;
             if mark != before {
-                pauses = Pauses::new();
+                (pauses, silent_ends) = (Pauses::new(), 0);
+            }
+            if ended.is_ok() && silent_ends > 1 {
+                // Something in between ends every watch at once: the server must not be asked without a pause.
+                sleep(SILENT_END).await;
             }
             let trouble = match ended {
                 Ok(Ended::Resumable) => continue,
@@ -376,16 +385,9 @@ impl Watch {
         let (delta, mark) = match self.collection {
             Collection::Database => {
                 let (api, ns, name) = (&db.object.api_version, &db.object.namespace, &db.object.name);
-                let fresh = self.cluster.database(db.kind, api, ns, name).await;
-                match fresh {
-                    Ok(fresh) => {
-                        let mark = fresh.resource_version.clone();
-                        (Delta::Database(Box::new(fresh)), mark)
-                    }
-                    Err(ClusterError::NotFound { .. }) => {
-                        (Delta::DatabaseGone { uid: db.object.uid.clone() }, String::new())
-                    }
-                    Err(error) => return Err(error),
+                match self.cluster.listed_database(db.kind, api, ns, name).await? {
+                    (Some(fresh), mark) => (Delta::Database(Box::new(fresh)), mark),
+                    (None, mark) => (Delta::DatabaseGone { uid: db.object.uid.clone() }, mark),
                 }
             }
             Collection::Workloads(kind) => {
