@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::clock::{Clock, Reading};
 use crate::model::{Kind, Lock, ObjectRef, PatchOp, clean};
 
-use super::call::{CALL_TIMEOUT, Call};
+use super::call::{CALL_TIMEOUT, Call, Pauses};
 use super::read::path;
 use super::send::{MANAGER, built, json_patch};
 use super::{Cluster, ClusterError};
@@ -162,19 +162,29 @@ impl Cluster {
             None => creation(database, &name, holder, clock)?,
             Some(lock) => takeover(database, &name, lock, holder, clock)?,
         };
-        let began = clock.read();
-        let lease: Lease = match self.once(&call).await {
-            Ok(answer) => answer.parse(&call.what)?,
+        let mut pauses = Pauses::new();
+        let (began, lease) = loop {
+            let began = clock.read();
+            let error = match self.once(&call).await {
+                Ok(answer) => break (began, answer.parse(&call.what)?),
+                Err(error @ ClusterError::Transient { .. }) => error,
+                Err(ClusterError::Conflict { what, message }) => ClusterError::lost(&what, &message),
+                Err(error) => return Err(error.into()),
+            };
             // The answer may have been lost on the way back, or somebody else may have been faster.
-            Err(ClusterError::Conflict { .. } | ClusterError::Transient { .. }) => {
-                let lease: Lease = self.get(API, &database.namespace, "leases", "lease", &name).await?;
-                match lock_of(&lease) {
-                    Some(lock) if lock.holder == clean(holder) => lease,
-                    Some(lock) => return Err(LockError::Held(Box::new(lock))),
-                    None => return Err(LockError::Gone),
+            let found = self.get::<Lease>(API, &database.namespace, "leases", "lease", &name).await;
+            match found.map(|lease| (lock_of(&lease), lease)) {
+                Ok((Some(lock), lease)) if lock.holder == clean(holder) => break (began, lease),
+                Ok((Some(lock), _)) if dead.is_none_or(|d| d.resource_version != lock.resource_version) => {
+                    return Err(LockError::Held(Box::new(lock)));
                 }
+                Ok((None, _)) => return Err(LockError::Gone),
+                // It was not carried out: the lease is not there, or still the dead holder's.
+                Ok((Some(_), _)) => {}
+                Err(absent) if absent.absent() => {}
+                Err(error) => return Err(error.into()),
             }
-            Err(error) => return Err(error.into()),
+            self.pause(&mut pauses, &error, &call).await.ok_or(error)?;
         };
         Ok(HeldLease {
             cluster: self.clone(),
