@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::cluster::{ClusterError, Delta};
 use crate::event::{Event, StepOutcome, WaitingOn};
-use crate::model::{Check, Phase, Pod, Strategy, WorkloadPlan};
+use crate::model::{Check, Phase, Pod, Strategy, Workload, WorkloadPlan};
 use crate::rollout::{Flight, Limits, Stuck, Verdict, judge};
 use crate::update::s4_roll_pods::{self, Next};
 use crate::update::{Blocked, s4_roll_pods::write};
@@ -106,6 +106,9 @@ impl Run {
                     {
                         self.evict(roll, &pod, &uid).await?;
                     }
+                    Next::WorkloadGone => {
+                        return Err(Blocked::WorkloadGone { workload: roll.name.clone() }.into());
+                    }
                     _ => {
                         self.asked_to_stop(in_flight.as_deref());
                         self.wait(wake).await?;
@@ -144,6 +147,9 @@ impl Run {
             let workload = self.snapshot.workload(&roll.plan.object.uid);
             let revision = workload.map_or("", |w| w.update_revision.as_str());
             let pod = self.in_place_of(&flight);
+            if pod.is_none() && workload.is_some_and(|w| self.scaled_away(w, &flight.pod)) {
+                continue;
+            }
             flight.observe(pod, now);
             match judge(&flight, pod, roll.plan, revision, roll.limits, now) {
                 Verdict::Progress { on, until } => {
@@ -162,6 +168,13 @@ impl Run {
             }
         }
         Ok(wake)
+    }
+
+    /// Nobody will make that pod again: the workload was scaled down meanwhile, and has all the others.
+    fn scaled_away(&self, workload: &Workload, pod: &str) -> bool {
+        let ordinal = pod.rsplit_once('-').and_then(|(_, ordinal)| ordinal.parse::<i64>().ok());
+        let pods = self.snapshot.pods_of(workload).count() as i64;
+        ordinal.is_some_and(|o| o >= workload.replicas) && pods >= workload.replicas
     }
 
     /// A pod counts as stuck only when a fresh look says the same as the watch: then the run ends here.
