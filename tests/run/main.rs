@@ -3,4 +3,12 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod budgets;
+mod faults;
+mod lock;
+mod others;
+mod pause;
+mod requests;
+mod stops;
+mod stuck;
 mod topologies;

@@ -1,0 +1,174 @@
+//! Calls that fail in ways that pass: the run still ends right, and no pod is evicted twice.
+
+use kubectl_dbupdate::event::{Event, Outcome};
+use simcluster::world::Database;
+use simcluster::{ApiError, Effect, Fault, RecordedRequest};
+
+use crate::common::{World, secs};
+
+type Which = fn(&RecordedRequest) -> bool;
+
+/// Every kind of call that a run makes.
+const CALLS: &[(&str, Which)] = &[
+    ("take the lock", |r| r.method == "POST" && r.path.ends_with("/leases")),
+    ("renew the lock", |r| r.method == "PATCH" && r.path.contains("/leases/")),
+    ("list pods", |r| r.path.ends_with("/pods") && r.parameter("watch").is_none()),
+    ("list petsets", |r| r.path.ends_with("/petsets") && r.parameter("watch").is_none()),
+    ("watch pods", |r| r.path.ends_with("/pods") && r.parameter("watch").is_some()),
+    ("watch the database", |r| r.path.ends_with("/zookeepers") && r.parameter("watch").is_some()),
+    ("watch budgets", |r| r.path.contains("disruptionbudgets") && r.parameter("watch").is_some()),
+    ("read the database", |r| r.method == "GET" && r.path.ends_with("/zookeepers/db")),
+    ("read the workload", |r| r.method == "GET" && r.path.ends_with("/petsets/db")),
+    ("pause and resume", |r| r.method == "PATCH" && r.path.ends_with("/zookeepers/db/status")),
+    ("patch the images", |r| r.method == "PATCH" && r.path.ends_with("/petsets/db")),
+    ("evict", |r| r.path.ends_with("/eviction")),
+    ("set the version", |r| r.method == "PATCH" && r.path.ends_with("/zookeepers/db")),
+];
+
+/// Runs with a fault of one kind of call, at its first and at its second time.
+async fn survives(fault: impl Fn() -> Fault, calls: impl Fn(&str, u64) -> bool) {
+    let mut failed = Vec::new();
+    for (call, which) in CALLS {
+        for nth in [1, 2].into_iter().filter(|nth| calls(call, *nth)) {
+            let world = World::new(Database::zookeeper("db"));
+            let mut guard = world.guard();
+            let run = world.start().await;
+            let begun = world.sim.requests().len() as u64;
+            let real = move |r: &RecordedRequest| r.number >= begun && !r.dry_run && which(r);
+            world.sim.faults().add(fault().when(real).nth(nth));
+            let ended = run.end().await;
+            let f = &ended.finish;
+            if (f.outcome, f.exit_code) != (Outcome::Done, 0) {
+                failed.push(format!("{call}, {nth}: {}", f.error));
+                continue;
+            }
+            world.is_updated();
+            let twice: Vec<_> = world.evictions().into_iter().filter(|(_, times)| *times > 1).collect();
+            assert!(twice.is_empty(), "{call}, {nth}: evicted twice: {twice:?}");
+            assert_eq!(world.evictions().len(), 3);
+            assert!(guard.most_away() <= 1, "{call}, {nth}");
+        }
+    }
+    assert!(failed.is_empty(), "{failed:#?}");
+}
+
+fn any(_: &str, _: u64) -> bool {
+    true
+}
+
+fn writes(call: &str, _: u64) -> bool {
+    !["list", "watch", "read"].iter().any(|verb| call.starts_with(verb))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_busy() {
+    survives(|| Fault::new(Effect::Answer(ApiError::unavailable("try later"))), any).await;
+    survives(|| Fault::new(Effect::Answer(ApiError::too_many_requests("slow down").retry_after(1))), any)
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_breaks_before_anything_is_done() {
+    survives(|| Fault::new(Effect::Reset), any).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_lost() {
+    survives(|| Fault::new(Effect::Reset).after_handling(), any).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_gives_up_on_what_was_done() {
+    let gateway = || Fault::new(Effect::Answer(ApiError::new(504, "Timeout", "timed out"))).after_handling();
+    survives(gateway, writes).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_never_answers() {
+    survives(|| Fault::new(Effect::Hang), any).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_conflict_that_is_none_of_ours() {
+    let conflict =
+        || Fault::new(Effect::Answer(ApiError::conflict("things", "x", "the object has been modified")));
+    survives(conflict, writes).await;
+}
+
+/// A 403 that contradicts what was allowed before passes: an API server that restarts says it for some moments.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_that_contradicts_what_was_allowed() {
+    // What was never allowed before is believed at once; the writes have been tried before the first.
+    let allowed_before = |call: &str, nth: u64| match call {
+        "take the lock" | "watch pods" | "watch the database" | "watch budgets" => false,
+        "renew the lock" | "read the workload" => nth > 1,
+        _ => true,
+    };
+    survives(|| Fault::new(Effect::Forbid), allowed_before).await;
+}
+
+/// A 403 that stays is believed after half a minute.
+#[tokio::test(start_paused = true)]
+async fn a_permission_that_is_taken_away_is_believed_after_half_a_minute() {
+    let calls: [(&str, Which); 2] = [
+        ("eviction", |r| r.path.ends_with("/eviction")),
+        ("zookeepers", |r| r.method == "GET" && r.path.ends_with("/zookeepers/db")),
+    ];
+    for (what, which) in calls {
+        let world = World::new(Database::zookeeper("db"));
+        let mut run = world.start().await;
+        run.evicted("db-0").await;
+        world.sim.faults().add(Fault::new(Effect::Forbid).when(which).always());
+        let ended = run.end().await;
+        ended.ended(Outcome::Failed, 4, true, true).says(&["forbidden"]);
+        let asked = ended.took() - ended.ready_at("db-0");
+        assert!((secs(29)..secs(40)).contains(&asked), "{what}: {asked:?}");
+        assert_eq!(world.evictions().len(), 1);
+        world.sim.faults().clear();
+        world.goes_on().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn watches_that_end_break_or_fall_behind() {
+    for how in 0..4 {
+        let world = World::new(Database::kafka_topology("db"));
+        let mut run = world.start().await;
+        for pod in ["db-controller-0", "db-controller-2", "db-broker-1"] {
+            run.evicted(pod).await;
+            let faults = world.sim.faults();
+            match how {
+                0 => faults.end_watches(),
+                1 => faults.break_watches(),
+                // What happens while nobody watches is forgotten: the answer is 410, and everything is read anew.
+                2 => {
+                    faults.add(
+                        Fault::new(Effect::Reset).when(|r| r.parameter("watch").is_some()).lasting(secs(1)),
+                    );
+                    faults.break_watches();
+                    tokio::time::sleep(secs(1)).await;
+                    world.store().compact();
+                }
+                _ => faults.add(Fault::new(Effect::CutWatch(2)).times(5)),
+            }
+        }
+        let ended = run.end().await;
+        ended.done();
+        world.is_updated();
+        assert_eq!(world.evictions().len(), 6, "{how}");
+        if how == 1 {
+            assert!(ended.has(|e| matches!(e, Event::Retrying { call, .. } if call.contains("watch"))));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn warnings_of_the_server_are_told() {
+    let world = World::new(Database::zookeeper("db"));
+    let warning = Fault::new(Effect::Warn("this is old".to_owned()));
+    world.sim.faults().add(warning.method("PATCH").path("/petsets/db"));
+    let ended = world.update().await;
+    ended.done();
+    let told = |e: &Event| matches!(e, Event::Notice { message } if message.contains("warns: this is old"));
+    assert!(ended.has(told));
+}

@@ -1,0 +1,249 @@
+//! Somebody else changes things while a run is on its way.
+
+use kubectl_dbupdate::event::{Event, Outcome, WaitingOn};
+use kubectl_dbupdate::model::Check;
+use serde_json::{Value, json};
+use simcluster::world::Database;
+use simcluster::{Ailment, Behaviour, DeleteOptions, PodRule, object};
+
+use crate::common::{Ended, NAMESPACE, WORKLOADS, World, secs};
+
+const PETSETS: &str = WORKLOADS[0];
+
+/// Lets something happen while the first pod is on its way. Nothing may be written after it.
+async fn stopped_by(world: &World, change: impl FnOnce(&World)) -> Ended {
+    let mut run = world.start().await;
+    run.evicted("db-0").await;
+    let before = world.sent();
+    change(world);
+    let ended = run.end().await;
+    assert_eq!(world.sent(), before, "something was written after it");
+    ended
+}
+
+/// Lets something happen while the first pod is on its way. The run copes with it.
+async fn copes_with(world: &World, change: impl FnOnce(&World)) -> Ended {
+    let mut run = world.start().await;
+    run.evicted("db-0").await;
+    change(world);
+    let ended = run.end().await;
+    ended.done();
+    world.is_updated();
+    ended
+}
+
+fn delete(world: &World, res: &str, name: &str) {
+    world.store().delete(res, NAMESPACE, name, DeleteOptions::default()).unwrap();
+}
+
+fn scale(world: &World, replicas: i64) {
+    let change = |set: &mut Value| set["spec"]["replicas"] = json!(replicas);
+    world.store().update(PETSETS, NAMESPACE, "db", change).unwrap();
+}
+
+fn ops_request(world: &World) {
+    let request = json!({
+        "metadata": { "name": "restart-1", "namespace": NAMESPACE },
+        "spec": { "type": "Restart", "databaseRef": { "name": "db" } },
+    });
+    world.store().create("zookeeperopsrequests.ops.kubedb.com", request).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ops_request_stops_the_run() {
+    let world = World::new(Database::zookeeper("db"));
+    let ended = stopped_by(&world, ops_request).await;
+    ended.ended(Outcome::SomebodyElse, 5, true, true).says(&["restart-1", "Restart"]);
+    ended.says(&["kubectl describe zookeeperopsrequests restart-1 -n default"]);
+    world.no_lease();
+    delete(&world, "zookeeperopsrequests.ops.kubedb.com", "restart-1");
+    world.goes_on().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ops_request_of_another_database_stops_nothing() {
+    let world = World::new(Database::zookeeper("db"));
+    let other = |world: &World| {
+        let request = json!({
+            "metadata": { "name": "restart-1", "namespace": NAMESPACE },
+            "spec": { "type": "Restart", "databaseRef": { "name": "another" } },
+        });
+        world.store().create("zookeeperopsrequests.ops.kubedb.com", request).unwrap();
+    };
+    copes_with(&world, other).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_template_that_somebody_changes_stops_the_run() {
+    let world = World::new(Database::zookeeper("db"));
+    let change = |set: &mut Value| {
+        set["spec"]["template"]["spec"]["containers"][0]["env"] = json!([{ "name": "A", "value": "b" }]);
+    };
+    let ended = stopped_by(&world, |world| {
+        world.store().update(PETSETS, NAMESPACE, "db", change).unwrap();
+    })
+    .await;
+    ended.ended(Outcome::SomebodyElse, 5, true, true).says(&["template of petset/db"]);
+    world.no_lease();
+    world.goes_on().await;
+}
+
+/// The template of a workload whose turn has not come yet.
+#[tokio::test(start_paused = true)]
+async fn a_later_workload_whose_images_somebody_changes_stops_the_run() {
+    let world = World::new(Database::kafka_topology("db"));
+    let mut run = world.start().await;
+    run.evicted("db-controller-0").await;
+    let before = world.sent();
+    let change = |set: &mut Value| {
+        set["spec"]["template"]["spec"]["containers"][0]["image"] = json!("example.com/kafka:1");
+    };
+    world.store().update(PETSETS, NAMESPACE, "db-broker", change).unwrap();
+    let ended = run.end().await;
+    ended.ended(Outcome::SomebodyElse, 5, true, true).says(&["petset/db-broker"]);
+    assert_eq!(world.sent(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_database_that_is_deleted_ends_the_run() {
+    let world = World::new(Database::zookeeper("db"));
+    let ended = stopped_by(&world, |world| delete(world, &world.res(), "db")).await;
+    assert_eq!(
+        (ended.finish.outcome, ended.finish.exit_code),
+        (Outcome::Failed, 4),
+        "{}",
+        ended.finish.error
+    );
+    ended.says(&["deleted", "gone"]);
+    assert_eq!(ended.finish.next, Vec::<String>::new(), "nothing is left to go on with");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_database_that_is_made_anew_is_left_alone() {
+    let world = World::new(Database::zookeeper("db"));
+    let ended = stopped_by(&world, |world| {
+        let mut another = (*world.database()).clone();
+        delete(world, &world.res(), "db");
+        for field in ["uid", "resourceVersion", "creationTimestamp", "generation"] {
+            another["metadata"].as_object_mut().unwrap().remove(field);
+        }
+        another["status"] = Value::Null;
+        world.store().create(&world.res(), another).unwrap();
+    })
+    .await;
+    assert_eq!((ended.finish.exit_code, ended.finish.changed), (5, true), "{}", ended.finish.error);
+    ended.says(&["made anew"]);
+    assert_eq!(world.paused(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_workload_that_is_deleted_ends_the_run() {
+    let world = World::new(Database::zookeeper("db"));
+    let ended = stopped_by(&world, |world| delete(world, PETSETS, "db")).await;
+    ended.ended(Outcome::Failed, 4, true, true).says(&["petset/db is gone"]);
+    world.no_lease();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_workload_may_be_scaled_up() {
+    let world = World::new(Database::zookeeper("db"));
+    copes_with(&world, |world| scale(world, 5)).await;
+    assert_eq!(world.evictions().keys().collect::<Vec<_>>(), ["db-0", "db-1", "db-2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_workload_may_be_scaled_down() {
+    let world = World::new(Database::zookeeper("db"));
+    let mut guard = world.guard();
+    copes_with(&world, |world| scale(world, 2)).await;
+    // The pod that is given up and the one that is restarted.
+    assert!(guard.most_away() <= 2);
+    assert!(world.evictions().values().all(|times| *times == 1), "{:?}", world.evictions());
+}
+
+/// A pod that somebody drains comes back on the new template by itself, and the run waits for both.
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_somebody_drains_is_waited_for() {
+    let world = World::new(Database::zookeeper("db").no_budget());
+    let ended = copes_with(&world, |world| delete(world, "pods", "db-2")).await;
+    assert_eq!(world.evictions().keys().collect::<Vec<_>>(), ["db-0", "db-1"]);
+    assert!(ended.evicted_at("db-1") > ended.ready_at("db-0"));
+}
+
+/// A drained pod of another workload holds the next eviction.
+#[tokio::test(start_paused = true)]
+async fn a_drained_pod_of_another_workload_is_waited_for() {
+    let slow = PodRule::new(Ailment::SlowStart(secs(30))).name("db-broker-2");
+    let world = World::behaving(Behaviour::default().with(slow), Database::kafka_topology("db"));
+    let mut run = world.start().await;
+    run.evicted("db-controller-0").await;
+    delete(&world, "pods", "db-broker-2");
+    let held = |e: &Event| matches!(e, Event::PodWaiting { on: WaitingOn::OtherPod { pod, .. }, .. } if pod == "db-broker-2");
+    run.event("a controller is held by the broker", held).await;
+    run.end().await.done();
+    world.is_updated();
+    assert!(!world.evictions().contains_key("db-broker-2"));
+}
+
+/// A database that reports this of itself, with nobody who would correct it.
+fn reports(world: &World, phase: &str, accepting: &str) {
+    world.sim.behaviour().change(|b| b.provisioner.alive = false);
+    world.change_status(|db| {
+        db["status"]["phase"] = json!(phase);
+        for condition in db["status"]["conditions"].as_array_mut().unwrap() {
+            if condition["type"] == "AcceptingConnection" {
+                condition["status"] = json!(accepting);
+            }
+        }
+    });
+}
+
+fn on_health(event: &Event) -> bool {
+    matches!(event, Event::PodWaiting { on: WaitingOn::DatabaseHealth { .. }, .. })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_database_that_reports_ill_health_holds_the_next_eviction() {
+    for (phase, accepting, words) in
+        [("NotReady", "True", "NotReady"), ("Ready", "False", "AcceptingConnection")]
+    {
+        let world = World::new(Database::zookeeper("db"));
+        let mut run = world.start_with(|o| o.pod_timeout = secs(100)).await;
+        run.evicted("db-0").await;
+        reports(&world, phase, accepting);
+        run.event("it is held", on_health).await;
+        let before = world.sent();
+        let ended = run.end().await;
+        ended.ended(Outcome::Failed, 4, true, true).says(&["the database reports", words]);
+        assert_eq!(world.sent(), before);
+        let took = ended.took() - ended.ready_at("db-0");
+        assert!((secs(100)..secs(102)).contains(&took), "{took:?}");
+        reports(&world, "Ready", "True");
+        world.sim.behaviour().change(|b| b.provisioner.alive = true);
+        world.goes_on().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_database_that_recovers_holds_no_longer() {
+    let world = World::new(Database::zookeeper("db"));
+    let mut run = world.start().await;
+    run.evicted("db-0").await;
+    reports(&world, "NotReady", "False");
+    run.event("it is held", on_health).await;
+    tokio::time::sleep(secs(60)).await;
+    reports(&world, "Ready", "True");
+    run.end().await.done();
+}
+
+#[tokio::test(start_paused = true)]
+async fn ill_health_can_be_overridden() {
+    let world = World::new(Database::zookeeper("db"));
+    let mut run = world.start_with(|o| o.skip = [Check::DatabaseHealth].into()).await;
+    run.evicted("db-0").await;
+    reports(&world, "NotReady", "False");
+    let ended = run.end().await;
+    ended.done();
+    assert!(!ended.has(on_health));
+    assert!(world.pods().iter().all(|p| !object::is_terminating(p)));
+}

@@ -1,0 +1,149 @@
+//! The handshake with KubeDB's operator, and what becomes of the pause afterwards.
+
+use kubectl_dbupdate::event::{Event, Outcome};
+use serde_json::{Value, json};
+use simcluster::world::Database;
+use simcluster::{Behaviour, Provisioner};
+
+use crate::common::{World, secs};
+
+fn world(provisioner: Provisioner) -> World {
+    World::behaving(Behaviour { provisioner, ..Behaviour::default() }, Database::zookeeper("db"))
+}
+
+fn count(world: &World, change: &str) -> usize {
+    world.sent().iter().filter(|s| *s == change).count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_that_answers_late_is_waited_for() {
+    let world = world(Provisioner { acknowledge: Some(secs(20)), ..Provisioner::default() });
+    let ended = world.update().await;
+    ended.done();
+    assert!(ended.finish.operator_confirmed);
+    let acknowledged = ended.at("acknowledged", |e| matches!(e, Event::PauseAcknowledged { .. }));
+    assert!((secs(20)..secs(21)).contains(&acknowledged), "{acknowledged:?}");
+    assert_eq!(count(&world, "assert"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_an_answer_the_pause_is_asserted_and_nobody_has_confirmed() {
+    let silent = Provisioner { acknowledge: None, ..Provisioner::default() };
+    let dead = Provisioner { alive: false, ..Provisioner::default() };
+    for provisioner in [silent, dead] {
+        let world = world(provisioner);
+        let ended = world.update().await;
+        ended.done();
+        world.is_updated();
+        let asserted = ended.at("asserted", |e| matches!(e, Event::PauseUnanswered { .. }));
+        assert!((secs(30)..secs(31)).contains(&asserted), "{asserted:?}");
+        assert_eq!(count(&world, "assert"), 1);
+        assert!(!ended.finish.operator_confirmed);
+        assert!(ended.finish.state.contains("no operator has confirmed"), "{}", ended.finish.state);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_is_erased_before_the_answer_is_written_again() {
+    let world = world(Provisioner { erase_pause: 2, ..Provisioner::default() });
+    let ended = world.update().await;
+    ended.done();
+    world.is_updated();
+    assert_eq!(ended.events().filter(|e| **e == Event::PauseRewritten).count(), 2);
+    assert_eq!(count(&world, "pause"), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_is_erased_again_and_again_ends_the_run() {
+    let world = world(Provisioner { erase_pause: 1000, ..Provisioner::default() });
+    let ended = world.update().await;
+    ended.ended(Outcome::Failed, 1, false, false).says(&["erased", "nothing was changed"]);
+    assert!(count(&world, "pause") <= 10);
+    assert_eq!(world.paused(), None);
+    assert_eq!(world.old_pods().len(), 3);
+    world.no_lease();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_comes_back_after_the_resume_is_removed_again() {
+    let world = world(Provisioner { restore_pause: 2, ..Provisioner::default() });
+    let ended = world.update().await;
+    ended.done();
+    world.is_updated();
+    assert_eq!(ended.events().filter(|e| **e == Event::PauseRemovedAgain).count(), 2);
+    assert_eq!(count(&world, "resume"), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_always_comes_back_is_told() {
+    let world = world(Provisioner { restore_pause: 1000, ..Provisioner::default() });
+    let ended = world.update().await;
+    ended.ended(Outcome::Failed, 4, true, true).says(&["Paused"]);
+    world.no_lease();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_somebody_lifts_stops_the_run_before_its_next_write() {
+    let world = world(Provisioner::default());
+    let mut run = world.start().await;
+    run.evicted("db-0").await;
+    let before = world.sent();
+    world.lift_pause();
+    let ended = run.end().await;
+    ended.ended(Outcome::SomebodyElse, 5, true, false).says(&["lifted"]);
+    assert_eq!(world.sent(), before);
+    world.no_lease();
+    // The operator has put the old images back into the template meanwhile.
+    tokio::time::sleep(secs(30)).await;
+    world.goes_on().await;
+}
+
+/// Makes the condition somebody else's.
+fn take_over(db: &mut Value) {
+    let condition = json!({
+        "type": "Paused", "status": "True", "reason": "Paused", "message": "maintenance of the team",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    });
+    let conditions = db["status"]["conditions"].as_array_mut().unwrap();
+    conditions.retain(|c| c["type"] != "Paused");
+    conditions.push(condition);
+}
+
+#[tokio::test(start_paused = true)]
+async fn somebody_elses_pause_stops_the_run_and_is_left_alone() {
+    let world = world(Provisioner::default());
+    let mut run = world.start().await;
+    run.evicted("db-0").await;
+    let before = world.sent();
+    world.change_status(take_over);
+    let ended = run.end().await;
+    ended.ended(Outcome::SomebodyElse, 5, true, false).says(&["maintenance of the team"]);
+    assert_eq!(world.sent(), before);
+    assert_eq!(world.paused().unwrap()["message"], "maintenance of the team");
+    world.no_lease();
+}
+
+#[tokio::test(start_paused = true)]
+async fn somebody_elses_pause_before_ours_stops_the_run_before_any_change() {
+    let world = world(Provisioner::default());
+    let run = world.start().await;
+    world.change_status(take_over);
+    let ended = run.end().await;
+    ended.ended(Outcome::SomebodyElse, 5, false, false).says(&["maintenance of the team"]);
+    assert_eq!(world.sent(), Vec::<String>::new());
+    assert_eq!(world.paused().unwrap()["message"], "maintenance of the team");
+    world.no_lease();
+}
+
+/// The operator's reconcile must not be able to undo the images: it renders only while nothing is paused.
+#[tokio::test(start_paused = true)]
+async fn a_database_that_was_left_paused_is_taken_up_by_the_next_run() {
+    let world = world(Provisioner::default());
+    let mut run = world.start().await;
+    run.ready("db-0").await;
+    run.interrupt();
+    run.end().await.ended(Outcome::Stopped, 130, true, true);
+    let ended = world.goes_on().await;
+    assert!(ended.has(|e| *e == Event::PauseRequested { adopted: true }));
+    assert_eq!(count(&world, "resume"), 1);
+}
