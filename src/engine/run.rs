@@ -145,7 +145,8 @@ impl Run {
 
     /// Reads everything anew, and follows it from there.
     pub async fn follow(&mut self) -> Result<(), Halt> {
-        let (cluster, before, to) = (self.cluster.clone(), self.snapshot.clone(), self.to_deltas.clone());
+        let (cluster, to) = (self.cluster.clone(), self.to_deltas.clone());
+        let before = self.snapshot.to_read_anew();
         let (snapshot, watches) = self.during(async move { cluster.follow(before, to).await }).await??;
         (self.snapshot, self.watches) = (snapshot, Some(watches));
         // Nothing is changed before everything is watched: what cannot be seen cannot be waited for.

@@ -39,6 +39,20 @@ impl Snapshot {
             && !self.workloads.iter().any(|w| w.object.uid == pod.owner)
     }
 
+    /// The same with empty lists where the cluster is to be read anew: no second copy of a thousand pods.
+    pub fn to_read_anew(&self) -> Snapshot {
+        Snapshot {
+            database: self.database.clone(),
+            workloads: Vec::new(),
+            pods: Vec::new(),
+            budgets: Vec::new(),
+            ops_requests: Lookup::Absent,
+            cordoned: self.cordoned.clone(),
+            catalog: self.catalog.clone(),
+            lock: self.lock.clone(),
+        }
+    }
+
     /// The workload of that uid.
     pub fn workload(&self, uid: &str) -> Option<&Workload> {
         self.workloads.iter().find(|w| w.object.uid == uid)

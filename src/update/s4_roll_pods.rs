@@ -4,7 +4,7 @@
 //! be restarted at any time: on the old images it goes first, since waiting for it would be waiting for ever. One that has
 //! become unwell in the run gets time to recover: members of a quorum often do for a moment while another restarts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::model::{ContainerState, ObjectRef, Purpose, WriteAction};
 use crate::model::{Plan, Pod, PodAction, Snapshot, Strategy, WorkloadKind, WorkloadPlan, Write};
@@ -28,7 +28,7 @@ pub enum Next {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Known {
     /// The uids of pods whose eviction was accepted: they are as good as deleted, whatever the watch has shown so far.
-    pub evicted: BTreeSet<String>,
+    pub evicted: HashSet<String>,
     /// The uids of old pods that have become unwell in the run and did not recover.
     pub given_up: BTreeSet<String>,
 }
