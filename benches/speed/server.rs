@@ -53,12 +53,16 @@ impl Server {
 
     /// What has happened since the start, or since this was last asked.
     pub fn journal(&mut self) -> Journal {
-        let mut journal = Journal { restarts: Vec::new(), refused: 0, requests: 0 };
+        let mut journal = Journal::default();
         let changes: Vec<_> = std::iter::from_fn(|| self.changes.try_next()).collect();
         let mut changes = changes.iter().map(AsRef::as_ref).peekable();
         let mut pods = Pods::default();
         for request in self.cluster.requests() {
             journal.requests += 1;
+            journal.first_request.get_or_insert(request.at);
+            if request.is_mutating() && !request.path.starts_with("/apis/coordination.k8s.io/") {
+                journal.last_write = Some(request.at);
+            }
             let Some(pod) = restarted(&request) else { continue };
             if !matches!(request.status, Some(200 | 201)) {
                 journal.refused += 1;
@@ -111,6 +115,7 @@ users: [{{name: bench, user: {{}}}}]
 }
 
 /// What the server saw of an update.
+#[derive(Default)]
 pub struct Journal {
     /// In their order.
     pub restarts: Vec<Restart>,
@@ -118,6 +123,9 @@ pub struct Journal {
     pub refused: usize,
     /// All requests, watches and lease renewals included.
     pub requests: usize,
+    first_request: Option<Instant>,
+    /// Locks aside: giving one back is no part of an update.
+    last_write: Option<Instant>,
 }
 
 /// A pod that somebody had restarted, by an eviction or a deletion.
@@ -142,7 +150,12 @@ impl Journal {
         self.restarts.iter().filter_map(|r| Some(r.ready?.duration_since(r.asked))).sum()
     }
 
-    /// From the first request to the last pod's Ready.
+    /// From the first request of all to the last one that changed something: an update without its verification.
+    pub fn to_last_write(&self) -> Duration {
+        self.first_request.zip(self.last_write).map_or(Duration::ZERO, |(first, last)| last - first)
+    }
+
+    /// From the first restart to the last pod's Ready.
     pub fn rolling(&self) -> Duration {
         let first = self.restarts.first().map(|r| r.asked);
         let last = self.restarts.iter().filter_map(|r| r.ready).max();
