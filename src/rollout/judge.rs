@@ -30,6 +30,8 @@ pub struct Flight {
     trouble: Option<(Trouble, Duration)>,
     /// Since when the new pod has been well.
     well_since: Option<Duration>,
+    /// Since when the new pod has been going away again.
+    leaving_since: Option<Duration>,
 }
 
 /// How long things may take.
@@ -163,6 +165,7 @@ impl Flight {
             seen: None,
             trouble: None,
             well_since: None,
+            leaving_since: None,
         }
     }
 
@@ -175,7 +178,9 @@ impl Flight {
             self.seen = Some((pod.uid.clone(), before));
             self.trouble = None;
             self.well_since = None;
+            self.leaving_since = None;
         }
+        self.leaving_since = new.filter(|p| p.deleting).map(|_| self.leaving_since.unwrap_or(now));
         self.well_since = new.filter(|p| p.well()).map(|_| self.well_since.unwrap_or(now));
         let trouble = new.and_then(|p| troubled(p)).map(|(kind, ..)| kind);
         self.trouble = match (trouble, self.trouble) {
@@ -266,7 +271,8 @@ fn wrong_image(pod: &Pod, target: &WorkloadPlan) -> Verdict {
 /// The old pod is on its way out. A pod that somebody else deletes is given its grace as well.
 fn terminating(flight: &Flight, pod: &Pod, limits: Limits, now: Duration) -> Verdict {
     let grace = Duration::from_secs(pod.grace_seconds.max(flight.grace_seconds).max(0) as u64);
-    let deadline = flight.began + grace + TERMINATION_PATIENCE.min(limits.pod_timeout);
+    let since = flight.leaving_since.unwrap_or(flight.began);
+    let deadline = since + grace + TERMINATION_PATIENCE.min(limits.pod_timeout);
     if now < deadline {
         return Verdict::Progress {
             on: WaitingOn::Termination { grace_seconds: grace.as_secs() as i64 },
@@ -274,7 +280,7 @@ fn terminating(flight: &Flight, pod: &Pod, limits: Limits, now: Duration) -> Ver
         };
     }
     Verdict::Stuck(Stuck::Terminating {
-        seconds: (now - flight.began - grace).as_secs(),
+        seconds: (now - since - grace).as_secs(),
         node: pod.node.clone(),
         node_state: None,
         finalizers: pod.finalizers.clone(),
@@ -310,3 +316,6 @@ fn awaited_of(pod: &Pod) -> WaitingOn {
     });
     waiting.unwrap_or(WaitingOn::Readiness)
 }
+
+#[cfg(test)]
+mod tests;

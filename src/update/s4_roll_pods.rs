@@ -4,7 +4,7 @@
 //! be restarted at any time: on the old images it goes first, since waiting for it would be waiting for ever. One that has
 //! become unwell in the run gets time to recover: members of a quorum often do for a moment while another restarts.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::model::{ContainerState, ObjectRef, Purpose, WriteAction};
 use crate::model::{Plan, Pod, PodAction, Snapshot, Strategy, WorkloadKind, WorkloadPlan, Write};
@@ -56,9 +56,12 @@ pub fn next(plan: &Plan, workload: &WorkloadPlan, snapshot: &Snapshot, known: &K
     }
     let Some(pod) = pods.iter().find(|p| outdated(p)) else { return Next::Done };
     match unwell_elsewhere(plan, workload, snapshot, known) {
-        None => evict(pod),
         Some((other, true)) => evict(other),
         Some((other, false)) => hold(other),
+        None => match missing_elsewhere(plan, workload, snapshot) {
+            Some(other) => Next::Hold { pod: other, uid: String::new(), why: "not there".to_owned() },
+            None => evict(pod),
+        },
     }
 }
 
@@ -96,6 +99,20 @@ fn unwell_elsewhere<'a>(
     })
 }
 
+/// A pod of another workload that was removed and is not there again.
+fn missing_elsewhere(plan: &Plan, workload: &WorkloadPlan, snapshot: &Snapshot) -> Option<String> {
+    let mut pods: HashMap<&str, Vec<&Pod>> = HashMap::new();
+    for pod in &snapshot.pods {
+        pods.entry(&pod.owner).or_default().push(pod);
+    }
+    let others = plan.workloads.iter().filter(|w| w.object.uid != workload.object.uid);
+    others.filter(|w| w.kind != WorkloadKind::Deployment).find_map(|other| {
+        let now = snapshot.workload(&other.object.uid)?;
+        let found = pods.get(other.object.uid.as_str()).map_or(&[][..], Vec::as_slice);
+        ((found.len() as i64) < now.replicas).then(|| missing(&now.object.name, found))
+    })
+}
+
 /// What is wrong with a pod, in a few words.
 pub fn ailment(pod: &Pod) -> String {
     if pod.deleting {
@@ -123,3 +140,6 @@ pub fn write(namespace: &str, pod: &str, uid: &str) -> Write {
         action: WriteAction::Evict,
     }
 }
+
+#[cfg(test)]
+mod tests;

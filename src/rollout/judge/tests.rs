@@ -1,0 +1,259 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::model::{
+    ContainerStatus, ImageChange, KeptContainer, KeptWhy, ObjectRef, PodCondition, Strategy, WorkloadKind,
+};
+
+const OLD: &str = "repo/db:1";
+const NEW: &str = "repo/db:2";
+const LIMITS: Limits = Limits { pod_timeout: secs(600), min_ready: secs(5) };
+
+const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// A workload whose container `db` goes from [`OLD`] to [`NEW`], beside a sidecar.
+fn target() -> WorkloadPlan {
+    let change =
+        ImageChange { container: "db".into(), init: false, index: 0, now: OLD.into(), after: NEW.into() };
+    let sidecar = KeptContainer {
+        container: "agent".into(),
+        init: false,
+        image: "repo/agent:9".into(),
+        why: KeptWhy::Sidecar,
+    };
+    WorkloadPlan {
+        kind: WorkloadKind::PetSet,
+        object: ObjectRef {
+            api_version: "apps.k8s.appscode.com/v1".into(),
+            kind: "PetSet".into(),
+            plural: "petsets".into(),
+            namespace: "ns".into(),
+            name: "db".into(),
+            uid: "set".into(),
+        },
+        role: "all".into(),
+        strategy: Strategy::Evict,
+        replicas: 3,
+        min_ready_seconds: 0,
+        images: vec![change],
+        kept: vec![sidecar],
+        pods: Vec::new(),
+    }
+}
+
+/// A well pod `db-0` of that uid, image and revision.
+fn pod(uid: &str, image: &str, revision: &str) -> Pod {
+    Pod {
+        name: "db-0".into(),
+        uid: uid.into(),
+        resource_version: "1".into(),
+        owner: "set".into(),
+        labels: BTreeMap::new(),
+        revision: revision.into(),
+        node: Some("node-1".into()),
+        phase: "Running".into(),
+        ready: true,
+        conditions: Vec::new(),
+        deleting: false,
+        grace_seconds: 30,
+        finalizers: Vec::new(),
+        images: vec![("db".into(), image.into()), ("agent".into(), "repo/agent:8".into())],
+        containers: vec![container(ContainerState::Running, 0)],
+    }
+}
+
+fn container(state: ContainerState, restarts: i64) -> ContainerStatus {
+    ContainerStatus {
+        name: "db".into(),
+        init: false,
+        restarts,
+        state,
+        last_end: "Error (exit code 1)".into(),
+    }
+}
+
+/// The new pod, not Ready, with its container in that state.
+fn new_pod(state: ContainerState, restarts: i64) -> Pod {
+    let containers = vec![container(state, restarts)];
+    Pod { ready: false, phase: "Pending".into(), containers, ..pod("new", NEW, "r2") }
+}
+
+fn waiting(reason: &str) -> ContainerState {
+    ContainerState::Waiting { reason: reason.into(), message: "m".into() }
+}
+
+/// The old pod's eviction was accepted at 100 s.
+fn evicted() -> Flight {
+    Flight::evicted(&pod("old", OLD, "r1"), secs(100))
+}
+
+fn look(flight: &mut Flight, pod: Option<&Pod>, at: u64) -> Verdict {
+    flight.observe(pod, secs(at));
+    judge(flight, pod, &target(), "r2", LIMITS, secs(at))
+}
+
+/// The verdict in a few words.
+fn short(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Progress { on, until } => {
+            let on = format!("{on:?}");
+            format!("{} until {}", on.split([' ', '{']).next().unwrap_or_default(), until.as_secs())
+        }
+        Verdict::Stuck(stuck) => format!("stuck: {stuck}"),
+        Verdict::Done { well_since } => format!("done since {}", well_since.as_secs()),
+        Verdict::Outdated => "outdated".into(),
+    }
+}
+
+/// Looks at the same pod at each of these times.
+fn course(flight: Flight, pod: Option<&Pod>, expected: &[(u64, &str)]) {
+    let mut flight = flight;
+    for (at, verdict) in expected {
+        assert_eq!(short(&look(&mut flight, pod, *at)), *verdict, "at {at} s");
+    }
+}
+
+#[test]
+fn an_old_pod_is_given_a_minute_beyond_its_grace() {
+    let old = Pod { deleting: true, finalizers: vec!["f".into()], ..pod("old", OLD, "r1") };
+    let mut flight = evicted();
+    assert_eq!(short(&look(&mut flight, Some(&old), 189)), "Termination until 190");
+    let Verdict::Stuck(Stuck::Terminating { seconds, node, finalizers, .. }) =
+        look(&mut flight, Some(&old), 190)
+    else {
+        panic!("it is stuck")
+    };
+    assert_eq!((seconds, node.as_deref(), finalizers), (60, Some("node-1"), vec!["f".to_owned()]));
+    let not_deleted_yet = pod("old", OLD, "r1");
+    course(evicted(), Some(&not_deleted_yet), &[(101, "Termination until 190")]);
+}
+
+/// A new pod that somebody drains late in its start has its own grace.
+#[test]
+fn a_new_pod_that_is_deleted_is_given_its_time_from_then_on() {
+    let mut flight = evicted();
+    let starting = new_pod(waiting("ContainerCreating"), 0);
+    look(&mut flight, Some(&starting), 300);
+    let drained = Pod { deleting: true, ..starting };
+    assert_eq!(short(&look(&mut flight, Some(&drained), 400)), "Termination until 490");
+    assert_eq!(short(&look(&mut flight, Some(&drained), 489)), "Termination until 490");
+    assert!(short(&look(&mut flight, Some(&drained), 490)).starts_with("stuck"));
+}
+
+#[test]
+fn a_pod_that_does_not_come_is_given_the_pod_timeout_and_the_grace() {
+    let late = "stuck: it was not made by its controller within 630 s";
+    course(evicted(), None, &[(101, "Creation until 730"), (729, "Creation until 730"), (730, late)]);
+    let starting = new_pod(ContainerState::Running, 0);
+    let late = "stuck: it did not become Ready within 630 s";
+    course(evicted(), Some(&starting), &[(101, "Readiness until 730"), (730, late)]);
+}
+
+#[test]
+fn a_pod_without_a_node_waits_for_the_pod_timeout() {
+    let unscheduled = PodCondition {
+        kind: "PodScheduled".into(),
+        status: "False".into(),
+        reason: "Unschedulable".into(),
+        message: "0/3 nodes are available".into(),
+    };
+    let pod = Pod { conditions: vec![unscheduled], containers: Vec::new(), ..new_pod(waiting(""), 0) };
+    let late = "stuck: it was not scheduled: 0/3 nodes are available within 630 s";
+    course(
+        evicted(),
+        Some(&pod),
+        &[(101, "Scheduling until 730"), (200, "Scheduling until 730"), (730, late)],
+    );
+}
+
+#[test]
+fn each_trouble_of_a_container_has_its_patience() {
+    let config = [
+        "InvalidImageName",
+        "CreateContainerConfigError",
+        "CreateContainerError",
+        "ErrImageNeverPull",
+        "RunContainerError",
+    ];
+    let pull = [
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "RegistryUnavailable",
+        "ImageInspectError",
+        "SignatureValidationFailed",
+    ];
+    let all = config.map(|r| (r, 15)).into_iter().chain(pull.map(|r| (r, 45)));
+    for (reason, patience) in all {
+        let until = 110 + patience;
+        let patient = format!("Container until {until}");
+        let stuck = format!("stuck: container db: {reason}: m");
+        let course_of = [(110, patient.as_str()), (until - 1, &patient), (until, &stuck)];
+        course(evicted(), Some(&new_pod(waiting(reason), 0)), &course_of);
+    }
+    let creating = new_pod(waiting("ContainerCreating"), 0);
+    course(evicted(), Some(&creating), &[(110, "Container until 730"), (700, "Container until 730")]);
+}
+
+/// Both reasons of a pull are one trouble; one that passes is forgotten.
+#[test]
+fn patience_runs_from_the_first_sign_of_the_same_trouble() {
+    let (failing, backing_off) =
+        (new_pod(waiting("ErrImagePull"), 0), new_pod(waiting("ImagePullBackOff"), 0));
+    let mut flight = evicted();
+    look(&mut flight, Some(&failing), 110);
+    assert_eq!(short(&look(&mut flight, Some(&backing_off), 130)), "Container until 155");
+    look(&mut flight, Some(&new_pod(waiting("ContainerCreating"), 0)), 140);
+    assert_eq!(short(&look(&mut flight, Some(&failing), 150)), "Container until 195");
+}
+
+#[test]
+fn three_restarts_are_a_crash_loop() {
+    let crashing = |restarts| new_pod(waiting("CrashLoopBackOff"), restarts);
+    let mut flight = evicted();
+    assert_eq!(short(&look(&mut flight, Some(&crashing(2)), 110)), "Container until 730");
+    let stuck = "stuck: container db has crashed 3 times; it ended with Error (exit code 1)";
+    assert_eq!(short(&look(&mut flight, Some(&crashing(3)), 120)), stuck);
+    // A pod that this run has not made is not judged by what it did before.
+    let mut found = Flight::awaited("db-0", secs(100));
+    assert_eq!(short(&look(&mut found, Some(&crashing(7)), 110)), "Container until 700");
+    assert_eq!(short(&look(&mut found, Some(&crashing(9)), 111)), "Container until 700");
+    assert!(short(&look(&mut found, Some(&crashing(10)), 112)).contains("crashed 3 times"));
+}
+
+#[test]
+fn a_pod_is_done_when_it_has_been_ready_for_long_enough() {
+    let new = pod("new", NEW, "r2");
+    course(
+        evicted(),
+        Some(&new),
+        &[(110, "MinReady until 115"), (114, "MinReady until 115"), (115, "done since 110")],
+    );
+    let mut relapsing = evicted();
+    look(&mut relapsing, Some(&new), 110);
+    look(&mut relapsing, Some(&new_pod(ContainerState::Running, 0)), 112);
+    assert_eq!(short(&look(&mut relapsing, Some(&new), 114)), "MinReady until 119");
+}
+
+#[test]
+fn what_a_new_pod_is_made_from_is_told_apart() {
+    let digest = format!("{NEW}@sha256:ab");
+    for (image, revision, verdict) in [
+        (NEW, "r2", "done since 110"),
+        (digest.as_str(), "r2", "done since 110"),
+        (OLD, "r1", "outdated"),
+        (
+            OLD,
+            "r2",
+            "stuck: container db has image repo/db:1, though the template says repo/db:2: does an admission \
+             webhook change it?",
+        ),
+    ] {
+        let limits = Limits { min_ready: secs(0), ..LIMITS };
+        let (new, mut flight) = (pod("new", image, revision), evicted());
+        flight.observe(Some(&new), secs(110));
+        let verdict_of = judge(&flight, Some(&new), &target(), "r2", limits, secs(110));
+        assert_eq!(short(&verdict_of), verdict, "{image} {revision}");
+    }
+}

@@ -1,0 +1,237 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::model::{
+    Action, Database, ImageChange, Kind, Lookup, PLAN_SCHEMA, Phase, PodManagement, PodPlan, UpdateStrategy,
+    VersionRef, Workload,
+};
+
+const OLD: &str = "repo/db:1";
+const NEW: &str = "repo/db:2";
+
+fn object(name: &str) -> ObjectRef {
+    ObjectRef {
+        api_version: "apps.k8s.appscode.com/v1".into(),
+        kind: "PetSet".into(),
+        plural: "petsets".into(),
+        namespace: "ns".into(),
+        name: name.into(),
+        uid: format!("uid-of-{name}"),
+    }
+}
+
+fn workload(name: &str, replicas: i64) -> Workload {
+    Workload {
+        kind: WorkloadKind::PetSet,
+        object: object(name),
+        resource_version: "1".into(),
+        labels: BTreeMap::new(),
+        generation: 1,
+        observed_generation: 1,
+        replicas,
+        status_replicas: replicas,
+        ready_replicas: replicas,
+        updated_replicas: 0,
+        available_replicas: replicas,
+        update_revision: "r2".into(),
+        strategy: UpdateStrategy::OnDelete,
+        pod_management: PodManagement::Parallel,
+        min_ready_seconds: 0,
+        distributed: false,
+        selector: BTreeMap::new(),
+        containers: Vec::new(),
+        grace_seconds: 30,
+        template: 0,
+        deleting: false,
+    }
+}
+
+/// A pod in one word: `old` and `new` are well, `ill-old` and `ill-new` not, `-going` is being deleted.
+fn pod(workload: &str, ordinal: usize, word: &str) -> Pod {
+    let (ill, going) = (word.starts_with("ill-"), word.ends_with("-going"));
+    let image = if word.contains("old") { OLD } else { NEW };
+    Pod {
+        name: format!("{workload}-{ordinal}"),
+        uid: format!("{workload}-{ordinal}-{image}"),
+        resource_version: "1".into(),
+        owner: object(workload).uid,
+        labels: BTreeMap::new(),
+        revision: String::new(),
+        node: None,
+        phase: "Running".into(),
+        ready: !ill,
+        conditions: Vec::new(),
+        deleting: going,
+        grace_seconds: 30,
+        finalizers: Vec::new(),
+        images: vec![("db".into(), image.into())],
+        containers: Vec::new(),
+    }
+}
+
+/// Two workloads, `a` before `b`; a pod that is away is `-`.
+fn snapshot(a: &[&str], b: &[&str]) -> Snapshot {
+    let pods = [("a", a), ("b", b)].into_iter().flat_map(|(name, words)| {
+        let there = words.iter().enumerate().filter(|(_, word)| **word != "-");
+        there.map(move |(at, word)| pod(name, at, word))
+    });
+    Snapshot {
+        database: Database {
+            kind: Kind::Kafka,
+            object: object("db"),
+            resource_version: "1".into(),
+            version: "1".into(),
+            phase: Phase::Ready,
+            conditions: Vec::new(),
+            has_status: true,
+            has_conditions: true,
+            deleting: false,
+            halted: false,
+            cruise_control: false,
+        },
+        workloads: vec![workload("a", a.len() as i64), workload("b", b.len() as i64)],
+        pods: pods.collect(),
+        budgets: Vec::new(),
+        ops_requests: Lookup::Absent,
+        cordoned: Vec::new(),
+        catalog: Vec::new(),
+        lock: None,
+    }
+}
+
+/// The plan in which those pods were ill from the start.
+fn plan(ill: &[&str]) -> Plan {
+    let planned = |name: &str| WorkloadPlan {
+        kind: WorkloadKind::PetSet,
+        object: object(name),
+        role: name.into(),
+        strategy: Strategy::Evict,
+        replicas: 3,
+        min_ready_seconds: 0,
+        images: vec![ImageChange {
+            container: "db".into(),
+            init: false,
+            index: 0,
+            now: OLD.into(),
+            after: NEW.into(),
+        }],
+        kept: Vec::new(),
+        pods: (0..3)
+            .map(|at| format!("{name}-{at}"))
+            .map(|name| PodPlan {
+                action: if ill.contains(&name.as_str()) { PodAction::EvictUnwell } else { PodAction::Evict },
+                name,
+                waits_for: String::new(),
+            })
+            .collect(),
+    };
+    Plan {
+        schema: PLAN_SCHEMA.into(),
+        kind: Kind::Kafka,
+        database: object("db"),
+        from: VersionRef { name: "1".into(), version: "1".into() },
+        to: VersionRef { name: "2".into(), version: "2".into() },
+        action: Action::Update,
+        workloads: vec![planned("a"), planned("b")],
+        findings: Vec::new(),
+        path: Vec::new(),
+        afterwards: Vec::new(),
+    }
+}
+
+fn short(next: Next) -> String {
+    match next {
+        Next::Done => "done".into(),
+        Next::WorkloadGone => "gone".into(),
+        Next::Await { pod } => format!("await {pod}"),
+        Next::Evict { pod, well, .. } => format!("evict {pod}{}", if well { "" } else { ", ill" }),
+        Next::Hold { pod, .. } => format!("hold for {pod}"),
+    }
+}
+
+/// What comes next in `a`.
+fn next_of(a: &[&str], b: &[&str], ill: &[&str], known: &Known) -> String {
+    let plan = plan(ill);
+    short(next(&plan, &plan.workloads[0], &snapshot(a, b), known))
+}
+
+const WELL: [&str; 3] = ["old", "old", "old"];
+
+#[test]
+fn one_pod_after_the_other_while_all_others_are_well() {
+    for (a, b, expected) in [
+        (["old", "old", "old"], WELL, "evict a-0"),
+        (["old-going", "old", "old"], WELL, "await a-0"),
+        (["-", "old", "old"], WELL, "await a-0"),
+        (["ill-new", "old", "old"], WELL, "await a-0"),
+        (["new", "old", "old"], WELL, "evict a-1"),
+        (["new", "old", "new"], WELL, "evict a-1"),
+        (["new", "new", "new"], WELL, "done"),
+        // A done pod that relapses holds the next.
+        (["ill-new", "new", "old"], WELL, "await a-0"),
+        // Somebody else restarts another one.
+        (["new", "old", "old-going"], WELL, "await a-2"),
+        (["new", "old", "-"], WELL, "await a-2"),
+        // An old pod that has become unwell is given time, and no other is touched.
+        (["new", "old", "ill-old"], WELL, "hold for a-2"),
+        // Nor while anything of another workload is away.
+        (["new", "old", "old"], ["old", "ill-old", "old"], "hold for b-1"),
+        (["new", "old", "old"], ["old", "ill-new", "old"], "hold for b-1"),
+        (["new", "old", "old"], ["old", "old-going", "old"], "hold for b-1"),
+        (["new", "new", "new"], ["old", "ill-old", "old"], "done"),
+    ] {
+        assert_eq!(next_of(&a, &b, &[], &Known::default()), expected, "{a:?} {b:?}");
+    }
+}
+
+#[test]
+fn a_pod_that_is_missing_elsewhere_holds_as_well() {
+    assert_eq!(next_of(&["new", "old", "old"], &["old", "-", "old"], &[], &Known::default()), "hold for b-1");
+}
+
+#[test]
+fn what_was_ill_from_the_start_goes_first() {
+    for (a, b, ill, expected) in [
+        (["old", "old", "ill-old"], WELL, "a-2", "evict a-2, ill"),
+        (["old", "old", "-"], WELL, "a-2", "await a-2"),
+        (["old", "old", "ill-new"], WELL, "a-2", "await a-2"),
+        (["old", "old", "new"], WELL, "a-2", "evict a-0"),
+        (["ill-new", "old", "ill-old"], WELL, "a-2", "evict a-2, ill"),
+        (["old", "old", "old"], ["old", "old", "ill-old"], "b-2", "evict b-2, ill"),
+    ] {
+        assert_eq!(next_of(&a, &b, &[ill], &Known::default()), expected, "{a:?} {b:?}");
+    }
+}
+
+#[test]
+fn what_the_run_knows_counts_before_the_watch_tells_it() {
+    let uid = |name: &str, at| pod(name, at, "old").uid;
+    let evicted = |uid| Known { evicted: [uid].into(), ..Known::default() };
+    let given_up = |uid| Known { given_up: [uid].into(), ..Known::default() };
+    assert_eq!(next_of(&WELL, &WELL, &[], &evicted(uid("a", 0))), "await a-0");
+    assert_eq!(next_of(&WELL, &WELL, &[], &evicted(uid("b", 1))), "hold for b-1");
+    let ill = ["new", "old", "ill-old"];
+    assert_eq!(next_of(&ill, &WELL, &[], &given_up(uid("a", 2))), "evict a-2, ill");
+    assert_eq!(next_of(&["new", "old", "old"], &ill, &[], &given_up(uid("b", 2))), "evict b-2, ill");
+}
+
+#[test]
+fn a_workload_that_is_gone_is_told() {
+    let (plan, mut now) = (plan(&[]), snapshot(&WELL, &WELL));
+    now.workloads.remove(0);
+    assert_eq!(short(next(&plan, &plan.workloads[0], &now, &Known::default())), "gone");
+}
+
+#[test]
+fn a_workload_that_was_scaled_up_has_all_of_its_pods() {
+    let (plan, mut now) = (plan(&[]), snapshot(&["new", "new", "new"], &WELL));
+    now.workloads[0].replicas = 4;
+    assert_eq!(short(next(&plan, &plan.workloads[0], &now, &Known::default())), "await a-3");
+}
+
+#[test]
+fn an_eviction_says_which_pod_it_means() {
+    let write = write("ns", "a-0", "uid-1");
+    assert_eq!((write.purpose, write.action), (Purpose::Evict, WriteAction::Evict));
+    assert_eq!((write.object.to_string().as_str(), write.object.uid.as_str()), ("pod/a-0", "uid-1"));
+}
