@@ -5,7 +5,6 @@ mod served;
 
 use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
-use std::thread;
 
 use serde_json::{Value, json};
 use served::{BINARY, Directory, Outcome, Running, Sandbox, isolated, run};
@@ -114,7 +113,9 @@ fn objects_are_described_and_patched() {
         assert!(squeezed(&described).contains(&squeezed(part)), "{part}: {described}");
     }
     assert!(site.kubectl("describe pod my-kf-broker-0").contains("Controlled By:  PetSet/my-kf-broker"));
-    assert!(site.kubectl("describe pdb my-kf-broker").contains("Allowed disruptions:  1"));
+    // Not described: the kubectl of Debian 12 asks for a version of budgets that clusters serve no longer.
+    let budget = site.kubectl("get pdb my-kf-broker --no-headers");
+    assert_eq!(budget.split_whitespace().take(4).collect::<Vec<_>>(), ["my-kf-broker", "N/A", "1", "1"]);
 
     let merge = json!({ "metadata": { "labels": { "team": "streams" } } }).to_string();
     site.words(&["patch", "kafka", "my-kf", "--type=merge", "-p", &merge])
@@ -134,7 +135,7 @@ fn objects_are_described_and_patched() {
         site.words(&["patch", "petset", "my-kf-broker", "--type=json", "-p", &patch.to_string()])
     };
     patch(&right).ended(0, "petset.apps.k8s.appscode.com/my-kf-broker patched");
-    patch(&wrong).ended(1, "the server rejected our request");
+    patch(&wrong).ended(1, "The request is invalid");
     let grace = site.json("get petset my-kf-broker");
     assert_eq!(grace.pointer("/spec/template/spec/terminationGracePeriodSeconds"), Some(&json!(31)));
 }
@@ -173,15 +174,13 @@ fn the_plugin_is_called_through_kubectl() {
     assert!(shown.contains("✓ pod/my-hz-0, evict a pod: accepted"), "{shown}");
     let refused = site.words(&["dbupdate", "druid", "my-dr", "--to", "36.0.0", "--dry-run"]);
     refused.ended(3, "28.0.1 → 30.0.1 → 31.0.0 → 35.0.1 → 36.0.0");
-    thread::scope(|scope| {
-        let waits = scope.spawn(|| {
-            let version = "--for=jsonpath={.spec.version}=5.5.6";
-            site.words(&["wait", version, "hazelcast/my-hz", "--timeout=100s"]).ended(0, "condition met");
-        });
-        let done = site.words(&["dbupdate", "hazelcast/my-hz", "--to", "5.5.6", "--yes"]);
-        done.ended(0, "done: Hazelcast my-hz is on 5.5.6, after ");
-        waits.join().expect("kubectl has seen it");
-    });
+    let watch = Running::start(site.command(&["get", "hazelcast", "my-hz", "-w", "--no-headers"]));
+    watch.line("5.5.2");
+    let done = site.words(&["dbupdate", "hazelcast/my-hz", "--to", "5.5.6", "--yes"]);
+    done.ended(0, "done: Hazelcast my-hz is on 5.5.6, after ");
+    watch.line("5.5.6");
+    watch.signal("TERM");
+    watch.end();
     let images =
         site.kubectl("get pod -l app.kubernetes.io/instance=my-hz -o jsonpath={..containers[*].image}");
     assert_eq!(images.split(' ').collect::<Vec<_>>(), ["docker.io/hazelcast/hazelcast-enterprise:5.5.6"; 3]);
