@@ -152,7 +152,8 @@ impl Session {
     fn show_before(&self, plan: &Plan) {
         let for_programs = self.options.output != Output::Table || self.options.progress == Progress::Json;
         if !for_programs {
-            stream::out(&report::plan(plan, None, self.view_of_stdout()));
+            let gap = if self.options.yes { "\n" } else { "" };
+            stream::out(&(report::plan(plan, None, self.view_of_stdout()) + gap));
         } else if !self.options.yes {
             stream::err(&report::plan(plan, None, self.view_of_stderr()));
         }
@@ -181,6 +182,9 @@ impl Session {
         let (events, records) = mpsc::unbounded_channel();
         let run = engine::run(cluster, snapshot, plan.clone(), options, events, self.stop.clone());
         let (finish, heard) = tokio::join!(run, report_all(records, reporter));
+        if self.options.progress == Progress::Bars {
+            stream::err("\n");
+        }
         self.say_end(&finish, &plan, &id, heard)?;
         Ok(ExitCode::Run(finish.exit_code))
     }
@@ -264,7 +268,12 @@ impl Session {
             Some(format) => stream::out(&object::result(finish, plan, run, format)?),
             // The last event has said it.
             None if self.options.progress == Progress::Json => heard,
-            None => stream::out(&report::final_block(finish, plan, self.view_of_stdout())),
+            None => {
+                if !finish.next.is_empty() && matches!(self.options.target, Target::Sandbox(_)) {
+                    stream::err(SANDBOX_ENDS);
+                }
+                stream::out(&report::final_block(finish, plan, self.view_of_stdout()))
+            }
         };
         if !said {
             let block = report::final_block(finish, plan, self.view_of_stderr());
@@ -301,6 +310,10 @@ async fn read(cluster: &Cluster, kind: Kind, namespace: &str, name: &str) -> Res
         Err(error) => Err(error.into()),
     }
 }
+
+/// Said where the end of a run names commands that go on: nothing is left that they could find.
+const SANDBOX_ENDS: &str = "note: the simulated cluster ends with this command; to rehearse going on, use one\n      \
+                            that stays: kubectl dbupdate sandbox\n";
 
 /// Shows the records until the run is over. `false` when what reads them from standard output has gone away.
 async fn report_all(mut records: mpsc::UnboundedReceiver<Record>, mut reporter: Reporter) -> bool {

@@ -41,7 +41,7 @@ pub(super) enum Halt {
     Amiss(#[from] Amiss),
     #[error("the whole run's --timeout of {seconds} s is over")]
     TimedOut { seconds: u64 },
-    #[error("stopped by {signal}")]
+    #[error("interrupted by {signal}")]
     Stopped { signal: Signal },
 }
 

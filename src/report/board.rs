@@ -1,5 +1,7 @@
 //! What stands on the screen while a run goes on: pure state, fed by records, read as lines.
 
+use std::collections::BTreeSet;
+
 use super::layout::{View, fit, fit_end, wrap};
 use super::{lines, tables, words};
 use crate::event::{Event, Record, Step, StepOutcome};
@@ -46,6 +48,8 @@ struct WorkloadLine {
     since_ms: Option<u64>,
     finished: bool,
     in_flight: Vec<PodLine>,
+    /// The pods that have arrived, by name: one that falls ill again is no longer done.
+    arrived: BTreeSet<String>,
 }
 
 /// A pod in flight.
@@ -95,6 +99,7 @@ impl Board {
                 let now = self.now_ms;
                 let line = self.workload(workload);
                 (line.pods, line.done, line.since_ms) = (*pods, *done, Some(now));
+                line.arrived.clear();
             }
             Event::WorkloadFinished { workload, took_ms } => {
                 return self.workload_finished(workload, *took_ms, columns);
@@ -203,7 +208,9 @@ impl Board {
             Event::PodReady { workload, pod, .. } => {
                 let line = self.workload(workload);
                 line.in_flight.retain(|p| p.name != *pod);
-                line.done = (line.done + 1).min(line.pods);
+                if line.arrived.insert(pod.clone()) {
+                    line.done = (line.done + 1).min(line.pods);
+                }
             }
             _ => {}
         }
@@ -372,6 +379,7 @@ impl WorkloadLine {
             since_ms: None,
             finished: false,
             in_flight: Vec::new(),
+            arrived: BTreeSet::new(),
         }
     }
 
@@ -386,6 +394,9 @@ impl WorkloadLine {
 
     fn flying(&mut self, pod: &str, now_ms: u64) -> &mut PodLine {
         self.since_ms.get_or_insert(now_ms);
+        if self.arrived.remove(pod) {
+            self.done = self.done.saturating_sub(1);
+        }
         let found = self.in_flight.iter().position(|p| p.name == pod);
         let index = found.unwrap_or_else(|| {
             self.in_flight.push(PodLine {
@@ -402,4 +413,30 @@ impl WorkloadLine {
 fn spinner(now_ms: u64) -> &'static str {
     const FRAMES: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
     FRAMES[(now_ms / 100 % 10) as usize]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn a_pod_that_falls_ill_again_is_counted_once() {
+        let (workload, pod) = ("petset/my-kf-controller", "my-kf-controller-0");
+        let mut board = Board::new(false);
+        let mut done = |event: Event| {
+            board.apply(&Record { time: String::new(), elapsed_ms: 1, event }, 80);
+            board.workload(workload).done
+        };
+        let (workload, pod) = (workload.to_owned(), pod.to_owned());
+        let run =
+            Event::Started { schema: String::new(), run: String::new(), plan: Box::new(sample::plan()) };
+        assert_eq!(done(run), 0);
+        let started =
+            || Event::PodStarted { workload: workload.clone(), pod: pod.clone(), ordinal_in_run: 0 };
+        let ready =
+            || Event::PodReady { workload: workload.clone(), pod: pod.clone(), took_ms: 1, away_ms: 1 };
+        let counted = [started(), ready(), started(), ready(), ready()].map(done);
+        assert_eq!(counted, [0, 1, 0, 1, 1]);
+    }
 }
