@@ -36,6 +36,8 @@ pub struct World {
     pub sim: SimCluster,
     pub kind: Kind,
     pub name: String,
+    /// The version to which it is updated: at first one that the new database can reach in one step.
+    pub target: &'static str,
 }
 
 impl World {
@@ -52,22 +54,23 @@ impl World {
         sim.start();
         let kind = text(&installed, "/kind");
         let kind = Kind::ALL.into_iter().find(|k| k.name() == kind).expect("a kind that we know");
-        World { sim, kind, name: object::name(&installed).to_owned() }
+        let target = match kind {
+            Kind::Kafka => "3.6.1",
+            Kind::Druid => "30.0.1",
+            Kind::Cassandra => "5.0.7",
+            Kind::Hazelcast => "5.5.6",
+            Kind::ZooKeeper => "3.9.1",
+        };
+        World { sim, kind, name: object::name(&installed).to_owned(), target }
     }
 
     pub fn store(&self) -> &Store {
         self.sim.store()
     }
 
-    /// The version to which a database that the world makes can be updated in one step.
+    /// The version to which the database is updated.
     pub fn target(&self) -> &'static str {
-        match self.kind {
-            Kind::Kafka => "3.6.1",
-            Kind::Druid => "30.0.1",
-            Kind::Cassandra => "5.0.7",
-            Kind::Hazelcast => "5.5.6",
-            Kind::ZooKeeper => "3.9.1",
-        }
+        self.target
     }
 
     /// A client of its own, as another process would have.
@@ -306,6 +309,12 @@ impl Running {
     /// Ctrl-C, once.
     pub fn interrupt(&self) {
         self.stop(Stop::Finish(Signal::Interrupt));
+    }
+
+    /// The process dies: nothing is tidied up.
+    pub async fn crash(self) {
+        self.handle.abort();
+        assert!(self.handle.await.is_err_and(|e| e.is_cancelled()), "it was over already");
     }
 
     /// The run's end and all of its events.

@@ -60,6 +60,20 @@ async fn an_ops_request_stops_the_run() {
     world.goes_on().await;
 }
 
+/// Before anything is changed, our own pause is taken back.
+#[tokio::test(start_paused = true)]
+async fn an_ops_request_while_the_operator_is_asked_changes_nothing() {
+    let world = World::new(Database::zookeeper("db"));
+    let mut run = world.start().await;
+    run.event("asked", |e| matches!(e, Event::PauseRequested { .. })).await;
+    ops_request(&world);
+    let ended = run.end().await;
+    ended.ended(Outcome::SomebodyElse, 5, false, false).says(&["restart-1", "nothing was changed"]);
+    assert_eq!(world.sent(), ["pause", "resume"]);
+    assert_eq!(world.paused(), None);
+    world.no_lease();
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_ops_request_of_another_database_stops_nothing() {
     let world = World::new(Database::zookeeper("db"));

@@ -98,6 +98,19 @@ async fn a_pause_that_somebody_lifts_stops_the_run_before_its_next_write() {
     world.goes_on().await;
 }
 
+/// The operator pins images to digests again when it is let go: that restarts nothing, and is said.
+#[tokio::test(start_paused = true)]
+async fn images_that_the_operator_pins_again_are_told() {
+    let provisioner = Provisioner { pin_digests: true, ..Provisioner::default() };
+    let behaviour = Behaviour { provisioner, ..Behaviour::default() };
+    let world = World::behaving(behaviour, Database::zookeeper("db").pinned());
+    let ended = world.update().await;
+    ended.done();
+    world.is_updated();
+    assert!(ended.has(|e| matches!(e, Event::Repinned { image, .. } if image.contains(":3.9.1@sha256:"))));
+    assert!(world.evictions().values().all(|times| *times == 1));
+}
+
 /// Makes the condition somebody else's.
 fn take_over(db: &mut Value) {
     let condition = json!({

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use kubectl_dbupdate::engine::{Signal, Stop};
-use kubectl_dbupdate::event::{Event, Outcome, Step, StepOutcome};
+use kubectl_dbupdate::event::{Event, Outcome, Step, StepOutcome, WaitingOn};
 use kubectl_dbupdate::model::Action;
-use simcluster::world::{Database, Strategy};
+use simcluster::world::{self, Database, Strategy};
 use simcluster::{Behaviour, Effect, Fault, Provisioner, RecordedRequest};
 
 use crate::common::{World, secs};
@@ -192,6 +192,38 @@ async fn a_run_whose_time_is_over_before_it_changes_anything_says_so() {
     let ended = world.start_with(|o| o.timeout = Some(secs(10))).await.end().await;
     ended.ended(Outcome::Stopped, 124, false, false).says(&["nothing was changed"]);
     untouched(&world);
+}
+
+/// While nothing is in flight, a stop is at once.
+#[tokio::test(start_paused = true)]
+async fn a_stop_while_a_budget_blocks_is_at_once() {
+    let world = World::new(Database::zookeeper("db"));
+    let mut run = world.start().await;
+    run.evicted("db-0").await;
+    world::block_budgets(&world.sim);
+    let blocked = |e: &Event| matches!(e, Event::PodWaiting { on: WaitingOn::Budget { .. }, .. });
+    run.event("blocked", blocked).await;
+    run.interrupt();
+    let asked = tokio::time::Instant::now();
+    run.end().await.ended(Outcome::Stopped, 130, true, true).says(&["1 of 3 pods"]);
+    assert!(asked.elapsed() < Duration::from_millis(100), "{:?}", asked.elapsed());
+    world.no_lease();
+}
+
+/// A process that dies leaves its lock and its pause. The next run sees that nobody renews the lock, and goes on.
+#[tokio::test(start_paused = true)]
+async fn a_run_that_dies_is_gone_on_with() {
+    for at in (0..10).map(|at| Duration::from_millis(100 + at * 1000)) {
+        let world = World::new(Database::zookeeper("db"));
+        let mut guard = world.guard();
+        let mut run = world.start().await;
+        run.step(Step::Lock).await;
+        tokio::time::sleep(at).await;
+        run.crash().await;
+        world.goes_on().await;
+        evicted_once(&world);
+        assert!(guard.most_away() <= 1, "died at {at:?}");
+    }
 }
 
 /// Wherever a run is stopped, the same command completes the update and evicts no pod twice.

@@ -158,6 +158,38 @@ async fn a_done_pod_that_relapses_holds_the_other_workloads() {
     world.goes_on().await;
 }
 
+/// The way back: with the old images in the template again, the stuck pod is restarted first.
+#[tokio::test(start_paused = true)]
+async fn an_update_that_is_stuck_can_be_taken_back() {
+    let crash = Ailment::Crash { after: Duration::from_millis(500), exit_code: 3 };
+    for ailment in [Ailment::PullError, Ailment::NeverReady, crash] {
+        let mut world = ill(ailment.clone());
+        run(&world).await.ended(Outcome::Failed, 4, true, true);
+        let before = world.sent().len();
+        world.target = "3.8.3";
+        world.goes_on().await;
+        let sent: Vec<_> = world.sent().split_off(before);
+        let evicted: Vec<_> = sent.iter().filter(|s| s.starts_with("evict")).collect();
+        assert_eq!(evicted, ["evict db-1", "evict db-0"], "{ailment:?}");
+        assert!(!sent.iter().any(|s| s.starts_with("version")), "{sent:?}");
+    }
+}
+
+/// A pod that was Ready for a moment only is not done.
+#[tokio::test(start_paused = true)]
+async fn a_pod_has_to_stay_ready() {
+    let world = World::new(Database::zookeeper("db").min_ready_seconds(20));
+    let ended = world.update().await;
+    ended.done();
+    for (pod, next) in [("db-0", "db-1"), ("db-1", "db-2")] {
+        let took = ended.ready_at(pod) - ended.evicted_at(pod);
+        assert!((secs(22)..secs(24)).contains(&took), "{took:?}");
+        assert!(ended.evicted_at(next) >= ended.ready_at(pod));
+    }
+    let away = Duration::from_millis(ended.finish.longest_away_ms);
+    assert!(away < secs(4), "it was away until it was Ready, and no longer: {away:?}");
+}
+
 /// A workload that rolls by itself is judged in the same way.
 #[tokio::test(start_paused = true)]
 async fn a_stuck_pod_stops_a_rolling_update_as_well() {
