@@ -167,10 +167,7 @@ impl Cluster {
             self.budgets(&base.database.object.namespace),
             self.ops_requests(&base.database),
         )?;
-        let mut marks = Marks::from([
-            (Collection::Pods, pods.1),
-            (Collection::Budgets, budgets.1),
-        ]);
+        let mut marks = Marks::from([(Collection::Pods, pods.1), (Collection::Budgets, budgets.1)]);
         let mut workloads = Vec::new();
         for (kind, (found, mark)) in WorkloadKind::ALL.into_iter().zip([petsets, statefulsets, deployments]) {
             workloads.extend(found);
