@@ -113,7 +113,9 @@ impl Scene {
     pub async fn refuses(&self, to: &str, refusals: &[Said<'_>]) -> Plan {
         let plan = self.plan(to).await;
         assert_eq!(said(&plan, Severity::Refusal), refusals);
-        let all = self.plan_skipping(to, &Check::OVERRIDABLE).await;
+        let own = refusals.iter().map(|(check, _, _)| *check);
+        let skipped: Vec<_> = Check::OVERRIDABLE.into_iter().chain(own).collect();
+        let all = self.plan_skipping(to, &skipped).await;
         assert_eq!(said(&all, Severity::Refusal), refusals, "with everything overridden");
         plan
     }
