@@ -27,6 +27,9 @@ pub const LEASE_DURATION: Duration = Duration::from_secs(30);
 /// How often it is renewed.
 pub const RENEW_EVERY: Duration = Duration::from_secs(5);
 
+/// The pause before the lock is given back again, after a call that failed.
+const RELEASE_AGAIN: Duration = Duration::from_millis(200);
+
 const API: &str = "coordination.k8s.io/v1";
 
 /// A lock that we hold.
@@ -316,29 +319,40 @@ impl HeldLease {
         }
     }
 
-    /// Gives the lock back: deletes the lease, if it is still ours.
+    /// Gives the lock back: deletes the lease, if it is still ours. A call that fails in a way that may pass is made
+    /// again, for as long as the caller waits.
     ///
     /// # Errors
     /// What kept us from it; the lease then runs out by itself.
-    pub async fn release(&self) -> Result<(), ClusterError> {
+    pub async fn release(&self) -> Result<(), LockError> {
         let _one_at_a_time = self.renewing.lock().await;
-        let state = self.state();
+        let State { uid, mut resource_version, .. } = self.state();
+        loop {
+            let call = self.deletion(&uid, &resource_version)?;
+            match self.cluster.once(&call).await {
+                Ok(_) => return Ok(()),
+                Err(error) if error.absent() => return Ok(()),
+                Err(error) if error.transient() => sleep(RELEASE_AGAIN).await,
+                // A renewal that was cut off may have gone through: then the lease is still ours, at another version.
+                Err(ClusterError::Conflict { .. }) => resource_version = self.still_ours(&uid).await?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn deletion(&self, uid: &str, resource_version: &str) -> Result<Call, ClusterError> {
         let url = format!("{}/{}", path(API, &self.namespace, "leases"), self.name);
         let body = json!({
             "apiVersion": "v1",
             "kind": "DeleteOptions",
-            "preconditions": { "uid": state.uid, "resourceVersion": state.resource_version },
+            "preconditions": { "uid": uid, "resourceVersion": resource_version },
         });
         let what = format!("delete lease/{}", self.name);
         let request = Request::delete(url)
             .header(header::CONTENT_TYPE, "application/json")
             .body(body.to_string().into_bytes())
             .map_err(|e| ClusterError::Unexpected { what: what.clone(), message: e.to_string() })?;
-        let call = Call { what, verb: "delete", resource: "leases".to_owned(), request };
-        match self.cluster.once(&call).await {
-            Err(error) if !error.absent() => Err(error),
-            _ => Ok(()),
-        }
+        Ok(Call { what, verb: "delete", resource: "leases".to_owned(), request })
     }
 
     fn state(&self) -> State {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::cluster::{ClusterError, Delta};
 use crate::event::{Event, Finish, Outcome};
@@ -54,12 +54,14 @@ impl Run {
 
     /// Only while the lock is held: a pause is nobody else's to lift, and ours only as long as we hold it.
     async fn take_back_pause(&mut self) {
-        for _ in 0..5 {
+        for tries in 0..5 {
+            if tries > 0 {
+                sleep(Duration::from_millis(100 << tries)).await;
+            }
             let db = &self.plan.database;
             let read = self.cluster.database(self.plan.kind, &db.api_version, &db.namespace, &db.name).await;
-            if let Ok(fresh) = read {
-                Delta::Database(Box::new(fresh)).apply(&mut self.snapshot);
-            }
+            let Ok(fresh) = read else { continue };
+            Delta::Database(Box::new(fresh)).apply(&mut self.snapshot);
             let ours = self
                 .snapshot
                 .database
