@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::event::{Event, WaitingOn};
-use crate::model::{Pod, WorkloadKind};
+use crate::model::{Pod, Workload, WorkloadKind};
 use crate::rollout::{Flight, FollowVerdict, Stuck, Verdict, follow, judge};
 use crate::update::Blocked;
 
@@ -42,6 +42,11 @@ impl Run {
                 }
                 FollowVerdict::Unobserved => {
                     if now >= patched + TAKE_UP {
+                        // Only a fresh look tells: the watch may have been cut off meanwhile.
+                        self.observe(roll.plan).await?;
+                        if self.snapshot.workload(&roll.plan.object.uid).is_some_and(Workload::observed) {
+                            continue;
+                        }
                         let (workload, seconds) = (roll.name.clone(), TAKE_UP.as_secs());
                         return Err(Halt::NotTakenUp { workload, seconds });
                     }

@@ -9,7 +9,7 @@ use kubectl_dbupdate::event::{Event, Outcome};
 use kubectl_dbupdate::model::Check;
 use kubectl_dbupdate::update::s1_plan;
 use serde_json::{Value, json};
-use simcluster::world::Database;
+use simcluster::world::{Database, Strategy};
 use simcluster::{Ailment, Behaviour, DeleteOptions, Effect, Fault, PodRule, RecordedRequest};
 use tokio::time::Instant;
 
@@ -205,6 +205,18 @@ async fn an_outage_of_two_minutes_is_survived_and_told() {
         assert!(guard.most_away() <= 1);
         held_at_each_write(&world);
     }
+}
+
+/// The same while a controller rolls a workload: what was not seen meanwhile is no sign that nothing has happened.
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_survived_while_a_workload_rolls_by_itself() {
+    let racks = Database::cassandra_racks("db", &[("r0", 2), ("r1", 2)]);
+    let world = World::new(racks.strategy(Strategy::RollingUpdate { partition: 0 }));
+    let mut run = world.start().await;
+    run.event("rack r0 is patched", |e| matches!(e, Event::WorkloadPatched { .. })).await;
+    world.sim.faults().restart_server(secs(120));
+    run.end().await.done();
+    world.is_updated();
 }
 
 /// After the outage somebody else has the lock.
