@@ -203,3 +203,17 @@ async fn a_stuck_pod_stops_a_rolling_update_as_well() {
     world.sim.behaviour().change(|b| b.pods.clear());
     world.goes_on().await;
 }
+
+/// A controller that does nothing is not waited for as long as a pod.
+#[tokio::test(start_paused = true)]
+async fn a_controller_that_sleeps_is_told() {
+    let rolling = simcluster::world::Strategy::RollingUpdate { partition: 0 };
+    let world = World::new(Database::zookeeper("db").strategy(rolling));
+    let run = world.start().await;
+    world.sim.behaviour().change(|b| b.controller_lag = secs(500));
+    let ended = run.end().await;
+    ended.ended(Outcome::Failed, 4, true, true).says(&["petset/db", "has not taken up", "60 s"]);
+    world.sim.behaviour().change(|b| b.controller_lag = Behaviour::default().controller_lag);
+    tokio::time::sleep(secs(500)).await;
+    world.goes_on().await;
+}
