@@ -138,6 +138,10 @@ pub enum Event {
         to: String,
     },
     Resumed,
+    /// The update has failed, and the run takes the way back, by that plan.
+    RollingBack {
+        plan: Box<Plan>,
+    },
     /// After the resume the operator pinned an image to a digest; the pods need no restart for it.
     Repinned {
         workload: String,
@@ -248,6 +252,8 @@ pub enum Outcome {
     Nothing,
     /// The preflight's findings speak against it; nothing was begun.
     Refused,
+    /// It failed, and everything was brought back to what it was before, as `--on-failure rollback` asks.
+    RolledBack,
     /// Stopped by the user, a signal or `--timeout`.
     Stopped,
     /// Stopped because somebody else is at work.

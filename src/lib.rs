@@ -12,6 +12,7 @@ pub mod clock;
 pub mod cluster;
 pub mod engine;
 pub mod event;
+pub mod journal;
 pub mod kinds;
 pub mod model;
 pub mod report;

@@ -80,7 +80,16 @@ pub struct Cli {
 /// The commands beside the update itself.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Resume(ResumeArgs),
+    Rollback(RollbackArgs),
     Sandbox(SandboxArgs),
+}
+
+/// `--on-failure`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OnFailure {
+    Stop,
+    Rollback,
 }
 
 /// An update.
@@ -101,6 +110,81 @@ pub struct UpdateArgs {
     #[arg(long, value_name = "VERSION")]
     pub to: Option<String>,
 
+    /// What to do when a pod is stuck on the new version: stop there, or go back
+    ///
+    /// Going back by itself happens only while no container of the new image has ever started: an image that cannot be
+    /// pulled, a pod that no node can take. Otherwise the run stops, and the command rollback is yours to choose.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "stop|rollback",
+        default_value = "stop",
+        hide_possible_values = true
+    )]
+    pub on_failure: OnFailure,
+
+    /// Go to an older version
+    #[arg(long, help_heading = "Checks")]
+    pub allow_downgrade: bool,
+
+    /// Go to a version that the catalog marks as deprecated
+    #[arg(long, help_heading = "Checks")]
+    pub allow_deprecated: bool,
+
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// Go on with the unfinished run of a database, from any machine
+///
+/// What is done is observed and skipped. The command that began the run does the same when it is typed again.
+#[derive(Debug, Args)]
+pub struct ResumeArgs {
+    /// The kind of database, or kind and name
+    #[arg(value_name = "KIND[/NAME]")]
+    pub kind: String,
+
+    /// The database's name
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+
+    /// Wait until the lock of the run before has run out, instead of refusing while its holder is alive
+    #[arg(long)]
+    pub take_over: bool,
+
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// Bring an unfinished run back to the images and the version before it
+///
+/// Pods that are not well go first, then the updated ones in reverse order. A pod that is not well is deleted where a
+/// disruption budget forbids its eviction. With nothing half done it only removes our own pause.
+#[derive(Debug, Args)]
+pub struct RollbackArgs {
+    /// The kind of database, or kind and name
+    #[arg(value_name = "KIND[/NAME]")]
+    pub kind: String,
+
+    /// The database's name
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+
+    /// Go back although the new version may have written the data in a format that the old one cannot read
+    #[arg(long)]
+    pub allow_data_downgrade: bool,
+
+    /// Wait until the lock of the run before has run out, instead of refusing while its holder is alive
+    #[arg(long)]
+    pub take_over: bool,
+
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// What an update, a resume and a rollback have in common.
+#[derive(Debug, Args)]
+pub struct RunArgs {
     /// Show the plan and change nothing; =server also has the server try every write
     #[arg(
         long,
@@ -159,14 +243,6 @@ pub struct UpdateArgs {
     /// How long to wait for KubeDB's operator to acknowledge the pause
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = super::duration::parse, help_heading = "Times")]
     pub pause_timeout: Duration,
-
-    /// Go to an older version
-    #[arg(long, help_heading = "Checks")]
-    pub allow_downgrade: bool,
-
-    /// Go to a version that the catalog marks as deprecated
-    #[arg(long, help_heading = "Checks")]
-    pub allow_deprecated: bool,
 
     /// Go on although that check refuses; repeatable, or separated by commas
     #[arg(
@@ -348,12 +424,12 @@ mod tests {
         let update = &cli.update;
         assert_eq!(update.kind.as_deref(), Some("kafka"));
         assert_eq!(update.name.as_deref(), Some("my-kf"));
-        assert_eq!((update.dry_run, update.yes), (None, false));
-        assert_eq!(update.output, Output::Table);
-        assert_eq!(update.timeout, Duration::ZERO);
-        assert_eq!(update.pod_timeout, POD_TIMEOUT);
-        assert_eq!(update.min_ready, Duration::ZERO);
-        assert_eq!(update.pause_timeout, PAUSE_TIMEOUT);
+        assert_eq!((update.run.dry_run, update.run.yes), (None, false));
+        assert_eq!(update.run.output, Output::Table);
+        assert_eq!(update.run.timeout, Duration::ZERO);
+        assert_eq!(update.run.pod_timeout, POD_TIMEOUT);
+        assert_eq!(update.run.min_ready, Duration::ZERO);
+        assert_eq!(update.run.pause_timeout, PAUSE_TIMEOUT);
         assert!(!cli.cluster.sandbox && cli.command.is_none());
     }
 
@@ -368,7 +444,7 @@ mod tests {
             ("kafka my-kf", None, Some("my-kf")),
         ] {
             let cli = parsed(line).expect(line);
-            assert_eq!(cli.update.dry_run, dry_run, "{line}");
+            assert_eq!(cli.update.run.dry_run, dry_run, "{line}");
             assert_eq!(cli.update.name.as_deref(), name, "{line}");
         }
     }
@@ -376,7 +452,7 @@ mod tests {
     #[test]
     fn checks_are_repeated_or_separated_by_commas() {
         let cli = parsed("kf a --skip-check phase,drift --skip-check=downgrade").expect("a valid line");
-        assert_eq!(cli.update.skip_check, ["phase", "drift", "downgrade"]);
+        assert_eq!(cli.update.run.skip_check, ["phase", "drift", "downgrade"]);
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub enum Failure {
     Signals(#[source] io::Error),
     #[error("cannot print the plan")]
     Unprintable(#[from] crate::report::object::Unprintable),
+    #[error("{database} has no unfinished run; nothing to do")]
+    NothingUnfinished { database: String },
     #[error("declined; nothing was changed")]
     Declined,
     #[error("ended by {0}; nothing was changed")]
@@ -59,6 +61,7 @@ impl Failure {
         match self {
             Failure::WhichDatabase { .. } | Failure::WhichVersion { .. } => ExitCode::Usage,
             Failure::NoSuchDatabase { .. } | Failure::NoTarget(_) | Failure::Declined => ExitCode::Refused,
+            Failure::NothingUnfinished { .. } => ExitCode::Done,
             Failure::Signalled(signal) => ExitCode::Signal(*signal),
             Failure::Connect(_)
             | Failure::Cluster(_)

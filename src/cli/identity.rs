@@ -6,7 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::args;
-use super::options::{Target, UpdateOptions};
+use super::options::{Mode, Target, UpdateOptions};
+use crate::engine::Commands;
 use crate::model::{Check, Plan, clean};
 
 /// An id that no other run has: 48 random bits.
@@ -25,7 +26,7 @@ pub fn who() -> String {
 
 /// The command that goes on with a run, as the user would type it: what was chosen from a list is named, and what
 /// only concerns the screen is left out.
-pub fn going_on(options: &UpdateOptions, plan: &Plan) -> String {
+fn going_on(options: &UpdateOptions, plan: &Plan) -> String {
     let mut words = vec!["kubectl dbupdate".to_owned(), plan.kind.singular().to_owned()];
     words.push(quoted(&plan.database.name));
     let mut flag = |name: &str, value: &str| words.push(format!("--{name} {}", quoted(value)));
@@ -37,6 +38,24 @@ pub fn going_on(options: &UpdateOptions, plan: &Plan) -> String {
     words.extend(times(options));
     words.extend(options.skip.iter().map(skipped));
     words.join(" ")
+}
+
+/// The commands that go on with a run.
+pub fn commands(options: &UpdateOptions, plan: &Plan) -> Commands {
+    let other = |command: &str| {
+        let mut words = vec![format!("kubectl dbupdate {command}"), plan.kind.singular().to_owned()];
+        words.push(quoted(&plan.database.name));
+        words.extend(options.namespace.iter().map(|n| format!("--namespace {}", quoted(n))));
+        words.extend(connection(&options.target));
+        words.join(" ")
+    };
+    let (resume, rollback) = (other("resume"), other("rollback"));
+    let again = match options.mode {
+        Mode::Update => going_on(options, plan),
+        Mode::Resume => resume.clone(),
+        Mode::Rollback => rollback.clone(),
+    };
+    Commands { again, resume, rollback }
 }
 
 /// `kubectl` with the flags that lead to the same cluster.

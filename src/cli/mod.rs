@@ -42,10 +42,20 @@ async fn dispatch(cli: Cli, terminal: Terminal) -> ExitCode {
             Ok(options) => said(sandbox::run(&options).await),
             Err(error) => wrong_usage(&error),
         },
-        None => match UpdateOptions::new(cli.update, cli.cluster, &terminal) {
-            Ok(options) => update::run(options, terminal).await,
-            Err(error) => wrong_usage(&error),
-        },
+        Some(Command::Resume(args)) => {
+            run_with(UpdateOptions::resume(args, cli.cluster, &terminal), terminal).await
+        }
+        Some(Command::Rollback(args)) => {
+            run_with(UpdateOptions::rollback(args, cli.cluster, &terminal), terminal).await
+        }
+        None => run_with(UpdateOptions::new(cli.update, cli.cluster, &terminal), terminal).await,
+    }
+}
+
+async fn run_with(options: Result<UpdateOptions, UsageError>, terminal: Terminal) -> ExitCode {
+    match options {
+        Ok(options) => update::run(options, terminal).await,
+        Err(error) => wrong_usage(&error),
     }
 }
 

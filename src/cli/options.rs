@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::args::{ClusterArgs, ColorArg, DryRun, Output, ProgressArg, SandboxArgs, UpdateArgs};
+use super::args::{
+    ClusterArgs, ColorArg, DryRun, OnFailure, Output, ProgressArg, ResumeArgs, RollbackArgs, RunArgs,
+    SandboxArgs, UpdateArgs,
+};
 use super::names::{wrong_with_database, wrong_with_namespace};
 use super::terminal::Terminal;
 use crate::cluster::ConnectOptions;
@@ -36,6 +39,20 @@ pub struct UpdateOptions {
     pub pause_timeout: Duration,
     /// The checks that the user has overridden.
     pub skip: BTreeSet<Check>,
+    pub mode: Mode,
+    /// A live lock is waited for.
+    pub take_over: bool,
+    pub roll_back_on_failure: bool,
+}
+
+/// What is done with the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    Update,
+    /// Go on with the run that was not finished.
+    Resume,
+    /// Go back to what was before it.
+    Rollback,
 }
 
 /// Where the cluster is.
@@ -114,18 +131,18 @@ impl UpdateOptions {
         if update.to.as_deref() == Some("") {
             return Err(UsageError::NoVersion);
         }
-        if update.pod_timeout.is_zero() {
+        if update.run.pod_timeout.is_zero() {
             return Err(UsageError::PodTimeout);
         }
-        let real = update.dry_run.is_none();
-        if real && !update.yes && !terminal.can_ask() {
+        let real = update.run.dry_run.is_none();
+        if real && !update.run.yes && !terminal.can_ask() {
             return Err(UsageError::YesRequired);
         }
-        let progress = progress(update.progress, terminal)?;
+        let progress = progress(update.run.progress, terminal)?;
         if real && progress == Progress::Json {
-            one_output(update.output)?;
+            one_output(update.run.output)?;
         }
-        let mut skip = checks(&update.skip_check)?;
+        let mut skip = checks(&update.run.skip_check)?;
         skip.extend(update.allow_downgrade.then_some(Check::Downgrade));
         skip.extend(update.allow_deprecated.then_some(Check::DeprecatedTarget));
         Ok(Self {
@@ -134,17 +151,64 @@ impl UpdateOptions {
             kind,
             name,
             to: update.to,
-            dry_run: update.dry_run,
-            yes: update.yes,
-            output: update.output,
+            dry_run: update.run.dry_run,
+            yes: update.run.yes,
+            output: update.run.output,
             progress,
-            colors: colors(update.color, terminal),
-            timeout: Some(update.timeout).filter(|t| !t.is_zero()),
-            pod_timeout: update.pod_timeout,
-            min_ready: update.min_ready,
-            pause_timeout: update.pause_timeout,
+            colors: colors(update.run.color, terminal),
+            timeout: Some(update.run.timeout).filter(|t| !t.is_zero()),
+            pod_timeout: update.run.pod_timeout,
+            min_ready: update.run.min_ready,
+            pause_timeout: update.run.pause_timeout,
             skip,
+            mode: Mode::Update,
+            take_over: false,
+            roll_back_on_failure: update.on_failure == OnFailure::Rollback,
         })
+    }
+
+    /// Validates what was typed behind the command resume.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that cannot be.
+    pub fn resume(args: ResumeArgs, cluster: ClusterArgs, terminal: &Terminal) -> Result<Self, UsageError> {
+        let options = Self::new(unnamed(args.kind, args.name, args.run), cluster, terminal)?;
+        Ok(Self { mode: Mode::Resume, take_over: args.take_over, ..options.named()? })
+    }
+
+    /// Validates what was typed behind the command rollback.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that cannot be.
+    pub fn rollback(
+        args: RollbackArgs,
+        cluster: ClusterArgs,
+        terminal: &Terminal,
+    ) -> Result<Self, UsageError> {
+        let options = Self::new(unnamed(args.kind, args.name, args.run), cluster, terminal)?;
+        let mut options = Self { mode: Mode::Rollback, take_over: args.take_over, ..options.named()? };
+        options.skip.extend(args.allow_data_downgrade.then_some(Check::DataDowngrade));
+        Ok(options)
+    }
+
+    /// A run that is gone on with is one database's: it is named, not chosen.
+    fn named(self) -> Result<Self, UsageError> {
+        if self.name.is_none() { Err(UsageError::KindMissing) } else { Ok(self) }
+    }
+}
+
+/// An update to wherever the run before was going.
+fn unnamed(kind: String, name: Option<String>, run: RunArgs) -> UpdateArgs {
+    UpdateArgs {
+        kind: Some(kind),
+        name,
+        to: None,
+        allow_downgrade: false,
+        allow_deprecated: false,
+        on_failure: OnFailure::Stop,
+        run,
     }
 }
 

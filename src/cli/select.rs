@@ -144,7 +144,8 @@ impl VersionChoice {
 /// The versions of the catalog, newest first. What the list says of a version is what its plan would say.
 fn version_choices(snapshot: &Snapshot, skip: &BTreeSet<Check>) -> Vec<VersionChoice> {
     let plan = |to: &str| {
-        let request = Request { to: to.to_owned(), skip: skip.clone(), min_ready_seconds: 0 };
+        let request =
+            Request { to: to.to_owned(), skip: skip.clone(), min_ready_seconds: 0, unfinished: None };
         s1_plan::plan(snapshot, &request).ok()
     };
     let latest = plan("latest").map(|plan| plan.to.name);

@@ -7,20 +7,22 @@ use tokio::sync::{mpsc, watch};
 use super::args::{DryRun, Output};
 use super::exit_code::ExitCode;
 use super::failure::Failure;
-use super::options::{Target, UpdateOptions};
+use super::options::{Mode, Target, UpdateOptions};
 use super::pick::{self, Answer, Intent};
 use super::stop::{self, unless_stopped};
 use super::terminal::Terminal;
 use super::{identity, select, stream};
 use crate::clock::Clock;
-use crate::cluster::{self, Cluster};
+use crate::cluster::{self, Cluster, Journal};
 use crate::engine::{self, RunOptions, Stop};
 use crate::event::{EVENT_SCHEMA, Event, Finish, Outcome, Record};
+use crate::journal::{Direction, Entry};
 use crate::model::{Action, Check, Kind, Plan, Snapshot, Trial};
 use crate::report::object::{self, Format};
 use crate::report::{self, Progress, Reporter, View};
 use crate::sandbox::{self, Sandbox};
-use crate::update::s1_plan::{self, Request};
+use crate::update::s1_plan::{self, Request, Unfinished};
+use crate::update::{rollback, s2_pause};
 
 /// Updates one database, or says why not.
 pub async fn run(options: UpdateOptions, terminal: Terminal) -> ExitCode {
@@ -32,6 +34,14 @@ pub async fn run(options: UpdateOptions, terminal: Terminal) -> ExitCode {
             failure.exit_code()
         }
     }
+}
+
+/// Where a run goes.
+enum Going {
+    /// To a version; going on with the unfinished run where it was going there.
+    To { to: String, unfinished: Option<Entry> },
+    /// Back to what was before the unfinished run.
+    Back { entry: Option<Entry> },
 }
 
 /// One call of the command.
@@ -48,17 +58,54 @@ impl Session {
         // The simulated cluster lives for as long as this.
         let (cluster, _sandbox) = session.connect().await?;
         let read = session.snapshot(&cluster).await;
-        let mut snapshot = read.map_err(|failure| failure.of(&cluster))?;
-        let to = select::version(&snapshot, &session.options, &session.terminal, &mut session.stop).await?;
-        let request = session.request(to);
-        let mut plan = s1_plan::plan(&snapshot, &request)?;
+        let (mut snapshot, journal) = read.map_err(|failure| failure.of(&cluster))?;
+        let unfinished = engine::unfinished(&journal, &snapshot);
+        let going = session.going(&snapshot, unfinished).await?;
+        let mut plan = session.plan(&snapshot, &going)?;
         if snapshot.lock.is_some() && plan.action != Action::Nothing {
             session.watch_lock(&cluster, &mut snapshot).await?;
-            plan = s1_plan::plan(&snapshot, &request)?;
+            plan = session.plan(&snapshot, &going)?;
         }
         match session.options.dry_run {
             Some(how) => session.dry_run(how, &cluster, &snapshot, &plan).await,
-            None => session.real_run(&cluster, snapshot, plan).await,
+            None => session.real_run(&cluster, snapshot, plan, journal, going).await,
+        }
+    }
+
+    /// Where this run goes, given what was left unfinished.
+    async fn going(&mut self, snapshot: &Snapshot, unfinished: Option<Entry>) -> Result<Going, Failure> {
+        let nothing = || Failure::NothingUnfinished { database: snapshot.database.object.to_string() };
+        match self.options.mode {
+            Mode::Update => {
+                let to = select::version(snapshot, &self.options, &self.terminal, &mut self.stop).await?;
+                Ok(Going::To { to, unfinished })
+            }
+            Mode::Resume => match unfinished.ok_or_else(nothing)? {
+                entry if entry.run.direction == Direction::Rollback => Ok(Going::Back { entry: Some(entry) }),
+                entry => Ok(Going::To { to: entry.run.plan.to.name.clone(), unfinished: Some(entry) }),
+            },
+            Mode::Rollback => {
+                let ours = snapshot.database.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some());
+                if unfinished.is_none() && !ours {
+                    return Err(nothing());
+                }
+                Ok(Going::Back { entry: unfinished })
+            }
+        }
+    }
+
+    fn plan(&self, snapshot: &Snapshot, going: &Going) -> Result<Plan, Failure> {
+        match going {
+            Going::To { to, unfinished } => {
+                let request = self.request(to.clone(), unfinished.as_ref());
+                Ok(s1_plan::plan(snapshot, &request)?)
+            }
+            Going::Back { entry: Some(entry) } => Ok(rollback::plan(snapshot, entry, &self.options.skip)),
+            // Only our pause is left, and nobody knows from which run: the database stays on its version.
+            Going::Back { entry: None } => {
+                let request = self.request(snapshot.database.version.clone(), None);
+                Ok(s1_plan::plan(snapshot, &request)?)
+            }
         }
     }
 
@@ -75,33 +122,51 @@ impl Session {
         }
     }
 
-    async fn snapshot(&mut self, cluster: &Cluster) -> Result<Snapshot, Failure> {
+    async fn snapshot(&mut self, cluster: &Cluster) -> Result<(Snapshot, Journal), Failure> {
         let namespace = match &self.options.namespace {
             Some(namespace) => namespace.clone(),
             None => cluster.default_namespace().to_owned(),
         };
         let (kind, name) =
             select::database(cluster, &namespace, &self.options, &self.terminal, &mut self.stop).await?;
-        let read = read(cluster, kind, &namespace, &name);
+        let read = async {
+            let (snapshot, journal) = tokio::join!(
+                read(cluster, kind, &namespace, &name),
+                cluster.journal(kind, &namespace, &name)
+            );
+            Ok((snapshot?, journal?))
+        };
         unless_stopped(&mut self.stop, read).await?
     }
 
     /// Only watching tells whether the holder of a lock is alive.
     async fn watch_lock(&mut self, cluster: &Cluster, snapshot: &mut Snapshot) -> Result<(), Failure> {
-        let Some(lock) = snapshot.lock.take() else { return Ok(()) };
-        stream::err(&format!(
-            "locked by {}; looking for up to {} s whether that run is alive\n",
-            lock.holder, lock.duration_seconds
-        ));
-        let database = &snapshot.database;
-        let watching =
-            cluster.watch_lock(database.kind, &database.object.namespace, &database.object.name, lock);
-        snapshot.lock = unless_stopped(&mut self.stop, watching).await??;
+        while let Some(lock) = snapshot.lock.take() {
+            stream::err(&format!(
+                "locked by {}; looking for up to {} s whether that run is alive\n",
+                lock.holder, lock.duration_seconds
+            ));
+            let database = &snapshot.database;
+            let watching =
+                cluster.watch_lock(database.kind, &database.object.namespace, &database.object.name, lock);
+            snapshot.lock = unless_stopped(&mut self.stop, watching).await??;
+            if !self.options.take_over || snapshot.lock.as_ref().is_none_or(|l| !l.alive) {
+                break;
+            }
+        }
         Ok(())
     }
 
-    fn request(&self, to: String) -> Request {
+    fn request(&self, to: String, unfinished: Option<&Entry>) -> Request {
+        let unfinished = unfinished.map(|entry| Unfinished {
+            run: entry.run.run.clone(),
+            who: entry.run.who.clone(),
+            began: entry.run.began.clone(),
+            to: entry.run.plan.to.name.clone(),
+            rollback: entry.run.direction == Direction::Rollback,
+        });
         Request {
+            unfinished,
             to,
             skip: self.options.skip.clone(),
             min_ready_seconds: whole_seconds(self.options.min_ready),
@@ -136,6 +201,8 @@ impl Session {
         cluster: &Cluster,
         snapshot: Snapshot,
         plan: Plan,
+        journal: Journal,
+        going: Going,
     ) -> Result<ExitCode, Failure> {
         if let Some(finish) = self.not_begun(&plan) {
             self.say_not_begun(&finish, &plan)?;
@@ -145,7 +212,7 @@ impl Session {
         if !self.options.yes {
             self.confirm(cluster, &plan).await?;
         }
-        self.carry_out(cluster, snapshot, plan).await
+        self.carry_out(cluster, snapshot, plan, journal, going).await
     }
 
     /// The plan for a person, out of the way of what a program reads on standard output.
@@ -175,9 +242,16 @@ impl Session {
         }
     }
 
-    async fn carry_out(self, cluster: &Cluster, snapshot: Snapshot, plan: Plan) -> Result<ExitCode, Failure> {
+    async fn carry_out(
+        self,
+        cluster: &Cluster,
+        snapshot: Snapshot,
+        plan: Plan,
+        journal: Journal,
+        going: Going,
+    ) -> Result<ExitCode, Failure> {
         let reporter = Reporter::new(self.options.progress, self.options.colors.stderr);
-        let options = self.run_options(&plan);
+        let options = self.run_options(&plan, journal, going);
         let id = options.run.clone();
         let (events, records) = mpsc::unbounded_channel();
         let run = engine::run(cluster, snapshot, plan.clone(), options, events, self.stop.clone());
@@ -189,16 +263,29 @@ impl Session {
         Ok(ExitCode::Run(finish.exit_code))
     }
 
-    fn run_options(&self, plan: &Plan) -> RunOptions {
+    fn run_options(&self, plan: &Plan, journal: Journal, going: Going) -> RunOptions {
+        let (direction, entry) = match going {
+            Going::To { unfinished, .. } => (Direction::Update, unfinished),
+            Going::Back { entry } => (Direction::Rollback, entry),
+        };
+        let before = entry.as_ref().map(|e| e.run.before.clone());
+        // A rollback of an update is a run of its own; going on is the same run.
+        let going_on = entry.filter(|e| e.run.direction == direction);
         RunOptions {
-            run: identity::run_id(),
+            run: going_on.as_ref().map_or_else(identity::run_id, |e| e.run.run.clone()),
             who: identity::who(),
-            command: identity::going_on(&self.options, plan),
+            commands: identity::commands(&self.options, plan),
             kubectl: identity::kubectl(&self.options),
             timeout: self.options.timeout,
             pod_timeout: self.options.pod_timeout,
             pause_timeout: self.options.pause_timeout,
             skip: self.options.skip.clone(),
+            delete_unwell: self.options.mode != Mode::Update,
+            roll_back_on_failure: self.options.roll_back_on_failure,
+            journal,
+            going_on,
+            direction,
+            before,
             clock: Clock::system(),
         }
     }

@@ -4,6 +4,7 @@
 mod call;
 mod connect;
 mod error;
+mod journal;
 mod lease;
 mod read;
 mod send;
@@ -13,6 +14,7 @@ mod wire;
 pub use call::{Aside, CALL_TIMEOUT, Cluster, FORBIDDEN_DOUBT, Retry};
 pub use connect::{ConnectError, ConnectOptions, connect};
 pub use error::{ClusterError, Refusal};
+pub use journal::Journal;
 pub use lease::{HeldLease, LEASE_DURATION, LockError, RENEW_EVERY};
 pub use send::Sent;
 pub use watch::{Delta, Watches};

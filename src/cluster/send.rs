@@ -90,6 +90,9 @@ fn call(write: &Write, dry_run: bool) -> Result<Call, ClusterError> {
                 built(base.create_subresource("eviction", name, &params, body), name),
             )
         }
+        WriteAction::Delete => {
+            ("delete", "delete", "", deletion(&format!("{path}/{name}"), &object.uid, dry_run))
+        }
     };
     Ok(Call {
         what: format!("{words} {object}"),
@@ -97,6 +100,16 @@ fn call(write: &Write, dry_run: bool) -> Result<Call, ClusterError> {
         resource: format!("{}{subresource}", object.plural),
         request: request?,
     })
+}
+
+/// A deletion of whatever is at that path, if it has that uid.
+fn deletion(path: &str, uid: &str, dry_run: bool) -> Result<Request<Vec<u8>>, ClusterError> {
+    let dry_run = if dry_run { "?dryRun=All" } else { "" };
+    let body = json!({ "apiVersion": "v1", "kind": "DeleteOptions", "preconditions": { "uid": uid } });
+    Request::delete(format!("{path}{dry_run}"))
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(body.to_string().into_bytes())
+        .map_err(|e| ClusterError::Unexpected { what: format!("delete {path}"), message: e.to_string() })
 }
 
 /// A JSON patch of whatever is at that path.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::cluster::{ClusterError, Delta};
 use crate::event::{Event, Finish, Outcome};
@@ -23,37 +23,44 @@ impl Run {
     /// Tidies up, tells the last event, and returns it.
     pub async fn end(mut self, came_to: Result<(), Halt>) -> Finish {
         let hurried = matches!(*self.stop_wish(), super::Stop::Now(_));
-        let bound = if hurried { TIDY_NOW } else { TIDY };
-        let tidied = timeout(bound, self.tidy(came_to.is_err())).await;
-        if tidied.is_err() {
-            self.emit(Event::Notice {
-                message: "the lock could not be given back; it runs out by itself".to_owned(),
-            });
+        let until = Instant::now() + if hurried { TIDY_NOW } else { TIDY };
+        if timeout_at(until, self.take_back_pause(came_to.is_err())).await.is_err() {
+            self.notice("our Paused condition could not be taken back in time".to_owned());
         }
         self.catch_up();
+        self.unfollow();
+        self.renewal = None;
         let finish = self.finish(came_to);
+        match timeout_at(until, self.close_journal(&finish)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => self.notice(format!("the end could not be written into the journal: {error}")),
+            Err(_) => self.notice("the end could not be written into the journal in time".to_owned()),
+        }
+        if let Some(lease) = self.lease.take() {
+            match timeout_at(until, lease.release()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    self.notice(format!("the lock could not be given back, and runs out by itself: {error}"));
+                }
+                Err(_) => {
+                    self.notice("the lock could not be given back in time; it runs out by itself".to_owned());
+                }
+            }
+        }
         self.emit(Event::Finished(finish.clone()));
         finish
     }
 
-    /// Takes back our own `Paused` where nothing was changed, and gives back the lock.
-    async fn tidy(&mut self, halted: bool) {
-        if halted && !self.changed && self.paused_by_us {
-            self.take_back_pause().await;
-        }
-        self.unfollow();
-        self.renewal = None;
-        if let Some(lease) = self.lease.take()
-            && let Err(error) = lease.release().await
-        {
-            self.emit(Event::Notice {
-                message: format!("the lock could not be given back ({error}); it runs out by itself"),
-            });
-        }
+    fn notice(&self, message: String) {
+        self.emit(Event::Notice { message });
     }
 
-    /// Only while the lock is held: a pause is nobody else's to lift, and ours only as long as we hold it.
-    async fn take_back_pause(&mut self) {
+    /// Takes back our own `Paused` where nothing was changed. Only while the lock is held: a pause is nobody else's to
+    /// lift, and ours only as long as we hold it.
+    async fn take_back_pause(&mut self, halted: bool) {
+        if !halted || self.changed || !self.paused_by_us {
+            return;
+        }
         for tries in 0..5 {
             if tries > 0 {
                 sleep(Duration::from_millis(100 << tries)).await;
@@ -62,11 +69,8 @@ impl Run {
             let read = self.cluster.database(self.plan.kind, &db.api_version, &db.namespace, &db.name).await;
             let Ok(fresh) = read else { continue };
             Delta::Database(Box::new(fresh)).apply(&mut self.snapshot);
-            let ours = self
-                .snapshot
-                .database
-                .paused()
-                .is_some_and(|(_, c)| s2_pause::run_of(c) == Some(&self.options.run));
+            let ours = |run| run == Some(self.options.run.as_str());
+            let ours = self.snapshot.database.paused().is_some_and(|(_, c)| ours(s2_pause::run_of(c)));
             let held = self.lease.as_ref().is_some_and(|l| l.good());
             let Some(write) = s6_resume::write(&self.snapshot.database).filter(|_| ours && held) else {
                 break;
@@ -161,6 +165,12 @@ impl Run {
             }
             _ => None,
         };
-        show.into_iter().chain([self.options.command.clone()]).collect()
+        let commands = &self.options.commands;
+        let half_done = self.changed || self.changed_before;
+        let ways = match half_done {
+            true => vec![commands.resume.clone(), commands.rollback.clone()],
+            false => vec![commands.again.clone()],
+        };
+        show.into_iter().chain(ways).filter(|c| !c.is_empty()).collect()
     }
 }

@@ -39,6 +39,8 @@ pub(super) enum Halt {
     PauseErased { times: u32 },
     #[error("the update has not arrived: {0}")]
     Amiss(#[from] Amiss),
+    #[error("{failure}; the update was rolled back")]
+    RolledBack { failure: Box<Halt> },
     #[error("the whole run's --timeout of {seconds} s is over")]
     TimedOut { seconds: u64 },
     #[error("interrupted by {signal}")]
@@ -63,6 +65,7 @@ impl Halt {
     pub fn outcome(&self) -> Outcome {
         match self {
             Halt::TimedOut { .. } | Halt::Stopped { .. } => Outcome::Stopped,
+            Halt::RolledBack { .. } => Outcome::RolledBack,
             _ if self.somebody_else() => Outcome::SomebodyElse,
             _ => Outcome::Failed,
         }

@@ -1,5 +1,7 @@
 //! Taking the lock, and keeping it.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
+
 use tokio::task::JoinHandle;
 use tokio::time::{Duration, sleep};
 
@@ -26,7 +28,9 @@ impl Run {
     pub async fn lock(&mut self) -> Result<StepOutcome, Halt> {
         self.stop_here()?;
         let (cluster, clock) = (self.cluster.clone(), self.options.clock.clone());
-        let holder = format!("{} (run {})", self.options.who, self.options.run);
+        // A run that is gone on with keeps its id, so each process needs a name of its own.
+        let process = RandomState::new().build_hasher().finish() & 0xffff_ffff;
+        let holder = format!("{} (run {}, process {process:08x})", self.options.who, self.options.run);
         let (kind, database) = (self.plan.kind, self.plan.database.clone());
         let dead = self.snapshot.lock.clone().filter(|l| !l.alive);
         if let Some(dead) = &dead {
@@ -49,6 +53,7 @@ impl Run {
         self.blocked()?;
         self.as_planned()?;
         self.try_writes().await?;
+        self.open_journal().await?;
         self.templates = self.snapshot.workloads.iter().map(|w| (w.object.uid.clone(), w.template)).collect();
         Ok(StepOutcome::Done)
     }

@@ -1,9 +1,11 @@
 //! Runs a plan: the steps in order, the lock, the waiting, the stopping. Alone sends writes. Knows no terminal.
 
+mod back;
 mod emit;
 mod end;
 mod follow;
 mod halt;
+mod journal;
 mod lock;
 mod patch;
 mod pause;
@@ -19,10 +21,12 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use crate::clock::Clock;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Journal};
 use crate::event::{Finish, Record, Step};
+use crate::journal::{Before, Direction, Entry};
 use crate::model::{Check, Plan, Snapshot};
 
+pub use journal::unfinished;
 pub use stop::{Signal, Stop};
 pub use trial::trials;
 
@@ -36,8 +40,7 @@ pub struct RunOptions {
     pub run: String,
     /// Who runs it, on which host.
     pub who: String,
-    /// The command that goes on with it, as the user would type it.
-    pub command: String,
+    pub commands: Commands,
     /// `kubectl` with the flags that lead to the same cluster, for commands that show more.
     pub kubectl: String,
     /// The bound of the whole run.
@@ -48,7 +51,28 @@ pub struct RunOptions {
     pub pause_timeout: Duration,
     /// What the user has overridden by name.
     pub skip: BTreeSet<Check>,
+    /// The runs that are written down.
+    pub journal: Journal,
+    /// The unfinished run that this one goes on with.
+    pub going_on: Option<Entry>,
+    /// Which way it goes.
+    pub direction: Direction,
+    /// What a rollback goes back to; `None` is what is there when the run begins.
+    pub before: Option<Before>,
+    /// A pod that is not well is deleted where a budget forbids its eviction: the user has agreed to it.
+    pub delete_unwell: bool,
+    /// A failure is rolled back at once, as long as no container of the new image has ever started.
+    pub roll_back_on_failure: bool,
     pub clock: Clock,
+}
+
+/// The commands that go on with a run, as the user would type them.
+#[derive(Debug, Clone, Default)]
+pub struct Commands {
+    /// The same command again.
+    pub again: String,
+    pub resume: String,
+    pub rollback: String,
 }
 
 /// Runs a plan that has no refusals, from the snapshot that it was made from. Events tell everything that happens; the
@@ -64,7 +88,21 @@ pub async fn run(
     let mut run = Run::new(cluster, snapshot, plan, options, events, stop);
     run.started();
     let came_to = sequence(&mut run).await;
+    let came_to = match came_to {
+        Err(halt) if run.turns_back(&halt) => go_back(&mut run, halt).await,
+        came_to => came_to,
+    };
     run.end(came_to).await
+}
+
+/// The way back after a failure, under the same lock and pause.
+async fn go_back(run: &mut Run, failure: Halt) -> Result<(), Halt> {
+    run.turn_back();
+    run.step(Step::PatchImages, async |run| run.patch_images().await).await?;
+    run.step(Step::RollPods, async |run| run.roll_pods().await).await?;
+    run.step(Step::Resume, async |run| run.resume().await).await?;
+    run.step(Step::Verify, async |run| run.verify().await).await?;
+    Err(Halt::RolledBack { failure: Box::new(failure) })
 }
 
 /// The update.

@@ -7,8 +7,9 @@ use crate::cluster::{ClusterError, Delta};
 use crate::event::{Event, StepOutcome, WaitingOn};
 use crate::model::{Check, Phase, Pod, Strategy, Workload, WorkloadPlan};
 use crate::rollout::{Flight, Limits, Stuck, Verdict, judge};
+use crate::update::Blocked;
 use crate::update::s4_roll_pods::{self, Next};
-use crate::update::{Blocked, s4_roll_pods::write};
+use crate::update::s4_roll_pods::{deletion, write};
 
 use super::halt::Halt;
 use super::pause::millis;
@@ -202,6 +203,8 @@ impl Run {
             result.restarted += u64::from(flight.old_uid.is_some());
             result.longest_away_ms = result.longest_away_ms.max(away_ms);
         }
+        let (_, done) = self.count(roll.plan);
+        self.journal_pods(&roll.name, done);
         self.emit(Event::PodReady {
             workload: roll.name.clone(),
             pod: flight.pod.clone(),
@@ -309,8 +312,13 @@ impl Run {
         if evictions == EVICTIONS {
             return Err(Halt::OldTemplate { pod: pod.to_owned() });
         }
-        let write = write(&self.plan.database.namespace, pod, uid);
-        match self.send(&write).await? {
+        let ns = &self.plan.database.namespace;
+        let (write, deletion) = (write(ns, pod, uid), deletion(ns, pod, uid));
+        let mut sent = self.send(&write).await?;
+        if matches!(sent, Err(ClusterError::Budget { .. })) && self.options.delete_unwell && !old.well() {
+            sent = self.send(&deletion).await?;
+        }
+        match sent {
             Ok(_) => {
                 roll.evictions.insert(pod.to_owned(), evictions + 1);
                 self.known.evicted.insert(uid.to_owned());

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::cluster::{Aside, Cluster, ClusterError, Delta, HeldLease, LockError, Watches};
 use crate::event::{EVENT_SCHEMA, Event, Step, StepOutcome, WaitingOn, WorkloadResult};
+use crate::journal::Before;
 use crate::model::{Lookup, Plan, Snapshot, Workload, WorkloadPlan};
 use crate::update::Blocked;
 use crate::update::s2_pause::{self, Pause};
@@ -15,6 +16,7 @@ use crate::update::s4_roll_pods::Known;
 
 use super::emit::Emitter;
 use super::halt::Halt;
+use super::journal::Writer;
 use super::lock::Renewal;
 use super::{RunOptions, Signal, Stop};
 
@@ -39,6 +41,11 @@ pub(super) struct Run {
     pub results: BTreeMap<String, WorkloadResult>,
     /// Something of the database's workloads, pods or spec was changed.
     pub changed: bool,
+    /// The same of the processes that this one goes on from.
+    pub changed_before: bool,
+    pub journal: Option<Writer>,
+    /// What there was before the update.
+    pub before: Option<Before>,
     /// This run wrote the `Paused` condition; an earlier run's is left where it is.
     pub paused_by_us: bool,
     /// From when on a missing `Paused` means that somebody has lifted it.
@@ -88,6 +95,9 @@ impl Run {
             templates: BTreeMap::new(),
             known: Known::default(),
             changed: false,
+            changed_before: false,
+            journal: None,
+            before: None,
             paused_by_us: false,
             pause_holds: false,
             operator_confirmed: false,
@@ -131,12 +141,16 @@ impl Run {
         let began = self.now();
         self.steps.now = Some(step);
         self.emit(Event::StepStarted { step });
-        let made = make(self).await;
+        let made = match self.journal_step(step).await {
+            Ok(()) => make(self).await,
+            Err(halt) => Err(halt),
+        };
         let outcome = match &made {
             Ok(outcome) => *outcome,
             Err(Halt::Stopped { .. } | Halt::TimedOut { .. }) => StepOutcome::Stopped,
             Err(_) => StepOutcome::Failed,
         };
+        self.journal_step_end(outcome);
         let took_ms = (self.now() - began).as_millis() as u64;
         let note = std::mem::take(&mut self.note);
         self.emit(Event::StepFinished { step, outcome, took_ms, note });

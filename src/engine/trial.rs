@@ -79,7 +79,7 @@ fn writes(snapshot: &Snapshot, plan: &Plan, now: &str) -> Vec<Write> {
     let message = s2_pause::message("trial", "kubectl-dbupdate", &plan.from.name, &plan.to.name);
     let mut writes = vec![s2_pause::request(&snapshot.database, &message, now)];
     writes.extend(plan.workloads.iter().filter_map(s3_patch_images::write));
-    if plan.action == Action::Update {
+    if snapshot.database.version != plan.to.name {
         writes.push(s5_set_version::write(plan));
     }
     for workload in &plan.workloads {

@@ -52,6 +52,7 @@ pub enum Check {
     TwoBudgets,
     BudgetNever,
     Partition,
+    UnfinishedOther,
     Phase,
     PodNotReady,
     DeprecatedTarget,
@@ -59,6 +60,7 @@ pub enum Check {
     CurrentVersionMissing,
     Drift,
     PinnedRollingUpdate,
+    DataDowngrade,
     DatabaseHealth,
     EndOfLife,
     BudgetBlocked,
@@ -77,7 +79,7 @@ pub enum Check {
 impl Check {
     /// The refusals that a user may override with `--skip-check`, and the gate of the run that is overridden
     /// in the same way.
-    pub const OVERRIDABLE: [Check; 8] = [
+    pub const OVERRIDABLE: [Check; 9] = [
         Check::Phase,
         Check::PodNotReady,
         Check::DeprecatedTarget,
@@ -85,6 +87,7 @@ impl Check {
         Check::CurrentVersionMissing,
         Check::Drift,
         Check::PinnedRollingUpdate,
+        Check::DataDowngrade,
         Check::DatabaseHealth,
     ];
 

@@ -65,6 +65,8 @@ pub enum Action {
     Update,
     /// `spec.version` is the target already; images or pods are not.
     Roll,
+    /// The images, pods and `spec.version` of an unfinished run go back to what was before it.
+    Rollback,
     /// Everything is on the target, and only our own `Paused` is left over.
     Resume,
     /// Everything is on the target.

@@ -23,6 +23,8 @@ pub enum Purpose {
     AssertPause,
     PatchImages,
     Evict,
+    /// Restart a pod that is not well, where a budget forbids its eviction for ever.
+    Delete,
     SetVersion,
     /// Remove our own `Paused`.
     Resume,
@@ -36,6 +38,8 @@ pub enum WriteAction {
     Patch { status: bool, operations: Vec<PatchOp> },
     /// A `policy/v1` Eviction with the object's uid as its precondition.
     Evict,
+    /// A deletion with the object's uid as its precondition.
+    Delete,
 }
 
 /// One operation of a JSON patch (RFC 6902).

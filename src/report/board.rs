@@ -115,6 +115,10 @@ impl Board {
                 self.retry = lines::remark(&record.event);
                 return self.remark(&record.event);
             }
+            Event::RollingBack { plan } => {
+                self.workloads = plan.workloads.iter().map(WorkloadLine::planned).collect();
+                return self.remark(&record.event);
+            }
             Event::Finished(_) => return self.end(columns),
             Event::PauseRequested { adopted: false }
             | Event::PauseAcknowledged { .. }

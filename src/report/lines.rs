@@ -86,6 +86,9 @@ pub(super) fn remark(event: &Event) -> Option<String> {
         }
         Event::VersionSet { from, to } => format!("spec.version set: {from} → {to}"),
         Event::Resumed => "our pause is removed".into(),
+        Event::RollingBack { plan } => {
+            format!("the update has failed; going back to {}, as --on-failure rollback asks", plan.to.name)
+        }
         Event::Repinned { workload, container, image } => format!(
             "{workload}: the operator pinned container {container} to {image}; no pod restarts for it"
         ),

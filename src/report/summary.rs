@@ -47,12 +47,16 @@ fn headline(finish: &Finish, plan: &Plan, view: View) -> String {
     let text = match finish.outcome {
         Outcome::Done => done(finish, plan),
         Outcome::Nothing => format!("{} {} is on {} already", plan.kind, plan.database.name, plan.to.name),
-        Outcome::Refused | Outcome::Stopped | Outcome::SomebodyElse | Outcome::Failed => clean(&finish.error),
+        Outcome::Refused
+        | Outcome::RolledBack
+        | Outcome::Stopped
+        | Outcome::SomebodyElse
+        | Outcome::Failed => clean(&finish.error),
     };
     let first = format!("{word}: ");
     let painted = match finish.outcome {
         Outcome::Done | Outcome::Nothing => view.good(&first),
-        Outcome::Stopped => view.warn(&first),
+        Outcome::RolledBack | Outcome::Stopped => view.warn(&first),
         Outcome::Refused | Outcome::SomebodyElse | Outcome::Failed => view.bad(&first),
     };
     // A long outcome leaves no room beside it, so that the text is indented as if the label were short.

@@ -55,6 +55,7 @@ pub fn outcome(outcome: Outcome) -> &'static str {
         Outcome::Done => "done",
         Outcome::Nothing => "nothing to do",
         Outcome::Refused => "refused",
+        Outcome::RolledBack => "failed and rolled back",
         Outcome::Stopped => "stopped",
         Outcome::SomebodyElse => "stopped, since somebody else is at work",
         Outcome::Failed => "failed",
@@ -141,6 +142,7 @@ pub fn action(action: Action) -> &'static str {
     match action {
         Action::Update => "images, pods and spec.version are updated",
         Action::Roll => "spec.version is there already; images and pods follow it",
+        Action::Rollback => "images, pods and spec.version go back to what they were",
         Action::Resume => "everything is there already; only our own pause is removed",
         Action::Nothing => "everything is there already; nothing is to do",
     }
@@ -179,6 +181,7 @@ pub fn purpose(purpose: Purpose) -> &'static str {
         Purpose::AssertPause => "assert the pause",
         Purpose::PatchImages => "patch the images",
         Purpose::Evict => "evict a pod",
+        Purpose::Delete => "delete a pod that is not well",
         Purpose::SetVersion => "set the version",
         Purpose::Resume => "resume",
     }

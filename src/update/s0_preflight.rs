@@ -21,6 +21,8 @@ pub struct Context<'a> {
     pub coverage: Coverage<'a>,
     /// Overridden by name.
     pub skip: &'a BTreeSet<Check>,
+    /// The plan goes on with an unfinished run: what that has caused is no finding.
+    pub going_on: bool,
 }
 
 impl Context<'_> {
@@ -31,7 +33,7 @@ impl Context<'_> {
 
     /// A run of ours was interrupted: what it has caused is no finding.
     fn unfinished(&self) -> bool {
-        self.snapshot.database.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some())
+        self.going_on || self.snapshot.database.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some())
     }
 
     fn refusal(&self, check: Check, message: String, hint: impl Into<String>) -> Finding {
@@ -57,6 +59,19 @@ pub fn findings(context: &Context<'_>, evicted: &dyn Fn(&str) -> bool) -> Vec<Fi
     versions(context, &mut found);
     workloads(context, &mut found);
     super::s1_plan::image_findings(context, &mut found);
+    health(context, &mut found);
+    budgets(context, evicted, &mut found);
+    strategies(context, &mut found);
+    placement(context, &mut found);
+    found.sort_by_key(|f| f.severity);
+    found
+}
+
+/// What speaks against a rollback, refusals first: not the versions and images, which are what they were.
+pub fn findings_of_a_rollback(context: &Context<'_>, evicted: &dyn Fn(&str) -> bool) -> Vec<Finding> {
+    let mut found = Vec::new();
+    database(context, &mut found);
+    others(context, &mut found);
     health(context, &mut found);
     budgets(context, evicted, &mut found);
     strategies(context, &mut found);

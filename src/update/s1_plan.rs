@@ -22,6 +22,21 @@ pub struct Request {
     pub skip: BTreeSet<Check>,
     /// Seconds that a new pod must stay Ready, where that is more than the workload's own `minReadySeconds`.
     pub min_ready_seconds: i64,
+    /// The run that was not finished, where the cluster still shows something of one.
+    pub unfinished: Option<Unfinished>,
+}
+
+/// An unfinished run, as far as another one has to know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    pub run: String,
+    pub who: String,
+    /// When it began.
+    pub began: String,
+    /// The version that it was going to.
+    pub to: String,
+    /// It was a rollback.
+    pub rollback: bool,
 }
 
 /// The target of a request is not in the catalog.
@@ -59,8 +74,30 @@ pub fn plan(snapshot: &Snapshot, request: &Request) -> Result<Plan, NoTarget> {
         target,
         coverage: Coverage::new(snapshot),
         skip: &request.skip,
+        going_on: request.unfinished.as_ref().is_some_and(|u| !u.rollback && u.to == target.name),
     };
-    Ok(plan_for(&context, request.min_ready_seconds))
+    let mut plan = plan_for(&context, request.min_ready_seconds);
+    if let Some(unfinished) = &request.unfinished {
+        plan.findings.insert(0, unfinished_finding(unfinished, context.going_on));
+        plan.findings.sort_by_key(|f| f.severity);
+    }
+    Ok(plan)
+}
+
+/// Going to the same target goes on with the unfinished run; any other would leave a third state behind.
+fn unfinished_finding(unfinished: &Unfinished, going_on: bool) -> Finding {
+    let Unfinished { run, who, began, to, rollback } = unfinished;
+    let what = if *rollback { "rollback" } else { "update" };
+    if going_on {
+        let message = format!("the {what} to {to} that {who} began at {began} (run {run}) is gone on with");
+        return finding(Check::UnfinishedRun, Severity::Info, message, "");
+    }
+    finding(
+        Check::UnfinishedOther,
+        Severity::Refusal,
+        format!("the {what} to {to} that {who} began at {began} (run {run}) is not finished"),
+        "finish it with the command resume, or go back with the command rollback",
+    )
 }
 
 fn no_target(snapshot: &Snapshot, typed: &str) -> NoTarget {

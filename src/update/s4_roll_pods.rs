@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use crate::model::{Action, Plan, Pod, PodAction, Snapshot, Strategy, WorkloadKind, WorkloadPlan, Write};
 use crate::model::{ContainerState, ObjectRef, Purpose, WriteAction};
-use crate::model::{Plan, Pod, PodAction, Snapshot, Strategy, WorkloadKind, WorkloadPlan, Write};
 
 /// What a workload's rolling comes to next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +38,9 @@ pub fn next(plan: &Plan, workload: &WorkloadPlan, snapshot: &Snapshot, known: &K
     let Some(now) = snapshot.workload(&workload.object.uid) else { return Next::WorkloadGone };
     let mut pods: Vec<&Pod> = snapshot.pods_of(now).collect();
     pods.sort_by_key(|p| p.ordinal());
+    if plan.action == Action::Rollback {
+        pods.reverse();
+    }
     let leaving = |p: &Pod| p.deleting || known.evicted.contains(&p.uid);
     let outdated = |p: &Pod| !workload.has_images(p);
     let evict = |p: &Pod| Next::Evict { pod: p.name.clone(), uid: p.uid.clone(), well: p.well() };
@@ -123,6 +126,11 @@ pub fn ailment(pod: &Pod) -> String {
         _ => None,
     });
     waiting.unwrap_or_else(|| if pod.ready { pod.phase.clone() } else { "not Ready".to_owned() })
+}
+
+/// The deletion of a pod; the server refuses it unless the pod has that uid.
+pub fn deletion(namespace: &str, pod: &str, uid: &str) -> Write {
+    Write { purpose: Purpose::Delete, action: WriteAction::Delete, ..write(namespace, pod, uid) }
 }
 
 /// The eviction of a pod; the server refuses it unless the pod has that uid.

@@ -1,0 +1,182 @@
+//! The ConfigMap in which the runs of a database are written down.
+
+use std::collections::BTreeMap;
+
+use http::{Request, header};
+use kube::core::params::PostParams;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::journal::{Entry, Progress, Run, key, outlived};
+use crate::model::{Kind, ObjectRef};
+
+use super::call::Call;
+use super::read::path;
+use super::send::{MANAGER, built};
+use super::{Cluster, ClusterError};
+
+/// What a journal's ConfigMap holds, as far as this version understands it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Journal {
+    /// Oldest first.
+    pub entries: Vec<Entry>,
+    /// Key and size of every run in it, oldest first, also of those that cannot be read.
+    sizes: Vec<(String, usize)>,
+    /// The ConfigMap exists.
+    exists: bool,
+}
+
+impl Journal {
+    /// The last run; only it can be unfinished.
+    pub fn last(&self) -> Option<&Entry> {
+        self.entries.last()
+    }
+}
+
+#[derive(Deserialize)]
+struct ConfigMapWire {
+    #[serde(default)]
+    data: Option<BTreeMap<String, String>>,
+}
+
+/// What stands behind a run's key for the part that is written again and again.
+const PROGRESS: &str = ".progress";
+
+fn name(kind: Kind, database: &str) -> String {
+    format!("dbupdate-{}-{database}", kind.singular())
+}
+
+impl Cluster {
+    /// The runs of a database that are written down; none where nothing is. An entry that cannot be read (of a later
+    /// version of this tool, or damaged) is passed over.
+    ///
+    /// # Errors
+    /// What keeps us from reading.
+    pub async fn journal(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        database: &str,
+    ) -> Result<Journal, ClusterError> {
+        let name = name(kind, database);
+        let map: ConfigMapWire = match self.get("v1", namespace, "configmaps", "configmap", &name).await {
+            Ok(map) => map,
+            Err(error) if error.absent() => return Ok(Journal::default()),
+            Err(error) => return Err(error),
+        };
+        Ok(read(&map.data.unwrap_or_default()))
+    }
+
+    /// Writes down a run before its first change; the runs that have outlived their time go.
+    ///
+    /// # Errors
+    /// What keeps us from writing.
+    pub(crate) async fn open_journal(
+        &self,
+        database: &ObjectRef,
+        kind: Kind,
+        journal: &Journal,
+        run: &Run,
+        progress: &Progress,
+    ) -> Result<(), ClusterError> {
+        let text = |value: Result<String, serde_json::Error>| {
+            value.map_err(|e| ClusterError::Unexpected { what: "journal".to_owned(), message: e.to_string() })
+        };
+        let (run_text, progress_text) =
+            (text(serde_json::to_string(run))?, text(serde_json::to_string(progress))?);
+        let mut data = Map::new();
+        for gone in outlived(&journal.sizes, run_text.len() + progress_text.len()) {
+            data.insert(format!("{gone}{PROGRESS}"), Value::Null);
+            data.insert(gone, Value::Null);
+        }
+        data.insert(format!("{}{PROGRESS}", key(run)), progress_text.into());
+        data.insert(key(run), run_text.into());
+        if journal.exists {
+            return self.patch_journal(database, kind, data).await;
+        }
+        let map = json!({
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {
+                "name": name(kind, &database.name),
+                "namespace": database.namespace,
+                "labels": { "kubectl-dbupdate/journal": kind.singular() },
+                "ownerReferences": [{
+                    "apiVersion": database.api_version,
+                    "kind": database.kind,
+                    "name": database.name,
+                    "uid": database.uid,
+                }],
+            },
+            "data": data,
+        });
+        let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+        let base = kube::core::Request::new(path("v1", &database.namespace, "configmaps"));
+        let what = format!("create configmap/{}", name(kind, &database.name));
+        let request = built(base.create(&params, map.to_string().into_bytes()), &what)?;
+        let call = Call { what, verb: "create", resource: "configmaps".to_owned(), request };
+        match self.once(&call).await {
+            // An earlier try went through unheard, or the map was made meanwhile.
+            Err(ClusterError::Conflict { .. }) => {
+                self.patch_journal(database, kind, owned(map["data"].clone())).await
+            }
+            other => other.map(|_| ()),
+        }
+    }
+
+    /// Writes down how far a run has come.
+    ///
+    /// # Errors
+    /// What keeps us from writing.
+    pub(crate) async fn write_progress(
+        &self,
+        database: &ObjectRef,
+        kind: Kind,
+        key: &str,
+        progress: &Progress,
+    ) -> Result<(), ClusterError> {
+        let text = serde_json::to_string(progress)
+            .map_err(|e| ClusterError::Unexpected { what: "journal".to_owned(), message: e.to_string() })?;
+        let data = Map::from_iter([(format!("{key}{PROGRESS}"), Value::from(text))]);
+        self.patch_journal(database, kind, data).await
+    }
+
+    /// A merge patch of single keys: whoever holds the database's lock is the only one to write them.
+    async fn patch_journal(
+        &self,
+        database: &ObjectRef,
+        kind: Kind,
+        data: Map<String, Value>,
+    ) -> Result<(), ClusterError> {
+        let name = name(kind, &database.name);
+        let what = format!("patch configmap/{name}");
+        let url = format!("{}/{name}?fieldManager={MANAGER}", path("v1", &database.namespace, "configmaps"));
+        let request = Request::patch(url)
+            .header(header::CONTENT_TYPE, "application/merge-patch+json")
+            .body(json!({ "data": data }).to_string().into_bytes())
+            .map_err(|e| ClusterError::Unexpected { what: what.clone(), message: e.to_string() })?;
+        let call = Call { what, verb: "patch", resource: "configmaps".to_owned(), request };
+        self.once(&call).await.map(|_| ())
+    }
+}
+
+fn owned(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+fn read(data: &BTreeMap<String, String>) -> Journal {
+    let mut journal = Journal { exists: true, ..Journal::default() };
+    for (key, text) in data.iter().filter(|(key, _)| !key.ends_with(PROGRESS)) {
+        let progress = data.get(&format!("{key}{PROGRESS}"));
+        journal.sizes.push((key.clone(), text.len() + progress.map_or(0, String::len)));
+        let parsed = progress.and_then(|p| {
+            let run: Run = serde_json::from_str(text).ok()?;
+            Some(Entry { run, progress: serde_json::from_str(p).ok()? })
+        });
+        journal.entries.extend(parsed);
+    }
+    journal
+}

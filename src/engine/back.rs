@@ -1,0 +1,45 @@
+//! Turning back by itself after a failure.
+
+use crate::journal::{Before, Direction, Entry};
+use crate::update::rollback::{self, has_started};
+
+use super::halt::Halt;
+use super::run::Run;
+
+impl Run {
+    /// The user has asked for it, a pod is stuck, and no container of the new image has ever started: the data has seen
+    /// nothing of the new version.
+    pub(super) fn turns_back(&self, halt: &Halt) -> bool {
+        let started = self.plan.workloads.iter().any(|w| {
+            let now = self.snapshot.workload(&w.object.uid);
+            now.is_some_and(|now| self.snapshot.pods_of(now).any(|p| w.has_images(p) && has_started(p)))
+        });
+        self.options.roll_back_on_failure
+            && matches!(halt, Halt::Stuck { .. })
+            && self.options.direction == Direction::Update
+            && !started
+            && !self
+                .plan
+                .workloads
+                .iter()
+                .any(|w| self.results.get(&w.object.uid).is_some_and(|r| r.restarted > 0))
+    }
+
+    /// Takes the way back as the plan.
+    pub(super) fn turn_back(&mut self) {
+        let run = crate::journal::Run {
+            schema: crate::journal::JOURNAL_SCHEMA.to_owned(),
+            run: self.options.run.clone(),
+            direction: Direction::Update,
+            who: self.options.who.clone(),
+            began: String::new(),
+            plan: self.plan.clone(),
+            before: self.before.clone().unwrap_or_else(|| Before::of(&self.snapshot)),
+        };
+        let entry = Entry { run, progress: Default::default() };
+        self.plan = rollback::plan(&self.snapshot, &entry, &self.options.skip);
+        self.options.delete_unwell = true;
+        self.known = Default::default();
+        self.emit(crate::event::Event::RollingBack { plan: Box::new(self.plan.clone()) });
+    }
+}

@@ -1,0 +1,173 @@
+//! Writing down what a run does, so that another can go on with it or go back.
+
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use crate::cluster::{ClusterError, Journal};
+use crate::event::{Finish, Step, StepOutcome};
+use crate::journal::{
+    Before, Direction, Entry, JOURNAL_SCHEMA, KEPT_BYTES, Progress, Resumption, StepEntry, key,
+};
+use crate::model::Action;
+
+use super::halt::Halt;
+use super::run::{Backoff, Run};
+
+/// How often the pods' progress is written at most. It follows behind, and nothing depends on it: a request for every few
+/// pods is enough.
+const PROGRESS_EVERY: Duration = Duration::from_secs(10);
+
+/// The journal of a run on its way.
+pub(super) struct Writer {
+    key: String,
+    progress: Progress,
+    written: Duration,
+    behind: Option<JoinHandle<()>>,
+}
+
+impl Run {
+    /// Writes the run down, or that it is gone on with, before its first change.
+    pub(super) async fn open_journal(&mut self) -> Result<(), Halt> {
+        let now = self.options.clock.rfc3339(3);
+        let (run, mut progress) = match self.options.going_on.clone() {
+            Some(entry) => (entry.run, entry.progress),
+            None => (self.described(&now), Progress::default()),
+        };
+        if self.options.going_on.is_some() {
+            progress.resumed.push(Resumption { who: self.options.who.clone(), time: now });
+        }
+        progress.result = None;
+        self.changed_before = progress.changed;
+        self.before = Some(run.before.clone());
+        let writer = Writer { key: key(&run), progress, written: self.now(), behind: None };
+        let mut backoff = Backoff::new(self.now());
+        loop {
+            self.hold().await?;
+            let (cluster, kind, db) = (self.cluster.clone(), self.plan.kind, self.plan.database.clone());
+            let (journal, run, progress) =
+                (self.options.journal.clone(), run.clone(), writer.progress.clone());
+            let known = self.options.going_on.is_some();
+            let writing = async move {
+                match known {
+                    true => cluster.write_progress(&db, kind, &key(&run), &progress).await,
+                    false => cluster.open_journal(&db, kind, &journal, &run, &progress).await,
+                }
+            };
+            match self.during(writing).await? {
+                Ok(()) => break,
+                Err(error) if error.transient() => {
+                    self.back_off(&mut backoff, "write the journal", &error).await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.journal = Some(writer);
+        Ok(())
+    }
+
+    fn described(&self, now: &str) -> crate::journal::Run {
+        let direction = match self.plan.action {
+            Action::Rollback => Direction::Rollback,
+            _ => self.options.direction,
+        };
+        let mut run = crate::journal::Run {
+            schema: JOURNAL_SCHEMA.to_owned(),
+            run: self.options.run.clone(),
+            direction,
+            who: self.options.who.clone(),
+            began: now.to_owned(),
+            plan: self.plan.clone(),
+            before: self.options.before.clone().unwrap_or_else(|| Before::of(&self.snapshot)),
+        };
+        // Which pods there were is for reading; a plan of many thousand pods would leave no room for the rest.
+        if serde_json::to_string(&run).map_or(0, |text| text.len()) > KEPT_BYTES / 2 {
+            run.plan.workloads.iter_mut().for_each(|w| w.pods.clear());
+        }
+        run
+    }
+
+    /// Writes down that a step begins, before its first write.
+    pub(super) async fn journal_step(&mut self, step: Step) -> Result<(), Halt> {
+        let began = self.options.clock.rfc3339(3);
+        let Some(writer) = &mut self.journal else { return Ok(()) };
+        writer.progress.steps.push(StepEntry { step, began, ended: None, outcome: None });
+        self.write_journal().await
+    }
+
+    /// Takes note of how a step has ended; it is written with what comes next.
+    pub(super) fn journal_step_end(&mut self, outcome: StepOutcome) {
+        let ended = self.options.clock.rfc3339(3);
+        if let Some(entry) = self.journal.as_mut().and_then(|w| w.progress.steps.last_mut()) {
+            (entry.ended, entry.outcome) = (Some(ended), Some(outcome));
+        }
+    }
+
+    async fn write_journal(&mut self) -> Result<(), Halt> {
+        let mut backoff = Backoff::new(self.now());
+        loop {
+            let changed = self.changed;
+            let Some(writer) = &mut self.journal else { return Ok(()) };
+            writer.progress.changed |= changed;
+            // Two writes in the air could land in the wrong order.
+            if let Some(behind) = writer.behind.take() {
+                self.during(async move { drop(behind.await) }).await?;
+            }
+            self.hold().await?;
+            let Some(writer) = &self.journal else { return Ok(()) };
+            let (cluster, kind, db) = (self.cluster.clone(), self.plan.kind, self.plan.database.clone());
+            let (key, progress) = (writer.key.clone(), writer.progress.clone());
+            let writing = async move { cluster.write_progress(&db, kind, &key, &progress).await };
+            let written = self.during(writing).await?;
+            let now = self.now();
+            match (written, &mut self.journal) {
+                (Ok(()), Some(writer)) => writer.written = now,
+                (Ok(()), None) => {}
+                (Err(error), _) if error.transient() => {
+                    self.back_off(&mut backoff, "write the journal", &error).await?;
+                    continue;
+                }
+                (Err(error), _) => return Err(error.into()),
+            }
+            return Ok(());
+        }
+    }
+
+    /// Takes note of a pod that has arrived. The note is written behind the run's back, and not for every pod.
+    pub(super) fn journal_pods(&mut self, workload: &str, done: u64) {
+        let (now, changed) = (self.now(), self.changed);
+        let held = self.lease.as_ref().is_some_and(|l| l.good());
+        let Some(writer) = &mut self.journal else { return };
+        writer.progress.changed |= changed;
+        writer.progress.pods.insert(workload.to_owned(), done);
+        let busy = writer.behind.as_ref().is_some_and(|b| !b.is_finished());
+        if busy || !held || now < writer.written + PROGRESS_EVERY {
+            return;
+        }
+        writer.written = now;
+        let (cluster, kind, db) = (self.cluster.clone(), self.plan.kind, self.plan.database.clone());
+        let (key, progress) = (writer.key.clone(), writer.progress.clone());
+        writer.behind = Some(tokio::spawn(async move {
+            // It is behind already, and the next note holds all of it.
+            let _ = cluster.write_progress(&db, kind, &key, &progress).await;
+        }));
+    }
+
+    /// Writes down how the run has ended.
+    pub(super) async fn close_journal(&mut self, finish: &Finish) -> Result<(), ClusterError> {
+        let held = self.lease.as_ref().is_some_and(|l| l.good());
+        let Some(mut writer) = self.journal.take().filter(|_| held) else { return Ok(()) };
+        if let Some(behind) = writer.behind.take() {
+            let _ = behind.await;
+        }
+        writer.progress.changed |= self.changed;
+        writer.progress.result = Some(finish.clone());
+        let (kind, db) = (self.plan.kind, &self.plan.database);
+        self.cluster.write_progress(db, kind, &writer.key, &writer.progress).await
+    }
+}
+
+/// The unfinished run of a journal, if the cluster still shows something of it.
+pub fn unfinished(journal: &Journal, snapshot: &crate::model::Snapshot) -> Option<Entry> {
+    journal.last().filter(|entry| entry.half_done(snapshot)).cloned()
+}

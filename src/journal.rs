@@ -1,0 +1,219 @@
+//! What a run writes down about itself, and what a later one reads of it. Pure.
+//!
+//! A journal lives in a ConfigMap beside the database. What is done is always observed; the journal tells what was meant,
+//! and what was there before.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Finish, Outcome, Step, StepOutcome};
+use crate::model::{Plan, Snapshot, same_image};
+use crate::update::s2_pause;
+
+/// The version of the schema in which runs are written down.
+pub const JOURNAL_SCHEMA: &str = "dbupdate/v1";
+
+/// How many runs are kept.
+pub const KEPT_RUNS: usize = 10;
+
+/// How many bytes they may take in all: a ConfigMap holds one MiB.
+pub const KEPT_BYTES: usize = 900 * 1024;
+
+/// One run of one database.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Run {
+    /// [`JOURNAL_SCHEMA`].
+    pub schema: String,
+    /// Tells it from every other run.
+    pub run: String,
+    pub direction: Direction,
+    /// Who began it, on which host.
+    pub who: String,
+    /// When, in RFC 3339.
+    pub began: String,
+    pub plan: Plan,
+    /// What a rollback goes back to.
+    pub before: Before,
+}
+
+/// Which way a run goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Direction {
+    Update,
+    Rollback,
+}
+
+/// What there was before the update, to the letter: templates that get these images back are equal to the old ones, and
+/// so is their revision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Before {
+    /// `spec.version` of the database.
+    pub version: String,
+    /// Images by the uid of the workload.
+    pub workloads: BTreeMap<String, Vec<BeforeImage>>,
+}
+
+/// The image of one container before the update.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BeforeImage {
+    pub container: String,
+    pub init: bool,
+    pub image: String,
+}
+
+/// How far a run has come. It is written again and again, the [`Run`] itself only once.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Progress {
+    /// The steps that were begun, in order; a run that was gone on with begins them again.
+    pub steps: Vec<StepEntry>,
+    /// Pods on the target and Ready, by workload. It follows behind.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub pods: BTreeMap<String, u64>,
+    /// Who has gone on with it, and when.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resumed: Vec<Resumption>,
+    /// Something of the database was changed, by whichever process.
+    #[serde(default)]
+    pub changed: bool,
+    /// How the last process ended; absent while it runs, or when it was killed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<Finish>,
+}
+
+/// One step that was begun.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StepEntry {
+    pub step: Step,
+    pub began: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<StepOutcome>,
+}
+
+/// Somebody has gone on with a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Resumption {
+    pub who: String,
+    pub time: String,
+}
+
+/// A run and how far it has come.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    pub run: Run,
+    pub progress: Progress,
+}
+
+impl Entry {
+    /// The run has not come to its end: the process was killed, or stopped after it had changed something.
+    pub fn unfinished(&self) -> bool {
+        match &self.progress.result {
+            None => true,
+            Some(finish) => {
+                let ended = matches!(finish.outcome, Outcome::Done | Outcome::RolledBack);
+                !ended && (self.progress.changed || finish.paused)
+            }
+        }
+    }
+
+    /// The cluster still shows something of an unfinished run: our pause, an image of its target, or its version. Where it
+    /// shows nothing, the run has ended before its first change.
+    pub fn half_done(&self, snapshot: &Snapshot) -> bool {
+        let paused = snapshot.database.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some());
+        let moved = snapshot.database.version != self.run.plan.from.name;
+        let patched = self.run.plan.workloads.iter().any(|planned| {
+            let now = snapshot.workload(&planned.object.uid);
+            planned.images.iter().any(|change| {
+                now.and_then(|w| {
+                    w.containers.iter().find(|c| c.name == change.container && c.init == change.init)
+                })
+                .is_some_and(|c| c.image == change.after)
+            })
+        });
+        self.unfinished() && (paused || ((moved || patched) && !self.arrived(snapshot)))
+    }
+}
+
+impl Entry {
+    /// Everything is where the run was going to, and only its end was not written down.
+    fn arrived(&self, snapshot: &Snapshot) -> bool {
+        let plan = &self.run.plan;
+        snapshot.database.version == plan.to.name
+            && plan.workloads.iter().all(|planned| {
+                snapshot.workload(&planned.object.uid).is_some_and(|now| {
+                    let image = |container: &str| now.container(container).map(|c| c.image.as_str());
+                    planned.target_images().all(|(c, target)| image(c).is_some_and(|i| same_image(i, target)))
+                        && snapshot.pods_of(now).all(|p| planned.has_images(p))
+                })
+            })
+    }
+}
+
+impl Before {
+    /// What is there now, before a plan runs.
+    pub fn of(snapshot: &Snapshot) -> Self {
+        let images = |w: &crate::model::Workload| {
+            let image = |c: &crate::model::Container| BeforeImage {
+                container: c.name.clone(),
+                init: c.init,
+                image: c.image.clone(),
+            };
+            (w.object.uid.clone(), w.containers.iter().map(image).collect())
+        };
+        Before {
+            version: snapshot.database.version.clone(),
+            workloads: snapshot.workloads.iter().map(images).collect(),
+        }
+    }
+}
+
+/// The keys of a journal's ConfigMap, oldest first: the time comes first in each.
+pub fn key(run: &Run) -> String {
+    let time: String = run.began.chars().filter(char::is_ascii_alphanumeric).collect();
+    format!("{time}-{}", run.run)
+}
+
+/// The keys that have to go so that a new run fits: the oldest ones, until few enough and small enough are left.
+/// `kept` holds key and size in bytes of each run, oldest first; `new` is the size of the one that comes.
+pub fn outlived(kept: &[(String, usize)], new: usize) -> Vec<String> {
+    let mut bytes: usize = kept.iter().map(|(_, size)| size).sum::<usize>() + new;
+    let mut count = kept.len() + 1;
+    let mut gone = Vec::new();
+    for (key, size) in kept {
+        if count <= KEPT_RUNS && bytes <= KEPT_BYTES {
+            break;
+        }
+        (count, bytes) = (count - 1, bytes - size);
+        gone.push(key.clone());
+    }
+    gone
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_runs_go_first_and_only_as_many_as_must() {
+        let runs = |n: usize, size: usize| -> Vec<_> { (0..n).map(|i| (format!("r{i}"), size)).collect() };
+        for (kept, new, gone) in [
+            (runs(0, 0), 10, vec![]),
+            (runs(9, 1000), 1000, vec![]),
+            (runs(10, 1000), 1000, vec!["r0"]),
+            (runs(3, 300 * 1024), 300 * 1024, vec!["r0"]),
+            (runs(2, 500 * 1024), 800 * 1024, vec!["r0", "r1"]),
+        ] {
+            assert_eq!(outlived(&kept, new), gone, "{} runs and {new} bytes", kept.len());
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! The way back: a plan of its own, from whatever an unfinished run has left to what was there before it. It is carried out
+//! by the same steps, with the pods in reverse order.
+
+use std::collections::BTreeSet;
+
+use crate::journal::{BeforeImage, Entry};
+use crate::model::{
+    Action, CatalogVersion, Check, Container, ContainerState, Finding, ImageChange, KeptContainer, KeptWhy,
+    Kind, PLAN_SCHEMA, Plan, Pod, PodAction, PodPlan, Severity, Snapshot, Strategy, UpdateStrategy,
+    VersionRef, Workload, WorkloadKind, WorkloadPlan,
+};
+
+use super::s0_preflight::{self, Context};
+use super::s2_pause;
+
+/// Decides the way back from an unfinished run. Where nothing is half done the plan only removes our own `Paused`, or
+/// nothing at all.
+pub fn plan(snapshot: &Snapshot, entry: &Entry, skip: &BTreeSet<Check>) -> Plan {
+    let db = &snapshot.database;
+    let (ahead, back) = ends(entry);
+    let mut workloads: Vec<_> =
+        entry.run.plan.workloads.iter().filter_map(|w| workload_plan(snapshot, entry, w)).collect();
+    if entry.run.direction == crate::journal::Direction::Update {
+        workloads.reverse();
+    }
+    let settled =
+        |w: &WorkloadPlan| w.images.is_empty() && w.pods.iter().all(|p| p.action == PodAction::Skip);
+    let ours = db.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some());
+    let action = match (db.version == back.name && workloads.iter().all(settled), ours) {
+        (false, _) => Action::Rollback,
+        (true, true) => Action::Resume,
+        (true, false) => Action::Nothing,
+    };
+    let findings = findings(snapshot, entry, &workloads, back, skip);
+    Plan {
+        schema: PLAN_SCHEMA.to_owned(),
+        kind: db.kind,
+        database: db.object.clone(),
+        from: ahead.clone(),
+        to: back.clone(),
+        action,
+        workloads,
+        findings,
+        path: Vec::new(),
+        afterwards: Vec::new(),
+    }
+}
+
+/// The version that the run was going to, and the one that it came from. A rollback that is rolled back once more is the
+/// same rollback.
+fn ends(entry: &Entry) -> (&VersionRef, &VersionRef) {
+    match entry.run.direction {
+        crate::journal::Direction::Update => (&entry.run.plan.to, &entry.run.plan.from),
+        crate::journal::Direction::Rollback => (&entry.run.plan.from, &entry.run.plan.to),
+    }
+}
+
+fn workload_plan(snapshot: &Snapshot, entry: &Entry, planned: &WorkloadPlan) -> Option<WorkloadPlan> {
+    let now = snapshot.workload(&planned.object.uid)?;
+    let before = entry.run.before.workloads.get(&planned.object.uid)?;
+    let (images, kept) = images(now, before, planned);
+    let strategy = match (now.kind, now.strategy) {
+        (WorkloadKind::Deployment, _) | (_, UpdateStrategy::RollingUpdate { .. }) => Strategy::Follow,
+        (_, UpdateStrategy::OnDelete) => Strategy::Evict,
+    };
+    let mut plan =
+        WorkloadPlan { strategy, replicas: now.replicas, images, kept, pods: Vec::new(), ..planned.clone() };
+    plan.pods = pods(snapshot, now, &plan);
+    Some(plan)
+}
+
+/// Only the containers that the run was about go back; to the letter, so that the old revision returns.
+fn images(
+    now: &Workload,
+    before: &[BeforeImage],
+    planned: &WorkloadPlan,
+) -> (Vec<ImageChange>, Vec<KeptContainer>) {
+    let about = |c: &Container| {
+        let changed = planned.images.iter().any(|i| i.container == c.name && i.init == c.init);
+        let on_target = |k: &KeptContainer| {
+            k.why == KeptWhy::AlreadyOnTarget && k.container == c.name && k.init == c.init
+        };
+        changed || planned.kept.iter().any(on_target)
+    };
+    let (mut images, mut kept) = (Vec::new(), Vec::new());
+    for c in &now.containers {
+        let old = before.iter().find(|b| b.container == c.name && b.init == c.init).filter(|_| about(c));
+        let keep =
+            |why| KeptContainer { container: c.name.clone(), init: c.init, image: c.image.clone(), why };
+        match old {
+            None => kept.push(keep(KeptWhy::Sidecar)),
+            Some(old) if old.image == c.image => kept.push(keep(KeptWhy::AlreadyOnTarget)),
+            Some(old) => images.push(ImageChange {
+                container: c.name.clone(),
+                init: c.init,
+                index: c.index,
+                now: c.image.clone(),
+                after: old.image.clone(),
+            }),
+        }
+    }
+    (images, kept)
+}
+
+/// The pods that are not well first, then the others from the last to the first.
+fn pods(snapshot: &Snapshot, now: &Workload, plan: &WorkloadPlan) -> Vec<PodPlan> {
+    let mut pods: Vec<&Pod> = snapshot.pods_of(now).collect();
+    pods.sort_by_key(|p| (p.well(), std::cmp::Reverse(p.ordinal()), p.name.clone()));
+    let planned = |pod: &&Pod| {
+        let (action, waits_for) = match (plan.has_images(pod), pod.well(), plan.strategy) {
+            (true, true, _) => (PodAction::Skip, "nothing, it has the old images"),
+            (true, false, _) => (PodAction::Await, "its own readiness"),
+            (false, _, Strategy::Follow) => (PodAction::Follow, "its controller"),
+            (false, true, Strategy::Evict) => (PodAction::Evict, "every other pod Ready"),
+            (false, false, Strategy::Evict) => (
+                PodAction::EvictUnwell,
+                "nothing, it is not well; deleted where a budget forbids the eviction",
+            ),
+        };
+        PodPlan { name: pod.name.clone(), action, waits_for: waits_for.to_owned() }
+    };
+    pods.iter().map(planned).collect()
+}
+
+fn findings(
+    snapshot: &Snapshot,
+    entry: &Entry,
+    workloads: &[WorkloadPlan],
+    back: &VersionRef,
+    skip: &BTreeSet<Check>,
+) -> Vec<Finding> {
+    let target = CatalogVersion {
+        name: back.name.clone(),
+        version: back.version.clone(),
+        deprecated: false,
+        end_of_life: false,
+        allowlist: Vec::new(),
+        denylist: Vec::new(),
+        images: Default::default(),
+    };
+    let facts = snapshot.database.kind.facts();
+    let context = Context { snapshot, facts, current: None, target: &target, skip, going_on: true };
+    let evicts = |uid: &str| {
+        workloads.iter().any(|w| w.object.uid == uid && w.pods.iter().any(|p| p.action == PodAction::Evict))
+    };
+    let mut found = s0_preflight::findings_of_a_rollback(&context, &evicts);
+    found.extend(gone(snapshot, entry));
+    if let Some(why) = data_at_risk(snapshot, entry) {
+        let overridden = skip.contains(&Check::DataDowngrade);
+        found.push(Finding {
+            check: Check::DataDowngrade,
+            severity: if overridden { Severity::Overridden } else { Severity::Refusal },
+            message: why,
+            hint: format!("look at the data first: {}", look_at(snapshot)),
+        });
+    }
+    found.sort_by_key(|f| f.severity);
+    found
+}
+
+/// A workload of the run that is no longer there, or was never written down, cannot go back.
+fn gone(snapshot: &Snapshot, entry: &Entry) -> Vec<Finding> {
+    let there = |w: &&WorkloadPlan| {
+        snapshot.workload(&w.object.uid).is_some() && entry.run.before.workloads.contains_key(&w.object.uid)
+    };
+    let lost = entry.run.plan.workloads.iter().filter(|w| !there(w)).map(|w| Finding {
+        check: Check::NoWorkloads,
+        severity: Severity::Refusal,
+        message: format!("{} is gone, or what it was like before is not known", w.object),
+        hint: String::new(),
+    });
+    lost.collect()
+}
+
+/// Why the data may not be readable by the old version: the new one was declared, or has had it in its hands on a step
+/// that changes its format.
+fn data_at_risk(snapshot: &Snapshot, entry: &Entry) -> Option<String> {
+    let db = &snapshot.database;
+    let (ahead, back) = ends(entry);
+    if db.version == ahead.name && ahead.name != back.name {
+        return Some(format!(
+            "spec.version of {} is {} already: its data may have been written in the new format",
+            db.object, ahead.name
+        ));
+    }
+    let major = |v: &str| v.split('.').next().map(str::to_owned);
+    if db.kind != Kind::Cassandra || major(&ahead.version) == major(&back.version) {
+        return None;
+    }
+    let pod = entry.run.plan.workloads.iter().find_map(|w| {
+        let now = snapshot.workload(&w.object.uid)?;
+        snapshot.pods_of(now).find(|p| started_on_target(p, w, entry))
+    })?;
+    Some(format!(
+        "pod {} has started Cassandra {}: that version writes its data in a format that {} cannot read",
+        pod.name, ahead.version, back.version
+    ))
+}
+
+/// A container of the new image has started in this pod.
+fn started_on_target(pod: &Pod, planned: &WorkloadPlan, entry: &Entry) -> bool {
+    let new = match entry.run.direction {
+        crate::journal::Direction::Update => planned.has_images(pod),
+        crate::journal::Direction::Rollback => !planned.has_images(pod),
+    };
+    new && has_started(pod)
+}
+
+/// One of the pod's main containers has run.
+pub fn has_started(pod: &Pod) -> bool {
+    pod.containers.iter().filter(|c| !c.init).any(|c| {
+        c.restarts > 0 || matches!(c.state, ContainerState::Running | ContainerState::Terminated { .. })
+    })
+}
+
+fn look_at(snapshot: &Snapshot) -> String {
+    let db = &snapshot.database.object;
+    let (container, command) = match snapshot.database.kind {
+        Kind::Cassandra => ("cassandra", "nodetool version; nodetool info"),
+        Kind::Kafka => ("kafka", "kafka-features.sh --bootstrap-server localhost:9092 describe"),
+        Kind::Druid => ("druid", "curl -s localhost:8081/status"),
+        Kind::Hazelcast => ("hazelcast", "curl -s localhost:5701/hazelcast/health"),
+        Kind::ZooKeeper => ("zookeeper", "zkServer.sh status"),
+    };
+    let pod = snapshot.pods.first().map_or("POD", |p| p.name.as_str());
+    format!("kubectl exec {pod} -n {} -c {container} -- sh -c '{command}'", db.namespace)
+}
