@@ -96,9 +96,10 @@ impl Run {
     }
 
     /// Takes note of how a step has ended; it is written with what comes next.
-    pub(super) fn journal_step_end(&mut self, outcome: StepOutcome) {
+    pub(super) fn journal_step_end(&mut self, step: Step, outcome: StepOutcome) {
         let ended = self.options.clock.rfc3339(3);
-        if let Some(entry) = self.journal.as_mut().and_then(|w| w.progress.steps.last_mut()) {
+        let last = self.journal.as_mut().and_then(|w| w.progress.steps.last_mut());
+        if let Some(entry) = last.filter(|e| e.step == step && e.ended.is_none()) {
             (entry.ended, entry.outcome) = (Some(ended), Some(outcome));
         }
     }

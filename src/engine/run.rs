@@ -150,7 +150,7 @@ impl Run {
             Err(Halt::Stopped { .. } | Halt::TimedOut { .. }) => StepOutcome::Stopped,
             Err(_) => StepOutcome::Failed,
         };
-        self.journal_step_end(outcome);
+        self.journal_step_end(step, outcome);
         let took_ms = (self.now() - began).as_millis() as u64;
         let note = std::mem::take(&mut self.note);
         self.emit(Event::StepFinished { step, outcome, took_ms, note });

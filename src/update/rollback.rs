@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use crate::journal::{BeforeImage, Entry};
 use crate::model::{
-    Action, CatalogVersion, Check, Container, ContainerState, Finding, ImageChange, KeptContainer, KeptWhy,
-    Kind, PLAN_SCHEMA, Plan, Pod, PodAction, PodPlan, Severity, Snapshot, Strategy, UpdateStrategy,
+    Action, CatalogVersion, Check, Container, ContainerState, Coverage, Finding, ImageChange, KeptContainer,
+    KeptWhy, Kind, PLAN_SCHEMA, Plan, Pod, PodAction, PodPlan, Severity, Snapshot, Strategy, UpdateStrategy,
     VersionRef, Workload, WorkloadKind, WorkloadPlan,
 };
 
@@ -139,7 +139,15 @@ fn findings(
         images: Default::default(),
     };
     let facts = snapshot.database.kind.facts();
-    let context = Context { snapshot, facts, current: None, target: &target, skip, going_on: true };
+    let context = Context {
+        snapshot,
+        facts,
+        current: None,
+        target: &target,
+        skip,
+        going_on: true,
+        coverage: Coverage::new(snapshot),
+    };
     let evicts = |uid: &str| {
         workloads.iter().any(|w| w.object.uid == uid && w.pods.iter().any(|p| p.action == PodAction::Evict))
     };

@@ -107,6 +107,8 @@ fn others(context: &Context<'_>, found: &mut Vec<Finding>) {
     let db = &context.snapshot.database;
     if let Some((_, condition)) = db.paused() {
         match s2_pause::run_of(condition) {
+            // The journal has said it, with more to tell.
+            Some(_) if context.going_on => {}
             Some(run) => found.push(note(
                 Check::UnfinishedRun,
                 Severity::Info,

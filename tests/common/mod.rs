@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use kubectl_dbupdate::clock::Clock;
-use kubectl_dbupdate::cluster::Cluster;
-use kubectl_dbupdate::engine::{self, RunOptions, Signal, Stop};
+use kubectl_dbupdate::cluster::{Cluster, Journal};
+use kubectl_dbupdate::engine::{self, Commands, RunOptions, Signal, Stop};
 use kubectl_dbupdate::event::{Event, Finish, Outcome, Record, Step};
+use kubectl_dbupdate::journal::Direction;
 use kubectl_dbupdate::model::{Kind, Plan, PodAction, Snapshot, Strategy, WorkloadPlan};
 use kubectl_dbupdate::update::s1_plan::{self, Request};
 use serde_json::Value;
@@ -99,12 +100,22 @@ impl World {
         RunOptions {
             run: run.to_owned(),
             who: "ann@laptop".to_owned(),
-            command: "kubectl dbupdate again".to_owned(),
+            commands: Commands {
+                again: "kubectl dbupdate again".to_owned(),
+                resume: "kubectl dbupdate resume".to_owned(),
+                rollback: "kubectl dbupdate rollback".to_owned(),
+            },
             kubectl: "kubectl".to_owned(),
             timeout: None,
             pod_timeout: secs(1200),
             pause_timeout: secs(30),
             skip: BTreeSet::new(),
+            journal: Journal::default(),
+            going_on: None,
+            direction: Direction::Update,
+            before: None,
+            delete_unwell: false,
+            roll_back_on_failure: false,
             clock: self.clock(),
         }
     }
@@ -249,7 +260,7 @@ impl World {
 }
 
 pub fn request(to: &str) -> Request {
-    Request { to: to.to_owned(), skip: BTreeSet::new(), min_ready_seconds: 0 }
+    Request { to: to.to_owned(), skip: BTreeSet::new(), min_ready_seconds: 0, unfinished: None }
 }
 
 /// A run on its way.

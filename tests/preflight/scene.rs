@@ -104,8 +104,12 @@ impl Scene {
 
     pub async fn plan_skipping(&self, to: &str, skip: &[Check]) -> Plan {
         let snapshot = self.read().await.expect("the database can be read");
-        let request =
-            Request { to: to.to_owned(), skip: skip.iter().copied().collect(), min_ready_seconds: 0 };
+        let request = Request {
+            to: to.to_owned(),
+            skip: skip.iter().copied().collect(),
+            min_ready_seconds: 0,
+            unfinished: None,
+        };
         s1_plan::plan(&snapshot, &request).expect("the target is in the catalog")
     }
 
