@@ -126,6 +126,13 @@ impl Entry {
         }
     }
 
+    /// Every image that was there before the run, and every one that it brings.
+    pub fn images(&self) -> Vec<String> {
+        let before = self.run.before.workloads.values().flatten().map(|b| b.image.clone());
+        let after = self.run.plan.workloads.iter().flat_map(|w| &w.images).map(|i| i.after.clone());
+        before.chain(after).collect()
+    }
+
     /// The cluster still shows something of an unfinished run: our pause, an image of its target, or its version. Where it
     /// shows nothing, the run has ended before its first change.
     pub fn half_done(&self, snapshot: &Snapshot) -> bool {

@@ -164,6 +164,7 @@ impl Session {
             began: entry.run.began.clone(),
             to: entry.run.plan.to.name.clone(),
             rollback: entry.run.direction == Direction::Rollback,
+            images: entry.images(),
         });
         Request {
             unfinished,

@@ -131,7 +131,7 @@ impl Cluster {
 
     /// Waits before the next try, and tells of it; `None` where there is to be none.
     pub(super) async fn pause(&self, pauses: &mut Pauses, error: &ClusterError, call: &Call) -> Option<()> {
-        let doubted = matches!(error, ClusterError::Forbidden { .. }) && self.was_allowed(call);
+        let doubted = matches!(error, ClusterError::Forbidden { .. }) && self.knows(&call.resource);
         let patience = match error {
             // A server that was never reached is not there; waiting would only delay saying so.
             ClusterError::Transient { refusal, .. } if refusal.unreachable && !self.reached() => return None,
@@ -191,6 +191,12 @@ impl Cluster {
         // Who may list may nearly always get: a 403 in the midst of a run deserves the doubt.
         let listed = || call.verb == "get" && self.was_allowed_before("list", &call.resource);
         self.was_allowed_before(call.verb, &call.resource) || listed()
+    }
+
+    /// Something about that resource has been allowed before: a user who may list pods may as a rule get one.
+    fn knows(&self, resource: &str) -> bool {
+        let allowed = self.allowed.lock().unwrap_or_else(PoisonError::into_inner);
+        allowed.iter().any(|(_, known)| known == resource)
     }
 
     pub(super) fn was_allowed_before(&self, verb: &str, resource: &str) -> bool {

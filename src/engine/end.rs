@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::cluster::{ClusterError, Delta};
 use crate::event::{Event, Finish, Outcome};
+use crate::model::Pod;
 use crate::update::s2_pause::{self, Pause};
 use crate::update::{Blocked, s6_resume};
 
@@ -98,7 +99,7 @@ impl Run {
             self.plan.workloads.iter().filter_map(|w| self.results.get(&w.object.uid).cloned()).collect();
         Finish {
             outcome: came_to.as_ref().map_or_else(Halt::outcome, |()| Outcome::Done),
-            exit_code: came_to.as_ref().map_or_else(|h| h.exit_code(self.changed), |()| 0),
+            exit_code: came_to.as_ref().map_or_else(|h| h.exit_code(self.half_done()), |()| 0),
             changed: self.changed,
             paused,
             operator_confirmed: self.operator_confirmed,
@@ -129,7 +130,12 @@ impl Run {
             let confirmed = if self.operator_confirmed { "" } else { "; no operator has confirmed it" };
             return format!("{db} is on {to}: {updated} of {pods} pods updated and Ready{confirmed}");
         }
-        if !self.changed && !paused {
+        if matches!(halt, Some(Halt::RolledBack { .. })) {
+            return format!(
+                "{db} is on {to} as before the update: {updated} of {pods} pods Ready with the old images"
+            );
+        }
+        if !self.half_done() && !paused {
             return format!("nothing was changed: {db} is as it was and {operator}");
         }
         if !self.changed && self.paused_by_us {
@@ -138,10 +144,27 @@ impl Run {
             );
         }
         let version = &self.snapshot.database.version;
+        let unwell = self.unwell();
+        let unwell = if unwell.is_empty() { unwell } else { format!("; not Ready: {unwell}") };
         format!(
             "{db} is {operator} and between {from} and {to}: {updated} of {pods} pods are on {to} and Ready, spec.version \
-             is {version}"
+             is {version}{unwell}"
         )
+    }
+
+    /// The pods that are not well at this moment, some of them by name.
+    fn unwell(&self) -> String {
+        let ours = |p: &&Pod| self.plan.workload(&p.owner).is_some() && !p.well();
+        let names: Vec<_> = self.snapshot.pods.iter().filter(ours).map(|p| p.name.as_str()).collect();
+        match names.len() {
+            0..=3 => names.join(", "),
+            more => format!("{} and {} more", names[..3].join(", "), more - 3),
+        }
+    }
+
+    /// The database is between two states, by this run or by the one that it goes on from.
+    fn half_done(&self) -> bool {
+        self.changed || self.changed_before
     }
 
     /// The commands that go on or show more, most useful first.
@@ -166,8 +189,7 @@ impl Run {
             _ => None,
         };
         let commands = &self.options.commands;
-        let half_done = self.changed || self.changed_before;
-        let ways = match half_done {
+        let ways = match self.half_done() {
             true => vec![commands.resume.clone(), commands.rollback.clone()],
             false => vec![commands.again.clone()],
         };

@@ -96,7 +96,7 @@ impl Run {
             }
             let Some(at) = roll.flights.iter().position(|f| f.pod == pod.name) else { continue };
             roll.flights[at].observe(Some(pod), now);
-            match judge(&roll.flights[at], Some(pod), roll.plan, &revision, roll.limits, now) {
+            match judge(&roll.flights[at], Some(pod), roll.plan, Some(&revision), roll.limits, now) {
                 Verdict::Progress { on, until } => {
                     wake = wake.min(until);
                     self.tell_pod(roll, &pod.name, on);

@@ -72,12 +72,13 @@ impl Halt {
     }
 
     /// The process's exit code; documented in `docs/exit-codes.md`.
-    pub fn exit_code(&self, changed: bool) -> u8 {
+    /// `half_done` tells whether this run, or the one that it goes on from, has changed something.
+    pub fn exit_code(&self, half_done: bool) -> u8 {
         match self {
             Halt::TimedOut { .. } => 124,
             Halt::Stopped { signal } => signal.exit_code(),
             _ if self.somebody_else() => 5,
-            _ if changed => 4,
+            _ if half_done => 4,
             _ => 1,
         }
     }

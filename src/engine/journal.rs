@@ -38,7 +38,7 @@ impl Run {
             progress.resumed.push(Resumption { who: self.options.who.clone(), time: now });
         }
         progress.result = None;
-        self.changed_before = progress.changed;
+        self.changed_before |= progress.changed;
         self.before = Some(run.before.clone());
         let writer = Writer { key: key(&run), progress, written: self.now(), behind: None };
         let mut backoff = Backoff::new(self.now());

@@ -146,7 +146,7 @@ impl Run {
         let mut wake: Option<Duration> = None;
         for mut flight in std::mem::take(&mut roll.flights) {
             let workload = self.snapshot.workload(&roll.plan.object.uid);
-            let revision = workload.map_or("", |w| w.update_revision.as_str());
+            let revision = workload.filter(|w| w.observed()).map(|w| w.update_revision.as_str());
             let pod = self.in_place_of(&flight);
             if pod.is_none() && workload.is_some_and(|w| self.scaled_away(w, &flight.pod)) {
                 continue;
@@ -299,6 +299,12 @@ impl Run {
             self.read_pod(&old.name, Some(&old.uid)).await?;
         }
         self.blocked()?;
+        if !self.snapshot.workload(&roll.plan.object.uid).is_some_and(Workload::observed) {
+            // A pod that is evicted now would come back from the old template, or not at all.
+            let (workload, seconds) = (roll.name.clone(), roll.limits.pod_timeout.as_secs());
+            let halt = Halt::NotTakenUp { workload, seconds };
+            return self.held(roll, pod, WaitingOn::Controller, halt, Duration::MAX).await;
+        }
         let decided = s4_roll_pods::next(&self.plan, roll.plan, &self.snapshot, &self.known);
         if !matches!(&decided, Next::Evict { uid: still, .. } if still == uid) {
             return Ok(());

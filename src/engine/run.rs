@@ -83,6 +83,7 @@ impl Run {
         let (to_aside, asides) = mpsc::unbounded_channel();
         let (to_deltas, deltas) = mpsc::unbounded_channel();
         let (to_lost, lost) = watch::channel(None);
+        let left_over = snapshot.database.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some());
         Run {
             cluster: cluster.for_run(&options.run, PATIENCE, to_aside),
             emitter: Emitter::new(events, options.clock.clone()),
@@ -95,7 +96,7 @@ impl Run {
             templates: BTreeMap::new(),
             known: Known::default(),
             changed: false,
-            changed_before: false,
+            changed_before: left_over,
             journal: None,
             before: None,
             paused_by_us: false,

@@ -80,7 +80,8 @@ impl Run {
                 continue;
             }
             let found = self.fingerprints();
-            if found != templates {
+            // The silence of a server that is away says nothing.
+            if found != templates || !self.watching() {
                 (templates, quiet_since) = (found, now);
             }
             if now < quiet_since + SETTLE {

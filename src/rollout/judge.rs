@@ -206,13 +206,14 @@ fn troubled(pod: &Pod) -> Option<(Trouble, &str, &str, &str)> {
 }
 
 /// Judges the pod that stands in the place of the one that is waited for. `revision` is the revision that its workload's
-/// controller gives to new pods; empty where pods carry none. [`Flight::observe`] has been called with the same pod and
+/// controller gives to new pods: empty where pods carry none, `None` while it has not seen the template.
+/// [`Flight::observe`] has been called with the same pod and
 /// time.
 pub fn judge(
     flight: &Flight,
     pod: Option<&Pod>,
     target: &WorkloadPlan,
-    revision: &str,
+    revision: Option<&str>,
     limits: Limits,
     now: Duration,
 ) -> Verdict {
@@ -228,7 +229,7 @@ pub fn judge(
     if pod.deleting || Some(&pod.uid) == flight.old_uid.as_ref() {
         return terminating(flight, pod, limits, now);
     }
-    let revised = revision.is_empty() || pod.revision == revision;
+    let revised = revision.is_some_and(|r| r.is_empty() || pod.revision == r);
     if !target.has_images(pod) {
         return if revised { wrong_image(pod, target) } else { Verdict::Outdated };
     }

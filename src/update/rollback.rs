@@ -146,6 +146,7 @@ fn findings(
         target: &target,
         skip,
         going_on: true,
+        known_images: &[],
         coverage: Coverage::new(snapshot),
     };
     let evicts = |uid: &str| {

@@ -21,6 +21,8 @@ pub struct Context<'a> {
     pub coverage: Coverage<'a>,
     /// Overridden by name.
     pub skip: &'a BTreeSet<Check>,
+    /// Images that an unfinished run has found and brought.
+    pub known_images: &'a [String],
     /// The plan goes on with an unfinished run: what that has caused is no finding.
     pub going_on: bool,
 }

@@ -37,6 +37,8 @@ pub struct Unfinished {
     pub to: String,
     /// It was a rollback.
     pub rollback: bool,
+    /// The images before and after it: none of them is drift, whatever the catalog says by now.
+    pub images: Vec<String>,
 }
 
 /// The target of a request is not in the catalog.
@@ -74,6 +76,7 @@ pub fn plan(snapshot: &Snapshot, request: &Request) -> Result<Plan, NoTarget> {
         target,
         coverage: Coverage::new(snapshot),
         skip: &request.skip,
+        known_images: request.unfinished.as_ref().map_or(&[], |u| u.images.as_slice()),
         going_on: request.unfinished.as_ref().is_some_and(|u| !u.rollback && u.to == target.name),
     };
     let mut plan = plan_for(&context, request.min_ready_seconds);
@@ -86,7 +89,7 @@ pub fn plan(snapshot: &Snapshot, request: &Request) -> Result<Plan, NoTarget> {
 
 /// Going to the same target goes on with the unfinished run; any other would leave a third state behind.
 fn unfinished_finding(unfinished: &Unfinished, going_on: bool) -> Finding {
-    let Unfinished { run, who, began, to, rollback } = unfinished;
+    let Unfinished { run, who, began, to, rollback, .. } = unfinished;
     let what = if *rollback { "rollback" } else { "update" };
     if going_on {
         let message = format!("the {what} to {to} that {who} began at {began} (run {run}) is gone on with");
@@ -297,7 +300,7 @@ fn pods(context: &Context<'_>, workload: &Workload, plan: &WorkloadPlan) -> Vec<
     pods.sort_by_key(key);
     pods.into_iter()
         .map(|pod| {
-            let on_target = plan.images.is_empty() && plan.has_images(pod);
+            let on_target = plan.has_images(pod);
             let action = match (on_target, pod.well(), plan.strategy) {
                 (true, true, _) => PodAction::Skip,
                 (true, false, _) => PodAction::Await,
@@ -385,7 +388,8 @@ fn drift(context: &Context<'_>, workload: &Workload, shape: &Shape, found: &mut 
     let Some(current) = context.current else { return };
     let known = |field: &str, image: &str| {
         let of = |v: &CatalogVersion| v.images.get(field).is_some_and(|i| same_image(i, image));
-        of(current)
+        context.known_images.iter().any(|i| same_image(i, image))
+            || of(current)
             || of(context.target)
             || context.on_target_version() && context.snapshot.catalog.iter().any(of)
     };

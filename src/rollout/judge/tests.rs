@@ -91,7 +91,7 @@ fn evicted() -> Flight {
 
 fn look(flight: &mut Flight, pod: Option<&Pod>, at: u64) -> Verdict {
     flight.observe(pod, secs(at));
-    judge(flight, pod, &target(), "r2", LIMITS, secs(at))
+    judge(flight, pod, &target(), Some("r2"), LIMITS, secs(at))
 }
 
 /// The verdict in a few words.
@@ -253,7 +253,7 @@ fn what_a_new_pod_is_made_from_is_told_apart() {
         let limits = Limits { min_ready: secs(0), ..LIMITS };
         let (new, mut flight) = (pod("new", image, revision), evicted());
         flight.observe(Some(&new), secs(110));
-        let verdict_of = judge(&flight, Some(&new), &target(), "r2", limits, secs(110));
+        let verdict_of = judge(&flight, Some(&new), &target(), Some("r2"), limits, secs(110));
         assert_eq!(short(&verdict_of), verdict, "{image} {revision}");
     }
 }
