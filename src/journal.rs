@@ -8,8 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Finish, Outcome, Step, StepOutcome};
-use crate::model::{Plan, Snapshot, same_image};
-use crate::update::s2_pause;
+use crate::model::{Plan, Snapshot};
 
 /// The version of the schema in which runs are written down.
 pub const JOURNAL_SCHEMA: &str = "dbupdate/v1";
@@ -131,38 +130,6 @@ impl Entry {
         let before = self.run.before.workloads.values().flatten().map(|b| b.image.clone());
         let after = self.run.plan.workloads.iter().flat_map(|w| &w.images).map(|i| i.after.clone());
         before.chain(after).collect()
-    }
-
-    /// The cluster still shows something of an unfinished run: our pause, an image of its target, or its version. Where it
-    /// shows nothing, the run has ended before its first change.
-    pub fn half_done(&self, snapshot: &Snapshot) -> bool {
-        let paused = snapshot.database.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some());
-        let moved = snapshot.database.version != self.run.plan.from.name;
-        let patched = self.run.plan.workloads.iter().any(|planned| {
-            let now = snapshot.workload(&planned.object.uid);
-            planned.images.iter().any(|change| {
-                now.and_then(|w| {
-                    w.containers.iter().find(|c| c.name == change.container && c.init == change.init)
-                })
-                .is_some_and(|c| c.image == change.after)
-            })
-        });
-        self.unfinished() && (paused || ((moved || patched) && !self.arrived(snapshot)))
-    }
-}
-
-impl Entry {
-    /// Everything is where the run was going to, and only its end was not written down.
-    fn arrived(&self, snapshot: &Snapshot) -> bool {
-        let plan = &self.run.plan;
-        snapshot.database.version == plan.to.name
-            && plan.workloads.iter().all(|planned| {
-                snapshot.workload(&planned.object.uid).is_some_and(|now| {
-                    let image = |container: &str| now.container(container).map(|c| c.image.as_str());
-                    planned.target_images().all(|(c, target)| image(c).is_some_and(|i| same_image(i, target)))
-                        && snapshot.pods_of(now).all(|p| planned.has_images(p))
-                })
-            })
     }
 }
 

@@ -6,25 +6,32 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module of the package may name of the others. A module that is not listed may name none.
-const LAYERS: [(&str, &[&str]); 14] = [
+const LAYERS: [(&str, &[&str]); 15] = [
     ("model", &[]),
     ("clock", &[]),
     ("catalog", &["model"]),
     ("kinds", &["model"]),
     ("event", &["model"]),
-    ("update", &["kinds", "catalog", "model"]),
+    ("journal", &["event", "model"]),
+    ("update", &["kinds", "catalog", "journal", "model"]),
     ("rollout", &["event", "model"]),
-    ("cluster", &["kinds", "model", "clock"]),
-    ("engine", &["update", "rollout", "cluster", "kinds", "event", "model", "clock"]),
+    ("cluster", &["kinds", "journal", "model", "clock"]),
+    ("engine", &["update", "rollout", "cluster", "journal", "kinds", "event", "model", "clock"]),
     ("report", &["event", "model"]),
     ("sandbox", &["model"]),
-    ("cli", &["engine", "update", "cluster", "catalog", "report", "sandbox", "event", "model", "clock"]),
+    (
+        "cli",
+        &[
+            "engine", "journal", "update", "cluster", "catalog", "report", "sandbox", "event", "model",
+            "clock",
+        ],
+    ),
     ("lib", &[]),
     ("main", &["cli"]),
 ];
 
 /// Modules that decide and do nothing else: time, randomness and the cluster come in as values.
-const PURE: [&str; 6] = ["model", "kinds", "catalog", "event", "update", "rollout"];
+const PURE: [&str; 7] = ["model", "kinds", "catalog", "event", "journal", "update", "rollout"];
 
 /// What a pure module must not name. The client's plain data types (`kube::core`) are none of it.
 const IMPURE: [&str; 15] = [

@@ -343,7 +343,9 @@ impl Session {
             }
             reporter.finish();
         } else if finish.outcome == Outcome::Nothing {
-            stream::out(&format!("{}\n", finish.state));
+            let passed_over = plan.findings.iter().filter(|f| f.check == Check::PassedOver);
+            let said: String = passed_over.map(|f| format!("{}\n", f.message)).collect();
+            stream::out(&format!("{}\n{said}", finish.state));
         } else {
             stream::out(&self.shown(plan, None)?);
         }

@@ -185,6 +185,9 @@ impl Cluster {
         db: &Database,
     ) -> Result<(Vec<Workload>, Option<String>), ClusterError> {
         let (ns, uid) = (&db.object.namespace, &db.object.uid);
+        if kind == WorkloadKind::Deployment && !db.kind.facts().deployments {
+            return Ok((Vec::new(), None));
+        }
         let labels = labels(db.kind, &db.object.name);
         match self.list::<WorkloadWire>(kind.api_version(), ns, kind.plural(), &labels, "").await {
             Ok((items, mark)) => {

@@ -86,8 +86,10 @@ impl Run {
     }
 
     fn finish(&mut self, came_to: Result<(), Halt>) -> Finish {
-        let paused =
-            matches!(s2_pause::status(&self.snapshot.database), Pause::Requested | Pause::Acknowledged);
+        let gone =
+            matches!(&came_to, Err(Halt::Blocked(Blocked::DatabaseGone | Blocked::DatabaseReplaced { .. })));
+        let pause = s2_pause::status(&self.snapshot.database);
+        let paused = !gone && matches!(pause, Pause::Requested | Pause::Acknowledged);
         let counted: Vec<_> =
             self.plan.workloads.iter().map(|w| (w.object.uid.clone(), self.count(w))).collect();
         for (uid, (pods, updated)) in counted {
@@ -125,7 +127,11 @@ impl Run {
             .iter()
             .map(|w| self.count(w))
             .fold((0, 0), |(pods, done), (p, d)| (pods + p, done + d));
-        let operator = if paused { "paused" } else { "not paused" };
+        let operator = match s2_pause::status(&self.snapshot.database) {
+            Pause::Foreign(_) => "paused by somebody else",
+            _ if paused => "paused",
+            _ => "not paused",
+        };
         if halt.is_none() {
             let confirmed = if self.operator_confirmed { "" } else { "; no operator has confirmed it" };
             return format!("{db} is on {to}: {updated} of {pods} pods updated and Ready{confirmed}");

@@ -38,6 +38,8 @@ impl Run {
             progress.resumed.push(Resumption { who: self.options.who.clone(), time: now });
         }
         progress.result = None;
+        let began = self.options.clock.rfc3339(3);
+        progress.steps.push(StepEntry { step: Step::Pause, began, ended: None, outcome: None });
         self.changed_before |= progress.changed;
         self.before = Some(run.before.clone());
         let writer = Writer { key: key(&run), progress, written: self.now(), behind: None };
@@ -91,8 +93,13 @@ impl Run {
     pub(super) async fn journal_step(&mut self, step: Step) -> Result<(), Halt> {
         let began = self.options.clock.rfc3339(3);
         let Some(writer) = &mut self.journal else { return Ok(()) };
+        if step == Step::Pause {
+            // It was written down with the run itself.
+            return Ok(());
+        }
         writer.progress.steps.push(StepEntry { step, began, ended: None, outcome: None });
-        self.write_journal().await
+        // Verifying sends no write of its own; its start is written with its end.
+        if step == Step::Verify { Ok(()) } else { self.write_journal().await }
     }
 
     /// Takes note of how a step has ended; it is written with what comes next.
@@ -170,5 +177,5 @@ impl Run {
 
 /// The unfinished run of a journal, if the cluster still shows something of it.
 pub fn unfinished(journal: &Journal, snapshot: &crate::model::Snapshot) -> Option<Entry> {
-    journal.last().filter(|entry| entry.half_done(snapshot)).cloned()
+    journal.last().filter(|entry| crate::update::rollback::half_done(entry, snapshot)).cloned()
 }

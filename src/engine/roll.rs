@@ -293,6 +293,11 @@ impl Run {
             }
             return self.wait(until).await;
         }
+        // While the watch says that the database is unwell, nothing has to be read to know it.
+        if let Some(what) = self.unhealthy().filter(|_| old.well() && self.watching()) {
+            let on = WaitingOn::DatabaseHealth { what: what.clone() };
+            return self.held(roll, pod, on, Halt::Unhealthy { what }, Duration::MAX).await;
+        }
         self.observe(roll.plan).await?;
         if !self.watching() {
             // The watch of the pods may have missed that this one was replaced, and a wrong uid spends the budget.

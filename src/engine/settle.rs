@@ -21,7 +21,6 @@ impl Run {
     pub async fn set_version(&mut self) -> Result<StepOutcome, Halt> {
         let mut backoff = Backoff::new(self.now());
         let mut sent = false;
-        self.read_database().await?;
         loop {
             self.blocked()?;
             self.stop_here()?;

@@ -17,6 +17,7 @@ pub(super) static FACTS: Facts = Facts {
         ],
     }],
     roles: &[],
+    deployments: false,
     afterwards: |from, to| {
         let major = |v: &str| v.split('.').next().map(str::to_owned);
         if major(from) == major(to) {

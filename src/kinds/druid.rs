@@ -11,5 +11,6 @@ pub(super) static FACTS: Facts = Facts {
         containers: &[container("druid", "spec.db.image"), init("init-druid", "spec.initContainer.image")],
     }],
     roles: &["historicals", "middlemanagers", "brokers", "routers", "overlords", "coordinators"],
+    deployments: false,
     afterwards: |_, _| Vec::new(),
 };

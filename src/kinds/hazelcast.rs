@@ -13,5 +13,6 @@ pub(super) static FACTS: Facts = Facts {
         ],
     }],
     roles: &[],
+    deployments: false,
     afterwards: |_, _| Vec::new(),
 };

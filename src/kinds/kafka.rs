@@ -21,6 +21,7 @@ pub(super) static FACTS: Facts = Facts {
         },
     ],
     roles: &["all", "combined", "controller", "broker"],
+    deployments: true,
     afterwards: |_, to| {
         vec![format!(
             "when {to} has proven itself, finalize the metadata version with `kafka-features.sh upgrade`: \

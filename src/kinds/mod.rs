@@ -22,6 +22,8 @@ pub struct Facts {
     pub shapes: &'static [Shape],
     /// The roles that the kind's workloads play, in the order in which they are rolled. Others come after.
     pub roles: &'static [&'static str],
+    /// A Deployment may belong to a database of this kind.
+    pub deployments: bool,
     /// What only the user can do after an update between two versions (the versions as the rule compares them).
     pub afterwards: fn(from: &str, to: &str) -> Vec<String>,
 }

@@ -132,6 +132,7 @@ pub fn flag(check: Check) -> Option<String> {
     match check {
         Check::Downgrade => Some("--allow-downgrade".into()),
         Check::DeprecatedTarget => Some("--allow-deprecated".into()),
+        Check::DataDowngrade => Some("--allow-data-downgrade".into()),
         _ if Check::OVERRIDABLE.contains(&check) => Some(format!("--skip-check {check}")),
         _ => None,
     }

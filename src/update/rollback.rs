@@ -7,7 +7,7 @@ use crate::journal::{BeforeImage, Entry};
 use crate::model::{
     Action, CatalogVersion, Check, Container, ContainerState, Coverage, Finding, ImageChange, KeptContainer,
     KeptWhy, Kind, PLAN_SCHEMA, Plan, Pod, PodAction, PodPlan, Severity, Snapshot, Strategy, UpdateStrategy,
-    VersionRef, Workload, WorkloadKind, WorkloadPlan,
+    VersionRef, Workload, WorkloadKind, WorkloadPlan, same_image,
 };
 
 use super::s0_preflight::{self, Context};
@@ -233,4 +233,33 @@ fn look_at(snapshot: &Snapshot) -> String {
     };
     let pod = snapshot.pods.first().map_or("POD", |p| p.name.as_str());
     format!("kubectl exec {pod} -n {} -c {container} -- sh -c '{command}'", db.namespace)
+}
+
+/// The cluster still shows something of an unfinished run: our pause, an image of its target, or its version. Where it
+/// shows nothing the run has ended before its first change, and where everything has arrived only its end was not
+/// written down.
+pub fn half_done(entry: &Entry, snapshot: &Snapshot) -> bool {
+    let plan = &entry.run.plan;
+    let paused = snapshot.database.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some());
+    let moved = snapshot.database.version != plan.from.name;
+    let patched = plan.workloads.iter().any(|planned| {
+        let now = snapshot.workload(&planned.object.uid);
+        planned.images.iter().any(|change| {
+            let same = |c: &&Container| c.name == change.container && c.init == change.init;
+            now.and_then(|w| w.containers.iter().find(same)).is_some_and(|c| c.image == change.after)
+        })
+    });
+    entry.unfinished() && (paused || ((moved || patched) && !arrived(plan, snapshot)))
+}
+
+/// Version, templates and pods are where the plan was going.
+fn arrived(plan: &Plan, snapshot: &Snapshot) -> bool {
+    let on_target = |planned: &WorkloadPlan| {
+        snapshot.workload(&planned.object.uid).is_some_and(|now| {
+            let image = |container: &str| now.container(container).map(|c| c.image.as_str());
+            planned.target_images().all(|(c, target)| image(c).is_some_and(|i| same_image(i, target)))
+                && snapshot.pods_of(now).all(|p| planned.has_images(p))
+        })
+    };
+    snapshot.database.version == plan.to.name && plan.workloads.iter().all(on_target)
 }

@@ -306,7 +306,14 @@ fn health(context: &Context<'_>, found: &mut Vec<Finding>) {
         found.push(if context.unfinished() {
             note(Check::PodNotReady, Severity::Info, message)
         } else {
-            context.refusal(Check::PodNotReady, message, "find out why first: kubectl describe pod")
+            context.refusal(
+                Check::PodNotReady,
+                message,
+                format!(
+                    "find out why first: kubectl get pods -n {}",
+                    context.snapshot.database.object.namespace
+                ),
+            )
         });
     }
 }
@@ -341,11 +348,12 @@ fn budgets(context: &Context<'_>, evicted: &dyn Fn(&str) -> bool, found: &mut Ve
             }
         }
     }
+    let namespace = &snapshot.database.object.namespace;
     found.extend(never.into_iter().map(|b| {
         context.refusal(
             Check::BudgetNever,
             format!("disruption budget {b} never allows an eviction"),
-            format!("give it room for one pod: kubectl edit poddisruptionbudget {b}"),
+            format!("give it room for one pod: kubectl edit poddisruptionbudget {b} -n {namespace}"),
         )
     }));
     found.extend(blocked.into_iter().map(|(b, healthy, needed)| {

@@ -462,7 +462,11 @@ pub fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
 /// A change of the database in short: `pause`, `assert`, `images petset/db kafka=repo:3.6.1`, `evict db-0`,
 /// `version 3.6.1`, `resume`; `None` for what the lock needs, for reads, and for trials.
 pub fn sent(request: &RecordedRequest) -> Option<String> {
-    if !request.is_mutating() || request.dry_run || request.path.contains("/leases") {
+    if !request.is_mutating()
+        || request.dry_run
+        || request.path.contains("/leases")
+        || request.path.contains("/configmaps")
+    {
         return None;
     }
     let parts: Vec<_> = request.path.split('/').collect();

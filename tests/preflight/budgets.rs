@@ -23,7 +23,7 @@ async fn two_budgets_on_one_pod() {
 #[tokio::test]
 async fn a_budget_that_never_allows_an_eviction() {
     let message = "disruption budget zk never allows an eviction";
-    let hint = "give it room for one pod: kubectl edit poddisruptionbudget zk";
+    let hint = "give it room for one pod: kubectl edit poddisruptionbudget zk -n default";
     for spec in [
         json!({ "maxUnavailable": 0 }),
         json!({ "maxUnavailable": "0%" }),

@@ -48,14 +48,14 @@ async fn pods_on_old_images_are_rolled_alone() {
 }
 
 #[tokio::test]
-async fn templates_on_old_images_are_patched_and_rolled() {
+async fn templates_on_old_images_are_patched_and_pods_on_the_target_left_alone() {
     let scene = Scene::new(Database::zookeeper("zk"));
     scene.change(PETSETS, "zk", |set| set_image(set, "/spec/template/spec/containers/0/image", OLD));
     let plan = scene.plan("3.8.3").await;
     assert_eq!(said(&plan, Severity::Refusal), [], "an image of the catalog is no drift");
     assert_eq!(plan.action, Action::Roll);
     assert_eq!(plan.workloads[0].images[0].now, OLD);
-    assert!(plan.pods().all(|p| p.action == PodAction::Evict));
+    assert!(plan.pods().all(|p| p.action == PodAction::Skip), "the patch brings their revision back");
 }
 
 #[tokio::test]

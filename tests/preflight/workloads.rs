@@ -7,7 +7,7 @@ use simcluster::world::{self, Database, Strategy};
 
 use crate::scene::{NAMESPACE, Scene, of, said};
 
-const FIND_OUT: &str = "find out why first: kubectl describe pod";
+const FIND_OUT: &str = "find out why first: kubectl get pods -n default";
 
 #[tokio::test]
 async fn a_pod_that_is_not_ready() {

@@ -67,7 +67,7 @@ async fn a_stop_between_two_patches_leaves_the_second_workload_alone() {
     run.step(Step::PatchImages).await;
     run.interrupt();
     let ended = run.end().await;
-    ended.ended(Outcome::Stopped, 130, true, true).says(&["0 of 6 pods", "kubectl dbupdate again"]);
+    ended.ended(Outcome::Stopped, 130, true, true).says(&["0 of 6 pods", "kubectl dbupdate resume"]);
     assert_eq!(world.sent().iter().filter(|s| s.starts_with("images")).count(), 1);
     assert_eq!(world.evictions().len(), 0);
     world.no_lease();
@@ -84,7 +84,7 @@ async fn a_stop_finishes_the_pod_in_flight_and_touches_no_other() {
         run.stop(Stop::Finish(signal));
         let ended = run.end().await;
         ended.ended(Outcome::Stopped, code, true, true);
-        ended.says(&["2 of 3 pods", "is paused", "spec.version is 3.8.3", "kubectl dbupdate again"]);
+        ended.says(&["2 of 3 pods", "is paused", "spec.version is 3.8.3", "kubectl dbupdate resume"]);
         let told = |e: &Event| matches!(e, Event::Stopping { pod: Some(pod), .. } if pod == "db-1");
         assert_eq!(ended.events().filter(|e| told(e)).count(), 1);
         assert!(ended.ready_at("db-1") > secs(0), "the pod in flight was waited for");
@@ -110,7 +110,7 @@ async fn a_second_stop_leaves_the_pod_in_flight() {
     let asked = tokio::time::Instant::now();
     let ended = run.end().await;
     assert!(asked.elapsed() < Duration::from_millis(100), "{:?}", asked.elapsed());
-    ended.ended(Outcome::Stopped, 130, true, true).says(&["1 of 3 pods", "kubectl dbupdate again"]);
+    ended.ended(Outcome::Stopped, 130, true, true).says(&["1 of 3 pods", "kubectl dbupdate resume"]);
     world.no_lease();
     world.goes_on().await;
     evicted_once(&world);
@@ -134,7 +134,7 @@ async fn a_stop_before_the_version_is_set_is_gone_on_with_there() {
     let world = World::new(Database::zookeeper("db"));
     let mut run = world.start().await;
     run.evicted("db-2").await;
-    slow(&world, |r| r.method == "GET" && r.path.ends_with("/zookeepers/db"));
+    slow(&world, |r| r.method == "PATCH" && r.path.contains("/configmaps/"));
     run.step(Step::SetVersion).await;
     run.interrupt();
     let ended = run.end().await;
@@ -177,7 +177,7 @@ async fn a_stop_while_a_workload_rolls_by_itself_ends_with_that_workload() {
 async fn the_whole_run_is_bounded() {
     let world = World::new(Database::zookeeper("db"));
     let ended = world.start_with(|o| o.timeout = Some(secs(4))).await.end().await;
-    ended.ended(Outcome::Stopped, 124, true, true).says(&["--timeout", "4 s", "kubectl dbupdate again"]);
+    ended.ended(Outcome::Stopped, 124, true, true).says(&["--timeout", "4 s", "kubectl dbupdate resume"]);
     assert!((secs(4)..secs(5)).contains(&ended.took()), "{:?}", ended.took());
     world.no_lease();
     world.goes_on().await;

@@ -26,7 +26,7 @@ async fn stopped(world: World, words: &[&str], after: [Duration; 2]) {
     let untouched = world.pod("db-2");
     let ended = run(&world).await;
     ended.ended(Outcome::Failed, 4, true, true).says(words);
-    ended.says(&["pod db-1", "kubectl describe pod db-1 -n default", "kubectl dbupdate again"]);
+    ended.says(&["pod db-1", "kubectl describe pod db-1 -n default", "kubectl dbupdate resume"]);
     ended.says(&["1 of 3 pods", "is paused"]);
     let took = ended.took() - ended.evicted_at("db-1");
     assert!((after[0]..=after[1]).contains(&took), "stopped after {took:?}");
