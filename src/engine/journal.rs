@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use crate::cluster::{ClusterError, Journal};
-use crate::event::{Finish, Step, StepOutcome};
+use crate::event::{Event, Finish, Step, StepOutcome};
 use crate::journal::{
     Before, Direction, Entry, JOURNAL_SCHEMA, KEPT_BYTES, Progress, Resumption, StepEntry, key,
 };
@@ -60,6 +60,13 @@ impl Run {
                 Ok(()) => break,
                 Err(error) if error.transient() => {
                     self.back_off(&mut backoff, "write the journal", &error).await?;
+                }
+                // Nothing depends on it but the way back by one command; whoever may not keep one may still update.
+                Err(error @ ClusterError::Forbidden { .. }) => {
+                    let message =
+                        format!("no journal is kept, so the command rollback will know nothing: {error}");
+                    self.emit(Event::Notice { message });
+                    return Ok(());
                 }
                 Err(error) => return Err(error.into()),
             }

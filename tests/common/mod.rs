@@ -328,6 +328,20 @@ impl Running {
         assert!(self.handle.await.is_err_and(|e| e.is_cancelled()), "it was over already");
     }
 
+    /// The process dies at that moment; `false` when it came to its end before.
+    pub async fn dies_at(mut self, moment: impl Future<Output = ()>) -> bool {
+        tokio::select! {
+            biased;
+            () = moment => {}
+            finish = &mut self.handle => {
+                finish.expect("the run does not panic");
+                return false;
+            }
+        }
+        self.handle.abort();
+        self.handle.await.is_err_and(|e| e.is_cancelled())
+    }
+
     /// The run's end and all of its events.
     pub async fn end(mut self) -> Ended {
         let finish =

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod back;
 mod budgets;
 mod faults;
 mod lock;

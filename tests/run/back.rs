@@ -1,0 +1,169 @@
+//! Going on with a run from its journal, and going back.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use kubectl_dbupdate::cluster::Journal;
+use kubectl_dbupdate::engine::{self, RunOptions};
+use kubectl_dbupdate::event::Outcome;
+use kubectl_dbupdate::journal::Direction;
+use kubectl_dbupdate::model::{Action, Check, Plan, Snapshot};
+use kubectl_dbupdate::update::{rollback, s1_plan};
+use simcluster::world::Database;
+use simcluster::{Ailment, Behaviour, Effect, Fault, PodRule};
+
+use crate::common::*;
+
+/// Where a second process finds itself: the snapshot, and what is written down.
+async fn found(world: &World) -> (Snapshot, Journal) {
+    let cluster = world.cluster();
+    let mut snapshot = world.snapshot(&cluster).await;
+    if let Some(lock) = snapshot.lock.take() {
+        snapshot.lock = cluster.watch_lock(world.kind, NAMESPACE, &world.name, lock).await.unwrap();
+    }
+    (snapshot, cluster.journal(world.kind, NAMESPACE, &world.name).await.unwrap())
+}
+
+/// Goes on with the unfinished run, as the command resume does; where nothing is half done, runs it anew.
+async fn resume(world: &World) -> Ended {
+    let (snapshot, journal) = found(world).await;
+    let unfinished = engine::unfinished(&journal, &snapshot);
+    let plan = s1_plan::plan(&snapshot, &request(world.target())).unwrap();
+    let options = RunOptions { journal, going_on: unfinished, ..world.options("run2") };
+    Running::start(world.cluster(), snapshot, plan, options).end().await
+}
+
+/// The plan of the way back and the options of its run, as the command rollback makes them.
+async fn way_back(world: &World, skip: BTreeSet<Check>) -> Option<(Snapshot, Plan, RunOptions)> {
+    let (snapshot, journal) = found(world).await;
+    let entry = engine::unfinished(&journal, &snapshot)?;
+    let plan = rollback::plan(&snapshot, &entry, &skip);
+    let before = Some(entry.run.before.clone());
+    let going_on = Some(entry).filter(|e| e.run.direction == Direction::Rollback);
+    let direction = Direction::Rollback;
+    let options =
+        RunOptions { journal, going_on, before, direction, delete_unwell: true, ..world.options("back") };
+    Some((snapshot, plan, options))
+}
+
+async fn roll_back(world: &World) -> Option<Ended> {
+    let (snapshot, plan, options) = way_back(world, BTreeSet::new()).await?;
+    assert_eq!(plan.refusals().count(), 0, "{:?}", plan.findings);
+    Some(Running::start(world.cluster(), snapshot, plan, options).end().await)
+}
+
+/// Templates, revisions, pods' images and the version: what a rollback has to bring back.
+fn state(world: &World) -> BTreeMap<String, String> {
+    let mut state =
+        BTreeMap::from([("version".to_owned(), text(&world.database(), "/spec/version").to_owned())]);
+    for (name, workload) in world.workloads() {
+        state.insert(format!("{name} template"), workload["spec"]["template"].to_string());
+        state.insert(format!("{name} revision"), text(&workload, "/status/updateRevision").to_owned());
+    }
+    for pod in world.pods() {
+        let revision = text(&pod, "/metadata/labels/controller-revision-hash").to_owned();
+        state.insert(text(&pod, "/metadata/name").to_owned(), revision);
+    }
+    state
+}
+
+/// A run that dies at its k-th change: right before it is carried out, or right after, unheard.
+async fn dies(world: &World, k: u64, after: bool) -> bool {
+    let fault = Fault::new(Effect::Hang).mutating().nth(k);
+    world.sim.faults().add(if after { fault.after_handling() } else { fault });
+    let run = world.start().await;
+    let at_the_write = async {
+        // A call that hangs is recorded when it arrives, and heard of nowhere else.
+        while (world.sim.requests().iter().filter(|r| r.is_mutating()).count() as u64) < k {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    };
+    let died = run.dies_at(at_the_write).await;
+    world.sim.faults().clear();
+    died
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_dies_at_any_write_is_gone_on_with() {
+    let mut tried = 0;
+    for k in 1.. {
+        for after in [false, true] {
+            let world = World::new(Database::zookeeper("db").replicas(2));
+            if !dies(&world, k, after).await {
+                println!("{tried} crash points survived");
+                assert!(tried > 20, "{tried}");
+                return;
+            }
+            tried += 1;
+            let ended = resume(&world).await;
+            ended.done();
+            world.is_updated();
+            assert!(world.evictions().values().all(|n| *n == 1), "{k} {after}: {:?}", world.evictions());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_dies_at_any_write_can_be_rolled_back() {
+    for k in 1.. {
+        for after in [false, true] {
+            let world = World::new(Database::zookeeper("db").replicas(2));
+            let before = state(&world);
+            if !dies(&world, k, after).await {
+                return;
+            }
+            let moved = text(&world.database(), "/spec/version") == world.target();
+            match way_back(&world, BTreeSet::new()).await {
+                Some((_, plan, _)) if moved => {
+                    assert!(plan.refusals().any(|f| f.check == Check::DataDowngrade), "{k} {after}");
+                }
+                Some((snapshot, plan, options)) => {
+                    assert_eq!(plan.refusals().count(), 0, "{k} {after}: {:?}", plan.findings);
+                    Running::start(world.cluster(), snapshot, plan, options).end().await.done();
+                    assert_eq!(state(&world), before, "{k} {after}");
+                    assert_eq!(world.paused(), None);
+                    world.no_lease();
+                }
+                // Nothing was changed, or everything has arrived.
+                None => assert!(moved || state(&world) == before, "{k} {after}"),
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crashing_version_is_rolled_back_and_the_old_revision_returns() {
+    let crash = PodRule::new(Ailment::Crash { after: secs(1), exit_code: 1 }).name("db-1").image("*:3.9.1*");
+    let world = World::behaving(Behaviour::default().with(crash), Database::zookeeper("db"));
+    let before = state(&world);
+    world.update().await.ended(Outcome::Failed, 4, true, true).says(&["kubectl dbupdate rollback"]);
+    let ended = roll_back(&world).await.expect("it is half done");
+    ended.done();
+    assert_eq!(ended.plan.action, Action::Rollback);
+    assert_eq!(state(&world), before);
+    let back: Vec<_> = world.sent().into_iter().skip_while(|s| s != "evict db-1").skip(1).collect();
+    let restarts: Vec<_> = back.iter().filter(|s| s.starts_with("evict")).map(String::as_str).collect();
+    assert_eq!(restarts, ["evict db-1", "evict db-0"], "the one that is not well first");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_that_cannot_be_pulled_is_rolled_back_by_itself() {
+    let pull = PodRule::new(Ailment::PullError).image("*:3.9.1*");
+    let world = World::behaving(Behaviour::default().with(pull), Database::zookeeper("db"));
+    let before = state(&world);
+    let run = world.start_with(|o| o.roll_back_on_failure = true).await;
+    let ended = run.end().await;
+    ended.ended(Outcome::RolledBack, 4, true, false).says(&["db-0", "rolled back", "as before the update"]);
+    assert_eq!(state(&world), before);
+    world.no_lease();
+    assert!(roll_back(&world).await.is_none(), "nothing is left to roll back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_that_has_started_is_not_rolled_back_by_itself() {
+    let crash = PodRule::new(Ailment::Crash { after: secs(1), exit_code: 1 }).image("*:3.9.1*");
+    let world = World::behaving(Behaviour::default().with(crash), Database::zookeeper("db"));
+    let run = world.start_with(|o| o.roll_back_on_failure = true).await;
+    run.end().await.ended(Outcome::Failed, 4, true, true);
+}
