@@ -62,9 +62,20 @@ pub fn shortest_path(catalog: &[CatalogVersion], from: &str, to: &str) -> Option
     path::shortest(&catalog.iter().filter_map(node).collect::<Vec<_>>(), from, to)
 }
 
-/// The names of the catalog that are nearest to what was typed, best first; at most five.
+/// The names of the catalog that are nearest to what was typed, best first; at most five. A version that can be read is
+/// near to versions, anything else to what is spelt like it.
 pub fn nearest(catalog: &[CatalogVersion], typed: &str) -> Vec<String> {
-    let mut names: Vec<_> = catalog.iter().map(|v| (strsim::osa_distance(typed, &v.name), v)).collect();
+    let wanted = Version::parse(typed).ok();
+    let distance = |v: &CatalogVersion| match (&wanted, parse(v)) {
+        (Some(w), Ok(v)) => [
+            w.major().abs_diff(v.major()),
+            w.minor().abs_diff(v.minor()),
+            w.patch().abs_diff(v.patch()),
+            strsim::osa_distance(typed, &v.to_string()) as u64,
+        ],
+        _ => [u64::MAX, 0, 0, strsim::osa_distance(typed, &v.name) as u64],
+    };
+    let mut names: Vec<_> = catalog.iter().map(|v| (distance(v), v)).collect();
     names.sort_by(|(d1, v1), (d2, v2)| d1.cmp(d2).then_with(|| newest_first(v1, v2)));
     names.into_iter().take(5).map(|(_, v)| v.name.clone()).collect()
 }
@@ -103,6 +114,8 @@ mod tests {
     fn the_nearest_names_come_first_and_the_newest_among_equals() {
         let catalog: Vec<_> = ["3.5.2", "3.6.0", "3.6.1", "4.0.0", "x"].map(version).into();
         assert_eq!(nearest(&catalog, "3.6.2")[..2], ["3.6.1", "3.6.0"]);
+        assert_eq!(nearest(&catalog, "5.0.0")[..1], ["4.0.0"]);
+        assert_eq!(nearest(&catalog, "y")[..1], ["x"]);
         assert_eq!(nearest(&[], "3.6.2"), Vec::<String>::new());
     }
 

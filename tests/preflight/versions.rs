@@ -118,7 +118,7 @@ async fn no_such_version() {
     let error = plan_to(&scene, "3.6.11").await.expect_err("it is not there").to_string();
     assert_eq!(
         error,
-        "the catalog has no KafkaVersion \"3.6.11\"; the nearest are 3.6.1, 3.8.1, 3.6.0, 3.5.1, 3.4.1"
+        "the catalog has no KafkaVersion \"3.6.11\"; the nearest are 3.6.1, 3.6.0, 3.7.2, 3.5.2, 3.5.1"
     );
 }
 
