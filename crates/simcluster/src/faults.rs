@@ -22,10 +22,16 @@ pub enum Effect {
     Reset,
     /// It is handled this much later. Further faults apply as well.
     Delay(Duration),
+    /// It is handled this much later, even if its client has given up by then: something on the way held it back.
+    Late(Duration),
+    /// It is handled, and its connection breaks in the middle of the answer's body. No matter for a watch.
+    CutBody,
     /// Its answer carries a `Warning` header with this text. Further faults apply as well.
     Warn(String),
     /// It is a watch, and its connection breaks in the middle of the line after this many events.
     CutWatch(usize),
+    /// It is a watch, and after this many events its connection is dead though nobody says so: it stays open and silent.
+    StallWatch(usize),
 }
 
 type Condition = Arc<dyn Fn(&RecordedRequest) -> bool + Send + Sync>;
@@ -141,7 +147,18 @@ pub(crate) struct Fate {
     pub warnings: Vec<String>,
     pub before: Option<Effect>,
     pub after: Option<Effect>,
-    pub cut_watch: Option<usize>,
+    pub late: Option<Duration>,
+    pub cut_body: bool,
+    pub watch: Option<WatchFate>,
+}
+
+/// What befalls a watch, and after how many events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WatchFate {
+    /// Its connection breaks.
+    Cut(usize),
+    /// It falls silent.
+    Stall(usize),
 }
 
 impl Default for Faults {
@@ -226,7 +243,10 @@ impl Fate {
         match &fault.effect {
             Effect::Delay(delay) => self.delay += *delay,
             Effect::Warn(text) => self.warnings.push(text.clone()),
-            Effect::CutWatch(events) => self.cut_watch = self.cut_watch.or(Some(*events)),
+            Effect::Late(delay) => self.late = self.late.max(Some(*delay)),
+            Effect::CutBody => self.cut_body = true,
+            Effect::CutWatch(events) => self.watch = self.watch.or(Some(WatchFate::Cut(*events))),
+            Effect::StallWatch(events) => self.watch = self.watch.or(Some(WatchFate::Stall(*events))),
             effect => {
                 let slot = if fault.handled_first { &mut self.after } else { &mut self.before };
                 slot.get_or_insert_with(|| effect.clone());

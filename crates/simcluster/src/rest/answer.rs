@@ -3,7 +3,8 @@
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use bytes::Bytes;
-use futures::stream::BoxStream;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
 use serde::Serialize;
 
 use crate::error::ApiError;
@@ -59,6 +60,18 @@ impl Answer {
         }
         let retry_after = error.retry_after_seconds();
         Self { retry_after, ..Self::json(error.code, &error.to_status()) }
+    }
+
+    /// The same answer, of which only the first half arrives.
+    pub fn cut(self) -> Self {
+        let content = match self.content {
+            Content::Whole(bytes) => {
+                let half = bytes.slice(..bytes.len() / 2);
+                Content::Lines(stream::iter([Ok(half), Err(Broken)]).boxed())
+            }
+            lines @ Content::Lines(_) => lines,
+        };
+        Self { content, ..self }
     }
 
     pub fn into_response(self, warnings: &[String]) -> Response<Body> {

@@ -32,7 +32,7 @@ use self::path::{Parts, Target};
 use crate::access::{self, Access, Attributes};
 use crate::apis::Apis;
 use crate::error::ApiError;
-use crate::faults::{Effect, Fate, Faults};
+use crate::faults::{Effect, Fate, Faults, WatchFate};
 use crate::record::{RecordedRequest, Recorder};
 use crate::store::Store;
 
@@ -64,7 +64,14 @@ impl Server {
             self.recorder.finish(record, answer.code);
             return Ok(answer.into_response(&fate.warnings));
         }
-        self.answer_and_suffer(&call, record, &fate).await
+        let Some(late) = fate.late else { return self.answer_and_suffer(&call, record, &fate).await };
+        let server = self.clone();
+        let handling = async move {
+            sleep(late).await;
+            server.answer_and_suffer(&call, record, &fate).await
+        };
+        // A task of its own goes on without the client.
+        tokio::spawn(handling).await.unwrap_or(Err(Broken))
     }
 
     async fn answer_and_suffer(
@@ -73,10 +80,11 @@ impl Server {
         record: RecordedRequest,
         fate: &Fate,
     ) -> Result<Response<Body>, Broken> {
-        let answer = self.route(call, fate.cut_watch).await.unwrap_or_else(Answer::from);
+        let answer = self.route(call, fate.watch).await.unwrap_or_else(Answer::from);
         self.recorder.finish(record, answer.code);
         let answer = match &fate.after {
             Some(effect) => self.suffer(effect, call).await?,
+            None if fate.cut_body => answer.cut(),
             None => answer,
         };
         Ok(answer.into_response(&fate.warnings))
@@ -89,7 +97,13 @@ impl Server {
             Effect::Forbid => Ok(Answer::refusal(&self.forbid(call))),
             Effect::Hang => std::future::pending().await,
             // The others never end a request: they are applied where it is handled.
-            Effect::Reset | Effect::Delay(_) | Effect::Warn(_) | Effect::CutWatch(_) => Err(Broken),
+            Effect::Reset
+            | Effect::Delay(_)
+            | Effect::Late(_)
+            | Effect::Warn(_)
+            | Effect::CutBody
+            | Effect::CutWatch(_)
+            | Effect::StallWatch(_) => Err(Broken),
         }
     }
 
@@ -105,7 +119,7 @@ impl Server {
         }
     }
 
-    async fn route(&self, call: &Call, cut_watch: Option<usize>) -> Result<Answer, ApiError> {
+    async fn route(&self, call: &Call, watch: Option<WatchFate>) -> Result<Answer, ApiError> {
         if let Some(answer) = discovery::answer(self, call)? {
             return Ok(answer);
         }
@@ -119,7 +133,7 @@ impl Server {
             return Err(access::forbidden(&asked));
         }
         match asked.verb {
-            "watch" => watch::watch(self, call, &target, cut_watch),
+            "watch" => watch::watch(self, call, &target, watch),
             "list" => read::list(self, call, &target),
             "deletecollection" => delete::delete_collection(self, call, &target),
             "create" if target.subresource == "eviction" => eviction::evict(self, call, &target).await,

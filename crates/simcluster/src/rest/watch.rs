@@ -22,7 +22,7 @@ use super::selector::Selector;
 use super::table::Table;
 use super::view::{Form, View};
 use crate::error::ApiError;
-use crate::faults::Hangup;
+use crate::faults::{Hangup, WatchFate};
 use crate::store::{Change, ChangeKind, Store, Subscription};
 
 /// A server ends a watch after 30 to 60 minutes when the client does not say.
@@ -38,11 +38,11 @@ pub(super) fn watch(
     server: &Server,
     call: &Call,
     target: &Target,
-    cut_after: Option<usize>,
+    fate: Option<WatchFate>,
 ) -> Result<Answer, ApiError> {
     let mut watch = Watch::open(server, call, target)?;
     let (lines, subscription) = watch.first(&server.store, call)?;
-    let running = Running { watch, subscription, lines, cut_after, ending: Ending::Open };
+    let running = Running { watch, subscription, lines, fate, ending: Ending::Open };
     let chunks = stream::unfold(running, |mut running| async move {
         let chunk = running.next_chunk().await?;
         Some((chunk, running))
@@ -55,8 +55,8 @@ struct Running {
     watch: Watch,
     subscription: Option<Subscription>,
     lines: VecDeque<Bytes>,
-    /// After how many more lines a fault breaks the connection.
-    cut_after: Option<usize>,
+    /// What befalls it, and after how many more lines.
+    fate: Option<WatchFate>,
     ending: Ending,
 }
 
@@ -77,6 +77,10 @@ impl Running {
             self.ending = Ending::Over;
             return breaks.then_some(Err(Broken));
         }
+        if self.fate == Some(WatchFate::Stall(0)) {
+            // Whoever breaks connections later finds this one dead already.
+            std::future::pending::<()>().await;
+        }
         let line = match self.next_line().await {
             Ok(line) => line?,
             Err(broken) => {
@@ -84,12 +88,12 @@ impl Running {
                 return Some(Err(broken));
             }
         };
-        match &mut self.cut_after {
-            Some(0) => {
+        match &mut self.fate {
+            Some(WatchFate::Cut(0)) => {
                 self.ending = Ending::Breaking;
                 return Some(Ok(line.slice(..line.len() / 2)));
             }
-            Some(left) => *left -= 1,
+            Some(WatchFate::Cut(left) | WatchFate::Stall(left)) => *left -= 1,
             None => {}
         }
         Some(Ok(line))
@@ -100,6 +104,7 @@ impl Running {
         while self.lines.is_empty() {
             let Some(subscription) = &mut self.subscription else { return Ok(None) };
             tokio::select! {
+                biased;
                 change = subscription.next() => match change {
                     Some(change) => self.lines.extend(self.watch.line_of(&change)),
                     None => return Ok(None),

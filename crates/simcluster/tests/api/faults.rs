@@ -1,6 +1,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures::StreamExt;
 use serde_json::json;
 use simcluster::{ApiError, Effect, Fault};
 use tokio::time::{Instant, sleep, timeout};
@@ -85,6 +86,45 @@ async fn a_watch_is_cut_in_the_middle_of_a_line() {
     let part = lines.raw().await.expect("a part").expect("no break yet");
     assert!(!part.ends_with(b"\n"));
     assert!(lines.raw().await.expect("the break").is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_is_cut_in_the_middle_of_its_body() {
+    let sim = cluster();
+    sim.faults().add(Fault::new(Effect::CutBody));
+    let request =
+        axum::http::Request::builder().uri(PODS).body(axum::body::Body::empty()).expect("a request");
+    let response = tower::ServiceExt::oneshot(sim.router(), request).await.expect("a router cannot fail");
+    assert_eq!(response.status(), 200);
+    let mut parts = response.into_body().into_data_stream();
+    let part = parts.next().await.expect("a part").expect("no break yet");
+    assert!(serde_json::from_slice::<serde_json::Value>(&part).is_err());
+    assert!(parts.next().await.expect("the break").is_err());
+    assert_eq!(sim.requests()[0].status, Some(200));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_request_is_handled_though_nobody_waits() {
+    let sim = cluster();
+    sim.faults().add(Fault::new(Effect::Late(Duration::from_secs(15))));
+    let left = timeout(Duration::from_secs(10), post(&sim, CONFIGMAPS, configmap("a"))).await;
+    assert!(left.is_err());
+    assert!(sim.store().get("configmaps", "default", "a").is_none());
+    sleep(Duration::from_secs(6)).await;
+    assert!(sim.store().get("configmaps", "default", "a").is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_falls_silent() {
+    let sim = cluster();
+    sim.faults().add(Fault::new(Effect::StallWatch(1)).path("/configmaps"));
+    let mut lines = watch(&sim, &format!("{CONFIGMAPS}?watch=1&resourceVersion=1")).await;
+    for name in ["a", "b"] {
+        post(&sim, CONFIGMAPS, configmap(name)).await;
+    }
+    assert_eq!(lines.event().await.1, "a");
+    sim.faults().break_watches();
+    assert!(timeout(Duration::from_secs(3600), lines.raw()).await.is_err());
 }
 
 #[tokio::test(start_paused = true)]
