@@ -125,7 +125,7 @@ impl Session {
     async fn snapshot(&mut self, cluster: &Cluster) -> Result<(Snapshot, Journal), Failure> {
         let namespace = match &self.options.namespace {
             Some(namespace) => namespace.clone(),
-            None => cluster.default_namespace().to_owned(),
+            None => cluster.default_namespace(),
         };
         let (kind, name) =
             select::database(cluster, &namespace, &self.options, &self.terminal, &mut self.stop).await?;

@@ -4,16 +4,19 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::Stream;
 use http::{HeaderMap, Request, header};
 use http_body_util::BodyExt;
 use kube::client::Body;
+use kube::core::WatchEvent;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::model::clean;
+use crate::model::{ObjectRef, clean};
 
-use super::ClusterError;
+use super::client::Connection;
+use super::{ClusterError, Renew};
 
 /// How long a call may take. An API server answers in milliseconds; its own webhooks may take ten seconds by default.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -47,7 +50,9 @@ pub enum Aside {
 /// A cluster, and how to speak to it.
 #[derive(Clone)]
 pub struct Cluster {
-    pub(super) client: kube::Client,
+    pub(super) connection: Connection,
+    /// The database that a run is about; new credentials must lead to it as well.
+    pub(super) about: Option<Arc<ObjectRef>>,
     /// The name under which a user knows it: the context's, or the server's address.
     name: Arc<str>,
     user_agent: Arc<str>,
@@ -86,7 +91,8 @@ impl Cluster {
     /// A cluster behind that client. `name` is what a user knows it by.
     pub fn new(client: kube::Client, name: &str) -> Self {
         Cluster {
-            client,
+            connection: Connection::new(client),
+            about: None,
             name: clean(name).into(),
             user_agent: concat!("kubectl-dbupdate/", env!("CARGO_PKG_VERSION")).into(),
             patience: Duration::from_secs(5),
@@ -95,21 +101,38 @@ impl Cluster {
         }
     }
 
+    /// The same, with a way to make the client anew when its credentials are no longer accepted.
+    pub fn renewing(self, renew: Renew) -> Self {
+        Cluster { connection: self.connection.with_renew(renew), ..self }
+    }
+
     /// The name under which a user knows the cluster.
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// The namespace that the context names.
-    pub fn default_namespace(&self) -> &str {
-        self.client.default_namespace()
+    pub fn default_namespace(&self) -> String {
+        self.connection.client().0.default_namespace().to_owned()
     }
 
-    /// The same cluster for a run: its id goes into the User-Agent, reads are tried again for that long, and retries and
-    /// warnings are told.
-    pub fn for_run(&self, run: &str, patience: Duration, aside: mpsc::UnboundedSender<Aside>) -> Self {
+    /// The same cluster for a run on that database: its id goes into the User-Agent, reads are tried again for that long,
+    /// and retries and warnings are told.
+    pub fn for_run(
+        &self,
+        run: &str,
+        about: &ObjectRef,
+        patience: Duration,
+        aside: mpsc::UnboundedSender<Aside>,
+    ) -> Self {
         let user_agent = format!("kubectl-dbupdate/{} (run {run})", env!("CARGO_PKG_VERSION"));
-        Cluster { user_agent: user_agent.into(), patience, aside: Some(aside), ..self.clone() }
+        Cluster {
+            user_agent: user_agent.into(),
+            about: Some(Arc::new(about.clone())),
+            patience,
+            aside: Some(aside),
+            ..self.clone()
+        }
     }
 
     pub(super) fn tell(&self, aside: Aside) {
@@ -150,11 +173,32 @@ impl Cluster {
         Some(())
     }
 
-    /// Makes a call once. A write is never repeated here: what became of it has to be looked at first.
+    /// Makes a call once. A write is never repeated here, since what became of it has to be looked at first; but for a 401:
+    /// then nothing has become of it, and it is sent with new credentials if there are any.
     pub(super) async fn once(&self, call: &Call) -> Result<Answer, ClusterError> {
+        let (client, generation) = self.connection.client();
+        let (generation, answer) = match self.exchange(&client, call).await {
+            Err(error @ ClusterError::Unauthorized { .. }) => {
+                self.renew_credentials(generation, error).await?;
+                let (client, generation) = self.connection.client();
+                (generation, self.exchange(&client, call).await)
+            }
+            answer => (generation, answer),
+        };
+        let answer = answer?;
+        self.connection.accepted(generation);
+        self.remember(call);
+        for warning in &answer.warnings {
+            self.tell(Aside::Warning(warning.clone()));
+        }
+        Ok(answer)
+    }
+
+    /// Sends a call's request through that client.
+    pub(super) async fn exchange(&self, client: &kube::Client, call: &Call) -> Result<Answer, ClusterError> {
         let request = self.signed(call).map(Body::from);
         let exchange = async {
-            let response = self.client.send(request).await.map_err(|e| failure(&call.what, &e))?;
+            let response = client.send(request).await.map_err(|e| failure(&call.what, &e))?;
             let (parts, body) = response.into_parts();
             let body = body.collect().await.map_err(|e| ClusterError::lost(&call.what, &chain(&e)))?;
             Ok((parts, body.to_bytes()))
@@ -165,12 +209,32 @@ impl Cluster {
         if !parts.status.is_success() {
             return Err(ClusterError::from_status(&call.what, parts.status.as_u16(), &body));
         }
+        Ok(Answer { body: body.to_vec(), warnings: warnings(&parts.headers) })
+    }
+
+    /// Opens a watch.
+    pub(super) async fn open_watch<T: DeserializeOwned + Clone>(
+        &self,
+        call: &Call,
+    ) -> Result<impl Stream<Item = kube::Result<WatchEvent<T>>> + use<T>, ClusterError> {
+        let opening = async |client: kube::Client| {
+            let opened = timeout(CALL_TIMEOUT, client.request_events::<T>(self.signed(call))).await;
+            let late = |_| ClusterError::lost(&call.what, "it was not opened in time");
+            opened.map_err(late)?.map_err(|e| failure(&call.what, &e))
+        };
+        let (client, generation) = self.connection.client();
+        let (generation, opened) = match opening(client).await {
+            Err(error @ ClusterError::Unauthorized { .. }) => {
+                self.renew_credentials(generation, error).await?;
+                let (client, generation) = self.connection.client();
+                (generation, opening(client).await)
+            }
+            opened => (generation, opened),
+        };
+        let stream = opened?;
+        self.connection.accepted(generation);
         self.remember(call);
-        let warnings = warnings(&parts.headers);
-        for warning in &warnings {
-            self.tell(Aside::Warning(warning.clone()));
-        }
-        Ok(Answer { body: body.to_vec(), warnings })
+        Ok(stream)
     }
 
     /// The request of a call, with the User-Agent that says whose it is.

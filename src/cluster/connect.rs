@@ -1,7 +1,9 @@
 //! From what the user typed and the kubeconfig says to a client.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use futures::FutureExt;
 use kube::Config;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 
@@ -32,6 +34,8 @@ pub enum ConnectError {
         "no kubeconfig found, and this is no pod of a cluster; set KUBECONFIG, or pass --kubeconfig or --server"
     )]
     NoCluster,
+    #[error("the kubeconfig's context {context:?} leads to another server or user by now")]
+    Elsewhere { context: String },
     #[error("cannot make a client from the kubeconfig: {why}")]
     Client { why: String },
 }
@@ -45,20 +49,65 @@ fn listed(known: &[String]) -> String {
 /// # Errors
 /// See [`ConnectError`].
 pub async fn connect(options: &ConnectOptions) -> Result<Cluster, ConnectError> {
-    let (mut config, name) = config(options).await?;
-    if let Some(server) = &options.server {
-        config.cluster_url = address(server)?;
+    let at_first = resolve(options).await?;
+    let address = clean(at_first.config.cluster_url.to_string().trim_end_matches('/'));
+    let name = format!("{} ({address})", clean(&at_first.name));
+    let (options, same) = (at_first.pinned(options), at_first.identity());
+    let renew = Arc::new(move || anew(options.clone(), same.clone()).boxed());
+    Ok(Cluster::new(client(at_first.config)?, &name).renewing(renew))
+}
+
+/// A client from what the kubeconfig says by now, for the same context, server and user.
+async fn anew(options: ConnectOptions, same: Identity) -> Result<kube::Client, ConnectError> {
+    let now = resolve(&options).await?;
+    if now.identity() != same {
+        let context = clean(&now.name);
+        return Err(ConnectError::Elsewhere { context });
     }
+    client(now.config)
+}
+
+fn client(mut config: Config) -> Result<kube::Client, ConnectError> {
     // Its retries are silent, and an eviction that a budget blocks would look like a hang of minutes.
     config.default_retry = false;
     config.connect_timeout = Some(super::CALL_TIMEOUT);
-    let name = format!("{} ({})", clean(&name), clean(config.cluster_url.to_string().trim_end_matches('/')));
-    let client =
-        kube::Client::try_from(config).map_err(|e| ConnectError::Client { why: clean(&e.to_string()) })?;
-    Ok(Cluster::new(client, &name))
+    kube::Client::try_from(config).map_err(|e| ConnectError::Client { why: clean(&e.to_string()) })
 }
 
-async fn config(options: &ConnectOptions) -> Result<(Config, String), ConnectError> {
+/// What the kubeconfig, the environment and the flags come to.
+struct Resolved {
+    config: Config,
+    /// The context's name, or where the configuration is from.
+    name: String,
+    /// The context, where there is one.
+    context: Option<String>,
+    /// The name of the context's user.
+    user: Option<String>,
+}
+
+/// Which server is spoken to as whom.
+type Identity = (http::Uri, Option<String>, Option<String>);
+
+impl Resolved {
+    fn identity(&self) -> Identity {
+        (self.config.cluster_url.clone(), self.context.clone(), self.user.clone())
+    }
+
+    /// The same options with the context by name: the kubeconfig's current one may be switched while a run lasts.
+    fn pinned(&self, options: &ConnectOptions) -> ConnectOptions {
+        ConnectOptions { context: self.context.clone(), ..options.clone() }
+    }
+}
+
+async fn resolve(options: &ConnectOptions) -> Result<Resolved, ConnectError> {
+    let mut resolved = configured(options).await?;
+    if let Some(server) = &options.server {
+        resolved.config.cluster_url = address(server)?;
+    }
+    Ok(resolved)
+}
+
+async fn configured(options: &ConnectOptions) -> Result<Resolved, ConnectError> {
     let unreadable = |e: KubeconfigError| {
         // The lines below the first show the file, and there are secrets in it.
         let why = super::call::chain(&e);
@@ -85,9 +134,11 @@ async fn config(options: &ConnectOptions) -> Result<(Config, String), ConnectErr
         let known = kubeconfig.contexts.iter().map(|c| clean(&c.name)).collect();
         return Err(ConnectError::UnknownContext { wanted: name, known });
     }
+    let context = kubeconfig.contexts.iter().find(|c| c.name == name).and_then(|c| c.context.as_ref());
+    let user = context.and_then(|c| c.user.clone());
     let wanted = KubeConfigOptions { context: Some(name.clone()), ..KubeConfigOptions::default() };
     let config = Config::from_custom_kubeconfig(kubeconfig, &wanted).await.map_err(unreadable)?;
-    Ok((config, name))
+    Ok(Resolved { config, context: Some(name.clone()), name, user })
 }
 
 /// Where the kubeconfig was looked for.
@@ -102,14 +153,15 @@ fn default_file_exists() -> bool {
 }
 
 /// As kubectl does it: the address that was typed, else the cluster that this pod runs in.
-fn without_kubeconfig(options: &ConnectOptions) -> Result<(Config, String), ConnectError> {
+fn without_kubeconfig(options: &ConnectOptions) -> Result<Resolved, ConnectError> {
+    let nameless = |config, name: &str| Resolved { config, name: name.to_owned(), context: None, user: None };
     if let Some(wanted) = &options.context {
         return Err(ConnectError::UnknownContext { wanted: wanted.clone(), known: Vec::new() });
     }
     match &options.server {
-        Some(server) => Ok((Config::new(address(server)?), "without a context".to_owned())),
+        Some(server) => Ok(nameless(Config::new(address(server)?), "without a context")),
         None => match Config::incluster() {
-            Ok(config) => Ok((config, "in-cluster".to_owned())),
+            Ok(config) => Ok(nameless(config, "in-cluster")),
             Err(_) => Err(ConnectError::NoCluster),
         },
     }

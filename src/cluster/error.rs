@@ -15,6 +15,9 @@ pub enum ClusterError {
     Forbidden { what: String, message: String },
     #[error("{what}: the credentials are not accepted: {message}")]
     Unauthorized { what: String, message: String },
+    /// New credentials lead to another cluster than the one that the run began on.
+    #[error("{what}: {message}")]
+    AnotherCluster { what: String, message: String },
     /// The object is not as the write expected it (409, or a failed `test` of a JSON patch): read and decide again.
     #[error("{what}: the object has changed meanwhile: {message}")]
     Conflict { what: String, message: String },
@@ -121,6 +124,7 @@ mod tests {
             ClusterError::ApiAbsent { .. } => "absent",
             ClusterError::Forbidden { .. } => "forbidden",
             ClusterError::Unauthorized { .. } => "unauthorized",
+            ClusterError::AnotherCluster { .. } => "another cluster",
             ClusterError::Conflict { .. } => "conflict",
             ClusterError::Refused { .. } => "refused",
             ClusterError::Budget { .. } => "budget",

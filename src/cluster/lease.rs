@@ -138,8 +138,7 @@ impl Cluster {
             resource: "leases".to_owned(),
             request,
         };
-        let opened = self.client.request_events::<Lease>(self.signed(&call)).await;
-        let mut events = Box::pin(opened.map_err(|e| super::call::failure(&call.what, &e))?);
+        let mut events = Box::pin(self.open_watch::<Lease>(&call).await?);
         while let Some(event) = events.next().await {
             if !matches!(event, Ok(WatchEvent::Bookmark(_))) {
                 break;

@@ -1,7 +1,9 @@
 //! The cluster: the only user of the Kubernetes client. Reads a `Snapshot`, keeps it up by watches, sends a `Write`
 //! (or tries it with `dryRun=All`), holds the lock.
 
+mod announce;
 mod call;
+mod client;
 mod connect;
 mod error;
 mod journal;
@@ -11,7 +13,9 @@ mod send;
 mod watch;
 mod wire;
 
+pub use announce::Announcement;
 pub use call::{Aside, CALL_TIMEOUT, Cluster, FORBIDDEN_DOUBT, Retry};
+pub use client::Renew;
 pub use connect::{ConnectError, ConnectOptions, connect};
 pub use error::{ClusterError, Refusal};
 pub use journal::Journal;

@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::model::{Budget, Database, Lookup, OpsRequest, Pod, Snapshot, Workload, WorkloadKind, clean};
 
-use super::call::{Aside, CALL_TIMEOUT, Call, FORBIDDEN_DOUBT, Pauses, Retry};
+use super::call::{Aside, Call, FORBIDDEN_DOUBT, Pauses, Retry};
 use super::read::{Collection, Marks, OPS_API, labels, path};
 use super::send::built;
 use super::wire::{BudgetWire, DatabaseWire, Meta, OpsRequestWire, PodWire, WorkloadWire};
@@ -339,14 +339,11 @@ impl Watch {
         let base = kube::core::Request::new(path(api, &self.db.object.namespace, plural));
         let request = built(base.watch(&params, mark), plural)?;
         let call = Call { what: what.clone(), verb: "watch", resource: plural.to_owned(), request };
-        let opening = self.cluster.client.request_events::<T>(self.cluster.signed(&call));
         let silent = || ClusterError::lost(&what, "it fell silent");
-        let stream = timeout(CALL_TIMEOUT, opening).await.map_err(|_| silent())?;
-        let mut stream = match stream {
+        let mut stream = match self.cluster.open_watch::<T>(&call).await {
             Ok(stream) => Box::pin(stream),
-            Err(error) => return expired_or(super::call::failure(&what, &error)),
+            Err(error) => return expired_or(error),
         };
-        self.cluster.remember(&call);
         let _open = Open::count(&self.open);
         let _ = self.to.send(Delta::Opened);
         loop {

@@ -32,6 +32,13 @@ pub(super) struct ListMeta {
     pub next: String,
 }
 
+/// Any object, of which only `metadata` matters.
+#[derive(Deserialize)]
+pub(super) struct Named {
+    #[serde(default)]
+    pub metadata: Meta,
+}
+
 /// `metadata` of an object.
 #[derive(Deserialize, Default, Clone)]
 #[serde(rename_all = "camelCase", default)]

@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::event::{Event, Record};
 
 /// Sends events, each with its time. Nobody has to listen.
+#[derive(Clone)]
 pub(super) struct Emitter {
     to: mpsc::UnboundedSender<Record>,
     clock: Clock,

@@ -20,6 +20,9 @@ const TIDY: Duration = Duration::from_secs(15);
 /// The same where the user has asked twice.
 const TIDY_NOW: Duration = Duration::from_secs(2);
 
+/// How long the end waits for the last Events on the database to be written.
+const TELL: Duration = Duration::from_secs(2);
+
 impl Run {
     /// Tidies up, tells the last event, and returns it.
     pub async fn end(mut self, came_to: Result<(), Halt>) -> Finish {
@@ -32,6 +35,7 @@ impl Run {
         self.unfollow();
         self.renewal = None;
         let finish = self.finish(came_to);
+        self.announce_end(&finish);
         match timeout_at(until, self.close_journal(&finish)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => self.notice(format!("the end could not be written into the journal: {error}")),
@@ -47,6 +51,9 @@ impl Run {
                     self.notice("the lock could not be given back in time; it runs out by itself".to_owned());
                 }
             }
+        }
+        if let Some(announcer) = self.announcer.take() {
+            announcer.finish(until.min(Instant::now() + TELL)).await;
         }
         self.emit(Event::Finished(finish.clone()));
         finish

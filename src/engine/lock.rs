@@ -54,6 +54,7 @@ impl Run {
         self.as_planned()?;
         self.try_writes().await?;
         self.open_journal().await?;
+        self.begin_announcing();
         self.templates = self.snapshot.workloads.iter().map(|w| (w.object.uid.clone(), w.template)).collect();
         Ok(StepOutcome::Done)
     }

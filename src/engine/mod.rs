@@ -1,5 +1,6 @@
 //! Runs a plan: the steps in order, the lock, the waiting, the stopping. Alone sends writes. Knows no terminal.
 
+mod announce;
 mod back;
 mod emit;
 mod end;

@@ -14,6 +14,7 @@ use crate::update::Blocked;
 use crate::update::s2_pause::{self, Pause};
 use crate::update::s4_roll_pods::Known;
 
+use super::announce::Announcer;
 use super::emit::Emitter;
 use super::halt::Halt;
 use super::journal::Writer;
@@ -44,6 +45,7 @@ pub(super) struct Run {
     /// The same of the processes that this one goes on from.
     pub changed_before: bool,
     pub journal: Option<Writer>,
+    pub announcer: Option<Announcer>,
     /// What there was before the update.
     pub before: Option<Before>,
     /// This run wrote the `Paused` condition; an earlier run's is left where it is.
@@ -85,7 +87,7 @@ impl Run {
         let (to_lost, lost) = watch::channel(None);
         let left_over = snapshot.database.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some());
         Run {
-            cluster: cluster.for_run(&options.run, PATIENCE, to_aside),
+            cluster: cluster.for_run(&options.run, &plan.database, PATIENCE, to_aside),
             emitter: Emitter::new(events, options.clock.clone()),
             results: plan.workloads.iter().map(|w| (w.object.uid.clone(), untouched(w))).collect(),
             plan,
@@ -98,6 +100,7 @@ impl Run {
             changed: false,
             changed_before: left_over,
             journal: None,
+            announcer: None,
             before: None,
             paused_by_us: false,
             pause_holds: false,
@@ -117,6 +120,7 @@ impl Run {
     }
 
     pub fn emit(&self, event: Event) {
+        self.announce(&event);
         self.emitter.emit(event);
     }
 
@@ -339,6 +343,8 @@ impl Run {
             in_ms: pause.as_millis() as u64,
         });
         while self.now() < now + pause {
+            // A server that is away may stay away for minutes, and nothing is to be learnt before it is back.
+            self.stop_here()?;
             self.wait(now + pause).await?;
         }
         Ok(())

@@ -1,8 +1,12 @@
 //! A simulated cluster with one database, and runs of the engine on it, all in tokio's paused time.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub mod invariants;
+pub mod wrote;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use kubectl_dbupdate::clock::Clock;
@@ -39,6 +43,8 @@ pub struct World {
     pub name: String,
     /// The version to which it is updated: at first one that the new database can reach in one step.
     pub target: &'static str,
+    /// How many clients there have been.
+    clients: AtomicUsize,
 }
 
 impl World {
@@ -62,7 +68,8 @@ impl World {
             Kind::Hazelcast => "5.5.6",
             Kind::ZooKeeper => "3.9.1",
         };
-        World { sim, kind, name: object::name(&installed).to_owned(), target }
+        let (name, clients) = (object::name(&installed).to_owned(), AtomicUsize::new(0));
+        World { sim, kind, name, target, clients }
     }
 
     pub fn store(&self) -> &Store {
@@ -76,7 +83,13 @@ impl World {
 
     /// A client of its own, as another process would have.
     pub fn cluster(&self) -> Cluster {
-        Cluster::new(kube::Client::new(self.sim.transport(), NAMESPACE), "sim")
+        self.cluster_of(&format!("client {}", self.clients.fetch_add(1, Ordering::Relaxed) + 1))
+    }
+
+    /// A client of that name, by which the record tells its requests from those of others.
+    pub fn cluster_of(&self, client: &str) -> Cluster {
+        let transport = self.sim.transport().of_client(client);
+        Cluster::new(kube::Client::new(transport, NAMESPACE), client)
     }
 
     /// Wall time as the simulation has it.
@@ -265,6 +278,8 @@ pub fn request(to: &str) -> Request {
 
 /// A run on its way.
 pub struct Running {
+    /// The name of its client.
+    pub client: String,
     pub plan: Plan,
     stop: watch::Sender<Stop>,
     records: mpsc::UnboundedReceiver<Record>,
@@ -276,12 +291,12 @@ impl Running {
     pub fn start(cluster: Cluster, snapshot: Snapshot, plan: Plan, options: RunOptions) -> Self {
         let (events, records) = mpsc::unbounded_channel();
         let (stop, stopped) = watch::channel(Stop::Go);
-        let planned = plan.clone();
+        let (client, planned) = (cluster.name().to_owned(), plan.clone());
         let handle =
             tokio::spawn(
                 async move { engine::run(&cluster, snapshot, planned, options, events, stopped).await },
             );
-        Running { plan, stop, records, seen: Vec::new(), handle }
+        Running { client, plan, stop, records, seen: Vec::new(), handle }
     }
 
     /// Waits for an event like this, counted from the last one that was waited for.
@@ -349,12 +364,14 @@ impl Running {
         while let Ok(record) = self.records.try_recv() {
             self.seen.push(record);
         }
-        Ended { plan: self.plan, finish, records: self.seen }.checked()
+        Ended { client: self.client, plan: self.plan, finish, records: self.seen }.checked()
     }
 }
 
 /// A run that is over.
 pub struct Ended {
+    /// The name of its client.
+    pub client: String,
     pub plan: Plan,
     pub finish: Finish,
     pub records: Vec<Record>,
@@ -474,12 +491,13 @@ pub fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
 }
 
 /// A change of the database in short: `pause`, `assert`, `images petset/db kafka=repo:3.6.1`, `evict db-0`,
-/// `version 3.6.1`, `resume`; `None` for what the lock needs, for reads, and for trials.
+/// `version 3.6.1`, `resume`; `None` for the lock, the journal and Events, for reads, and for trials.
 pub fn sent(request: &RecordedRequest) -> Option<String> {
     if !request.is_mutating()
         || request.dry_run
         || request.path.contains("/leases")
         || request.path.contains("/configmaps")
+        || request.path.contains("/events")
     {
         return None;
     }

@@ -3,8 +3,10 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod announce;
 mod back;
 mod budgets;
+mod credentials;
 mod faults;
 mod lock;
 mod others;

@@ -1,0 +1,137 @@
+//! The client that calls go through. When its credentials are no longer accepted it is made anew from what the kubeconfig
+//! holds by then, for the same context, server and user.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::future::BoxFuture;
+
+use super::call::Call;
+use super::read::path;
+use super::wire::Named;
+use super::{Cluster, ClusterError, ConnectError};
+use crate::model::{ObjectRef, clean};
+
+/// Makes a client from the credentials as they are at that moment, for the context, server and user that were resolved at
+/// the start; an error where the kubeconfig now means another.
+pub type Renew = Arc<dyn Fn() -> BoxFuture<'static, Result<kube::Client, ConnectError>> + Send + Sync>;
+
+/// The client in use, shared by all clones of a cluster.
+#[derive(Clone)]
+pub(super) struct Connection {
+    current: Arc<Mutex<Current>>,
+    /// One at a time: many calls get a 401 at once.
+    renewing: Arc<tokio::sync::Mutex<()>>,
+    renew: Option<Renew>,
+}
+
+struct Current {
+    client: kube::Client,
+    /// How often it was made anew.
+    generation: u64,
+    /// Its credentials have been accepted since it was made, or it has not been tried to make it anew.
+    accepted: bool,
+}
+
+impl Connection {
+    pub fn new(client: kube::Client) -> Self {
+        let current = Current { client, generation: 0, accepted: false };
+        Connection { current: Arc::new(Mutex::new(current)), renewing: Arc::default(), renew: None }
+    }
+
+    pub fn with_renew(self, renew: Renew) -> Self {
+        Connection { renew: Some(renew), ..self }
+    }
+
+    /// The client, and which one it is.
+    pub fn client(&self) -> (kube::Client, u64) {
+        let current = self.current();
+        (current.client.clone(), current.generation)
+    }
+
+    /// The server has accepted the credentials of that client: a streak of 401s, if there was one, is over.
+    pub fn accepted(&self, generation: u64) {
+        let mut current = self.current();
+        if current.generation == generation {
+            current.accepted = true;
+        }
+    }
+
+    fn current(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Cluster {
+    /// After a 401: makes the client anew, once for each streak of 401s, and looks that it leads to the same database.
+    ///
+    /// # Errors
+    /// The 401 itself where there is nothing to make a client from, or the new credentials are not accepted either;
+    /// [`ClusterError::AnotherCluster`] where they lead elsewhere.
+    pub(super) async fn renew_credentials(
+        &self,
+        refused: u64,
+        error: ClusterError,
+    ) -> Result<(), ClusterError> {
+        let _one_at_a_time = self.connection.renewing.lock().await;
+        let generation = {
+            let current = self.connection.current();
+            if current.generation != refused {
+                return Ok(());
+            }
+            if !current.accepted {
+                return Err(error);
+            }
+            current.generation
+        };
+        let Some(renew) = &self.connection.renew else { return Err(error) };
+        let client = renew().await.map_err(|e| and(error.clone(), &e))?;
+        let looked = self.same_database(&client).await;
+        let mut current = self.connection.current();
+        match looked {
+            Ok(()) => *current = Current { client, generation: generation + 1, accepted: false },
+            // A server that does not answer now says nothing about the credentials.
+            Err(ref error) if error.transient() => {}
+            Err(_) => current.accepted = false,
+        }
+        looked
+    }
+
+    /// The new client sees the very database that the run is about.
+    async fn same_database(&self, client: &kube::Client) -> Result<(), ClusterError> {
+        let Some(expected) = &self.about else { return Ok(()) };
+        let what = format!("get {expected}");
+        let url = format!(
+            "{}/{}",
+            path(&expected.api_version, &expected.namespace, &expected.plural),
+            expected.name
+        );
+        let unexpected =
+            |e: http::Error| ClusterError::Unexpected { what: what.clone(), message: e.to_string() };
+        let request = http::Request::get(url).body(Vec::new()).map_err(unexpected)?;
+        let resource = expected.plural.clone();
+        let call = Call { what: what.clone(), verb: "get", resource, request };
+        let found: Named = self.exchange(client, &call).await?.parse(&what)?;
+        if found.metadata.uid == expected.uid {
+            return Ok(());
+        }
+        Err(ClusterError::AnotherCluster { what, message: elsewhere(expected, &found.metadata.uid) })
+    }
+}
+
+fn elsewhere(expected: &ObjectRef, found: &str) -> String {
+    format!(
+        "with the new credentials {expected} has uid {}, and not {}: this is another cluster, or another database",
+        clean(found),
+        expected.uid
+    )
+}
+
+/// The 401, and why there are no other credentials.
+fn and(error: ClusterError, why: &ConnectError) -> ClusterError {
+    match error {
+        ClusterError::Unauthorized { what, message } => {
+            ClusterError::Unauthorized { what, message: format!("{message}; {why}") }
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,170 @@
+//! Telling of a run on the database object, for whoever looks at it with `kubectl describe`. Best effort: no step waits
+//! for it, and nothing depends on it.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::clock::Clock;
+use crate::cluster::{Announcement, Cluster, ClusterError};
+use crate::event::{Event, Finish, Outcome};
+use crate::journal::Direction;
+use crate::model::{ObjectRef, Plan};
+
+use super::emit::Emitter;
+use super::run::Run;
+
+/// How often an announcement is tried before it is dropped.
+const TRIES: u32 = 3;
+
+/// The pause between two tries.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Posts announcements one after the other, behind the run's back. Ends when this is dropped.
+pub(super) struct Announcer {
+    to: Option<mpsc::UnboundedSender<Announcement>>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Announcer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Announcer {
+    fn start(cluster: Cluster, about: ObjectRef, clock: Clock, emitter: Emitter) -> Self {
+        let (to, mut from) = mpsc::unbounded_channel::<Announcement>();
+        let task = tokio::spawn(async move {
+            let mut number = 0;
+            while let Some(said) = from.recv().await {
+                number += 1;
+                if let Err(error) = post(&cluster, &about, &said, number, &clock).await
+                    && !error.transient()
+                {
+                    let message = format!("no Events are written on the database: {error}");
+                    emitter.emit(Event::Notice { message });
+                    return;
+                }
+            }
+        });
+        Announcer { to: Some(to), task }
+    }
+
+    fn say(&self, said: Announcement) {
+        if let Some(to) = &self.to {
+            let _ = to.send(said);
+        }
+    }
+
+    /// Waits until everything is posted, but not beyond that moment.
+    pub async fn finish(mut self, until: Instant) {
+        self.to = None;
+        let _ = timeout_at(until, &mut self.task).await;
+    }
+}
+
+async fn post(
+    cluster: &Cluster,
+    about: &ObjectRef,
+    said: &Announcement,
+    number: u64,
+    clock: &Clock,
+) -> Result<(), ClusterError> {
+    let now = clock.rfc3339(9);
+    let time: String = now.chars().filter(char::is_ascii_digit).collect();
+    let name = format!("{}.{time}-{number}", about.name);
+    let mut tries = 1;
+    loop {
+        match cluster.announce(about, said, &name, &clock.rfc3339(0)).await {
+            // An API server that restarts says 403 for some moments as well.
+            Err(ClusterError::Transient { .. } | ClusterError::Forbidden { .. }) if tries < TRIES => {
+                tries += 1;
+                sleep(AGAIN).await;
+            }
+            posted => return posted,
+        }
+    }
+}
+
+impl Run {
+    /// From now on the run is told of on the database. It holds the lock, so that no other run's words come between.
+    pub(super) fn begin_announcing(&mut self) {
+        let (cluster, about) = (self.cluster.clone(), self.plan.database.clone());
+        let announcer = Announcer::start(cluster, about, self.options.clock.clone(), self.emitter.clone());
+        announcer.say(self.beginning());
+        self.announcer = Some(announcer);
+    }
+
+    fn beginning(&self) -> Announcement {
+        let again = if self.options.going_on.is_some() { " goes on" } else { "" };
+        let (run, who) = (&self.options.run, &self.options.who);
+        let (from, to) = (&self.plan.from.name, &self.plan.to.name);
+        let (reason, doing) = match self.options.direction {
+            Direction::Update => ("UpdateStarted", "updating"),
+            Direction::Rollback => ("RollbackStarted", "going back from"),
+        };
+        let message = format!("run {run} by {who}{again}: {doing} {from} to {to}");
+        Announcement { warning: false, reason, message }
+    }
+
+    pub(super) fn announce(&self, event: &Event) {
+        if let (Some(announcer), Some(said)) = (&self.announcer, announcement(event, &self.plan)) {
+            announcer.say(said);
+        }
+    }
+
+    /// Announces how the run has ended.
+    pub(super) fn announce_end(&self, finish: &Finish) {
+        if let Some(announcer) = &self.announcer {
+            announcer.say(ending(finish, self.options.direction));
+        }
+    }
+}
+
+/// What is announced of an event; `None` where it concerns only whoever watches the run.
+fn announcement(event: &Event, plan: &Plan) -> Option<Announcement> {
+    let to = &plan.to.name;
+    let (warning, reason, message) = match event {
+        Event::PauseAcknowledged { .. } => (
+            false,
+            "OperatorPaused",
+            "KubeDB's operator leaves this database alone, and has said so".to_owned(),
+        ),
+        Event::PauseUnanswered { .. } => {
+            (true, "OperatorPaused", "paused, but no operator has acknowledged it".to_owned())
+        }
+        Event::PodReady { pod, took_ms, .. } => {
+            let seconds = *took_ms as f64 / 1000.0;
+            (false, "PodUpdated", format!("pod {pod} is on {to} and Ready, after {seconds:.1} s"))
+        }
+        Event::VersionSet { from, to } => {
+            (false, "VersionSet", format!("spec.version set from {from} to {to}"))
+        }
+        Event::Resumed => (false, "OperatorResumed", "KubeDB's operator is at work again".to_owned()),
+        Event::RollingBack { .. } => {
+            (true, "RollingBack", format!("the update has failed; going back to {to}"))
+        }
+        _ => return None,
+    };
+    Some(Announcement { warning, reason, message })
+}
+
+fn ending(finish: &Finish, direction: Direction) -> Announcement {
+    let done = matches!(finish.outcome, Outcome::Done | Outcome::Nothing);
+    let reason = match (finish.outcome, direction, done) {
+        (Outcome::RolledBack, _, _) => "RolledBack",
+        (_, Direction::Update, true) => "UpdateDone",
+        (_, Direction::Update, false) => "UpdateStopped",
+        (_, Direction::Rollback, true) => "RolledBack",
+        (_, Direction::Rollback, false) => "RollbackStopped",
+    };
+    let parts = [finish.error.as_str(), &finish.state];
+    let mut message = parts.into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join("; ");
+    if let Some(next) = finish.next.iter().find(|n| n.contains("dbupdate")) {
+        message.push_str(&format!("; go on: {next}"));
+    }
+    Announcement { warning: !done, reason, message }
+}
