@@ -26,6 +26,8 @@ pub struct RecordedRequest {
     pub content_type: String,
     /// The `User-Agent` header.
     pub user_agent: String,
+    /// The name of the client: see [`Transport::of_client`](crate::Transport::of_client). Empty where it has none.
+    pub client: String,
     /// The `fieldManager` that the query names.
     pub field_manager: Option<String>,
     /// Whether it asked for `dryRun=All`, in the query or in its delete options.

@@ -1,5 +1,7 @@
 //! A request, taken apart.
 
+use std::sync::Arc;
+
 use axum::http::{HeaderMap, Method, Uri, header};
 use bytes::Bytes;
 use serde_json::Value;
@@ -18,6 +20,8 @@ pub(super) struct Call {
     pub accept: String,
     pub content_type: String,
     pub user_agent: String,
+    /// The name of the client whose transport it came by; empty where it has none.
+    pub client: Arc<str>,
     pub body: Bytes,
 }
 
@@ -69,7 +73,7 @@ pub(super) fn bad_dry_run(value: &str) -> ApiError {
 }
 
 impl Call {
-    pub fn new(method: Method, uri: &Uri, headers: &HeaderMap, body: Bytes) -> Self {
+    pub fn new(method: Method, uri: &Uri, headers: &HeaderMap, body: Bytes, client: Arc<str>) -> Self {
         let header = |name| {
             let values: Vec<&str> =
                 headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
@@ -83,6 +87,7 @@ impl Call {
             accept: header(header::ACCEPT),
             content_type: content_type.split(';').next().unwrap_or_default().trim().to_owned(),
             user_agent: header(header::USER_AGENT),
+            client,
             body,
         }
     }
@@ -129,6 +134,7 @@ impl Call {
             query: self.query.0.clone(),
             content_type: self.content_type.clone(),
             user_agent: self.user_agent.clone(),
+            client: self.client.to_string(),
             field_manager: self.query.get("fieldManager").map(str::to_owned),
             dry_run: in_body || self.query.get("dryRun") == Some("All"),
             at: Instant::now(),

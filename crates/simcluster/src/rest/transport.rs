@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::{self, Body, HttpBody};
@@ -27,11 +28,18 @@ const LARGEST_BODY: usize = 3 * 1024 * 1024;
 #[derive(Clone)]
 pub struct Transport {
     server: Server,
+    client: Arc<str>,
 }
 
 impl Transport {
     pub(crate) fn new(server: Server) -> Self {
-        Self { server }
+        Self { server, client: "".into() }
+    }
+
+    /// The same server for a client of that name, which [`RecordedRequest`](crate::RecordedRequest) tells: two processes
+    /// of the same run send the same `User-Agent`.
+    pub fn of_client(self, name: &str) -> Self {
+        Self { client: name.into(), ..self }
     }
 }
 
@@ -49,7 +57,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let server = self.server.clone();
+        let (server, client) = (self.server.clone(), self.client.clone());
         let (head, body) = request.into_parts();
         Box::pin(async move {
             let Ok(body) = body::to_bytes(Body::new(body), LARGEST_BODY).await else {
@@ -57,7 +65,7 @@ where
                 let error = ApiError::new(413, "RequestEntityTooLarge", message);
                 return Ok(Answer::refusal(&error).into_response(&[]));
             };
-            server.handle(Call::new(head.method, &head.uri, &head.headers, body)).await
+            server.handle(Call::new(head.method, &head.uri, &head.headers, body, client)).await
         })
     }
 }
