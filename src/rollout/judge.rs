@@ -12,6 +12,10 @@ const PULL_PATIENCE: Duration = Duration::from_secs(45);
 /// A container that ended that often is not starting slowly.
 const CRASHES: i64 = 3;
 
+/// A container that has crashed and is Ready again may be between two crashes: it must stay Ready for as long as the kubelet's
+/// first back-off lasts.
+const STEADY: Duration = Duration::from_secs(10);
+
 /// What a kubelet may take beyond the grace until the pod object is gone.
 const TERMINATION_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -27,6 +31,8 @@ pub struct Flight {
     pub grace_seconds: i64,
     /// The pod that stands in its place now, and the restarts that it had when it was first seen.
     seen: Option<(String, i64)>,
+    /// How often a container of it has restarted since.
+    restarted: i64,
     trouble: Option<(Trouble, Duration)>,
     /// Since when the new pod has been well.
     well_since: Option<Duration>,
@@ -163,6 +169,7 @@ impl Flight {
             old_uid: None,
             grace_seconds: 0,
             seen: None,
+            restarted: 0,
             trouble: None,
             well_since: None,
             leaving_since: None,
@@ -176,10 +183,18 @@ impl Flight {
             // Restarts before this run saw the pod are not this run's to judge, unless it made the pod itself.
             let before = if self.old_uid.is_some() { 0 } else { restarts(pod) };
             self.seen = Some((pod.uid.clone(), before));
+            self.restarted = 0;
             self.trouble = None;
             self.well_since = None;
             self.leaving_since = None;
         }
+        let before = self.seen.as_ref().map_or(0, |(_, restarts)| *restarts);
+        let restarted = new.map_or(0, |p| restarts(p) - before);
+        if restarted > self.restarted {
+            // It was down in between, whether that was seen or not.
+            self.well_since = None;
+        }
+        self.restarted = restarted;
         self.leaving_since = new.filter(|p| p.deleting).map(|_| self.leaving_since.unwrap_or(now));
         self.well_since = new.filter(|p| p.well()).map(|_| self.well_since.unwrap_or(now));
         let trouble = new.and_then(|p| troubled(p)).map(|(kind, ..)| kind);
@@ -235,12 +250,14 @@ pub fn judge(
     }
     if pod.well() {
         let since = flight.well_since.unwrap_or(now);
-        if now >= since + limits.min_ready {
+        let steady = if flight.restarted > 0 { STEADY } else { Duration::ZERO };
+        let min_ready = limits.min_ready.max(steady);
+        if now >= since + min_ready {
             return Verdict::Done { well_since: since };
         }
         return Verdict::Progress {
-            on: WaitingOn::MinReady { seconds: limits.min_ready.as_secs() },
-            until: since + limits.min_ready,
+            on: WaitingOn::MinReady { seconds: min_ready.as_secs() },
+            until: since + min_ready,
         };
     }
     if let Some((trouble, container, reason, message)) = troubled(pod) {
@@ -289,12 +306,10 @@ fn terminating(flight: &Flight, pod: &Pod, limits: Limits, now: Duration) -> Ver
 }
 
 fn crashed(flight: &Flight, pod: &Pod) -> Option<Stuck> {
-    let before = flight.seen.as_ref().map_or(0, |(_, restarts)| *restarts);
     let container = pod.containers.iter().max_by_key(|c| c.restarts)?;
-    let restarts = container.restarts - before;
-    (restarts >= CRASHES).then(|| Stuck::CrashLoop {
+    (flight.restarted >= CRASHES).then(|| Stuck::CrashLoop {
         container: container.name.clone(),
-        restarts,
+        restarts: flight.restarted,
         last_end: container.last_end.clone(),
     })
 }

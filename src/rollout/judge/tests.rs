@@ -237,6 +237,20 @@ fn a_pod_is_done_when_it_has_been_ready_for_long_enough() {
 }
 
 #[test]
+fn a_pod_that_has_crashed_must_stay_ready_for_longer() {
+    let well = |restarts| Pod {
+        containers: vec![container(ContainerState::Running, restarts)],
+        ..pod("new", NEW, "r2")
+    };
+    let mut flight = evicted();
+    look(&mut flight, Some(&new_pod(waiting("CrashLoopBackOff"), 1)), 105);
+    assert_eq!(short(&look(&mut flight, Some(&well(1)), 110)), "MinReady until 120");
+    // It was down between two looks.
+    assert_eq!(short(&look(&mut flight, Some(&well(2)), 118)), "MinReady until 128");
+    assert_eq!(short(&look(&mut flight, Some(&well(2)), 128)), "done since 118");
+}
+
+#[test]
 fn what_a_new_pod_is_made_from_is_told_apart() {
     let digest = format!("{NEW}@sha256:ab");
     for (image, revision, verdict) in [
