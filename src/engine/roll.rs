@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::cluster::{ClusterError, Delta};
 use crate::event::{Event, StepOutcome, WaitingOn};
-use crate::model::{Check, Phase, Pod, Strategy, Workload, WorkloadPlan};
+use crate::model::{Budget, Check, Phase, Pod, Strategy, Workload, WorkloadPlan};
 use crate::rollout::{Flight, Limits, Stuck, Verdict, judge};
 use crate::update::Blocked;
 use crate::update::s4_roll_pods::{self, Next};
@@ -23,6 +23,10 @@ const EVICT_AGAIN: Duration = Duration::from_millis(20);
 
 /// How often a blocked eviction is tried though the budget's word has not changed: the watch may have missed it.
 const EVICT_ANYWAY: Duration = Duration::from_secs(5);
+
+/// A budget that counts fewer healthy pods than there are for so long has fallen behind: its controller looks again only
+/// when something about it changes.
+const BUDGET_STALE: Duration = Duration::from_secs(10);
 
 /// How long a pod on the old images that has become unwell in the run may take to recover before it is restarted: an
 /// election or a rebalance after another member's restart is over by then.
@@ -44,6 +48,8 @@ pub(super) struct Roll<'a> {
     /// Since when something outside this workload has held the next eviction.
     held_since: Option<Duration>,
     evictions: BTreeMap<String, u32>,
+    /// The user has heard that a budget's status is out of date.
+    told_stale: bool,
     told: Option<(String, WaitingOn)>,
     backoff: Backoff,
 }
@@ -374,8 +380,12 @@ impl Run {
     /// Says which budget blocks the eviction, with its numbers; the server's own words where it is not known.
     fn tell_blocked(&mut self, roll: &mut Roll<'_>, pod: &Pod, message: &str) {
         let budgets = || self.snapshot.budgets_of(pod);
-        let budget = budgets().find(|b| !b.allows()).or_else(|| budgets().next());
-        let on = match budget.cloned() {
+        let budget = budgets().find(|b| !b.allows()).or_else(|| budgets().next()).cloned();
+        if let Some(b) = budget.as_ref().filter(|b| self.stale(roll, b)) {
+            roll.told_stale = true;
+            self.emit(Event::Notice { message: self.poke(b) });
+        }
+        let on = match budget {
             Some(b) => WaitingOn::Budget {
                 budget: b.name,
                 needed: b.desired_healthy,
@@ -385,6 +395,24 @@ impl Run {
             None => WaitingOn::Server { message: message.to_owned() },
         };
         self.tell_pod(roll, &pod.name, on);
+    }
+
+    /// The budget has counted too few healthy pods for a while, and nobody has said so yet.
+    fn stale(&self, roll: &Roll<'_>, budget: &Budget) -> bool {
+        let well = self.snapshot.pods.iter().filter(|p| p.well() && budget.covers(p)).count() as i64;
+        let lasting = roll.blockage.as_ref().is_some_and(|b| self.now() >= b.since + BUDGET_STALE);
+        !roll.told_stale && lasting && !budget.allows() && well > budget.current_healthy
+    }
+
+    /// How the user makes the disruption controller look at a budget again.
+    fn poke(&self, budget: &Budget) -> String {
+        let (name, ns, kubectl) = (&budget.name, &self.plan.database.namespace, &self.options.kubectl);
+        format!(
+            "disruption budget {name} counts {} healthy pods, and there are more: its status is out of date; this makes \
+             its controller look again: {kubectl} annotate poddisruptionbudget {name} -n {ns} --overwrite \
+             kubectl-dbupdate/poke={}",
+            budget.current_healthy, self.options.run
+        )
     }
 
     /// The server has not evicted the pod, or it is not known whether it has.
@@ -459,6 +487,7 @@ impl<'a> Roll<'a> {
             blockage: None,
             held_since: None,
             evictions: BTreeMap::new(),
+            told_stale: false,
             told: None,
             backoff: Backoff::new(now),
         }

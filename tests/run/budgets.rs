@@ -104,3 +104,19 @@ async fn a_budget_that_lags_behind_for_a_moment_is_no_news() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_budget_that_has_fallen_behind_is_said_to_have() {
+    let world = World::new(Database::zookeeper("db"));
+    let mut run = world.start().await;
+    run.evicted("db-0").await;
+    // It sees that the pod is away, and not that it has come back.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    world.sim.behaviour().change(|b| b.budget_lag = secs(40));
+    let ended = run.end().await;
+    ended.done();
+    let told: Vec<_> = ended.events().filter(|e| matches!(e, Event::Notice { .. })).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    let poke = "kubectl annotate poddisruptionbudget db -n default --overwrite";
+    assert!(matches!(told[0], Event::Notice { message } if message.contains(poke)), "{told:?}");
+}
