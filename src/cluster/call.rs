@@ -43,6 +43,8 @@ pub enum Aside {
     Retry(Retry),
     /// The text of a `Warning:` header.
     Warning(String),
+    /// The credentials were refused, and others were found and accepted.
+    Renewed,
     /// A collection can no longer be watched, and trying again will not help.
     WatchLost(ClusterError),
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::future::BoxFuture;
 
-use super::call::Call;
+use super::call::{Aside, Call};
 use super::read::path;
 use super::wire::Named;
 use super::{Cluster, ClusterError, ConnectError};
@@ -88,7 +88,10 @@ impl Cluster {
         let looked = self.same_database(&client).await;
         let mut current = self.connection.current();
         match looked {
-            Ok(()) => *current = Current { client, generation: generation + 1, accepted: false },
+            Ok(()) => {
+                *current = Current { client, generation: generation + 1, accepted: false };
+                self.tell(Aside::Renewed);
+            }
             // A server that does not answer now says nothing about the credentials.
             Err(ref error) if error.transient() => {}
             Err(_) => current.accepted = false,

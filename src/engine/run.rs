@@ -259,6 +259,9 @@ impl Run {
             Aside::Warning(message) => {
                 self.emit(Event::Notice { message: format!("the API server warns: {message}") });
             }
+            Aside::Renewed => self.emit(Event::Notice {
+                message: "the server no longer accepted the credentials; new ones are used".to_owned(),
+            }),
             Aside::WatchLost(error) => self.blind = Some(error),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::FutureExt;
 use kubectl_dbupdate::cluster::{Cluster, Renew};
-use kubectl_dbupdate::event::Outcome;
+use kubectl_dbupdate::event::{Event, Outcome};
 use kubectl_dbupdate::update::s1_plan;
 use simcluster::world::Database;
 use simcluster::{ApiError, Effect, Fault};
@@ -56,6 +56,9 @@ async fn new_credentials_are_taken_and_nothing_is_sent_twice() {
         ended.done();
         world.is_updated();
         assert_eq!(renewals.count(), 1, "{n}");
+        let said =
+            |e: &Event| matches!(e, Event::Notice { message } if message.contains("new ones are used"));
+        assert_eq!(ended.events().filter(|e| said(e)).count(), 1, "{n}");
         assert!(world.evictions().values().all(|times| *times == 1), "{n}");
     }
 }
