@@ -343,24 +343,28 @@ impl Running {
         assert!(self.handle.await.is_err_and(|e| e.is_cancelled()), "it was over already");
     }
 
-    /// The process dies at that moment; `false` when it came to its end before.
-    pub async fn dies_at(mut self, moment: impl Future<Output = ()>) -> bool {
+    /// The process dies at that moment; its end where it has come to it before.
+    pub async fn lives_until(mut self, moment: impl Future<Output = ()>) -> Option<Ended> {
         tokio::select! {
             biased;
-            () = moment => {}
-            finish = &mut self.handle => {
-                finish.expect("the run does not panic");
-                return false;
+            () = moment => {
+                self.handle.abort();
+                // It may have come to its end in the very moment of its death.
+                let _ = (&mut self.handle).await;
+                None
             }
+            finish = &mut self.handle => Some(self.over(finish.expect("the run does not panic"))),
         }
-        self.handle.abort();
-        self.handle.await.is_err_and(|e| e.is_cancelled())
     }
 
     /// The run's end and all of its events.
     pub async fn end(mut self) -> Ended {
         let finish =
-            timeout(FOREVER, self.handle).await.expect("the run ends").expect("the run does not panic");
+            timeout(FOREVER, &mut self.handle).await.expect("the run ends").expect("the run does not panic");
+        self.over(finish)
+    }
+
+    fn over(mut self, finish: Finish) -> Ended {
         while let Ok(record) = self.records.try_recv() {
             self.seen.push(record);
         }

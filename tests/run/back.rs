@@ -1,7 +1,6 @@
 //! Going on with a run from its journal, and going back.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use kubectl_dbupdate::cluster::Journal;
 use kubectl_dbupdate::engine::{self, RunOptions};
@@ -10,7 +9,7 @@ use kubectl_dbupdate::journal::Direction;
 use kubectl_dbupdate::model::{Action, Check, Plan, Snapshot};
 use kubectl_dbupdate::update::{rollback, s1_plan};
 use simcluster::world::Database;
-use simcluster::{Ailment, Behaviour, Effect, Fault, PodRule};
+use simcluster::{Ailment, Behaviour, PodRule};
 
 use crate::common::*;
 
@@ -22,15 +21,6 @@ async fn found(world: &World) -> (Snapshot, Journal) {
         snapshot.lock = cluster.watch_lock(world.kind, NAMESPACE, &world.name, lock).await.unwrap();
     }
     (snapshot, cluster.journal(world.kind, NAMESPACE, &world.name).await.unwrap())
-}
-
-/// Goes on with the unfinished run, as the command resume does; where nothing is half done, runs it anew.
-async fn resume(world: &World) -> Ended {
-    let (snapshot, journal) = found(world).await;
-    let unfinished = engine::unfinished(&journal, &snapshot);
-    let plan = s1_plan::plan(&snapshot, &request(world.target())).unwrap();
-    let options = RunOptions { journal, going_on: unfinished, ..world.options("run2") };
-    Running::start(world.cluster(), snapshot, plan, options).end().await
 }
 
 /// The plan of the way back and the options of its run, as the command rollback makes them.
@@ -65,71 +55,6 @@ fn state(world: &World) -> BTreeMap<String, String> {
         state.insert(text(&pod, "/metadata/name").to_owned(), revision);
     }
     state
-}
-
-/// A run that dies at its k-th change: right before it is carried out, or right after, unheard.
-async fn dies(world: &World, k: u64, after: bool) -> bool {
-    let fault = Fault::new(Effect::Hang).mutating().nth(k);
-    world.sim.faults().add(if after { fault.after_handling() } else { fault });
-    let run = world.start().await;
-    let at_the_write = async {
-        // A call that hangs is recorded when it arrives, and heard of nowhere else.
-        while (world.sim.requests().iter().filter(|r| r.is_mutating()).count() as u64) < k {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    };
-    let died = run.dies_at(at_the_write).await;
-    world.sim.faults().clear();
-    died
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_run_that_dies_at_any_write_is_gone_on_with() {
-    let mut tried = 0;
-    for k in 1.. {
-        for after in [false, true] {
-            let world = World::new(Database::zookeeper("db").replicas(2));
-            if !dies(&world, k, after).await {
-                println!("{tried} crash points survived");
-                assert!(tried > 20, "{tried}");
-                return;
-            }
-            tried += 1;
-            let ended = resume(&world).await;
-            ended.done();
-            world.is_updated();
-            assert!(world.evictions().values().all(|n| *n == 1), "{k} {after}: {:?}", world.evictions());
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_run_that_dies_at_any_write_can_be_rolled_back() {
-    for k in 1.. {
-        for after in [false, true] {
-            let world = World::new(Database::zookeeper("db").replicas(2));
-            let before = state(&world);
-            if !dies(&world, k, after).await {
-                return;
-            }
-            let moved = text(&world.database(), "/spec/version") == world.target();
-            match way_back(&world, BTreeSet::new()).await {
-                Some((_, plan, _)) if moved => {
-                    assert!(plan.refusals().any(|f| f.check == Check::DataDowngrade), "{k} {after}");
-                }
-                Some((snapshot, plan, options)) => {
-                    assert_eq!(plan.refusals().count(), 0, "{k} {after}: {:?}", plan.findings);
-                    Running::start(world.cluster(), snapshot, plan, options).end().await.done();
-                    assert_eq!(state(&world), before, "{k} {after}");
-                    assert_eq!(world.paused(), None);
-                    world.no_lease();
-                }
-                // Nothing was changed, or everything has arrived.
-                None => assert!(moved || state(&world) == before, "{k} {after}"),
-            }
-        }
-    }
 }
 
 #[tokio::test(start_paused = true)]

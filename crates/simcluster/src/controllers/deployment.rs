@@ -16,7 +16,9 @@ use crate::store::DeleteOptions;
 const DEPLOYMENTS: &str = "deployments.apps";
 const REPLICA_SETS: &str = "replicasets.apps";
 const HASH: &str = "pod-template-hash";
-const REVISION: &str = "deployment.kubernetes.io/revision";
+
+/// The annotation in which the number of a revision stands.
+pub(crate) const REVISION: &str = "deployment.kubernetes.io/revision";
 
 /// The hash that tells a template's ReplicaSet and pods.
 pub(crate) fn template_hash(deployment: &Value) -> String {

@@ -130,7 +130,8 @@ impl World<'_> {
     }
 
     /// A Deployment with its ReplicaSet and its pods.
-    fn install_deployment(&self, deployment: Value) {
+    fn install_deployment(&self, mut deployment: Value) {
+        deployment["metadata"]["annotations"][deployment::REVISION] = json!("1");
         let deployment = created(self.store, "deployments.apps", deployment);
         let replicas = number(&deployment, "/spec/replicas").unwrap_or(1);
         let set = created(self.store, "replicasets.apps", new_replica_set(&deployment, replicas, 1));

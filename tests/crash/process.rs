@@ -1,0 +1,132 @@
+//! The commands, as a person types them one after the other, each a process with a client of its own.
+
+use std::collections::BTreeSet;
+
+use kubectl_dbupdate::cluster::{Cluster, Journal};
+use kubectl_dbupdate::engine::{self, RunOptions};
+use kubectl_dbupdate::journal::{Direction, Entry};
+use kubectl_dbupdate::model::{Action, Check, Plan, Snapshot};
+use kubectl_dbupdate::update::s1_plan::{self, Request, Unfinished};
+use kubectl_dbupdate::update::{rollback, s2_pause};
+
+use crate::common::{NAMESPACE, Running, World, request};
+
+/// A command that is ready to run: what it has found and decided.
+pub struct Process {
+    pub plan: Plan,
+    snapshot: Snapshot,
+    options: RunOptions,
+}
+
+/// What a process finds when it starts.
+struct Found {
+    snapshot: Snapshot,
+    journal: Journal,
+    unfinished: Option<Entry>,
+}
+
+async fn found(world: &World, cluster: &Cluster) -> Found {
+    let mut snapshot = world.snapshot(cluster).await;
+    let journal = cluster.journal(world.kind, NAMESPACE, &world.name).await.expect("it can be read");
+    let unfinished = engine::unfinished(&journal, &snapshot);
+    if let Some(lock) = snapshot.lock.take() {
+        let watched = cluster.watch_lock(world.kind, NAMESPACE, &world.name, lock).await;
+        snapshot.lock = watched.expect("the lock can be watched");
+    }
+    Found { snapshot, journal, unfinished }
+}
+
+impl Process {
+    /// The command that updates, typed for the first time or again.
+    pub async fn update(world: &World) -> Self {
+        let found = found(world, &world.cluster()).await;
+        Process::forward(world, found, false)
+    }
+
+    /// `resume`, with what is overridden by name; `None` where nothing is unfinished.
+    pub async fn resume(world: &World, skip: BTreeSet<Check>) -> Option<Self> {
+        let found = found(world, &world.cluster()).await;
+        match found.unfinished.as_ref()?.run.direction {
+            Direction::Update => Some(Process::forward(world, found, true)),
+            Direction::Rollback => Some(Process::back(world, found, skip)),
+        }
+    }
+
+    /// `rollback`, with what is overridden by name; `None` where nothing is unfinished.
+    pub async fn rollback(world: &World, skip: BTreeSet<Check>) -> Option<Self> {
+        let found = found(world, &world.cluster()).await;
+        let ours = found.snapshot.database.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some());
+        (found.unfinished.is_some() || ours).then(|| Process::back(world, found, skip))
+    }
+
+    fn forward(world: &World, found: Found, delete_unwell: bool) -> Self {
+        let unfinished = found.unfinished.as_ref().map(|entry| Unfinished {
+            run: entry.run.run.clone(),
+            who: entry.run.who.clone(),
+            began: entry.run.began.clone(),
+            to: entry.run.plan.to.name.clone(),
+            rollback: entry.run.direction == Direction::Rollback,
+            images: entry.images(),
+        });
+        let asked = Request { unfinished, ..request(world.target()) };
+        let plan = s1_plan::plan(&found.snapshot, &asked).expect("the target is in the catalog");
+        Process::of(world, found, plan, Direction::Update, BTreeSet::new(), delete_unwell)
+    }
+
+    fn back(world: &World, found: Found, skip: BTreeSet<Check>) -> Self {
+        let plan = match &found.unfinished {
+            Some(entry) => rollback::plan(&found.snapshot, entry, &skip),
+            // Only our pause is left, and nobody knows from which run: the database stays on its version.
+            None => {
+                let stays = request(&found.snapshot.database.version);
+                s1_plan::plan(&found.snapshot, &stays).expect("its version is in the catalog")
+            }
+        };
+        Process::of(world, found, plan, Direction::Rollback, skip, true)
+    }
+
+    fn of(
+        world: &World,
+        found: Found,
+        plan: Plan,
+        direction: Direction,
+        skip: BTreeSet<Check>,
+        delete_unwell: bool,
+    ) -> Self {
+        let before = found.unfinished.as_ref().map(|e| e.run.before.clone());
+        let going_on = found.unfinished.filter(|e| e.run.direction == direction);
+        let id = match (&going_on, direction) {
+            (Some(entry), _) => entry.run.run.clone(),
+            (None, Direction::Update) => "update1".to_owned(),
+            (None, Direction::Rollback) => "rollback1".to_owned(),
+        };
+        let usual = world.options(&id);
+        let journal = found.journal;
+        let options = RunOptions { journal, going_on, before, direction, skip, delete_unwell, ..usual };
+        Process { plan, snapshot: found.snapshot, options }
+    }
+
+    /// What speaks against it.
+    pub fn refusals(&self) -> Vec<Check> {
+        self.plan.refusals().map(|finding| finding.check).collect()
+    }
+
+    /// Everything is as it asks for, so that it ends without having begun.
+    pub fn has_nothing_to_do(&self) -> bool {
+        self.plan.action == Action::Nothing
+    }
+
+    pub async fn start(self, world: &World) -> Running {
+        self.start_with(world.cluster())
+    }
+
+    pub async fn start_as(self, world: &World, client: &str) -> Running {
+        self.start_with(world.cluster_of(client))
+    }
+
+    fn start_with(self, cluster: Cluster) -> Running {
+        let refusals: Vec<_> = self.plan.refusals().map(|f| &f.message).collect();
+        assert!(refusals.is_empty(), "refused: {refusals:?}");
+        Running::start(cluster, self.snapshot, self.plan, self.options)
+    }
+}
