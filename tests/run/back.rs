@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kubectl_dbupdate::cluster::Journal;
 use kubectl_dbupdate::engine::{self, RunOptions};
-use kubectl_dbupdate::event::Outcome;
+use kubectl_dbupdate::event::{Outcome, Step};
 use kubectl_dbupdate::journal::Direction;
 use kubectl_dbupdate::model::{Action, Check, Plan, Snapshot};
-use kubectl_dbupdate::update::{rollback, s1_plan};
+use kubectl_dbupdate::update::rollback;
 use simcluster::world::Database;
 use simcluster::{Ailment, Behaviour, PodRule};
 
@@ -91,4 +91,45 @@ async fn a_version_that_has_started_is_not_rolled_back_by_itself() {
     let world = World::behaving(Behaviour::default().with(crash), Database::zookeeper("db"));
     let run = world.start_with(|o| o.roll_back_on_failure = true).await;
     run.end().await.ended(Outcome::Failed, 4, true, true);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_was_killed_while_it_verified_is_verified_by_the_next() {
+    let world = World::new(Database::zookeeper("db"));
+    let mut run = world.start().await;
+    run.step(Step::Verify).await;
+    run.crash().await;
+    world.is_updated();
+    let (snapshot, journal) = found(&world).await;
+    let entry = engine::unfinished(&journal, &snapshot).expect("it was not verified");
+    let going_on = s1_plan::Unfinished {
+        run: entry.run.run.clone(),
+        who: String::new(),
+        began: String::new(),
+        to: entry.run.plan.to.name.clone(),
+        rollback: false,
+        images: entry.images(),
+    };
+    let asked = s1_plan::Request { unfinished: Some(going_on), ..request(world.target()) };
+    let plan = s1_plan::plan(&snapshot, &asked).unwrap();
+    assert_eq!(plan.action, Action::Resume);
+    let options = RunOptions { journal, going_on: Some(entry), ..world.options("run1") };
+    Running::start(world.cluster(), snapshot, plan, options).end().await.done();
+    world.no_lease();
+    let (snapshot, journal) = found(&world).await;
+    assert!(engine::unfinished(&journal, &snapshot).is_none());
+    assert!(journal.last().is_some_and(|e| e.progress.result.is_some()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_database_that_others_have_moved_on_is_no_longer_the_runs() {
+    let world = World::new(Database::zookeeper("db"));
+    let mut run = world.start().await;
+    run.ready("db-0").await;
+    run.crash().await;
+    world.lift_pause();
+    let elsewhere = |db: &mut serde_json::Value| db["spec"]["version"] = "3.7.2".into();
+    world.store().update(&world.res(), NAMESPACE, "db", elsewhere).unwrap();
+    let (snapshot, journal) = found(&world).await;
+    assert!(engine::unfinished(&journal, &snapshot).is_none());
 }
