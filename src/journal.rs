@@ -125,6 +125,11 @@ impl Entry {
         }
     }
 
+    /// Its process ended without a word, or is still at it.
+    pub fn killed(&self) -> bool {
+        self.progress.result.is_none()
+    }
+
     /// Every image that was there before the run, and every one that it brings.
     pub fn images(&self) -> Vec<String> {
         let before = self.run.before.workloads.values().flatten().map(|b| b.image.clone());

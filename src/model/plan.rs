@@ -67,7 +67,7 @@ pub enum Action {
     Roll,
     /// The images, pods and `spec.version` of an unfinished run go back to what was before it.
     Rollback,
-    /// Everything is on the target, and only our own `Paused` is left over.
+    /// Everything is on the target; our own `Paused` is left over, or nobody has verified it.
     Resume,
     /// Everything is on the target.
     Nothing,

@@ -26,7 +26,9 @@ pub fn plan(snapshot: &Snapshot, entry: &Entry, skip: &BTreeSet<Check>) -> Plan 
     let settled =
         |w: &WorkloadPlan| w.images.is_empty() && w.pods.iter().all(|p| p.action == PodAction::Skip);
     let ours = db.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some());
-    let action = match (db.version == back.name && workloads.iter().all(settled), ours) {
+    // A rollback whose process was killed at its end has not been verified.
+    let unverified = entry.killed() && entry.run.direction == crate::journal::Direction::Rollback;
+    let action = match (db.version == back.name && workloads.iter().all(settled), ours || unverified) {
         (false, _) => Action::Rollback,
         (true, true) => Action::Resume,
         (true, false) => Action::Nothing,
@@ -236,12 +238,14 @@ fn look_at(snapshot: &Snapshot) -> String {
 }
 
 /// The cluster still shows something of an unfinished run: our pause, an image of its target, or its version. Where it
-/// shows nothing the run has ended before its first change, and where everything has arrived only its end was not
-/// written down.
+/// shows nothing the run has ended before its first change. Where everything has arrived and its process was killed, the
+/// verification is still to come. A database that is on a third version by now has been moved on by others.
 pub fn half_done(entry: &Entry, snapshot: &Snapshot) -> bool {
     let plan = &entry.run.plan;
+    let version = &snapshot.database.version;
     let paused = snapshot.database.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some());
-    let moved = snapshot.database.version != plan.from.name;
+    let moved = *version == plan.to.name && plan.from.name != plan.to.name;
+    let concerned = moved || *version == plan.from.name;
     let patched = plan.workloads.iter().any(|planned| {
         let now = snapshot.workload(&planned.object.uid);
         planned.images.iter().any(|change| {
@@ -249,7 +253,8 @@ pub fn half_done(entry: &Entry, snapshot: &Snapshot) -> bool {
             now.and_then(|w| w.containers.iter().find(same)).is_some_and(|c| c.image == change.after)
         })
     });
-    entry.unfinished() && (paused || ((moved || patched) && !arrived(plan, snapshot)))
+    let to_do = concerned && (moved || patched) && (entry.killed() || !arrived(plan, snapshot));
+    entry.unfinished() && (paused || to_do)
 }
 
 /// Version, templates and pods are where the plan was going.

@@ -197,10 +197,11 @@ fn action(context: &Context<'_>, workloads: &[WorkloadPlan]) -> Action {
     let settled =
         |w: &WorkloadPlan| w.images.is_empty() && w.pods.iter().all(|p| p.action == PodAction::Skip);
     let ours = context.snapshot.database.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some());
+    let unfinished = ours || context.going_on;
     match (context.on_target_version(), workloads.iter().all(settled)) {
         (false, _) => Action::Update,
-        (true, false) if outdated(workloads) || ours => Action::Roll,
-        (true, _) if ours => Action::Resume,
+        (true, false) if outdated(workloads) || unfinished => Action::Roll,
+        (true, _) if unfinished => Action::Resume,
         (true, _) => Action::Nothing,
     }
 }

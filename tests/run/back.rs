@@ -7,7 +7,7 @@ use kubectl_dbupdate::engine::{self, RunOptions};
 use kubectl_dbupdate::event::{Outcome, Step};
 use kubectl_dbupdate::journal::Direction;
 use kubectl_dbupdate::model::{Action, Check, Plan, Snapshot};
-use kubectl_dbupdate::update::rollback;
+use kubectl_dbupdate::update::{rollback, s1_plan};
 use simcluster::world::Database;
 use simcluster::{Ailment, Behaviour, PodRule};
 
@@ -99,7 +99,6 @@ async fn a_run_that_was_killed_while_it_verified_is_verified_by_the_next() {
     let mut run = world.start().await;
     run.step(Step::Verify).await;
     run.crash().await;
-    world.is_updated();
     let (snapshot, journal) = found(&world).await;
     let entry = engine::unfinished(&journal, &snapshot).expect("it was not verified");
     let going_on = s1_plan::Unfinished {
@@ -115,7 +114,7 @@ async fn a_run_that_was_killed_while_it_verified_is_verified_by_the_next() {
     assert_eq!(plan.action, Action::Resume);
     let options = RunOptions { journal, going_on: Some(entry), ..world.options("run1") };
     Running::start(world.cluster(), snapshot, plan, options).end().await.done();
-    world.no_lease();
+    world.is_updated();
     let (snapshot, journal) = found(&world).await;
     assert!(engine::unfinished(&journal, &snapshot).is_none());
     assert!(journal.last().is_some_and(|e| e.progress.result.is_some()));
