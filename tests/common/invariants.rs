@@ -7,13 +7,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use kubectl_dbupdate::event::Outcome;
+use kubectl_dbupdate::event::{Event, Outcome, Step};
 use serde_json::Value;
 use simcluster::{Change, ChangeKind, RecordedRequest, Store, Subscription, object};
 use tokio::time::Instant;
 
 use super::wrote::{Wrote, holder_in};
 use super::{DEPLOYMENTS, Ended, LEASES, NAMESPACE, WORKLOADS, World, is_well, secs, text};
+
+/// How long the lock is good after a renewal.
+const LEASE_DURATION: Duration = secs(30);
 
 /// Watches a world from now on, and keeps what goes against the rules.
 pub struct Invariants {
@@ -143,6 +146,9 @@ impl Ledger {
         let client =
             if request.client.is_empty() { request.user_agent.clone() } else { request.client.clone() };
         if let Wrote::Lease = wrote {
+            if request.method == "DELETE" {
+                self.holders.remove(&client);
+            }
             self.holders.extend(holder_in(request).map(|holder| (client, holder)));
             return;
         }
@@ -166,10 +172,13 @@ impl Ledger {
 
     /// Nothing is written by a holder whose lease has passed.
     fn without_lock(&self, client: &str) -> Option<String> {
+        let ours = self.holders.get(client);
         let Some(lease) = self.store.get(LEASES, NAMESPACE, &self.lease) else {
-            return Some("there is no lease".to_owned());
+            // Where somebody else has deleted it, its holder hears of that when it renews it, and until then it is good.
+            let good = ours.is_some() && self.lease_written.is_some_and(|at| at.elapsed() <= LEASE_DURATION);
+            return (!good).then(|| "there is no lease".to_owned());
         };
-        let (holder, ours) = (text(&lease, "/spec/holderIdentity"), self.holders.get(client));
+        let holder = text(&lease, "/spec/holderIdentity");
         if ours.is_none_or(|ours| ours != holder) {
             return Some(format!("the lease is held by {holder:?}, not by {ours:?}"));
         }
@@ -287,7 +296,9 @@ impl Ledger {
         let database = self.store.get(&self.database.0, NAMESPACE, &self.database.1);
         let Some(database) = database.filter(|d| object::uid(d) == ended.plan.database.uid) else { return };
         let paused = object::condition(&database, "Paused").is_some_and(is_ours);
-        if finish.paused != paused {
+        // Whoever else has the lock may have changed that since it was looked at.
+        let alone = self.store.get(LEASES, NAMESPACE, &self.lease).is_none();
+        if alone && finish.paused != paused {
             untrue.push(format!("paused: {}, and it is {paused}", finish.paused));
         }
         let version = match finish.outcome {
@@ -302,12 +313,17 @@ impl Ledger {
             }
             untrue.extend(self.disagreement());
             let pods = self.expected_pods();
-            let ill = pods.iter().find(|name| !self.pods.get(*name).is_some_and(|s| s.well));
+            let ill = pods.iter().find(|name| self.ill_before(name, last_look(ended)));
             untrue.extend(ill.map(|name| format!("{:?}, and {name} is not well", finish.outcome)));
             untrue.extend(pods.iter().find_map(|name| self.outdated(name, version)));
         }
         let said = |what| format!("the end of {}: {what}; it says: {}", ended.client, finish.state);
         self.violations.extend(untrue.into_iter().map(said));
+    }
+
+    /// It has not been well since before that moment.
+    fn ill_before(&self, pod: &str, moment: Instant) -> bool {
+        self.pods.get(pod).is_none_or(|slot| !slot.well && slot.since + self.slack < moment)
     }
 
     fn outdated(&self, pod: &str, version: &str) -> Option<String> {
@@ -336,7 +352,14 @@ impl Ledger {
                     self.ops.entry(change.name.clone()).or_insert(change.at);
                 }
             } else if change.res == LEASES && change.name == self.lease {
-                self.lease_written = (change.kind != ChangeKind::Deleted).then_some(change.at);
+                if change.kind != ChangeKind::Deleted {
+                    self.lease_written = Some(change.at);
+                }
+            } else if WORKLOADS.contains(&change.res.as_str()) {
+                // The pods that a workload is to have from now on.
+                for pod in self.expected_pods() {
+                    self.pods.entry(pod).or_insert(Slot::new(false, change.at));
+                }
             }
         }
     }
@@ -353,6 +376,14 @@ impl Ledger {
             self.away.remove(&change.name);
         }
     }
+}
+
+/// When a run that has just ended looked at the database for the last time.
+fn last_look(ended: &Ended) -> Instant {
+    let verified = |e: &Event| matches!(e, Event::StepFinished { step: Step::Verify, .. });
+    let at = ended.records.iter().rfind(|r| verified(&r.event)).map_or(0, |r| r.elapsed_ms);
+    let end = ended.records.last().map_or(0, |r| r.elapsed_ms);
+    Instant::now() - Duration::from_millis(end.saturating_sub(at))
 }
 
 /// Our own `Paused`, acknowledged or asserted.

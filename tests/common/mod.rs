@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 pub mod invariants;
+pub mod process;
 pub mod wrote;
 
 use std::collections::{BTreeMap, BTreeSet};

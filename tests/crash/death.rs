@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use simcluster::{Effect, Fault, RecordedRequest};
 use tokio::sync::Notify;
 
+use crate::common::process::Process;
 use crate::common::{Ended, Running, World};
-use crate::process::Process;
 
 /// The moment in which a process dies: at one of its writes.
 #[derive(Clone, Copy)]
@@ -46,7 +46,7 @@ struct Life {
 
 /// Starts a process that dies so. From that moment on nothing of it reaches the server.
 pub async fn dies(world: &World, process: Process, death: Death) -> Fate {
-    let client = format!("the one that dies {death}");
+    let client = process.client().to_owned();
     let (life, died) = (Arc::new(Mutex::new(Life::default())), Arc::new(Notify::new()));
     let (named, counted, last) = (client.clone(), life.clone(), died.clone());
     let unheard = Fault::new(Effect::Hang).always().when(move |r| {
@@ -61,12 +61,11 @@ pub async fn dies(world: &World, process: Process, death: Death) -> Fate {
         }
         life.over && !death.carried_out
     });
-    let named = client.clone();
     let last_answer = Fault::new(Effect::Hang).after_handling().always();
-    let last_answer = last_answer.when(move |r| r.client == named && life.lock().is_ok_and(|l| l.over));
+    let last_answer = last_answer.when(move |r| r.client == client && life.lock().is_ok_and(|l| l.over));
     world.sim.faults().add(unheard);
     world.sim.faults().add(last_answer);
-    let running = process.start_as(world, &client).await;
+    let running = process.start();
     let fate = until(running, died).await;
     world.sim.faults().clear();
     fate

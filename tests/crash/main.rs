@@ -7,7 +7,6 @@ mod common;
 
 mod death;
 mod picture;
-mod process;
 mod resumed;
 mod rolled_back;
 mod scene;

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use crate::common::World;
 use crate::common::invariants::Invariants;
+use crate::common::process::Process;
 use crate::common::wrote::Wrote;
 use crate::death::{Death, Fate, dies};
 use crate::picture::Picture;
-use crate::process::Process;
 use crate::scene::{Scene, of_each_kind};
 
 mod after_a_death {
@@ -24,16 +24,16 @@ mod by_the_same_command {
 
 /// `resume`, or the command again where nothing is unfinished. Where that finds nothing to do either, all is done.
 async fn goes_on(world: &World) -> Process {
-    match Process::resume(world, BTreeSet::new()).await {
+    match Process::resume(world, world.cluster(), BTreeSet::new()).await {
         Some(process) => process,
-        None => Process::update(world).await,
+        None => Process::update(world, world.cluster()).await,
     }
 }
 
 /// Lets a process run to its end, which has to be the end of an undisturbed run.
 async fn arrives(world: &World, invariants: &Invariants, process: Process, end: &Picture, when: &str) {
     if !process.has_nothing_to_do() {
-        let ended = process.start(world).await.end().await;
+        let ended = process.start().end().await;
         ended.done();
         invariants.ended(&ended);
         world.no_lease();
@@ -49,7 +49,8 @@ async fn resumes(scene: Scene) {
     let mut tried = 0;
     for death in Death::each() {
         let (world, invariants) = scene.world();
-        if let Fate::Ended(ended) = dies(&world, Process::update(&world).await, death).await {
+        if let Fate::Ended(ended) = dies(&world, Process::update(&world, world.cluster()).await, death).await
+        {
             ended.done();
             break;
         }
@@ -68,7 +69,10 @@ async fn resumes_the_resume(scene: Scene) {
     for first in deaths_on_the_way(&wrote) {
         for second in Death::each() {
             let (world, invariants) = scene.world();
-            assert!(matches!(dies(&world, Process::update(&world).await, first).await, Fate::Died));
+            assert!(matches!(
+                dies(&world, Process::update(&world, world.cluster()).await, first).await,
+                Fate::Died
+            ));
             if let Fate::Ended(ended) = dies(&world, goes_on(&world).await, second).await {
                 ended.done();
                 break;
@@ -101,11 +105,11 @@ async fn is_typed_again(scene: Scene) {
     let mut tried = 0;
     for death in Death::each() {
         let (world, invariants) = scene.world();
-        if let Fate::Ended(_) = dies(&world, Process::update(&world).await, death).await {
+        if let Fate::Ended(_) = dies(&world, Process::update(&world, world.cluster()).await, death).await {
             break;
         }
         tried += 1;
-        let again = Process::update(&world).await;
+        let again = Process::update(&world, world.cluster()).await;
         arrives(&world, &invariants, again, &end, &format!("death {death}")).await;
     }
     println!("{}: {tried} deaths, each followed by the same command", scene.name);

@@ -6,10 +6,10 @@ use kubectl_dbupdate::journal::Direction;
 use kubectl_dbupdate::model::{Check, Kind};
 
 use crate::common::invariants::Invariants;
+use crate::common::process::Process;
 use crate::common::{NAMESPACE, World, text};
 use crate::death::{Death, Fate, dies};
 use crate::picture::Picture;
-use crate::process::Process;
 use crate::resumed::deaths_on_the_way;
 use crate::scene::{Scene, of_each_kind};
 
@@ -24,7 +24,7 @@ mod after_a_death_of_the_rollback {
 /// `rollback`; where it is refused since the new version may have touched the data, with the consent that it asks for.
 /// `None` where nothing is unfinished.
 async fn rollback(world: &World, when: &str) -> Option<Process> {
-    let process = Process::rollback(world, BTreeSet::new()).await?;
+    let process = Process::rollback(world, world.cluster(), BTreeSet::new()).await?;
     let refusals = process.refusals();
     if refusals.is_empty() {
         return Some(process);
@@ -32,7 +32,7 @@ async fn rollback(world: &World, when: &str) -> Option<Process> {
     assert_eq!(refusals, [Check::DataDowngrade], "{when}");
     let moved = text(&world.database(), "/spec/version") == world.target();
     assert!(moved || world.kind == Kind::Cassandra, "{when}: the data has seen nothing of the new version");
-    Process::rollback(world, consent()).await
+    Process::rollback(world, world.cluster(), consent()).await
 }
 
 /// `--allow-data-downgrade`.
@@ -43,7 +43,7 @@ fn consent() -> BTreeSet<Check> {
 /// Lets a process run to its end, which has to be what was before.
 async fn is_back(world: &World, invariants: &Invariants, process: Process, before: &Picture, when: &str) {
     if !process.has_nothing_to_do() {
-        let ended = process.start(world).await.end().await;
+        let ended = process.start().end().await;
         ended.done();
         invariants.ended(&ended);
         world.no_lease();
@@ -66,7 +66,7 @@ async fn rolls_back(scene: Scene) {
     let mut tried = 0;
     for death in Death::each() {
         let (world, invariants) = scene.world();
-        if let Fate::Ended(_) = dies(&world, Process::update(&world).await, death).await {
+        if let Fate::Ended(_) = dies(&world, Process::update(&world, world.cluster()).await, death).await {
             break;
         }
         tried += 1;
@@ -89,7 +89,10 @@ async fn rolls_back_after_all(scene: Scene) {
         for second in Death::each() {
             let when = format!("death {first}, of the rollback {second}");
             let (world, invariants) = scene.world();
-            assert!(matches!(dies(&world, Process::update(&world).await, first).await, Fate::Died));
+            assert!(matches!(
+                dies(&world, Process::update(&world, world.cluster()).await, first).await,
+                Fate::Died
+            ));
             let back = rollback(&world, &when).await.expect("it is half done");
             if let Fate::Ended(ended) = dies(&world, back, second).await {
                 ended.done();
@@ -97,7 +100,7 @@ async fn rolls_back_after_all(scene: Scene) {
             }
             tried += 1;
             let again = match direction(&world).await {
-                Direction::Rollback => Process::resume(&world, consent()).await,
+                Direction::Rollback => Process::resume(&world, world.cluster(), consent()).await,
                 Direction::Update => rollback(&world, &when).await,
             };
             match again {

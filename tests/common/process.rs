@@ -5,47 +5,64 @@ use std::collections::BTreeSet;
 use kubectl_dbupdate::cluster::{Cluster, Journal};
 use kubectl_dbupdate::engine::{self, RunOptions};
 use kubectl_dbupdate::journal::{Direction, Entry};
-use kubectl_dbupdate::model::{Action, Check, Plan, Snapshot};
+use kubectl_dbupdate::model::{Action, Check, Lock, Plan, Snapshot};
 use kubectl_dbupdate::update::s1_plan::{self, Request, Unfinished};
 use kubectl_dbupdate::update::{rollback, s2_pause};
 
-use crate::common::{NAMESPACE, Running, World, request};
+use super::{NAMESPACE, Running, World, request};
 
 /// A command that is ready to run: what it has found and decided.
 pub struct Process {
     pub plan: Plan,
+    cluster: Cluster,
     snapshot: Snapshot,
     options: RunOptions,
 }
 
 /// What a process finds when it starts.
 struct Found {
+    cluster: Cluster,
     snapshot: Snapshot,
     journal: Journal,
     unfinished: Option<Entry>,
 }
 
-async fn found(world: &World, cluster: &Cluster) -> Found {
-    let mut snapshot = world.snapshot(cluster).await;
+/// Reads what there is. Whether the holder of a lock lives is watched first, and with `take_over` until it does no more.
+async fn found(world: &World, cluster: Cluster, take_over: bool) -> Found {
+    let mut snapshot = world.snapshot(&cluster).await;
+    while let Some(lock) = snapshot.lock.clone() {
+        let watched = cluster.watch_lock(world.kind, NAMESPACE, &world.name, lock).await;
+        let watched = watched.expect("the lock can be watched");
+        // What was read before the wait is old by now.
+        snapshot = world.snapshot(&cluster).await;
+        let version = |l: &Option<Lock>| l.as_ref().map(|l| l.resource_version.clone());
+        let same = version(&watched) == version(&snapshot.lock);
+        if same {
+            snapshot.lock = watched;
+        }
+        if same && (!take_over || snapshot.lock.as_ref().is_some_and(|l| !l.alive)) {
+            break;
+        }
+    }
     let journal = cluster.journal(world.kind, NAMESPACE, &world.name).await.expect("it can be read");
     let unfinished = engine::unfinished(&journal, &snapshot);
-    if let Some(lock) = snapshot.lock.take() {
-        let watched = cluster.watch_lock(world.kind, NAMESPACE, &world.name, lock).await;
-        snapshot.lock = watched.expect("the lock can be watched");
-    }
-    Found { snapshot, journal, unfinished }
+    Found { cluster, snapshot, journal, unfinished }
 }
 
 impl Process {
     /// The command that updates, typed for the first time or again.
-    pub async fn update(world: &World) -> Self {
-        let found = found(world, &world.cluster()).await;
-        Process::forward(world, found, false)
+    pub async fn update(world: &World, cluster: Cluster) -> Self {
+        Process::forward(world, found(world, cluster, false).await, false)
+    }
+
+    /// The same with `--take-over`.
+    pub async fn take_over(world: &World, cluster: Cluster) -> Self {
+        Process::forward(world, found(world, cluster, true).await, false)
     }
 
     /// `resume`, with what is overridden by name; `None` where nothing is unfinished.
-    pub async fn resume(world: &World, skip: BTreeSet<Check>) -> Option<Self> {
-        let found = found(world, &world.cluster()).await;
+    pub async fn resume(world: &World, cluster: Cluster, skip: BTreeSet<Check>) -> Option<Self> {
+        let found = found(world, cluster, false).await;
         match found.unfinished.as_ref()?.run.direction {
             Direction::Update => Some(Process::forward(world, found, true)),
             Direction::Rollback => Some(Process::back(world, found, skip)),
@@ -53,8 +70,8 @@ impl Process {
     }
 
     /// `rollback`, with what is overridden by name; `None` where nothing is unfinished.
-    pub async fn rollback(world: &World, skip: BTreeSet<Check>) -> Option<Self> {
-        let found = found(world, &world.cluster()).await;
+    pub async fn rollback(world: &World, cluster: Cluster, skip: BTreeSet<Check>) -> Option<Self> {
+        let found = found(world, cluster, false).await;
         let ours = found.snapshot.database.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some());
         (found.unfinished.is_some() || ours).then(|| Process::back(world, found, skip))
     }
@@ -97,13 +114,12 @@ impl Process {
         let going_on = found.unfinished.filter(|e| e.run.direction == direction);
         let id = match (&going_on, direction) {
             (Some(entry), _) => entry.run.run.clone(),
-            (None, Direction::Update) => "update1".to_owned(),
-            (None, Direction::Rollback) => "rollback1".to_owned(),
+            (None, _) => found.cluster.name().replace(' ', "-"),
         };
         let usual = world.options(&id);
         let journal = found.journal;
         let options = RunOptions { journal, going_on, before, direction, skip, delete_unwell, ..usual };
-        Process { plan, snapshot: found.snapshot, options }
+        Process { plan, cluster: found.cluster, snapshot: found.snapshot, options }
     }
 
     /// What speaks against it.
@@ -116,17 +132,20 @@ impl Process {
         self.plan.action == Action::Nothing
     }
 
-    pub async fn start(self, world: &World) -> Running {
-        self.start_with(world.cluster())
+    /// The name of its client.
+    pub fn client(&self) -> &str {
+        self.cluster.name()
     }
 
-    pub async fn start_as(self, world: &World, client: &str) -> Running {
-        self.start_with(world.cluster_of(client))
+    /// Uses other options than usual.
+    pub fn with(mut self, change: impl FnOnce(&mut RunOptions)) -> Self {
+        change(&mut self.options);
+        self
     }
 
-    fn start_with(self, cluster: Cluster) -> Running {
+    pub fn start(self) -> Running {
         let refusals: Vec<_> = self.plan.refusals().map(|f| &f.message).collect();
         assert!(refusals.is_empty(), "refused: {refusals:?}");
-        Running::start(cluster, self.snapshot, self.plan, self.options)
+        Running::start(self.cluster, self.snapshot, self.plan, self.options)
     }
 }
