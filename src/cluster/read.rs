@@ -91,6 +91,14 @@ impl Cluster {
         Ok(snapshot)
     }
 
+    /// The same database read anew.
+    ///
+    /// # Errors
+    /// As [`Cluster::snapshot`].
+    pub async fn read_anew(&self, before: Snapshot) -> Result<Snapshot, ClusterError> {
+        Ok(self.reread(before).await?.0)
+    }
+
     /// The same database read anew, and from where to watch it.
     pub(super) async fn reread(&self, before: Snapshot) -> Result<(Snapshot, Marks), ClusterError> {
         let db = &before.database.object;

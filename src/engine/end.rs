@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::cluster::{ClusterError, Delta};
 use crate::event::{Event, Finish, Outcome};
-use crate::model::Pod;
+use crate::model::{Phase, Pod};
 use crate::update::s2_pause::{self, Pause};
 use crate::update::{Blocked, s6_resume};
 
@@ -19,6 +19,9 @@ const TIDY: Duration = Duration::from_secs(15);
 
 /// The same where the user has asked twice.
 const TIDY_NOW: Duration = Duration::from_secs(2);
+
+/// How long the end tries to see what state the database is in, where the watches could not tell: the server may be away.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// How long the end waits for the last Events on the database to be written.
 const TELL: Duration = Duration::from_secs(2);
@@ -32,6 +35,9 @@ impl Run {
             self.notice("our Paused condition could not be taken back in time".to_owned());
         }
         self.catch_up();
+        if !self.watching() {
+            self.look_once_more(until).await;
+        }
         self.unfollow();
         self.renewal = None;
         let finish = self.finish(came_to);
@@ -57,6 +63,22 @@ impl Run {
         }
         self.emit(Event::Finished(finish.clone()));
         finish
+    }
+
+    /// Reads what no watch has told lately, so that the end says how the database is and not how it was: whoever was cut
+    /// off may have been overtaken.
+    async fn look_once_more(&mut self, until: Instant) {
+        let (cluster, before) = (self.cluster.clone(), self.snapshot.to_read_anew());
+        let read = timeout_at(until.min(Instant::now() + LOOK), cluster.read_anew(before)).await;
+        self.catch_up();
+        match read {
+            Ok(Ok(fresh)) if fresh.database.object.uid == self.plan.database.uid => self.snapshot = fresh,
+            // It is gone, or another one has its name: the run has ended for that reason, or will be told apart by it.
+            Ok(Ok(_) | Err(ClusterError::NotFound { .. })) => {}
+            Ok(Err(_)) | Err(_) => {
+                self.notice("the cluster cannot be read: the state is told as it was seen last".to_owned());
+            }
+        }
     }
 
     fn notice(&self, message: String) {
@@ -141,7 +163,12 @@ impl Run {
         };
         if halt.is_none() {
             let confirmed = if self.operator_confirmed { "" } else { "; no operator has confirmed it" };
-            return format!("{db} is on {to}: {updated} of {pods} pods updated and Ready{confirmed}");
+            // KubeDB's own checker looks only every 10 to 30 seconds, so its word may be older than the pods'.
+            let phase = match &self.snapshot.database.phase {
+                Phase::Ready => String::new(),
+                phase => format!("; KubeDB's last health check says {phase}"),
+            };
+            return format!("{db} is on {to}: {updated} of {pods} pods updated and Ready{confirmed}{phase}");
         }
         if matches!(halt, Some(Halt::RolledBack { .. })) {
             return format!(

@@ -68,7 +68,12 @@ impl Run {
             };
             refused.extend(trial.refused);
         }
-        if refused.is_empty() { Ok(()) } else { Err(Halt::WouldBeRefused { refused }) }
+        if refused.is_empty() {
+            return Ok(());
+        }
+        // Whoever was overtaken while trying finds what the other has done, and not what the server would refuse.
+        self.hold().await?;
+        Err(Halt::WouldBeRefused { refused })
     }
 }
 
