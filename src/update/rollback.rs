@@ -237,8 +237,9 @@ fn look_at(snapshot: &Snapshot) -> String {
     format!("kubectl exec {pod} -n {} -c {container} -- sh -c '{command}'", db.namespace)
 }
 
-/// The cluster still shows something of an unfinished run: our pause, an image of its target, or its version. Where it
-/// shows nothing the run has ended before its first change. Where everything has arrived and its process was killed, the
+/// The cluster still shows something of an unfinished run: our pause, its version, or an image of its target, in a
+/// template or in a pod alone: an operator whose pause was lifted writes the old templates back, and restarts nothing.
+/// Where it shows nothing the run has ended before its first change. Where everything has arrived and its process was killed, the
 /// verification is still to come. A database that is on a third version by now has been moved on by others.
 pub fn half_done(entry: &Entry, snapshot: &Snapshot) -> bool {
     let plan = &entry.run.plan;
@@ -250,7 +251,12 @@ pub fn half_done(entry: &Entry, snapshot: &Snapshot) -> bool {
         let now = snapshot.workload(&planned.object.uid);
         planned.images.iter().any(|change| {
             let same = |c: &&Container| c.name == change.container && c.init == change.init;
-            now.and_then(|w| w.containers.iter().find(same)).is_some_and(|c| c.image == change.after)
+            let restarted =
+                |p: &Pod| p.image(&change.container).is_some_and(|i| same_image(i, &change.after));
+            now.is_some_and(|w| {
+                w.containers.iter().find(same).is_some_and(|c| c.image == change.after)
+                    || snapshot.pods_of(w).any(restarted)
+            })
         })
     });
     let to_do = concerned && (moved || patched) && (entry.killed() || !arrived(plan, snapshot));

@@ -132,3 +132,23 @@ async fn a_database_that_others_have_moved_on_is_no_longer_the_runs() {
     let (snapshot, journal) = found(&world).await;
     assert!(engine::unfinished(&journal, &snapshot).is_none());
 }
+
+/// The operator, let go by somebody else, writes the old templates back and restarts nothing: pods on the new images are
+/// all that is left to see, and the way on and the way back still know of them.
+#[tokio::test(start_paused = true)]
+async fn pods_alone_on_the_new_images_are_half_done() {
+    let world = World::new(Database::zookeeper("db"));
+    let before = state(&world);
+    let mut run = world.start().await;
+    run.ready("db-0").await;
+    world.lift_pause();
+    run.end().await.ended(Outcome::SomebodyElse, 5, true, false);
+    tokio::time::sleep(secs(10)).await;
+    let template = |world: &World| {
+        text(&world.get(WORKLOADS[0], "db"), "/spec/template/spec/containers/0/image").to_owned()
+    };
+    assert!(template(&world).ends_with(":3.8.3"), "the operator has put it back");
+    assert_eq!(world.old_pods(), ["db-1", "db-2"]);
+    roll_back(&world).await.expect("it is half done").done();
+    assert_eq!(state(&world), before);
+}
