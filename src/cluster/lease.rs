@@ -333,7 +333,14 @@ impl HeldLease {
                 Err(error) if error.absent() => return Ok(()),
                 Err(error) if error.transient() => sleep(RELEASE_AGAIN).await,
                 // A renewal that was cut off may have gone through: then the lease is still ours, at another version.
-                Err(ClusterError::Conflict { .. }) => resource_version = self.still_ours(&uid).await?,
+                Err(ClusterError::Conflict { .. }) => {
+                    let found = self.still_ours(&uid).await?;
+                    if found == resource_version {
+                        // The conflict was none of ours.
+                        sleep(RELEASE_AGAIN).await;
+                    }
+                    resource_version = found;
+                }
                 Err(error) => return Err(error.into()),
             }
         }

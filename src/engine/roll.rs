@@ -21,6 +21,9 @@ const BUDGET_LAG: Duration = Duration::from_secs(1);
 /// The shortest time between two tries of an eviction.
 const EVICT_AGAIN: Duration = Duration::from_millis(20);
 
+/// The same where the server refuses what its budget allows, or what only the server can tell.
+const EVICT_DOUBTED: Duration = Duration::from_secs(1);
+
 /// How often a blocked eviction is tried though the budget's word has not changed: the watch may have missed it.
 const EVICT_ANYWAY: Duration = Duration::from_secs(5);
 
@@ -354,14 +357,18 @@ impl Run {
     /// word is waited for; whether one that is not may go, only the server can tell.
     fn not_yet(&self, roll: &Roll<'_>, pod: &Pod) -> Option<Duration> {
         let now = self.now();
-        let allowed = !pod.well() || self.snapshot.budgets_of(pod).all(|b| b.allows());
-        let until = match (&roll.blockage, allowed) {
+        let until = match (&roll.blockage, self.may_go(pod)) {
             (Some(b), true) => b.not_before,
             (Some(b), false) => b.at_the_latest,
             (None, true) => return None,
             (None, false) => roll.last_ready.map_or(now, |t| t + BUDGET_LAG),
         };
         (now < until).then_some(until)
+    }
+
+    /// Nothing that the budgets say speaks against the eviction.
+    fn may_go(&self, pod: &Pod) -> bool {
+        !pod.well() || self.snapshot.budgets_of(pod).all(|b| b.allows())
     }
 
     /// What the database says of its own health, where that is bad.
@@ -440,7 +447,8 @@ impl Run {
         let since = roll.blockage.as_ref().map_or(now, |b| b.since);
         let lag = roll.within_lag(now);
         let at_the_latest = now + if lag { EVICT_AGAIN } else { EVICT_ANYWAY };
-        roll.blockage = Some(Blockage { since, not_before: now + EVICT_AGAIN, at_the_latest });
+        let not_before = now + if lag || !self.may_go(pod) { EVICT_AGAIN } else { EVICT_DOUBTED };
+        roll.blockage = Some(Blockage { since, not_before, at_the_latest });
         if now >= since + roll.limits.pod_timeout {
             let budget = self.snapshot.budgets_of(pod).next();
             return Err(Halt::BudgetBlocked {

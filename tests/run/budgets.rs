@@ -5,7 +5,7 @@ use std::time::Duration;
 use kubectl_dbupdate::event::{Event, Outcome, WaitingOn};
 use serde_json::json;
 use simcluster::world::{self, Database};
-use simcluster::{Behaviour, ChangeKind};
+use simcluster::{ApiError, Behaviour, Cause, ChangeKind, Effect, Fault};
 
 use crate::common::{BUDGETS, Ended, NAMESPACE, Running, World, secs};
 
@@ -64,6 +64,22 @@ async fn a_blocked_eviction_goes_on_as_soon_as_it_may() {
     };
     assert!(evicted < Duration::from_millis(100), "{evicted:?}");
     run.end().await.done();
+    world.is_updated();
+}
+
+/// The watch of the budgets may be behind, and of a pod that is not well only the server can tell: it is asked now and
+/// then, and not without a pause.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_refuses_what_the_budget_allows_is_not_hammered() {
+    let world = World::new(Database::zookeeper("db"));
+    let mut run = world.start().await;
+    run.ready("db-0").await;
+    let cause = Cause { reason: "DisruptionBudget".into(), message: "not now".into(), field: String::new() };
+    let refusal = ApiError::too_many_requests("it would violate the budget").because(&[cause]);
+    world.sim.faults().add(Fault::new(Effect::Answer(refusal)).path("/eviction").lasting(secs(60)));
+    run.end().await.done();
+    let refused = world.sim.requests().iter().filter(|r| r.status == Some(429)).count();
+    assert!((30..120).contains(&refused), "tried {refused} times");
     world.is_updated();
 }
 

@@ -10,7 +10,7 @@ use kubectl_dbupdate::model::Check;
 use kubectl_dbupdate::update::s1_plan;
 use serde_json::{Value, json};
 use simcluster::world::{Database, Strategy};
-use simcluster::{Ailment, Behaviour, DeleteOptions, Effect, Fault, PodRule, RecordedRequest};
+use simcluster::{Ailment, ApiError, Behaviour, DeleteOptions, Effect, Fault, PodRule, RecordedRequest};
 use tokio::time::Instant;
 
 use crate::common::{LEASES, NAMESPACE, Running, World, request, secs, sent};
@@ -229,4 +229,17 @@ async fn a_lock_that_was_taken_during_an_outage_is_not_taken_back() {
     change_lease(&world, |lease| lease["spec"]["holderIdentity"] = json!("bob@desktop (run other)"));
     run.end().await.ended(Outcome::SomebodyElse, 5, true, true).says(&["bob@desktop"]);
     assert_eq!(world.sent(), before);
+}
+
+/// A conflict that is none of ours, again and again, at the end of a run: the server is not asked without a pause.
+#[tokio::test(start_paused = true)]
+async fn a_lock_that_cannot_be_given_back_is_not_asked_for_without_a_pause() {
+    let world = zookeeper();
+    let mut run = world.start().await;
+    run.ready("db-2").await;
+    let conflict = Fault::new(Effect::Answer(ApiError::stale("leases", LEASE)));
+    world.sim.faults().add(conflict.method("DELETE").path("/leases").always());
+    run.end().await.done();
+    let tries = world.sim.requests().iter().filter(|r| r.method == "DELETE").count();
+    assert!((10..100).contains(&tries), "tried {tries} times");
 }
