@@ -12,6 +12,7 @@ mod read;
 mod send;
 mod watch;
 mod wire;
+mod writer;
 
 pub use announce::Announcement;
 pub use call::{Aside, CALL_TIMEOUT, Cluster, FORBIDDEN_DOUBT, Retry};
@@ -20,5 +21,7 @@ pub use connect::{ConnectError, ConnectOptions, connect};
 pub use error::{ClusterError, Refusal};
 pub use journal::Journal;
 pub use lease::{HeldLease, LEASE_DURATION, LockError, RENEW_EVERY};
+pub use read::OPS_API;
 pub use send::Sent;
 pub use watch::{Delta, Watches};
+pub use writer::Part;

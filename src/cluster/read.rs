@@ -353,7 +353,8 @@ impl Cluster {
     }
 }
 
-pub(super) const OPS_API: &str = "ops.kubedb.com/v1alpha1";
+/// The API of ops requests.
+pub const OPS_API: &str = "ops.kubedb.com/v1alpha1";
 
 #[derive(Deserialize)]
 struct Resources {

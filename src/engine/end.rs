@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::cluster::{ClusterError, Delta};
+use crate::cluster::{ClusterError, Delta, OPS_API, Part};
 use crate::event::{Event, Finish, Outcome};
-use crate::model::{Phase, Pod};
+use crate::model::{ObjectRef, Phase, Pod};
 use crate::update::s2_pause::{self, Pause};
 use crate::update::{Blocked, s6_resume};
 
@@ -40,7 +40,18 @@ impl Run {
         }
         self.unfollow();
         self.renewal = None;
-        let finish = self.finish(came_to);
+        let by = match came_to.as_ref().err().and_then(|halt| self.suspect(halt)) {
+            Some((object, part)) => {
+                let asked =
+                    timeout_at(until.min(Instant::now() + LOOK), self.cluster.last_writer(&object, part));
+                asked.await.ok().flatten()
+            }
+            None => None,
+        };
+        let mut finish = self.finish(came_to);
+        if let Some(by) = by {
+            finish.error.push_str(&format!(" (last written by {by})"));
+        }
         self.announce_end(&finish);
         match timeout_at(until, self.close_journal(&finish)).await {
             Ok(Ok(())) => {}
@@ -78,6 +89,35 @@ impl Run {
             Ok(Err(_)) | Err(_) => {
                 self.notice("the cluster cannot be read: the state is told as it was seen last".to_owned());
             }
+        }
+    }
+
+    /// What somebody else has written to, where that has ended the run.
+    fn suspect(&self, halt: &Halt) -> Option<(ObjectRef, Part)> {
+        let Halt::Blocked(blocked) = halt else { return None };
+        let workload = |name: &str| {
+            let planned = self.plan.workloads.iter().find(|w| w.object.to_string() == name)?;
+            Some((planned.object.clone(), Part::Template))
+        };
+        let database = |part| Some((self.plan.database.clone(), part));
+        match blocked {
+            Blocked::TemplateChanged { workload: name } | Blocked::UnexpectedImage { workload: name, .. } => {
+                workload(name)
+            }
+            Blocked::UnexpectedVersion { .. } => database(Part::Version),
+            Blocked::PauseLifted | Blocked::PausedByOther { .. } => database(Part::Conditions),
+            Blocked::OpsRequest { kind, name, .. } => {
+                let request = ObjectRef {
+                    api_version: OPS_API.to_owned(),
+                    kind: kind.clone(),
+                    plural: self.plan.kind.facts().ops_plural.to_owned(),
+                    namespace: self.plan.database.namespace.clone(),
+                    name: name.clone(),
+                    uid: String::new(),
+                };
+                Some((request, Part::Spec))
+            }
+            Blocked::DatabaseGone | Blocked::DatabaseReplaced { .. } | Blocked::WorkloadGone { .. } => None,
         }
     }
 
