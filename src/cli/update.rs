@@ -80,9 +80,17 @@ impl Session {
                 let to = select::version(snapshot, &self.options, &self.terminal, &mut self.stop).await?;
                 Ok(Going::To { to, unfinished })
             }
-            Mode::Resume => match unfinished.ok_or_else(nothing)? {
-                entry if entry.run.direction == Direction::Rollback => Ok(Going::Back { entry: Some(entry) }),
-                entry => Ok(Going::To { to: entry.run.plan.to.name.clone(), unfinished: Some(entry) }),
+            Mode::Resume => match unfinished {
+                Some(entry) if entry.run.direction == Direction::Rollback => {
+                    Ok(Going::Back { entry: Some(entry) })
+                }
+                Some(entry) => Ok(Going::To { to: entry.run.plan.to.name.clone(), unfinished: Some(entry) }),
+                // The operator may bring our pause back after the run's end: nothing else is left to do then.
+                None => {
+                    let stays = Going::To { to: snapshot.database.version.clone(), unfinished: None };
+                    let only_paused = self.plan(snapshot, &stays)?.action == Action::Resume;
+                    only_paused.then_some(stays).ok_or_else(nothing)
+                }
             },
             Mode::Rollback => {
                 let ours = snapshot.database.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some());

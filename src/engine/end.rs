@@ -128,7 +128,7 @@ impl Run {
     /// Takes back our own `Paused` where nothing was changed. Only while the lock is held: a pause is nobody else's to
     /// lift, and ours only as long as we hold it.
     async fn take_back_pause(&mut self, halted: bool) {
-        if !halted || self.changed || !self.paused_by_us {
+        if !halted || self.half_done() || !self.paused_by_us {
             return;
         }
         for tries in 0..5 {
@@ -218,7 +218,7 @@ impl Run {
         if !self.half_done() && !paused {
             return format!("nothing was changed: {db} is as it was and {operator}");
         }
-        if !self.changed && self.paused_by_us {
+        if !self.half_done() && self.paused_by_us {
             return format!(
                 "nothing of {db} was changed, but our Paused condition could not be taken back: {db} is paused"
             );

@@ -86,6 +86,8 @@ impl Run {
         let (to_deltas, deltas) = mpsc::unbounded_channel();
         let (to_lost, lost) = watch::channel(None);
         let left_over = snapshot.database.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some());
+        // Whoever goes on with a run, or back, does so because the database shows something of it.
+        let between = left_over || options.going_on.is_some() || options.before.is_some();
         Run {
             cluster: cluster.for_run(&options.run, &plan.database, PATIENCE, to_aside),
             emitter: Emitter::new(events, options.clock.clone()),
@@ -98,7 +100,7 @@ impl Run {
             templates: BTreeMap::new(),
             known: Known::default(),
             changed: false,
-            changed_before: left_over,
+            changed_before: between,
             journal: None,
             announcer: None,
             before: None,

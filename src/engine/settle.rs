@@ -73,8 +73,8 @@ impl Run {
             let now = self.now();
             if self.brought_back() && removals < REMOVALS {
                 removals += 1;
-                quiet_since = now;
                 self.resume().await?;
+                quiet_since = self.now();
                 self.emit(Event::PauseRemovedAgain);
                 continue;
             }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kubectl_dbupdate::cluster::Journal;
 use kubectl_dbupdate::engine::{self, RunOptions};
-use kubectl_dbupdate::event::{Outcome, Step};
+use kubectl_dbupdate::event::{Event, Outcome, Step};
 use kubectl_dbupdate::journal::Direction;
 use kubectl_dbupdate::model::{Action, Check, Plan, Snapshot};
 use kubectl_dbupdate::update::{rollback, s1_plan};
@@ -151,4 +151,29 @@ async fn pods_alone_on_the_new_images_are_half_done() {
     assert_eq!(world.old_pods(), ["db-1", "db-2"]);
     roll_back(&world).await.expect("it is half done").done();
     assert_eq!(state(&world), before);
+}
+
+/// A run that is gone on with finds the database half done and the operator let go. It halts the operator again, and
+/// leaves it halted though it changes nothing else itself.
+#[tokio::test(start_paused = true)]
+async fn the_pause_of_what_is_half_done_is_not_taken_back() {
+    let world = World::new(Database::zookeeper("db"));
+    world.sim.behaviour().change(|b| b.provisioner.alive = false);
+    let mut run = world.start_with(|o| o.pause_timeout = secs(1)).await;
+    run.ready("db-0").await;
+    world.lift_pause();
+    run.end().await.ended(Outcome::SomebodyElse, 5, true, false);
+    let (snapshot, journal) = found(&world).await;
+    let going_on = engine::unfinished(&journal, &snapshot);
+    assert!(going_on.is_some());
+    let plan = s1_plan::plan(&snapshot, &request(world.target())).unwrap();
+    let options = RunOptions { journal, going_on, ..world.options("run1") };
+    let mut run = Running::start(world.cluster(), snapshot, plan, options);
+    run.event("asked", |e| matches!(e, Event::PauseRequested { .. })).await;
+    run.interrupt();
+    run.end()
+        .await
+        .ended(Outcome::Stopped, 130, false, true)
+        .says(&["is paused and between", "kubectl dbupdate resume"]);
+    assert!(world.paused().is_some());
 }

@@ -64,7 +64,7 @@ async fn two_runs_at_once_are_one_too_many() {
     let mut first = world.start().await;
     first.evicted("db-0").await;
     let second = Running::start(cluster, snapshot, plan, world.options("run2")).end().await;
-    second.ended(Outcome::SomebodyElse, 5, false, false).says(&["ann@laptop (run run1"]);
+    second.ended(Outcome::SomebodyElse, 5, false, true).says(&["ann@laptop (run run1"]);
     first.end().await.done();
     world.is_updated();
 }

@@ -3,7 +3,7 @@
 use kubectl_dbupdate::event::{Event, Outcome};
 use serde_json::{Value, json};
 use simcluster::world::Database;
-use simcluster::{Behaviour, Provisioner};
+use simcluster::{ApiError, Behaviour, Effect, Fault, Provisioner};
 
 use crate::common::{World, secs};
 
@@ -159,4 +159,18 @@ async fn a_database_that_was_left_paused_is_taken_up_by_the_next_run() {
     let ended = world.goes_on().await;
     assert!(ended.has(|e| *e == Event::PauseRequested { adopted: true }));
     assert_eq!(count(&world, "resume"), 1);
+}
+
+/// The time in which nothing may happen after the resume begins when the condition is gone for good, not when its
+/// removal is begun.
+#[tokio::test(start_paused = true)]
+async fn a_removal_that_takes_long_is_followed_by_silence_too() {
+    let world = world(Provisioner { restore_pause: 2, ..Provisioner::default() });
+    let mut run = world.start().await;
+    run.event("resumed", |e| *e == Event::Resumed).await;
+    let conflict = Fault::new(Effect::Answer(ApiError::stale("zookeepers", "db")));
+    world.sim.faults().add(conflict.mutating().path("/status").lasting(secs(8)));
+    run.end().await.done();
+    tokio::time::sleep(secs(5)).await;
+    assert_eq!(world.paused(), None);
 }
