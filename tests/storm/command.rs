@@ -1,0 +1,195 @@
+//! The commands of the tool, as `cli` carries them out, without its terminal.
+
+use kubectl_dbupdate::clock::Clock;
+use kubectl_dbupdate::cluster::{Cluster, ClusterError, Journal};
+use kubectl_dbupdate::engine::{self, RunOptions, Stop};
+use kubectl_dbupdate::event::Record;
+use kubectl_dbupdate::journal::{Direction, Entry};
+use kubectl_dbupdate::model::{Action, Check, Plan, Snapshot};
+use kubectl_dbupdate::update::s1_plan::{self, Request, Unfinished};
+use kubectl_dbupdate::update::{rollback, s2_pause};
+use tokio::sync::{mpsc, watch};
+
+use crate::common::{Ended, NAMESPACE, World, secs};
+
+/// What the user runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    Update,
+    Resume,
+    Rollback,
+}
+
+/// What a command came to.
+pub enum Came {
+    /// It has run to an end, whichever.
+    Ended(Box<Ended>),
+    /// The plan has refusals.
+    Refused(Box<Plan>),
+    /// There was nothing to do.
+    Nothing,
+    /// There was nothing unfinished.
+    NothingUnfinished,
+    /// The cluster could not be read.
+    Unread(ClusterError),
+}
+
+/// The options that the schedule decides.
+#[derive(Clone)]
+pub struct Settings {
+    pub run: String,
+    pub roll_back_on_failure: bool,
+    pub clock: Clock,
+}
+
+/// Carries out a command as a process of its own.
+pub async fn carry_out(
+    command: Command,
+    world: &World,
+    settings: Settings,
+    stop: watch::Receiver<Stop>,
+) -> Came {
+    let cluster = world.cluster();
+    let read = async {
+        let snapshot = cluster.snapshot(world.kind, NAMESPACE, &world.name).await?;
+        Ok((snapshot, cluster.journal(world.kind, NAMESPACE, &world.name).await?))
+    };
+    let (mut snapshot, journal) = match read.await {
+        Ok(read) => read,
+        Err(error) => return Came::Unread(error),
+    };
+    let Some(going) = going(command, world, &snapshot, &journal) else { return Came::NothingUnfinished };
+    let mut plan = going.plan(&snapshot);
+    if let Some(lock) = snapshot.lock.take_if(|_| plan.action != Action::Nothing) {
+        match cluster.watch_lock(world.kind, NAMESPACE, &world.name, lock).await {
+            Ok(watched) => snapshot.lock = watched,
+            Err(error) => return Came::Unread(error),
+        }
+        plan = going.plan(&snapshot);
+    }
+    if plan.refusals().next().is_some() {
+        return Came::Refused(Box::new(plan));
+    }
+    if plan.action == Action::Nothing {
+        return Came::Nothing;
+    }
+    Came::Ended(Box::new(run(command, world, cluster, snapshot, plan, journal, going, settings, stop).await))
+}
+
+/// Where a run goes.
+enum Going {
+    To { to: String, unfinished: Option<Entry> },
+    Back { entry: Option<Entry> },
+}
+
+/// `None` where nothing is unfinished.
+fn going(command: Command, world: &World, snapshot: &Snapshot, journal: &Journal) -> Option<Going> {
+    let unfinished = engine::unfinished(journal, snapshot);
+    match command {
+        Command::Update => Some(Going::To { to: world.target().to_owned(), unfinished }),
+        Command::Resume => match unfinished {
+            Some(entry) if entry.run.direction == Direction::Rollback => {
+                Some(Going::Back { entry: Some(entry) })
+            }
+            Some(entry) => Some(Going::To { to: entry.run.plan.to.name.clone(), unfinished: Some(entry) }),
+            None => {
+                let stays = Going::To { to: snapshot.database.version.clone(), unfinished: None };
+                Some(stays).filter(|stays| stays.plan(snapshot).action == Action::Resume)
+            }
+        },
+        Command::Rollback => {
+            let ours = snapshot.database.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some());
+            (unfinished.is_some() || ours).then_some(Going::Back { entry: unfinished })
+        }
+    }
+}
+
+impl Going {
+    fn plan(&self, snapshot: &Snapshot) -> Plan {
+        let planned = match self {
+            Going::To { to, unfinished } => s1_plan::plan(snapshot, &request(to, unfinished.as_ref())),
+            Going::Back { entry: Some(entry) } => Ok(rollback::plan(snapshot, entry, &Default::default())),
+            Going::Back { entry: None } => {
+                s1_plan::plan(snapshot, &request(&snapshot.database.version, None))
+            }
+        };
+        planned.expect("the target is in the catalog")
+    }
+}
+
+fn request(to: &str, unfinished: Option<&Entry>) -> Request {
+    let unfinished = unfinished.map(|entry| Unfinished {
+        run: entry.run.run.clone(),
+        who: entry.run.who.clone(),
+        began: entry.run.began.clone(),
+        to: entry.run.plan.to.name.clone(),
+        rollback: entry.run.direction == Direction::Rollback,
+        images: entry.images(),
+    });
+    Request { to: to.to_owned(), unfinished, ..crate::common::request(to) }
+}
+
+#[expect(clippy::too_many_arguments, reason = "each is one part of what the command has found")]
+async fn run(
+    command: Command,
+    world: &World,
+    cluster: Cluster,
+    snapshot: Snapshot,
+    plan: Plan,
+    journal: Journal,
+    going: Going,
+    settings: Settings,
+    stop: watch::Receiver<Stop>,
+) -> Ended {
+    let (direction, entry) = match going {
+        Going::To { unfinished, .. } => (Direction::Update, unfinished),
+        Going::Back { entry } => (Direction::Rollback, entry),
+    };
+    let before = entry.as_ref().map(|e| e.run.before.clone());
+    let going_on = entry.filter(|e| e.run.direction == direction);
+    let run = going_on.as_ref().map_or(settings.run, |e| e.run.run.clone());
+    let options = RunOptions {
+        pod_timeout: secs(180),
+        pause_timeout: secs(10),
+        journal,
+        going_on,
+        direction,
+        before,
+        delete_unwell: command != Command::Update,
+        roll_back_on_failure: settings.roll_back_on_failure,
+        clock: settings.clock,
+        ..world.options(&run)
+    };
+    let client = cluster.name().to_owned();
+    let (events, mut told) = mpsc::unbounded_channel();
+    let finish = engine::run(&cluster, snapshot, plan.clone(), options, events, stop).await;
+    let mut records: Vec<Record> = Vec::new();
+    while let Ok(record) = told.try_recv() {
+        records.push(record);
+    }
+    Ended { client, plan, finish, records }
+}
+
+impl Came {
+    /// In a few words, for whoever reads of a failure.
+    pub fn words(&self) -> String {
+        match self {
+            Came::Ended(ended) => {
+                let f = &ended.finish;
+                format!("{:?} ({}): {} [{}]", f.outcome, f.exit_code, f.error, f.state)
+            }
+            Came::Refused(plan) => {
+                let against: Vec<_> =
+                    plan.refusals().map(|f| format!("{}: {}", f.check, f.message)).collect();
+                format!("refused: {}", against.join("; "))
+            }
+            Came::Nothing => "nothing to do".to_owned(),
+            Came::NothingUnfinished => "nothing unfinished".to_owned(),
+            Came::Unread(error) => format!("the cluster could not be read: {error}"),
+        }
+    }
+
+    pub fn refused_for(&self, check: Check) -> bool {
+        matches!(self, Came::Refused(plan) if plan.refusals().all(|f| f.check == check))
+    }
+}
