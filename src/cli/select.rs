@@ -1,8 +1,6 @@
 //! Which database and which version, where the command line does not say: chosen on a terminal, or refused with
 //! the choices.
 
-use std::collections::BTreeSet;
-
 use tokio::sync::watch;
 
 use super::failure::Failure;
@@ -10,11 +8,10 @@ use super::options::UpdateOptions;
 use super::pick::{self, Answer};
 use super::stop::unless_stopped;
 use super::terminal::Terminal;
-use crate::catalog::newest_first;
 use crate::cluster::{Cluster, ClusterError};
 use crate::engine::Stop;
-use crate::model::{CatalogVersion, Check, Database, Kind, Plan, Snapshot};
-use crate::update::s1_plan::{self, Request};
+use crate::model::{Check, Database, Kind, Snapshot};
+use crate::update::versions::{self, Choice, Reach};
 
 /// The database that is meant.
 ///
@@ -91,17 +88,17 @@ pub async fn version(
     if let Some(to) = &options.to {
         return Ok(to.clone());
     }
-    let mut choices = version_choices(snapshot, &options.skip);
+    let mut choices = versions::choices(snapshot, &options.skip);
     if choices.is_empty() {
         // The plan says it with the kind's own words.
         return Ok("latest".to_owned());
     }
     if !terminal.can_pick() {
-        let choices = choices.iter().map(VersionChoice::line).collect();
+        let choices = choices.iter().map(line).collect();
         return Err(Failure::WhichVersion { choices });
     }
     let latest = choices.iter().position(|choice| choice.latest).unwrap_or(0);
-    let lines = choices.iter().map(VersionChoice::line).collect();
+    let lines = choices.iter().map(line).collect();
     let database = &snapshot.database.object;
     let prompt = format!("Which version for {database}, now {}?", snapshot.database.version);
     let chosen = chosen(pick::choose(&prompt, lines, latest, terminal, stop).await)?;
@@ -122,68 +119,30 @@ fn database_lines(databases: &[Database]) -> Vec<String> {
     databases.iter().map(|db| format!("{:longest$}  {:8}  {}", name(db), db.version, db.phase)).collect()
 }
 
-/// A version in the list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct VersionChoice {
-    name: String,
-    /// It is what `--to latest` means.
-    latest: bool,
-    /// What is to be known of it, e.g. `current`, `deprecated`, and why it is refused.
-    marks: Vec<String>,
-}
-
-impl VersionChoice {
-    fn line(&self) -> String {
-        match self.marks.as_slice() {
-            [] => self.name.clone(),
-            marks => format!("{:8}  {}", self.name, marks.join(", ")),
-        }
+/// A version in the list, with what is to be known of it.
+fn line(choice: &Choice) -> String {
+    match marks(choice).as_slice() {
+        [] => choice.name.clone(),
+        marks => format!("{:8}  {}", choice.name, marks.join(", ")),
     }
 }
 
-/// The versions of the catalog, newest first. What the list says of a version is what its plan would say.
-fn version_choices(snapshot: &Snapshot, skip: &BTreeSet<Check>) -> Vec<VersionChoice> {
-    let plan = |to: &str| {
-        let request =
-            Request { to: to.to_owned(), skip: skip.clone(), min_ready_seconds: 0, unfinished: None };
-        s1_plan::plan(snapshot, &request).ok()
-    };
-    let latest = plan("latest").map(|plan| plan.to.name);
-    let mut versions: Vec<&CatalogVersion> = snapshot.catalog.iter().collect();
-    versions.sort_by(|a, b| newest_first(a, b));
-    let choice = |version: &CatalogVersion| {
-        let mut marks = Vec::new();
-        if version.name == snapshot.database.version {
-            marks.push("current".to_owned());
-        }
-        let latest = latest.as_deref() == Some(version.name.as_str());
-        if latest {
-            marks.push("latest".to_owned());
-        }
-        if version.deprecated {
-            marks.push("deprecated".to_owned());
-        }
-        if version.end_of_life {
-            marks.push("end of life".to_owned());
-        }
-        marks.extend(plan(&version.name).as_ref().and_then(refusal));
-        VersionChoice { name: version.name.clone(), latest, marks }
-    };
-    versions.into_iter().map(choice).collect()
-}
-
-/// Why this version is refused. What is in the way of every version is no mark of one.
-fn refusal(plan: &Plan) -> Option<String> {
-    let about_the_version = |check: Check| {
-        matches!(check, Check::VersionDenied | Check::VersionRule | Check::ShapeChange | Check::Downgrade)
-    };
-    let finding = plan.refusals().find(|f| about_the_version(f.check))?;
-    let why = match finding.check {
-        Check::Downgrade => "downgrade".to_owned(),
-        Check::VersionDenied if plan.path.len() > 2 => {
-            format!("not in one step: {}", plan.path.join(" -> "))
-        }
-        _ => finding.message.clone(),
-    };
-    Some(why)
+/// E.g. `current`, `deprecated`, and why it is refused.
+fn marks(choice: &Choice) -> Vec<String> {
+    let flags = [
+        (choice.reach == Reach::Current, "current"),
+        (choice.latest, "latest"),
+        (choice.deprecated, "deprecated"),
+        (choice.end_of_life, "end of life"),
+    ];
+    let mut marks: Vec<String> =
+        flags.into_iter().filter(|(holds, _)| *holds).map(|(_, mark)| mark.to_owned()).collect();
+    marks.extend(match &choice.reach {
+        Reach::InSteps { path } => Some(format!("not in one step: {}", path.join(" -> "))),
+        Reach::Refused { check: Check::Downgrade, .. } => Some("downgrade".to_owned()),
+        // It is marked so already.
+        Reach::Refused { check: Check::DeprecatedTarget, .. } | Reach::Current | Reach::Allowed => None,
+        Reach::Refused { why, .. } => Some(why.clone()),
+    });
+    marks
 }

@@ -139,7 +139,8 @@ fn latest(snapshot: &Snapshot, request: &Request) -> Result<Plan, NoTarget> {
     Err(no_target(snapshot, "latest"))
 }
 
-fn about_the_version(check: Check) -> bool {
+/// It says something about the version, and not about the moment.
+pub(super) fn about_the_version(check: Check) -> bool {
     matches!(
         check,
         Check::VersionDenied

@@ -1,6 +1,9 @@
 //! What `--to latest` comes to, and that what was passed over is said.
 
+use std::collections::BTreeSet;
+
 use kubectl_dbupdate::model::{Action, Check, Severity};
+use kubectl_dbupdate::update::versions::{self, Choice, Reach};
 use serde_json::json;
 use simcluster::DeleteOptions;
 use simcluster::world::{Database, catalog};
@@ -93,4 +96,40 @@ async fn on_the_latest_there_is_nothing_to_do() {
     assert_eq!((plan.to.name.as_str(), plan.action), ("3.9.0", Action::Nothing));
     let said = "latest means 3.9.0 here; passed over: 4.2.0 (shape-change), 4.0.0 (shape-change)";
     assert!(plan.findings.iter().any(|f| f.check == Check::PassedOver && f.message == said));
+}
+
+/// What `kubectl dbupdate versions` says of each version, in a few words.
+async fn choices(scene: &Scene) -> Vec<String> {
+    let snapshot = scene.read().await.expect("the database can be read");
+    let word = |c: Choice| {
+        let latest = if c.latest { " latest" } else { "" };
+        let reach = match c.reach {
+            Reach::Current => "current".to_owned(),
+            Reach::Allowed => "allowed".to_owned(),
+            Reach::InSteps { path } => path.join(">"),
+            Reach::Refused { check, .. } => check.to_string(),
+        };
+        format!("{}: {reach}{latest}", c.name)
+    };
+    versions::choices(&snapshot, &BTreeSet::new()).into_iter().map(word).collect()
+}
+
+#[tokio::test]
+async fn every_version_is_told_with_what_speaks_against_it() {
+    let druid = choices(&Scene::new(Database::druid("dr"))).await;
+    assert_eq!(
+        druid,
+        [
+            "36.0.0: 28.0.1>30.0.1>31.0.0>35.0.1>36.0.0",
+            "35.0.1: 28.0.1>30.0.1>31.0.0>35.0.1",
+            "31.0.0: 28.0.1>30.0.1>31.0.0",
+            "30.0.1: allowed latest",
+            "30.0.0: deprecated-target",
+            "28.0.1: current",
+            "25.0.0: downgrade"
+        ]
+    );
+    let kafka = choices(&Scene::new(Database::kafka_topology("kf"))).await;
+    assert_eq!(kafka[0], "4.2.0: shape-change");
+    assert!(kafka.contains(&"3.9.0: allowed latest".to_owned()), "{kafka:?}");
 }
