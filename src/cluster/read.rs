@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::kinds::Facts;
-use crate::model::{
+use crate::model::{Surroundings, 
     Budget, CatalogVersion, Database, Kind, Lookup, OpsRequest, Pod, Snapshot, Workload, WorkloadKind, clean,
 };
 
@@ -83,9 +83,11 @@ impl Cluster {
                 pods: Vec::new(),
                 budgets: Vec::new(),
                 ops_requests: Lookup::Absent,
+                served: Vec::new(),
                 cordoned,
                 catalog,
                 lock,
+                around: Surroundings::default(),
             })
             .await?;
         Ok(snapshot)
@@ -97,6 +99,14 @@ impl Cluster {
     /// As [`Cluster::snapshot`].
     pub async fn read_anew(&self, before: Snapshot) -> Result<Snapshot, ClusterError> {
         Ok(self.reread(before).await?.0)
+    }
+
+    /// The same database and everything that belongs to it, read anew.
+    ///
+    /// # Errors
+    /// As [`Cluster::snapshot`].
+    pub async fn again(&self, before: Snapshot) -> Result<Snapshot, ClusterError> {
+        self.reread(before).await.map(|(snapshot, _)| snapshot)
     }
 
     /// The same database read anew, and from where to watch it.
@@ -176,14 +186,15 @@ impl Cluster {
             self.ops_requests(&base.database),
         )?;
         let mut marks = Marks::from([(Collection::Pods, pods.1), (Collection::Budgets, budgets.1)]);
-        let mut workloads = Vec::new();
+        let (mut workloads, mut served) = (Vec::new(), Vec::new());
         for (kind, (found, mark)) in WorkloadKind::ALL.into_iter().zip([petsets, statefulsets, deployments]) {
             workloads.extend(found);
+            served.extend(mark.as_ref().map(|_| kind));
             marks.extend(mark.map(|m| (Collection::Workloads(kind), m)));
         }
         let (ops_requests, mark) = ops;
         marks.extend(mark.map(|m| (Collection::OpsRequests, m)));
-        let snapshot = Snapshot { workloads, pods: pods.0, budgets: budgets.0, ops_requests, ..base };
+        let snapshot = Snapshot { workloads, served, pods: pods.0, budgets: budgets.0, ops_requests, ..base };
         Ok((snapshot, marks))
     }
 
@@ -242,11 +253,13 @@ impl Cluster {
         Ok(items.into_iter().map(|v| v.version(facts.image_fields())).collect())
     }
 
-    /// Nodes live outside the namespace, and many users may not see them: then none counts as cordoned.
-    async fn cordoned(&self) -> Result<Vec<String>, ClusterError> {
+    /// Nodes live outside the namespace, and many users may not see them.
+    async fn cordoned(&self) -> Result<Lookup<Vec<String>>, ClusterError> {
         match self.list::<NodeWire>("v1", "", "nodes", "", "spec.unschedulable=true").await {
-            Ok((items, _)) => Ok(items.into_iter().filter_map(NodeWire::cordoned).collect()),
-            Err(ClusterError::Forbidden { .. } | ClusterError::Refused { .. }) => Ok(Vec::new()),
+            Ok((items, _)) => Ok(Lookup::Found(items.into_iter().filter_map(NodeWire::cordoned).collect())),
+            Err(error @ (ClusterError::Forbidden { .. } | ClusterError::Refused { .. })) => {
+                Ok(Lookup::Unreadable(error.to_string()))
+            }
             Err(error) => Err(error),
         }
     }
@@ -314,7 +327,7 @@ impl Cluster {
 
     /// A whole list, page by page, and the version from which on it can be watched. A list that grew too old between two
     /// pages is begun again.
-    async fn list<T: DeserializeOwned>(
+    pub(super) async fn list<T: DeserializeOwned>(
         &self,
         api: &str,
         namespace: &str,

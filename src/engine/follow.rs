@@ -6,6 +6,7 @@ use crate::event::{Event, WaitingOn};
 use crate::model::{Pod, Workload, WorkloadKind};
 use crate::rollout::{Flight, FollowVerdict, Stuck, Verdict, follow, judge};
 use crate::update::Blocked;
+use crate::update::s4_roll_pods::Unwell;
 
 use super::halt::Halt;
 use super::pause::millis;
@@ -20,7 +21,11 @@ impl Run {
     /// controller would go on all the same.
     pub(super) async fn follow_workload(&mut self, roll: &mut Roll<'_>) -> Result<(), Halt> {
         self.stop_here()?;
-        self.patch_workload(roll.plan).await?;
+        while let Some(Unwell { pod, why }) = self.patch_workload(roll.plan).await? {
+            let on = WaitingOn::OtherPod { pod: pod.clone(), why: why.clone() };
+            self.held(roll, &pod.clone(), on, Halt::OtherPod { pod, why }, Duration::MAX).await?;
+        }
+        roll.held_since = None;
         let patched = self.now();
         let mut moved = (0, self.now());
         let mut well_since: Option<Duration> = None;

@@ -2,7 +2,8 @@
 
 use crate::cluster::{ClusterError, Delta, FORBIDDEN_DOUBT, Sent};
 use crate::event::{Event, StepOutcome};
-use crate::model::{Purpose, Strategy, WorkloadPlan, Write};
+use crate::model::{Check, Pod, Purpose, Strategy, WorkloadKind, WorkloadPlan, Write};
+use crate::update::s4_roll_pods::{self, Unwell};
 use crate::update::{Blocked, Status, s3_patch_images};
 
 use super::halt::Halt;
@@ -14,14 +15,16 @@ impl Run {
         let pending: Vec<WorkloadPlan> =
             s3_patch_images::at_once(&self.plan, &self.snapshot).cloned().collect();
         for workload in &pending {
-            self.patch_workload(workload).await?;
+            // Only a patch that restarts pods is ever held back.
+            let _never_held = self.patch_workload(workload).await?;
         }
         Ok(if pending.is_empty() { StepOutcome::AlreadyDone } else { StepOutcome::Done })
     }
 
-    /// Patches one workload, unless it has the images already.
-    pub(super) async fn patch_workload(&mut self, plan: &WorkloadPlan) -> Result<(), Halt> {
-        let Some(write) = s3_patch_images::write(plan) else { return Ok(()) };
+    /// Patches one workload, unless it has the images already, or the patch would restart pods while one elsewhere is not
+    /// well: that one is returned.
+    pub(super) async fn patch_workload(&mut self, plan: &WorkloadPlan) -> Result<Option<Unwell>, Halt> {
+        let Some(write) = s3_patch_images::write(plan) else { return Ok(None) };
         let uid = &plan.object.uid;
         let kept = self.templates.remove(uid);
         let mut backoff = Backoff::new(self.now());
@@ -41,7 +44,7 @@ impl Run {
                 Status::Blocked(why) => return Err(why.into()),
                 Status::AlreadyDone => {
                     self.templates.insert(uid.clone(), now.template);
-                    return Ok(());
+                    return Ok(None);
                 }
                 Status::Ready if kept.is_some_and(|kept| kept != now.template) => {
                     return Err(Blocked::TemplateChanged { workload: plan.object.to_string() }.into());
@@ -49,6 +52,10 @@ impl Run {
                 Status::Ready => {}
             }
             self.stop_here()?;
+            if let Some(unwell) = self.unwell_beside(plan) {
+                self.templates.extend(kept.map(|kept| (uid.clone(), kept)));
+                return Ok(Some(unwell));
+            }
             match self.send(&write).await? {
                 Ok(sent) => {
                     let workload = sent.workload(plan.kind, &self.plan.database.uid)?;
@@ -60,7 +67,7 @@ impl Run {
                         workload: plan.object.to_string(),
                         images: plan.images.clone(),
                     });
-                    return Ok(());
+                    return Ok(None);
                 }
                 Err(error @ (ClusterError::Conflict { .. } | ClusterError::Transient { .. })) => {
                     self.back_off(&mut backoff, &format!("patch {}", plan.object), &error).await?;
@@ -70,8 +77,23 @@ impl Run {
         }
     }
 
-    /// Reads the database and a workload afresh, side by side: what the next write depends on.
+    /// What keeps a patch that restarts well pods from being sent, unless the user has overridden it by name.
+    fn unwell_beside(&self, plan: &WorkloadPlan) -> Option<Unwell> {
+        let restarts = plan.strategy == Strategy::Follow
+            && plan.kind != WorkloadKind::Deployment
+            && !self.options.skip.contains(&Check::PodNotReady);
+        let well =
+            self.snapshot.workload(&plan.object.uid).is_some_and(|w| self.snapshot.pods_of(w).all(Pod::well));
+        (restarts && well).then(|| s4_roll_pods::beside(&self.plan, plan, &self.snapshot, &self.known))?
+    }
+
+    /// Reads the database and a workload afresh, side by side: what the next write depends on. While something is not
+    /// watched, everything is read.
     pub(super) async fn observe(&mut self, plan: &WorkloadPlan) -> Result<(), Halt> {
+        if !self.watching() {
+            // Seldom done, and large: it need not lie on the stack of everything that observes.
+            return Box::pin(self.observe_all(plan)).await;
+        }
         let (cluster, kind, db) = (self.cluster.clone(), self.plan.kind, self.plan.database.clone());
         let workload = plan.object.clone();
         let workload_kind = plan.kind;
@@ -98,6 +120,20 @@ impl Run {
             Err(error) => return Err(error.into()),
         }
         Ok(())
+    }
+
+    async fn observe_all(&mut self, plan: &WorkloadPlan) -> Result<(), Halt> {
+        let (cluster, before) = (self.cluster.clone(), self.snapshot.to_read_anew());
+        match self.during(async move { cluster.again(before).await }).await? {
+            Ok(fresh) => self.snapshot = fresh,
+            Err(ClusterError::NotFound { .. }) => return Err(Blocked::DatabaseGone.into()),
+            Err(error) => return Err(error.into()),
+        }
+        self.catch_up();
+        match self.snapshot.workload(&plan.object.uid) {
+            Some(_) => Ok(()),
+            None => Err(Blocked::WorkloadGone { workload: plan.object.to_string() }.into()),
+        }
     }
 
     /// Sends a write once, under the lock. What it changes counts as changed unless the server has surely refused it. A

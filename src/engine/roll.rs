@@ -49,7 +49,7 @@ pub(super) struct Roll<'a> {
     last_ready: Option<Duration>,
     blockage: Option<Blockage>,
     /// Since when something outside this workload has held the next eviction.
-    held_since: Option<Duration>,
+    pub held_since: Option<Duration>,
     evictions: BTreeMap<String, u32>,
     /// The user has heard that a budget's status is out of date.
     told_stale: bool,
@@ -275,7 +275,7 @@ impl Run {
     }
 
     /// Waits for something outside this workload, at most as long as for a pod.
-    async fn held(
+    pub(super) async fn held(
         &mut self,
         roll: &mut Roll<'_>,
         pod: &str,
@@ -308,10 +308,6 @@ impl Run {
             return self.held(roll, pod, on, Halt::Unhealthy { what }, Duration::MAX).await;
         }
         self.observe(roll.plan).await?;
-        if !self.watching() {
-            // The watch of the pods may have missed that this one was replaced, and a wrong uid spends the budget.
-            self.read_pod(&old.name, Some(&old.uid)).await?;
-        }
         self.blocked()?;
         if !self.snapshot.workload(&roll.plan.object.uid).is_some_and(Workload::observed) {
             // A pod that is evicted now would come back from the old template, or not at all.

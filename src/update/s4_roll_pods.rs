@@ -68,6 +68,21 @@ pub fn next(plan: &Plan, workload: &WorkloadPlan, snapshot: &Snapshot, known: &K
     }
 }
 
+/// A pod that is not well, or not there, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unwell {
+    pub pod: String,
+    pub why: String,
+}
+
+/// A pod of another workload that is not well or not there: no well pod is restarted before it is.
+pub fn beside(plan: &Plan, workload: &WorkloadPlan, snapshot: &Snapshot, known: &Known) -> Option<Unwell> {
+    let ill = unwell_elsewhere(plan, workload, snapshot, known);
+    let ill = ill.map(|(pod, _)| Unwell { pod: pod.name.clone(), why: ailment(pod) });
+    let missing = || missing_elsewhere(plan, workload, snapshot);
+    ill.or_else(|| missing().map(|pod| Unwell { pod, why: "not there".to_owned() }))
+}
+
 /// A pod on the old images that is not well, and was not from the start or has not recovered.
 fn restartable(workload: &WorkloadPlan, pod: &Pod, known: &Known) -> bool {
     let from_the_start =

@@ -210,7 +210,8 @@ impl Ledger {
         self.disagreement()
     }
 
-    /// A template of a workload that rolls by itself, or of a Deployment, restarts pods as an eviction does.
+    /// A template of a workload that rolls by itself restarts pods as an eviction does. Which of its own pods goes first
+    /// is its controller's to say.
     fn rolling_beside_an_unwell_pod(&self, wrote: &Wrote, request: &RecordedRequest) -> Option<String> {
         let Wrote::Images { workload } = wrote else { return None };
         let rolls = self.workloads().into_iter().any(|w| {
@@ -219,7 +220,8 @@ impl Ledger {
         if !rolls {
             return None;
         }
-        let ill = self.unwell_beside("", request)?;
+        let own = |pod: &str| pod.rsplit_once('-').is_some_and(|(set, _)| set == workload);
+        let ill = self.unwell_beside(own, request)?;
         Some(format!("it restarts pods while {ill} is not well"))
     }
 
@@ -239,7 +241,7 @@ impl Ledger {
         if let Some(other) = away {
             return Some(format!("we have taken {other} away, and it is not back"));
         }
-        let ill = self.unwell_beside(pod, request)?;
+        let ill = self.unwell_beside(|other| other == pod, request)?;
         Some(format!("a well pod is evicted while {ill} is not well"))
     }
 
@@ -248,13 +250,13 @@ impl Ledger {
         since + self.slack < request.at
     }
 
-    /// Another pod of the database that has not been well since before the request.
-    fn unwell_beside(&self, pod: &str, request: &RecordedRequest) -> Option<String> {
+    /// A pod of the database, but for these, that has not been well since before the request.
+    fn unwell_beside(&self, own: impl Fn(&str) -> bool, request: &RecordedRequest) -> Option<String> {
         let ill = |name: &String| match self.pods.get(name) {
             Some(slot) => !slot.well && self.known(slot.since, request),
             None => self.known(self.began, request),
         };
-        self.expected_pods().into_iter().find(|name| name != pod && ill(name))
+        self.expected_pods().into_iter().find(|name| !own(name) && ill(name))
     }
 
     fn workloads(&self) -> Vec<Arc<Value>> {

@@ -3,9 +3,10 @@
 use kubectl_dbupdate::event::{Event, Outcome, WaitingOn};
 use kubectl_dbupdate::model::Check;
 use serde_json::{Value, json};
-use simcluster::world::Database;
-use simcluster::{Ailment, Behaviour, DeleteOptions, PodRule, object};
+use simcluster::world::{Database, Strategy};
+use simcluster::{Ailment, Behaviour, DeleteOptions, Effect, Fault, PodRule, RecordedRequest, object};
 
+use crate::common::invariants::Invariants;
 use crate::common::{Ended, NAMESPACE, WORKLOADS, World, secs};
 
 const PETSETS: &str = WORKLOADS[0];
@@ -260,4 +261,38 @@ async fn ill_health_can_be_overridden() {
     ended.done();
     assert!(!ended.has(on_health));
     assert!(world.pods().iter().all(|p| !object::is_terminating(p)));
+}
+
+/// While the pods cannot be watched they are read before each eviction.
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_is_drained_while_nobody_can_watch_is_waited_for() {
+    let slow = PodRule::new(Ailment::SlowStart(secs(30))).name("db-2");
+    let world = World::behaving(Behaviour::default().with(slow), Database::zookeeper("db").no_budget());
+    let invariants = Invariants::watch(&world);
+    let mut run = world.start().await;
+    run.event("acknowledged", |e| matches!(e, Event::PauseAcknowledged { .. })).await;
+    let blind = |r: &RecordedRequest| r.parameter("watch").is_some() && r.path.ends_with("/pods");
+    world.sim.faults().add(Fault::new(Effect::Reset).when(blind).lasting(secs(10)));
+    world.sim.faults().break_watches();
+    delete(&world, "pods", "db-2");
+    run.end().await.done();
+    invariants.hold();
+}
+
+/// The patch of a workload that rolls by itself restarts well pods as an eviction does.
+#[tokio::test(start_paused = true)]
+async fn a_workload_that_rolls_by_itself_waits_for_an_unwell_pod_of_another() {
+    let slow = PodRule::new(Ailment::SlowStart(secs(30))).name("db-rack-r1-0");
+    let racks = Database::cassandra_racks("db", &[("r0", 2), ("r1", 2)]);
+    let racks = racks.strategy(Strategy::RollingUpdate { partition: 0 });
+    let world = World::behaving(Behaviour::default().with(slow), racks);
+    let invariants = Invariants::watch(&world);
+    let mut run = world.start().await;
+    run.event("asked", |e| matches!(e, Event::PauseRequested { .. })).await;
+    delete(&world, "pods", "db-rack-r1-0");
+    let held = |e: &Event| matches!(e, Event::PodWaiting { on: WaitingOn::OtherPod { pod, .. }, .. } if pod == "db-rack-r1-0");
+    run.event("a rack is held by the other", held).await;
+    assert_eq!(world.sent(), ["pause"]);
+    run.end().await.done();
+    invariants.hold();
 }

@@ -1,17 +1,18 @@
 //! The course of one storm: what the user runs while it lasts, and how it is ended.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use kubectl_dbupdate::event::{Event, Outcome};
 use kubectl_dbupdate::model::{Action, Check};
 use serde_json::Value;
-use simcluster::{Behaviour, Provisioner};
+use simcluster::{Behaviour, Effect, Provisioner};
 use tokio::time::{sleep, timeout};
 
 use crate::command::{self, Came, Command, Settings};
 use crate::common::invariants::Invariants;
 use crate::common::{World, is_well, secs, text};
-use crate::schedule::{Schedule, What};
+use crate::schedule::{Schedule, Span, What, Which};
 use crate::weather::Weather;
 
 /// One storm.
@@ -47,7 +48,7 @@ impl<'a> Course<'a> {
         let provisioner = Provisioner { pin_digests: schedule.scene.pins(), ..Provisioner::default() };
         let world =
             World::behaving(Behaviour { provisioner, ..Behaviour::default() }, schedule.scene.database());
-        let slack = if schedule.blinds() { secs(600) } else { secs(0) };
+        let slack = schedule.blind();
         // Each request is looked at before anything befalls the world because of it.
         let invariants = Invariants::watch(&world).slack(slack);
         Course {
@@ -244,28 +245,36 @@ impl<'a> Course<'a> {
 }
 
 impl Schedule {
-    /// It keeps the client from hearing at once what happens by itself.
-    fn blinds(&self) -> bool {
-        self.troubles.iter().any(|t| {
-            !matches!(
-                t.what,
-                What::Scaled { .. }
-                    | What::Touched
-                    | What::Killed
-                    | What::Interrupted { .. }
-                    | What::OpsRequest
-                    | What::Ill { .. }
-                    | What::Budgets(_)
-                    | What::Drained { .. }
-                    | What::ErasePause(_)
-                    | What::RestorePause(_)
-                    | What::Answers(_)
-                    | What::NoOperator(_)
-                    | What::PauseLifted
-                    | What::PausedByOther
-                    | What::Template { .. }
-            )
-        })
+    /// For how long a client may not hear of what happens by itself: as long as everything lasts that keeps it from
+    /// reading, and the pause before it tries again.
+    fn blind(&self) -> Duration {
+        let parts = self.troubles.iter().filter_map(|t| t.what.blinds());
+        let all: Vec<Duration> = parts.collect();
+        if all.is_empty() { Duration::ZERO } else { all.into_iter().sum::<Duration>() + secs(10) }
+    }
+}
+
+impl What {
+    /// How long a client hears nothing because of it; `None` where it hears everything.
+    fn blinds(&self) -> Option<Duration> {
+        /// What a call or a watch that says nothing takes until it is given up.
+        const GIVEN_UP: u32 = 110;
+        match self {
+            What::Fault { which, effect, span, .. } => {
+                let concerned = [Which::Any, Which::Reads, Which::Watches, Which::Pods, Which::OpsRequests];
+                let each = match effect {
+                    Effect::StallWatch(_) | Effect::Hang => secs(GIVEN_UP.into()),
+                    _ => secs(12),
+                };
+                concerned.contains(which).then_some(match span {
+                    Span::Next(times) => each * u32::try_from(*times).unwrap_or(u32::MAX),
+                    Span::Lasting(time) => *time + each,
+                })
+            }
+            What::Restart(down) => Some(*down),
+            What::EndWatches | What::BreakWatches | What::Forget | What::Slept(_) => Some(Duration::ZERO),
+            _ => None,
+        }
     }
 }
 
