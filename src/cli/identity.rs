@@ -187,6 +187,7 @@ mod tests {
             action: Action::Update,
             workloads: Vec::new(),
             findings: Vec::new(),
+            missing: Vec::new(),
             path: Vec::new(),
             afterwards: Vec::new(),
         }

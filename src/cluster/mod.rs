@@ -1,6 +1,7 @@
 //! The cluster: the only user of the Kubernetes client. Reads a `Snapshot`, keeps it up by watches, sends a `Write`
 //! (or tries it with `dryRun=All`), holds the lock.
 
+mod access;
 mod announce;
 mod call;
 mod client;
@@ -10,6 +11,7 @@ mod journal;
 mod lease;
 mod read;
 mod send;
+mod surroundings;
 mod watch;
 mod wire;
 mod writer;

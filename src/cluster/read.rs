@@ -7,8 +7,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::kinds::Facts;
-use crate::model::{Surroundings, 
-    Budget, CatalogVersion, Database, Kind, Lookup, OpsRequest, Pod, Snapshot, Workload, WorkloadKind, clean,
+use crate::model::{
+    Budget, CatalogVersion, Database, Kind, Lookup, OpsRequest, Pod, Snapshot, Surroundings, Workload,
+    WorkloadKind, clean,
 };
 
 use super::call::Call;

@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use crate::model::{
     Amount, Budget, CatalogVersion, Condition, Container, ContainerState, ContainerStatus, Database, Kind,
-    ObjectRef, OpsRequest, Phase, Pod, PodCondition, PodManagement, UpdateStrategy, Workload, WorkloadKind,
-    clean,
+    ObjectRef, OpsRequest, Owner, Phase, Pod, PodCondition, PodManagement, UpdateStrategy, Workload,
+    WorkloadKind, clean,
 };
 
 /// A list of objects.
@@ -50,16 +50,28 @@ pub(super) struct Meta {
     pub generation: i64,
     #[serde(deserialize_with = "or_default")]
     pub labels: BTreeMap<String, String>,
+    #[serde(deserialize_with = "or_default")]
+    annotations: Annotations,
     pub deletion_timestamp: Option<String>,
     pub deletion_grace_period_seconds: Option<i64>,
     #[serde(deserialize_with = "or_default")]
-    pub owner_references: Vec<Owner>,
+    pub owner_references: Vec<OwnerReference>,
     #[serde(deserialize_with = "or_default")]
     pub finalizers: Vec<String>,
 }
 
+/// The annotations that tell who keeps an object; the others can be as long as the object itself.
+#[derive(Deserialize, Default, Clone)]
+#[serde(default)]
+struct Annotations {
+    #[serde(rename = "argocd.argoproj.io/tracking-id")]
+    argo_tracking: Option<String>,
+    #[serde(rename = "meta.helm.sh/release-name")]
+    helm_release: Option<String>,
+}
+
 #[derive(Deserialize, Clone)]
-pub(super) struct Owner {
+pub(super) struct OwnerReference {
     #[serde(default)]
     pub uid: String,
     #[serde(default)]
@@ -75,6 +87,29 @@ impl Meta {
             namespace: clean(&self.namespace),
             name: clean(&self.name),
             uid: self.uid.clone(),
+        }
+    }
+
+    /// Who keeps the object elsewhere, by the marks that Argo CD, Flux and Helm leave on it.
+    fn owner(&self) -> Option<Owner> {
+        let label = |key: &str| self.labels.get(key).filter(|v| !v.is_empty()).map(|v| clean(v));
+        let said = |value: &Option<String>| value.as_deref().filter(|v| !v.is_empty()).map(clean);
+        let argo = said(&self.annotations.argo_tracking)
+            .map(|id| id.split(':').next().unwrap_or_default().to_owned())
+            .or_else(|| label("argocd.argoproj.io/instance"))
+            .map(|app| format!("Argo CD application {app}"));
+        let flux = label("kustomize.toolkit.fluxcd.io/name")
+            .map(|name| format!("Flux Kustomization {name}"))
+            .or_else(|| label("helm.toolkit.fluxcd.io/name").map(|name| format!("Flux HelmRelease {name}")));
+        if let Some(by) = argo.or(flux) {
+            return Some(Owner::GitOps { by });
+        }
+        let helm = label("app.kubernetes.io/managed-by").filter(|by| by == "Helm");
+        let release = said(&self.annotations.helm_release);
+        match (release, helm) {
+            (Some(release), _) => Some(Owner::Helm { release }),
+            (None, Some(_)) => Some(Owner::Helm { release: "that made it".to_owned() }),
+            (None, None) => None,
         }
     }
 
@@ -119,6 +154,7 @@ struct DatabaseStatus {
 impl DatabaseWire {
     pub fn database(self, kind: Kind, api_version: &str) -> Database {
         let object = self.metadata.reference(api_version, kind.name(), kind.plural());
+        let owner = self.metadata.owner();
         let has_status = self.status.is_some();
         let status = self.status.unwrap_or_default();
         let has_conditions = status.conditions.is_some();
@@ -138,6 +174,7 @@ impl DatabaseWire {
             deleting: self.metadata.deletion_timestamp.is_some(),
             halted: self.spec.halted.unwrap_or_default(),
             cruise_control: self.spec.cruise_control.is_some_and(|v| !v.is_null()),
+            owner,
         }
     }
 }

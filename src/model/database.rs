@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, ObjectRef};
+use super::{Kind, ObjectRef, Owner};
 
 /// The type of the status condition that halts KubeDB's operator for one database.
 pub const PAUSED: &str = "Paused";
@@ -27,6 +27,8 @@ pub struct Database {
     pub halted: bool,
     /// `spec.cruiseControl` is set (Kafka).
     pub cruise_control: bool,
+    /// Who keeps the object elsewhere.
+    pub owner: Option<Owner>,
 }
 
 impl Database {

@@ -61,6 +61,10 @@ pub enum Check {
     Drift,
     PinnedRollingUpdate,
     DataDowngrade,
+    Permissions,
+    NoJournal,
+    Gitops,
+    Backup,
     DatabaseHealth,
     EndOfLife,
     BudgetBlocked,
@@ -68,18 +72,21 @@ pub enum Check {
     OneReplica,
     TwoControllers,
     CordonedNode,
+    CredentialsExpire,
+    Helm,
     CruiseControlMissing,
     PinnedImages,
     UnfinishedRun,
     PassedOver,
     Sidecar,
     AlreadyOnTarget,
+    NotChecked,
 }
 
 impl Check {
     /// The refusals that a user may override with `--skip-check`, and the gate of the run that is overridden
     /// in the same way.
-    pub const OVERRIDABLE: [Check; 9] = [
+    pub const OVERRIDABLE: [Check; 12] = [
         Check::Phase,
         Check::PodNotReady,
         Check::DeprecatedTarget,
@@ -88,6 +95,9 @@ impl Check {
         Check::Drift,
         Check::PinnedRollingUpdate,
         Check::DataDowngrade,
+        Check::NoJournal,
+        Check::Gitops,
+        Check::Backup,
         Check::DatabaseHealth,
     ];
 

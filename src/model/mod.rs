@@ -6,10 +6,12 @@ mod database;
 mod finding;
 mod image;
 mod kind;
+mod permission;
 mod plan;
 mod pod;
 mod reference;
 mod snapshot;
+mod surroundings;
 mod text;
 mod version;
 mod workload;
@@ -21,6 +23,7 @@ pub use database::{Condition, Database, PAUSED, Phase};
 pub use finding::{Check, Finding, Severity, Trial};
 pub use image::{pinned, same_image};
 pub use kind::{Kind, UnknownKind};
+pub use permission::Permission;
 pub use plan::{
     Action, ImageChange, KeptContainer, KeptWhy, PLAN_SCHEMA, Plan, PodAction, PodPlan, Strategy, VersionRef,
     WorkloadPlan,
@@ -28,6 +31,7 @@ pub use plan::{
 pub use pod::{ContainerState, ContainerStatus, Pod, PodCondition};
 pub use reference::ObjectRef;
 pub use snapshot::{Lock, Lookup, OpsRequest, Snapshot};
+pub use surroundings::{Backup, Owner, Surroundings};
 pub use text::clean;
 pub use version::CatalogVersion;
 pub use workload::{Container, PodManagement, UpdateStrategy, Workload, WorkloadKind};

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Finding, Kind, ObjectRef, Pod, WorkloadKind, same_image};
+use super::{Finding, Kind, ObjectRef, Permission, Pod, WorkloadKind, same_image};
 
 /// The version of the schema in which plans are printed; it changes when a field's meaning does.
 pub const PLAN_SCHEMA: &str = "dbupdate/v1";
@@ -21,6 +21,9 @@ pub struct Plan {
     pub workloads: Vec<WorkloadPlan>,
     /// All of them, refusals first.
     pub findings: Vec<Finding>,
+    /// The permissions that the user lacks of what the run needs or would use.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<Permission>,
     /// The versions that lead to the target one step at a time, where one step is not allowed; the current
     /// version first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -1,4 +1,4 @@
-use super::{Budget, CatalogVersion, Database, Pod, Workload};
+use super::{Budget, CatalogVersion, Database, Pod, Surroundings, Workload, WorkloadKind};
 
 /// Everything an update depends on, as it was read from the cluster at one moment, and kept up by watches
 /// while a run goes on.
@@ -13,12 +13,16 @@ pub struct Snapshot {
     pub budgets: Vec<Budget>,
     /// The ops requests that name this database, finished ones left out.
     pub ops_requests: Lookup<Vec<OpsRequest>>,
-    /// Nodes that are cordoned; empty where nodes cannot be read.
-    pub cordoned: Vec<String>,
+    /// The kinds of workloads that the cluster serves.
+    pub served: Vec<WorkloadKind>,
+    /// Nodes that are cordoned.
+    pub cordoned: Lookup<Vec<String>>,
     /// The version objects of the database's kind.
     pub catalog: Vec<CatalogVersion>,
     /// Somebody's lock on the database.
     pub lock: Option<Lock>,
+    /// What was asked beside it, for the preflight.
+    pub around: Surroundings,
 }
 
 impl Snapshot {
@@ -47,9 +51,11 @@ impl Snapshot {
             pods: Vec::new(),
             budgets: Vec::new(),
             ops_requests: Lookup::Absent,
+            served: self.served.clone(),
             cordoned: self.cordoned.clone(),
             catalog: self.catalog.clone(),
             lock: self.lock.clone(),
+            around: self.around.clone(),
         }
     }
 

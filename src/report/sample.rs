@@ -76,6 +76,7 @@ pub(super) fn plan() -> Plan {
             "petset/my-kf-broker has one replica and is away while its pod restarts",
             "scale it up first where that matters",
         )],
+        missing: Vec::new(),
         path: Vec::new(),
         afterwards: vec!["finalize the metadata version: kafka-features.sh upgrade".into()],
     }

@@ -4,8 +4,10 @@
 //! A step knows its own [`Status`] and the writes that it needs, so that going on after an interruption is observing
 //! again and skipping what is done.
 
+pub mod permissions;
 pub mod rollback;
 pub mod s0_preflight;
+mod s0_surroundings;
 pub mod s1_plan;
 pub mod s2_pause;
 pub mod s3_patch_images;

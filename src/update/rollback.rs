@@ -43,6 +43,7 @@ pub fn plan(snapshot: &Snapshot, entry: &Entry, skip: &BTreeSet<Check>) -> Plan 
         action,
         workloads,
         findings,
+        missing: snapshot.around.denied().to_vec(),
         path: Vec::new(),
         afterwards: Vec::new(),
     }
@@ -154,7 +155,7 @@ fn findings(
     let evicts = |uid: &str| {
         workloads.iter().any(|w| w.object.uid == uid && w.pods.iter().any(|p| p.action == PodAction::Evict))
     };
-    let mut found = s0_preflight::findings_of_a_rollback(&context, &evicts);
+    let mut found = s0_preflight::findings_of_a_rollback(&context, workloads, &evicts);
     found.extend(gone(snapshot, entry));
     if let Some(why) = data_at_risk(snapshot, entry) {
         let overridden = skip.contains(&Check::DataDowngrade);

@@ -6,10 +6,10 @@ use crate::catalog::{self, constraint::Verdict};
 use crate::kinds::Facts;
 use crate::model::{
     CatalogVersion, Check, Coverage, Finding, Lookup, Phase, Severity, Snapshot, UpdateStrategy, Workload,
-    WorkloadKind, pinned,
+    WorkloadKind, WorkloadPlan, pinned,
 };
 
-use super::s2_pause;
+use super::{s0_surroundings, s2_pause};
 
 /// What the checks look at.
 pub struct Context<'a> {
@@ -34,11 +34,11 @@ impl Context<'_> {
     }
 
     /// A run of ours was interrupted: what it has caused is no finding.
-    fn unfinished(&self) -> bool {
+    pub(super) fn unfinished(&self) -> bool {
         self.going_on || self.snapshot.database.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some())
     }
 
-    fn refusal(&self, check: Check, message: String, hint: impl Into<String>) -> Finding {
+    pub(super) fn refusal(&self, check: Check, message: String, hint: impl Into<String>) -> Finding {
         let overridden = self.skip.contains(&check) && Check::OVERRIDABLE.contains(&check);
         let severity = if overridden { Severity::Overridden } else { Severity::Refusal };
         Finding { check, severity, message, hint: hint.into() }
@@ -49,12 +49,16 @@ impl Context<'_> {
     }
 }
 
-fn note(check: Check, severity: Severity, message: String) -> Finding {
+pub(super) fn note(check: Check, severity: Severity, message: String) -> Finding {
     Finding { check, severity, message, hint: String::new() }
 }
 
 /// Every finding, refusals first. `evicted` tells whether the plan evicts pods of that workload (by uid).
-pub fn findings(context: &Context<'_>, evicted: &dyn Fn(&str) -> bool) -> Vec<Finding> {
+pub fn findings(
+    context: &Context<'_>,
+    planned: &[WorkloadPlan],
+    evicted: &dyn Fn(&str) -> bool,
+) -> Vec<Finding> {
     let mut found = Vec::new();
     database(context, &mut found);
     others(context, &mut found);
@@ -65,12 +69,17 @@ pub fn findings(context: &Context<'_>, evicted: &dyn Fn(&str) -> bool) -> Vec<Fi
     budgets(context, evicted, &mut found);
     strategies(context, &mut found);
     placement(context, &mut found);
+    s0_surroundings::findings(context, planned, &mut found);
     found.sort_by_key(|f| f.severity);
     found
 }
 
 /// What speaks against a rollback, refusals first: not the versions and images, which are what they were.
-pub fn findings_of_a_rollback(context: &Context<'_>, evicted: &dyn Fn(&str) -> bool) -> Vec<Finding> {
+pub fn findings_of_a_rollback(
+    context: &Context<'_>,
+    planned: &[WorkloadPlan],
+    evicted: &dyn Fn(&str) -> bool,
+) -> Vec<Finding> {
     let mut found = Vec::new();
     database(context, &mut found);
     others(context, &mut found);
@@ -78,6 +87,7 @@ pub fn findings_of_a_rollback(context: &Context<'_>, evicted: &dyn Fn(&str) -> b
     budgets(context, evicted, &mut found);
     strategies(context, &mut found);
     placement(context, &mut found);
+    s0_surroundings::findings(context, planned, &mut found);
     found.sort_by_key(|f| f.severity);
     found
 }
@@ -407,7 +417,9 @@ fn placement(context: &Context<'_>, found: &mut Vec<Finding>) {
             ));
         }
         for pod in snapshot.pods_of(w) {
-            if let Some(node) = pod.node.as_ref().filter(|n| snapshot.cordoned.contains(n)) {
+            if let (Some(node), Lookup::Found(cordoned)) = (&pod.node, &snapshot.cordoned)
+                && cordoned.contains(node)
+            {
                 let message = format!(
                     "pod {} runs on node {node}, which is cordoned: it will come up elsewhere, if its volumes can",
                     pod.name

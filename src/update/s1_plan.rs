@@ -173,7 +173,7 @@ fn plan_for(context: &Context<'_>, min_ready: i64) -> Plan {
         })
     };
     let action = action(context, &workloads);
-    let mut findings = s0_preflight::findings(context, &evicts);
+    let mut findings = s0_preflight::findings(context, &workloads, &evicts);
     if action == Action::Nothing {
         findings.iter_mut().filter(|f| f.refuses() && speaks_against_acting(f.check)).for_each(soften);
     }
@@ -187,6 +187,7 @@ fn plan_for(context: &Context<'_>, min_ready: i64) -> Plan {
         },
         to: VersionRef { name: context.target.name.clone(), version: context.target.version.clone() },
         action,
+        missing: context.snapshot.around.denied().to_vec(),
         path: path(context, &findings),
         afterwards: afterwards(context),
         workloads,

@@ -1,6 +1,9 @@
 //! The images of a workload's template, by a JSON patch that tests what it replaces.
 
-use crate::model::{PatchOp, Plan, Purpose, Snapshot, Strategy, Workload, WorkloadPlan, Write, WriteAction};
+use crate::model::{
+    KeptWhy, PatchOp, Plan, Purpose, Snapshot, Strategy, Workload, WorkloadPlan, Write, WriteAction,
+    same_image,
+};
 
 use super::{Blocked, Status};
 
@@ -22,6 +25,19 @@ pub fn status(plan: &WorkloadPlan, workload: &Workload) -> Status {
                     found: found.unwrap_or("none").to_owned(),
                 });
             }
+        }
+    }
+    let on_target = plan.kept.iter().filter(|k| k.why == KeptWhy::AlreadyOnTarget);
+    for kept in on_target {
+        // An operator that is not halted yet may have written the old template back since the plan was made.
+        let found = image(&kept.container, kept.init).unwrap_or("none");
+        if !same_image(found, &kept.image) {
+            return Status::Blocked(Blocked::UnexpectedImage {
+                workload: workload.object.to_string(),
+                container: kept.container.clone(),
+                expected: kept.image.clone(),
+                found: found.to_owned(),
+            });
         }
     }
     if pending { Status::Ready } else { Status::AlreadyDone }

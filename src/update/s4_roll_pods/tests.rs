@@ -88,14 +88,17 @@ fn snapshot(a: &[&str], b: &[&str]) -> Snapshot {
             deleting: false,
             halted: false,
             cruise_control: false,
+            owner: None,
         },
         workloads: vec![workload("a", a.len() as i64), workload("b", b.len() as i64)],
         pods: pods.collect(),
         budgets: Vec::new(),
         ops_requests: Lookup::Absent,
-        cordoned: Vec::new(),
+        served: Vec::new(),
+        cordoned: Lookup::Absent,
         catalog: Vec::new(),
         lock: None,
+        around: Default::default(),
     }
 }
 
@@ -134,6 +137,7 @@ fn plan(ill: &[&str]) -> Plan {
         action: Action::Update,
         workloads: vec![planned("a"), planned("b")],
         findings: Vec::new(),
+        missing: Vec::new(),
         path: Vec::new(),
         afterwards: Vec::new(),
     }

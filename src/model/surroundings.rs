@@ -1,0 +1,57 @@
+use super::{Lookup, Permission};
+
+/// What is asked before a plan is made, beside the database and what belongs to it. By default nothing was asked, and then
+/// nothing is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Surroundings {
+    /// What the user lacks of what a run needs.
+    pub denied: Lookup<Vec<Permission>>,
+    /// For how many seconds the credentials are still good; `None` where they renew themselves, or do not say.
+    pub credentials_left: Option<i64>,
+    /// An object of the same kind and name in `gitops.kubedb.com`.
+    pub gitops: Lookup<bool>,
+    /// Backups and restores of the database that have not ended.
+    pub backups: Lookup<Vec<Backup>>,
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        Surroundings {
+            denied: Lookup::Absent,
+            credentials_left: None,
+            gitops: Lookup::Absent,
+            backups: Lookup::Absent,
+        }
+    }
+}
+
+impl Surroundings {
+    /// What the user lacks, as far as it is known.
+    pub fn denied(&self) -> &[Permission] {
+        match &self.denied {
+            Lookup::Found(denied) => denied,
+            Lookup::Absent | Lookup::Unreadable(_) => &[],
+        }
+    }
+}
+
+/// A backup or a restore of KubeStash or Stash that is on its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backup {
+    /// `BackupSession` or `RestoreSession`.
+    pub kind: String,
+    pub name: String,
+    /// `status.phase`; empty while nobody has looked at it.
+    pub phase: String,
+    /// The resource's name with its group, as kubectl takes it.
+    pub resource: String,
+}
+
+/// Who puts a database object back to what it keeps elsewhere, as the object's labels and annotations tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owner {
+    /// It heals the object by itself: an update by hand would be reverted.
+    GitOps { by: String },
+    /// It sets the object back when it is next used.
+    Helm { release: String },
+}

@@ -1,0 +1,156 @@
+//! What speaks against an update outside the database itself: missing permissions, credentials that run out, whoever would
+//! put the old version back, and a backup on its way. Part of the preflight.
+
+use crate::model::{Check, Finding, Lookup, Owner, PodAction, Severity, WorkloadPlan};
+
+use super::permissions::{self, Weight};
+use super::s0_preflight::{Context, note};
+
+/// A pod's part of a run, in seconds, where nobody knows better: the official engine's published timelines have 30 to 60
+/// seconds for each, and a large image comes on top.
+const SECONDS_PER_POD: i64 = 120;
+
+/// What a run takes beside its pods, in seconds.
+const SECONDS_BESIDE: i64 = 300;
+
+/// Every finding about the surroundings.
+pub fn findings(context: &Context<'_>, workloads: &[WorkloadPlan], found: &mut Vec<Finding>) {
+    permissions(context, found);
+    credentials(context, workloads, found);
+    owner(context, found);
+    backups(context, found);
+    if let Lookup::Unreadable(why) = &context.snapshot.cordoned {
+        found.push(not_checked(format!("whether nodes are cordoned: {why}")));
+    }
+}
+
+fn not_checked(what: String) -> Finding {
+    note(Check::NotChecked, Severity::Info, format!("could not check {what}"))
+}
+
+fn permissions(context: &Context<'_>, found: &mut Vec<Finding>) {
+    let namespace = &context.snapshot.database.object.namespace;
+    let denied = match &context.snapshot.around.denied {
+        Lookup::Absent => return,
+        Lookup::Unreadable(why) => {
+            return found.push(not_checked(format!("whether every permission is there: {why}")));
+        }
+        Lookup::Found(denied) => denied,
+    };
+    let listed = |weight: Weight| {
+        let of_it = denied.iter().filter(|p| permissions::weight(p) == weight);
+        of_it.map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    };
+    let needed = listed(Weight::Needed);
+    if !needed.is_empty() {
+        found.push(context.refusal(
+            Check::Permissions,
+            format!("you may not, in namespace {namespace}: {needed}"),
+            "ask for a Role with the rules below",
+        ));
+    }
+    let journal = listed(Weight::Journal);
+    if !journal.is_empty() {
+        found.push(context.refusal(
+            Check::NoJournal,
+            format!("no journal can be kept, so there will be no rollback: you may not {journal}"),
+            "ask for a Role with the rules below",
+        ));
+    }
+    for permission in denied {
+        if let Weight::Spared(cost) = permissions::weight(permission) {
+            let message = format!("you may not {permission}: {cost}");
+            found.push(note(Check::Permissions, Severity::Warning, message));
+        }
+    }
+}
+
+fn credentials(context: &Context<'_>, workloads: &[WorkloadPlan], found: &mut Vec<Finding>) {
+    let Some(left) = context.snapshot.around.credentials_left else { return };
+    let restarts = |a: PodAction| matches!(a, PodAction::Evict | PodAction::EvictUnwell | PodAction::Follow);
+    let pods = workloads.iter().flat_map(|w| &w.pods).filter(|p| restarts(p.action)).count() as i64;
+    let takes = pods * SECONDS_PER_POD + SECONDS_BESIDE;
+    if left >= takes {
+        return;
+    }
+    let message = match left {
+        ..=0 => "your credentials have expired, by their own word".to_owned(),
+        _ => format!(
+            "your credentials expire in {}, and {pods} pods may take {}",
+            minutes(left),
+            minutes(takes)
+        ),
+    };
+    found.push(Finding {
+        hint: "log in again first; a run that meets their end reads the kubeconfig anew, once".to_owned(),
+        ..note(Check::CredentialsExpire, Severity::Warning, message)
+    });
+}
+
+fn minutes(seconds: i64) -> String {
+    if seconds < 120 { format!("{seconds} s") } else { format!("{} min", seconds / 60) }
+}
+
+fn owner(context: &Context<'_>, found: &mut Vec<Finding>) {
+    let db = &context.snapshot.database;
+    let mut owners: Vec<String> = Vec::new();
+    match &db.owner {
+        Some(Owner::GitOps { by }) => owners.push(by.clone()),
+        Some(Owner::Helm { release }) => found.push(note(
+            Check::Helm,
+            Severity::Warning,
+            format!(
+                "{} belongs to the Helm release {release}: its next upgrade brings the old version back, unless its \
+                 values have the new one by then",
+                db.object
+            ),
+        )),
+        None => {}
+    }
+    match &context.snapshot.around.gitops {
+        Lookup::Found(true) => {
+            owners.push(format!("{}.gitops.kubedb.com/{}", db.kind.plural(), db.object.name));
+        }
+        Lookup::Unreadable(why) => {
+            found.push(not_checked(format!("whether gitops.kubedb.com owns the database: {why}")));
+        }
+        Lookup::Found(false) | Lookup::Absent => {}
+    }
+    if !owners.is_empty() {
+        found.push(interference(
+            context,
+            Check::Gitops,
+            format!(
+                "{} is kept by {}, which would set the old version again",
+                db.object,
+                owners.join(" and ")
+            ),
+            "change the version there, or suspend it for as long as the update lasts",
+        ));
+    }
+}
+
+fn backups(context: &Context<'_>, found: &mut Vec<Finding>) {
+    let namespace = &context.snapshot.database.object.namespace;
+    match &context.snapshot.around.backups {
+        Lookup::Absent => {}
+        Lookup::Unreadable(why) => found.push(not_checked(format!("whether a backup is on its way: {why}"))),
+        Lookup::Found(backups) => found.extend(backups.iter().map(|b| {
+            let phase = if b.phase.is_empty() { "not started" } else { &b.phase };
+            interference(
+                context,
+                Check::Backup,
+                format!("{} {} of the database is on its way: {phase}", b.kind, b.name),
+                &format!("wait for its end: kubectl get {} {} -n {namespace} -w", b.resource, b.name),
+            )
+        })),
+    }
+}
+
+/// Something that refuses an update which has not begun. One that has is worse off half done than brought to its end.
+fn interference(context: &Context<'_>, check: Check, message: String, hint: &str) -> Finding {
+    if context.unfinished() {
+        return Finding { hint: hint.to_owned(), ..note(check, Severity::Warning, message) };
+    }
+    context.refusal(check, message, hint)
+}
