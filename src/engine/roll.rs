@@ -424,22 +424,36 @@ impl Run {
             ClusterError::Budget { message, .. } => self.budget_refused(roll, pod, &message),
             // The pod is gone, or another has its name: the watch will tell, if it has not yet.
             ClusterError::NotFound { .. } | ClusterError::Conflict { .. } => {
-                self.read_pod(&pod.name, Some(&pod.uid)).await.map(drop)
+                let fresh = self.read_pod(&pod.name, Some(&pod.uid)).await?;
+                match fresh.filter(|fresh| fresh.uid == pod.uid && !fresh.deleting) {
+                    // The conflict was none of this pod's.
+                    Some(_) => self.back_off_eviction(roll, pod, &error).await,
+                    None => Ok(()),
+                }
             }
             ClusterError::Transient { .. } => {
-                let call = format!("evict pod/{}", pod.name);
-                let mut backoff = std::mem::replace(&mut roll.backoff, Backoff::new(self.now()));
-                let backed_off = self.back_off(&mut backoff, &call, &error).await;
-                roll.backoff = backoff;
-                backed_off?;
+                self.back_off_eviction(roll, pod, &error).await?;
                 self.read_pod(&pod.name, Some(&pod.uid)).await.map(drop)
             }
             error => Err(error.into()),
         }
     }
 
+    async fn back_off_eviction(
+        &mut self,
+        roll: &mut Roll<'_>,
+        pod: &Pod,
+        error: &ClusterError,
+    ) -> Result<(), Halt> {
+        let mut backoff = std::mem::replace(&mut roll.backoff, Backoff::new(self.now()));
+        let backed_off = self.back_off(&mut backoff, &format!("evict pod/{}", pod.name), error).await;
+        roll.backoff = backoff;
+        backed_off
+    }
+
     fn budget_refused(&mut self, roll: &mut Roll<'_>, pod: &Pod, message: &str) -> Result<(), Halt> {
         let now = self.now();
+        roll.backoff = Backoff::new(now);
         let since = roll.blockage.as_ref().map_or(now, |b| b.since);
         let lag = roll.within_lag(now);
         let at_the_latest = now + if lag { EVICT_AGAIN } else { EVICT_ANYWAY };

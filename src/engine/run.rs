@@ -336,6 +336,9 @@ impl Run {
         error: &ClusterError,
     ) -> Result<(), Halt> {
         let now = self.now();
+        if backoff.tries == 0 {
+            backoff.began = now;
+        }
         if now >= backoff.began + PATIENCE {
             return Err(error.clone().into());
         }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use kubectl_dbupdate::event::{Event, Outcome, Step};
+use kubectl_dbupdate::event::{Event, Outcome};
 use serde_json::Value;
 use simcluster::{Change, ChangeKind, RecordedRequest, Store, Subscription, object};
 use tokio::time::Instant;
@@ -35,6 +35,8 @@ struct Ledger {
     began: Instant,
     slack: Duration,
     pods: BTreeMap<String, Slot>,
+    /// When the database's `Paused` has last been changed.
+    pause_changed: Option<Instant>,
     /// Since when our `Paused` has not been in force.
     not_paused_since: Option<Instant>,
     /// The ops requests in flight, and since when.
@@ -75,6 +77,7 @@ impl Invariants {
             began: now,
             slack: Duration::ZERO,
             pods: world.pods().iter().map(slot).collect(),
+            pause_changed: None,
             not_paused_since: (!in_force(&world.database())).then_some(now),
             ops: BTreeMap::new(),
             lease_written: None,
@@ -236,6 +239,9 @@ impl Ledger {
         if matches!(wrote, Wrote::Delete { .. }) {
             return Some("a well pod was deleted".to_owned());
         }
+        // A pod that a workload no longer has does not come back.
+        let expected = self.expected_pods();
+        self.away.retain(|pod, _| expected.contains(pod));
         let away = self.away.keys().next().cloned();
         self.away.insert(pod.clone(), uid.clone());
         if let Some(other) = away {
@@ -300,7 +306,8 @@ impl Ledger {
         let paused = object::condition(&database, "Paused").is_some_and(is_ours);
         // Whoever else has the lock may have changed that since it was looked at.
         let alone = self.store.get(LEASES, NAMESPACE, &self.lease).is_none();
-        if alone && finish.paused != paused {
+        let settled = self.pause_changed.is_none_or(|at| at + self.slack < last_look(ended));
+        if alone && settled && finish.paused != paused {
             untrue.push(format!("paused: {}, and it is {paused}", finish.paused));
         }
         let version = match finish.outcome {
@@ -342,6 +349,10 @@ impl Ledger {
                 self.pod_changed(&change);
             } else if change.res == self.database.0 && change.name == self.database.1 {
                 let now = in_force(&change.object) && change.kind != ChangeKind::Deleted;
+                let paused = |db: &Value| object::condition(db, "Paused").cloned();
+                if change.previous.as_ref().is_none_or(|p| paused(p) != paused(&change.object)) {
+                    self.pause_changed = Some(change.at);
+                }
                 let since = self.not_paused_since.unwrap_or(change.at);
                 self.not_paused_since = (!now).then_some(since);
             } else if change.res == self.ops_requests {
@@ -382,8 +393,8 @@ impl Ledger {
 
 /// When a run that has just ended looked at the database for the last time.
 fn last_look(ended: &Ended) -> Instant {
-    let verified = |e: &Event| matches!(e, Event::StepFinished { step: Step::Verify, .. });
-    let at = ended.records.iter().rfind(|r| verified(&r.event)).map_or(0, |r| r.elapsed_ms);
+    let looked = |e: &Event| matches!(e, Event::StepFinished { .. });
+    let at = ended.records.iter().rfind(|r| looked(&r.event)).map_or(0, |r| r.elapsed_ms);
     let end = ended.records.last().map_or(0, |r| r.elapsed_ms);
     Instant::now() - Duration::from_millis(end.saturating_sub(at))
 }

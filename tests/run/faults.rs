@@ -2,7 +2,7 @@
 
 use kubectl_dbupdate::event::{Event, Outcome};
 use simcluster::world::Database;
-use simcluster::{ApiError, Effect, Fault, RecordedRequest};
+use simcluster::{Ailment, ApiError, Behaviour, Effect, Fault, PodRule, RecordedRequest};
 
 use crate::common::{World, secs};
 
@@ -246,4 +246,30 @@ async fn warnings_of_the_server_are_told() {
     ended.done();
     let told = |e: &Event| matches!(e, Event::Notice { message } if message.contains("warns: this is old"));
     assert!(ended.has(told));
+}
+
+/// The run's patience with a server counts from its first failure, not from when the last pod went.
+#[tokio::test(start_paused = true)]
+async fn a_single_failure_after_a_slow_pod_is_survived() {
+    let slow = PodRule::new(Ailment::SlowStart(secs(400))).name("db-0").image("*:3.9.1*");
+    let world = World::behaving(Behaviour::default().with(slow), Database::zookeeper("db"));
+    let mut run = world.start().await;
+    run.evicted("db-0").await;
+    let busy = Fault::new(Effect::Answer(ApiError::unavailable("try later")));
+    world.sim.faults().add(busy.path("/db-1/eviction"));
+    run.end().await.done();
+    world.is_updated();
+}
+
+/// A conflict of an eviction that is not about the pod is waited out, and the server is not asked without a pause.
+#[tokio::test(start_paused = true)]
+async fn an_eviction_that_conflicts_for_no_reason_is_tried_with_pauses() {
+    let world = World::new(Database::zookeeper("db"));
+    let mut run = world.start().await;
+    run.evicted("db-0").await;
+    let conflict = Fault::new(Effect::Answer(ApiError::stale("pods", "db-1")));
+    world.sim.faults().add(conflict.path("/db-1/eviction").lasting(secs(30)));
+    run.end().await.done();
+    let tries = world.sim.requests().iter().filter(|r| r.path.ends_with("/db-1/eviction")).count();
+    assert!((5..40).contains(&tries), "tried {tries} times");
 }

@@ -2,12 +2,13 @@
 
 use kubectl_dbupdate::event::{Event, Outcome, WaitingOn};
 use kubectl_dbupdate::model::Check;
+use kubectl_dbupdate::update::s1_plan;
 use serde_json::{Value, json};
 use simcluster::world::{Database, Strategy};
 use simcluster::{Ailment, Behaviour, DeleteOptions, Effect, Fault, PodRule, RecordedRequest, object};
 
 use crate::common::invariants::Invariants;
-use crate::common::{Ended, NAMESPACE, WORKLOADS, World, secs};
+use crate::common::{Ended, NAMESPACE, Running, WORKLOADS, World, request, secs};
 
 const PETSETS: &str = WORKLOADS[0];
 
@@ -270,7 +271,7 @@ async fn a_pod_that_is_drained_while_nobody_can_watch_is_waited_for() {
     let world = World::behaving(Behaviour::default().with(slow), Database::zookeeper("db").no_budget());
     let invariants = Invariants::watch(&world);
     let mut run = world.start().await;
-    run.event("acknowledged", |e| matches!(e, Event::PauseAcknowledged { .. })).await;
+    run.event("asked", |e| matches!(e, Event::PauseRequested { .. })).await;
     let blind = |r: &RecordedRequest| r.parameter("watch").is_some() && r.path.ends_with("/pods");
     world.sim.faults().add(Fault::new(Effect::Reset).when(blind).lasting(secs(10)));
     world.sim.faults().break_watches();
@@ -295,4 +296,26 @@ async fn a_workload_that_rolls_by_itself_waits_for_an_unwell_pod_of_another() {
     assert_eq!(world.sent(), ["pause"]);
     run.end().await.done();
     invariants.hold();
+}
+
+/// An operator that nobody halts any more writes the old templates back. A plan that was made just before has no image to
+/// change, and must not be taken for done.
+#[tokio::test(start_paused = true)]
+async fn a_template_that_was_put_back_since_the_plan_stops_the_run() {
+    let world = World::new(Database::zookeeper("db"));
+    world.sim.behaviour().change(|b| b.provisioner.alive = false);
+    let mut run = world.start_with(|o| o.pause_timeout = secs(1)).await;
+    run.ready("db-0").await;
+    world.lift_pause();
+    run.end().await.ended(Outcome::SomebodyElse, 5, true, false);
+    let cluster = world.cluster();
+    let snapshot = world.snapshot(&cluster).await;
+    let plan = s1_plan::plan(&snapshot, &request(world.target())).unwrap();
+    world.sim.behaviour().change(|b| b.provisioner.alive = true);
+    tokio::time::sleep(secs(1)).await;
+    let before = world.sent();
+    let ended = Running::start(cluster, snapshot, plan, world.options("run2")).end().await;
+    assert_eq!(ended.finish.exit_code, 5, "{}", ended.finish.error);
+    ended.says(&["petset/db", "zookeeper:3.8.3"]);
+    assert_eq!(world.sent(), before);
 }

@@ -100,6 +100,8 @@ impl Provisioner {
                     schedule_answer(context, &place);
                 }
                 schedule_provision(context, &place);
+                // What happened while it was away it has not seen.
+                schedule_check(context, &place);
             }
         }
     }
