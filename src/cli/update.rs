@@ -22,7 +22,7 @@ use crate::report::object::{self, Format};
 use crate::report::{self, Progress, Reporter, View};
 use crate::sandbox::{self, Sandbox};
 use crate::update::s1_plan::{self, Request, Unfinished};
-use crate::update::{rollback, s2_pause};
+use crate::update::{permissions, rollback, s2_pause};
 
 /// Updates one database, or says why not.
 pub async fn run(options: UpdateOptions, terminal: Terminal) -> ExitCode {
@@ -142,7 +142,11 @@ impl Session {
                 read(cluster, kind, &namespace, &name),
                 cluster.journal(kind, &namespace, &name)
             );
-            Ok((snapshot?, journal?))
+            let (mut snapshot, journal) = (snapshot?, journal?);
+            snapshot.around = cluster.surroundings(&snapshot, &permissions::needed(&snapshot)).await?;
+            let left = |end: jiff::Timestamp| end.as_second() - jiff::Timestamp::now().as_second();
+            snapshot.around.credentials_left = cluster.expires().map(left);
+            Ok((snapshot, journal))
         };
         unless_stopped(&mut self.stop, read).await?
     }

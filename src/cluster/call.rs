@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::Stream;
 use http::{HeaderMap, Request, header};
 use http_body_util::BodyExt;
+use jiff::Timestamp;
 use kube::client::Body;
 use kube::core::WatchEvent;
 use serde::de::DeserializeOwned;
@@ -55,6 +56,8 @@ pub struct Cluster {
     pub(super) connection: Connection,
     /// The database that a run is about; new credentials must lead to it as well.
     pub(super) about: Option<Arc<ObjectRef>>,
+    /// Until when the credentials are good, where they say so.
+    expires: Option<Timestamp>,
     /// The name under which a user knows it: the context's, or the server's address.
     name: Arc<str>,
     user_agent: Arc<str>,
@@ -95,6 +98,7 @@ impl Cluster {
         Cluster {
             connection: Connection::new(client),
             about: None,
+            expires: None,
             name: clean(name).into(),
             user_agent: concat!("kubectl-dbupdate/", env!("CARGO_PKG_VERSION")).into(),
             patience: Duration::from_secs(5),
@@ -106,6 +110,16 @@ impl Cluster {
     /// The same, with a way to make the client anew when its credentials are no longer accepted.
     pub fn renewing(self, renew: Renew) -> Self {
         Cluster { connection: self.connection.with_renew(renew), ..self }
+    }
+
+    /// The same, with credentials that say how long they are good.
+    pub(super) fn expiring(self, expires: Option<Timestamp>) -> Self {
+        Cluster { expires, ..self }
+    }
+
+    /// Until when the credentials are good; `None` where they renew themselves, or do not say.
+    pub fn expires(&self) -> Option<Timestamp> {
+        self.expires
     }
 
     /// The name under which a user knows the cluster.

@@ -53,8 +53,9 @@ pub async fn connect(options: &ConnectOptions) -> Result<Cluster, ConnectError> 
     let address = clean(at_first.config.cluster_url.to_string().trim_end_matches('/'));
     let name = format!("{} ({address})", clean(&at_first.name));
     let (options, same) = (at_first.pinned(options), at_first.identity());
+    let expires = super::credentials::expiry(&at_first.config.auth_info);
     let renew = Arc::new(move || anew(options.clone(), same.clone()).boxed());
-    Ok(Cluster::new(client(at_first.config)?, &name).renewing(renew))
+    Ok(Cluster::new(client(at_first.config)?, &name).renewing(renew).expiring(expires))
 }
 
 /// A client from what the kubeconfig says by now, for the same context, server and user.

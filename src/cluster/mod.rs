@@ -6,6 +6,7 @@ mod announce;
 mod call;
 mod client;
 mod connect;
+mod credentials;
 mod error;
 mod journal;
 mod lease;

@@ -23,7 +23,7 @@ pub use database::{Condition, Database, PAUSED, Phase};
 pub use finding::{Check, Finding, Severity, Trial};
 pub use image::{pinned, same_image};
 pub use kind::{Kind, UnknownKind};
-pub use permission::Permission;
+pub use permission::{Permission, rules, verbs};
 pub use plan::{
     Action, ImageChange, KeptContainer, KeptWhy, PLAN_SCHEMA, Plan, PodAction, PodPlan, Strategy, VersionRef,
     WorkloadPlan,

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -38,5 +39,44 @@ impl fmt::Display for Permission {
         };
         let group = if self.group.is_empty() { String::new() } else { format!(".{}", self.group) };
         write!(f, "{} {plural}{group}{subresource}", self.verb)
+    }
+}
+
+/// The verbs of permissions by API group and resource.
+pub fn verbs(of: &[Permission]) -> BTreeMap<(&str, &str), Vec<&str>> {
+    let mut verbs: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+    for permission in of {
+        verbs.entry((&permission.group, &permission.resource)).or_default().push(&permission.verb);
+    }
+    verbs
+}
+
+/// The rules that give these permissions, as they stand in a Role, in YAML.
+pub fn rules(of: &[Permission]) -> String {
+    let rule = |((group, resource), verbs): (&(&str, &str), &Vec<&str>)| {
+        let verbs = verbs.join(", ");
+        format!("- apiGroups: [\"{group}\"]\n  resources: [{resource}]\n  verbs: [{verbs}]\n")
+    };
+    verbs(of).iter().map(rule).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_can_be_pasted() {
+        let missing = [
+            Permission::new("patch", "kubedb.com", "kafkas/status").named("my-kf"),
+            Permission::new("create", "", "pods/eviction"),
+            Permission::new("watch", "", "pods"),
+            Permission::new("get", "", "pods"),
+        ];
+        assert_eq!(
+            rules(&missing),
+            "- apiGroups: [\"\"]\n  resources: [pods]\n  verbs: [watch, get]\n\
+             - apiGroups: [\"\"]\n  resources: [pods/eviction]\n  verbs: [create]\n\
+             - apiGroups: [\"kubedb.com\"]\n  resources: [kafkas/status]\n  verbs: [patch]\n"
+        );
     }
 }

@@ -1,8 +1,9 @@
 //! What the preflight has found and what the server said to a trial, for a person to read.
 
 use super::layout::View;
+use super::tables::{bare_table, print};
 use super::words;
-use crate::model::{Finding, Plan, Severity, Trial, clean};
+use crate::model::{Finding, Plan, Severity, Trial, clean, rules, verbs};
 
 /// The findings by severity, the path where one step is not allowed, and what is left to do afterwards.
 pub(super) fn findings(plan: &Plan, view: View) -> String {
@@ -12,6 +13,9 @@ pub(super) fn findings(plan: &Plan, view: View) -> String {
         if !of_it.is_empty() {
             sections.push(group(severity, &of_it, view));
         }
+    }
+    if !plan.missing.is_empty() {
+        sections.push(missing(plan, view));
     }
     if !plan.path.is_empty() {
         let steps = view.paragraph("  ", &plan.path.join(" → "));
@@ -33,6 +37,20 @@ pub(super) fn afterwards(plan: &Plan, view: View) -> String {
         out.push_str(&view.paragraph("  - ", &clean(note)));
     }
     out
+}
+
+/// The permissions that are missing, and the rules that give them.
+fn missing(plan: &Plan, view: View) -> String {
+    let mut table = bare_table(&["MISSING", "VERBS"], view);
+    for ((group, resource), verbs) in verbs(&plan.missing) {
+        let (plural, subresource) = resource.split_once('/').unwrap_or((resource, ""));
+        let dot = if group.is_empty() { "" } else { "." };
+        let slash = if subresource.is_empty() { "" } else { "/" };
+        table.add_row([format!("{plural}{dot}{group}{slash}{subresource}"), verbs.join(", ")]);
+    }
+    let heading = view.bold(&format!("Rules for a Role in namespace {}", plan.database.namespace));
+    let rules: String = rules(&plan.missing).lines().map(|line| format!("  {line}\n")).collect();
+    format!("{}\n{heading}\n{rules}", print(&table))
 }
 
 fn group(severity: Severity, findings: &[&Finding], view: View) -> String {

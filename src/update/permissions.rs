@@ -1,7 +1,5 @@
 //! What a user must be allowed to do, so that a run does not end half way for want of a permission.
 
-use std::collections::BTreeMap;
-
 use crate::model::{Lookup, Permission, Snapshot, UpdateStrategy, WorkloadKind};
 
 /// What becomes of a run without a permission.
@@ -65,39 +63,5 @@ pub fn weight(permission: &Permission) -> Weight {
             "going back cannot replace a broken pod whose eviction a disruption budget forbids",
         ),
         _ => Weight::Needed,
-    }
-}
-
-/// The rules to add to a Role of the database's namespace, as YAML.
-pub fn rules(missing: &[Permission]) -> String {
-    let mut verbs: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
-    for permission in missing {
-        verbs.entry((&permission.group, &permission.resource)).or_default().push(&permission.verb);
-    }
-    let rule = |((group, resource), verbs): (&(&str, &str), &Vec<&str>)| {
-        let verbs = verbs.join(", ");
-        format!("- apiGroups: [\"{group}\"]\n  resources: [{resource}]\n  verbs: [{verbs}]\n")
-    };
-    verbs.iter().map(rule).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rules_can_be_pasted() {
-        let missing = [
-            Permission::new("patch", "kubedb.com", "kafkas/status").named("my-kf"),
-            Permission::new("create", "", "pods/eviction"),
-            Permission::new("watch", "", "pods"),
-            Permission::new("get", "", "pods"),
-        ];
-        assert_eq!(
-            rules(&missing),
-            "- apiGroups: [\"\"]\n  resources: [pods]\n  verbs: [watch, get]\n\
-             - apiGroups: [\"\"]\n  resources: [pods/eviction]\n  verbs: [create]\n\
-             - apiGroups: [\"kubedb.com\"]\n  resources: [kafkas/status]\n  verbs: [patch]\n"
-        );
     }
 }

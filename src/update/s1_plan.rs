@@ -81,6 +81,8 @@ pub fn plan(snapshot: &Snapshot, request: &Request) -> Result<Plan, NoTarget> {
     };
     let mut plan = plan_for(&context, request.min_ready_seconds);
     if let Some(unfinished) = &request.unfinished {
+        // It says all of what the pause alone tells, and more.
+        plan.findings.retain(|f| f.check != Check::UnfinishedRun);
         plan.findings.insert(0, unfinished_finding(unfinished, context.going_on));
         plan.findings.sort_by_key(|f| f.severity);
     }
@@ -211,7 +213,8 @@ fn action(context: &Context<'_>, workloads: &[WorkloadPlan]) -> Action {
 /// It is in the way of doing something, and says nothing against there being nothing to do.
 fn speaks_against_acting(check: Check) -> bool {
     let about_health = matches!(check, Check::Phase | Check::PodNotReady | Check::OpsRequestsUnreadable);
-    about_health || check.somebody_else()
+    let around = matches!(check, Check::Permissions | Check::NoJournal | Check::Gitops | Check::Backup);
+    about_health || around || check.somebody_else()
 }
 
 fn soften(finding: &mut Finding) {

@@ -7,6 +7,7 @@ mod latest;
 mod odd;
 mod others;
 mod scene;
+mod surroundings;
 mod target;
 mod versions;
 mod workloads;

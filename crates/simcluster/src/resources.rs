@@ -23,6 +23,8 @@ pub struct Resource {
     pub scale: bool,
     /// Whether `metadata.generation` counts changes of what is wanted.
     pub generation: bool,
+    /// Whether most clusters do not serve it: it has to be added first.
+    pub optional: bool,
 }
 
 impl Resource {
@@ -68,6 +70,7 @@ const BUILTIN: Resource = Resource {
     status: false,
     scale: false,
     generation: false,
+    optional: false,
 };
 
 const WORKLOAD: Resource =
@@ -91,6 +94,11 @@ const VERSION_OBJECT: Resource = Resource {
     namespaced: false,
     ..CUSTOM
 };
+
+const BACKUP: Resource = Resource { optional: true, status: true, ..CUSTOM };
+
+/// Made elsewhere, by a GitOps controller, and copied to the database.
+const KEPT: Resource = Resource { versions: &["v1alpha1"], optional: true, status: true, ..CUSTOM };
 
 /// Every resource, in the order of discovery: groups stay together.
 pub static RESOURCES: &[Resource] = &[
@@ -225,5 +233,46 @@ pub static RESOURCES: &[Resource] = &[
         kind: "ZooKeeperOpsRequest",
         short: &["zkops"],
         ..OPS_REQUEST
+    },
+    Resource { name: "cassandras.gitops.kubedb.com", kind: "Cassandra", ..KEPT },
+    Resource { name: "druids.gitops.kubedb.com", kind: "Druid", ..KEPT },
+    Resource { name: "hazelcasts.gitops.kubedb.com", kind: "Hazelcast", ..KEPT },
+    Resource { name: "kafkas.gitops.kubedb.com", kind: "Kafka", ..KEPT },
+    Resource { name: "zookeepers.gitops.kubedb.com", kind: "ZooKeeper", ..KEPT },
+    Resource {
+        name: "backupconfigurations.core.kubestash.com",
+        kind: "BackupConfiguration",
+        versions: &["v1alpha1"],
+        ..BACKUP
+    },
+    Resource {
+        name: "backupsessions.core.kubestash.com",
+        kind: "BackupSession",
+        versions: &["v1alpha1"],
+        ..BACKUP
+    },
+    Resource {
+        name: "restoresessions.core.kubestash.com",
+        kind: "RestoreSession",
+        versions: &["v1alpha1"],
+        ..BACKUP
+    },
+    Resource {
+        name: "backupconfigurations.stash.appscode.com",
+        kind: "BackupConfiguration",
+        versions: &["v1beta1"],
+        ..BACKUP
+    },
+    Resource {
+        name: "backupsessions.stash.appscode.com",
+        kind: "BackupSession",
+        versions: &["v1beta1"],
+        ..BACKUP
+    },
+    Resource {
+        name: "restoresessions.stash.appscode.com",
+        kind: "RestoreSession",
+        versions: &["v1beta1"],
+        ..BACKUP
     },
 ];
