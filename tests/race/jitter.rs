@@ -50,6 +50,6 @@ pub fn hold_up(world: &World, seed: u64) {
     }
     // A write that something on the way holds back almost for as long as a call may take, and that is carried out even
     // if its client is dead by then.
-    let late = move |r: &RecordedRequest| draw(seed, &format!("late {}", r.number)) % 60 == 0;
+    let late = move |r: &RecordedRequest| draw(seed, &format!("late {}", r.number)).is_multiple_of(60);
     world.sim.faults().add(Fault::new(Effect::Late(secs(8))).always().mutating().when(late));
 }

@@ -45,7 +45,7 @@ async fn cut_off(world: &World, seed: u64, client: &'static str) {
     locked(world).await;
     sleep(time(seed, "cut off", secs(12))).await;
     let duration = secs(20) + time(seed, "for so long", secs(60));
-    let lost = move |number: u64| draw(seed, &format!("lost {number}")) % 4 == 0;
+    let lost = move |number: u64| draw(seed, &format!("lost {number}")).is_multiple_of(4);
     let answers = Fault::new(Effect::Hang).after_handling();
     let answers = answers.when(move |r| r.client == client && lost(r.number)).lasting(duration);
     let rest =
