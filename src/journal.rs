@@ -114,13 +114,15 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// The run has not come to its end: the process was killed, or stopped after it had changed something.
+    /// The run has not come to its end: the process was killed, or stopped after something was changed. A rollback goes
+    /// back from what another run has changed, whether it has come to change anything itself or not.
     pub fn unfinished(&self) -> bool {
         match &self.progress.result {
             None => true,
             Some(finish) => {
                 let ended = matches!(finish.outcome, Outcome::Done | Outcome::RolledBack);
-                !ended && (self.progress.changed || finish.paused)
+                let back = self.run.direction == Direction::Rollback;
+                !ended && (self.progress.changed || finish.paused || back)
             }
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use crate::cluster::{ClusterError, Journal};
+use crate::cluster::{ClusterError, FORBIDDEN_DOUBT, Journal};
 use crate::event::{Event, Finish, Step, StepOutcome};
 use crate::journal::{
     Before, Direction, Entry, JOURNAL_SCHEMA, KEPT_BYTES, Progress, Resumption, StepEntry, key,
@@ -17,6 +17,10 @@ use super::run::{Backoff, Run};
 /// How often the pods' progress is written at most. It follows behind, and nothing depends on it: a request for every few
 /// pods is enough.
 const PROGRESS_EVERY: Duration = Duration::from_secs(10);
+
+/// How long a refused journal is doubted before the run does without: an API server that restarts says 403 for some
+/// moments, and whoever may keep none should not wait for long.
+const NO_JOURNAL_DOUBT: Duration = Duration::from_secs(2);
 
 /// The journal of a run on its way.
 pub(super) struct Writer {
@@ -43,7 +47,7 @@ impl Run {
         self.changed_before |= progress.changed;
         self.before = Some(run.before.clone());
         let writer = Writer { key: key(&run), progress, written: self.now(), behind: None };
-        let mut backoff = Backoff::new(self.now());
+        let (mut backoff, began_writing) = (Backoff::new(self.now()), self.now());
         loop {
             self.hold().await?;
             let (cluster, kind, db) = (self.cluster.clone(), self.plan.kind, self.plan.database.clone());
@@ -58,7 +62,7 @@ impl Run {
             };
             match self.during(writing).await? {
                 Ok(()) => break,
-                Err(error) if error.transient() => {
+                Err(error) if passes(&error, self.now() - began_writing, NO_JOURNAL_DOUBT) => {
                     self.back_off(&mut backoff, "write the journal", &error).await?;
                 }
                 // Nothing depends on it but the way back by one command; whoever may not keep one may still update.
@@ -120,6 +124,7 @@ impl Run {
 
     async fn write_journal(&mut self) -> Result<(), Halt> {
         let mut backoff = Backoff::new(self.now());
+        let began_writing = self.now();
         loop {
             let changed = self.changed;
             let Some(writer) = &mut self.journal else { return Ok(()) };
@@ -138,7 +143,7 @@ impl Run {
             match (written, &mut self.journal) {
                 (Ok(()), Some(writer)) => writer.written = now,
                 (Ok(()), None) => {}
-                (Err(error), _) if error.transient() => {
+                (Err(error), _) if passes(&error, now - began_writing, FORBIDDEN_DOUBT) => {
                     self.back_off(&mut backoff, "write the journal", &error).await?;
                     continue;
                 }
@@ -179,6 +184,15 @@ impl Run {
         writer.progress.result = Some(finish.clone());
         let (kind, db) = (self.plan.kind, &self.plan.database);
         self.cluster.write_progress(db, kind, &writer.key, &writer.progress).await
+    }
+}
+
+/// A note that was not taken may be taken when it is tried again. It expects nothing of what is there, so that a conflict
+/// is the server's own.
+fn passes(error: &ClusterError, tried: Duration, doubt: Duration) -> bool {
+    match error {
+        ClusterError::Forbidden { .. } => tried < doubt,
+        error => error.transient() || matches!(error, ClusterError::Conflict { .. }),
     }
 }
 

@@ -177,3 +177,26 @@ async fn the_pause_of_what_is_half_done_is_not_taken_back() {
         .says(&["is paused and between", "kubectl dbupdate resume"]);
     assert!(world.paused().is_some());
 }
+
+/// A rollback that somebody stops before it has changed anything hides nothing of what it was to go back from.
+#[tokio::test(start_paused = true)]
+async fn a_rollback_that_was_stopped_at_once_is_still_to_be_done() {
+    let world = World::new(Database::zookeeper("db"));
+    let before = state(&world);
+    let mut run = world.start().await;
+    run.evicted("db-0").await;
+    run.interrupt();
+    run.end().await.ended(Outcome::Stopped, 130, true, true);
+    let (snapshot, plan, options) = way_back(&world, BTreeSet::new()).await.expect("it is half done");
+    let mut run = Running::start(world.cluster(), snapshot, plan, options);
+    run.event("asked", |e| matches!(e, Event::PauseRequested { .. })).await;
+    world.change_status(|db| {
+        let conditions = db["status"]["conditions"].as_array_mut().unwrap();
+        let paused = conditions.iter_mut().find(|c| c["type"] == "Paused").unwrap();
+        paused["message"] = "an ops request is at work".into();
+    });
+    run.end().await.ended(Outcome::SomebodyElse, 5, false, false);
+    world.lift_pause();
+    roll_back(&world).await.expect("it is half done").done();
+    assert_eq!(state(&world), before);
+}

@@ -1,5 +1,7 @@
 //! The commands of the tool, as `cli` carries them out, without its terminal.
 
+use std::collections::BTreeSet;
+
 use kubectl_dbupdate::clock::Clock;
 use kubectl_dbupdate::cluster::{Cluster, ClusterError, Journal};
 use kubectl_dbupdate::engine::{self, RunOptions, Stop};
@@ -39,6 +41,8 @@ pub enum Came {
 pub struct Settings {
     pub run: String,
     pub roll_back_on_failure: bool,
+    /// What the user overrides by name.
+    pub skip: BTreeSet<Check>,
     pub clock: Clock,
 }
 
@@ -58,14 +62,15 @@ pub async fn carry_out(
         Ok(read) => read,
         Err(error) => return Came::Unread(error),
     };
+    let skip = &settings.skip;
     let Some(going) = going(command, world, &snapshot, &journal) else { return Came::NothingUnfinished };
-    let mut plan = going.plan(&snapshot);
+    let mut plan = going.plan(&snapshot, skip);
     if let Some(lock) = snapshot.lock.take_if(|_| plan.action != Action::Nothing) {
         match cluster.watch_lock(world.kind, NAMESPACE, &world.name, lock).await {
             Ok(watched) => snapshot.lock = watched,
             Err(error) => return Came::Unread(error),
         }
-        plan = going.plan(&snapshot);
+        plan = going.plan(&snapshot, skip);
     }
     if plan.refusals().next().is_some() {
         return Came::Refused(Box::new(plan));
@@ -94,7 +99,7 @@ fn going(command: Command, world: &World, snapshot: &Snapshot, journal: &Journal
             Some(entry) => Some(Going::To { to: entry.run.plan.to.name.clone(), unfinished: Some(entry) }),
             None => {
                 let stays = Going::To { to: snapshot.database.version.clone(), unfinished: None };
-                Some(stays).filter(|stays| stays.plan(snapshot).action == Action::Resume)
+                Some(stays).filter(|stays| stays.plan(snapshot, &BTreeSet::new()).action == Action::Resume)
             }
         },
         Command::Rollback => {
@@ -105,10 +110,10 @@ fn going(command: Command, world: &World, snapshot: &Snapshot, journal: &Journal
 }
 
 impl Going {
-    fn plan(&self, snapshot: &Snapshot) -> Plan {
+    fn plan(&self, snapshot: &Snapshot, skip: &BTreeSet<Check>) -> Plan {
         let planned = match self {
             Going::To { to, unfinished } => s1_plan::plan(snapshot, &request(to, unfinished.as_ref())),
-            Going::Back { entry: Some(entry) } => Ok(rollback::plan(snapshot, entry, &Default::default())),
+            Going::Back { entry: Some(entry) } => Ok(rollback::plan(snapshot, entry, skip)),
             Going::Back { entry: None } => {
                 s1_plan::plan(snapshot, &request(&snapshot.database.version, None))
             }
@@ -155,6 +160,7 @@ async fn run(
         going_on,
         direction,
         before,
+        skip: settings.skip,
         delete_unwell: command != Command::Update,
         roll_back_on_failure: settings.roll_back_on_failure,
         clock: settings.clock,

@@ -1,6 +1,6 @@
 //! The course of one storm: what the user runs while it lasts, and how it is ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use kubectl_dbupdate::event::{Event, Outcome};
@@ -27,6 +27,8 @@ pub struct Course<'a> {
     processes: u32,
     /// A command had something to do after the storm.
     acted_in_calm: bool,
+    /// What the user overrides by name.
+    skip: BTreeSet<Check>,
 }
 
 /// How the storms came out, for whoever wants to know that they are not all the same.
@@ -60,6 +62,7 @@ impl<'a> Course<'a> {
             world,
             processes: 0,
             acted_in_calm: false,
+            skip: BTreeSet::new(),
         }
     }
 
@@ -83,7 +86,8 @@ impl<'a> Course<'a> {
             }
         }
         self.weather.end();
-        sleep(secs(60)).await;
+        // A kubelet's longest back-off is five minutes.
+        sleep(secs(330)).await;
         let fate = self.end().await?;
         // Nothing moves any more: whatever the operator was about to do, it has done.
         sleep(secs(60)).await;
@@ -105,6 +109,11 @@ impl<'a> Course<'a> {
         if came.refused_for(Check::DataDowngrade) {
             came = self.undisturbed(Command::Resume).await?;
         }
+        if came.refused_for(Check::DataDowngrade) {
+            // A rollback was begun, and the new version has had the data since: only the user can say that it is to go on.
+            self.skip.insert(Check::DataDowngrade);
+            came = self.undisturbed(Command::Resume).await?;
+        }
         let ended = match &came {
             Came::NothingUnfinished => return self.begin_anew().await,
             Came::Ended(ended) if ended.finish.outcome == Outcome::Done => ended,
@@ -121,7 +130,9 @@ impl<'a> Course<'a> {
     /// Nothing is unfinished: everything is as it was, or has arrived. In either case the update can be run.
     async fn begin_anew(&mut self) -> Result<Fate, String> {
         let version = text(&self.world.database(), "/spec/version").to_owned();
-        if version == self.version_before {
+        if self.schedule.forbids_journal() {
+            // Whoever may not keep a journal has to run the same command again.
+        } else if version == self.version_before {
             self.is_as_before()?;
             if self.schedule.end == Command::Rollback {
                 return Ok(Fate::Untouched);
@@ -132,7 +143,8 @@ impl<'a> Course<'a> {
         match self.undisturbed(Command::Update).await? {
             Came::Nothing if version != self.version_before => Ok(Fate::Ended),
             Came::Ended(ended)
-                if ended.finish.outcome == Outcome::Done && ended.plan.action == Action::Update =>
+                if ended.finish.outcome == Outcome::Done
+                    && (ended.plan.action == Action::Update || self.schedule.forbids_journal()) =>
             {
                 Ok(Fate::Ended)
             }
@@ -153,6 +165,7 @@ impl<'a> Course<'a> {
         self.weather.tell(format!("{command:?} begins"));
         let settings = Settings {
             run: format!("run{}", self.processes),
+            skip: self.skip.clone(),
             roll_back_on_failure: self.schedule.roll_back_on_failure,
             clock: self.weather.clock(),
         };
@@ -251,6 +264,16 @@ impl Schedule {
         let parts = self.troubles.iter().filter_map(|t| t.what.blinds());
         let all: Vec<Duration> = parts.collect();
         if all.is_empty() { Duration::ZERO } else { all.into_iter().sum::<Duration>() + secs(10) }
+    }
+}
+
+impl Schedule {
+    /// A run may have been kept from writing itself down.
+    fn forbids_journal(&self) -> bool {
+        let concerned = [Which::Any, Which::Writes, Which::Journal];
+        self.troubles.iter().any(|t| {
+            matches!(&t.what, What::Fault { which, effect: Effect::Forbid, .. } if concerned.contains(which))
+        })
     }
 }
 
