@@ -58,6 +58,12 @@ impl Run {
             Ok(Err(error)) => self.notice(format!("the end could not be written into the journal: {error}")),
             Err(_) => self.notice("the end could not be written into the journal in time".to_owned()),
         }
+        if self.in_the_air && self.lease.take().is_some() {
+            // Whoever holds the lock next must not meet a write of this run.
+            self.notice(
+                "a write may still be on its way: the lock is kept, and runs out by itself".to_owned(),
+            );
+        }
         if let Some(lease) = self.lease.take() {
             match timeout_at(until, lease.release()).await {
                 Ok(Ok(())) => {}

@@ -60,7 +60,7 @@ impl Run {
                     false => cluster.open_journal(&db, kind, &journal, &run, &progress).await,
                 }
             };
-            match self.during(writing).await? {
+            match self.during_write(writing).await? {
                 Ok(()) => break,
                 Err(error) if passes(&error, self.now() - began_writing, NO_JOURNAL_DOUBT) => {
                     self.back_off(&mut backoff, "write the journal", &error).await?;
@@ -138,7 +138,7 @@ impl Run {
             let (cluster, kind, db) = (self.cluster.clone(), self.plan.kind, self.plan.database.clone());
             let (key, progress) = (writer.key.clone(), writer.progress.clone());
             let writing = async move { cluster.write_progress(&db, kind, &key, &progress).await };
-            let written = self.during(writing).await?;
+            let written = self.during_write(writing).await?;
             let now = self.now();
             match (written, &mut self.journal) {
                 (Ok(()), Some(writer)) => writer.written = now,

@@ -122,7 +122,8 @@ impl Run {
         Ok(())
     }
 
-    async fn observe_all(&mut self, plan: &WorkloadPlan) -> Result<(), Halt> {
+    /// Reads everything afresh.
+    pub(super) async fn observe_all(&mut self, plan: &WorkloadPlan) -> Result<(), Halt> {
         let (cluster, before) = (self.cluster.clone(), self.snapshot.to_read_anew());
         match self.during(async move { cluster.again(before).await }).await? {
             Ok(fresh) => self.snapshot = fresh,
@@ -148,7 +149,7 @@ impl Run {
             self.hold().await?;
             self.changed |= !harmless;
             let (cluster, sent) = (self.cluster.clone(), write.clone());
-            let answer = self.during(async move { cluster.send(&sent, false).await }).await?;
+            let answer = self.during_write(async move { cluster.send(&sent, false).await }).await?;
             let Err(error) = answer else { return Ok(answer) };
             if surely_refused(&error) {
                 self.changed = before;

@@ -53,6 +53,8 @@ pub(super) struct Run {
     /// From when on a missing `Paused` means that somebody has lifted it.
     pub pause_holds: bool,
     pub operator_confirmed: bool,
+    /// Nobody has waited for the answer to a write.
+    pub in_the_air: bool,
     pub note: String,
     pub steps: Steps,
     deltas: mpsc::UnboundedReceiver<Delta>,
@@ -107,6 +109,7 @@ impl Run {
             paused_by_us: false,
             pause_holds: false,
             operator_confirmed: false,
+            in_the_air: false,
             note: String::new(),
             steps: Steps::default(),
             deltas,
@@ -236,6 +239,14 @@ impl Run {
         }
     }
 
+    /// Makes a call that writes. Where the run is stopped meanwhile the write may still be carried out.
+    pub async fn during_write<T>(&mut self, call: impl Future<Output = T>) -> Result<T, Halt> {
+        self.in_the_air = true;
+        let answer = self.during(call).await?;
+        self.in_the_air = false;
+        Ok(answer)
+    }
+
     /// Makes calls of the cluster, and is stopped meanwhile only by what stops at once.
     pub async fn during<T>(&mut self, calls: impl Future<Output = T>) -> Result<T, Halt> {
         let deadline = self.options.timeout.map(|t| self.emitter.began() + t);
@@ -358,8 +369,9 @@ impl Run {
         Ok(())
     }
 
-    /// What in the cluster speaks against the next write.
-    pub fn blocked(&self) -> Result<(), Blocked> {
+    /// What in the cluster speaks against the next write, by all that the watches have told so far.
+    pub fn blocked(&mut self) -> Result<(), Blocked> {
+        self.catch_up();
         let db = &self.snapshot.database;
         if db.object.uid != self.plan.database.uid {
             let (expected, found) = (self.plan.database.uid.clone(), db.object.uid.clone());

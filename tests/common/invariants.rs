@@ -370,8 +370,11 @@ impl Ledger {
                 }
             } else if WORKLOADS.contains(&change.res.as_str()) {
                 // The pods that a workload is to have from now on.
-                for pod in self.expected_pods() {
-                    self.pods.entry(pod).or_insert(Slot::new(false, change.at));
+                let replicas = |w: &Value| w["spec"]["replicas"].as_i64().unwrap_or(1);
+                let had = change.previous.as_deref().map_or(0, replicas);
+                for ordinal in had..replicas(&change.object) {
+                    let name = format!("{}-{ordinal}", change.name);
+                    self.pods.entry(name).or_insert(Slot::new(false, change.at)).since = change.at;
                 }
             }
         }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use kubectl_dbupdate::clock::Clock;
+use kubectl_dbupdate::engine::{Signal, Stop};
 use kubectl_dbupdate::event::{Event, Outcome};
 use kubectl_dbupdate::model::Check;
 use kubectl_dbupdate::update::s1_plan;
@@ -13,6 +14,8 @@ use simcluster::world::{Database, Strategy};
 use simcluster::{Ailment, ApiError, Behaviour, DeleteOptions, Effect, Fault, PodRule, RecordedRequest};
 use tokio::time::Instant;
 
+use crate::common::invariants::Invariants;
+use crate::common::invariants::Invariants;
 use crate::common::{LEASES, NAMESPACE, Running, World, request, secs, sent};
 
 const LEASE: &str = "dbupdate-zookeeper-db";
@@ -242,4 +245,62 @@ async fn a_lock_that_cannot_be_given_back_is_not_asked_for_without_a_pause() {
     run.end().await.done();
     let tries = world.sim.requests().iter().filter(|r| r.method == "DELETE").count();
     assert!((10..100).contains(&tries), "tried {tries} times");
+}
+
+/// Who has pressed Ctrl-C twice does not wait for an answer. What was asked may still be carried out, and until then the
+/// lock keeps others away.
+#[tokio::test(start_paused = true)]
+async fn a_lock_is_kept_while_a_write_may_be_on_its_way() {
+    let world = zookeeper();
+    let invariants = Invariants::watch(&world);
+    let mut run = world.start().await;
+    run.evicted("db-0").await;
+    world.sim.faults().add(Fault::new(Effect::Late(secs(8))).path("/db-1/eviction"));
+    run.ready("db-0").await;
+    tokio::time::sleep(secs(1)).await;
+    run.stop(Stop::Now(Signal::Interrupt));
+    run.end().await.ended(Outcome::Stopped, 130, true, true);
+    world.goes_on().await;
+    invariants.hold();
+}
+
+/// A pod that falls ill while the lock is renewed is heard of before the next one goes.
+#[tokio::test(start_paused = true)]
+async fn what_was_decided_before_the_lock_was_renewed_is_decided_anew() {
+    let world = World::new(Database::zookeeper("db").no_budget());
+    let invariants = Invariants::watch(&world);
+    let skew = Arc::new(AtomicU64::new(0));
+    let (ahead, wall) = (skew.clone(), world.store().clock());
+    let clock = Clock::with_wall(move || {
+        SystemTime::from(wall.now()) + Duration::from_secs(ahead.load(Ordering::Relaxed))
+    });
+    let mut run = world.start_with(|o| o.clock = clock).await;
+    run.evicted("db-0").await;
+    skew.store(60, Ordering::Relaxed);
+    world.sim.faults().add(Fault::new(Effect::Reset).when(|r| r.path.contains("/leases/")).lasting(secs(30)));
+    tokio::time::sleep(secs(10)).await;
+    let ready = |status: &'static str| {
+        let set = |pod: &mut Value| {
+            let conditions = pod["status"]["conditions"].as_array_mut().into_iter().flatten();
+            conditions.filter(|c| c["type"] == "Ready").for_each(|c| c["status"] = json!(status));
+        };
+        world.store().update_status("pods", NAMESPACE, "db-2", set).unwrap();
+    };
+    ready("False");
+    tokio::time::sleep(secs(45)).await;
+    assert_eq!(world.evictions().len(), 1, "{:?}", world.evictions());
+    ready("True");
+    run.end().await.done();
+    invariants.hold();
+}
+
+/// The holder that was thought to be dead gives its lock back in the last moment.
+#[tokio::test(start_paused = true)]
+async fn a_lock_that_is_given_back_before_it_is_taken_over_is_not_taken() {
+    let world = zookeeper();
+    foreign_lease(&world, "2000-01-01T00:00:00.000000Z");
+    let run = world.start().await;
+    world.store().delete(LEASES, NAMESPACE, LEASE, DeleteOptions::default()).unwrap();
+    run.end().await.ended(Outcome::SomebodyElse, 5, false, false).says(&["the lock is gone"]);
+    assert_eq!(world.sent(), Vec::<String>::new());
 }
