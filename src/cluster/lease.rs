@@ -171,6 +171,8 @@ impl Cluster {
                 Ok(answer) => break (began, answer.parse(&call.what)?),
                 Err(error @ ClusterError::Transient { .. }) => error,
                 Err(ClusterError::Conflict { what, message }) => ClusterError::lost(&what, &message),
+                // Its holder was alive after all, and has given it back: what was decided beside it is old.
+                Err(ClusterError::NotFound { .. }) if dead.is_some() => return Err(LockError::Gone),
                 Err(error) => return Err(error.into()),
             };
             // The answer may have been lost on the way back, or somebody else may have been faster.

@@ -328,6 +328,11 @@ impl Run {
         if evictions == EVICTIONS {
             return Err(Halt::OldTemplate { pod: pod.to_owned() });
         }
+        if self.lease.as_ref().is_some_and(|lease| !lease.good()) {
+            // By the time the lock is ours again, what was decided here is old, and watches that slept may not know better.
+            self.hold().await?;
+            return Box::pin(self.observe_all(roll.plan)).await;
+        }
         let ns = &self.plan.database.namespace;
         let (write, deletion) = (write(ns, pod, uid), deletion(ns, pod, uid));
         let mut sent = self.send(&write).await?;

@@ -15,7 +15,6 @@ use simcluster::{Ailment, ApiError, Behaviour, DeleteOptions, Effect, Fault, Pod
 use tokio::time::Instant;
 
 use crate::common::invariants::Invariants;
-use crate::common::invariants::Invariants;
 use crate::common::{LEASES, NAMESPACE, Running, World, request, secs, sent};
 
 const LEASE: &str = "dbupdate-zookeeper-db";
