@@ -18,4 +18,5 @@ pub mod model;
 pub mod report;
 pub mod rollout;
 pub mod sandbox;
+pub mod status;
 pub mod update;

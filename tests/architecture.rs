@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module of the package may name of the others. A module that is not listed may name none.
-const LAYERS: [(&str, &[&str]); 15] = [
+const LAYERS: [(&str, &[&str]); 16] = [
     ("model", &[]),
     ("clock", &[]),
     ("catalog", &["model"]),
@@ -14,15 +14,16 @@ const LAYERS: [(&str, &[&str]); 15] = [
     ("event", &["model"]),
     ("journal", &["event", "model"]),
     ("update", &["kinds", "catalog", "journal", "model"]),
+    ("status", &["update", "journal", "kinds", "event", "model"]),
     ("rollout", &["event", "model"]),
     ("cluster", &["kinds", "journal", "model", "clock"]),
     ("engine", &["update", "rollout", "cluster", "journal", "kinds", "event", "model", "clock"]),
-    ("report", &["event", "model"]),
+    ("report", &["status", "journal", "event", "model"]),
     ("sandbox", &["model"]),
     (
         "cli",
         &[
-            "engine", "journal", "update", "cluster", "catalog", "report", "sandbox", "event", "model",
+            "engine", "status", "journal", "update", "cluster", "catalog", "report", "sandbox", "event", "model",
             "clock",
         ],
     ),
@@ -31,7 +32,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
 ];
 
 /// Modules that decide and do nothing else: time, randomness and the cluster come in as values.
-const PURE: [&str; 7] = ["model", "kinds", "catalog", "event", "journal", "update", "rollout"];
+const PURE: [&str; 8] = ["model", "kinds", "catalog", "event", "journal", "update", "rollout", "status"];
 
 /// What a pure module must not name. The client's plain data types (`kube::core`) are none of it.
 const IMPURE: [&str; 15] = [

@@ -82,6 +82,8 @@ pub struct Cli {
 pub enum Command {
     Resume(ResumeArgs),
     Rollback(RollbackArgs),
+    Status(StatusArgs),
+    History(HistoryArgs),
     Sandbox(SandboxArgs),
 }
 
@@ -180,6 +182,54 @@ pub struct RollbackArgs {
 
     #[command(flatten)]
     pub run: RunArgs,
+}
+
+/// Show what state a database is in, and which command goes on
+///
+/// Without a name all databases of the namespace are listed, without a kind those of every kind.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// The kind of database, or kind and name
+    #[arg(value_name = "KIND[/NAME]")]
+    pub kind: Option<String>,
+
+    /// The database's name
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+
+    /// List the databases of all namespaces
+    #[arg(short = 'A', long)]
+    pub all_namespaces: bool,
+
+    #[command(flatten)]
+    pub shown: ShownArgs,
+}
+
+/// List the runs of a database, the last one first
+#[derive(Debug, Args)]
+pub struct HistoryArgs {
+    /// The kind of database, or kind and name
+    #[arg(value_name = "KIND[/NAME]")]
+    pub kind: String,
+
+    /// The database's name
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+
+    #[command(flatten)]
+    pub shown: ShownArgs,
+}
+
+/// How something is printed that only reads.
+#[derive(Debug, Args)]
+pub struct ShownArgs {
+    /// How it is printed
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value = "table")]
+    pub output: Output,
+
+    /// When to use colours: auto, always, never
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
+    pub color: ColorArg,
 }
 
 /// What an update, a resume and a rollback have in common.

@@ -37,6 +37,8 @@ pub enum Failure {
     Unprintable(#[from] crate::report::object::Unprintable),
     #[error("{database} has no unfinished run; nothing to do")]
     NothingUnfinished { database: String },
+    #[error("the runs of the database cannot be read: {why}")]
+    JournalUnreadable { why: String },
     #[error("declined; nothing was changed")]
     Declined,
     #[error("ended by {0}; nothing was changed")]
@@ -69,6 +71,7 @@ impl Failure {
             | Failure::Troubled { .. }
             | Failure::NoDatabases { .. }
             | Failure::KindAbsent { .. }
+            | Failure::JournalUnreadable { .. }
             | Failure::Terminal(_)
             | Failure::Signals(_)
             | Failure::Unprintable(_) => ExitCode::Failed,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::args;
 use super::options::{Mode, Target, UpdateOptions};
 use crate::engine::Commands;
-use crate::model::{Check, Plan, clean};
+use crate::model::{Check, Kind, Plan, clean};
 
 /// An id that no other run has: 48 random bits.
 pub fn run_id() -> String {
@@ -43,11 +43,8 @@ fn going_on(options: &UpdateOptions, plan: &Plan) -> String {
 /// The commands that go on with a run.
 pub fn commands(options: &UpdateOptions, plan: &Plan) -> Commands {
     let other = |command: &str| {
-        let mut words = vec![format!("kubectl dbupdate {command}"), plan.kind.singular().to_owned()];
-        words.push(quoted(&plan.database.name));
-        words.extend(options.namespace.iter().map(|n| format!("--namespace {}", quoted(n))));
-        words.extend(connection(&options.target));
-        words.join(" ")
+        let (kind, name) = (plan.kind, &plan.database.name);
+        named(command, kind, name, options.namespace.as_deref(), &options.target)
     };
     let (resume, rollback) = (other("resume"), other("rollback"));
     let again = match options.mode {
@@ -58,10 +55,19 @@ pub fn commands(options: &UpdateOptions, plan: &Plan) -> Commands {
     Commands { again, resume, rollback }
 }
 
+/// A command about one database: `kubectl dbupdate resume kafka my-kf`, or the update itself where it is empty, with the flags that lead to the same cluster.
+pub fn named(command: &str, kind: Kind, name: &str, namespace: Option<&str>, target: &Target) -> String {
+    let mut words = vec![format!("kubectl dbupdate {command}").trim_end().to_owned()];
+    words.extend([kind.singular().to_owned(), quoted(name)]);
+    words.extend(namespace.map(|n| format!("--namespace {}", quoted(n))));
+    words.extend(connection(target));
+    words.join(" ")
+}
+
 /// `kubectl` with the flags that lead to the same cluster.
-pub fn kubectl(options: &UpdateOptions) -> String {
-    let flags = match &options.target {
-        Target::Cluster(_) => connection(&options.target),
+pub fn kubectl(target: &Target) -> String {
+    let flags = match target {
+        Target::Cluster(_) => connection(target),
         Target::Sandbox(_) => Vec::new(),
     };
     std::iter::once("kubectl".to_owned()).chain(flags).collect::<Vec<_>>().join(" ")

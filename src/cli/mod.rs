@@ -10,6 +10,7 @@ pub mod options;
 pub mod pick;
 mod sandbox;
 mod select;
+mod status;
 pub mod stop;
 mod stream;
 pub mod terminal;
@@ -17,7 +18,7 @@ mod update;
 
 use args::{Cli, Command};
 use exit_code::ExitCode;
-use options::{SandboxOptions, UpdateOptions, UsageError};
+use options::{LookOptions, SandboxOptions, UpdateOptions, UsageError};
 use terminal::Terminal;
 
 /// Does what was typed, and says how it went.
@@ -48,6 +49,14 @@ async fn dispatch(cli: Cli, terminal: Terminal) -> ExitCode {
         Some(Command::Rollback(args)) => {
             run_with(UpdateOptions::rollback(args, cli.cluster, &terminal), terminal).await
         }
+        Some(Command::Status(args)) => match LookOptions::status(args, cli.cluster, &terminal) {
+            Ok(options) => status::status(options, terminal).await,
+            Err(error) => wrong_usage(&error),
+        },
+        Some(Command::History(args)) => match LookOptions::history(args, cli.cluster, &terminal) {
+            Ok(options) => status::history(options, terminal).await,
+            Err(error) => wrong_usage(&error),
+        },
         None => run_with(UpdateOptions::new(cli.update, cli.cluster, &terminal), terminal).await,
     }
 }

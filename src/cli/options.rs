@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::args::{
-    ClusterArgs, ColorArg, DryRun, OnFailure, Output, ProgressArg, ResumeArgs, RollbackArgs, RunArgs,
-    SandboxArgs, UpdateArgs,
+    ClusterArgs, ColorArg, DryRun, HistoryArgs, OnFailure, Output, ProgressArg, ResumeArgs, RollbackArgs,
+    RunArgs, SandboxArgs, ShownArgs, StatusArgs, UpdateArgs,
 };
 use super::names::{wrong_with_database, wrong_with_namespace};
 use super::terminal::Terminal;
@@ -43,6 +43,67 @@ pub struct UpdateOptions {
     /// A live lock is waited for.
     pub take_over: bool,
     pub roll_back_on_failure: bool,
+}
+
+/// A look at databases, validated.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LookOptions {
+    pub target: Target,
+    /// `None` is the context's namespace.
+    pub namespace: Option<String>,
+    /// In every namespace.
+    pub all_namespaces: bool,
+    /// `None` is every kind.
+    pub kind: Option<Kind>,
+    /// `None` is every database.
+    pub name: Option<String>,
+    pub output: Output,
+    pub colors: Colors,
+}
+
+impl LookOptions {
+    /// Validates what was typed behind the command status.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that cannot be.
+    pub fn status(args: StatusArgs, cluster: ClusterArgs, terminal: &Terminal) -> Result<Self, UsageError> {
+        let options = Self::new(args.kind.as_deref(), args.name, args.shown, cluster, terminal)?;
+        match (&options.name, &options.namespace) {
+            (Some(_), _) if args.all_namespaces => Err(UsageError::AllNamespaces { with: "a name" }),
+            (_, Some(_)) if args.all_namespaces => Err(UsageError::AllNamespaces { with: "--namespace" }),
+            _ => Ok(Self { all_namespaces: args.all_namespaces, ..options }),
+        }
+    }
+
+    /// Validates what was typed behind the command history.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that cannot be.
+    pub fn history(args: HistoryArgs, cluster: ClusterArgs, terminal: &Terminal) -> Result<Self, UsageError> {
+        let options = Self::new(Some(&args.kind), args.name, args.shown, cluster, terminal)?;
+        if options.name.is_none() { Err(UsageError::KindMissing) } else { Ok(options) }
+    }
+
+    fn new(
+        kind: Option<&str>,
+        name: Option<String>,
+        shown: ShownArgs,
+        cluster: ClusterArgs,
+        terminal: &Terminal,
+    ) -> Result<Self, UsageError> {
+        let (kind, name) = database(kind, name)?;
+        Ok(Self {
+            namespace: namespace(cluster.namespace.as_deref())?,
+            target: target(cluster)?,
+            all_namespaces: false,
+            kind,
+            name,
+            output: shown.output,
+            colors: colors(shown.color, terminal),
+        })
+    }
 }
 
 /// What is done with the database.
@@ -94,6 +155,8 @@ pub enum UsageError {
     Name { name: String, wrong: &'static str },
     #[error("the namespace {name:?} {wrong}")]
     Namespace { name: String, wrong: &'static str },
+    #[error("--all-namespaces does not go with {with}")]
+    AllNamespaces { with: &'static str },
     #[error("--to is empty; write a version, or latest")]
     NoVersion,
     #[error("--pod-timeout must be longer than 0")]

@@ -288,7 +288,7 @@ impl Session {
             run: going_on.as_ref().map_or_else(identity::run_id, |e| e.run.run.clone()),
             who: identity::who(),
             commands: identity::commands(&self.options, plan),
-            kubectl: identity::kubectl(&self.options),
+            kubectl: identity::kubectl(&self.options.target),
             timeout: self.options.timeout,
             pod_timeout: self.options.pod_timeout,
             pause_timeout: self.options.pause_timeout,

@@ -8,11 +8,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::journal::{Entry, Progress, Run, key, outlived};
-use crate::model::{Kind, ObjectRef};
+use crate::model::{Kind, Lookup, ObjectRef};
 
 use super::call::Call;
 use super::read::path;
 use super::send::{MANAGER, built};
+use super::wire::Meta;
 use super::{Cluster, ClusterError};
 
 /// What a journal's ConfigMap holds, as far as this version understands it.
@@ -34,9 +35,19 @@ impl Journal {
 }
 
 #[derive(Deserialize)]
-struct ConfigMapWire {
+pub(super) struct ConfigMapWire {
+    #[serde(default)]
+    metadata: Meta,
     #[serde(default)]
     data: Option<BTreeMap<String, String>>,
+}
+
+impl ConfigMapWire {
+    /// A journal with the namespace and the name of its ConfigMap.
+    pub fn journal(self) -> ((String, String), Journal) {
+        let journal = read(&self.data.unwrap_or_default());
+        ((self.metadata.namespace, self.metadata.name), journal)
+    }
 }
 
 /// What stands behind a run's key for the part that is written again and again.
@@ -58,15 +69,27 @@ impl Cluster {
         namespace: &str,
         database: &str,
     ) -> Result<Journal, ClusterError> {
-        let name = name(kind, database);
-        let map: ConfigMapWire = match self.get("v1", namespace, "configmaps", "configmap", &name).await {
-            Ok(map) => map,
-            Err(error) if error.absent() => return Ok(Journal::default()),
+        match self.read_journal(kind, namespace, database).await? {
+            Lookup::Found(journal) => Ok(journal),
             // A user who may not read it may not write it either, and is told so when a run begins.
-            Err(ClusterError::Forbidden { .. }) => return Ok(Journal::default()),
-            Err(error) => return Err(error),
-        };
-        Ok(read(&map.data.unwrap_or_default()))
+            Lookup::Absent | Lookup::Unreadable(_) => Ok(Journal::default()),
+        }
+    }
+
+    /// The same, where it matters whether there is none or it may not be read.
+    pub(super) async fn read_journal(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        database: &str,
+    ) -> Result<Lookup<Journal>, ClusterError> {
+        let name = name(kind, database);
+        match self.get::<ConfigMapWire>("v1", namespace, "configmaps", "configmap", &name).await {
+            Ok(map) => Ok(Lookup::Found(read(&map.data.unwrap_or_default()))),
+            Err(error) if error.absent() => Ok(Lookup::Absent),
+            Err(error @ ClusterError::Forbidden { .. }) => Ok(Lookup::Unreadable(error.to_string())),
+            Err(error) => Err(error),
+        }
     }
 
     /// Writes down a run before its first change; the runs that have outlived their time go.

@@ -30,7 +30,7 @@ pub const RENEW_EVERY: Duration = Duration::from_secs(5);
 /// The pause before the lock is given back again, after a call that failed.
 const RELEASE_AGAIN: Duration = Duration::from_millis(200);
 
-const API: &str = "coordination.k8s.io/v1";
+pub(super) const API: &str = "coordination.k8s.io/v1";
 
 /// A lock that we hold.
 #[derive(Clone)]
@@ -73,13 +73,22 @@ fn lock_of(lease: &Lease) -> Option<Lock> {
     let spec = lease.spec.as_ref()?;
     let holder = spec.holder_identity.as_deref().filter(|h| !h.is_empty())?;
     let since = spec.acquire_time.as_ref().map(|t| format!("{:.0}", t.0)).unwrap_or_default();
+    let renewed = spec.renew_time.as_ref().map(|t| t.0.to_string()).unwrap_or_default();
     Some(Lock {
         holder: clean(holder),
         since,
+        renewed,
         duration_seconds: i64::from(spec.lease_duration_seconds.unwrap_or(0)),
         resource_version: lease.metadata.resource_version.clone().unwrap_or_default(),
         alive: true,
     })
+}
+
+/// A lock with the namespace and the name of its lease.
+pub(super) fn named(lease: &Lease) -> Option<((String, String), Lock)> {
+    let meta = &lease.metadata;
+    let key = (meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default());
+    Some((key, lock_of(lease)?))
 }
 
 impl Cluster {

@@ -284,7 +284,7 @@ impl Cluster {
     }
 
     /// The newest API version in which the cluster serves a kind of database: `kubedb.com/v1` where there is one.
-    async fn database_api(&self, kind: Kind) -> Result<String, ClusterError> {
+    pub(super) async fn database_api(&self, kind: Kind) -> Result<String, ClusterError> {
         let (v1, v1alpha2) =
             tokio::join!(self.serves("kubedb.com/v1", kind), self.serves("kubedb.com/v1alpha2", kind));
         for (api, served) in [("kubedb.com/v1", v1), ("kubedb.com/v1alpha2", v1alpha2)] {

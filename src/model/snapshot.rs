@@ -85,6 +85,17 @@ pub enum Lookup<T> {
     Found(T),
 }
 
+impl<T> Lookup<T> {
+    /// The same with what was found made into something else.
+    pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Lookup<U> {
+        match self {
+            Lookup::Absent => Lookup::Absent,
+            Lookup::Unreadable(why) => Lookup::Unreadable(why),
+            Lookup::Found(found) => Lookup::Found(make(found)),
+        }
+    }
+}
+
 /// An ops request of the database that has not ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpsRequest {
@@ -111,6 +122,8 @@ pub struct Lock {
     pub holder: String,
     /// When it was taken, as the holder wrote it.
     pub since: String,
+    /// When it was renewed last, as the holder wrote it, in RFC 3339.
+    pub renewed: String,
     /// Seconds for which it is good after each renewal.
     pub duration_seconds: i64,
     /// It changes with every renewal.

@@ -10,6 +10,7 @@ mod json;
 mod layout;
 mod lines;
 pub mod object;
+pub mod status;
 mod summary;
 mod tables;
 mod terminal;

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::event::Finish;
 use crate::model::{Finding, Kind, ObjectRef, PLAN_SCHEMA, Plan, Trial, VersionRef};
+use crate::status::{RunStatus, STATUS_SCHEMA, Status};
 
 /// The form of a printed object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +32,32 @@ pub fn plan(plan: &Plan, trials: Option<&[Trial]>, format: Format) -> Result<Str
         trials: Option<&'a [Trial]>,
     }
     print(&Planned { plan, trials }, format)
+}
+
+/// The state of one database, as `status::Status` has it.
+pub fn status(status: &Status, format: Format) -> Result<String, Unprintable> {
+    print(status, format)
+}
+
+/// The states of many databases, as `items`.
+pub fn statuses(all: &[Status], format: Format) -> Result<String, Unprintable> {
+    #[derive(Serialize)]
+    struct Statuses<'a> {
+        schema: &'a str,
+        items: &'a [Status],
+    }
+    print(&Statuses { schema: STATUS_SCHEMA, items: all }, format)
+}
+
+/// The runs of a database, the last one first, as `items`.
+pub fn history(database: &ObjectRef, runs: &[RunStatus], format: Format) -> Result<String, Unprintable> {
+    #[derive(Serialize)]
+    struct History<'a> {
+        schema: &'a str,
+        database: &'a ObjectRef,
+        items: &'a [RunStatus],
+    }
+    print(&History { schema: STATUS_SCHEMA, database, items: runs }, format)
 }
 
 /// The result of a run: its schema, its id, the database, both versions, the preflight's findings, and all of

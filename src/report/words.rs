@@ -144,7 +144,9 @@ pub fn action(action: Action) -> &'static str {
         Action::Update => "images, pods and spec.version are updated",
         Action::Roll => "spec.version is there already; images and pods follow it",
         Action::Rollback => "images, pods and spec.version go back to what they were",
-        Action::Resume => "everything is there already; what is left is to remove our own pause and to verify",
+        Action::Resume => {
+            "everything is there already; what is left is to remove our own pause and to verify"
+        }
         Action::Nothing => "everything is there already; nothing is to do",
     }
 }

@@ -238,16 +238,21 @@ fn look_at(snapshot: &Snapshot) -> String {
     format!("kubectl exec {pod} -n {} -c {container} -- sh -c '{command}'", db.namespace)
 }
 
-/// The cluster still shows something of an unfinished run: our pause, its version, or an image of its target, in a
-/// template or in a pod alone: an operator whose pause was lifted writes the old templates back, and restarts nothing.
-/// Where it shows nothing the run has ended before its first change. Where everything has arrived and its process was killed, the
-/// verification is still to come. A database that is on a third version by now has been moved on by others.
+/// The cluster still shows something of an unfinished run: our pause, or what it has [`changed`]. Where it shows nothing the
+/// run has ended before its first change. Where everything has arrived and its process was killed, the verification is
+/// still to come. A database that is on a third version by now has been moved on by others.
 pub fn half_done(entry: &Entry, snapshot: &Snapshot) -> bool {
     let plan = &entry.run.plan;
     let version = &snapshot.database.version;
     let paused = snapshot.database.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some());
-    let moved = *version == plan.to.name && plan.from.name != plan.to.name;
-    let concerned = moved || *version == plan.from.name;
+    let concerned = *version == plan.to.name || *version == plan.from.name;
+    let to_do = concerned && changed(plan, snapshot) && (entry.killed() || !arrived(plan, snapshot));
+    entry.unfinished() && (paused || to_do)
+}
+
+/// The version or an image of a plan's target is there, in a template or in a pod alone: an operator whose pause was lifted
+/// writes the old templates back, and restarts nothing.
+pub fn changed(plan: &Plan, snapshot: &Snapshot) -> bool {
     let patched = plan.workloads.iter().any(|planned| {
         let now = snapshot.workload(&planned.object.uid);
         planned.images.iter().any(|change| {
@@ -260,12 +265,11 @@ pub fn half_done(entry: &Entry, snapshot: &Snapshot) -> bool {
             })
         })
     });
-    let to_do = concerned && (moved || patched) && (entry.killed() || !arrived(plan, snapshot));
-    entry.unfinished() && (paused || to_do)
+    patched || (snapshot.database.version == plan.to.name && plan.from.name != plan.to.name)
 }
 
 /// Version, templates and pods are where the plan was going.
-fn arrived(plan: &Plan, snapshot: &Snapshot) -> bool {
+pub fn arrived(plan: &Plan, snapshot: &Snapshot) -> bool {
     let on_target = |planned: &WorkloadPlan| {
         snapshot.workload(&planned.object.uid).is_some_and(|now| {
             let image = |container: &str| now.container(container).map(|c| c.image.as_str());

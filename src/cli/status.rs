@@ -1,0 +1,200 @@
+//! `kubectl dbupdate status` and `history`: read, and change nothing.
+
+use tokio::sync::watch;
+
+use super::args::Output;
+use super::exit_code::ExitCode;
+use super::failure::Failure;
+use super::options::{LookOptions, Target};
+use super::stop::{self, unless_stopped};
+use super::terminal::Terminal;
+use super::{identity, select, stream};
+use crate::cluster::{self, Cluster, ClusterError, Found};
+use crate::engine::Stop;
+use crate::model::{Kind, Lookup, ObjectRef};
+use crate::report::object::Format;
+use crate::report::{self, View};
+use crate::sandbox::{self, Sandbox};
+use crate::status::{self, Next, RunStatus, Seen, Status};
+
+/// Shows the state of one database or of many.
+pub async fn status(options: LookOptions, terminal: Terminal) -> ExitCode {
+    ended(Look::begin(options, terminal).await, async |look| look.status().await).await
+}
+
+/// Lists the runs of one database.
+pub async fn history(options: LookOptions, terminal: Terminal) -> ExitCode {
+    ended(Look::begin(options, terminal).await, async |look| look.history().await).await
+}
+
+async fn ended(
+    look: Result<Look, Failure>,
+    show: impl AsyncFnOnce(&mut Look) -> Result<(), Failure>,
+) -> ExitCode {
+    let shown = match look {
+        Ok(mut look) => match show(&mut look).await {
+            Ok(()) => return ExitCode::Done,
+            Err(failure) => failure.of(&look.cluster),
+        },
+        Err(failure) => failure,
+    };
+    stream::complain(&shown);
+    shown.exit_code()
+}
+
+/// One call of a command that only reads.
+struct Look {
+    options: LookOptions,
+    terminal: Terminal,
+    cluster: Cluster,
+    /// The simulated cluster lives for as long as this.
+    _sandbox: Option<Sandbox>,
+    stop: watch::Receiver<Stop>,
+}
+
+impl Look {
+    async fn begin(options: LookOptions, terminal: Terminal) -> Result<Self, Failure> {
+        let mut stop = stop::listen().map_err(Failure::Signals)?;
+        let (cluster, sandbox) = match &options.target {
+            Target::Sandbox(faults) => {
+                let sandbox = Sandbox::start(faults);
+                (Cluster::new(sandbox.client(), sandbox::NAME), Some(sandbox))
+            }
+            Target::Cluster(connection) => {
+                (unless_stopped(&mut stop, cluster::connect(connection)).await??, None)
+            }
+        };
+        Ok(Look { options, terminal, cluster, _sandbox: sandbox, stop })
+    }
+
+    async fn status(&mut self) -> Result<(), Failure> {
+        let found = self.found().await?;
+        let all: Vec<Status> = found.into_iter().map(|found| self.status_of(found)).collect();
+        let text = match (&self.options.name, format(self.options.output)) {
+            (Some(_), None) => all.iter().map(|one| report::status::one(one, self.view())).collect(),
+            (None, None) => report::status::many(&all, self.options.all_namespaces, self.view()),
+            (Some(_), Some(format)) => match all.first() {
+                Some(one) => report::object::status(one, format)?,
+                None => String::new(),
+            },
+            (None, Some(format)) => report::object::statuses(&all, format)?,
+        };
+        stream::out(&text);
+        if all.is_empty() {
+            let place = if self.options.all_namespaces { "in any namespace" } else { "in this namespace" };
+            let what = self.options.kind.map_or("database", Kind::singular);
+            stream::err(&format!("there is no {what} {place}\n"));
+        }
+        Ok(())
+    }
+
+    async fn history(&mut self) -> Result<(), Failure> {
+        let found = self.found().await?;
+        let Some(found) = found.into_iter().next() else { return Ok(()) };
+        let database = found.snapshot.database.object.clone();
+        let seen = seen(found);
+        let runs = match &seen.runs {
+            Lookup::Found(runs) => runs.as_slice(),
+            Lookup::Absent => &[],
+            Lookup::Unreadable(why) => return Err(Failure::JournalUnreadable { why: why.clone() }),
+        };
+        let unfinished = status::unfinished(&seen).map(|entry| entry.run.run.as_str());
+        let runs: Vec<RunStatus> =
+            runs.iter().rev().map(|e| RunStatus::of(e, Some(e.run.run.as_str()) == unfinished)).collect();
+        let text = match format(self.options.output) {
+            None => report::status::history(&runs, self.view()),
+            Some(format) => report::object::history(&database, &runs, format)?,
+        };
+        stream::out(&text);
+        if runs.is_empty() {
+            stream::err(&format!("no run of {database} is written down\n"));
+        }
+        Ok(())
+    }
+
+    /// The databases that are meant.
+    async fn found(&mut self) -> Result<Vec<Found>, Failure> {
+        let namespace = match (&self.options.namespace, self.options.all_namespaces) {
+            (_, true) => String::new(),
+            (Some(namespace), false) => namespace.clone(),
+            (None, false) => self.cluster.default_namespace(),
+        };
+        let (cluster, name) = (&self.cluster, self.options.name.clone());
+        let kinds = self.options.kind.map_or(Kind::ALL.to_vec(), |kind| vec![kind]);
+        let reading = async {
+            let (mut found, mut absent) = (Vec::new(), Vec::new());
+            for kind in &kinds {
+                match cluster.overview(*kind, &namespace, name.as_deref()).await {
+                    Ok(more) => found.extend(more),
+                    Err(ClusterError::ApiAbsent { .. }) => absent.push(*kind),
+                    Err(error) => return Err(Failure::from(error)),
+                }
+            }
+            match (absent.as_slice(), &name) {
+                ([kind, ..], _) if absent.len() == kinds.len() => Err(Failure::KindAbsent { kind: *kind }),
+                ([], Some(name)) if found.is_empty() => Err(Failure::NoSuchDatabase {
+                    kind: kinds[0],
+                    name: name.clone(),
+                    namespace: namespace.clone(),
+                    names: select::names(cluster, &namespace, kinds[0]).await,
+                }),
+                _ => Ok(found),
+            }
+        };
+        unless_stopped(&mut self.stop, reading).await?
+    }
+
+    fn status_of(&self, found: Found) -> Status {
+        let database = found.snapshot.database.object.clone();
+        let (kind, version) = (found.snapshot.database.kind, found.snapshot.database.version.clone());
+        status::status(&seen(found), |next| self.command(next, kind, &database, &version))
+    }
+
+    /// A command as the user would type it here.
+    fn command(&self, next: Next, kind: Kind, database: &ObjectRef, version: &str) -> String {
+        let target = &self.options.target;
+        let namespace = match self.options.all_namespaces {
+            true => Some(database.namespace.as_str()),
+            false => self.options.namespace.as_deref(),
+        };
+        let ours = |command: &str| identity::named(command, kind, &database.name, namespace, target);
+        let kubectl =
+            |words: String| format!("{} {words} -n {}", identity::kubectl(target), database.namespace);
+        match next {
+            Next::Resume => ours("resume"),
+            Next::Rollback => ours("rollback"),
+            Next::Again => format!("{} --to {version}", ours("")),
+            Next::Describe => kubectl(format!("describe {} {}", kind.plural(), database.name)),
+            Next::Pods => kubectl(format!("get pods -l app.kubernetes.io/instance={}", database.name)),
+        }
+    }
+
+    fn view(&self) -> View {
+        View {
+            width: self.terminal.width.filter(|_| self.terminal.stdout),
+            color: self.options.colors.stdout,
+        }
+    }
+}
+
+fn seen(found: Found) -> Seen {
+    let age = |renewed: &str| {
+        let renewed: jiff::Timestamp = renewed.parse().ok()?;
+        Some(jiff::Timestamp::now().as_second() - renewed.as_second())
+    };
+    let lock_age = found.snapshot.lock.as_ref().and_then(|lock| age(&lock.renewed));
+    Seen {
+        snapshot: found.snapshot,
+        runs: found.journal.map(|journal| journal.entries),
+        lock_age,
+        unread: found.unread,
+    }
+}
+
+fn format(output: Output) -> Option<Format> {
+    match output {
+        Output::Table => None,
+        Output::Json => Some(Format::Json),
+        Output::Yaml => Some(Format::Yaml),
+    }
+}

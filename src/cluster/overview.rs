@@ -1,0 +1,219 @@
+//! Many databases at once, for a look at their state: a list for each collection, however many databases there are. Whoever
+//! may read only a part of it gets that part.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::coordination::v1::Lease;
+use serde::de::DeserializeOwned;
+
+use crate::model::{CatalogVersion, Database, Kind, Lock, Lookup, Pod, Snapshot, Surroundings, WorkloadKind};
+
+use super::journal::ConfigMapWire;
+use super::read::OPS_API;
+use super::wire::{DatabaseWire, OpsRequestWire, PodWire, VersionWire, WorkloadWire};
+use super::{Cluster, ClusterError, Journal};
+
+/// One database, what belongs to it, and what is written down of its runs.
+pub struct Found {
+    pub snapshot: Snapshot,
+    pub journal: Lookup<Journal>,
+    /// What could not be read, and why.
+    pub unread: Vec<String>,
+}
+
+/// Namespace and name.
+type Place = (String, String);
+
+/// Where the journal and the lock of a database are.
+fn place(kind: Kind, namespace: &str, name: &str) -> Place {
+    (namespace.to_owned(), format!("dbupdate-{}-{name}", kind.singular()))
+}
+
+/// The objects of a collection, by namespace; empty where they may not be read.
+struct Lists {
+    workloads: Vec<(WorkloadKind, Vec<WorkloadWire>)>,
+    pods: Vec<PodWire>,
+    ops_requests: Lookup<Vec<OpsRequestWire>>,
+    catalog: Vec<CatalogVersion>,
+    journals: Lookup<BTreeMap<Place, Journal>>,
+    locks: BTreeMap<Place, Lock>,
+    unread: Vec<String>,
+}
+
+impl Cluster {
+    /// Every database of a kind in a namespace, or in all of them where that is empty, by namespace and name. Or the one of
+    /// that name.
+    ///
+    /// # Errors
+    /// [`ClusterError::ApiAbsent`] when the cluster does not serve the kind; whatever keeps us from listing databases.
+    pub async fn overview(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        name: Option<&str>,
+    ) -> Result<Vec<Found>, ClusterError> {
+        let api = self.database_api(kind).await?;
+        let fields = name.map(|n| format!("metadata.name={n}")).unwrap_or_default();
+        let (databases, _) = self.list::<DatabaseWire>(&api, namespace, kind.plural(), "", &fields).await?;
+        let mut databases: Vec<Database> = databases.into_iter().map(|d| d.database(kind, &api)).collect();
+        if databases.is_empty() {
+            return Ok(Vec::new());
+        }
+        databases.sort_by(|a, b| {
+            let key = |d: &Database| (d.object.namespace.clone(), d.object.name.clone());
+            key(a).cmp(&key(b))
+        });
+        let lists = self.lists(kind, namespace, name).await?;
+        Ok(databases.into_iter().map(|db| lists.of(db)).collect())
+    }
+
+    async fn lists(&self, kind: Kind, namespace: &str, name: Option<&str>) -> Result<Lists, ClusterError> {
+        let facts = kind.facts();
+        let of_kind = format!("app.kubernetes.io/name={}.kubedb.com", kind.plural());
+        let labels = match name {
+            Some(name) => format!("{of_kind},app.kubernetes.io/instance={name}"),
+            None => of_kind,
+        };
+        let [petset, statefulset, deployment] = WorkloadKind::ALL;
+        let workloads = async |kind: WorkloadKind, wanted: bool| {
+            if !wanted {
+                return Ok(Lookup::Absent);
+            }
+            self.readable::<WorkloadWire>(kind.api_version(), namespace, kind.plural(), &labels, "").await
+        };
+        let (petsets, statefulsets, deployments, pods, ops, versions, journals, locks) = tokio::try_join!(
+            workloads(petset, true),
+            workloads(statefulset, true),
+            workloads(deployment, facts.deployments),
+            self.readable::<PodWire>("v1", namespace, "pods", &labels, ""),
+            self.readable::<OpsRequestWire>(OPS_API, namespace, facts.ops_plural, "", ""),
+            self.readable::<VersionWire>("catalog.kubedb.com/v1alpha1", "", facts.version_plural, "", ""),
+            self.journals(kind, namespace, name),
+            self.locks(kind, namespace, name),
+        )?;
+        let mut unread = Vec::new();
+        let workloads = [(petset, petsets), (statefulset, statefulsets), (deployment, deployments)]
+            .into_iter()
+            .map(|(kind, found)| (kind, read_or_say(found, kind.plural(), &mut unread)))
+            .collect();
+        let versions = read_or_say(versions, facts.version_plural, &mut unread);
+        Ok(Lists {
+            workloads,
+            pods: read_or_say(pods, "pods", &mut unread),
+            ops_requests: ops,
+            catalog: versions.into_iter().map(|v| v.version(facts.image_fields())).collect(),
+            journals: journals.map(|all| all.into_iter().collect()),
+            locks: read_or_say(locks, "leases", &mut unread).into_iter().collect(),
+            unread,
+        })
+    }
+
+    /// The journals, each with where it is. Who may read one may not be allowed to list them.
+    async fn journals(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        name: Option<&str>,
+    ) -> Result<Lookup<Vec<(Place, Journal)>>, ClusterError> {
+        let Some(name) = name else {
+            let label = format!("kubectl-dbupdate/journal={}", kind.singular());
+            let maps = self.readable::<ConfigMapWire>("v1", namespace, "configmaps", &label, "").await?;
+            return Ok(maps.map(|all| all.into_iter().map(ConfigMapWire::journal).collect()));
+        };
+        let found = self.read_journal(kind, namespace, name).await?;
+        Ok(found.map(|journal| vec![(place(kind, namespace, name), journal)]))
+    }
+
+    async fn locks(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        name: Option<&str>,
+    ) -> Result<Lookup<Vec<(Place, Lock)>>, ClusterError> {
+        let Some(name) = name else {
+            let label = "kubectl-dbupdate/lock=true";
+            let leases = self.readable::<Lease>(super::lease::API, namespace, "leases", label, "").await?;
+            return Ok(leases.map(|all| all.iter().filter_map(super::lease::named).collect()));
+        };
+        match self.lock(kind, namespace, name).await {
+            Ok(lock) => {
+                Ok(Lookup::Found(lock.map(|lock| (place(kind, namespace, name), lock)).into_iter().collect()))
+            }
+            Err(error @ ClusterError::Forbidden { .. }) => Ok(Lookup::Unreadable(error.to_string())),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A list that need not be there, and need not be ours to read.
+    async fn readable<T: DeserializeOwned>(
+        &self,
+        api: &str,
+        namespace: &str,
+        plural: &str,
+        labels: &str,
+        fields: &str,
+    ) -> Result<Lookup<Vec<T>>, ClusterError> {
+        match self.list::<T>(api, namespace, plural, labels, fields).await {
+            Ok((items, _)) => Ok(Lookup::Found(items)),
+            Err(error) if error.absent() => Ok(Lookup::Absent),
+            Err(error @ ClusterError::Forbidden { .. }) => Ok(Lookup::Unreadable(error.to_string())),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn read_or_say<T>(found: Lookup<Vec<T>>, what: &str, unread: &mut Vec<String>) -> Vec<T> {
+    match found {
+        Lookup::Found(items) => items,
+        Lookup::Absent => Vec::new(),
+        Lookup::Unreadable(why) => {
+            unread.push(format!("{what}: {why}"));
+            Vec::new()
+        }
+    }
+}
+
+impl Lists {
+    /// What belongs to one of the databases.
+    fn of(&self, database: Database) -> Found {
+        let (namespace, name) = (database.object.namespace.clone(), database.object.name.clone());
+        let uid = database.object.uid.clone();
+        let here = |wire: &&WorkloadWire| wire.metadata.namespace == namespace;
+        let workloads = self.workloads.iter().flat_map(|(kind, found)| {
+            found.iter().filter(here).filter_map(|w| w.clone().workload(*kind, &uid))
+        });
+        let instance = |p: &&PodWire| {
+            p.metadata.namespace == namespace
+                && p.metadata.labels.get("app.kubernetes.io/instance") == Some(&name)
+        };
+        let pods: Vec<Pod> = self.pods.iter().filter(instance).map(|p| p.clone().pod()).collect();
+        let facts = database.kind.facts();
+        let ops_requests = match &self.ops_requests {
+            Lookup::Found(all) => {
+                let here = all.iter().filter(|r| r.metadata.namespace == namespace);
+                Lookup::Found(here.filter_map(|r| r.clone().in_flight(facts.ops_kind, &name)).collect())
+            }
+            Lookup::Absent => Lookup::Absent,
+            Lookup::Unreadable(why) => Lookup::Unreadable(why.clone()),
+        };
+        let key = place(database.kind, &namespace, &name);
+        let journal = match &self.journals {
+            Lookup::Found(all) => all.get(&key).map_or(Lookup::Absent, |j| Lookup::Found(j.clone())),
+            Lookup::Absent => Lookup::Absent,
+            Lookup::Unreadable(why) => Lookup::Unreadable(why.clone()),
+        };
+        let snapshot = Snapshot {
+            workloads: workloads.collect(),
+            pods,
+            budgets: Vec::new(),
+            ops_requests,
+            served: Vec::new(),
+            cordoned: Lookup::Absent,
+            catalog: self.catalog.clone(),
+            lock: self.locks.get(&key).cloned(),
+            around: Surroundings::default(),
+            database,
+        };
+        Found { snapshot, journal, unread: self.unread.clone() }
+    }
+}

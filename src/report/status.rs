@@ -1,0 +1,212 @@
+//! The state of databases and the history of one, for a person to read.
+
+use super::layout::{View, break_image};
+use super::tables::{bare_table, print};
+use super::words;
+use crate::event::Outcome;
+use crate::journal::Direction;
+use crate::model::clean;
+use crate::status::{ImageOf, ImageStatus, RunStatus, State, Status, WorkloadStatus};
+
+/// One database, with everything that is known of it.
+pub fn one(status: &Status, view: View) -> String {
+    let (kind, database) = (status.kind, &status.database);
+    let title = format!("{kind} {} in namespace {}: {}", database.name, database.namespace, status.version);
+    let mut sections = vec![format!("{}\n", view.bold(&title)), sentence(status, view)];
+    if !status.workloads.is_empty() {
+        sections.push(images(status, view));
+        sections.push(pods(status, view));
+    }
+    sections.push(facts(status, view));
+    sections.retain(|s| !s.is_empty());
+    sections.join("\n")
+}
+
+fn sentence(status: &Status, view: View) -> String {
+    let painted = match status.state {
+        State::Fine => view.good("state:"),
+        State::Exposed | State::HalfDone | State::Drift | State::NotReady => view.bad("state:"),
+        _ => view.warn("state:"),
+    };
+    let mut out = view.hanging("", 2, &format!("state: {}", clean(&status.sentence)));
+    out = out.replacen("state:", &painted, 1);
+    if !status.next.is_empty() {
+        out.push_str("next:\n");
+        // A command that is broken into lines cannot be copied.
+        status.next.iter().for_each(|command| out.push_str(&format!("  {}\n", clean(command))));
+    }
+    out
+}
+
+fn images(status: &Status, view: View) -> String {
+    let mut table = bare_table(&["WORKLOAD", "CONTAINER", "IMAGE", "OF"], view);
+    for workload in &status.workloads {
+        for (i, image) in workload.images.iter().enumerate() {
+            let name = if i == 0 { workload.workload.as_str() } else { "" };
+            let init = if image.init { " (init)" } else { "" };
+            let (container, whose) = (format!("{}{init}", image.container), whose(status, image));
+            let used = [workload.workload.as_str(), &container, &whose].map(|c| c.chars().count() + 2);
+            let room = view.columns().map(|w| w.saturating_sub(used.iter().sum::<usize>()).max(20));
+            let shown = room.map_or_else(|| image.image.clone(), |w| break_image(&image.image, w).join("\n"));
+            table.add_row([name, &container, &shown, &whose]);
+        }
+    }
+    print(&table)
+}
+
+fn whose(status: &Status, image: &ImageStatus) -> String {
+    match image.of {
+        ImageOf::Version => status.version.clone(),
+        ImageOf::Run => status.run.as_ref().map_or_else(
+            || "the run".to_owned(),
+            |run| {
+                if run.to == status.version { run.from.clone() } else { run.to.clone() }
+            },
+        ),
+        ImageOf::Other => "neither".to_owned(),
+        ImageOf::Unmapped => "-".to_owned(),
+    }
+}
+
+fn pods(status: &Status, view: View) -> String {
+    let mut table = bare_table(&["WORKLOAD", "REVISION", "PODS", "READY"], view);
+    for WorkloadStatus { workload, revisions, .. } in &status.workloads {
+        for (i, revision) in revisions.iter().enumerate() {
+            let name = if i == 0 { workload.as_str() } else { "" };
+            let short = revision.revision.rsplit('-').next().unwrap_or_default();
+            let mark = if revision.current { " (the template's)" } else { " (older)" };
+            let counts = [revision.pods.to_string(), revision.ready.to_string()];
+            table.add_row([name, &format!("{short}{mark}"), &counts[0], &counts[1]]);
+        }
+    }
+    print(&table)
+}
+
+fn facts(status: &Status, view: View) -> String {
+    let mut lines = vec![format!("phase: {}", clean(&status.phase))];
+    if let Some(paused) = &status.paused {
+        let who = if paused.ours { "by this tool" } else { "by somebody else" };
+        let acknowledged = if paused.acknowledged { "acknowledged" } else { "not acknowledged" };
+        lines.push(format!("paused {who}, {acknowledged}: {}", clean(&paused.message)));
+    }
+    for request in &status.ops_requests {
+        let phase = if request.phase.is_empty() { "not started" } else { &request.phase };
+        lines.push(format!("{} {} ({}): {phase}", request.kind, clean(&request.name), request.operation));
+    }
+    lines.extend(status.run.iter().map(|run| format!("last run: {}", described(run))));
+    if let Some(lock) = &status.lock {
+        let silent =
+            lock.silent_seconds.map(|s| format!(", renewed {} ago", words::seconds(s.max(0) as u64)));
+        lines.push(format!(
+            "lock: {}, since {}{}",
+            clean(&lock.holder),
+            clean(&lock.since),
+            silent.unwrap_or_default()
+        ));
+    }
+    lines.extend(status.not_checked.iter().map(|what| format!("could not check {}", clean(what))));
+    lines.iter().map(|line| view.hanging("", 2, line)).collect()
+}
+
+/// `update 3.5.2 → 3.6.1 by ann@laptop, begun 2026-…: stopped in roll pods, not finished (run 1f2e)`.
+fn described(run: &RunStatus) -> String {
+    format!(
+        "{} by {}, begun {}: {} (run {})",
+        going(run),
+        clean(&run.who),
+        clean(&run.began),
+        came_to(run),
+        clean(&run.run)
+    )
+}
+
+fn going(run: &RunStatus) -> String {
+    let what = match run.direction {
+        Direction::Update => "update",
+        Direction::Rollback => "rollback",
+    };
+    format!("{what} {} → {}", clean(&run.from), clean(&run.to))
+}
+
+fn came_to(run: &RunStatus) -> String {
+    let step = run.step.map(|s| format!(" in {}", words::step(s))).unwrap_or_default();
+    let came = match run.outcome {
+        Some(Outcome::Done) => "done".to_owned(),
+        Some(outcome) => format!("{}{step}", words::outcome(outcome)),
+        None => format!("no end is written down, last{step}"),
+    };
+    if run.unfinished { format!("{came}, not finished") } else { came }
+}
+
+/// Many databases, a line each.
+pub fn many(all: &[Status], namespaces: bool, view: View) -> String {
+    if all.is_empty() {
+        return String::new();
+    }
+    let mut header = vec!["KIND", "NAME", "VERSION", "STATE", "PODS", "PAUSED BY", "RUN"];
+    if namespaces {
+        header.insert(0, "NAMESPACE");
+    }
+    let mut table = bare_table(&header, view);
+    for status in all {
+        let (pods, ready) = status.pods();
+        let paused = match &status.paused {
+            None => "-",
+            Some(paused) if paused.ours => "dbupdate",
+            Some(_) => "other",
+        };
+        let run = match status.run.as_ref().filter(|run| run.unfinished) {
+            Some(run) => format!("{} → {}", clean(&run.from), clean(&run.to)),
+            None => "-".to_owned(),
+        };
+        let mut row = vec![
+            status.kind.singular().to_owned(),
+            status.database.name.clone(),
+            status.version.clone(),
+            word(status.state).to_owned(),
+            format!("{ready}/{pods}"),
+            paused.to_owned(),
+            run,
+        ];
+        if namespaces {
+            row.insert(0, status.database.namespace.clone());
+        }
+        table.add_row(row);
+    }
+    print(&table)
+}
+
+fn word(state: State) -> &'static str {
+    match state {
+        State::Fine => "fine",
+        State::Running => "running",
+        State::HalfDone => "half done",
+        State::Exposed => "half done, NOT paused",
+        State::Unverified => "unverified",
+        State::LeftPaused => "left paused",
+        State::PausedByOther => "paused by other",
+        State::OpsRequest => "ops request",
+        State::Drift => "drift",
+        State::NotReady => "not ready",
+        State::Halted => "halted",
+        State::Deleting => "deleting",
+        State::Unknown => "unknown",
+    }
+}
+
+/// The runs of one database, the last one first.
+pub fn history(runs: &[RunStatus], view: View) -> String {
+    if runs.is_empty() {
+        return String::new();
+    }
+    let mut table = bare_table(&["RUN", "BEGAN", "WHAT", "BY", "TOOK", "CAME TO"], view);
+    for run in runs {
+        let took = run.took_ms.map_or_else(|| "-".to_owned(), words::duration);
+        let began = run.began.split('.').next().unwrap_or_default().replace('T', " ");
+        let by = std::iter::once(&run.who).chain(&run.resumed_by).map(|w| clean(w));
+        let mut by: Vec<String> = by.collect();
+        by.dedup();
+        table.add_row([clean(&run.run), clean(&began), going(run), by.join(", "), took, came_to(run)]);
+    }
+    print(&table)
+}

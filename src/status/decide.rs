@@ -1,0 +1,216 @@
+//! The state of a database in a word and in a sentence. The gravest thing is said first.
+
+use crate::journal::Entry;
+use crate::model::{Lookup, Phase, Pod, Workload, WorkloadKind};
+use crate::update::rollback::{arrived, changed, half_done};
+use crate::update::s2_pause::{self, Pause};
+
+use super::parts::image_of;
+use super::{ImageOf, Next, Seen, State};
+
+type Decision = (State, String, Vec<Next>);
+
+/// The last run that is written down.
+pub(super) fn last(seen: &Seen) -> Option<&Entry> {
+    match &seen.runs {
+        Lookup::Found(runs) => runs.last(),
+        Lookup::Absent | Lookup::Unreadable(_) => None,
+    }
+}
+
+/// The last run, if the cluster still shows something of it that is not finished.
+pub(super) fn unfinished(seen: &Seen) -> Option<&Entry> {
+    last(seen).filter(|entry| half_done(entry, &seen.snapshot))
+}
+
+/// State, sentence, and what to do next.
+pub(super) fn decide(seen: &Seen) -> Decision {
+    let db = &seen.snapshot.database;
+    let name = &db.object;
+    if db.deleting {
+        return (State::Deleting, format!("{name} is being deleted"), vec![Next::Describe]);
+    }
+    if db.halted || db.phase == Phase::Halted {
+        return (
+            State::Halted,
+            format!("{name} is halted (spec.halted): it has no pods"),
+            vec![Next::Describe],
+        );
+    }
+    running(seen)
+        .or_else(|| somebody_else(seen))
+        .or_else(|| left_by_us(seen))
+        .unwrap_or_else(|| by_itself(seen))
+}
+
+/// A lock that was renewed lately, as far as two clocks tell.
+fn running(seen: &Seen) -> Option<Decision> {
+    let lock = seen.snapshot.lock.as_ref()?;
+    // Twice its duration: clocks of two machines differ by some seconds, and nothing but words depends on it here.
+    if seen.lock_age.is_some_and(|age| age > 2 * lock.duration_seconds) {
+        return None;
+    }
+    let doing = match last(seen).filter(|entry| entry.killed()) {
+        Some(entry) => {
+            let (from, to) = (&entry.run.plan.from.name, &entry.run.plan.to.name);
+            format!(", on its way from {from} to {to}: {}", counted(seen, to, Some(entry)))
+        }
+        None => String::new(),
+    };
+    let since = seen.lock_age.map(|age| format!(" {} s ago", age.max(0))).unwrap_or_default();
+    let sentence =
+        format!("{} holds the lock of {}, renewed{since}{doing}", lock.holder, seen.snapshot.database.object);
+    Some((State::Running, sentence, vec![Next::Describe]))
+}
+
+fn somebody_else(seen: &Seen) -> Option<Decision> {
+    let db = &seen.snapshot.database;
+    let begun = match unfinished(seen) {
+        Some(entry) => format!("; a run of this tool to {} is not finished as well", entry.run.plan.to.name),
+        None => String::new(),
+    };
+    if let Lookup::Found(requests) = &seen.snapshot.ops_requests
+        && let Some(request) = requests.first()
+    {
+        let phase = if request.phase.is_empty() { "not started" } else { &request.phase };
+        let sentence = format!(
+            "{} {} ({}, {phase}) is at work on {}{begun}",
+            request.kind, request.name, request.operation, db.object
+        );
+        return Some((State::OpsRequest, sentence, vec![Next::Describe]));
+    }
+    let Pause::Foreign(message) = s2_pause::status(db) else { return None };
+    let sentence = format!("{} is paused by somebody else ({message}){begun}", db.object);
+    Some((State::PausedByOther, sentence, vec![Next::Describe]))
+}
+
+/// What a run of ours has left.
+fn left_by_us(seen: &Seen) -> Option<Decision> {
+    let db = &seen.snapshot.database;
+    let name = &db.object;
+    let paused = db.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some());
+    let Some(entry) = unfinished(seen) else {
+        if !paused {
+            return None;
+        }
+        if drifted(seen) {
+            let sentence = format!(
+                "{name} is paused by a run of this tool that is not written down, and templates do not have the images \
+                 of {}",
+                db.version
+            );
+            return Some((State::HalfDone, sentence, vec![Next::Describe]));
+        }
+        let sentence = format!(
+            "{name} is paused by a run of this tool, and nothing else of it is left: roll back to let go"
+        );
+        return Some((State::LeftPaused, sentence, vec![Next::Rollback]));
+    };
+    let (from, to) = (&entry.run.plan.from.name, &entry.run.plan.to.name);
+    if paused && !changed(&entry.run.plan, &seen.snapshot) {
+        let sentence = format!("{name} is paused by a run to {to} that has changed nothing else");
+        return Some((State::LeftPaused, sentence, vec![Next::Resume, Next::Rollback]));
+    }
+    if arrived(&entry.run.plan, &seen.snapshot) && !paused {
+        let sentence = format!(
+            "{name} is on {to}, and the run that brought it there was killed before it had verified it"
+        );
+        return Some((State::Unverified, sentence, vec![Next::Resume]));
+    }
+    let between = format!(
+        "between {from} and {to}: {}, spec.version is {}; nobody is at work",
+        counted(seen, to, Some(entry)),
+        db.version
+    );
+    let next = vec![Next::Resume, Next::Rollback];
+    Some(match paused {
+        true => (State::HalfDone, format!("{name} is paused and {between}"), next),
+        false => {
+            let sentence = format!(
+                "{name} is NOT paused and {between}: KubeDB's operator may put the images of {} back at any time",
+                db.version
+            );
+            (State::Exposed, sentence, next)
+        }
+    })
+}
+
+/// No run of ours and nobody else has a hand in it.
+fn by_itself(seen: &Seen) -> Decision {
+    let db = &seen.snapshot.database;
+    let (name, version) = (&db.object, &db.version);
+    if !seen.unread.is_empty() {
+        let sentence =
+            format!("{name} is on {version} and {} by its own word; not all of it could be read", db.phase);
+        return (State::Unknown, sentence, vec![Next::Describe]);
+    }
+    if drifted(seen) {
+        let sentence =
+            format!("templates of {name} do not have the images that the catalog has for {version}");
+        return (State::Drift, sentence, vec![Next::Again]);
+    }
+    let unwell = unwell(seen);
+    if db.phase != Phase::Ready || !unwell.is_empty() {
+        let pods =
+            if unwell.is_empty() { String::new() } else { format!("; not Ready: {}", unwell.join(", ")) };
+        let sentence = format!("{name} is on {version} and {}{pods}", db.phase);
+        return (State::NotReady, sentence, vec![Next::Pods, Next::Describe]);
+    }
+    if outdated(seen) > 0 {
+        let sentence = format!(
+            "{name} is on {version}, and {} of its pods are of an older template; they differ at their next restart",
+            outdated(seen)
+        );
+        return (State::Fine, sentence, Vec::new());
+    }
+    let pods = seen.snapshot.workloads.iter().map(|w| seen.snapshot.pods_of(w).count()).sum::<usize>();
+    (State::Fine, format!("{name} is on {version}: {pods} of {pods} pods Ready"), Vec::new())
+}
+
+/// How many pods of a run's workloads have the images that it brings.
+fn counted(seen: &Seen, to: &str, entry: Option<&Entry>) -> String {
+    let (mut pods, mut updated) = (0, 0);
+    for planned in entry.iter().flat_map(|e| &e.run.plan.workloads) {
+        let Some(now) = seen.snapshot.workload(&planned.object.uid) else { continue };
+        pods += now.replicas.max(0);
+        let done = |p: &&Pod| p.well() && planned.has_images(p);
+        updated += seen.snapshot.pods_of(now).filter(done).count() as i64;
+    }
+    format!("{updated} of {pods} pods are on {to} and Ready")
+}
+
+/// A template has an image that is not that of `spec.version`, where the catalog has one.
+fn drifted(seen: &Seen) -> bool {
+    let snapshot = &seen.snapshot;
+    let known = snapshot.version(&snapshot.database.version).is_some();
+    let other = |w: &Workload| w.containers.iter().any(|c| image_of(seen, w, c, None) == ImageOf::Other);
+    known && snapshot.workloads.iter().any(other)
+}
+
+fn unwell(seen: &Seen) -> Vec<String> {
+    let snapshot = &seen.snapshot;
+    let mut names = Vec::new();
+    for workload in snapshot.workloads.iter().filter(|w| w.kind != WorkloadKind::Deployment) {
+        let pods: Vec<&Pod> = snapshot.pods_of(workload).collect();
+        names.extend(pods.iter().filter(|p| !p.well()).map(|p| p.name.clone()));
+        let missing = workload.replicas - pods.len() as i64;
+        if missing > 0 {
+            names.push(format!("{missing} of {} of {} not there", workload.replicas, workload.object));
+        }
+    }
+    names
+}
+
+/// Pods that were made from another template than their workload has now.
+fn outdated(seen: &Seen) -> usize {
+    let snapshot = &seen.snapshot;
+    let sets = snapshot.workloads.iter().filter(|w| w.kind != WorkloadKind::Deployment);
+    let old = |w: &Workload| {
+        let known = !w.update_revision.is_empty();
+        snapshot
+            .pods_of(w)
+            .filter(|p| known && !p.revision.is_empty() && p.revision != w.update_revision)
+            .count()
+    };
+    sets.map(old).sum()
+}

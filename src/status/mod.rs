@@ -1,0 +1,262 @@
+//! What state a database is in, and which command goes on. Pure: everything that was read comes in as a [`Seen`].
+
+mod decide;
+mod parts;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Outcome, Step};
+use crate::journal::{Direction, Entry};
+use crate::model::{Kind, Lookup, ObjectRef, Snapshot};
+
+/// The version of the schema in which a status is printed.
+pub const STATUS_SCHEMA: &str = "dbupdate/v1";
+
+/// One database, as it was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seen {
+    pub snapshot: Snapshot,
+    /// The runs that are written down, oldest first.
+    pub runs: Lookup<Vec<Entry>>,
+    /// For how many seconds the lock has not been renewed, by the clocks of its holder and of this machine.
+    pub lock_age: Option<i64>,
+    /// What could not be read, and why.
+    pub unread: Vec<String>,
+}
+
+/// The state of one database.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// [`STATUS_SCHEMA`].
+    pub schema: String,
+    pub kind: Kind,
+    pub database: ObjectRef,
+    /// `spec.version`.
+    pub version: String,
+    /// `status.phase`.
+    pub phase: String,
+    pub state: State,
+    /// The state in one sentence.
+    pub sentence: String,
+    /// The commands that go on or show more, most useful first.
+    pub next: Vec<String>,
+    pub workloads: Vec<WorkloadStatus>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<PauseStatus>,
+    /// The ops requests that have not ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ops_requests: Vec<OpsStatus>,
+    /// The last run that is written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunStatus>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<LockStatus>,
+    /// What could not be checked, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_checked: Vec<String>,
+}
+
+impl Status {
+    /// The pods of all workloads, and how many of them are Ready.
+    pub fn pods(&self) -> (u64, u64) {
+        let revisions = self.workloads.iter().flat_map(|w| &w.revisions);
+        revisions.fold((0, 0), |(pods, ready), r| (pods + r.pods, ready + r.ready))
+    }
+}
+
+/// The state of a database in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum State {
+    /// On its version, with every pod Ready.
+    Fine,
+    /// A run of this tool is at work, or was until a moment ago.
+    Running,
+    /// Between two versions, paused by us, and nobody at work.
+    HalfDone,
+    /// Between two versions and not paused: the operator may render other images at any time.
+    Exposed,
+    /// Everything has arrived, and nobody has verified it.
+    Unverified,
+    /// Paused by us, with nothing else changed.
+    LeftPaused,
+    PausedByOther,
+    /// An ops request is at work.
+    OpsRequest,
+    /// Templates or pods do not have the images of `spec.version`, and no run of ours is the reason.
+    Drift,
+    NotReady,
+    Halted,
+    Deleting,
+    /// Too little could be read.
+    Unknown,
+}
+
+/// What a state asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    Resume,
+    Rollback,
+    /// The update to the version that it is on.
+    Again,
+    /// Look at the database object.
+    Describe,
+    /// Look at the pods.
+    Pods,
+}
+
+/// One workload of a database.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkloadStatus {
+    /// `petset/my-kf-broker`.
+    pub workload: String,
+    pub role: String,
+    pub images: Vec<ImageStatus>,
+    /// The pods, by the revision that they were made from.
+    pub revisions: Vec<RevisionStatus>,
+}
+
+/// One container of a template.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageStatus {
+    pub container: String,
+    pub init: bool,
+    pub image: String,
+    pub of: ImageOf,
+}
+
+/// Whose image it is, by the catalog; digests aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ImageOf {
+    /// That of `spec.version`.
+    Version,
+    /// That of the unfinished run's other end.
+    Run,
+    /// Neither.
+    Other,
+    /// The catalog knows nothing of the container.
+    Unmapped,
+}
+
+/// Pods of one revision.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RevisionStatus {
+    pub revision: String,
+    /// It is that of the template.
+    pub current: bool,
+    pub pods: u64,
+    pub ready: u64,
+}
+
+/// Who has paused the operator for the database.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PauseStatus {
+    /// This tool has.
+    pub ours: bool,
+    /// The operator has acknowledged it.
+    pub acknowledged: bool,
+    pub message: String,
+}
+
+/// An ops request that has not ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OpsStatus {
+    pub kind: String,
+    pub name: String,
+    pub operation: String,
+    pub phase: String,
+}
+
+/// A run that is written down.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunStatus {
+    pub run: String,
+    pub direction: Direction,
+    pub from: String,
+    pub to: String,
+    pub who: String,
+    pub began: String,
+    /// The last step that was begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<Step>,
+    /// How its last process ended; absent while it runs, or when it was killed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// How long that took, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took_ms: Option<u64>,
+    /// Who has gone on with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resumed_by: Vec<String>,
+    /// It has not come to its end, and the cluster still shows something of it.
+    pub unfinished: bool,
+}
+
+impl RunStatus {
+    /// What is told of a run. `unfinished` is for the caller to say, who knows the cluster.
+    pub fn of(entry: &Entry, unfinished: bool) -> Self {
+        let (run, progress) = (&entry.run, &entry.progress);
+        RunStatus {
+            run: run.run.clone(),
+            direction: run.direction,
+            from: run.plan.from.name.clone(),
+            to: run.plan.to.name.clone(),
+            who: run.who.clone(),
+            began: run.began.clone(),
+            step: progress.steps.last().map(|s| s.step),
+            outcome: progress.result.as_ref().map(|r| r.outcome),
+            took_ms: progress.result.as_ref().map(|r| r.elapsed_ms),
+            resumed_by: progress.resumed.iter().map(|r| r.who.clone()).collect(),
+            unfinished,
+        }
+    }
+}
+
+/// The lock of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LockStatus {
+    pub holder: String,
+    pub since: String,
+    /// For how many seconds it has not been renewed, as far as the clocks of two machines tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent_seconds: Option<i64>,
+    /// For how many seconds it is good after each renewal.
+    pub duration_seconds: i64,
+}
+
+/// The last run, if the cluster still shows something of it that is not finished.
+pub fn unfinished(seen: &Seen) -> Option<&Entry> {
+    decide::unfinished(seen)
+}
+
+/// Decides what state a database is in. `commands` writes down what goes on.
+pub fn status(seen: &Seen, commands: impl Fn(Next) -> String) -> Status {
+    let (state, sentence, next) = decide::decide(seen);
+    let db = &seen.snapshot.database;
+    let unfinished = decide::unfinished(seen);
+    Status {
+        schema: STATUS_SCHEMA.to_owned(),
+        kind: db.kind,
+        database: db.object.clone(),
+        version: db.version.clone(),
+        phase: db.phase.to_string(),
+        state,
+        sentence,
+        next: next.into_iter().map(commands).collect(),
+        workloads: parts::workloads(seen, unfinished),
+        paused: parts::paused(db),
+        ops_requests: parts::ops_requests(seen),
+        run: decide::last(seen).map(|entry| RunStatus::of(entry, unfinished.is_some())),
+        lock: parts::lock(seen),
+        not_checked: parts::not_checked(seen),
+    }
+}
