@@ -275,6 +275,7 @@ async fn a_pod_that_is_drained_while_nobody_can_watch_is_waited_for() {
     let blind = |r: &RecordedRequest| r.parameter("watch").is_some() && r.path.ends_with("/pods");
     world.sim.faults().add(Fault::new(Effect::Reset).when(blind).lasting(secs(10)));
     world.sim.faults().break_watches();
+    tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     delete(&world, "pods", "db-2");
     run.end().await.done();
     invariants.hold();
