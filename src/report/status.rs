@@ -1,7 +1,7 @@
 //! The state of databases and the history of one, for a person to read.
 
 use super::layout::{View, break_image};
-use super::tables::{bare_table, print};
+use super::tables::{GAP, bare_table, print};
 use super::words;
 use crate::event::Outcome;
 use crate::journal::Direction;
@@ -39,17 +39,30 @@ fn sentence(status: &Status, view: View) -> String {
 }
 
 fn images(status: &Status, view: View) -> String {
-    let mut table = bare_table(&["WORKLOAD", "CONTAINER", "IMAGE", "OF"], view);
+    let header = ["WORKLOAD", "CONTAINER", "IMAGE", "OF"];
+    let mut rows = Vec::new();
     for workload in &status.workloads {
         for (i, image) in workload.images.iter().enumerate() {
-            let name = if i == 0 { workload.workload.as_str() } else { "" };
+            let name = if i == 0 { workload.workload.clone() } else { String::new() };
             let init = if image.init { " (init)" } else { "" };
-            let (container, whose) = (format!("{}{init}", image.container), whose(status, image));
-            let used = [workload.workload.as_str(), &container, &whose].map(|c| c.chars().count() + 2);
-            let room = view.columns().map(|w| w.saturating_sub(used.iter().sum::<usize>()).max(20));
-            let shown = room.map_or_else(|| image.image.clone(), |w| break_image(&image.image, w).join("\n"));
-            table.add_row([name, &container, &shown, &whose]);
+            rows.push([
+                name,
+                format!("{}{init}", image.container),
+                image.image.clone(),
+                whose(status, image),
+            ]);
         }
+    }
+    let widest = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.chain([header[column].len()]).max().unwrap_or_default() + GAP
+    };
+    let others: usize = [0, 1, 3].map(widest).iter().sum();
+    let room = view.columns().map(|w| w.saturating_sub(others).max(20));
+    let mut table = bare_table(&header, view);
+    for [name, container, image, whose] in rows {
+        let image = room.map_or_else(|| image.clone(), |w| break_image(&image, w).join("\n"));
+        table.add_row([name, container, image, whose]);
     }
     print(&table)
 }

@@ -12,6 +12,7 @@ mod lock;
 mod others;
 mod pause;
 mod requests;
+mod status;
 mod stops;
 mod stuck;
 mod topologies;

@@ -1,0 +1,95 @@
+//! The built binary's commands that only read: `status` and `history`.
+#![cfg(unix)]
+
+mod served;
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use kubectl_dbupdate::status::{State, Status};
+use serde_json::Value;
+use served::{Outcome, Running, Sandbox, run};
+
+/// The statuses of `-o json`, read back into the types that they are made from.
+fn items(outcome: &Outcome) -> Vec<Status> {
+    let object = outcome.ended(0, "").object();
+    assert_eq!(object["schema"], "dbupdate/v1");
+    serde_json::from_value(object["items"].clone()).expect("they are statuses")
+}
+
+#[test]
+fn every_database_is_a_line() {
+    let sandbox = Sandbox::start();
+    let listed = sandbox.run("status");
+    listed.ended(0, "");
+    assert_eq!(listed.stderr, "");
+    assert_eq!(
+        listed.stdout,
+        "KIND       NAME    VERSION  STATE  PODS  PAUSED BY  RUN\n\
+         kafka      my-kf   3.5.2    fine   6/6   -          -\n\
+         druid      my-dr   28.0.1   fine   9/9   -          -\n\
+         cassandra  my-cas  4.1.8    fine   4/4   -          -\n\
+         hazelcast  my-hz   5.5.2    fine   3/3   -          -\n\
+         zookeeper  my-zk   3.8.3    fine   3/3   -          -\n"
+    );
+    assert_eq!(sandbox.run("status zk").stdout.lines().count(), 2);
+    assert!(sandbox.run("status -A").stdout.starts_with("NAMESPACE  KIND "));
+    assert_eq!(items(&sandbox.run("status -A -o json")).len(), 5);
+    sandbox.run("status -n elsewhere").ended(0, "there is no database in this namespace");
+    sandbox.run("status zk none").ended(3, "there are: my-zk");
+    sandbox.run("status zk my-zk -A").ended(2, "--all-namespaces does not go with a name");
+}
+
+#[test]
+fn a_killed_run_is_told_with_the_commands_that_go_on() {
+    let sandbox = Sandbox::start();
+    sandbox.run("history zk my-zk").ended(0, "no run of zookeeper/my-zk is written down");
+    let running = Running::start(sandbox.dbupdate("zk my-zk --to 3.9.1 --yes --progress json"));
+    running.line("\"event\":\"podReady\"");
+    running.signal("KILL");
+    running.end();
+    // Right after its death nothing but the time tells it from one that is alive.
+    let status: Status = serde_json::from_value(sandbox.run("status zk my-zk -o json").ended(0, "").object())
+        .expect("a status");
+    assert_eq!(status.state, State::Running);
+    assert!(status.run.as_ref().is_some_and(|run| run.unfinished && run.outcome.is_none()), "{status:?}");
+    let lock =
+        format!("/apis/coordination.k8s.io/v1/namespaces/default/leases/dbupdate-zookeeper-{}", "my-zk");
+    sandbox.request("DELETE", &lock, "json", &Value::Null);
+    let told = sandbox.run("status zk my-zk");
+    told.ended(0, "state: zookeeper/my-zk is paused and between 3.8.3 and 3.9.1: ");
+    told.ended(
+        0,
+        "next:\n  kubectl dbupdate resume zookeeper my-zk\n  kubectl dbupdate rollback zookeeper my-zk\n",
+    );
+    sandbox.run("resume zk my-zk --yes --progress none").ended(0, "done: ZooKeeper my-zk is on 3.9.1");
+    sandbox.run("status zk my-zk").ended(0, "state: zookeeper/my-zk is on 3.9.1: 3 of 3 pods Ready\n");
+    let history = sandbox.run("history zk my-zk -o json").ended(0, "").object();
+    assert_eq!(history["items"][0]["outcome"], "done");
+    assert_eq!(history["items"][0]["resumedBy"].as_array().map(Vec::len), Some(1));
+    sandbox.run("history zk my-zk").ended(0, "update 3.8.3 → 3.9.1");
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_it_quietly() {
+    let sandbox = Sandbox::start();
+    let mut child = sandbox
+        .dbupdate("status -o json")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut first = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+    stdout.read_line(&mut first).expect("it says something");
+    drop(stdout);
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+}
+
+#[test]
+fn no_cluster_is_told_in_a_line() {
+    let mut command = served::dbupdate("status --server http://127.0.0.1:1");
+    command.env("HOME", "/nonexistent");
+    run(command).ended(1, "");
+}
