@@ -55,7 +55,8 @@ fn help_and_version_are_answers() {
         ("--help", "Usage: kubectl dbupdate KIND[/NAME] [NAME] --to VERSION [flags]"),
         ("-h", "kubectl dbupdate kafka my-kf --to 3.6.1 --dry-run"),
         ("sandbox --help", "Usage: kubectl dbupdate sandbox"),
-        ("--version", concat!("kubectl-dbupdate ", env!("CARGO_PKG_VERSION"))),
+        ("--version", concat!("kubectl-dbupdate ", env!("CARGO_PKG_VERSION"), " (")),
+        ("--version", &format!(", {}-", std::env::consts::ARCH)),
     ] {
         let output = dbupdate(line);
         let stdout = text(&output.stdout);

@@ -34,6 +34,9 @@ Examples:
   # Try it without a cluster
   kubectl dbupdate kafka my-kf --to 3.6.1 --sandbox --yes";
 
+/// The version, and in brackets what `build.rs` tells of the build: the commit and the target.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("DBUPDATE_BUILT"), ")");
+
 const ABOUT: &str = "Update the version of a KubeDB database, safely";
 
 const LONG_ABOUT: &str = "\
@@ -57,7 +60,7 @@ Exit codes:
 #[command(
     name = "kubectl-dbupdate",
     bin_name = "kubectl dbupdate",
-    version,
+    version = VERSION,
     about = ABOUT,
     long_about = LONG_ABOUT,
     after_help = EXAMPLES,
