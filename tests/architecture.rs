@@ -23,8 +23,8 @@ const LAYERS: [(&str, &[&str]); 16] = [
     (
         "cli",
         &[
-            "engine", "status", "journal", "update", "cluster", "catalog", "report", "sandbox", "event", "model",
-            "clock",
+            "engine", "status", "journal", "update", "cluster", "catalog", "report", "sandbox", "event",
+            "model", "clock",
         ],
     ),
     ("lib", &[]),

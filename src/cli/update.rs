@@ -58,12 +58,18 @@ impl Session {
         // The simulated cluster lives for as long as this.
         let (cluster, _sandbox) = session.connect().await?;
         let read = session.snapshot(&cluster).await;
-        let (mut snapshot, journal) = read.map_err(|failure| failure.of(&cluster))?;
+        let (mut snapshot, mut journal) = read.map_err(|failure| failure.of(&cluster))?;
         let unfinished = engine::unfinished(&journal, &snapshot);
-        let going = session.going(&snapshot, unfinished).await?;
+        let mut going = session.going(&snapshot, unfinished).await?;
         let mut plan = session.plan(&snapshot, &going)?;
         if snapshot.lock.is_some() && plan.action != Action::Nothing {
             session.watch_lock(&cluster, &mut snapshot).await?;
+            (snapshot, journal) = session.read_again(&cluster, snapshot).await?;
+            let unfinished = engine::unfinished(&journal, &snapshot);
+            going = match going {
+                Going::To { to, .. } if session.options.mode == Mode::Update => Going::To { to, unfinished },
+                _ => session.going(&snapshot, unfinished).await?,
+            };
             plan = session.plan(&snapshot, &going)?;
         }
         match session.options.dry_run {
@@ -137,18 +143,24 @@ impl Session {
         };
         let (kind, name) =
             select::database(cluster, &namespace, &self.options, &self.terminal, &mut self.stop).await?;
-        let read = async {
-            let (snapshot, journal) = tokio::join!(
-                read(cluster, kind, &namespace, &name),
-                cluster.journal(kind, &namespace, &name)
-            );
-            let (mut snapshot, journal) = (snapshot?, journal?);
-            snapshot.around = cluster.surroundings(&snapshot, &permissions::needed(&snapshot)).await?;
-            let left = |end: jiff::Timestamp| end.as_second() - jiff::Timestamp::now().as_second();
-            snapshot.around.credentials_left = cluster.expires().map(left);
-            Ok((snapshot, journal))
-        };
-        unless_stopped(&mut self.stop, read).await?
+        unless_stopped(&mut self.stop, read_all(cluster, kind, &namespace, &name)).await?
+    }
+
+    /// Everything once more after a lock was watched: its holder may have gone on, died half way, or finished meanwhile.
+    /// The lock is alive, unless it is the very one that was seen to be dead.
+    async fn read_again(
+        &mut self,
+        cluster: &Cluster,
+        before: Snapshot,
+    ) -> Result<(Snapshot, Journal), Failure> {
+        let db = &before.database;
+        let reading = read_all(cluster, db.kind, &db.object.namespace, &db.object.name);
+        let (mut snapshot, journal) = unless_stopped(&mut self.stop, reading).await??;
+        let version = |lock: &crate::model::Lock| lock.resource_version.clone();
+        if snapshot.lock.as_ref().map(version) == before.lock.as_ref().map(version) {
+            snapshot.lock = before.lock;
+        }
+        Ok((snapshot, journal))
     }
 
     /// Only watching tells whether the holder of a lock is alive.
@@ -174,6 +186,7 @@ impl Session {
             run: entry.run.run.clone(),
             who: entry.run.who.clone(),
             began: entry.run.began.clone(),
+            from: entry.run.plan.from.name.clone(),
             to: entry.run.plan.to.name.clone(),
             rollback: entry.run.direction == Direction::Rollback,
             images: entry.images(),
@@ -397,6 +410,22 @@ impl Session {
             color: self.options.colors.stderr,
         }
     }
+}
+
+/// The database with everything around it, and its journal.
+async fn read_all(
+    cluster: &Cluster,
+    kind: Kind,
+    namespace: &str,
+    name: &str,
+) -> Result<(Snapshot, Journal), Failure> {
+    let (snapshot, journal) =
+        tokio::join!(read(cluster, kind, namespace, name), cluster.journal(kind, namespace, name));
+    let (mut snapshot, journal) = (snapshot?, journal?);
+    snapshot.around = cluster.surroundings(&snapshot, &permissions::needed(&snapshot)).await?;
+    let left = |end: jiff::Timestamp| end.as_second() - jiff::Timestamp::now().as_second();
+    snapshot.around.credentials_left = cluster.expires().map(left);
+    Ok((snapshot, journal))
 }
 
 async fn read(cluster: &Cluster, kind: Kind, namespace: &str, name: &str) -> Result<Snapshot, Failure> {

@@ -230,10 +230,12 @@ impl Run {
             );
         }
         let version = &self.snapshot.database.version;
+        let between =
+            if from == to { format!("not wholly on {to}") } else { format!("between {from} and {to}") };
         let unwell = self.unwell();
         let unwell = if unwell.is_empty() { unwell } else { format!("; not Ready: {unwell}") };
         format!(
-            "{db} is {operator} and between {from} and {to}: {updated} of {pods} pods are on {to} and Ready, spec.version \
+            "{db} is {operator} and {between}: {updated} of {pods} pods are on {to} and Ready, spec.version \
              is {version}{unwell}"
         )
     }

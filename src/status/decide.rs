@@ -112,9 +112,7 @@ fn left_by_us(seen: &Seen) -> Option<Decision> {
         return Some((State::LeftPaused, sentence, vec![Next::Resume, Next::Rollback]));
     }
     if arrived(&entry.run.plan, &seen.snapshot) && !paused {
-        let sentence = format!(
-            "{name} is on {to}, and the run that brought it there was killed before it had verified it"
-        );
+        let sentence = format!("{name} is on {to}, and the run that brought it there has not verified it");
         return Some((State::Unverified, sentence, vec![Next::Resume]));
     }
     let between = format!(

@@ -26,8 +26,8 @@ pub fn plan(snapshot: &Snapshot, entry: &Entry, skip: &BTreeSet<Check>) -> Plan 
     let settled =
         |w: &WorkloadPlan| w.images.is_empty() && w.pods.iter().all(|p| p.action == PodAction::Skip);
     let ours = db.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some());
-    // A rollback whose process was killed at its end has not been verified.
-    let unverified = entry.killed() && entry.run.direction == crate::journal::Direction::Rollback;
+    // A rollback that has not come to its end has not been verified.
+    let unverified = entry.run.direction == crate::journal::Direction::Rollback;
     let action = match (db.version == back.name && workloads.iter().all(settled), ours || unverified) {
         (false, _) => Action::Rollback,
         (true, true) => Action::Resume,
@@ -158,7 +158,7 @@ fn findings(
     let mut found = s0_preflight::findings_of_a_rollback(&context, workloads, &evicts);
     found.extend(gone(snapshot, entry));
     if let Some(why) = data_at_risk(snapshot, entry) {
-        let overridden = skip.contains(&Check::DataDowngrade);
+        let overridden = skip.contains(&Check::DataDowngrade) || consented(entry);
         found.push(Finding {
             check: Check::DataDowngrade,
             severity: if overridden { Severity::Overridden } else { Severity::Refusal },
@@ -168,6 +168,12 @@ fn findings(
     }
     found.sort_by_key(|f| f.severity);
     found
+}
+
+/// The run that is gone on with is a rollback for which the user has taken that risk already.
+fn consented(entry: &Entry) -> bool {
+    let taken = |f: &Finding| f.check == Check::DataDowngrade && f.severity == Severity::Overridden;
+    entry.run.direction == crate::journal::Direction::Rollback && entry.run.plan.findings.iter().any(taken)
 }
 
 /// A workload of the run that is no longer there, or was never written down, cannot go back.
@@ -239,15 +245,14 @@ fn look_at(snapshot: &Snapshot) -> String {
 }
 
 /// The cluster still shows something of an unfinished run: our pause, or what it has [`changed`]. Where it shows nothing the
-/// run has ended before its first change. Where everything has arrived and its process was killed, the verification is
+/// run has ended before its first change. Where everything has arrived the verification is
 /// still to come. A database that is on a third version by now has been moved on by others.
 pub fn half_done(entry: &Entry, snapshot: &Snapshot) -> bool {
     let plan = &entry.run.plan;
     let version = &snapshot.database.version;
     let paused = snapshot.database.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some());
     let concerned = *version == plan.to.name || *version == plan.from.name;
-    let to_do = concerned && changed(plan, snapshot) && (entry.killed() || !arrived(plan, snapshot));
-    entry.unfinished() && (paused || to_do)
+    entry.unfinished() && (paused || (concerned && changed(plan, snapshot)))
 }
 
 /// The version or an image of a plan's target is there, in a template or in a pod alone: an operator whose pause was lifted

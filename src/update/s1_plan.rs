@@ -33,6 +33,8 @@ pub struct Unfinished {
     pub who: String,
     /// When it began.
     pub began: String,
+    /// The version that it came from.
+    pub from: String,
     /// The version that it was going to.
     pub to: String,
     /// It was a rollback.
@@ -77,7 +79,7 @@ pub fn plan(snapshot: &Snapshot, request: &Request) -> Result<Plan, NoTarget> {
         coverage: Coverage::new(snapshot),
         skip: &request.skip,
         known_images: request.unfinished.as_ref().map_or(&[], |u| u.images.as_slice()),
-        going_on: request.unfinished.as_ref().is_some_and(|u| !u.rollback && u.to == target.name),
+        going_on: request.unfinished.as_ref().is_some_and(|u| u.leads_to(&target.name)),
     };
     let mut plan = plan_for(&context, request.min_ready_seconds);
     if let Some(unfinished) = &request.unfinished {
@@ -89,10 +91,23 @@ pub fn plan(snapshot: &Snapshot, request: &Request) -> Result<Plan, NoTarget> {
     Ok(plan)
 }
 
+impl Unfinished {
+    /// An update to that version goes on with what the run has left: its own target, or the one that a rollback was leaving.
+    fn leads_to(&self, target: &str) -> bool {
+        target == if self.rollback { &self.from } else { &self.to }
+    }
+}
+
 /// Going to the same target goes on with the unfinished run; any other would leave a third state behind.
 fn unfinished_finding(unfinished: &Unfinished, going_on: bool) -> Finding {
     let Unfinished { run, who, began, to, rollback, .. } = unfinished;
     let what = if *rollback { "rollback" } else { "update" };
+    if going_on && *rollback {
+        let message = format!(
+            "the rollback to {to} that {who} began at {began} (run {run}) is given up, and the update gone on with"
+        );
+        return finding(Check::UnfinishedRun, Severity::Info, message, "");
+    }
     if going_on {
         let message = format!("the {what} to {to} that {who} began at {began} (run {run}) is gone on with");
         return finding(Check::UnfinishedRun, Severity::Info, message, "");

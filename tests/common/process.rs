@@ -81,6 +81,7 @@ impl Process {
             run: entry.run.run.clone(),
             who: entry.run.who.clone(),
             began: entry.run.began.clone(),
+            from: entry.run.plan.from.name.clone(),
             to: entry.run.plan.to.name.clone(),
             rollback: entry.run.direction == Direction::Rollback,
             images: entry.images(),

@@ -29,6 +29,7 @@ fn planned(snapshot: &Snapshot, skip: &[Check], unfinished: bool) -> Plan {
         run: "run1".to_owned(),
         who: "ann@laptop".to_owned(),
         began: String::new(),
+        from: "3.8.3".to_owned(),
         to: "3.9.1".to_owned(),
         rollback: false,
         images: Vec::new(),

@@ -105,6 +105,7 @@ async fn a_run_that_was_killed_while_it_verified_is_verified_by_the_next() {
         run: entry.run.run.clone(),
         who: String::new(),
         began: String::new(),
+        from: entry.run.plan.from.name.clone(),
         to: entry.run.plan.to.name.clone(),
         rollback: false,
         images: entry.images(),

@@ -111,8 +111,7 @@ async fn a_run_that_was_killed_while_it_verified_is_unverified() {
     run.step(Step::Verify).await;
     run.crash().await;
     let status = told(&world, SILENT).await;
-    let sentence =
-        "zookeeper/db is on 3.9.1, and the run that brought it there was killed before it had verified it";
+    let sentence = "zookeeper/db is on 3.9.1, and the run that brought it there has not verified it";
     says(&status, State::Unverified, sentence, &[Next::Resume]);
 }
 

@@ -127,6 +127,7 @@ fn request(to: &str, unfinished: Option<&Entry>) -> Request {
         run: entry.run.run.clone(),
         who: entry.run.who.clone(),
         began: entry.run.began.clone(),
+        from: entry.run.plan.from.name.clone(),
         to: entry.run.plan.to.name.clone(),
         rollback: entry.run.direction == Direction::Rollback,
         images: entry.images(),
