@@ -215,3 +215,34 @@ fn definitions_are_read_whole() {
         ("halfDone".into(), "inMs".into(), "pod-not-ready".into())
     );
 }
+
+/// Every `.rs` file below a folder, as one text.
+fn sources(folder: &Path) -> String {
+    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let text = |path: &Path| match path.extension() {
+        _ if path.is_dir() => sources(path),
+        Some(extension) if extension == "rs" => fs::read_to_string(path).expect("a source file"),
+        _ => String::new(),
+    };
+    entries.map(|entry| text(&entry.expect("an entry").path())).collect()
+}
+
+#[test]
+fn each_promise_names_a_test_that_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let sources = sources(&root.join("tests"));
+    let page = read("docs/safety.md");
+    let promises = rows(&page).into_iter().filter(|row| row.len() == 2 && row[0] != "promise");
+    let mut named = 0;
+    for row in promises.filter(|row| !row[1].starts_with("--")) {
+        for test in quoted(&row[1]) {
+            named += 1;
+            match test {
+                "Invariants" => assert!(sources.contains("struct Invariants"), "{row:?}"),
+                path if path.contains('/') => assert!(root.join(path).exists(), "{path} is not there"),
+                name => assert!(sources.contains(&format!("fn {name}(")), "there is no test {name}"),
+            }
+        }
+    }
+    assert!(named >= 30, "only {named} tests are named");
+}
