@@ -46,7 +46,7 @@ pub enum ClusterError {
 pub struct Refusal {
     /// For a person to read.
     pub why: String,
-    /// There was no connection at all, so the request cannot have been carried out.
+    /// There was no connection at all, or nobody to be believed behind it: the request has not been carried out.
     pub unreachable: bool,
     /// The server asks to be left alone for that many seconds.
     pub retry_after: Option<u64>,
@@ -61,6 +61,18 @@ impl ClusterError {
     /// Neither the object nor the API is there.
     pub fn absent(&self) -> bool {
         matches!(self, ClusterError::NotFound { .. } | ClusterError::ApiAbsent { .. })
+    }
+
+    /// A 403 that contradicts an earlier answer: nothing was carried out, and it may pass.
+    pub fn doubted(self) -> Self {
+        match self {
+            ClusterError::Forbidden { what, message } => {
+                let refusal =
+                    Refusal { why: format!("forbidden: {message}"), unreachable: true, retry_after: None };
+                ClusterError::Transient { what, refusal }
+            }
+            other => other,
+        }
     }
 
     /// No connection to the server.

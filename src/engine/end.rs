@@ -56,7 +56,10 @@ impl Run {
         match timeout_at(until, self.close_journal(&finish)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => self.notice(format!("the end could not be written into the journal: {error}")),
-            Err(_) => self.notice("the end could not be written into the journal in time".to_owned()),
+            Err(_) => {
+                self.in_the_air = true;
+                self.notice("the end could not be written into the journal in time".to_owned());
+            }
         }
         if self.in_the_air && self.lease.take().is_some() {
             // Whoever holds the lock next must not meet a write of this run.

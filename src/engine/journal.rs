@@ -173,7 +173,7 @@ impl Run {
         }));
     }
 
-    /// Writes down how the run has ended.
+    /// Writes down how the run has ended; tries again for as long as its caller has the patience.
     pub(super) async fn close_journal(&mut self, finish: &Finish) -> Result<(), ClusterError> {
         let held = self.lease.as_ref().is_some_and(|l| l.good());
         let Some(mut writer) = self.journal.take().filter(|_| held) else { return Ok(()) };
@@ -183,7 +183,15 @@ impl Run {
         writer.progress.changed |= self.changed;
         writer.progress.result = Some(finish.clone());
         let (kind, db) = (self.plan.kind, &self.plan.database);
-        self.cluster.write_progress(db, kind, &writer.key, &writer.progress).await
+        let mut pause = Duration::from_millis(200);
+        loop {
+            match self.cluster.write_progress(db, kind, &writer.key, &writer.progress).await {
+                // What was sent may still arrive, and what is sent after it arrives later.
+                Err(error) if error.transient() => tokio::time::sleep(pause).await,
+                written => return written,
+            }
+            pause *= 2;
+        }
     }
 }
 

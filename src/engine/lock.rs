@@ -52,10 +52,11 @@ impl Run {
         self.follow().await?;
         self.blocked()?;
         self.as_planned()?;
+        // What changes in them from here on was not there when the run was decided.
+        self.templates = self.snapshot.workloads.iter().map(|w| (w.object.uid.clone(), w.template)).collect();
         self.try_writes().await?;
         self.open_journal().await?;
         self.begin_announcing();
-        self.templates = self.snapshot.workloads.iter().map(|w| (w.object.uid.clone(), w.template)).collect();
         Ok(StepOutcome::Done)
     }
 

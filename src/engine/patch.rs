@@ -24,8 +24,14 @@ impl Run {
     /// Patches one workload, unless it has the images already, or the patch would restart pods while one elsewhere is not
     /// well: that one is returned.
     pub(super) async fn patch_workload(&mut self, plan: &WorkloadPlan) -> Result<Option<Unwell>, Halt> {
-        let Some(write) = s3_patch_images::write(plan) else { return Ok(None) };
         let uid = &plan.object.uid;
+        let Some(write) = s3_patch_images::write(plan) else {
+            // There was nothing to do for it. That has to be so still.
+            return match self.snapshot.workload(uid).map(|now| s3_patch_images::status(plan, now)) {
+                Some(Status::Blocked(why)) => Err(why.into()),
+                _ => Ok(None),
+            };
+        };
         let kept = self.templates.remove(uid);
         let mut backoff = Backoff::new(self.now());
         // The patch itself tests what it replaces. Where it restarts pods as well, what it depends on is read afresh.
@@ -138,28 +144,30 @@ impl Run {
     }
 
     /// Sends a write once, under the lock. What it changes counts as changed unless the server has surely refused it. A
-    /// 403 that contradicts an earlier answer is asked again for a while: nothing has been carried out.
+    /// 403 that contradicts an earlier answer is doubted for a while: it comes back as a failure that may pass, so that
+    /// whoever sends it again decides anew before.
     pub(super) async fn send(&mut self, write: &Write) -> Result<Result<Sent, ClusterError>, Halt> {
         let harmless =
             matches!(write.purpose, Purpose::RequestPause | Purpose::AssertPause | Purpose::Resume);
         let before = self.changed;
-        let mut backoff = Backoff::new(self.now());
-        let doubt_until = self.now() + FORBIDDEN_DOUBT;
-        loop {
-            self.hold().await?;
-            self.changed |= !harmless;
-            let (cluster, sent) = (self.cluster.clone(), write.clone());
-            let answer = self.during_write(async move { cluster.send(&sent, false).await }).await?;
-            let Err(error) = answer else { return Ok(answer) };
-            if surely_refused(&error) {
-                self.changed = before;
-            }
-            let forbidden = matches!(error, ClusterError::Forbidden { .. });
-            if !forbidden || !self.cluster.was_allowed_to(write) || self.now() >= doubt_until {
-                return Ok(Err(error));
-            }
-            self.back_off(&mut backoff, &format!("write to {}", write.object), &error).await?;
+        self.hold().await?;
+        self.changed |= !harmless;
+        let (cluster, sent) = (self.cluster.clone(), write.clone());
+        let answer = self.during_write(async move { cluster.send(&sent, false).await }).await?;
+        let forbidden_since = self.forbidden_since.take();
+        let Err(error) = answer else { return Ok(answer) };
+        if surely_refused(&error) {
+            self.changed = before;
         }
+        if !matches!(error, ClusterError::Forbidden { .. }) || !self.cluster.was_allowed_to(write) {
+            return Ok(Err(error));
+        }
+        let since = forbidden_since.unwrap_or(self.now());
+        if self.now() >= since + FORBIDDEN_DOUBT {
+            return Ok(Err(error));
+        }
+        self.forbidden_since = Some(since);
+        Ok(Err(error.doubted()))
     }
 }
 

@@ -55,6 +55,8 @@ pub(super) struct Run {
     pub operator_confirmed: bool,
     /// Nobody has waited for the answer to a write.
     pub in_the_air: bool,
+    /// Since when the server has said 403 to what it had allowed before.
+    pub forbidden_since: Option<Duration>,
     pub note: String,
     pub steps: Steps,
     deltas: mpsc::UnboundedReceiver<Delta>,
@@ -110,6 +112,7 @@ impl Run {
             pause_holds: false,
             operator_confirmed: false,
             in_the_air: false,
+            forbidden_since: None,
             note: String::new(),
             steps: Steps::default(),
             deltas,

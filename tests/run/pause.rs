@@ -3,9 +3,9 @@
 use kubectl_dbupdate::event::{Event, Outcome};
 use serde_json::{Value, json};
 use simcluster::world::Database;
-use simcluster::{ApiError, Behaviour, Effect, Fault, Provisioner};
+use simcluster::{ApiError, Behaviour, Effect, Fault, Provisioner, RecordedRequest};
 
-use crate::common::{World, secs};
+use crate::common::{Ended, World, secs, text};
 
 fn world(provisioner: Provisioner) -> World {
     World::behaving(Behaviour { provisioner, ..Behaviour::default() }, Database::zookeeper("db"))
@@ -95,6 +95,45 @@ async fn a_pause_that_somebody_lifts_stops_the_run_before_its_next_write() {
     world.no_lease();
     // The operator has put the old images back into the template meanwhile.
     tokio::time::sleep(secs(30)).await;
+    world.goes_on().await;
+}
+
+/// A run whose pause is lifted when all pods are done, and the server has twice said 403 to the version.
+async fn paused_no_more_before_the_version(world: &World) -> Ended {
+    let version =
+        |r: &RecordedRequest| r.method == "PATCH" && r.path.ends_with("/zookeepers/db") && !r.dry_run;
+    world.sim.faults().add(Fault::new(Effect::Forbid).when(version).times(2));
+    let mut run = world.start().await;
+    run.event("a 403", |e| matches!(e, Event::Retrying { .. })).await;
+    world.lift_pause();
+    run.end().await
+}
+
+/// A 403 is doubted and the write tried again: only if it may still be sent.
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_is_lifted_while_a_403_is_doubted_stops_the_run() {
+    let world = world(Provisioner::default());
+    let version =
+        |r: &RecordedRequest| r.method == "PATCH" && r.path.ends_with("/zookeepers/db") && !r.dry_run;
+    world.sim.faults().add(Fault::new(Effect::Forbid).when(version).times(2));
+    let mut run = world.start().await;
+    run.event("a 403", |e| matches!(e, Event::Retrying { .. })).await;
+    world.lift_pause();
+    let ended = run.end().await;
+    ended.ended(Outcome::SomebodyElse, 5, true, false).says(&["lifted"]);
+    assert_eq!(text(&world.database(), "/spec/version"), "3.8.3");
+}
+
+/// The operator may put the old images back between the plan of a run that finds them done and its pause.
+#[tokio::test(start_paused = true)]
+async fn images_that_return_after_the_plan_stop_the_run() {
+    let world = world(Provisioner { reconcile: secs(3), ..Provisioner::default() });
+    paused_no_more_before_the_version(&world).await;
+    // The next run plans at once, and is kept from its pause until the operator has acted.
+    let journal = |r: &RecordedRequest| r.method == "PATCH" && r.path.contains("/configmaps/");
+    world.sim.faults().add(Fault::new(Effect::Reset).when(journal).times(5));
+    let ended = world.update().await;
+    ended.ended(Outcome::SomebodyElse, 5, false, false).says(&["template of petset/db"]);
     world.goes_on().await;
 }
 
