@@ -8,6 +8,7 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use super::cluster_args::ClusterArgs;
 use crate::model::Check;
 use crate::sandbox::Fault;
 
@@ -306,44 +307,6 @@ pub struct RunArgs {
         help_heading = "Checks"
     )]
     pub skip_check: Vec<String>,
-}
-
-/// Which cluster. These may stand before or after a command.
-#[derive(Debug, Default, Args)]
-#[command(next_help_heading = "Cluster")]
-pub struct ClusterArgs {
-    /// The database's namespace [default: the context's]
-    #[arg(short, long, global = true, value_name = "NAMESPACE")]
-    pub namespace: Option<String>,
-
-    /// The kubeconfig file [default: $KUBECONFIG, or ~/.kube/config]
-    #[arg(long, global = true, value_name = "FILE")]
-    pub kubeconfig: Option<PathBuf>,
-
-    /// The kubeconfig's context [default: the current one]
-    #[arg(long, global = true, value_name = "NAME")]
-    pub context: Option<String>,
-
-    /// The API server's address
-    #[arg(short, long, global = true, value_name = "URL")]
-    pub server: Option<String>,
-
-    /// Use a simulated cluster inside this process; reads no kubeconfig
-    #[arg(long, global = true)]
-    pub sandbox: bool,
-
-    /// What goes wrong in the simulated cluster; repeatable
-    #[arg(
-        long,
-        global = true,
-        value_enum,
-        value_name = "FAULT",
-        value_delimiter = ',',
-        requires = "sandbox",
-        hide_short_help = true,
-        help_heading = "Sandbox"
-    )]
-    pub sandbox_fail: Vec<Fault>,
 }
 
 /// Serve a simulated cluster on this machine, for kubectl and kubectl dbupdate

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::args;
+use super::cluster_args;
 use super::options::{Mode, Target, UpdateOptions};
 use crate::engine::Commands;
 use crate::model::{Check, Kind, Plan, clean};
@@ -79,15 +80,11 @@ fn connection(target: &Target) -> Vec<String> {
         Target::Cluster(connection) => connection,
         Target::Sandbox(_) => return vec!["--sandbox".to_owned()],
     };
-    let kubeconfig = connection.kubeconfig.as_ref().map(|path| path.display().to_string());
-    [
-        ("kubeconfig", kubeconfig),
-        ("context", connection.context.clone()),
-        ("server", connection.server.clone()),
-    ]
-    .into_iter()
-    .filter_map(|(name, value)| Some(format!("--{name} {}", quoted(&value?))))
-    .collect()
+    let typed = |(name, value): (&str, Option<String>)| match value {
+        Some(value) => format!("--{name} {}", quoted(&value)),
+        None => format!("--{name}"),
+    };
+    cluster_args::flags(connection).into_iter().map(typed).collect()
 }
 
 /// The times that are not the default.
@@ -165,6 +162,11 @@ mod tests {
                 "kf my-kf --min-ready 5 --pod-timeout 90s --allow-downgrade --skip-check drift",
                 "kubectl dbupdate kafka my-kf --to 3.6.1 --pod-timeout 90s --min-ready 5s --allow-downgrade \
                  --skip-check drift",
+            ),
+            (
+                "kf my-kf --token secret --as eve --as-group a --as-group b --insecure-skip-tls-verify -v 6",
+                "kubectl dbupdate kafka my-kf --to 3.6.1 --token TOKEN --as eve --as-group a --as-group b \
+                 --insecure-skip-tls-verify",
             ),
             ("kf my-kf --sandbox --sandbox-fail pull", "kubectl dbupdate kafka my-kf --to 3.6.1 --sandbox"),
         ] {

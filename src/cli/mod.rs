@@ -1,10 +1,12 @@
 //! The command line: what was typed, what it means, and one file for each command.
 
 pub mod args;
+pub mod cluster_args;
 mod duration;
 pub mod exit_code;
 mod failure;
 mod identity;
+mod log;
 mod names;
 pub mod options;
 pub mod pick;
@@ -23,6 +25,7 @@ use terminal::Terminal;
 
 /// Does what was typed, and says how it went.
 pub fn run(cli: Cli) -> ExitCode {
+    log::begin(cli.cluster.verbosity);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,

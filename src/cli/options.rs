@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::args::{
-    ClusterArgs, ColorArg, DryRun, HistoryArgs, OnFailure, Output, ProgressArg, ResumeArgs, RollbackArgs,
-    RunArgs, SandboxArgs, ShownArgs, StatusArgs, UpdateArgs,
+    ColorArg, DryRun, HistoryArgs, OnFailure, Output, ProgressArg, ResumeArgs, RollbackArgs, RunArgs,
+    SandboxArgs, ShownArgs, StatusArgs, UpdateArgs,
 };
+use super::cluster_args::ClusterArgs;
 use super::names::{wrong_with_database, wrong_with_namespace};
 use super::terminal::Terminal;
 use crate::cluster::ConnectOptions;
@@ -96,7 +97,7 @@ impl LookOptions {
         let (kind, name) = database(kind, name)?;
         Ok(Self {
             namespace: namespace(cluster.namespace.as_deref())?,
-            target: target(cluster)?,
+            target: cluster.target()?,
             all_namespaces: false,
             kind,
             name,
@@ -120,7 +121,7 @@ pub enum Mode {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// A real one.
-    Cluster(ConnectOptions),
+    Cluster(Box<ConnectOptions>),
     /// The simulated one inside this process.
     Sandbox(Vec<Fault>),
 }
@@ -201,7 +202,7 @@ impl UpdateOptions {
         if real && !update.run.yes && !terminal.can_ask() {
             return Err(UsageError::YesRequired);
         }
-        let progress = progress(update.run.progress, terminal)?;
+        let progress = progress(update.run.progress, cluster.verbosity > 0, terminal)?;
         if real && progress == Progress::Json {
             one_output(update.run.output)?;
         }
@@ -209,7 +210,7 @@ impl UpdateOptions {
         skip.extend(update.allow_downgrade.then_some(Check::Downgrade));
         skip.extend(update.allow_deprecated.then_some(Check::DeprecatedTarget));
         Ok(Self {
-            target: target(cluster)?,
+            target: cluster.target()?,
             namespace,
             kind,
             name,
@@ -282,17 +283,12 @@ impl SandboxOptions {
     ///
     /// A flag of the connection: the sandbox is a cluster, it connects to none.
     pub fn new(sandbox: SandboxArgs, cluster: ClusterArgs) -> Result<Self, UsageError> {
-        let stray = [
-            ("namespace", cluster.namespace.is_some()),
-            ("kubeconfig", cluster.kubeconfig.is_some()),
-            ("context", cluster.context.is_some()),
-            ("server", cluster.server.is_some()),
-            ("sandbox", cluster.sandbox),
-        ];
-        if let Some((flag, _)) = stray.into_iter().find(|(_, given)| *given) {
-            return Err(UsageError::SandboxCommand { flag });
+        match cluster.stray() {
+            Some(flag) => Err(UsageError::SandboxCommand { flag }),
+            None => {
+                Ok(Self { port: sandbox.port, kubeconfig_out: sandbox.kubeconfig_out, faults: sandbox.fail })
+            }
         }
-        Ok(Self { port: sandbox.port, kubeconfig_out: sandbox.kubeconfig_out, faults: sandbox.fail })
     }
 }
 
@@ -332,20 +328,6 @@ fn namespace(typed: Option<&str>) -> Result<Option<String>, UsageError> {
     }
 }
 
-/// An empty value counts as not given, as it does for kubectl: scripts write `--context "$CONTEXT"`.
-fn target(cluster: ClusterArgs) -> Result<Target, UsageError> {
-    let kubeconfig = cluster.kubeconfig.filter(|p| !p.as_os_str().is_empty());
-    let context = cluster.context.filter(|c| !c.is_empty());
-    let server = cluster.server.filter(|s| !s.is_empty());
-    let given =
-        [("kubeconfig", kubeconfig.is_some()), ("context", context.is_some()), ("server", server.is_some())];
-    match given.into_iter().find(|(_, given)| *given) {
-        Some((flag, _)) if cluster.sandbox => Err(UsageError::SandboxAndConnection { flag }),
-        _ if cluster.sandbox => Ok(Target::Sandbox(cluster.sandbox_fail)),
-        _ => Ok(Target::Cluster(ConnectOptions { kubeconfig, context, server })),
-    }
-}
-
 fn checks(typed: &[String]) -> Result<BTreeSet<Check>, UsageError> {
     let check = |name: &String| {
         Check::overridable(name.trim()).ok_or_else(|| UsageError::Check { typed: clean(name) })
@@ -353,10 +335,11 @@ fn checks(typed: &[String]) -> Result<BTreeSet<Check>, UsageError> {
     typed.iter().map(check).collect()
 }
 
-fn progress(typed: ProgressArg, terminal: &Terminal) -> Result<Progress, UsageError> {
+/// Bars and the lines of a log would tear each other.
+fn progress(typed: ProgressArg, logged: bool, terminal: &Terminal) -> Result<Progress, UsageError> {
     let can_draw = terminal.stderr && !terminal.dumb;
     match typed {
-        ProgressArg::Auto if can_draw => Ok(Progress::Bars),
+        ProgressArg::Auto if can_draw && !logged => Ok(Progress::Bars),
         ProgressArg::Auto | ProgressArg::Plain => Ok(Progress::Plain),
         ProgressArg::Bars if can_draw => Ok(Progress::Bars),
         ProgressArg::Bars => Err(UsageError::BarsWithoutTerminal),

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::Stream;
 use http::{HeaderMap, Request, header};
 use http_body_util::BodyExt;
@@ -63,6 +64,8 @@ pub struct Cluster {
     user_agent: Arc<str>,
     /// How long reads are tried again before they give up.
     patience: Duration,
+    /// How long one call that only reads may take; a write never longer than [`CALL_TIMEOUT`].
+    answer_within: Duration,
     /// Calls that have been allowed before, by verb and resource.
     allowed: Arc<Mutex<HashSet<(String, String)>>>,
     aside: Option<mpsc::UnboundedSender<Aside>>,
@@ -102,9 +105,15 @@ impl Cluster {
             name: clean(name).into(),
             user_agent: concat!("kubectl-dbupdate/", env!("CARGO_PKG_VERSION")).into(),
             patience: Duration::from_secs(5),
+            answer_within: CALL_TIMEOUT,
             allowed: Arc::default(),
             aside: None,
         }
+    }
+
+    /// The same, with another limit for one call.
+    pub(super) fn answering_within(self, limit: Option<Duration>) -> Self {
+        Cluster { answer_within: limit.unwrap_or(CALL_TIMEOUT), ..self }
     }
 
     /// The same, with a way to make the client anew when its credentials are no longer accepted.
@@ -219,9 +228,16 @@ impl Cluster {
             let body = body.collect().await.map_err(|e| ClusterError::lost(&call.what, &chain(&e)))?;
             Ok((parts, body.to_bytes()))
         };
-        let late =
-            || ClusterError::lost(&call.what, &format!("no answer within {} s", CALL_TIMEOUT.as_secs()));
-        let (parts, body) = timeout(CALL_TIMEOUT, exchange).await.map_err(|_| late())??;
+        let limit = match call.verb {
+            "get" | "list" => self.answer_within,
+            // A write that took longer could land after the lock has passed to somebody else.
+            _ => self.answer_within.min(CALL_TIMEOUT),
+        };
+        let late = || ClusterError::lost(&call.what, &format!("no answer within {} s", limit.as_secs_f32()));
+        let began = Instant::now();
+        let answered = timeout(limit, exchange).await.map_err(|_| late()).flatten();
+        log(call, began, &answered);
+        let (parts, body) = answered?;
         if !parts.status.is_success() {
             return Err(ClusterError::from_status(&call.what, parts.status.as_u16(), &body));
         }
@@ -247,6 +263,7 @@ impl Cluster {
             }
             opened => (generation, opened),
         };
+        tracing::debug!("watch {} {}", call.request.uri(), if opened.is_ok() { "opened" } else { "refused" });
         let stream = opened?;
         self.connection.accepted(generation);
         self.remember(call);
@@ -288,6 +305,27 @@ impl Cluster {
     fn reached(&self) -> bool {
         !self.allowed.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
+}
+
+/// What `-v` shows of a call: nothing of it is a secret, since credentials are added below.
+fn log(call: &Call, began: Instant, answered: &Result<(http::response::Parts, Bytes), ClusterError>) {
+    let (method, uri, ms) = (call.request.method(), call.request.uri(), began.elapsed().as_millis());
+    match answered {
+        Ok((parts, body)) => {
+            tracing::debug!("{method} {uri} {} in {ms} ms", parts.status.as_u16());
+            tracing::trace!("request body: {}", shown(call.request.body()));
+            tracing::trace!("response body: {}", shown(body));
+        }
+        Err(error) => tracing::debug!("{method} {uri} failed after {ms} ms: {error}"),
+    }
+}
+
+/// The most of a body that is logged, in bytes.
+const LOGGED: usize = 8 << 10;
+
+fn shown(body: &[u8]) -> String {
+    let text = clean(&String::from_utf8_lossy(&body[..body.len().min(LOGGED)]));
+    if body.len() > LOGGED { format!("{text} [{} bytes more]", body.len() - LOGGED) } else { text }
 }
 
 /// The pauses between the tries of one call: 0.2 s, doubled each time, at most [`LONGEST_PAUSE`].

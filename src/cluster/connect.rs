@@ -1,24 +1,76 @@
 //! From what the user typed and the kubeconfig says to a client.
 
+use std::fmt;
+use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt;
 use kube::Config;
-use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::config::{ExecInteractiveMode, KubeConfigOptions, Kubeconfig, KubeconfigError};
+use secrecy::SecretString;
 
 use crate::model::clean;
 
-use super::Cluster;
+use super::overrides::{self, Chosen};
+use super::{Cluster, proxy};
 
-/// The connection flags, as typed.
+/// The connection flags, as typed. They mean what they mean to kubectl.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConnectOptions {
     /// Instead of `KUBECONFIG` and `~/.kube/config`.
     pub kubeconfig: Option<PathBuf>,
     pub context: Option<String>,
-    /// The address of the API server, instead of the context's.
+    /// The name of a cluster of the kubeconfig, instead of the context's.
+    pub cluster: Option<String>,
+    /// The name of a user of the kubeconfig, instead of the context's.
+    pub user: Option<String>,
+    /// The address of the API server, instead of the cluster's.
     pub server: Option<String>,
+    pub token: Option<Token>,
+    /// The user, the groups and the uid to act as.
+    pub act_as: Option<String>,
+    pub as_groups: Vec<String>,
+    pub as_uid: Option<String>,
+    /// Files in PEM.
+    pub certificate_authority: Option<PathBuf>,
+    pub client_certificate: Option<PathBuf>,
+    pub client_key: Option<PathBuf>,
+    pub tls_server_name: Option<String>,
+    /// The server's certificate is not checked.
+    pub insecure: bool,
+    /// How long one request may take.
+    pub request_timeout: Option<Duration>,
+}
+
+/// A bearer token. It is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(String);
+
+impl Token {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn secret(&self) -> SecretString {
+        self.0.as_str().into()
+    }
+}
+
+impl FromStr for Token {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Token(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(..)")
+    }
 }
 
 /// Why there is no client. Nothing was sent to any cluster.
@@ -28,6 +80,14 @@ pub enum ConnectError {
     Kubeconfig { file: String, why: String },
     #[error("the kubeconfig has no context {wanted:?}{}", listed(.known))]
     UnknownContext { wanted: String, known: Vec<String> },
+    #[error("the kubeconfig has no cluster {wanted:?}{}", listed(.known))]
+    UnknownCluster { wanted: String, known: Vec<String> },
+    #[error("the kubeconfig has no user {wanted:?}{}", listed(.known))]
+    UnknownUser { wanted: String, known: Vec<String> },
+    #[error("{why}")]
+    Contradiction { why: &'static str },
+    #[error("{why}; look at proxy-url in the kubeconfig, and at HTTPS_PROXY and HTTP_PROXY")]
+    Proxy { why: String },
     #[error("the server address {address:?} is no URL: {why}")]
     Server { address: String, why: String },
     #[error(
@@ -54,8 +114,10 @@ pub async fn connect(options: &ConnectOptions) -> Result<Cluster, ConnectError> 
     let name = format!("{} ({address})", clean(&at_first.name));
     let (options, same) = (at_first.pinned(options), at_first.identity());
     let expires = super::credentials::expiry(&at_first.config.auth_info);
+    tracing::info!(cluster = name, user = at_first.user.as_deref().map(clean), "connecting");
+    let cluster = Cluster::new(client(at_first.config)?, &name).answering_within(options.request_timeout);
     let renew = Arc::new(move || anew(options.clone(), same.clone()).boxed());
-    Ok(Cluster::new(client(at_first.config)?, &name).renewing(renew).expiring(expires))
+    Ok(cluster.renewing(renew).expiring(expires))
 }
 
 /// A client from what the kubeconfig says by now, for the same context, server and user.
@@ -71,8 +133,19 @@ async fn anew(options: ConnectOptions, same: Identity) -> Result<kube::Client, C
 fn client(mut config: Config) -> Result<kube::Client, ConnectError> {
     // Its retries are silent, and an eviction that a budget blocks would look like a hang of minutes.
     config.default_retry = false;
+    if let Some(exec) = &mut config.auth_info.exec {
+        interaction(exec);
+    }
     config.connect_timeout = Some(super::CALL_TIMEOUT);
     kube::Client::try_from(config).map_err(|e| ConnectError::Client { why: clean(&e.to_string()) })
+}
+
+/// A plugin for credentials may ask the user only where there is one (client-go, `exec.Cluster` of the authentication API).
+fn interaction(plugin: &mut kube::config::ExecConfig) {
+    let available = std::io::stdin().is_terminal();
+    if plugin.interactive_mode != Some(ExecInteractiveMode::Always) && !available {
+        plugin.interactive_mode = Some(ExecInteractiveMode::Never);
+    }
 }
 
 /// What the kubeconfig, the environment and the flags come to.
@@ -82,8 +155,10 @@ struct Resolved {
     name: String,
     /// The context, where there is one.
     context: Option<String>,
-    /// The name of the context's user.
+    /// The name of the user in the kubeconfig.
     user: Option<String>,
+    /// The proxy that the kubeconfig names.
+    proxy_url: Option<String>,
 }
 
 /// Which server is spoken to as whom.
@@ -101,45 +176,56 @@ impl Resolved {
 }
 
 async fn resolve(options: &ConnectOptions) -> Result<Resolved, ConnectError> {
-    let mut resolved = configured(options).await?;
-    if let Some(server) = &options.server {
-        resolved.config.cluster_url = address(server)?;
-    }
+    let chosen = overrides::choose(&read(options)?, options)?;
+    let mut resolved = match chosen {
+        Some(chosen) => configured(chosen, options).await?,
+        None => in_cluster(options)?,
+    };
+    let proxy_url = resolved.proxy_url.as_deref();
+    resolved.config.proxy_url =
+        proxy::of(&resolved.config.cluster_url, proxy_url, |name| std::env::var(name).ok())
+            .map_err(|why| ConnectError::Proxy { why: clean(&why) })?;
     Ok(resolved)
 }
 
-async fn configured(options: &ConnectOptions) -> Result<Resolved, ConnectError> {
-    let unreadable = |e: KubeconfigError| {
-        // The lines below the first show the file, and there are secrets in it.
-        let why = super::call::chain(&e);
-        let why = clean(why.lines().next().unwrap_or_default());
-        ConnectError::Kubeconfig { file: file(options), why }
-    };
-    let kubeconfig = match &options.kubeconfig {
-        Some(path) => Kubeconfig::read_from(path).map_err(unreadable)?,
-        None => match Kubeconfig::read() {
-            Ok(kubeconfig) => kubeconfig,
-            Err(_)
-                if std::env::var_os("KUBECONFIG").is_none_or(|v| v.is_empty()) && !default_file_exists() =>
-            {
-                return without_kubeconfig(options);
-            }
-            Err(error) => return Err(unreadable(error)),
-        },
-    };
-    let name = options.context.clone().or_else(|| kubeconfig.current_context.clone()).unwrap_or_default();
-    if !kubeconfig.contexts.iter().any(|c| c.name == name) {
-        if options.context.is_none() && name.is_empty() {
-            return without_kubeconfig(options);
-        }
-        let known = kubeconfig.contexts.iter().map(|c| clean(&c.name)).collect();
-        return Err(ConnectError::UnknownContext { wanted: name, known });
+/// The kubeconfig; empty where none is named and none is there.
+fn read(options: &ConnectOptions) -> Result<Kubeconfig, ConnectError> {
+    if let Some(path) = &options.kubeconfig {
+        return Kubeconfig::read_from(path).map_err(|e| unreadable(options, &e));
     }
-    let context = kubeconfig.contexts.iter().find(|c| c.name == name).and_then(|c| c.context.as_ref());
-    let user = context.and_then(|c| c.user.clone());
-    let wanted = KubeConfigOptions { context: Some(name.clone()), ..KubeConfigOptions::default() };
-    let config = Config::from_custom_kubeconfig(kubeconfig, &wanted).await.map_err(unreadable)?;
-    Ok(Resolved { config, context: Some(name.clone()), name, user })
+    // Those of the files that are there, as kubectl takes them; in a pod of a cluster there is none.
+    let listed = std::env::var_os("KUBECONFIG").filter(|list| !list.is_empty());
+    let files: Vec<PathBuf> = match &listed {
+        Some(list) => std::env::split_paths(list).filter(|path| !path.as_os_str().is_empty()).collect(),
+        None => std::env::home_dir().into_iter().map(|home| home.join(".kube").join("config")).collect(),
+    };
+    let there: Vec<&PathBuf> = files.iter().filter(|path| path.exists()).collect();
+    if listed.is_some() && there.is_empty() {
+        let why = "no such file".to_owned();
+        return Err(ConnectError::Kubeconfig { file: file(options), why });
+    }
+    let merged = there
+        .into_iter()
+        .try_fold(Kubeconfig::default(), |all, path| all.merge(Kubeconfig::read_from(path)?));
+    merged.map_err(|e| unreadable(options, &e))
+}
+
+async fn configured(chosen: Chosen, options: &ConnectOptions) -> Result<Resolved, ConnectError> {
+    let Chosen { kubeconfig, context, user } = chosen;
+    let cluster = kubeconfig.clusters.first().and_then(|c| c.cluster.clone()).unwrap_or_default();
+    address(cluster.server.as_deref().unwrap_or_default())?;
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+        .await
+        .map_err(|e| unreadable(options, &e))?;
+    let name = context.clone().unwrap_or_else(|| "without a context".to_owned());
+    Ok(Resolved { config, name, context, user, proxy_url: cluster.proxy_url })
+}
+
+fn unreadable(options: &ConnectOptions, error: &KubeconfigError) -> ConnectError {
+    // The lines below the first show the file, and there are secrets in it.
+    let why = super::call::chain(error);
+    let why = clean(why.lines().next().unwrap_or_default());
+    ConnectError::Kubeconfig { file: file(options), why }
 }
 
 /// Where the kubeconfig was looked for.
@@ -149,31 +235,21 @@ fn file(options: &ConnectOptions) -> String {
     clean(&path.or_else(listed).unwrap_or_else(|| "~/.kube/config".to_owned()))
 }
 
-fn default_file_exists() -> bool {
-    std::env::home_dir().is_some_and(|home| home.join(".kube/config").exists())
+/// The cluster that this pod runs in, as its service account or as whom the flags say.
+fn in_cluster(options: &ConnectOptions) -> Result<Resolved, ConnectError> {
+    let mut config = Config::incluster().map_err(|_| ConnectError::NoCluster)?;
+    if let Some(token) = &options.token {
+        (config.auth_info.token, config.auth_info.token_file) = (Some(token.secret()), None);
+    }
+    overrides::override_impersonation(&mut config.auth_info, options)?;
+    Ok(Resolved { config, name: "in-cluster".to_owned(), context: None, user: None, proxy_url: None })
 }
 
-/// As kubectl does it: the address that was typed, else the cluster that this pod runs in.
-fn without_kubeconfig(options: &ConnectOptions) -> Result<Resolved, ConnectError> {
-    let nameless = |config, name: &str| Resolved { config, name: name.to_owned(), context: None, user: None };
-    if let Some(wanted) = &options.context {
-        return Err(ConnectError::UnknownContext { wanted: wanted.clone(), known: Vec::new() });
-    }
-    match &options.server {
-        Some(server) => Ok(nameless(Config::new(address(server)?), "without a context")),
-        None => match Config::incluster() {
-            Ok(config) => Ok(nameless(config, "in-cluster")),
-            Err(_) => Err(ConnectError::NoCluster),
-        },
-    }
-}
-
-fn address(server: &str) -> Result<http::Uri, ConnectError> {
-    let full = if server.contains("://") { server.to_owned() } else { format!("http://{server}") };
+fn address(server: &str) -> Result<(), ConnectError> {
     let invalid = |why: &str| ConnectError::Server { address: clean(server), why: why.to_owned() };
-    let uri: http::Uri = full.parse().map_err(|e: http::uri::InvalidUri| invalid(&e.to_string()))?;
+    let uri: http::Uri = server.parse().map_err(|e: http::uri::InvalidUri| invalid(&e.to_string()))?;
     match (uri.scheme_str(), uri.host()) {
-        (Some("http" | "https"), Some(_)) => Ok(uri),
+        (Some("http" | "https"), Some(_)) => Ok(()),
         _ => Err(invalid("it must begin with http:// or https://")),
     }
 }

@@ -88,9 +88,11 @@ fn without_a_terminal_nobody_is_asked() {
 fn the_sandbox_goes_without_a_connection() {
     let sandbox = |faults: &[Fault]| Ok(Target::Sandbox(faults.to_vec()));
     let refused = |flag| Err(UsageError::SandboxAndConnection { flag });
-    let cluster = Target::Cluster(ConnectOptions::default());
-    let context =
-        Target::Cluster(ConnectOptions { context: Some("prod".into()), ..ConnectOptions::default() });
+    let cluster = Target::Cluster(Box::default());
+    let context = Target::Cluster(Box::new(ConnectOptions {
+        context: Some("prod".into()),
+        ..ConnectOptions::default()
+    }));
     for (line, expected) in [
         ("kafka my-kf", Ok(cluster.clone())),
         ("kafka my-kf --context=", Ok(cluster)),
@@ -101,6 +103,8 @@ fn the_sandbox_goes_without_a_connection() {
         ("kafka my-kf --sandbox --context prod", refused("context")),
         ("kafka my-kf --sandbox --kubeconfig f", refused("kubeconfig")),
         ("kafka my-kf --sandbox -s http://h", refused("server")),
+        ("kafka my-kf --sandbox --token t", refused("token")),
+        ("kafka my-kf --sandbox --insecure-skip-tls-verify", refused("insecure-skip-tls-verify")),
     ] {
         assert_eq!(options(line, &TTY).map(|o| o.target), expected, "{line}");
     }
@@ -134,6 +138,8 @@ fn progress_follows_the_terminal() {
         ("kf a --yes", piped, Ok(Progress::Plain)),
         ("kf a --yes -o json", TTY, Ok(Progress::Bars)),
         ("kf a --yes --progress bars", TTY, Ok(Progress::Bars)),
+        ("kf a --yes -v 6", TTY, Ok(Progress::Plain)),
+        ("kf a --yes -v=2 --progress bars", TTY, Ok(Progress::Bars)),
         ("kf a --yes --progress bars", piped, Err(UsageError::BarsWithoutTerminal)),
         ("kf a --yes --progress bars", dumb, Err(UsageError::BarsWithoutTerminal)),
         ("kf a --yes --progress plain", TTY, Ok(Progress::Plain)),

@@ -1,0 +1,114 @@
+//! The proxy on the way to a server, as kubectl finds it: the cluster's `proxy-url`, else what the environment says.
+
+use http::Uri;
+use hyper_util::client::proxy::matcher::Matcher;
+
+/// The proxy for a server; `None` where it is reached directly. `var` reads the environment.
+///
+/// The kubeconfig's own `proxy-url` is used whatever `NO_PROXY` says. The environment's variables and what they mean are those
+/// of Go's `httpproxy`, which kubectl uses: a server on this machine is always reached directly.
+///
+/// # Errors
+/// The address that is no URL, without the password in it.
+pub(super) fn of(
+    server: &Uri,
+    configured: Option<&str>,
+    var: impl Fn(&str) -> Option<String>,
+) -> Result<Option<Uri>, String> {
+    if let Some(url) = configured.filter(|url| !url.is_empty()) {
+        return parsed(url).map(Some);
+    }
+    let var = |name: &str| var(name).or_else(|| var(&name.to_lowercase())).filter(|value| !value.is_empty());
+    let https = server.scheme_str() == Some("https");
+    let Some(url) = var(if https { "HTTPS_PROXY" } else { "HTTP_PROXY" }) else { return Ok(None) };
+    if here(server) {
+        return Ok(None);
+    }
+    let proxy = parsed(&url)?;
+    // Only whether the server is to be reached by a proxy is asked here: of a proxy by SOCKS it would drop the user.
+    let matcher = Matcher::builder().all("http://proxy").no(var("NO_PROXY").unwrap_or_default()).build();
+    Ok(matcher.intercept(server).map(|_| proxy))
+}
+
+/// The server is on this machine.
+fn here(server: &Uri) -> bool {
+    let host = server.host().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// A proxy's address. Without a scheme it speaks HTTP; by `socks5` as by `socks5h` the proxy looks the server's name up.
+fn parsed(url: &str) -> Result<Uri, String> {
+    let full = match url.split_once("://") {
+        None => format!("http://{url}"),
+        Some(("socks5h", rest)) => format!("socks5://{rest}"),
+        Some(_) => url.to_owned(),
+    };
+    let invalid = |why: &str| format!("{:?} is no address of a proxy: {why}", without_user(url));
+    let uri: Uri = full.parse().map_err(|e: http::uri::InvalidUri| invalid(&e.to_string()))?;
+    match (uri.scheme_str(), uri.host()) {
+        (Some("http" | "https" | "socks5"), Some(_)) => Ok(uri),
+        _ => Err(invalid("it must begin with http://, https:// or socks5://")),
+    }
+}
+
+/// There may be a password in front of the host.
+fn without_user(url: &str) -> &str {
+    url.rsplit_once('@').map_or(url, |(_, host)| host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn proxy(server: &str, configured: Option<&str>, environment: &[(&str, &str)]) -> String {
+        let server: Uri = server.parse().expect(server);
+        let var = |name: &str| {
+            environment.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        };
+        match of(&server, configured, var) {
+            Ok(None) => "direct".to_owned(),
+            Ok(Some(uri)) => uri.to_string(),
+            Err(why) => why,
+        }
+    }
+
+    #[test]
+    fn a_proxy_is_found_as_kubectl_finds_it() {
+        let both = [("HTTPS_PROXY", "http://s:1"), ("HTTP_PROXY", "http://p:1")];
+        let no = |list: &'static str| [("HTTPS_PROXY", "http://s:1"), ("NO_PROXY", list)];
+        let one = |url: &'static str| [("https_proxy", url)];
+        for (server, configured, environment, expected) in [
+            ("https://api.example:6443", None, &[][..], "direct"),
+            ("https://api.example:6443", None, &both, "http://s:1/"),
+            ("http://api.example", None, &both, "http://p:1/"),
+            ("https://127.0.0.1:6443", None, &both, "direct"),
+            ("https://[::1]:6443", None, &both, "direct"),
+            ("https://localhost:6443", None, &both, "direct"),
+            ("https://127.0.0.1:6443", Some("http://c:1"), &both, "http://c:1/"),
+            ("https://api.example", Some(""), &both, "http://s:1/"),
+            ("https://api.example", Some("http://c:1"), &no("api.example"), "http://c:1/"),
+            ("https://api.example", None, &no("api.example"), "direct"),
+            ("https://api.example", None, &no("example"), "direct"),
+            ("https://api.example", None, &no("other, .example"), "direct"),
+            ("https://api.example", None, &no("xample"), "http://s:1/"),
+            ("https://10.1.2.3", None, &no("10.0.0.0/8"), "direct"),
+            ("https://10.1.2.3", None, &no("10.1.2.4"), "http://s:1/"),
+            ("https://api.example", None, &no("*"), "direct"),
+            ("https://api.example", None, &one("proxy:3128"), "http://proxy:3128/"),
+            ("https://api.example", None, &one("http://u:p%40@proxy:3128"), "http://u:p%40@proxy:3128/"),
+            ("https://api.example", None, &one("socks5h://proxy:1080"), "socks5://proxy:1080/"),
+            (
+                "https://api.example",
+                None,
+                &one("ftp://u:secret@proxy"),
+                "\"proxy\" is no address of a proxy: it must begin with http://, https:// or socks5://",
+            ),
+        ] {
+            assert_eq!(
+                proxy(server, configured, environment),
+                expected,
+                "{server} {configured:?} {environment:?}"
+            );
+        }
+    }
+}
