@@ -7,7 +7,9 @@ use kubectl_dbupdate::cluster::{Cluster, ClusterError, ConnectOptions, connect};
 use kubectl_dbupdate::model::Kind;
 use simcluster::world::{self, Database};
 use simcluster::{ApiError, Behaviour, Effect, Fault, SimCluster};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 
 /// A served cluster with one ZooKeeper, and a kubeconfig that leads to it.
 struct Served {
@@ -107,4 +109,68 @@ async fn credentials_that_were_never_accepted_are_not_read_again() {
     served.sim.faults().add(Fault::new(Effect::Answer(ApiError::unauthorized())).always());
     let error = read(&cluster).await.unwrap_err();
     assert!(matches!(error, ClusterError::Unauthorized { .. }), "{error}");
+}
+
+/// A proxy by CONNECT (RFC 9110) and by SOCKS 5 (RFC 1928). Says by which it is asked, and for what.
+async fn proxy(listener: TcpListener, asked: mpsc::UnboundedSender<String>) {
+    while let Ok((client, _)) = listener.accept().await {
+        asked.send(lead_through(client).await).unwrap();
+    }
+}
+
+async fn lead_through(mut client: TcpStream) -> String {
+    let (said, address) = match client.read_u8().await.unwrap() {
+        5 => {
+            let mut methods = vec![0; client.read_u8().await.unwrap().into()];
+            client.read_exact(&mut methods).await.unwrap();
+            client.write_all(&[5, 0]).await.unwrap();
+            let mut asked = [0; 10];
+            client.read_exact(&mut asked).await.unwrap();
+            client.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).await.unwrap();
+            let port = u16::from_be_bytes([asked[8], asked[9]]);
+            ("SOCKS 5", format!("127.0.0.1:{port}"))
+        }
+        _ => {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(client.read_u8().await.unwrap());
+            }
+            client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+            let head = String::from_utf8(head).unwrap();
+            ("CONNECT", head.split(' ').nth(1).unwrap().to_owned())
+        }
+    };
+    let mut server = TcpStream::connect(&address).await.unwrap();
+    tokio::spawn(async move { copy_bidirectional(&mut client, &mut server).await });
+    format!("{said} {address}")
+}
+
+#[tokio::test]
+async fn a_cluster_behind_a_proxy_is_reached_through_it() {
+    for (scheme, said) in [("http", "CONNECT"), ("socks5", "SOCKS 5"), ("socks5h", "SOCKS 5")] {
+        let served = Served::new(scheme).await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("{scheme}://{}", listener.local_addr().unwrap());
+        let (to, mut asked) = mpsc::unbounded_channel();
+        tokio::spawn(proxy(listener, to));
+        served.write("first", &format!("{}\", proxy-url: \"{url}", served.address), "ann");
+        let cluster = served.connect().await;
+        assert_eq!(read(&cluster).await.unwrap(), 1);
+        let address = served.address.trim_start_matches("http://");
+        assert_eq!(asked.recv().await.unwrap(), format!("{said} {address}"));
+    }
+}
+
+#[tokio::test]
+async fn what_was_typed_leads_elsewhere_than_the_kubeconfig() {
+    let served = Served::new("typed").await;
+    served.write("second", "http://127.0.0.1:1", "ann");
+    let options = ConnectOptions {
+        kubeconfig: Some(served.kubeconfig.clone()),
+        context: Some("first".to_owned()),
+        server: Some(served.address.clone()),
+        token: "typed".parse().ok(),
+        ..ConnectOptions::default()
+    };
+    assert_eq!(read(&connect(&options).await.unwrap()).await.unwrap(), 1);
 }
