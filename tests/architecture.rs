@@ -14,7 +14,7 @@ const LAYERS: [(&str, &[&str]); 16] = [
     ("event", &["model"]),
     ("journal", &["event", "model"]),
     ("update", &["kinds", "catalog", "journal", "model"]),
-    ("status", &["update", "journal", "kinds", "event", "model"]),
+    ("status", &["update", "catalog", "journal", "kinds", "event", "model"]),
     ("rollout", &["event", "model"]),
     ("cluster", &["kinds", "journal", "model", "clock"]),
     ("engine", &["update", "rollout", "cluster", "journal", "kinds", "event", "model", "clock"]),

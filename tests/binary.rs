@@ -334,7 +334,7 @@ fn a_kubeconfig_that_is_of_no_use_is_told_in_a_line() {
         ("clusters: 3\n", unreadable),
         ("\u{0}\u{1}", unreadable),
         ("apiVersion: v1\nkind: Config\ncurrent-context: prod\n", "the kubeconfig has no context \"prod\""),
-        (&format!("apiVersion: v1\nkind: Config\n{context}"), unreadable),
+        (&format!("apiVersion: v1\nkind: Config\n{context}"), "the kubeconfig has no cluster \"gone\""),
     ] {
         let file = directory.file("config", content);
         let mut command = dbupdate("kafka my-kf --to 3.6.1 --yes");

@@ -41,6 +41,62 @@ fn every_database_is_a_line() {
 }
 
 #[test]
+fn databases_are_listed_with_the_version_that_they_may_go_to() {
+    let sandbox = Sandbox::start();
+    let listed = sandbox.run("list");
+    listed.ended(0, "");
+    assert_eq!(listed.stderr, "");
+    assert_eq!(
+        listed.stdout,
+        "KIND       NAME    VERSION  NEWEST  PHASE  PAUSED BY\n\
+         kafka      my-kf   3.5.2    3.9.0   Ready  -\n\
+         druid      my-dr   28.0.1   30.0.1  Ready  -\n\
+         cassandra  my-cas  4.1.8    5.0.7   Ready  -\n\
+         hazelcast  my-hz   5.5.2    5.5.6   Ready  -\n\
+         zookeeper  my-zk   3.8.3    3.9.1   Ready  -\n"
+    );
+    assert_eq!(sandbox.run("list zk -o name").stdout, "zookeeper.kubedb.com/my-zk\n");
+    assert_eq!(sandbox.run("list -A").stdout.lines().next().map(|l| &l[..9]), Some("NAMESPACE"));
+    assert_eq!(sandbox.run("list dr -o json").ended(0, "").object()["items"][0]["newest"], "30.0.1");
+    sandbox
+        .run("list -l app.kubernetes.io/name=none")
+        .ended(0, "there is no database in this namespace with these");
+    sandbox.run("list kafka my-kf").ended(2, "unexpected argument 'my-kf'");
+    sandbox.run("status zk my-zk -l a=b").ended(2, "does not go with a name");
+}
+
+#[test]
+fn the_catalog_is_listed_with_what_a_database_may_do() {
+    let sandbox = Sandbox::start();
+    let listed = sandbox.run("versions dr my-dr");
+    listed.ended(0, "");
+    assert_eq!(
+        listed.stdout,
+        "VERSION  UPDATE      NOTES\n\
+         36.0.0   in 4 steps  first 30.0.1, 31.0.0, 35.0.1\n\
+         35.0.1   in 3 steps  first 30.0.1, 31.0.0\n\
+         31.0.0   in 2 steps  first 30.0.1\n\
+         30.0.1   yes         latest\n\
+         30.0.0   no          deprecated\n\
+         28.0.1   current\n\
+         25.0.0   no          deprecated, downgrade\n"
+    );
+    let names = sandbox.run("versions zk -o name").stdout;
+    assert!(names.starts_with("zookeeperversion.catalog.kubedb.com/3.9"), "{names}");
+    let latest = sandbox.run("versions kafka/my-kf -o json").ended(0, "").object();
+    assert_eq!(
+        (&latest["items"][0]["name"], &latest["items"][0]["reach"]),
+        (&"4.2.0".into(), &"refused".into())
+    );
+    let catalog = sandbox.run("versions kafka -o json").ended(0, "").object();
+    assert_eq!((&catalog["items"][0]["reach"], &catalog["database"]), (&Value::Null, &Value::Null));
+    sandbox.run("versions zk none").ended(3, "there are: my-zk");
+    // What it prints as a name can be typed.
+    let plan = sandbox.run("zk my-zk --to zookeeperversion.catalog.kubedb.com/3.9.1 --dry-run -o json");
+    assert_eq!(plan.ended(0, "").object()["to"]["name"], "3.9.1");
+}
+
+#[test]
 fn a_killed_run_is_told_with_the_commands_that_go_on() {
     let sandbox = Sandbox::start();
     sandbox.run("history zk my-zk").ended(0, "no run of zookeeper/my-zk is written down");

@@ -9,6 +9,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::cluster_args::ClusterArgs;
+use super::look_args::{HistoryArgs, ListArgs, StatusArgs, VersionsArgs};
 use crate::model::Check;
 use crate::sandbox::Fault;
 
@@ -88,6 +89,8 @@ pub enum Command {
     Rollback(RollbackArgs),
     Status(StatusArgs),
     History(HistoryArgs),
+    List(ListArgs),
+    Versions(VersionsArgs),
     Sandbox(SandboxArgs),
 }
 
@@ -186,54 +189,6 @@ pub struct RollbackArgs {
 
     #[command(flatten)]
     pub run: RunArgs,
-}
-
-/// Show what state a database is in, and which command goes on
-///
-/// Without a name all databases of the namespace are listed, without a kind those of every kind.
-#[derive(Debug, Args)]
-pub struct StatusArgs {
-    /// The kind of database, or kind and name
-    #[arg(value_name = "KIND[/NAME]")]
-    pub kind: Option<String>,
-
-    /// The database's name
-    #[arg(value_name = "NAME")]
-    pub name: Option<String>,
-
-    /// List the databases of all namespaces
-    #[arg(short = 'A', long)]
-    pub all_namespaces: bool,
-
-    #[command(flatten)]
-    pub shown: ShownArgs,
-}
-
-/// List the runs of a database, the last one first
-#[derive(Debug, Args)]
-pub struct HistoryArgs {
-    /// The kind of database, or kind and name
-    #[arg(value_name = "KIND[/NAME]")]
-    pub kind: String,
-
-    /// The database's name
-    #[arg(value_name = "NAME")]
-    pub name: Option<String>,
-
-    #[command(flatten)]
-    pub shown: ShownArgs,
-}
-
-/// How something is printed that only reads.
-#[derive(Debug, Args)]
-pub struct ShownArgs {
-    /// How it is printed
-    #[arg(short, long, value_enum, value_name = "FORMAT", default_value = "table")]
-    pub output: Output,
-
-    /// When to use colours: auto, always, never
-    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
-    pub color: ColorArg,
 }
 
 /// What an update, a resume and a rollback have in common.

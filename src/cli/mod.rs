@@ -6,7 +6,9 @@ mod duration;
 pub mod exit_code;
 mod failure;
 mod identity;
+mod list;
 mod log;
+pub mod look_args;
 mod names;
 pub mod options;
 pub mod pick;
@@ -17,6 +19,7 @@ pub mod stop;
 mod stream;
 pub mod terminal;
 mod update;
+mod versions;
 
 use args::{Cli, Command};
 use exit_code::ExitCode;
@@ -52,14 +55,18 @@ async fn dispatch(cli: Cli, terminal: Terminal) -> ExitCode {
         Some(Command::Rollback(args)) => {
             run_with(UpdateOptions::rollback(args, cli.cluster, &terminal), terminal).await
         }
-        Some(Command::Status(args)) => match LookOptions::status(args, cli.cluster, &terminal) {
-            Ok(options) => status::status(options, terminal).await,
-            Err(error) => wrong_usage(&error),
-        },
-        Some(Command::History(args)) => match LookOptions::history(args, cli.cluster, &terminal) {
-            Ok(options) => status::history(options, terminal).await,
-            Err(error) => wrong_usage(&error),
-        },
+        Some(Command::Status(args)) => {
+            look_with(LookOptions::status(args, cli.cluster, &terminal), terminal, status::status).await
+        }
+        Some(Command::History(args)) => {
+            look_with(LookOptions::history(args, cli.cluster, &terminal), terminal, status::history).await
+        }
+        Some(Command::List(args)) => {
+            look_with(LookOptions::list(args, cli.cluster, &terminal), terminal, list::list).await
+        }
+        Some(Command::Versions(args)) => {
+            look_with(LookOptions::versions(args, cli.cluster, &terminal), terminal, versions::versions).await
+        }
         None => run_with(UpdateOptions::new(cli.update, cli.cluster, &terminal), terminal).await,
     }
 }
@@ -67,6 +74,17 @@ async fn dispatch(cli: Cli, terminal: Terminal) -> ExitCode {
 async fn run_with(options: Result<UpdateOptions, UsageError>, terminal: Terminal) -> ExitCode {
     match options {
         Ok(options) => update::run(options, terminal).await,
+        Err(error) => wrong_usage(&error),
+    }
+}
+
+async fn look_with(
+    options: Result<LookOptions, UsageError>,
+    terminal: Terminal,
+    look: impl AsyncFnOnce(LookOptions, Terminal) -> ExitCode,
+) -> ExitCode {
+    match options {
+        Ok(options) => look(options, terminal).await,
         Err(error) => wrong_usage(&error),
     }
 }

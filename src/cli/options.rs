@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::args::{
-    ColorArg, DryRun, HistoryArgs, OnFailure, Output, ProgressArg, ResumeArgs, RollbackArgs, RunArgs,
-    SandboxArgs, ShownArgs, StatusArgs, UpdateArgs,
+    ColorArg, DryRun, OnFailure, Output, ProgressArg, ResumeArgs, RollbackArgs, RunArgs, SandboxArgs,
+    UpdateArgs,
 };
 use super::cluster_args::ClusterArgs;
+use super::look_args::{HistoryArgs, ListArgs, ListOutput, ListedArgs, StatusArgs, VersionsArgs, WhichArgs};
 use super::names::{wrong_with_database, wrong_with_namespace};
 use super::terminal::Terminal;
 use crate::cluster::ConnectOptions;
@@ -54,11 +55,13 @@ pub struct LookOptions {
     pub namespace: Option<String>,
     /// In every namespace.
     pub all_namespaces: bool,
+    /// Those with these labels; empty is all.
+    pub selector: String,
     /// `None` is every kind.
     pub kind: Option<Kind>,
     /// `None` is every database.
     pub name: Option<String>,
-    pub output: Output,
+    pub output: ListOutput,
     pub colors: Colors,
 }
 
@@ -69,11 +72,43 @@ impl LookOptions {
     ///
     /// The first thing that cannot be.
     pub fn status(args: StatusArgs, cluster: ClusterArgs, terminal: &Terminal) -> Result<Self, UsageError> {
-        let options = Self::new(args.kind.as_deref(), args.name, args.shown, cluster, terminal)?;
-        match (&options.name, &options.namespace) {
-            (Some(_), _) if args.all_namespaces => Err(UsageError::AllNamespaces { with: "a name" }),
-            (_, Some(_)) if args.all_namespaces => Err(UsageError::AllNamespaces { with: "--namespace" }),
-            _ => Ok(Self { all_namespaces: args.all_namespaces, ..options }),
+        let options = Self::new(args.kind.as_deref(), args.name, args.shown.into(), cluster, terminal)?;
+        options.among(args.which)
+    }
+
+    /// Validates what was typed behind the command list.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that cannot be.
+    pub fn list(args: ListArgs, cluster: ClusterArgs, terminal: &Terminal) -> Result<Self, UsageError> {
+        let options = Self::new(args.kind.as_deref(), None, args.listed, cluster, terminal)?;
+        options.among(args.which)
+    }
+
+    /// Validates what was typed behind the command versions.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that cannot be.
+    pub fn versions(
+        args: VersionsArgs,
+        cluster: ClusterArgs,
+        terminal: &Terminal,
+    ) -> Result<Self, UsageError> {
+        Self::new(Some(&args.kind), args.name, args.listed, cluster, terminal)
+    }
+
+    fn among(self, which: WhichArgs) -> Result<Self, UsageError> {
+        let selector = which.selector.filter(|labels| !labels.is_empty());
+        match (&self.name, &self.namespace, &selector) {
+            (Some(_), ..) if which.all_namespaces => Err(UsageError::AllNamespaces { with: "a name" }),
+            (_, Some(_), _) if which.all_namespaces => Err(UsageError::AllNamespaces { with: "--namespace" }),
+            (Some(_), _, Some(_)) => Err(UsageError::SelectorAndName),
+            _ => {
+                let (all_namespaces, selector) = (which.all_namespaces, selector.unwrap_or_default());
+                Ok(Self { all_namespaces, selector, ..self })
+            }
         }
     }
 
@@ -83,14 +118,14 @@ impl LookOptions {
     ///
     /// The first thing that cannot be.
     pub fn history(args: HistoryArgs, cluster: ClusterArgs, terminal: &Terminal) -> Result<Self, UsageError> {
-        let options = Self::new(Some(&args.kind), args.name, args.shown, cluster, terminal)?;
+        let options = Self::new(Some(&args.kind), args.name, args.shown.into(), cluster, terminal)?;
         if options.name.is_none() { Err(UsageError::KindMissing) } else { Ok(options) }
     }
 
     fn new(
         kind: Option<&str>,
         name: Option<String>,
-        shown: ShownArgs,
+        shown: ListedArgs,
         cluster: ClusterArgs,
         terminal: &Terminal,
     ) -> Result<Self, UsageError> {
@@ -99,6 +134,7 @@ impl LookOptions {
             namespace: namespace(cluster.namespace.as_deref())?,
             target: cluster.target()?,
             all_namespaces: false,
+            selector: String::new(),
             kind,
             name,
             output: shown.output,
@@ -158,6 +194,8 @@ pub enum UsageError {
     Namespace { name: String, wrong: &'static str },
     #[error("--all-namespaces does not go with {with}")]
     AllNamespaces { with: &'static str },
+    #[error("--selector chooses among databases, and does not go with a name")]
+    SelectorAndName,
     #[error("--to is empty; write a version, or latest")]
     NoVersion,
     #[error("--pod-timeout must be longer than 0")]
@@ -214,7 +252,7 @@ impl UpdateOptions {
             namespace,
             kind,
             name,
-            to: update.to,
+            to: update.to.map(|to| version_name(&to)),
             dry_run: update.run.dry_run,
             yes: update.run.yes,
             output: update.run.output,
@@ -315,6 +353,14 @@ fn database(kind: Option<&str>, word: Option<String>) -> Result<(Option<Kind>, O
     match name.as_deref().and_then(wrong_with_database) {
         Some(wrong) => Err(UsageError::Name { name: name.as_deref().map(clean).unwrap_or_default(), wrong }),
         None => Ok((Some(kind), name)),
+    }
+}
+
+/// A version's name, or what `versions -o name` and kubectl print of it: `kafkaversion.catalog.kubedb.com/3.6.1`.
+fn version_name(typed: &str) -> String {
+    match typed.split_once('/') {
+        Some((resource, name)) if resource.ends_with(".catalog.kubedb.com") => name.to_owned(),
+        _ => typed.to_owned(),
     }
 }
 

@@ -10,8 +10,9 @@ use super::stop::unless_stopped;
 use super::terminal::Terminal;
 use crate::cluster::{Cluster, ClusterError};
 use crate::engine::Stop;
-use crate::model::{Check, Database, Kind, Snapshot};
-use crate::update::versions::{self, Choice, Reach};
+use crate::model::{Kind, Snapshot};
+use crate::report::list::{database_lines, version_line};
+use crate::status::{self, Listed, versions};
 
 /// The database that is meant.
 ///
@@ -37,27 +38,22 @@ pub async fn database(
         return Err(Failure::NoDatabases { kind: options.kind, namespace: namespace.to_owned() });
     }
     if !terminal.can_pick() {
-        let choices = found.iter().map(|db| db.object.name.clone()).collect();
+        let choices = found.into_iter().map(|db| db.database.name).collect();
         return Err(Failure::WhichDatabase { choices });
     }
-    let lines = database_lines(&found);
     let prompt = format!("Which database of namespace {namespace}?");
-    let chosen = chosen(pick::choose(&prompt, lines, 0, terminal, stop).await)?;
-    let database = found.swap_remove(chosen);
-    Ok((database.kind, database.object.name))
+    let chosen = chosen(pick::choose(&prompt, database_lines(&found), 0, terminal, stop).await)?;
+    let chosen = found.swap_remove(chosen);
+    Ok((chosen.kind, chosen.database.name))
 }
 
 /// The databases of these kinds. A kind that the cluster does not serve has none, as long as it serves another.
-async fn databases(
-    cluster: &Cluster,
-    namespace: &str,
-    kinds: &[Kind],
-) -> Result<Vec<Database>, ClusterError> {
+async fn databases(cluster: &Cluster, namespace: &str, kinds: &[Kind]) -> Result<Vec<Listed>, ClusterError> {
     let mut found = Vec::new();
     let mut absent = None;
     for kind in kinds {
-        match cluster.databases(*kind, namespace).await {
-            Ok(databases) => found.extend(databases),
+        match cluster.overview(*kind, namespace, None, "").await {
+            Ok(databases) => found.extend(databases.iter().map(|found| status::listed(&found.snapshot))),
             Err(error) if error.absent() => absent = Some(error),
             Err(error) => return Err(error),
         }
@@ -94,11 +90,11 @@ pub async fn version(
         return Ok("latest".to_owned());
     }
     if !terminal.can_pick() {
-        let choices = choices.iter().map(line).collect();
+        let choices = choices.iter().map(version_line).collect();
         return Err(Failure::WhichVersion { choices });
     }
     let latest = choices.iter().position(|choice| choice.latest).unwrap_or(0);
-    let lines = choices.iter().map(line).collect();
+    let lines = choices.iter().map(version_line).collect();
     let database = &snapshot.database.object;
     let prompt = format!("Which version for {database}, now {}?", snapshot.database.version);
     let chosen = chosen(pick::choose(&prompt, lines, latest, terminal, stop).await)?;
@@ -111,38 +107,4 @@ fn chosen(answer: std::io::Result<Answer<usize>>) -> Result<usize, Failure> {
         Answer::Declined => Err(Failure::Declined),
         Answer::Signalled(signal) => Err(Failure::Signalled(signal)),
     }
-}
-
-fn database_lines(databases: &[Database]) -> Vec<String> {
-    let name = |db: &Database| format!("{}/{}", db.kind.singular(), db.object.name);
-    let longest = databases.iter().map(|db| name(db).chars().count()).max().unwrap_or(0);
-    databases.iter().map(|db| format!("{:longest$}  {:8}  {}", name(db), db.version, db.phase)).collect()
-}
-
-/// A version in the list, with what is to be known of it.
-fn line(choice: &Choice) -> String {
-    match marks(choice).as_slice() {
-        [] => choice.name.clone(),
-        marks => format!("{:8}  {}", choice.name, marks.join(", ")),
-    }
-}
-
-/// E.g. `current`, `deprecated`, and why it is refused.
-fn marks(choice: &Choice) -> Vec<String> {
-    let flags = [
-        (choice.reach == Reach::Current, "current"),
-        (choice.latest, "latest"),
-        (choice.deprecated, "deprecated"),
-        (choice.end_of_life, "end of life"),
-    ];
-    let mut marks: Vec<String> =
-        flags.into_iter().filter(|(holds, _)| *holds).map(|(_, mark)| mark.to_owned()).collect();
-    marks.extend(match &choice.reach {
-        Reach::InSteps { path } => Some(format!("not in one step: {}", path.join(" -> "))),
-        Reach::Refused { check: Check::Downgrade, .. } => Some("downgrade".to_owned()),
-        // It is marked so already.
-        Reach::Refused { check: Check::DeprecatedTarget, .. } | Reach::Current | Reach::Allowed => None,
-        Reach::Refused { why, .. } => Some(why.clone()),
-    });
-    marks
 }

@@ -2,9 +2,9 @@
 
 use tokio::sync::watch;
 
-use super::args::Output;
 use super::exit_code::ExitCode;
 use super::failure::Failure;
+use super::look_args::ListOutput;
 use super::options::{LookOptions, Target};
 use super::stop::{self, unless_stopped};
 use super::terminal::Terminal;
@@ -27,7 +27,7 @@ pub async fn history(options: LookOptions, terminal: Terminal) -> ExitCode {
     ended(Look::begin(options, terminal).await, async |look| look.history().await).await
 }
 
-async fn ended(
+pub(super) async fn ended(
     look: Result<Look, Failure>,
     show: impl AsyncFnOnce(&mut Look) -> Result<(), Failure>,
 ) -> ExitCode {
@@ -43,17 +43,17 @@ async fn ended(
 }
 
 /// One call of a command that only reads.
-struct Look {
-    options: LookOptions,
+pub(super) struct Look {
+    pub options: LookOptions,
     terminal: Terminal,
-    cluster: Cluster,
+    pub cluster: Cluster,
     /// The simulated cluster lives for as long as this.
     _sandbox: Option<Sandbox>,
-    stop: watch::Receiver<Stop>,
+    pub stop: watch::Receiver<Stop>,
 }
 
 impl Look {
-    async fn begin(options: LookOptions, terminal: Terminal) -> Result<Self, Failure> {
+    pub async fn begin(options: LookOptions, terminal: Terminal) -> Result<Self, Failure> {
         let mut stop = stop::listen().map_err(Failure::Signals)?;
         let (cluster, sandbox) = match &options.target {
             Target::Sandbox(faults) => {
@@ -81,9 +81,7 @@ impl Look {
         };
         stream::out(&text);
         if all.is_empty() {
-            let place = if self.options.all_namespaces { "in any namespace" } else { "in this namespace" };
-            let what = self.options.kind.map_or("database", Kind::singular);
-            stream::err(&format!("there is no {what} {place}\n"));
+            self.say_none();
         }
         Ok(())
     }
@@ -112,19 +110,25 @@ impl Look {
         Ok(())
     }
 
-    /// The databases that are meant.
-    async fn found(&mut self) -> Result<Vec<Found>, Failure> {
-        let namespace = match (&self.options.namespace, self.options.all_namespaces) {
+    /// Where it looks; empty is everywhere.
+    pub fn namespace(&self) -> String {
+        match (&self.options.namespace, self.options.all_namespaces) {
             (_, true) => String::new(),
             (Some(namespace), false) => namespace.clone(),
             (None, false) => self.cluster.default_namespace(),
-        };
+        }
+    }
+
+    /// The databases that are meant.
+    pub async fn found(&mut self) -> Result<Vec<Found>, Failure> {
+        let namespace = self.namespace();
         let (cluster, name) = (&self.cluster, self.options.name.clone());
+        let labels = self.options.selector.clone();
         let kinds = self.options.kind.map_or(Kind::ALL.to_vec(), |kind| vec![kind]);
         let reading = async {
             let (mut found, mut absent) = (Vec::new(), Vec::new());
             for kind in &kinds {
-                match cluster.overview(*kind, &namespace, name.as_deref()).await {
+                match cluster.overview(*kind, &namespace, name.as_deref(), &labels).await {
                     Ok(more) => found.extend(more),
                     Err(ClusterError::ApiAbsent { .. }) => absent.push(*kind),
                     Err(error) => return Err(Failure::from(error)),
@@ -142,6 +146,14 @@ impl Look {
             }
         };
         unless_stopped(&mut self.stop, reading).await?
+    }
+
+    /// Says that no database is there.
+    pub fn say_none(&self) {
+        let place = if self.options.all_namespaces { "in any namespace" } else { "in this namespace" };
+        let what = self.options.kind.map_or("database", Kind::singular);
+        let with = if self.options.selector.is_empty() { "" } else { " with these labels" };
+        stream::err(&format!("there is no {what} {place}{with}\n"));
     }
 
     fn status_of(&self, found: Found) -> Status {
@@ -169,7 +181,7 @@ impl Look {
         }
     }
 
-    fn view(&self) -> View {
+    pub fn view(&self) -> View {
         View {
             width: self.terminal.width.filter(|_| self.terminal.stdout),
             color: self.options.colors.stdout,
@@ -191,10 +203,11 @@ fn seen(found: Found) -> Seen {
     }
 }
 
-fn format(output: Output) -> Option<Format> {
+/// How something is printed as an object; `None` is a table, or names.
+pub(super) fn format(output: ListOutput) -> Option<Format> {
     match output {
-        Output::Table => None,
-        Output::Json => Some(Format::Json),
-        Output::Yaml => Some(Format::Yaml),
+        ListOutput::Table | ListOutput::Name => None,
+        ListOutput::Json => Some(Format::Json),
+        ListOutput::Yaml => Some(Format::Yaml),
     }
 }

@@ -39,7 +39,11 @@ pub(super) fn choose(
     override_user(&mut auth, options)?;
     override_cluster(&mut cluster, &auth, options)?;
     if cluster.server.as_ref().is_none_or(|server| server.is_empty()) {
-        return Ok(None);
+        return match known {
+            // A pod of a cluster would otherwise take its own for the one that was meant.
+            Some(_) => Err(unknown_cluster(kubeconfig, &context.cluster)),
+            None => Ok(None),
+        };
     }
     let chosen = Kubeconfig {
         current_context: Some(name.clone()),
@@ -74,12 +78,15 @@ fn cluster(
     let name = options.cluster.as_ref().unwrap_or(&context.cluster);
     match kubeconfig.clusters.iter().find(|c| &c.name == name) {
         Some(found) => Ok(found.cluster.clone().unwrap_or_default()),
-        None if options.cluster.is_some() => Err(ConnectError::UnknownCluster {
-            wanted: clean(name),
-            known: kubeconfig.clusters.iter().map(|c| clean(&c.name)).collect(),
-        }),
+        None if options.cluster.is_some() => Err(unknown_cluster(kubeconfig, name)),
         None => Ok(Cluster::default()),
     }
+}
+
+fn unknown_cluster(kubeconfig: &Kubeconfig, name: &str) -> ConnectError {
+    let has_server = |c: &&NamedCluster| c.cluster.as_ref().is_some_and(|c| c.server.is_some());
+    let known = kubeconfig.clusters.iter().filter(has_server).map(|c| clean(&c.name)).collect();
+    ConnectError::UnknownCluster { wanted: clean(name), known }
 }
 
 fn user_of(
@@ -288,7 +295,17 @@ users:
                 }),
                 format!("{one}, user ann, exec login, as eve, uid 7, groups a+b"),
             ),
-            (options(|o| o.context = Some("gone".into())), "nowhere".to_owned()),
+            (
+                options(|o| o.context = Some("gone".into())),
+                "the kubeconfig has no cluster \"nowhere\"; it has one, two".to_owned(),
+            ),
+            (
+                options(|o| {
+                    o.context = Some("gone".into());
+                    o.server = Some("http://h".into());
+                }),
+                "http://h, user nobody".to_owned(),
+            ),
         ] {
             assert_eq!(chosen(KUBECONFIG, &change), expected, "{change:?}");
         }

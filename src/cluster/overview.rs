@@ -41,8 +41,8 @@ struct Lists {
 }
 
 impl Cluster {
-    /// Every database of a kind in a namespace, or in all of them where that is empty, by namespace and name. Or the one of
-    /// that name.
+    /// Every database of a kind in a namespace, or in all of them where that is empty, by namespace and name: those with
+    /// these labels, where any are given. Or the one of that name.
     ///
     /// # Errors
     /// [`ClusterError::ApiAbsent`] when the cluster does not serve the kind; whatever keeps us from listing databases.
@@ -51,10 +51,12 @@ impl Cluster {
         kind: Kind,
         namespace: &str,
         name: Option<&str>,
+        labels: &str,
     ) -> Result<Vec<Found>, ClusterError> {
         let api = self.database_api(kind).await?;
         let fields = name.map(|n| format!("metadata.name={n}")).unwrap_or_default();
-        let (databases, _) = self.list::<DatabaseWire>(&api, namespace, kind.plural(), "", &fields).await?;
+        let (databases, _) =
+            self.list::<DatabaseWire>(&api, namespace, kind.plural(), labels, &fields).await?;
         let mut databases: Vec<Database> = databases.into_iter().map(|d| d.database(kind, &api)).collect();
         if databases.is_empty() {
             return Ok(Vec::new());

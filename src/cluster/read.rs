@@ -248,6 +248,14 @@ impl Cluster {
         }
     }
 
+    /// The versions in the catalog of a kind.
+    ///
+    /// # Errors
+    /// [`ClusterError::ApiAbsent`] when the cluster does not serve the kind's catalog; whatever keeps us from reading it.
+    pub async fn versions(&self, kind: Kind) -> Result<Vec<CatalogVersion>, ClusterError> {
+        self.catalog(kind.facts()).await
+    }
+
     async fn catalog(&self, facts: &'static Facts) -> Result<Vec<CatalogVersion>, ClusterError> {
         let (items, _) =
             self.list::<VersionWire>("catalog.kubedb.com/v1alpha1", "", facts.version_plural, "", "").await?;

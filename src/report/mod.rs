@@ -9,6 +9,7 @@ mod findings;
 mod json;
 mod layout;
 mod lines;
+pub mod list;
 pub mod object;
 pub mod status;
 mod summary;

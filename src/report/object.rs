@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use crate::event::Finish;
 use crate::model::{Finding, Kind, ObjectRef, PLAN_SCHEMA, Plan, Trial, VersionRef};
-use crate::status::{RunStatus, STATUS_SCHEMA, Status};
+use crate::status::versions::Choice;
+use crate::status::{Listed, RunStatus, STATUS_SCHEMA, Status};
 
 /// The form of a printed object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +48,34 @@ pub fn statuses(all: &[Status], format: Format) -> Result<String, Unprintable> {
         items: &'a [Status],
     }
     print(&Statuses { schema: STATUS_SCHEMA, items: all }, format)
+}
+
+/// The databases of a list, as `items`.
+pub fn databases(all: &[Listed], format: Format) -> Result<String, Unprintable> {
+    #[derive(Serialize)]
+    struct Databases<'a> {
+        schema: &'a str,
+        items: &'a [Listed],
+    }
+    print(&Databases { schema: STATUS_SCHEMA, items: all }, format)
+}
+
+/// The versions of a catalog, newest first, as `items`; and the database that they are judged for, if there is one.
+pub fn versions(
+    kind: Kind,
+    database: Option<&ObjectRef>,
+    all: &[Choice],
+    format: Format,
+) -> Result<String, Unprintable> {
+    #[derive(Serialize)]
+    struct Versions<'a> {
+        schema: &'a str,
+        kind: Kind,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        database: Option<&'a ObjectRef>,
+        items: &'a [Choice],
+    }
+    print(&Versions { schema: STATUS_SCHEMA, kind, database, items: all }, format)
 }
 
 /// The runs of a database, the last one first, as `items`.

@@ -1,9 +1,13 @@
 //! What state a database is in, and which command goes on. Pure: everything that was read comes in as a [`Seen`].
 
 mod decide;
+mod list;
 mod parts;
+pub mod versions;
 
 use serde::{Deserialize, Serialize};
+
+pub use list::{Listed, PausedBy, listed};
 
 use crate::event::{Outcome, Step};
 use crate::journal::{Direction, Entry};

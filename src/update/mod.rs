@@ -15,7 +15,6 @@ pub mod s4_roll_pods;
 pub mod s5_set_version;
 pub mod s6_resume;
 pub mod s7_verify;
-pub mod versions;
 
 /// Whether a step has anything to do.
 #[derive(Debug, Clone, PartialEq, Eq)]

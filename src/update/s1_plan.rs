@@ -157,7 +157,7 @@ fn latest(snapshot: &Snapshot, request: &Request) -> Result<Plan, NoTarget> {
 }
 
 /// It says something about the version, and not about the moment.
-pub(super) fn about_the_version(check: Check) -> bool {
+pub fn about_the_version(check: Check) -> bool {
     matches!(
         check,
         Check::VersionDenied

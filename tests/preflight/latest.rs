@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use kubectl_dbupdate::model::{Action, Check, Severity};
-use kubectl_dbupdate::update::versions::{self, Choice, Reach};
+use kubectl_dbupdate::status::versions::{self, Choice, Reach};
 use serde_json::json;
 use simcluster::DeleteOptions;
 use simcluster::world::{Database, catalog};
@@ -103,7 +103,7 @@ async fn choices(scene: &Scene) -> Vec<String> {
     let snapshot = scene.read().await.expect("the database can be read");
     let word = |c: Choice| {
         let latest = if c.latest { " latest" } else { "" };
-        let reach = match c.reach {
+        let reach = match c.reach.expect("a database is meant") {
             Reach::Current => "current".to_owned(),
             Reach::Allowed => "allowed".to_owned(),
             Reach::InSteps { path } => path.join(">"),

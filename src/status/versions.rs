@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::catalog::newest_first;
 use crate::model::{CatalogVersion, Check, Plan, Snapshot};
 
-use super::s1_plan::{self, Request};
+use crate::update::s1_plan::{self, Request};
 
 /// A version of the catalog, as a database sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -21,8 +21,9 @@ pub struct Choice {
     pub latest: bool,
     pub deprecated: bool,
     pub end_of_life: bool,
+    /// What the database may do with it; `None` where no database is meant.
     #[serde(flatten)]
-    pub reach: Reach,
+    pub reach: Option<Reach>,
 }
 
 /// Whether a database may go to a version.
@@ -43,30 +44,50 @@ pub enum Reach {
     },
 }
 
+/// The versions of a catalog, newest first.
+pub fn catalog(versions: &[CatalogVersion]) -> Vec<Choice> {
+    sorted(versions).into_iter().map(|version| choice(version, false, None)).collect()
+}
+
 /// The versions of the catalog, newest first. What is said of a version is what its plan would say; what is in the way of
 /// every version is said of none.
 pub fn choices(snapshot: &Snapshot, skip: &BTreeSet<Check>) -> Vec<Choice> {
-    let plan = |to: &str| {
-        let skip = skip.clone();
-        let request = Request { to: to.to_owned(), skip, min_ready_seconds: 0, unfinished: None };
-        s1_plan::plan(snapshot, &request).ok()
+    let latest = latest(snapshot, skip);
+    let reach = |version: &CatalogVersion| match plan(snapshot, skip, &version.name) {
+        _ if version.name == snapshot.database.version => Reach::Current,
+        Some(plan) => reach(plan),
+        None => Reach::Allowed,
     };
-    let latest = plan("latest").map(|plan| plan.to.name);
-    let mut versions: Vec<&CatalogVersion> = snapshot.catalog.iter().collect();
+    let versions = sorted(&snapshot.catalog).into_iter();
+    versions.map(|v| choice(v, latest.as_ref() == Some(&v.name), Some(reach(v)))).collect()
+}
+
+/// What `--to latest` means for a database; `None` where there is no such version.
+pub fn latest(snapshot: &Snapshot, skip: &BTreeSet<Check>) -> Option<String> {
+    plan(snapshot, skip, "latest").map(|plan| plan.to.name)
+}
+
+fn plan(snapshot: &Snapshot, skip: &BTreeSet<Check>, to: &str) -> Option<Plan> {
+    let skip = skip.clone();
+    let request = Request { to: to.to_owned(), skip, min_ready_seconds: 0, unfinished: None };
+    s1_plan::plan(snapshot, &request).ok()
+}
+
+fn sorted(versions: &[CatalogVersion]) -> Vec<&CatalogVersion> {
+    let mut versions: Vec<&CatalogVersion> = versions.iter().collect();
     versions.sort_by(|a, b| newest_first(a, b));
-    let choice = |version: &CatalogVersion| Choice {
+    versions
+}
+
+fn choice(version: &CatalogVersion, latest: bool, reach: Option<Reach>) -> Choice {
+    Choice {
         name: version.name.clone(),
         version: version.version.clone(),
-        latest: latest.as_ref() == Some(&version.name),
+        latest,
         deprecated: version.deprecated,
         end_of_life: version.end_of_life,
-        reach: match plan(&version.name) {
-            _ if version.name == snapshot.database.version => Reach::Current,
-            Some(plan) => reach(plan),
-            None => Reach::Allowed,
-        },
-    };
-    versions.into_iter().map(choice).collect()
+        reach,
+    }
 }
 
 fn reach(plan: Plan) -> Reach {

@@ -1,0 +1,42 @@
+//! `kubectl dbupdate list`: the databases there are.
+
+use super::exit_code::ExitCode;
+use super::failure::Failure;
+use super::look_args::ListOutput;
+use super::options::LookOptions;
+use super::status::{Look, ended, format};
+use super::stream;
+use super::terminal::Terminal;
+use crate::report;
+use crate::status::{self, Listed};
+
+/// Lists databases.
+pub async fn list(options: LookOptions, terminal: Terminal) -> ExitCode {
+    ended(Look::begin(options, terminal).await, async |look| show(look).await).await
+}
+
+async fn show(look: &mut Look) -> Result<(), Failure> {
+    let found = look.found().await?;
+    let all: Vec<Listed> = found.iter().map(|found| status::listed(&found.snapshot)).collect();
+    let text = match (look.options.output, format(look.options.output)) {
+        (_, Some(format)) => report::object::databases(&all, format)?,
+        (ListOutput::Name, None) => all.iter().map(name).collect(),
+        (_, None) => report::list::databases(&all, look.options.all_namespaces, look.view()),
+    };
+    stream::out(&text);
+    if all.is_empty() {
+        look.say_none();
+    }
+    let mut unread: Vec<&String> = found.iter().flat_map(|found| &found.unread).collect();
+    unread.sort();
+    unread.dedup();
+    for why in unread {
+        stream::err(&format!("could not read {why}\n"));
+    }
+    Ok(())
+}
+
+/// As kubectl names it, and as it can be typed behind `kubectl dbupdate`.
+fn name(listed: &Listed) -> String {
+    format!("{}.kubedb.com/{}\n", listed.kind.singular(), listed.database.name)
+}

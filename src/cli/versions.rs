@@ -1,0 +1,72 @@
+//! `kubectl dbupdate versions`: the catalog, and what a database may do with it.
+
+use std::collections::BTreeSet;
+
+use super::exit_code::ExitCode;
+use super::failure::Failure;
+use super::look_args::ListOutput;
+use super::options::LookOptions;
+use super::status::{Look, ended, format};
+use super::stop::unless_stopped;
+use super::terminal::Terminal;
+use super::{select, stream};
+use crate::cluster::{Cluster, ClusterError};
+use crate::model::{Kind, Snapshot};
+use crate::report;
+use crate::status::versions::{self, Choice};
+
+/// Lists the versions of a kind, or those of one database.
+pub async fn versions(options: LookOptions, terminal: Terminal) -> ExitCode {
+    ended(Look::begin(options, terminal).await, async |look| show(look).await).await
+}
+
+async fn show(look: &mut Look) -> Result<(), Failure> {
+    let Some(kind) = look.options.kind else { return Ok(()) };
+    let (cluster, namespace) = (look.cluster.clone(), look.namespace());
+    let (database, choices) = match look.options.name.clone() {
+        None => {
+            let reading = async { cluster.versions(kind).await.map_err(|error| absent(error, kind)) };
+            (None, versions::catalog(&unless_stopped(&mut look.stop, reading).await??))
+        }
+        Some(name) => {
+            let reading = snapshot(&cluster, kind, &namespace, &name);
+            let snapshot = unless_stopped(&mut look.stop, reading).await??;
+            let choices = versions::choices(&snapshot, &BTreeSet::new());
+            (Some(snapshot.database.object), choices)
+        }
+    };
+    let text = match (look.options.output, format(look.options.output)) {
+        (_, Some(format)) => report::object::versions(kind, database.as_ref(), &choices, format)?,
+        (ListOutput::Name, None) => choices.iter().map(|choice| name(kind, choice)).collect(),
+        (_, None) => report::list::versions(&choices, look.view()),
+    };
+    stream::out(&text);
+    if choices.is_empty() {
+        stream::err(&format!("the catalog has no version of {}\n", kind.singular()));
+    }
+    Ok(())
+}
+
+async fn snapshot(cluster: &Cluster, kind: Kind, namespace: &str, name: &str) -> Result<Snapshot, Failure> {
+    match cluster.snapshot(kind, namespace, name).await {
+        Ok(snapshot) => Ok(snapshot),
+        Err(ClusterError::NotFound { .. }) => {
+            let names = select::names(cluster, namespace, kind).await;
+            let (name, namespace) = (name.to_owned(), namespace.to_owned());
+            Err(Failure::NoSuchDatabase { kind, name, namespace, names })
+        }
+        Err(error) => Err(absent(error, kind)),
+    }
+}
+
+fn absent(error: ClusterError, kind: Kind) -> Failure {
+    match error {
+        ClusterError::ApiAbsent { .. } => Failure::KindAbsent { kind },
+        error => error.into(),
+    }
+}
+
+/// As kubectl names it, and as `--to` takes it.
+fn name(kind: Kind, choice: &Choice) -> String {
+    format!("{}version.catalog.kubedb.com/{}\n", kind.singular(), choice.name)
+}

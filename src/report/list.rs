@@ -1,0 +1,119 @@
+//! Databases and versions as lists, for a person to read and to choose from.
+
+use super::View;
+use super::layout::wrap;
+use super::tables::{GAP, bare_table, print};
+use crate::model::{Check, clean};
+use crate::status::versions::{Choice, Reach};
+use crate::status::{Listed, PausedBy};
+
+/// The databases of a list.
+pub fn databases(all: &[Listed], namespaces: bool, view: View) -> String {
+    if all.is_empty() {
+        return String::new();
+    }
+    let mut header = vec!["KIND", "NAME", "VERSION", "NEWEST", "PHASE", "PAUSED BY"];
+    if namespaces {
+        header.insert(0, "NAMESPACE");
+    }
+    let mut table = bare_table(&header, view);
+    for listed in all {
+        let mut row = cells(listed).to_vec();
+        if namespaces {
+            row.insert(0, listed.database.namespace.clone());
+        }
+        table.add_row(row);
+    }
+    print(&table)
+}
+
+fn cells(listed: &Listed) -> [String; 6] {
+    let paused = match listed.paused_by {
+        None => "-",
+        Some(PausedBy::Dbupdate) => "dbupdate",
+        Some(PausedBy::Other) => "other",
+    };
+    [
+        listed.kind.singular().to_owned(),
+        listed.database.name.clone(),
+        clean(&listed.version),
+        listed.newest.as_deref().map_or_else(|| "-".to_owned(), clean),
+        clean(&listed.phase),
+        paused.to_owned(),
+    ]
+}
+
+/// A line for each database, to choose from.
+pub fn database_lines(all: &[Listed]) -> Vec<String> {
+    let name = |listed: &Listed| format!("{}/{}", listed.kind.singular(), listed.database.name);
+    let longest = all.iter().map(|listed| name(listed).chars().count()).max().unwrap_or(0);
+    let line = |listed: &Listed| {
+        let [_, _, version, newest, phase, paused] = cells(listed);
+        let newest = if newest == "-" { String::new() } else { format!("→ {newest}") };
+        let paused = if paused == "-" { String::new() } else { format!(", paused by {paused}") };
+        let line = format!("{:longest$}  {version:8}  {newest:10}  {phase}{paused}", name(listed));
+        line.trim_end().to_owned()
+    };
+    all.iter().map(line).collect()
+}
+
+/// The versions of a catalog, with what a database may do with each of them if one is meant.
+pub fn versions(choices: &[Choice], view: View) -> String {
+    if choices.is_empty() {
+        return String::new();
+    }
+    let named = choices.iter().any(|choice| choice.reach.is_some());
+    let header: &[&str] = if named { &["VERSION", "UPDATE", "NOTES"] } else { &["VERSION", "NOTES"] };
+    let mut table = bare_table(header, view);
+    let widest = choices.iter().map(|c| c.name.chars().count()).max().unwrap_or(0).max("VERSION".len());
+    let room =
+        view.columns().map(|columns| columns.saturating_sub(widest + "in 10 steps".len() + 2 * GAP).max(20));
+    for choice in choices {
+        let notes = wrap(&marks(choice).join(", "), room).join("\n");
+        let mut row = vec![clean(&choice.name), notes];
+        if let Some(reach) = &choice.reach {
+            row.insert(1, word(reach));
+        }
+        table.add_row(row);
+    }
+    print(&table)
+}
+
+fn word(reach: &Reach) -> String {
+    match reach {
+        Reach::Current => "current".to_owned(),
+        Reach::Allowed => "yes".to_owned(),
+        Reach::InSteps { path } => format!("in {} steps", path.len().saturating_sub(1)),
+        Reach::Refused { .. } => "no".to_owned(),
+    }
+}
+
+/// A version to choose, with what is to be known of it.
+pub fn version_line(choice: &Choice) -> String {
+    let current = (choice.reach == Some(Reach::Current)).then(|| "current".to_owned());
+    let marks: Vec<String> = current.into_iter().chain(marks(choice)).collect();
+    match marks.as_slice() {
+        [] => clean(&choice.name),
+        marks => format!("{:8}  {}", clean(&choice.name), marks.join(", ")),
+    }
+}
+
+/// E.g. `latest`, `deprecated`, and why it is refused.
+fn marks(choice: &Choice) -> Vec<String> {
+    let flags =
+        [(choice.latest, "latest"), (choice.deprecated, "deprecated"), (choice.end_of_life, "end of life")];
+    let mut marks: Vec<String> =
+        flags.into_iter().filter(|(holds, _)| *holds).map(|(_, mark)| mark.to_owned()).collect();
+    marks.extend(match &choice.reach {
+        Some(Reach::InSteps { path }) => {
+            let between = path.iter().skip(1).filter(|step| **step != choice.name).cloned();
+            Some(format!("first {}", clean(&between.collect::<Vec<_>>().join(", "))))
+        }
+        Some(Reach::Refused { check: Check::Downgrade, .. }) => Some("downgrade".to_owned()),
+        // It is marked so already.
+        Some(Reach::Refused { check: Check::DeprecatedTarget, .. } | Reach::Current | Reach::Allowed)
+        | None => None,
+        Some(Reach::Refused { why, .. }) => Some(clean(why)),
+    });
+    marks
+}
