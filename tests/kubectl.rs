@@ -3,7 +3,8 @@
 
 mod served;
 
-use std::os::unix::fs::symlink;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
@@ -186,4 +187,37 @@ fn the_plugin_is_called_through_kubectl() {
     assert_eq!(images.split(' ').collect::<Vec<_>>(), ["docker.io/hazelcast/hazelcast-enterprise:5.5.6"; 3]);
     let events = site.kubectl("get events --field-selector involvedObject.name=my-hz-2 --no-headers");
     assert!(events.contains("Stopping container hazelcast"), "{events}");
+}
+
+/// The minor version of the client: 26 of 1.26.
+fn minor(site: &Site) -> u32 {
+    let version = site.json("version --client");
+    let minor = version["clientVersion"]["minor"].as_str().expect("a minor version");
+    minor.chars().take_while(char::is_ascii_digit).collect::<String>().parse().expect("a number")
+}
+
+/// kubectl asks the program that `completion kubectl` prints, from 1.26 on.
+#[test]
+fn kubectl_completes_what_is_typed_behind_it() {
+    if !kubectl_is_there() {
+        return;
+    }
+    let site = Site::new();
+    if minor(&site) < 26 {
+        eprintln!("NOT TESTED: this kubectl does not complete the lines of plugins");
+        return;
+    }
+    let script =
+        site.directory.file("kubectl_complete-dbupdate", &site.kubectl("dbupdate completion kubectl"));
+    fs::set_permissions(script, Permissions::from_mode(0o755)).expect("it can be made a program");
+    for (line, expected) in [
+        (&["kaf"][..], "kafka\ta Kafka database\n:4\n"),
+        (&["kafka", ""], "my-kf\t3.5.2, Ready\n:4\n"),
+        (&["zk", "my-zk", "--to", ""], "3.9.1\tlatest\n:4\n"),
+        (&["zk", "my-zk", "-n", "de"], "default\n:4\n"),
+        (&["--context", ""], "dbupdate-sandbox\n:4\n"),
+    ] {
+        let words: Vec<&str> = ["__complete", "dbupdate"].iter().chain(line).copied().collect();
+        assert_eq!(site.words(&words).ended(0, "").stdout, expected, "{line:?}");
+    }
 }

@@ -9,6 +9,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::cluster_args::ClusterArgs;
+use super::completion::{COMPLETE, CompleteArgs, CompletionArgs};
 use super::look_args::{HistoryArgs, ListArgs, StatusArgs, VersionsArgs};
 use crate::model::Check;
 use crate::sandbox::Fault;
@@ -91,7 +92,13 @@ pub enum Command {
     History(HistoryArgs),
     List(ListArgs),
     Versions(VersionsArgs),
+    Completion(CompletionArgs),
+    /// Print the manual page, of the plugin or of one of its commands
+    Man(ManArgs),
     Sandbox(SandboxArgs),
+    /// What could stand at the end of a line, in the protocol of kubectl and cobra
+    #[command(name = COMPLETE, hide = true)]
+    Complete(CompleteArgs),
 }
 
 /// `--on-failure`.
@@ -264,6 +271,14 @@ pub struct RunArgs {
     pub skip_check: Vec<String>,
 }
 
+/// Which manual page.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// The command
+    #[arg(value_name = "COMMAND")]
+    pub command: Option<String>,
+}
+
 /// Serve a simulated cluster on this machine, for kubectl and kubectl dbupdate
 ///
 /// It has a Kafka, a Druid, a Cassandra, a Hazelcast and a ZooKeeper, and controllers that bring them to life. It
@@ -348,15 +363,17 @@ where
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
-/// The whole command line, with the flags of the connection left out of the sandbox command's help: that is a
-/// cluster, it connects to none.
-fn definition() -> clap::Command {
+/// The whole command line. The flags of the connection are left out of the help of the commands that connect to no cluster.
+pub fn definition() -> clap::Command {
     let mut command = Cli::command();
     // Global flags reach the commands only when they are built.
     command.build();
-    command.mut_subcommand("sandbox", |sandbox| {
-        sandbox.mut_args(|arg| if arg.is_global_set() { arg.hide(true) } else { arg })
-    })
+    let without = |command: clap::Command| {
+        command.mut_args(|arg| if arg.is_global_set() { arg.hide(true) } else { arg })
+    };
+    ["sandbox", "completion", "man"]
+        .into_iter()
+        .fold(command, |command, name| command.mut_subcommand(name, without))
 }
 
 /// What `--skip-check` takes.

@@ -116,7 +116,7 @@ pub enum ListOutput {
     Table,
     Json,
     Yaml,
-    /// `resource/name`, as kubectl takes it
+    /// resource/name, as kubectl takes it
     Name,
 }
 

@@ -2,6 +2,8 @@
 
 pub mod args;
 pub mod cluster_args;
+mod complete;
+pub mod completion;
 mod duration;
 pub mod exit_code;
 mod failure;
@@ -9,6 +11,7 @@ mod identity;
 mod list;
 mod log;
 pub mod look_args;
+mod man;
 mod names;
 pub mod options;
 pub mod pick;
@@ -45,6 +48,12 @@ pub fn run(cli: Cli) -> ExitCode {
 
 async fn dispatch(cli: Cli, terminal: Terminal) -> ExitCode {
     match cli.command {
+        Some(Command::Completion(args)) => completion::print(args.shell),
+        Some(Command::Complete(args)) => complete::complete(&args.words).await,
+        Some(Command::Man(args)) => man::print(&args).unwrap_or_else(|error| {
+            stream::err(&format!("error: {error}\n"));
+            ExitCode::Usage
+        }),
         Some(Command::Sandbox(args)) => match SandboxOptions::new(args, cli.cluster) {
             Ok(options) => said(sandbox::run(&options).await),
             Err(error) => wrong_usage(&error),

@@ -331,7 +331,14 @@ impl SandboxOptions {
 }
 
 /// `KIND NAME`, `KIND/NAME`, `KIND` or nothing.
-fn database(kind: Option<&str>, word: Option<String>) -> Result<(Option<Kind>, Option<String>), UsageError> {
+///
+/// # Errors
+///
+/// What cannot be the name of a kind or a database.
+pub(super) fn database(
+    kind: Option<&str>,
+    word: Option<String>,
+) -> Result<(Option<Kind>, Option<String>), UsageError> {
     let Some(typed) = kind else {
         return Ok((None, None));
     };

@@ -104,6 +104,27 @@ fn listed(known: &[String]) -> String {
     if known.is_empty() { String::new() } else { format!("; it has {}", known.join(", ")) }
 }
 
+/// The names in a kubeconfig.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Names {
+    pub contexts: Vec<String>,
+    pub clusters: Vec<String>,
+    pub users: Vec<String>,
+}
+
+/// The names that the context, the cluster and the user may have.
+///
+/// # Errors
+/// The kubeconfig cannot be read.
+pub fn names(options: &ConnectOptions) -> Result<Names, ConnectError> {
+    let kubeconfig = read(options)?;
+    Ok(Names {
+        contexts: kubeconfig.contexts.into_iter().map(|c| c.name).collect(),
+        clusters: kubeconfig.clusters.into_iter().map(|c| c.name).collect(),
+        users: kubeconfig.auth_infos.into_iter().map(|u| u.name).collect(),
+    })
+}
+
 /// Makes a client, without sending anything. The cluster is known to the user by its context and its address.
 ///
 /// # Errors

@@ -23,7 +23,7 @@ mod writer;
 pub use announce::Announcement;
 pub use call::{Aside, CALL_TIMEOUT, Cluster, FORBIDDEN_DOUBT, Retry};
 pub use client::Renew;
-pub use connect::{ConnectError, ConnectOptions, Token, connect};
+pub use connect::{ConnectError, ConnectOptions, Names, Token, connect, names};
 pub use error::{ClusterError, Refusal};
 pub use journal::Journal;
 pub use lease::{HeldLease, LEASE_DURATION, LockError, RENEW_EVERY};

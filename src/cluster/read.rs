@@ -15,7 +15,7 @@ use crate::model::{
 use super::call::Call;
 use super::send::built;
 use super::wire::{
-    BudgetWire, DatabaseWire, List, NodeWire, OpsRequestWire, PodWire, VersionWire, WorkloadWire,
+    BudgetWire, DatabaseWire, List, Named, NodeWire, OpsRequestWire, PodWire, VersionWire, WorkloadWire,
 };
 use super::{Cluster, ClusterError};
 
@@ -246,6 +246,15 @@ impl Cluster {
             Err(error @ ClusterError::Forbidden { .. }) => Ok((Lookup::Unreadable(error.to_string()), None)),
             Err(error) => Err(error),
         }
+    }
+
+    /// The names of the namespaces.
+    ///
+    /// # Errors
+    /// Whatever keeps us from listing them.
+    pub async fn namespaces(&self) -> Result<Vec<String>, ClusterError> {
+        let (items, _) = self.list::<Named>("v1", "", "namespaces", "", "").await?;
+        Ok(items.into_iter().map(|namespace| namespace.metadata.name).collect())
     }
 
     /// The versions in the catalog of a kind.

@@ -99,7 +99,7 @@ pub fn version_line(choice: &Choice) -> String {
 }
 
 /// E.g. `latest`, `deprecated`, and why it is refused.
-fn marks(choice: &Choice) -> Vec<String> {
+pub fn marks(choice: &Choice) -> Vec<String> {
     let flags =
         [(choice.latest, "latest"), (choice.deprecated, "deprecated"), (choice.end_of_life, "end of life")];
     let mut marks: Vec<String> =

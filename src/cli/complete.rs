@@ -1,0 +1,186 @@
+//! `kubectl dbupdate __complete`: what could stand at the end of a line. kubectl asks it through kubectl_complete-dbupdate
+//! (<https://kubernetes.io/docs/tasks/extend-kubectl/kubectl-plugins/>): a candidate a line with its description behind a
+//! tab, and a directive of cobra's at the end. Whatever fails, fails in silence: somebody is typing.
+
+mod line;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use clap::{ArgMatches, FromArgMatches, ValueHint};
+use tokio::time::timeout;
+
+use super::args;
+use super::cluster_args::ClusterArgs;
+use super::exit_code::ExitCode;
+use super::options::{self, Target};
+use super::stream;
+use crate::cluster::{self, Cluster};
+use crate::model::{Check, Kind, clean};
+use crate::report::list;
+use crate::sandbox::{self, Sandbox};
+use crate::status::versions;
+use line::{Asked, Line};
+
+/// Nobody waits longer for a list of names.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What could stand there, and what it is.
+type Candidate = (String, String);
+
+enum Answer {
+    Candidates(Vec<Candidate>),
+    /// The shell knows what files there are.
+    Files,
+}
+
+/// Prints what could stand at the end of a line.
+pub async fn complete(words: &[String]) -> ExitCode {
+    let definition = args::definition();
+    let line = Line::read(&definition, words);
+    let answer = timeout(PATIENCE, answer(&line)).await.ok().flatten();
+    let mut out = String::new();
+    let directive = match answer {
+        Some(Answer::Files) => 0,
+        Some(Answer::Candidates(found)) => {
+            for (value, about) in found.iter().filter(|(value, _)| value.starts_with(&line.typed)) {
+                let about = about.lines().next().unwrap_or_default();
+                out.push_str(clean(value).as_str());
+                out.push_str(&if about.is_empty() {
+                    "\n".to_owned()
+                } else {
+                    format!("\t{}\n", clean(about))
+                });
+            }
+            4
+        }
+        None => 4,
+    };
+    stream::out(&format!("{out}:{directive}\n"));
+    ExitCode::Done
+}
+
+async fn answer(line: &Line<'_>) -> Option<Answer> {
+    let found = match line.asked {
+        Asked::Flag => flags(line),
+        Asked::Value(arg) | Asked::Argument(Some(arg)) => {
+            let known: Vec<Candidate> = arg.get_possible_values().iter().map(possible).collect();
+            match arg.get_id().as_str() {
+                _ if !known.is_empty() => known,
+                "kind" if !line.typed.contains('/') => kinds(line),
+                "kind" => databases(line, true).await?,
+                "name" => databases(line, false).await?,
+                "to" => versions(line).await?,
+                "namespace" => {
+                    connected(line).await?.0.namespaces().await.ok()?.into_iter().map(bare).collect()
+                }
+                "context" | "cluster" | "user" => in_kubeconfig(line, arg.get_id().as_str())?,
+                "skip_check" => checks(&line.typed),
+                "command" => commands(line),
+                _ if arg.get_value_hint() == ValueHint::AnyPath => return Some(Answer::Files),
+                _ => Vec::new(),
+            }
+        }
+        Asked::Argument(None) => Vec::new(),
+    };
+    Some(Answer::Candidates(found))
+}
+
+fn bare(value: String) -> Candidate {
+    (value, String::new())
+}
+
+fn possible(value: &clap::builder::PossibleValue) -> Candidate {
+    (value.get_name().to_owned(), value.get_help().map(ToString::to_string).unwrap_or_default())
+}
+
+fn flags(line: &Line<'_>) -> Vec<Candidate> {
+    let shown = line.command.get_arguments().filter(|arg| !arg.is_hide_set());
+    let flag = |arg: &clap::Arg| {
+        Some((format!("--{}", arg.get_long()?), arg.get_help().map(ToString::to_string).unwrap_or_default()))
+    };
+    shown.filter_map(flag).collect()
+}
+
+/// The kinds, and where the update itself is typed the commands beside it.
+fn kinds(line: &Line<'_>) -> Vec<Candidate> {
+    let kinds = Kind::ALL.into_iter().map(|kind| (kind.singular().to_owned(), format!("a {kind} database")));
+    kinds.chain(commands(line)).collect()
+}
+
+fn commands(line: &Line<'_>) -> Vec<Candidate> {
+    let root = if line.command.get_name() == "man" { args::definition() } else { line.command.clone() };
+    let shown = root.get_subcommands().filter(|command| !command.is_hide_set());
+    let about = |c: &clap::Command| c.get_about().map(ToString::to_string).unwrap_or_default();
+    shown.map(|command| (command.get_name().to_owned(), about(command))).collect()
+}
+
+fn checks(typed: &str) -> Vec<Candidate> {
+    let before = typed.rfind(',').map_or("", |comma| &typed[..=comma]);
+    Check::OVERRIDABLE.map(|check| bare(format!("{before}{check}"))).into()
+}
+
+/// The databases of the kind that was typed; with the kind in front where that is how they are typed.
+async fn databases(line: &Line<'_>, slash: bool) -> Option<Vec<Candidate>> {
+    let typed = if slash { line.typed.split_once('/')?.0 } else { line.arguments.first()? };
+    let kind: Kind = typed.parse().ok()?;
+    let (cluster, namespace, _sandbox) = connected(line).await?;
+    let found = cluster.databases(kind, &namespace).await.ok()?;
+    let candidate = |db: &crate::model::Database| {
+        let name = &db.object.name;
+        let value = if slash { format!("{typed}/{name}") } else { name.clone() };
+        (value, format!("{}, {}", db.version, db.phase))
+    };
+    Some(found.iter().map(candidate).collect())
+}
+
+/// The versions that the database may go to, the newest first.
+async fn versions(line: &Line<'_>) -> Option<Vec<Candidate>> {
+    let (kind, name) =
+        options::database(line.arguments.first().copied(), line.arguments.get(1).map(|&n| n.to_owned()))
+            .ok()?;
+    let (kind, name) = (kind?, name?);
+    let (cluster, namespace, _sandbox) = connected(line).await?;
+    let snapshot = cluster.snapshot(kind, &namespace, &name).await.ok()?;
+    let choices = versions::choices(&snapshot, &BTreeSet::new());
+    let allowed = choices.iter().filter(|choice| choice.reach == Some(versions::Reach::Allowed));
+    Some(allowed.map(|choice| (choice.name.clone(), list::marks(choice).join(", "))).collect())
+}
+
+/// The names in the kubeconfig.
+fn in_kubeconfig(line: &Line<'_>, what: &str) -> Option<Vec<Candidate>> {
+    let Target::Cluster(connection) = target(line)?.0 else { return None };
+    let names = cluster::names(&connection).ok()?;
+    let wanted = match what {
+        "context" => names.contexts,
+        "cluster" => names.clusters,
+        _ => names.users,
+    };
+    Some(wanted.into_iter().map(bare).collect())
+}
+
+/// The cluster that the line leads to, and the namespace. The simulated one lives for as long as what is returned.
+async fn connected(line: &Line<'_>) -> Option<(Cluster, String, Option<Sandbox>)> {
+    let (target, namespace) = target(line)?;
+    let (cluster, sandbox) = match target {
+        Target::Sandbox(faults) => {
+            let sandbox = Sandbox::start(&faults);
+            (Cluster::new(sandbox.client(), sandbox::NAME), Some(sandbox))
+        }
+        Target::Cluster(connection) => (cluster::connect(&connection).await.ok()?, None),
+    };
+    let namespace = namespace.unwrap_or_else(|| cluster.default_namespace());
+    Some((cluster, namespace, sandbox))
+}
+
+/// What the flags of the connection come to that stand in the line so far.
+fn target(line: &Line<'_>) -> Option<(Target, Option<String>)> {
+    let program = std::iter::once("kubectl-dbupdate");
+    let matches: ArgMatches = args::definition()
+        .ignore_errors(true)
+        .try_get_matches_from(program.chain(line.before.iter().copied()))
+        .ok()?;
+    let typed = ClusterArgs::from_arg_matches(&matches).ok()?;
+    let namespace = typed.namespace.clone().filter(|namespace| !namespace.is_empty());
+    Some((typed.target().ok()?, namespace))
+}

@@ -1,0 +1,69 @@
+//! `kubectl dbupdate completion`: scripts for shells, and the one by which kubectl asks.
+
+use clap::{Args, CommandFactory, ValueEnum};
+use clap_complete::Shell;
+
+use super::args::Cli;
+use super::exit_code::ExitCode;
+use super::stream;
+
+/// The hidden command that tells what could stand at the end of a line.
+pub const COMPLETE: &str = "__complete";
+
+/// Print a completion script
+///
+/// kubectl asks a program kubectl_complete-dbupdate on the PATH what may stand behind 'kubectl dbupdate'; the scripts of the
+/// shells complete 'kubectl-dbupdate' itself, without asking a cluster.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  # For 'kubectl dbupdate <TAB>', wherever kubectl's own completion is set up
+  kubectl dbupdate completion kubectl > ~/.local/bin/kubectl_complete-dbupdate
+  chmod +x ~/.local/bin/kubectl_complete-dbupdate
+
+  # For 'kubectl-dbupdate <TAB>' in bash
+  source <(kubectl dbupdate completion bash)")]
+pub struct CompletionArgs {
+    /// For what
+    #[arg(value_enum, value_name = "SHELL")]
+    pub shell: CompletionFor,
+}
+
+/// For what a script is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CompletionFor {
+    Bash,
+    Zsh,
+    Fish,
+    Powershell,
+    Kubectl,
+}
+
+/// The words of a line, without the program's; the last one is being typed.
+#[derive(Debug, Args)]
+pub struct CompleteArgs {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub words: Vec<String>,
+}
+
+/// Prints a script.
+pub fn print(shell: CompletionFor) -> ExitCode {
+    stream::out(&script(shell));
+    ExitCode::Done
+}
+
+fn script(shell: CompletionFor) -> String {
+    let shell = match shell {
+        CompletionFor::Kubectl => {
+            return format!("#!/bin/sh\nexec kubectl-dbupdate {COMPLETE} -- \"$@\"\n");
+        }
+        CompletionFor::Bash => Shell::Bash,
+        CompletionFor::Zsh => Shell::Zsh,
+        CompletionFor::Fish => Shell::Fish,
+        CompletionFor::Powershell => Shell::PowerShell,
+    };
+    let mut script = Vec::new();
+    // It builds the definition itself, under the name that the shell sees.
+    clap_complete::generate(shell, &mut Cli::command(), "kubectl-dbupdate", &mut script);
+    String::from_utf8_lossy(&script).into_owned()
+}

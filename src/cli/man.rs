@@ -1,0 +1,36 @@
+//! `kubectl dbupdate man`: the manual pages.
+
+use std::io;
+
+use super::args::{self, ManArgs};
+use super::exit_code::ExitCode;
+use super::stream;
+
+/// Prints a manual page, in roff.
+///
+/// # Errors
+/// A command that does not exist.
+pub fn print(man: &ManArgs) -> Result<ExitCode, String> {
+    let definition = args::definition();
+    let command = match &man.command {
+        None => Some(definition.name("kubectl-dbupdate")),
+        Some(name) => {
+            definition.get_subcommands().find(|c| c.get_name() == name && !c.is_hide_set()).cloned()
+        }
+    };
+    let Some(command) = command else {
+        let named = man.command.as_deref().map(crate::model::clean).unwrap_or_default();
+        return Err(format!("there is no command {named:?}"));
+    };
+    // A page of a command is found as `man kubectl-dbupdate-resume`.
+    let page = command.get_display_name().unwrap_or("kubectl-dbupdate").replace(' ', "-");
+    stream::out(&roff(command.display_name(page)).unwrap_or_default());
+    Ok(ExitCode::Done)
+}
+
+fn roff(command: clap::Command) -> io::Result<String> {
+    let mut page = Vec::new();
+    let source = concat!("kubectl-dbupdate ", env!("CARGO_PKG_VERSION"));
+    clap_mangen::Man::new(command).source(source).render(&mut page)?;
+    Ok(String::from_utf8_lossy(&page).into_owned())
+}
