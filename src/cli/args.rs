@@ -95,6 +95,7 @@ pub enum Command {
     Completion(CompletionArgs),
     /// Print the manual page, of the plugin or of one of its commands
     Man(ManArgs),
+    Auth(super::auth::AuthArgs),
     Sandbox(SandboxArgs),
     /// What could stand at the end of a line, in the protocol of kubectl and cobra
     #[command(name = COMPLETE, hide = true)]

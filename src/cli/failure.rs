@@ -39,6 +39,10 @@ pub enum Failure {
     NothingUnfinished { database: String },
     #[error("the runs of the database cannot be read: {why}")]
     JournalUnreadable { why: String },
+    #[error("what you may do cannot be asked: {why}")]
+    PermissionsUnknown { why: String },
+    #[error("{error}; {command} tells all that is lacking")]
+    MayNotRead { error: ClusterError, command: String },
     #[error("declined; nothing was changed")]
     Declined,
     #[error("ended by {0}; nothing was changed")]
@@ -72,6 +76,8 @@ impl Failure {
             | Failure::NoDatabases { .. }
             | Failure::KindAbsent { .. }
             | Failure::JournalUnreadable { .. }
+            | Failure::PermissionsUnknown { .. }
+            | Failure::MayNotRead { .. }
             | Failure::Terminal(_)
             | Failure::Signals(_)
             | Failure::Unprintable(_) => ExitCode::Failed,

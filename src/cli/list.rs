@@ -15,7 +15,7 @@ pub async fn list(options: LookOptions, terminal: Terminal) -> ExitCode {
     ended(Look::begin(options, terminal).await, async |look| show(look).await).await
 }
 
-async fn show(look: &mut Look) -> Result<(), Failure> {
+async fn show(look: &mut Look) -> Result<ExitCode, Failure> {
     let found = look.found().await?;
     let all: Vec<Listed> = found.iter().map(|found| status::listed(&found.snapshot)).collect();
     let text = match (look.options.output, format(look.options.output)) {
@@ -33,7 +33,7 @@ async fn show(look: &mut Look) -> Result<(), Failure> {
     for why in unread {
         stream::err(&format!("could not read {why}\n"));
     }
-    Ok(())
+    Ok(ExitCode::Done)
 }
 
 /// As kubectl names it, and as it can be typed behind `kubectl dbupdate`.

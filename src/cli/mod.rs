@@ -1,6 +1,7 @@
 //! The command line: what was typed, what it means, and one file for each command.
 
 pub mod args;
+mod auth;
 pub mod cluster_args;
 mod complete;
 pub mod completion;
@@ -75,6 +76,9 @@ async fn dispatch(cli: Cli, terminal: Terminal) -> ExitCode {
         }
         Some(Command::Versions(args)) => {
             look_with(LookOptions::versions(args, cli.cluster, &terminal), terminal, versions::versions).await
+        }
+        Some(Command::Auth(args)) => {
+            look_with(LookOptions::auth(args, cli.cluster, &terminal), terminal, auth::auth).await
         }
         None => run_with(UpdateOptions::new(cli.update, cli.cluster, &terminal), terminal).await,
     }

@@ -8,6 +8,7 @@ use super::args::{
     ColorArg, DryRun, OnFailure, Output, ProgressArg, ResumeArgs, RollbackArgs, RunArgs, SandboxArgs,
     UpdateArgs,
 };
+use super::auth::AuthArgs;
 use super::cluster_args::ClusterArgs;
 use super::look_args::{HistoryArgs, ListArgs, ListOutput, ListedArgs, StatusArgs, VersionsArgs, WhichArgs};
 use super::names::{wrong_with_database, wrong_with_namespace};
@@ -120,6 +121,16 @@ impl LookOptions {
     pub fn history(args: HistoryArgs, cluster: ClusterArgs, terminal: &Terminal) -> Result<Self, UsageError> {
         let options = Self::new(Some(&args.kind), args.name, args.shown.into(), cluster, terminal)?;
         if options.name.is_none() { Err(UsageError::KindMissing) } else { Ok(options) }
+    }
+
+    /// Validates what was typed behind the command auth.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that cannot be.
+    pub fn auth(args: AuthArgs, cluster: ClusterArgs, terminal: &Terminal) -> Result<Self, UsageError> {
+        let AuthArgs { kind, name, shown } = args;
+        Self::history(HistoryArgs { kind, name, shown }, cluster, terminal)
     }
 
     fn new(

@@ -27,13 +27,14 @@ pub async fn history(options: LookOptions, terminal: Terminal) -> ExitCode {
     ended(Look::begin(options, terminal).await, async |look| look.history().await).await
 }
 
+/// Begins, shows, and says how it went.
 pub(super) async fn ended(
     look: Result<Look, Failure>,
-    show: impl AsyncFnOnce(&mut Look) -> Result<(), Failure>,
+    show: impl AsyncFnOnce(&mut Look) -> Result<ExitCode, Failure>,
 ) -> ExitCode {
     let shown = match look {
         Ok(mut look) => match show(&mut look).await {
-            Ok(()) => return ExitCode::Done,
+            Ok(code) => return code,
             Err(failure) => failure.of(&look.cluster),
         },
         Err(failure) => failure,
@@ -67,7 +68,7 @@ impl Look {
         Ok(Look { options, terminal, cluster, _sandbox: sandbox, stop })
     }
 
-    async fn status(&mut self) -> Result<(), Failure> {
+    async fn status(&mut self) -> Result<ExitCode, Failure> {
         let found = self.found().await?;
         let all: Vec<Status> = found.into_iter().map(|found| self.status_of(found)).collect();
         let text = match (&self.options.name, format(self.options.output)) {
@@ -83,12 +84,12 @@ impl Look {
         if all.is_empty() {
             self.say_none();
         }
-        Ok(())
+        Ok(ExitCode::Done)
     }
 
-    async fn history(&mut self) -> Result<(), Failure> {
+    async fn history(&mut self) -> Result<ExitCode, Failure> {
         let found = self.found().await?;
-        let Some(found) = found.into_iter().next() else { return Ok(()) };
+        let Some(found) = found.into_iter().next() else { return Ok(ExitCode::Done) };
         let database = found.snapshot.database.object.clone();
         let seen = seen(found);
         let runs = match &seen.runs {
@@ -107,7 +108,7 @@ impl Look {
         if runs.is_empty() {
             stream::err(&format!("no run of {database} is written down\n"));
         }
-        Ok(())
+        Ok(ExitCode::Done)
     }
 
     /// Where it looks; empty is everywhere.

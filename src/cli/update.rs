@@ -143,7 +143,15 @@ impl Session {
         };
         let (kind, name) =
             select::database(cluster, &namespace, &self.options, &self.terminal, &mut self.stop).await?;
-        unless_stopped(&mut self.stop, read_all(cluster, kind, &namespace, &name)).await?
+        let read = unless_stopped(&mut self.stop, read_all(cluster, kind, &namespace, &name)).await?;
+        read.map_err(|failure| match failure {
+            Failure::Cluster(error @ cluster::ClusterError::Forbidden { .. }) => {
+                let (namespace, target) = (self.options.namespace.as_deref(), &self.options.target);
+                let command = identity::named("auth", kind, &name, namespace, target);
+                Failure::MayNotRead { error, command }
+            }
+            other => other,
+        })
     }
 
     /// Everything once more after a lock was watched: its holder may have gone on, died half way, or finished meanwhile.
@@ -428,7 +436,13 @@ async fn read_all(
     Ok((snapshot, journal))
 }
 
-async fn read(cluster: &Cluster, kind: Kind, namespace: &str, name: &str) -> Result<Snapshot, Failure> {
+/// The database and what belongs to it.
+pub(super) async fn read(
+    cluster: &Cluster,
+    kind: Kind,
+    namespace: &str,
+    name: &str,
+) -> Result<Snapshot, Failure> {
     match cluster.snapshot(kind, namespace, name).await {
         Ok(snapshot) => Ok(snapshot),
         Err(cluster::ClusterError::NotFound { .. }) => Err(Failure::NoSuchDatabase {

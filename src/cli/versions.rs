@@ -20,8 +20,8 @@ pub async fn versions(options: LookOptions, terminal: Terminal) -> ExitCode {
     ended(Look::begin(options, terminal).await, async |look| show(look).await).await
 }
 
-async fn show(look: &mut Look) -> Result<(), Failure> {
-    let Some(kind) = look.options.kind else { return Ok(()) };
+async fn show(look: &mut Look) -> Result<ExitCode, Failure> {
+    let Some(kind) = look.options.kind else { return Ok(ExitCode::Done) };
     let (cluster, namespace) = (look.cluster.clone(), look.namespace());
     let (database, choices) = match look.options.name.clone() {
         None => {
@@ -44,7 +44,7 @@ async fn show(look: &mut Look) -> Result<(), Failure> {
     if choices.is_empty() {
         stream::err(&format!("the catalog has no version of {}\n", kind.singular()));
     }
-    Ok(())
+    Ok(ExitCode::Done)
 }
 
 async fn snapshot(cluster: &Cluster, kind: Kind, namespace: &str, name: &str) -> Result<Snapshot, Failure> {

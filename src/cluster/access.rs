@@ -26,11 +26,11 @@ struct Verdict {
 }
 
 impl Cluster {
-    /// Those of the permissions in a namespace that the user does not have.
+    /// Those of the permissions that the user does not have; in that namespace, where they are about objects of one.
     ///
     /// # Errors
     /// What keeps us from asking; that the server does not answer such questions is none.
-    pub(super) async fn denied(
+    pub async fn denied(
         &self,
         namespace: &str,
         needed: &[Permission],
@@ -53,6 +53,8 @@ impl Cluster {
 
     async fn may(&self, namespace: &str, permission: &Permission) -> Result<bool, ClusterError> {
         let Permission { group, resource, verb, name } = permission;
+        // With a namespace a RoleBinding there would seem to allow what only a ClusterRoleBinding does.
+        let namespace = if permission.of_the_cluster() { "" } else { namespace };
         let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
         let review = json!({
             "apiVersion": "authorization.k8s.io/v1",

@@ -53,10 +53,6 @@ impl ConfigMapWire {
 /// What stands behind a run's key for the part that is written again and again.
 const PROGRESS: &str = ".progress";
 
-fn name(kind: Kind, database: &str) -> String {
-    format!("dbupdate-{}-{database}", kind.singular())
-}
-
 impl Cluster {
     /// The runs of a database that are written down; none where nothing is. An entry that cannot be read (of a later
     /// version of this tool, or damaged) is passed over.
@@ -83,7 +79,7 @@ impl Cluster {
         namespace: &str,
         database: &str,
     ) -> Result<Lookup<Journal>, ClusterError> {
-        let name = name(kind, database);
+        let name = kind.lock_and_journal(database);
         match self.get::<ConfigMapWire>("v1", namespace, "configmaps", "configmap", &name).await {
             Ok(map) => Ok(Lookup::Found(read(&map.data.unwrap_or_default()))),
             Err(error) if error.absent() => Ok(Lookup::Absent),
@@ -123,7 +119,7 @@ impl Cluster {
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": {
-                "name": name(kind, &database.name),
+                "name": kind.lock_and_journal(&database.name),
                 "namespace": database.namespace,
                 "labels": { "kubectl-dbupdate/journal": kind.singular() },
                 "ownerReferences": [{
@@ -137,7 +133,7 @@ impl Cluster {
         });
         let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
         let base = kube::core::Request::new(path("v1", &database.namespace, "configmaps"));
-        let what = format!("create configmap/{}", name(kind, &database.name));
+        let what = format!("create configmap/{}", kind.lock_and_journal(&database.name));
         let request = built(base.create(&params, map.to_string().into_bytes()), &what)?;
         let call = Call { what, verb: "create", resource: "configmaps".to_owned(), request };
         match self.once(&call).await {
@@ -173,7 +169,7 @@ impl Cluster {
         kind: Kind,
         data: Map<String, Value>,
     ) -> Result<(), ClusterError> {
-        let name = name(kind, &database.name);
+        let name = kind.lock_and_journal(&database.name);
         let what = format!("patch configmap/{name}");
         let url = format!("{}/{name}?fieldManager={MANAGER}", path("v1", &database.namespace, "configmaps"));
         let request = Request::patch(url)

@@ -65,10 +65,6 @@ pub enum LockError {
     Cluster(#[from] ClusterError),
 }
 
-fn lease_name(kind: Kind, database: &str) -> String {
-    format!("dbupdate-{}-{database}", kind.singular())
-}
-
 fn lock_of(lease: &Lease) -> Option<Lock> {
     let spec = lease.spec.as_ref()?;
     let holder = spec.holder_identity.as_deref().filter(|h| !h.is_empty())?;
@@ -99,7 +95,7 @@ impl Cluster {
         namespace: &str,
         database: &str,
     ) -> Result<Option<Lock>, ClusterError> {
-        match self.get::<Lease>(API, namespace, "leases", "lease", &lease_name(kind, database)).await {
+        match self.get::<Lease>(API, namespace, "leases", "lease", &kind.lock_and_journal(database)).await {
             Ok(lease) => Ok(lock_of(&lease)),
             Err(error) if error.absent() => Ok(None),
             Err(error) => Err(error),
@@ -119,7 +115,7 @@ impl Cluster {
         seen: Lock,
     ) -> Result<Option<Lock>, ClusterError> {
         let deadline = Instant::now() + lease_duration(&seen);
-        let name = lease_name(kind, database);
+        let name = kind.lock_and_journal(database);
         loop {
             let changed = timeout_at(deadline, self.lease_changes(namespace, &name, &seen)).await;
             match self.lock(kind, namespace, database).await? {
@@ -168,7 +164,7 @@ impl Cluster {
         holder: &str,
         clock: &Clock,
     ) -> Result<HeldLease, LockError> {
-        let name = lease_name(kind, &database.name);
+        let name = kind.lock_and_journal(&database.name);
         let call = match dead {
             None => creation(database, &name, holder, clock)?,
             Some(lock) => takeover(database, &name, lock, holder, clock)?,

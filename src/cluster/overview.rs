@@ -26,7 +26,7 @@ type Place = (String, String);
 
 /// Where the journal and the lock of a database are.
 fn place(kind: Kind, namespace: &str, name: &str) -> Place {
-    (namespace.to_owned(), format!("dbupdate-{}-{name}", kind.singular()))
+    (namespace.to_owned(), kind.lock_and_journal(name))
 }
 
 /// The objects of a collection, by namespace; empty where they may not be read.

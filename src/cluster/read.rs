@@ -301,7 +301,10 @@ impl Cluster {
     }
 
     /// The newest API version in which the cluster serves a kind of database: `kubedb.com/v1` where there is one.
-    pub(super) async fn database_api(&self, kind: Kind) -> Result<String, ClusterError> {
+    ///
+    /// # Errors
+    /// [`ClusterError::ApiAbsent`] when it does not; whatever keeps us from asking.
+    pub async fn database_api(&self, kind: Kind) -> Result<String, ClusterError> {
         let (v1, v1alpha2) =
             tokio::join!(self.serves("kubedb.com/v1", kind), self.serves("kubedb.com/v1alpha2", kind));
         for (api, served) in [("kubedb.com/v1", v1), ("kubedb.com/v1alpha2", v1alpha2)] {

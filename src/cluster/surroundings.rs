@@ -6,12 +6,12 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::model::{Backup, Database, Lookup, Permission, Snapshot, Surroundings, clean};
+use crate::model::{
+    BACKUP_APIS, Backup, Database, GITOPS_API, Lookup, Permission, Snapshot, Surroundings, clean,
+};
 
 use super::call::Call;
 use super::{Cluster, ClusterError};
-
-const GITOPS: &str = "gitops.kubedb.com/v1alpha1";
 
 /// A system that takes backups: its API, where a session's target stands, and its configuration's.
 struct Vault {
@@ -23,8 +23,8 @@ struct Vault {
 
 /// KubeStash (`core.kubestash.com`) names its target directly, Stash (`stash.appscode.com`) by a `ref`.
 const VAULTS: [Vault; 2] = [
-    Vault { api: "core.kubestash.com/v1alpha1", group: "core.kubestash.com", target: "/spec/target/name" },
-    Vault { api: "stash.appscode.com/v1beta1", group: "stash.appscode.com", target: "/spec/target/ref/name" },
+    Vault { api: BACKUP_APIS[0], group: "core.kubestash.com", target: "/spec/target/name" },
+    Vault { api: BACKUP_APIS[1], group: "stash.appscode.com", target: "/spec/target/ref/name" },
 ];
 
 #[derive(Deserialize)]
@@ -65,7 +65,10 @@ impl Cluster {
     }
 
     /// Every `group/version` that the cluster serves.
-    async fn served_versions(&self) -> Result<BTreeSet<String>, ClusterError> {
+    ///
+    /// # Errors
+    /// What keeps us from asking.
+    pub async fn served_versions(&self) -> Result<BTreeSet<String>, ClusterError> {
         let what = "get /apis".to_owned();
         let request = http::Request::get("/apis").body(Vec::new());
         let request =
@@ -76,12 +79,12 @@ impl Cluster {
     }
 
     async fn gitops(&self, db: &Database, served: &BTreeSet<String>) -> Result<Lookup<bool>, ClusterError> {
-        if !served.contains(GITOPS) {
+        if !served.contains(GITOPS_API) {
             return Ok(Lookup::Absent);
         }
         let (plural, name) = (db.kind.plural(), &db.object.name);
         let word = format!("{}.gitops.kubedb.com", db.kind.singular());
-        match self.get::<Value>(GITOPS, &db.object.namespace, plural, &word, name).await {
+        match self.get::<Value>(GITOPS_API, &db.object.namespace, plural, &word, name).await {
             Ok(_) => Ok(Lookup::Found(true)),
             Err(error) if error.absent() => Ok(Lookup::Found(false)),
             Err(error) => unreadable(error),

@@ -60,6 +60,11 @@ impl Kind {
             Kind::ZooKeeper => "zk",
         }
     }
+
+    /// The name of the Lease and of the ConfigMap that stand beside a database: its lock and its journal.
+    pub fn lock_and_journal(self, database: &str) -> String {
+        format!("dbupdate-{}-{database}", self.singular())
+    }
 }
 
 impl fmt::Display for Kind {

@@ -1,5 +1,6 @@
 //! The nouns that everything else speaks in. Pure data: no client, no clock, no tokio.
 
+mod auth;
 mod budget;
 mod coverage;
 mod database;
@@ -17,13 +18,14 @@ mod version;
 mod workload;
 mod write;
 
+pub use auth::{AUTH_SCHEMA, Auth, Lacking, Rules};
 pub use budget::{Amount, Budget};
 pub use coverage::Coverage;
 pub use database::{Condition, Database, PAUSED, Phase};
 pub use finding::{Check, Finding, Severity, Trial};
 pub use image::{pinned, same_image};
 pub use kind::{Kind, UnknownKind};
-pub use permission::{Permission, rules, verbs};
+pub use permission::{Permission, Rule, Weight, rules, verbs};
 pub use plan::{
     Action, ImageChange, KeptContainer, KeptWhy, PLAN_SCHEMA, Plan, PodAction, PodPlan, Strategy, VersionRef,
     WorkloadPlan,
@@ -31,7 +33,7 @@ pub use plan::{
 pub use pod::{ContainerState, ContainerStatus, Pod, PodCondition};
 pub use reference::ObjectRef;
 pub use snapshot::{Lock, Lookup, OpsRequest, Snapshot};
-pub use surroundings::{Backup, Owner, Surroundings};
+pub use surroundings::{BACKUP_APIS, Backup, GITOPS_API, Owner, Surroundings};
 pub use text::clean;
 pub use version::CatalogVersion;
 pub use workload::{Container, PodManagement, UpdateStrategy, Workload, WorkloadKind};

@@ -28,6 +28,54 @@ impl Permission {
     pub fn named(self, name: &str) -> Self {
         Permission { name: name.to_owned(), ..self }
     }
+
+    /// It is about objects that live in no namespace, so that only a ClusterRoleBinding gives it.
+    pub fn of_the_cluster(&self) -> bool {
+        self.group == "catalog.kubedb.com" || (self.group.is_empty() && self.resource == "nodes")
+    }
+}
+
+/// What becomes of a run without a permission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(tag = "weight", content = "cost", rename_all = "camelCase")]
+pub enum Weight {
+    /// It cannot be carried out.
+    Needed,
+    /// It keeps no journal, so that there is no way back by one command.
+    Journal,
+    /// It lacks something that it can do without; what.
+    Spared(&'static str),
+}
+
+/// A rule of a Role or a ClusterRole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rule {
+    pub api_groups: Vec<String>,
+    pub resources: Vec<String>,
+    pub verbs: Vec<String>,
+}
+
+impl Rule {
+    /// The rules that give these permissions, one for each resource.
+    pub fn of<'a>(permissions: impl IntoIterator<Item = &'a Permission>) -> Vec<Rule> {
+        let rule = |((group, resource), verbs): ((&str, &str), Vec<&str>)| Rule {
+            api_groups: vec![group.to_owned()],
+            resources: vec![resource.to_owned()],
+            verbs: verbs.into_iter().map(str::to_owned).collect(),
+        };
+        verbs(permissions).into_iter().map(rule).collect()
+    }
+}
+
+impl fmt::Display for Rule {
+    /// As it stands below `rules:` in YAML.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let groups: Vec<_> = self.api_groups.iter().map(|group| format!("\"{group}\"")).collect();
+        writeln!(f, "- apiGroups: [{}]", groups.join(", "))?;
+        writeln!(f, "  resources: [{}]", self.resources.join(", "))?;
+        writeln!(f, "  verbs: [{}]", self.verbs.join(", "))
+    }
 }
 
 impl fmt::Display for Permission {
@@ -43,7 +91,7 @@ impl fmt::Display for Permission {
 }
 
 /// The verbs of permissions by API group and resource.
-pub fn verbs(of: &[Permission]) -> BTreeMap<(&str, &str), Vec<&str>> {
+pub fn verbs<'a>(of: impl IntoIterator<Item = &'a Permission>) -> BTreeMap<(&'a str, &'a str), Vec<&'a str>> {
     let mut verbs: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
     for permission in of {
         verbs.entry((&permission.group, &permission.resource)).or_default().push(&permission.verb);
@@ -53,11 +101,7 @@ pub fn verbs(of: &[Permission]) -> BTreeMap<(&str, &str), Vec<&str>> {
 
 /// The rules that give these permissions, as they stand in a Role, in YAML.
 pub fn rules(of: &[Permission]) -> String {
-    let rule = |((group, resource), verbs): (&(&str, &str), &Vec<&str>)| {
-        let verbs = verbs.join(", ");
-        format!("- apiGroups: [\"{group}\"]\n  resources: [{resource}]\n  verbs: [{verbs}]\n")
-    };
-    verbs(of).iter().map(rule).collect()
+    Rule::of(of).iter().map(ToString::to_string).collect()
 }
 
 #[cfg(test)]

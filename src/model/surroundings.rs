@@ -1,5 +1,11 @@
 use super::{Lookup, Permission};
 
+/// The API of the objects that keep a database at what they say, where KubeDB's GitOps operator is installed.
+pub const GITOPS_API: &str = "gitops.kubedb.com/v1alpha1";
+
+/// The APIs of the systems that take backups: KubeStash, and Stash before it.
+pub const BACKUP_APIS: [&str; 2] = ["core.kubestash.com/v1alpha1", "stash.appscode.com/v1beta1"];
+
 /// What is asked before a plan is made, beside the database and what belongs to it. By default nothing was asked, and then
 /// nothing is found.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -43,10 +43,7 @@ pub(super) fn afterwards(plan: &Plan, view: View) -> String {
 fn missing(plan: &Plan, view: View) -> String {
     let mut table = bare_table(&["MISSING", "VERBS"], view);
     for ((group, resource), verbs) in verbs(&plan.missing) {
-        let (plural, subresource) = resource.split_once('/').unwrap_or((resource, ""));
-        let dot = if group.is_empty() { "" } else { "." };
-        let slash = if subresource.is_empty() { "" } else { "/" };
-        table.add_row([format!("{plural}{dot}{group}{slash}{subresource}"), verbs.join(", ")]);
+        table.add_row([words::resource(group, resource), verbs.join(", ")]);
     }
     let heading = view.bold(&format!("Rules for a Role in namespace {}", plan.database.namespace));
     let rules: String = rules(&plan.missing).lines().map(|line| format!("  {line}\n")).collect();

@@ -3,6 +3,7 @@
 //! Bars and lines go to stderr, JSON events to stdout, both while the run goes on ([`Reporter`]). What is printed
 //! once (the plan, the result, the last block) is returned as text, and the caller prints it.
 
+pub mod auth;
 mod bars;
 mod board;
 mod findings;

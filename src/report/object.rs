@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::event::Finish;
-use crate::model::{Finding, Kind, ObjectRef, PLAN_SCHEMA, Plan, Trial, VersionRef};
+use crate::model::{Auth, Finding, Kind, ObjectRef, PLAN_SCHEMA, Plan, Trial, VersionRef};
 use crate::status::versions::Choice;
 use crate::status::{Listed, RunStatus, STATUS_SCHEMA, Status};
 
@@ -76,6 +76,11 @@ pub fn versions(
         items: &'a [Choice],
     }
     print(&Versions { schema: STATUS_SCHEMA, kind, database, items: all }, format)
+}
+
+/// What the user may not do, as `model::Auth` has it.
+pub fn auth(auth: &Auth, format: Format) -> Result<String, Unprintable> {
+    print(auth, format)
 }
 
 /// The runs of a database, the last one first, as `items`.

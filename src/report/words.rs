@@ -138,6 +138,14 @@ pub fn flag(check: Check) -> Option<String> {
     }
 }
 
+/// A resource as kubectl writes it: `kafkas.kubedb.com/status`.
+pub fn resource(group: &str, resource: &str) -> String {
+    let (plural, subresource) = resource.split_once('/').unwrap_or((resource, ""));
+    let dot = if group.is_empty() { "" } else { "." };
+    let slash = if subresource.is_empty() { "" } else { "/" };
+    format!("{plural}{dot}{group}{slash}{subresource}")
+}
+
 /// What a plan comes to.
 pub fn action(action: Action) -> &'static str {
     match action {

@@ -1,67 +1,203 @@
 //! What a user must be allowed to do, so that a run does not end half way for want of a permission.
+//!
+//! `docs/rbac.yaml` grants the same, and `tests/rbac.rs` holds both to what is really sent.
 
-use crate::model::{Lookup, Permission, Snapshot, UpdateStrategy, WorkloadKind};
+use std::collections::BTreeSet;
 
-/// What becomes of a run without a permission.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Weight {
-    /// It cannot be carried out.
-    Needed,
-    /// It keeps no journal, so that there is no way back by one command.
-    Journal,
-    /// It lacks something that it can do without; what.
-    Spared(&'static str),
+use crate::model::{
+    AUTH_SCHEMA, Auth, BACKUP_APIS, GITOPS_API, Kind, Lacking, Lookup, ObjectRef, Permission, Rule, Rules,
+    Snapshot, UpdateStrategy, Weight, WorkloadKind,
+};
+
+/// The API group of ops requests.
+const OPS: &str = "ops.kubedb.com";
+
+/// In the order in which people write them.
+const VERBS: [&str; 6] = ["get", "list", "watch", "create", "patch", "delete"];
+
+/// As much of a database as decides which permissions its update needs.
+struct Subject<'a> {
+    kind: Kind,
+    name: &'a str,
+    /// The kinds of workload that are watched.
+    served: Vec<WorkloadKind>,
+    /// Those that the database has.
+    owned: Vec<WorkloadKind>,
+    /// Pods are evicted: not every workload rolls by itself.
+    evicts: bool,
+    ops_requests: bool,
+}
+
+impl<'a> Subject<'a> {
+    fn of(snapshot: &'a Snapshot) -> Self {
+        let mut owned: Vec<WorkloadKind> = snapshot.workloads.iter().map(|w| w.kind).collect();
+        owned.sort_by_key(|k| k.plural());
+        owned.dedup();
+        Subject {
+            kind: snapshot.database.kind,
+            name: &snapshot.database.object.name,
+            served: snapshot.served.clone(),
+            owned,
+            evicts: snapshot.workloads.iter().any(|w| w.strategy == UpdateStrategy::OnDelete),
+            ops_requests: snapshot.ops_requests != Lookup::Absent,
+        }
+    }
+
+    /// A database that could not be read, in a cluster that serves these APIs: everything that one of its kind may have.
+    fn unread(kind: Kind, name: &'a str, apis: &BTreeSet<String>) -> Self {
+        let may_have = |workload: &WorkloadKind| {
+            apis.contains(workload.api_version())
+                && (*workload != WorkloadKind::Deployment || kind.facts().deployments)
+        };
+        let served: Vec<WorkloadKind> = WorkloadKind::ALL.into_iter().filter(may_have).collect();
+        let ops_requests = apis.iter().any(|api| group_of(api) == OPS);
+        Subject { kind, name, owned: served.clone(), served, evicts: true, ops_requests }
+    }
+
+    /// What reading a snapshot takes, which fails without.
+    fn reading(&self) -> Vec<Permission> {
+        let (facts, beside) = (self.kind.facts(), self.kind.lock_and_journal(self.name));
+        let mut all: Vec<Permission> = ["get", "list"]
+            .map(|verb| Permission::new(verb, "kubedb.com", self.kind.plural()).named(self.name))
+            .into();
+        all.extend(self.served.iter().map(|kind| Permission::new("list", group(*kind), kind.plural())));
+        all.push(Permission::new("list", "", "pods"));
+        all.push(Permission::new("list", "policy", "poddisruptionbudgets"));
+        if self.ops_requests {
+            all.push(Permission::new("list", OPS, facts.ops_plural));
+        }
+        all.push(Permission::new("list", "catalog.kubedb.com", facts.version_plural));
+        all.push(Permission::new("get", "coordination.k8s.io", "leases").named(&beside));
+        all
+    }
+
+    /// What a run takes beyond that.
+    fn running(&self) -> Vec<Permission> {
+        let (plural, beside) = (self.kind.plural(), self.kind.lock_and_journal(self.name));
+        let mut all: Vec<Permission> = [("watch", ""), ("patch", ""), ("patch", "/status")]
+            .map(|(verb, sub)| {
+                Permission::new(verb, "kubedb.com", &format!("{plural}{sub}")).named(self.name)
+            })
+            .into();
+        all.extend(self.served.iter().map(|kind| Permission::new("watch", group(*kind), kind.plural())));
+        for kind in &self.owned {
+            all.extend(["get", "patch"].map(|verb| Permission::new(verb, group(*kind), kind.plural())));
+        }
+        all.extend(["get", "watch", "delete"].map(|verb| Permission::new(verb, "", "pods")));
+        if self.evicts {
+            all.push(Permission::new("create", "", "pods/eviction"));
+        }
+        all.push(Permission::new("watch", "policy", "poddisruptionbudgets"));
+        if self.ops_requests {
+            all.push(Permission::new("watch", OPS, self.kind.facts().ops_plural));
+        }
+        for (group, resource, verbs) in [
+            ("coordination.k8s.io", "leases", &["watch", "patch", "delete"][..]),
+            ("", "configmaps", &["get", "patch"]),
+        ] {
+            // What is not there yet has no name to the authorizer.
+            all.push(Permission::new("create", group, resource));
+            all.extend(verbs.iter().map(|verb| Permission::new(verb, group, resource).named(&beside)));
+        }
+        all.push(Permission::new("create", "", "events"));
+        all
+    }
+
+    /// What is looked at beside the database, and what a message is made of when something goes wrong.
+    fn aside(&self, apis: &BTreeSet<String>) -> Vec<Permission> {
+        let mut all = vec![
+            Permission::new("list", "", "nodes"),
+            Permission::new("get", "", "nodes"),
+            Permission::new("list", "", "events"),
+        ];
+        if self.ops_requests {
+            all.push(Permission::new("get", OPS, self.kind.facts().ops_plural));
+        }
+        if apis.contains(GITOPS_API) {
+            all.push(Permission::new("get", group_of(GITOPS_API), self.kind.plural()).named(self.name));
+        }
+        for group in BACKUP_APIS.into_iter().filter(|api| apis.contains(*api)).map(group_of) {
+            all.extend(
+                ["backupsessions", "restoresessions"].map(|plural| Permission::new("list", group, plural)),
+            );
+            all.push(Permission::new("get", group, "backupconfigurations"));
+        }
+        all
+    }
+}
+
+fn group(kind: WorkloadKind) -> &'static str {
+    group_of(kind.api_version())
+}
+
+/// The group of a `group/version`.
+fn group_of(api: &str) -> &str {
+    api.split_once('/').map_or("", |(group, _)| group)
 }
 
 /// Every permission that the run of a plan, its resumption or its rollback needs, beside what reading the snapshot has
 /// proven already.
 pub fn needed(snapshot: &Snapshot) -> Vec<Permission> {
-    let db = &snapshot.database;
-    let (name, plural) = (db.object.name.as_str(), db.kind.plural());
-    let status = format!("{plural}/status");
-    let mut all = vec![
-        Permission::new("watch", "kubedb.com", plural),
-        Permission::new("patch", "kubedb.com", plural).named(name),
-        Permission::new("patch", "kubedb.com", &status).named(name),
-    ];
-    for kind in &snapshot.served {
-        all.push(Permission::new("watch", group(*kind), kind.plural()));
-    }
-    let mut kinds: Vec<WorkloadKind> = snapshot.workloads.iter().map(|w| w.kind).collect();
-    kinds.sort_by_key(|k| k.plural());
-    kinds.dedup();
-    for kind in kinds {
-        all.extend(["get", "patch"].map(|verb| Permission::new(verb, group(kind), kind.plural())));
-    }
-    all.extend(["get", "watch", "delete"].map(|verb| Permission::new(verb, "", "pods")));
-    if snapshot.workloads.iter().any(|w| w.strategy == UpdateStrategy::OnDelete) {
-        all.push(Permission::new("create", "", "pods/eviction"));
-    }
-    all.push(Permission::new("watch", "policy", "poddisruptionbudgets"));
-    if let Lookup::Found(_) = snapshot.ops_requests {
-        all.push(Permission::new("watch", "ops.kubedb.com", db.kind.facts().ops_plural));
-    }
-    all.extend(
-        ["watch", "create", "patch", "delete"]
-            .map(|verb| Permission::new(verb, "coordination.k8s.io", "leases")),
-    );
-    all.extend(["get", "create", "patch"].map(|verb| Permission::new(verb, "", "configmaps")));
-    all.push(Permission::new("create", "", "events"));
-    all
+    Subject::of(snapshot).running()
 }
 
-fn group(kind: WorkloadKind) -> &'static str {
-    kind.api_version().split_once('/').map_or("", |(group, _)| group)
+/// Every permission that an update of a database asks for, from the first read on, and what it would use beside;
+/// `apis` are the `group/version`s that the cluster serves. Where the database could not be read, those that any of its
+/// kind may need.
+pub fn all(kind: Kind, name: &str, read: Option<&Snapshot>, apis: &BTreeSet<String>) -> Vec<Permission> {
+    let subject = read.map_or_else(|| Subject::unread(kind, name, apis), Subject::of);
+    let mut all = subject.reading();
+    all.extend(subject.running());
+    all.extend(subject.aside(apis));
+    let rank = |p: &Permission| VERBS.iter().position(|verb| *verb == p.verb);
+    all.sort_by(|a, b| {
+        (&a.group, &a.resource, rank(a), &a.name).cmp(&(&b.group, &b.resource, rank(b), &b.name))
+    });
+    all
 }
 
 /// What becomes of a run that lacks that permission.
 pub fn weight(permission: &Permission) -> Weight {
-    match (permission.verb.as_str(), permission.resource.as_str()) {
-        (_, "configmaps") => Weight::Journal,
-        ("create", "events") => Weight::Spared("no Events are written on the database"),
-        ("delete", "pods") => Weight::Spared(
+    let Permission { group, resource, verb, .. } = permission;
+    match (group.as_str(), resource.as_str(), verb.as_str()) {
+        ("", "configmaps", _) => Weight::Journal,
+        ("", "events", "create") => Weight::Spared("no Events are written on the database"),
+        ("", "events", _) => Weight::Spared("what was last said of a stuck pod is not told"),
+        ("", "pods", "delete") => Weight::Spared(
             "going back cannot replace a broken pod whose eviction a disruption budget forbids",
         ),
+        ("", "nodes", "list") => Weight::Spared("cordoned nodes are not found"),
+        ("", "nodes", _) => Weight::Spared("the state of a stuck pod's node is not told"),
+        (OPS, _, "get") => Weight::Spared("who has made an ops request is not told"),
+        (group, _, _) if group == group_of(GITOPS_API) => {
+            Weight::Spared("whether gitops.kubedb.com owns the database is not checked")
+        }
+        (group, _, _) if BACKUP_APIS.into_iter().any(|api| group_of(api) == group) => {
+            Weight::Spared("whether a backup is on its way is not checked")
+        }
         _ => Weight::Needed,
+    }
+}
+
+/// What those that are denied of the permissions that were asked about mean for an update.
+pub fn auth(
+    kind: Kind,
+    database: ObjectRef,
+    unread: Option<String>,
+    asked: usize,
+    denied: &[Permission],
+) -> Auth {
+    let lacking = denied.iter().map(|p| Lacking { permission: p.clone(), weight: weight(p) });
+    let (cluster, namespace): (Vec<&Permission>, Vec<&Permission>) =
+        denied.iter().partition(|p| p.of_the_cluster());
+    Auth {
+        schema: AUTH_SCHEMA.to_owned(),
+        kind,
+        database,
+        allowed: denied.iter().all(|p| matches!(weight(p), Weight::Spared(_))),
+        asked,
+        lacking: lacking.collect(),
+        rules: Rules { namespace: Rule::of(namespace), cluster: Rule::of(cluster) },
+        unread,
     }
 }

@@ -1,9 +1,9 @@
 //! What speaks against an update outside the database itself: missing permissions, credentials that run out, whoever would
 //! put the old version back, and a backup on its way. Part of the preflight.
 
-use crate::model::{Check, Finding, Lookup, Owner, PodAction, Severity, WorkloadPlan};
+use crate::model::{Check, Finding, Lookup, Owner, PodAction, Severity, Weight, WorkloadPlan};
 
-use super::permissions::{self, Weight};
+use super::permissions;
 use super::s0_preflight::{Context, note};
 
 /// A pod's part of a run, in seconds, where nobody knows better: the official engine's published timelines have 30 to 60

@@ -1,0 +1,93 @@
+//! `kubectl dbupdate auth`: what the user may not do of all that an update of a database asks for.
+
+use clap::Args;
+
+use super::exit_code::ExitCode;
+use super::failure::Failure;
+use super::look_args::ShownArgs;
+use super::options::LookOptions;
+use super::status::{Look, ended, format};
+use super::stop::unless_stopped;
+use super::terminal::Terminal;
+use super::{stream, update};
+use crate::cluster::{Cluster, ClusterError};
+use crate::model::{Auth, Kind, Lookup, ObjectRef};
+use crate::report;
+use crate::update::permissions;
+
+/// Show what you may not do of all that an update of a database asks for
+///
+/// The API server is asked for each permission, and nothing is changed. Below stand the rules of RBAC that give what is
+/// lacking. Where you may not even read the database, the answer is for any database of its kind.
+///
+/// Ends with 0 where no update would be refused for want of a permission, else with 3.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  # What do I lack for updating this database?
+  kubectl dbupdate auth kafka my-kf -n shop
+
+  # The rules for whoever grants them
+  kubectl dbupdate auth kafka my-kf -o json | jq .rules")]
+pub struct AuthArgs {
+    /// The kind of database, or kind and name
+    #[arg(value_name = "KIND[/NAME]")]
+    pub kind: String,
+
+    /// The database's name
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+
+    #[command(flatten)]
+    pub shown: ShownArgs,
+}
+
+/// Shows what the user lacks.
+pub async fn auth(options: LookOptions, terminal: Terminal) -> ExitCode {
+    ended(Look::begin(options, terminal).await, async |look| look.auth().await).await
+}
+
+impl Look {
+    async fn auth(&mut self) -> Result<ExitCode, Failure> {
+        let (Some(kind), Some(name)) = (self.options.kind, self.options.name.clone()) else {
+            return Ok(ExitCode::Usage);
+        };
+        let cluster = &self.cluster;
+        let namespace = self.options.namespace.clone().unwrap_or_else(|| cluster.default_namespace());
+        let asking = ask(cluster, kind, &namespace, &name);
+        let auth = unless_stopped(&mut self.stop, asking).await??;
+        let text = match format(self.options.output) {
+            None => report::auth::auth(&auth, self.view()),
+            Some(format) => report::object::auth(&auth, format)?,
+        };
+        stream::out(&text);
+        Ok(if auth.allowed { ExitCode::Done } else { ExitCode::Refused })
+    }
+}
+
+async fn ask(cluster: &Cluster, kind: Kind, namespace: &str, name: &str) -> Result<Auth, Failure> {
+    let apis = cluster.served_versions().await?;
+    let (read, unread) = match update::read(cluster, kind, namespace, name).await {
+        Ok(snapshot) => (Some(snapshot), None),
+        Err(Failure::Cluster(error @ ClusterError::Forbidden { .. })) => (None, Some(error.to_string())),
+        Err(failure) => return Err(failure),
+    };
+    let asked = permissions::all(kind, name, read.as_ref(), &apis);
+    let denied = match cluster.denied(namespace, &asked).await? {
+        Lookup::Found(denied) => denied,
+        Lookup::Absent => Vec::new(),
+        Lookup::Unreadable(why) => return Err(Failure::PermissionsUnknown { why }),
+    };
+    let database = match read {
+        Some(snapshot) => snapshot.database.object,
+        None => ObjectRef {
+            api_version: cluster.database_api(kind).await?,
+            kind: kind.name().to_owned(),
+            plural: kind.plural().to_owned(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            uid: String::new(),
+        },
+    };
+    Ok(permissions::auth(kind, database, unread, asked.len(), &denied))
+}

@@ -1,0 +1,45 @@
+use serde::Serialize;
+
+use super::{Kind, ObjectRef, Permission, Rule, Weight};
+
+/// The version of the schema in which an [`Auth`] is printed.
+pub const AUTH_SCHEMA: &str = "dbupdate/v1";
+
+/// What the user may not do of all that an update of one database asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Auth {
+    /// [`AUTH_SCHEMA`].
+    pub schema: String,
+    pub kind: Kind,
+    /// The database; without a uid where it could not be read.
+    pub database: ObjectRef,
+    /// No update is refused for want of a permission.
+    pub allowed: bool,
+    /// How many permissions were asked about.
+    pub asked: usize,
+    pub lacking: Vec<Lacking>,
+    /// What would give all of these.
+    pub rules: Rules,
+    /// Why the database could not be read. Asked about is then what any database of its kind may need.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unread: Option<String>,
+}
+
+/// A permission that is not there, and what becomes of an update without it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Lacking {
+    #[serde(flatten)]
+    pub permission: Permission,
+    #[serde(flatten)]
+    pub weight: Weight,
+}
+
+/// Rules to add, by how they have to be bound.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Rules {
+    /// In the database's namespace: by a RoleBinding.
+    pub namespace: Vec<Rule>,
+    /// By a ClusterRoleBinding: objects that live in no namespace.
+    pub cluster: Vec<Rule>,
+}
