@@ -360,6 +360,7 @@ fn every_rule_says_what_it_is_for() {
 /// The built binary sends no more than the library does in the tests above.
 #[cfg(unix)]
 mod binary {
+    use std::path::PathBuf;
     use std::sync::mpsc;
     use std::thread;
 
@@ -386,28 +387,46 @@ mod binary {
         receiver.recv().expect("it is served")
     }
 
-    #[test]
-    fn every_command_keeps_to_its_role() {
-        let roles = roles();
-        let (sim, server) = serve();
-        let directory = Directory::new();
-        let kubeconfig = json!({
-            "apiVersion": "v1", "kind": "Config", "current-context": "sim",
-            "clusters": [{ "name": "sim", "cluster": { "server": server } }],
-            "contexts": [{ "name": "sim", "context": { "cluster": "sim", "user": "me", "namespace": NAMESPACE } }],
-            "users": [{ "name": "me", "user": {} }],
-        });
-        let kubeconfig = directory.file("kubeconfig", &kubeconfig.to_string());
-        let sent = |line: &str, code: i32| -> BTreeSet<Asked> {
-            let before = sim.requests().len();
+    /// A sandbox whose requests can be looked at, and the way to it.
+    struct Served {
+        sim: SimCluster,
+        kubeconfig: PathBuf,
+        _directory: Directory,
+    }
+
+    impl Served {
+        fn start() -> Self {
+            let (sim, server) = serve();
+            let kubeconfig = json!({
+                "apiVersion": "v1", "kind": "Config", "current-context": "sim",
+                "clusters": [{ "name": "sim", "cluster": { "server": server } }],
+                "contexts": [{ "name": "sim", "context": { "cluster": "sim", "user": "me" } }],
+                "users": [{ "name": "me", "user": {} }],
+            });
+            let directory = Directory::new();
+            let kubeconfig = directory.file("kubeconfig", &kubeconfig.to_string());
+            Served { sim, kubeconfig, _directory: directory }
+        }
+
+        fn run(&self, line: &str) -> Outcome {
             let mut command = dbupdate(line);
-            command.env("KUBECONFIG", &kubeconfig);
-            let outcome: Outcome = run(command);
-            assert_eq!(outcome.code, Some(code), "{line}: {outcome:#?}");
-            let sent: BTreeSet<Asked> = sim.requests()[before..].iter().filter_map(asked).collect();
+            command.env("KUBECONFIG", &self.kubeconfig);
+            run(command)
+        }
+
+        /// What a command asks for, which ends with that code.
+        fn sent(&self, line: &str, code: i32) -> BTreeSet<Asked> {
+            let before = self.sim.requests().len();
+            self.run(line).ended(code, "");
+            let sent: BTreeSet<Asked> = self.sim.requests()[before..].iter().filter_map(asked).collect();
             assert!(!sent.is_empty(), "{line}");
             sent
-        };
+        }
+    }
+
+    #[test]
+    fn every_command_keeps_to_its_role() {
+        let (roles, served) = (roles(), Served::start());
         for (line, code) in [
             ("kafka my-kf --to 3.6.1 --dry-run", 0),
             ("druid my-dr --to latest --dry-run", 0),
@@ -420,7 +439,7 @@ mod binary {
             ("history zk my-zk", 0),
             ("auth zk my-zk", 0),
         ] {
-            let sent = sent(line, code);
+            let sent = served.sent(line, code);
             assert_eq!(lacking(&sent, &roles.view, &roles), Vec::<&Asked>::new(), "{line}");
         }
         for (line, code) in [
@@ -429,8 +448,111 @@ mod binary {
             ("resume zk my-zk --yes", 0),
             ("rollback zk my-zk --yes", 0),
         ] {
-            let sent = sent(line, code);
+            let sent = served.sent(line, code);
             assert_eq!(lacking(&sent, &roles.update, &roles), Vec::<&Asked>::new(), "{line}");
         }
+    }
+
+    fn deny(served: &Served, verb: &str, group: &str, resource: &str, subresource: &str) {
+        served.sim.access().deny(verb, group, resource, subresource);
+    }
+
+    #[test]
+    fn auth_tells_what_is_lacking_by_what_it_costs() {
+        let served = Served::start();
+        served.run("auth zk my-zk").ended(0, "you have all 34 permissions that an update asks for");
+        // What is installed beside KubeDB is asked for where it is.
+        served.sim.apis().add("gitops.kubedb.com");
+        deny(&served, "create", "", "events", "");
+        deny(&served, "list", "", "nodes", "");
+        let told = served.run("auth zk my-zk");
+        assert_eq!(told.code, Some(0), "{told:#?}");
+        assert_eq!(
+            told.stdout,
+            "ZooKeeper my-zk in namespace default\n\
+             you may update it; you lack 2 of 35 permissions, at a cost\n\
+             \n\
+             What lacking these costs\n  \
+               create events: no Events are written on the database\n  \
+               list nodes: cordoned nodes are not found\n\
+             \n\
+             Rules for namespace default: a Role, or a ClusterRole with a RoleBinding there\n  \
+               - apiGroups: [\"\"]\n    \
+                 resources: [events]\n    \
+                 verbs: [create]\n\
+             \n\
+             Rules for the whole cluster: a ClusterRole with a ClusterRoleBinding\n  \
+               - apiGroups: [\"\"]\n    \
+                 resources: [nodes]\n    \
+                 verbs: [list]\n"
+        );
+        let asked_for = |plural: &str, field: &str| -> BTreeSet<String> {
+            let requests = served.sim.requests();
+            let reviews = requests.iter().map(|r| r.body["spec"]["resourceAttributes"].clone());
+            let of_it = reviews.filter(|about| about["resource"] == plural && about["verb"] != "create");
+            of_it.map(|about| about[field].as_str().unwrap_or_default().to_owned()).collect()
+        };
+        // With a namespace a RoleBinding would seem to be enough.
+        assert_eq!(asked_for("nodes", "namespace"), BTreeSet::from([String::new()]));
+        assert_eq!(asked_for("zookeeperversions", "namespace"), BTreeSet::from([String::new()]));
+        assert_eq!(asked_for("pods", "namespace"), BTreeSet::from([NAMESPACE.to_owned()]));
+        // A Role may be narrowed to these.
+        assert_eq!(asked_for("leases", "name"), BTreeSet::from(["dbupdate-zookeeper-my-zk".to_owned()]));
+        assert_eq!(asked_for("configmaps", "name"), BTreeSet::from(["dbupdate-zookeeper-my-zk".to_owned()]));
+        deny(&served, "create", "", "pods", "eviction");
+        let told = served.run("auth zk/my-zk -o json");
+        assert_eq!(told.code, Some(3), "{told:#?}");
+        let object = told.object();
+        assert_eq!((&object["schema"], &object["allowed"]), (&json!("dbupdate/v1"), &json!(false)));
+        assert_eq!(object["database"]["name"], "my-zk");
+        assert_eq!(object["asked"], 35);
+        let eviction =
+            json!({ "group": "", "resource": "pods/eviction", "verb": "create", "weight": "needed" });
+        assert_eq!(
+            object["lacking"][1],
+            json!({ "group": "", "resource": "nodes", "verb": "list",
+            "weight": "spared", "cost": "cordoned nodes are not found" })
+        );
+        assert_eq!(object["lacking"][2], eviction);
+        assert_eq!(
+            object["rules"]["cluster"],
+            json!([{ "apiGroups": [""], "resources": ["nodes"], "verbs": ["list"] }])
+        );
+        served.run("auth zk my-zk -o yaml").ended(3, "schema: dbupdate/v1");
+    }
+
+    /// An update is refused without a journal, so that this is not at a cost alone.
+    #[test]
+    fn auth_counts_the_journal_as_the_update_does() {
+        let served = Served::start();
+        deny(&served, "create", "", "configmaps", "");
+        served.run("auth zk my-zk").ended(3, "create configmaps: no journal can be kept");
+        served.run("zk my-zk --to 3.9.1 --dry-run").ended(3, "no-journal");
+    }
+
+    #[test]
+    fn auth_helps_where_nothing_can_be_read() {
+        let served = Served::start();
+        for group in ["kubedb.com", "catalog.kubedb.com", "apps.k8s.appscode.com"] {
+            deny(&served, "*", group, "*", "*");
+            deny(&served, "*", group, "*", "");
+        }
+        let told = served.run("auth zk my-zk");
+        told.ended(3, "so this is what any ZooKeeper may need").ended(3, "petsets.apps.k8s.appscode.com");
+        told.ended(3, "get, list, watch, patch").ended(3, "resources: [zookeeperversions]");
+        let object = served.run("auth zk my-zk -o json").object();
+        assert_eq!(object["database"]["uid"], "");
+        assert!(object["unread"].as_str().is_some_and(|why| why.contains("forbidden")), "{object}");
+        // Whoever begins with the update is led here.
+        served.run("zk my-zk --to 3.9.1 --dry-run").ended(1, "kubectl dbupdate auth zookeeper my-zk");
+    }
+
+    #[test]
+    fn auth_says_what_keeps_it_from_answering() {
+        let served = Served::start();
+        served.run("auth zk none").ended(3, "zookeeper \"none\" does not exist in namespace default");
+        served.run("auth zk").ended(2, "which database?");
+        deny(&served, "create", "authorization.k8s.io", "selfsubjectaccessreviews", "");
+        served.run("auth zk my-zk").ended(1, "what you may do cannot be asked: ");
     }
 }

@@ -12,7 +12,7 @@ pub struct Auth {
     /// [`AUTH_SCHEMA`].
     pub schema: String,
     pub kind: Kind,
-    /// The database; without a uid where it could not be read.
+    /// The database; without a uid where not all of it could be read.
     pub database: ObjectRef,
     /// No update is refused for want of a permission.
     pub allowed: bool,
@@ -21,7 +21,7 @@ pub struct Auth {
     pub lacking: Vec<Lacking>,
     /// What would give all of these.
     pub rules: Rules,
-    /// Why the database could not be read. Asked about is then what any database of its kind may need.
+    /// Why not all of the database could be read. Asked about is then what any database of its kind may need.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unread: Option<String>,
 }

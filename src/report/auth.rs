@@ -34,8 +34,7 @@ fn header(auth: &Auth, view: View) -> String {
     };
     let mut out = format!("{}\n{}", view.bold(&title), view.paragraph("", &verdict));
     if let Some(why) = &auth.unread {
-        let note =
-            format!("the database could not be read, so this is what any {kind} may need ({})", clean(why));
+        let note = format!("not all of it can be read, so this is what any {kind} may need ({})", clean(why));
         out.push_str(&view.hanging("", 2, &note));
     }
     out
