@@ -181,11 +181,11 @@ async fn look(world: &World) {
         cluster.watch_lock(world.kind, NAMESPACE, &world.name, lock).await.expect("it can be watched");
     }
     for name in [Some(world.name.as_str()), None] {
-        cluster.overview(world.kind, NAMESPACE, name).await.expect("it can be read");
+        cluster.overview(world.kind, NAMESPACE, name, "").await.expect("it can be read");
     }
     cluster.databases(world.kind, NAMESPACE).await.expect("they can be listed");
     let everywhere = world.cluster_of("everywhere");
-    everywhere.overview(world.kind, "", None).await.expect("they can be listed");
+    everywhere.overview(world.kind, "", None, "").await.expect("they can be listed");
 }
 
 /// Everything that is read before a plan is made.
