@@ -147,6 +147,7 @@ fn every_command_in_the_documentation_can_be_typed() {
     let mut tried = 0;
     for file in [
         "README.md",
+        "docs/install.md",
         "docs/sandbox.md",
         "docs/output.md",
         "docs/exit-codes.md",
@@ -185,6 +186,7 @@ fn every_flag_in_the_documentation_exists() {
     flags.extend(["--help", "--version"].map(str::to_owned));
     for file in [
         "README.md",
+        "docs/install.md",
         "docs/sandbox.md",
         "docs/output.md",
         "docs/exit-codes.md",
