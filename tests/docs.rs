@@ -148,6 +148,7 @@ fn every_command_in_the_documentation_can_be_typed() {
     for file in [
         "README.md",
         "docs/install.md",
+        "docs/comparison.md",
         "docs/sandbox.md",
         "docs/output.md",
         "docs/exit-codes.md",
@@ -187,6 +188,7 @@ fn every_flag_in_the_documentation_exists() {
     for file in [
         "README.md",
         "docs/install.md",
+        "docs/comparison.md",
         "docs/sandbox.md",
         "docs/output.md",
         "docs/exit-codes.md",
