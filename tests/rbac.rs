@@ -438,9 +438,25 @@ mod binary {
             ("status zk my-zk", 0),
             ("history zk my-zk", 0),
             ("auth zk my-zk", 0),
+            ("list", 0),
+            ("list -l team=search", 0),
+            ("versions kafka", 0),
+            ("versions zk my-zk", 0),
+            ("__complete zk my", 0),
+            ("__complete zk my-zk --to 3", 0),
         ] {
             let sent = served.sent(line, code);
             assert_eq!(lacking(&sent, &roles.view, &roles), Vec::<&Asked>::new(), "{line}");
+        }
+        // The same role, bound everywhere.
+        for line in ["status -A", "list -A"] {
+            let granted = |a: &&Asked| roles.view.contains(&a.grant) || roles.catalog.contains(&a.grant);
+            let sent = served.sent(line, 0);
+            assert_eq!(
+                sent.iter().filter(|a| !granted(a)).collect::<Vec<_>>(),
+                Vec::<&Asked>::new(),
+                "{line}"
+            );
         }
         for (line, code) in [
             ("zk my-zk --to 3.9.1 --dry-run=server", 0),
