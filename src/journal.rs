@@ -33,6 +33,9 @@ pub struct Run {
     /// When, in RFC 3339.
     pub began: String,
     pub plan: Plan,
+    /// The version to which further updates are to follow this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub through: Option<String>,
     /// What a rollback goes back to.
     pub before: Before,
 }
@@ -125,6 +128,12 @@ impl Entry {
                 !ended && (self.progress.changed || finish.paused || back)
             }
         }
+    }
+
+    /// It has come to its end, and further updates were to follow it: the version that they lead to.
+    pub fn follow(&self) -> Option<&str> {
+        let done = self.progress.result.as_ref().is_some_and(|finish| finish.outcome == Outcome::Done);
+        self.run.through.as_deref().filter(|_| done)
     }
 
     /// Its process ended without a word, or is still at it.

@@ -127,6 +127,13 @@ pub struct UpdateArgs {
     #[arg(long, value_name = "VERSION")]
     pub to: Option<String>,
 
+    /// Where the version is not reachable at once, take every step of the way, one update after another
+    ///
+    /// Each of them is complete and verified before the next one begins, and nothing is paused in between. The way is
+    /// shown and confirmed once; the same command, or resume, goes on from wherever it was left.
+    #[arg(long)]
+    pub through: bool,
+
     /// What to do when a pod is stuck on the new version: stop there, or go back
     ///
     /// Going back by itself happens only while no container of the new image has ever started: an image that cannot be

@@ -27,29 +27,30 @@ pub fn who() -> String {
 
 /// The command that goes on with a run, as the user would type it: what was chosen from a list is named, and what
 /// only concerns the screen is left out.
-fn going_on(options: &UpdateOptions, plan: &Plan) -> String {
+fn going_on(options: &UpdateOptions, plan: &Plan, through: Option<&str>) -> String {
     let mut words = vec!["kubectl dbupdate".to_owned(), plan.kind.singular().to_owned()];
     words.push(quoted(&plan.database.name));
     let mut flag = |name: &str, value: &str| words.push(format!("--{name} {}", quoted(value)));
-    flag("to", &plan.to.name);
+    flag("to", through.unwrap_or(&plan.to.name));
     if let Some(namespace) = &options.namespace {
         flag("namespace", namespace);
     }
+    words.extend(through.map(|_| "--through".to_owned()));
     words.extend(connection(&options.target));
     words.extend(times(options));
     words.extend(options.skip.iter().map(skipped));
     words.join(" ")
 }
 
-/// The commands that go on with a run.
-pub fn commands(options: &UpdateOptions, plan: &Plan) -> Commands {
+/// The commands that go on with a run, and with those that are to follow it on the way `through` to a version.
+pub fn commands(options: &UpdateOptions, plan: &Plan, through: Option<&str>) -> Commands {
     let other = |command: &str| {
         let (kind, name) = (plan.kind, &plan.database.name);
         named(command, kind, name, options.namespace.as_deref(), &options.target)
     };
     let (resume, rollback) = (other("resume"), other("rollback"));
     let again = match options.mode {
-        Mode::Update => going_on(options, plan),
+        Mode::Update => going_on(options, plan, through),
         Mode::Resume => resume.clone(),
         Mode::Rollback => rollback.clone(),
     };
@@ -173,7 +174,7 @@ mod tests {
             let cli = args::parse(std::iter::once("x").chain(typed.split(' '))).expect(typed);
             let everything = Terminal { stdin: true, stdout: true, stderr: true, ..Terminal::default() };
             let options = UpdateOptions::new(cli.update, cli.cluster, &everything).expect(typed);
-            assert_eq!(going_on(&options, &plan()), shown, "{typed}");
+            assert_eq!(going_on(&options, &plan(), None), shown, "{typed}");
         }
     }
 

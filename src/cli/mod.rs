@@ -22,6 +22,7 @@ mod status;
 pub mod stop;
 mod stream;
 pub mod terminal;
+mod through;
 mod update;
 mod versions;
 

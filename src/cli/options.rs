@@ -30,6 +30,8 @@ pub struct UpdateOptions {
     pub name: Option<String>,
     /// A version object's name or `latest`; `None` is chosen from a list.
     pub to: Option<String>,
+    /// Every step of the way is taken.
+    pub through: bool,
     pub dry_run: Option<DryRun>,
     pub yes: bool,
     pub output: Output,
@@ -264,6 +266,7 @@ impl UpdateOptions {
             kind,
             name,
             to: update.to.map(|to| version_name(&to)),
+            through: update.through,
             dry_run: update.run.dry_run,
             yes: update.run.yes,
             output: update.run.output,
@@ -318,6 +321,7 @@ fn unnamed(kind: String, name: Option<String>, run: RunArgs) -> UpdateArgs {
         kind: Some(kind),
         name,
         to: None,
+        through: false,
         allow_downgrade: false,
         allow_deprecated: false,
         on_failure: OnFailure::Stop,

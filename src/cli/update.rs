@@ -21,6 +21,7 @@ use crate::model::{Action, Check, Kind, Plan, Snapshot, Trial};
 use crate::report::object::{self, Format};
 use crate::report::{self, Progress, Reporter, View};
 use crate::sandbox::{self, Sandbox};
+use crate::update::journey::{self, Journey};
 use crate::update::s1_plan::{self, Request, Unfinished};
 use crate::update::{permissions, rollback, s2_pause};
 
@@ -37,18 +38,28 @@ pub async fn run(options: UpdateOptions, terminal: Terminal) -> ExitCode {
 }
 
 /// Where a run goes.
-enum Going {
-    /// To a version; going on with the unfinished run where it was going there.
-    To { to: String, unfinished: Option<Entry> },
+#[derive(Clone)]
+pub(super) enum Going {
+    /// To a version, in one step or `through` those between; going on with the unfinished run where it was going there.
+    To { to: String, through: bool, unfinished: Option<Entry> },
     /// Back to what was before the unfinished run.
     Back { entry: Option<Entry> },
 }
 
 /// One call of the command.
-struct Session {
-    options: UpdateOptions,
+pub(super) struct Session {
+    pub options: UpdateOptions,
     terminal: Terminal,
-    stop: watch::Receiver<Stop>,
+    pub stop: watch::Receiver<Stop>,
+}
+
+/// What is there, and what is to be done.
+pub(super) struct Outlook {
+    pub snapshot: Snapshot,
+    pub journal: Journal,
+    pub going: Going,
+    /// The first of the updates is planned from the snapshot.
+    pub journey: Journey,
 }
 
 impl Session {
@@ -57,68 +68,89 @@ impl Session {
         let mut session = Session { options, terminal, stop };
         // The simulated cluster lives for as long as this.
         let (cluster, _sandbox) = session.connect().await?;
-        let read = session.snapshot(&cluster).await;
-        let (mut snapshot, mut journal) = read.map_err(|failure| failure.of(&cluster))?;
-        let unfinished = engine::unfinished(&journal, &snapshot);
-        let mut going = session.going(&snapshot, unfinished).await?;
-        let mut plan = session.plan(&snapshot, &going)?;
-        if snapshot.lock.is_some() && plan.action != Action::Nothing {
-            session.watch_lock(&cluster, &mut snapshot).await?;
-            (snapshot, journal) = session.read_again(&cluster, snapshot).await?;
-            let unfinished = engine::unfinished(&journal, &snapshot);
-            going = match going {
-                Going::To { to, .. } if session.options.mode == Mode::Update => Going::To { to, unfinished },
-                _ => session.going(&snapshot, unfinished).await?,
-            };
-            plan = session.plan(&snapshot, &going)?;
-        }
+        let outlook = session.outlook(&cluster).await?;
         match session.options.dry_run {
-            Some(how) => session.dry_run(how, &cluster, &snapshot, &plan).await,
-            None => session.real_run(&cluster, snapshot, plan, journal, going).await,
+            Some(how) => session.dry_run(how, &cluster, &outlook).await,
+            None => session.real_run(&cluster, outlook).await,
         }
     }
 
+    async fn outlook(&mut self, cluster: &Cluster) -> Result<Outlook, Failure> {
+        let read = self.snapshot(cluster).await;
+        let (mut snapshot, mut journal) = read.map_err(|failure| failure.of(cluster))?;
+        let mut going = self.going(&snapshot, &journal).await?;
+        let mut journey = self.journey(&snapshot, &going)?;
+        if snapshot.lock.is_some() && journey.first.action != Action::Nothing {
+            self.watch_lock(cluster, &mut snapshot).await?;
+            (snapshot, journal) = self.read_again(cluster, snapshot).await?;
+            going = match going {
+                // What was chosen from a list stays chosen.
+                Going::To { to, through, .. } if self.options.mode == Mode::Update => {
+                    Going::To { to, through, unfinished: engine::unfinished(&journal, &snapshot) }
+                }
+                _ => self.going(&snapshot, &journal).await?,
+            };
+            journey = self.journey(&snapshot, &going)?;
+        }
+        Ok(Outlook { snapshot, journal, going, journey })
+    }
+
     /// Where this run goes, given what was left unfinished.
-    async fn going(&mut self, snapshot: &Snapshot, unfinished: Option<Entry>) -> Result<Going, Failure> {
-        let nothing = || Failure::NothingUnfinished { database: snapshot.database.object.to_string() };
+    async fn going(&mut self, snapshot: &Snapshot, journal: &Journal) -> Result<Going, Failure> {
+        let unfinished = engine::unfinished(journal, snapshot);
         match self.options.mode {
             Mode::Update => {
                 let to = select::version(snapshot, &self.options, &self.terminal, &mut self.stop).await?;
-                Ok(Going::To { to, unfinished })
+                Ok(Going::To { to, through: self.options.through, unfinished })
             }
             Mode::Resume => match unfinished {
                 Some(entry) if entry.run.direction == Direction::Rollback => {
                     Ok(Going::Back { entry: Some(entry) })
                 }
-                Some(entry) => Ok(Going::To { to: entry.run.plan.to.name.clone(), unfinished: Some(entry) }),
-                // The operator may bring our pause back after the run's end: nothing else is left to do then.
-                None => {
-                    let stays = Going::To { to: snapshot.database.version.clone(), unfinished: None };
-                    let only_paused = self.plan(snapshot, &stays)?.action == Action::Resume;
-                    only_paused.then_some(stays).ok_or_else(nothing)
+                Some(entry) => {
+                    let (hop, through) = (entry.run.plan.to.name.clone(), entry.run.through.clone());
+                    let is_through = through.is_some();
+                    Ok(Going::To { to: through.unwrap_or(hop), through: is_through, unfinished: Some(entry) })
                 }
+                None => self.going_on_between(snapshot, journal),
             },
             Mode::Rollback => {
                 let ours = snapshot.database.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some());
                 if unfinished.is_none() && !ours {
-                    return Err(nothing());
+                    return Err(nothing_unfinished(snapshot));
                 }
                 Ok(Going::Back { entry: unfinished })
             }
         }
     }
 
-    fn plan(&self, snapshot: &Snapshot, going: &Going) -> Result<Plan, Failure> {
+    /// Where a resume goes that finds nothing half done: to the updates that were to follow the last one; or it removes our
+    /// own pause, which the operator may bring back after a run's end.
+    fn going_on_between(&self, snapshot: &Snapshot, journal: &Journal) -> Result<Going, Failure> {
+        if let Some(to) = engine::to_follow(journal, snapshot) {
+            return Ok(Going::To { to, through: true, unfinished: None });
+        }
+        let stays = Going::To { to: snapshot.database.version.clone(), through: false, unfinished: None };
+        let only_paused = self.journey(snapshot, &stays)?.first.action == Action::Resume;
+        only_paused.then_some(stays).ok_or_else(|| nothing_unfinished(snapshot))
+    }
+
+    pub(super) fn journey(&self, snapshot: &Snapshot, going: &Going) -> Result<Journey, Failure> {
         match going {
-            Going::To { to, unfinished } => {
+            Going::To { to, through, unfinished } => {
                 let request = self.request(to.clone(), unfinished.as_ref());
-                Ok(s1_plan::plan(snapshot, &request)?)
+                if *through {
+                    return Ok(journey::plan(snapshot, &request)?);
+                }
+                Ok(Journey::one(s1_plan::plan(snapshot, &request)?))
             }
-            Going::Back { entry: Some(entry) } => Ok(rollback::plan(snapshot, entry, &self.options.skip)),
+            Going::Back { entry: Some(entry) } => {
+                Ok(Journey::one(rollback::plan(snapshot, entry, &self.options.skip)))
+            }
             // Only our pause is left, and nobody knows from which run: the database stays on its version.
             Going::Back { entry: None } => {
                 let request = self.request(snapshot.database.version.clone(), None);
-                Ok(s1_plan::plan(snapshot, &request)?)
+                Ok(Journey::one(s1_plan::plan(snapshot, &request)?))
             }
         }
     }
@@ -211,62 +243,77 @@ impl Session {
         mut self,
         how: DryRun,
         cluster: &Cluster,
-        snapshot: &Snapshot,
-        plan: &Plan,
+        outlook: &Outlook,
     ) -> Result<ExitCode, Failure> {
-        let refused = plan.refusals().next().is_some();
+        let journey = &outlook.journey;
+        let refused = refused(journey).is_some();
         let trials = match how {
             DryRun::Client => None,
             // A refused plan would not be sent, so there is nothing to try.
             DryRun::Server if refused => None,
             DryRun::Server => {
                 let clock = Clock::system();
-                let trials = engine::trials(cluster, snapshot, plan, &clock);
+                let trials = engine::trials(cluster, &outlook.snapshot, &journey.first, &clock);
                 Some(unless_stopped(&mut self.stop, trials).await??)
             }
         };
-        stream::out(&self.shown(plan, trials.as_deref())?);
+        stream::out(&self.way(journey, self.view_of_stdout()));
+        stream::out(&self.shown(&journey.first, trials.as_deref())?);
+        for plan in &journey.later {
+            if self.options.output == Output::Table {
+                stream::out("\n");
+            }
+            stream::out(&self.shown(plan, None)?);
+        }
         let tried = trials.iter().flatten().all(|trial| trial.refused.is_none());
         Ok(if refused || !tried { ExitCode::Refused } else { ExitCode::Done })
     }
 
-    async fn real_run(
-        mut self,
-        cluster: &Cluster,
-        snapshot: Snapshot,
-        plan: Plan,
-        journal: Journal,
-        going: Going,
-    ) -> Result<ExitCode, Failure> {
-        if let Some(finish) = self.not_begun(&plan) {
-            self.say_not_begun(&finish, &plan)?;
+    async fn real_run(mut self, cluster: &Cluster, outlook: Outlook) -> Result<ExitCode, Failure> {
+        let against = refused(&outlook.journey).unwrap_or(&outlook.journey.first);
+        if let Some(finish) = self.not_begun(against) {
+            self.say_not_begun(&finish, against)?;
             return Ok(ExitCode::Run(finish.exit_code));
         }
-        self.show_before(&plan);
+        self.show_before(&outlook.journey);
         if !self.options.yes {
-            self.confirm(cluster, &plan).await?;
+            self.confirm(cluster, &outlook.journey).await?;
         }
-        self.carry_out(cluster, snapshot, plan, journal, going).await
+        self.carry_all_out(cluster, outlook).await
     }
 
     /// The plan for a person, out of the way of what a program reads on standard output.
-    fn show_before(&self, plan: &Plan) {
-        let for_programs = self.options.output != Output::Table || self.options.progress == Progress::Json;
-        if !for_programs {
+    fn show_before(&self, journey: &Journey) {
+        let shown = |view| self.way(journey, view) + &report::plan(&journey.first, None, view);
+        if !self.for_programs() {
             let gap = if self.options.yes { "\n" } else { "" };
-            stream::out(&(report::plan(plan, None, self.view_of_stdout()) + gap));
+            stream::out(&(shown(self.view_of_stdout()) + gap));
         } else if !self.options.yes {
-            stream::err(&report::plan(plan, None, self.view_of_stderr()));
+            stream::err(&shown(self.view_of_stderr()));
         }
     }
 
-    async fn confirm(&mut self, cluster: &Cluster, plan: &Plan) -> Result<(), Failure> {
+    /// A program reads standard output, and a person only standard error.
+    pub(super) fn for_programs(&self) -> bool {
+        self.options.output != Output::Table || self.options.progress == Progress::Json
+    }
+
+    /// The whole way, where there is more of it than one update; a program has it from the plans.
+    fn way(&self, journey: &Journey, view: View) -> String {
+        match (journey.later.is_empty(), self.options.output) {
+            (false, Output::Table) => report::way(&journey.all().collect::<Vec<_>>(), view),
+            _ => String::new(),
+        }
+    }
+
+    async fn confirm(&mut self, cluster: &Cluster, journey: &Journey) -> Result<(), Failure> {
+        let plan = &journey.first;
         let intent = Intent {
             database: plan.database.to_string(),
             namespace: plan.database.namespace.clone(),
             cluster: cluster.name().to_owned(),
             from: plan.from.name.clone(),
-            to: plan.to.name.clone(),
+            to: journey.last().to.name.clone(),
         };
         let answer = pick::confirm(&intent, &self.terminal, &mut self.stop).await;
         match answer.map_err(Failure::Terminal)? {
@@ -276,28 +323,30 @@ impl Session {
         }
     }
 
-    async fn carry_out(
-        self,
-        cluster: &Cluster,
-        snapshot: Snapshot,
-        plan: Plan,
-        journal: Journal,
-        going: Going,
-    ) -> Result<ExitCode, Failure> {
+    /// Carries out the first of the updates.
+    pub(super) async fn carry_out(&self, cluster: &Cluster, outlook: Outlook) -> Result<Finish, Failure> {
+        let plan = outlook.journey.first.clone();
         let reporter = Reporter::new(self.options.progress, self.options.colors.stderr);
-        let options = self.run_options(&plan, journal, going);
+        let through = outlook.journey.later.last().map(|last| last.to.name.clone());
+        let options = self.run_options(&plan, outlook.journal, outlook.going, through);
         let id = options.run.clone();
         let (events, records) = mpsc::unbounded_channel();
-        let run = engine::run(cluster, snapshot, plan.clone(), options, events, self.stop.clone());
+        let run = engine::run(cluster, outlook.snapshot, plan.clone(), options, events, self.stop.clone());
         let (finish, heard) = tokio::join!(run, report_all(records, reporter));
         if self.options.progress == Progress::Bars {
             stream::err("\n");
         }
         self.say_end(&finish, &plan, &id, heard)?;
-        Ok(ExitCode::Run(finish.exit_code))
+        Ok(finish)
     }
 
-    fn run_options(&self, plan: &Plan, journal: Journal, going: Going) -> RunOptions {
+    fn run_options(
+        &self,
+        plan: &Plan,
+        journal: Journal,
+        going: Going,
+        through: Option<String>,
+    ) -> RunOptions {
         let (direction, entry) = match going {
             Going::To { unfinished, .. } => (Direction::Update, unfinished),
             Going::Back { entry } => (Direction::Rollback, entry),
@@ -308,7 +357,7 @@ impl Session {
         RunOptions {
             run: going_on.as_ref().map_or_else(identity::run_id, |e| e.run.run.clone()),
             who: identity::who(),
-            commands: identity::commands(&self.options, plan),
+            commands: identity::commands(&self.options, plan, through.as_deref()),
             kubectl: identity::kubectl(&self.options.target),
             timeout: self.options.timeout,
             pod_timeout: self.options.pod_timeout,
@@ -318,6 +367,7 @@ impl Session {
             roll_back_on_failure: self.options.roll_back_on_failure,
             journal,
             going_on,
+            through,
             direction,
             before,
             clock: Clock::system(),
@@ -405,14 +455,14 @@ impl Session {
         Ok(())
     }
 
-    fn view_of_stdout(&self) -> View {
+    pub(super) fn view_of_stdout(&self) -> View {
         View {
             width: self.terminal.width.filter(|_| self.terminal.stdout),
             color: self.options.colors.stdout,
         }
     }
 
-    fn view_of_stderr(&self) -> View {
+    pub(super) fn view_of_stderr(&self) -> View {
         View {
             width: self.terminal.width.filter(|_| self.terminal.stderr),
             color: self.options.colors.stderr,
@@ -420,8 +470,17 @@ impl Session {
     }
 }
 
+/// The update that is refused: the first one, or one whose way will be barred.
+fn refused(journey: &Journey) -> Option<&Plan> {
+    if refusal(&journey.first).is_some() { Some(&journey.first) } else { journey.barred() }
+}
+
+fn nothing_unfinished(snapshot: &Snapshot) -> Failure {
+    Failure::NothingUnfinished { database: snapshot.database.object.to_string() }
+}
+
 /// The database with everything around it, and its journal.
-async fn read_all(
+pub(super) async fn read_all(
     cluster: &Cluster,
     kind: Kind,
     namespace: &str,
@@ -469,7 +528,7 @@ async fn report_all(mut records: mpsc::UnboundedReceiver<Record>, mut reporter: 
     reporter.heard()
 }
 
-fn refusal(plan: &Plan) -> Option<ExitCode> {
+pub(super) fn refusal(plan: &Plan) -> Option<ExitCode> {
     plan.refusals().next()?;
     let somebody_else = plan.refusals().any(|finding| finding.check.somebody_else());
     Some(if somebody_else { ExitCode::SomebodyElse } else { ExitCode::Refused })

@@ -34,6 +34,7 @@ impl Run {
             who: self.options.who.clone(),
             began: String::new(),
             plan: self.plan.clone(),
+            through: None,
             before: self.before.clone().unwrap_or_else(|| Before::of(&self.snapshot)),
         };
         let entry = Entry { run, progress: Default::default() };

@@ -91,6 +91,7 @@ impl Run {
             who: self.options.who.clone(),
             began: now.to_owned(),
             plan: self.plan.clone(),
+            through: self.options.through.clone(),
             before: self.options.before.clone().unwrap_or_else(|| Before::of(&self.snapshot)),
         };
         // Which pods there were is for reading; a plan of many thousand pods would leave no room for the rest.
@@ -207,4 +208,10 @@ fn passes(error: &ClusterError, tried: Duration, doubt: Duration) -> bool {
 /// The unfinished run of a journal, if the cluster still shows something of it.
 pub fn unfinished(journal: &Journal, snapshot: &crate::model::Snapshot) -> Option<Entry> {
     journal.last().filter(|entry| crate::update::rollback::half_done(entry, snapshot)).cloned()
+}
+
+/// The version to which further updates were to follow the last run, if the database still is where that has brought it.
+pub fn to_follow(journal: &Journal, snapshot: &crate::model::Snapshot) -> Option<String> {
+    let entry = journal.last().filter(|entry| entry.run.plan.to.name == snapshot.database.version)?;
+    entry.follow().map(str::to_owned)
 }

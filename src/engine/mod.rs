@@ -27,7 +27,7 @@ use crate::event::{Finish, Record, Step};
 use crate::journal::{Before, Direction, Entry};
 use crate::model::{Check, Plan, Snapshot};
 
-pub use journal::unfinished;
+pub use journal::{to_follow, unfinished};
 pub use stop::{Signal, Stop};
 pub use trial::trials;
 
@@ -56,6 +56,8 @@ pub struct RunOptions {
     pub journal: Journal,
     /// The unfinished run that this one goes on with.
     pub going_on: Option<Entry>,
+    /// The version to which further updates are to follow this one.
+    pub through: Option<String>,
     /// Which way it goes.
     pub direction: Direction,
     /// What a rollback goes back to; `None` is what is there when the run begins.

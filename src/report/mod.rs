@@ -32,7 +32,7 @@ pub use json::Json;
 pub use layout::View;
 pub use lines::Lines;
 pub use summary::final_block;
-pub use tables::plan;
+pub use tables::{plan, way};
 
 use crate::event::Record;
 

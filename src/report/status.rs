@@ -196,6 +196,7 @@ fn word(state: State) -> &'static str {
         State::HalfDone => "half done",
         State::Exposed => "half done, NOT paused",
         State::Unverified => "unverified",
+        State::OnItsWay => "on its way",
         State::LeftPaused => "left paused",
         State::PausedByOther => "paused by other",
         State::OpsRequest => "ops request",

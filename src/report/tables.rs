@@ -20,6 +20,19 @@ pub fn plan(plan: &Plan, trials: Option<&[Trial]>, view: View) -> String {
     sections.join("\n")
 }
 
+/// All updates of a way, of which the first one's plan is shown below.
+pub fn way(plans: &[&Plan], view: View) -> String {
+    let versions = plans.iter().map(|plan| plan.to.name.as_str());
+    let names: Vec<&str> =
+        plans.first().map(|first| first.from.name.as_str()).into_iter().chain(versions).collect();
+    let text = format!(
+        "{} updates, one after another, each verified before the next: {}",
+        plans.len(),
+        crate::model::clean(&names.join(" → "))
+    );
+    view.paragraph("", &text) + "\n"
+}
+
 /// `Kafka my-kf in namespace default: 3.5.2 → 3.6.1`.
 pub(super) fn title(plan: &Plan) -> String {
     let database = &plan.database;

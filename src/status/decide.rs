@@ -162,6 +162,13 @@ fn by_itself(seen: &Seen) -> Decision {
         return (State::Fine, sentence, Vec::new());
     }
     let pods = seen.snapshot.workloads.iter().map(|w| seen.snapshot.pods_of(w).count()).sum::<usize>();
+    let arrived_by = last(seen).filter(|entry| entry.run.plan.to.name == *version);
+    if let Some(to) = arrived_by.and_then(Entry::follow) {
+        let sentence = format!(
+            "{name} is on {version}: {pods} of {pods} pods Ready; further updates were to follow, to {to}"
+        );
+        return (State::OnItsWay, sentence, vec![Next::Resume]);
+    }
     (State::Fine, format!("{name} is on {version}: {pods} of {pods} pods Ready"), Vec::new())
 }
 

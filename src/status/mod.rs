@@ -83,6 +83,8 @@ pub enum State {
     Exposed,
     /// Everything has arrived, and nobody has verified it.
     Unverified,
+    /// On its version, with every pod Ready; further updates were to follow.
+    OnItsWay,
     /// Paused by us, with nothing else changed.
     LeftPaused,
     PausedByOther,

@@ -4,6 +4,7 @@
 //! A step knows its own [`Status`] and the writes that it needs, so that going on after an interruption is observing
 //! again and skipping what is done.
 
+pub mod journey;
 pub mod permissions;
 pub mod rollback;
 pub mod s0_preflight;

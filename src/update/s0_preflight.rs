@@ -251,7 +251,7 @@ fn why_denied(verdict: &Verdict) -> String {
 fn path_hint(context: &Context<'_>) -> String {
     let snapshot = context.snapshot;
     match catalog::shortest_path(&snapshot.catalog, &snapshot.database.version, &context.target.name) {
-        Some(path) => format!("go there in steps: {}", path.join(" → ")),
+        Some(path) => format!("go there in steps, with --through in one command: {}", path.join(" → ")),
         None => "no sequence of allowed updates leads there".to_owned(),
     }
 }

@@ -79,7 +79,7 @@ pub fn plan(snapshot: &Snapshot, request: &Request) -> Result<Plan, NoTarget> {
         coverage: Coverage::new(snapshot),
         skip: &request.skip,
         known_images: request.unfinished.as_ref().map_or(&[], |u| u.images.as_slice()),
-        going_on: request.unfinished.as_ref().is_some_and(|u| u.leads_to(&target.name)),
+        going_on: request.unfinished.as_ref().is_some_and(|u| u.target() == target.name),
     };
     let mut plan = plan_for(&context, request.min_ready_seconds);
     if let Some(unfinished) = &request.unfinished {
@@ -92,9 +92,10 @@ pub fn plan(snapshot: &Snapshot, request: &Request) -> Result<Plan, NoTarget> {
 }
 
 impl Unfinished {
-    /// An update to that version goes on with what the run has left: its own target, or the one that a rollback was leaving.
-    fn leads_to(&self, target: &str) -> bool {
-        target == if self.rollback { &self.from } else { &self.to }
+    /// The version to which an update goes on with what the run has left: its own target, or the one that a rollback was
+    /// leaving.
+    pub fn target(&self) -> &str {
+        if self.rollback { &self.from } else { &self.to }
     }
 }
 

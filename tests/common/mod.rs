@@ -126,6 +126,7 @@ impl World {
             skip: BTreeSet::new(),
             journal: Journal::default(),
             going_on: None,
+            through: None,
             direction: Direction::Update,
             before: None,
             delete_unwell: false,

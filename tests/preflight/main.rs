@@ -3,6 +3,7 @@
 mod budgets;
 mod database;
 mod images;
+mod journey;
 mod latest;
 mod odd;
 mod others;

@@ -14,7 +14,7 @@ use crate::scene::{Scene, of, said};
 async fn denied_by_the_current_versions_allowlist() {
     let scene = Scene::new(Database::druid("dr"));
     let message = "28.0.1 may not go to 36.0.0: its allowlist has only \">= 28.0.1 < 31.0.0\"";
-    let hint = "go there in steps: 28.0.1 → 30.0.1 → 31.0.0 → 35.0.1 → 36.0.0";
+    let hint = "go there in steps, with --through in one command: 28.0.1 → 30.0.1 → 31.0.0 → 35.0.1 → 36.0.0";
     let plan = scene.refuses("36.0.0", &[(Check::VersionDenied, message, hint)]).await;
     assert_eq!(plan.path, ["28.0.1", "30.0.1", "31.0.0", "35.0.1", "36.0.0"]);
 }

@@ -52,6 +52,19 @@ async fn a_database_that_nobody_touches_is_fine() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn updates_that_were_to_follow_are_told() {
+    let world = World::new(Database::druid("db"));
+    let run = world.start_with(|options| options.through = Some("31.0.0".to_owned())).await;
+    run.end().await.done();
+    let status = told(&world, None).await;
+    let sentence = "druid/db is on 30.0.1: 6 of 6 pods Ready; further updates were to follow, to 31.0.0";
+    says(&status, State::OnItsWay, sentence, &[Next::Resume]);
+    // What somebody else has moved on since then is nobody's business.
+    change(&world, |db| db["spec"]["version"] = json!("30.0.0"));
+    assert_ne!(told(&world, None).await.state, State::OnItsWay);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_run_on_its_way_is_told_by_its_lock() {
     let world = World::new(Database::zookeeper("db"));
     let mut run = world.start().await;

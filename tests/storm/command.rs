@@ -159,6 +159,7 @@ async fn run(
         pause_timeout: secs(10),
         journal,
         going_on,
+        through: None,
         direction,
         before,
         skip: settings.skip,

@@ -1,0 +1,119 @@
+//! The way to a version that is not reachable at once: one update after another.
+
+use crate::catalog;
+use crate::model::{Action, Container, Plan, Snapshot};
+
+use super::s1_plan::{self, NoTarget, Request};
+
+/// The updates that lead to a version, in their order. The first is planned from what is there, each later one as if those
+/// before it had arrived, so that what will be in its way is known before anything is touched.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Journey {
+    pub first: Plan,
+    pub later: Vec<Plan>,
+}
+
+impl Journey {
+    /// A single update.
+    pub fn one(plan: Plan) -> Self {
+        Journey { first: plan, later: Vec::new() }
+    }
+
+    /// All updates, in their order.
+    pub fn all(&self) -> impl Iterator<Item = &Plan> {
+        std::iter::once(&self.first).chain(&self.later)
+    }
+
+    /// The update that ends it.
+    pub fn last(&self) -> &Plan {
+        self.later.last().unwrap_or(&self.first)
+    }
+
+    /// The first of the later updates to whose version the way is barred. What else is in its way may have passed by then.
+    pub fn barred(&self) -> Option<&Plan> {
+        self.later.iter().find(|plan| !open(plan))
+    }
+}
+
+/// Nothing that is known of the version speaks against it.
+fn open(plan: &Plan) -> bool {
+    !plan.refusals().any(|f| s1_plan::about_the_version(f.check))
+}
+
+/// The updates that lead to the request's target: a single one where it is reachable at once, or no way leads there. A run
+/// that is unfinished on that way is finished first.
+///
+/// # Errors
+/// When the target is not in the catalog.
+pub fn plan(snapshot: &Snapshot, request: &Request) -> Result<Journey, NoTarget> {
+    if request.unfinished.as_ref().is_some_and(|u| u.target() != request.to) {
+        return beyond_the_unfinished(snapshot, request);
+    }
+    if request.to == "latest" {
+        return latest(snapshot, request);
+    }
+    let at_once = s1_plan::plan(snapshot, request)?;
+    let steps = if at_once.path.len() > 2 { at_once.path.clone() } else { Vec::new() };
+    let (mut plans, mut there) = (Vec::new(), snapshot.clone());
+    for to in steps.into_iter().skip(1) {
+        let plan = s1_plan::plan(&there, &Request { to, ..request.clone() })?;
+        there = arrived(there, &plan);
+        plans.push(plan);
+    }
+    let mut plans = plans.into_iter();
+    Ok(match plans.next() {
+        Some(first) => Journey { first, later: plans.collect() },
+        None => Journey::one(at_once),
+    })
+}
+
+/// What is unfinished leads to another version: it is finished, if the way goes on from there.
+fn beyond_the_unfinished(snapshot: &Snapshot, request: &Request) -> Result<Journey, NoTarget> {
+    let to = request.unfinished.as_ref().map(|u| u.target().to_owned()).unwrap_or_default();
+    let first = s1_plan::plan(snapshot, &Request { to, ..request.clone() })?;
+    let rest = plan(&arrived(snapshot.clone(), &first), &Request { unfinished: None, ..request.clone() })?;
+    if rest.first.action == Action::Nothing {
+        return Ok(Journey::one(first));
+    }
+    if !open(&rest.first) {
+        // It is refused as any other target is while a run is unfinished.
+        return Ok(Journey::one(s1_plan::plan(snapshot, request)?));
+    }
+    Ok(Journey { first, later: rest.all().cloned().collect() })
+}
+
+/// To the newest version to which a way leads; what one update reaches where there is no other.
+fn latest(snapshot: &Snapshot, request: &Request) -> Result<Journey, NoTarget> {
+    let at_once = s1_plan::plan(snapshot, request)?;
+    let mut newer: Vec<_> = snapshot.catalog.iter().collect();
+    newer.sort_by(|a, b| catalog::newest_first(a, b));
+    for version in newer.into_iter().take_while(|version| version.name != at_once.to.name) {
+        let journey = plan(snapshot, &Request { to: version.name.clone(), ..request.clone() })?;
+        if !journey.later.is_empty() && journey.all().all(open) {
+            return Ok(journey);
+        }
+    }
+    Ok(Journey::one(at_once))
+}
+
+/// The snapshot as it will be when that update has arrived.
+fn arrived(mut there: Snapshot, plan: &Plan) -> Snapshot {
+    there.database.version.clone_from(&plan.to.name);
+    for planned in &plan.workloads {
+        let Some(workload) = there.workloads.iter_mut().find(|w| w.object.uid == planned.object.uid) else {
+            continue;
+        };
+        for change in &planned.images {
+            let is = |c: &&mut Container| c.name == change.container && c.init == change.init;
+            workload.containers.iter_mut().filter(is).for_each(|c| c.image.clone_from(&change.after));
+        }
+        for pod in &planned.pods {
+            let Some(pod) = there.pods.iter_mut().find(|p| p.name == pod.name) else { continue };
+            for change in &planned.images {
+                let is = |(container, _): &&mut (String, String)| *container == change.container;
+                pod.images.iter_mut().filter(is).for_each(|(_, image)| image.clone_from(&change.after));
+            }
+        }
+    }
+    there
+}
