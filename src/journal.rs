@@ -3,12 +3,12 @@
 //! A journal lives in a ConfigMap beside the database. What is done is always observed; the journal tells what was meant,
 //! and what was there before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Finish, Outcome, Step, StepOutcome};
-use crate::model::{Plan, Snapshot};
+use crate::model::{Check, Plan, Severity, Snapshot};
 
 /// The version of the schema in which runs are written down.
 pub const JOURNAL_SCHEMA: &str = "dbupdate/v1";
@@ -49,8 +49,8 @@ pub enum Direction {
 }
 
 /// What there was before the update, to the letter: templates that get these images back are equal to the old ones, and
-/// so is their revision.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// so is their revision. Empty where it is not known.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Before {
     /// `spec.version` of the database.
@@ -83,6 +83,9 @@ pub struct Progress {
     /// Something of the database was changed, by whichever process.
     #[serde(default)]
     pub changed: bool,
+    /// A container of a new image has started at some time. It follows behind.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub started: bool,
     /// How the last process ended; absent while it runs, or when it was killed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<Finish>,
@@ -139,6 +142,12 @@ impl Entry {
     /// Its process ended without a word, or is still at it.
     pub fn killed(&self) -> bool {
         self.progress.result.is_none()
+    }
+
+    /// What the user has overridden by name.
+    pub fn overridden(&self) -> BTreeSet<Check> {
+        let findings = self.run.plan.findings.iter();
+        findings.filter(|f| f.severity == Severity::Overridden).map(|f| f.check).collect()
     }
 
     /// Every image that was there before the run, and every one that it brings.

@@ -43,6 +43,11 @@ pub enum Failure {
     PermissionsUnknown { why: String },
     #[error("{error}; {command} tells all that is lacking")]
     MayNotRead { error: ClusterError, command: String },
+    #[error(
+        "the last run of {database} was written down by a later version of kubectl-dbupdate, or is damaged: use that version; \
+         look at it with kubectl get configmaps -l kubectl-dbupdate/journal -o yaml; nothing was changed"
+    )]
+    LaterJournal { database: String },
     #[error("declined; nothing was changed")]
     Declined,
     #[error("ended by {0}; nothing was changed")]
@@ -66,7 +71,10 @@ impl Failure {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Failure::WhichDatabase { .. } | Failure::WhichVersion { .. } => ExitCode::Usage,
-            Failure::NoSuchDatabase { .. } | Failure::NoTarget(_) | Failure::Declined => ExitCode::Refused,
+            Failure::NoSuchDatabase { .. }
+            | Failure::NoTarget(_)
+            | Failure::LaterJournal { .. }
+            | Failure::Declined => ExitCode::Refused,
             Failure::NothingUnfinished { .. } => ExitCode::Done,
             Failure::Signalled(signal) => ExitCode::Signal(*signal),
             Failure::Connect(_)

@@ -78,6 +78,9 @@ impl Session {
     async fn outlook(&mut self, cluster: &Cluster) -> Result<Outlook, Failure> {
         let read = self.snapshot(cluster).await;
         let (mut snapshot, mut journal) = read.map_err(|failure| failure.of(cluster))?;
+        if journal.unreadable {
+            return Err(Failure::LaterJournal { database: snapshot.database.object.to_string() });
+        }
         let mut going = self.going(&snapshot, &journal).await?;
         let mut journey = self.journey(&snapshot, &going)?;
         if snapshot.lock.is_some() && journey.first.action != Action::Nothing {
@@ -150,7 +153,7 @@ impl Session {
             // Only our pause is left, and nobody knows from which run: the database stays on its version.
             Going::Back { entry: None } => {
                 let request = self.request(snapshot.database.version.clone(), None);
-                Ok(Journey::one(s1_plan::plan(snapshot, &request)?))
+                Ok(Journey::one(rollback::without_a_journal(snapshot, &request)?))
             }
         }
     }
@@ -222,15 +225,7 @@ impl Session {
     }
 
     fn request(&self, to: String, unfinished: Option<&Entry>) -> Request {
-        let unfinished = unfinished.map(|entry| Unfinished {
-            run: entry.run.run.clone(),
-            who: entry.run.who.clone(),
-            began: entry.run.began.clone(),
-            from: entry.run.plan.from.name.clone(),
-            to: entry.run.plan.to.name.clone(),
-            rollback: entry.run.direction == Direction::Rollback,
-            images: entry.images(),
-        });
+        let unfinished = unfinished.map(Unfinished::from);
         Request {
             unfinished,
             to,
@@ -354,6 +349,7 @@ impl Session {
         let before = entry.as_ref().map(|e| e.run.before.clone());
         // A rollback of an update is a run of its own; going on is the same run.
         let going_on = entry.filter(|e| e.run.direction == direction);
+        let consented = going_on.as_ref().map(Entry::overridden).unwrap_or_default();
         RunOptions {
             run: going_on.as_ref().map_or_else(identity::run_id, |e| e.run.run.clone()),
             who: identity::who(),
@@ -362,8 +358,8 @@ impl Session {
             timeout: self.options.timeout,
             pod_timeout: self.options.pod_timeout,
             pause_timeout: self.options.pause_timeout,
-            skip: self.options.skip.clone(),
-            delete_unwell: self.options.mode != Mode::Update,
+            skip: self.options.skip.iter().copied().chain(consented).collect(),
+            delete_unwell: direction == Direction::Rollback,
             roll_back_on_failure: self.options.roll_back_on_failure,
             journal,
             going_on,
@@ -398,10 +394,9 @@ impl Session {
             outcome,
             exit_code: code.code(),
             changed: false,
-            paused: plan
-                .findings
-                .iter()
-                .any(|f| matches!(f.check, Check::PausedByOther | Check::UnfinishedRun)),
+            paused: plan.findings.iter().any(|f| {
+                matches!(f.check, Check::PausedByOther | Check::UnfinishedRun | Check::UnfinishedOther)
+            }),
             operator_confirmed: false,
             error: against.join("; "),
             state,

@@ -198,13 +198,16 @@ impl Cluster {
         Some(())
     }
 
-    /// Makes a call once. A write is never repeated here, since what became of it has to be looked at first; but for a 401:
-    /// then nothing has become of it, and it is sent with new credentials if there are any.
+    /// Makes a call once. After a 401 it is made again with new credentials, if there are any; but for a write: nothing has
+    /// become of it, and getting credentials may have taken minutes, so whoever sends it decides anew.
     pub(super) async fn once(&self, call: &Call) -> Result<Answer, ClusterError> {
         let (client, generation) = self.connection.client();
         let (generation, answer) = match self.exchange(&client, call).await {
             Err(error @ ClusterError::Unauthorized { .. }) => {
                 self.renew_credentials(generation, error).await?;
+                if !matches!(call.verb, "get" | "list") {
+                    return Err(ClusterError::no_connection(&call.what, "new credentials were needed first"));
+                }
                 let (client, generation) = self.connection.client();
                 (generation, self.exchange(&client, call).await)
             }

@@ -136,7 +136,8 @@ pub async fn connect(options: &ConnectOptions) -> Result<Cluster, ConnectError> 
     let (options, same) = (at_first.pinned(options), at_first.identity());
     let expires = super::credentials::expiry(&at_first.config.auth_info);
     tracing::info!(cluster = name, user = at_first.user.as_deref().map(clean), "connecting");
-    let cluster = Cluster::new(client(at_first.config)?, &name).answering_within(options.request_timeout);
+    let cluster =
+        Cluster::new(client(at_first.config).await?, &name).answering_within(options.request_timeout);
     let renew = Arc::new(move || anew(options.clone(), same.clone()).boxed());
     Ok(cluster.renewing(renew).expiring(expires))
 }
@@ -148,17 +149,23 @@ async fn anew(options: ConnectOptions, same: Identity) -> Result<kube::Client, C
         let context = clean(&now.name);
         return Err(ConnectError::Elsewhere { context });
     }
-    client(now.config)
+    client(now.config).await
 }
 
-fn client(mut config: Config) -> Result<kube::Client, ConnectError> {
+/// A plugin for credentials may take as long as a person takes to log in: meanwhile everything else goes on.
+async fn client(mut config: Config) -> Result<kube::Client, ConnectError> {
     // Its retries are silent, and an eviction that a budget blocks would look like a hang of minutes.
     config.default_retry = false;
     if let Some(exec) = &mut config.auth_info.exec {
         interaction(exec);
     }
     config.connect_timeout = Some(super::CALL_TIMEOUT);
-    kube::Client::try_from(config).map_err(|e| ConnectError::Client { why: clean(&e.to_string()) })
+    let failed = |why: &dyn std::error::Error| ConnectError::Client { why: clean(&why.to_string()) };
+    if config.auth_info.exec.is_none() && config.auth_info.auth_provider.is_none() {
+        return kube::Client::try_from(config).map_err(|e| failed(&e));
+    }
+    let made = tokio::task::spawn_blocking(|| kube::Client::try_from(config)).await;
+    made.map_err(|e| failed(&e))?.map_err(|e| failed(&e))
 }
 
 /// A plugin for credentials may ask the user only where there is one (client-go, `exec.Cluster` of the authentication API).

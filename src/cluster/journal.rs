@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use http::{Request, header};
 use kube::core::params::PostParams;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::journal::{Entry, Progress, Run, key, outlived};
+use crate::journal::{Entry, JOURNAL_SCHEMA, Progress, Run, key, outlived};
 use crate::model::{Kind, Lookup, ObjectRef};
 
 use super::call::Call;
@@ -21,10 +21,12 @@ use super::{Cluster, ClusterError};
 pub struct Journal {
     /// Oldest first.
     pub entries: Vec<Entry>,
+    /// The last run cannot be read: it is of a later version of this tool, or damaged.
+    pub unreadable: bool,
     /// Key and size of every run in it, oldest first, also of those that cannot be read.
     sizes: Vec<(String, usize)>,
-    /// The ConfigMap exists.
-    exists: bool,
+    /// Of the ConfigMap, where it exists.
+    resource_version: Option<String>,
 }
 
 impl Journal {
@@ -45,17 +47,37 @@ pub(super) struct ConfigMapWire {
 impl ConfigMapWire {
     /// A journal with the namespace and the name of its ConfigMap.
     pub fn journal(self) -> ((String, String), Journal) {
-        let journal = read(&self.data.unwrap_or_default());
-        ((self.metadata.namespace, self.metadata.name), journal)
+        let place = (self.metadata.namespace.clone(), self.metadata.name.clone());
+        (place, self.read())
     }
+}
+
+impl ConfigMapWire {
+    fn read(self) -> Journal {
+        let data = self.data.unwrap_or_default();
+        let mut journal =
+            Journal { resource_version: Some(self.metadata.resource_version), ..Journal::default() };
+        for (key, text) in data.iter().filter(|(key, _)| !key.ends_with(PROGRESS)) {
+            let progress = data.get(&format!("{key}{PROGRESS}"));
+            journal.sizes.push((key.clone(), text.len() + progress.map_or(0, String::len)));
+            let entry = progress.and_then(|progress| entry(text, progress));
+            journal.unreadable = entry.is_none();
+            journal.entries.extend(entry);
+        }
+        journal
+    }
+}
+
+fn entry(run: &str, progress: &str) -> Option<Entry> {
+    let run: Run = serde_json::from_str(run).ok().filter(|run: &Run| run.schema == JOURNAL_SCHEMA)?;
+    Some(Entry { run, progress: serde_json::from_str(progress).ok()? })
 }
 
 /// What stands behind a run's key for the part that is written again and again.
 const PROGRESS: &str = ".progress";
 
 impl Cluster {
-    /// The runs of a database that are written down; none where nothing is. An entry that cannot be read (of a later
-    /// version of this tool, or damaged) is passed over.
+    /// The runs of a database that are written down; none where nothing is.
     ///
     /// # Errors
     /// What keeps us from reading.
@@ -81,17 +103,18 @@ impl Cluster {
     ) -> Result<Lookup<Journal>, ClusterError> {
         let name = kind.lock_and_journal(database);
         match self.get::<ConfigMapWire>("v1", namespace, "configmaps", "configmap", &name).await {
-            Ok(map) => Ok(Lookup::Found(read(&map.data.unwrap_or_default()))),
+            Ok(map) => Ok(Lookup::Found(map.read())),
             Err(error) if error.absent() => Ok(Lookup::Absent),
             Err(error @ ClusterError::Forbidden { .. }) => Ok(Lookup::Unreadable(error.to_string())),
             Err(error) => Err(error),
         }
     }
 
-    /// Writes down a run before its first change; the runs that have outlived their time go.
+    /// Writes down a run before its first change, or that it is gone on with; the runs that have outlived their time go.
     ///
     /// # Errors
-    /// What keeps us from writing.
+    /// [`ClusterError::Conflict`] when another run has been written down since `journal` was read; whatever else keeps us
+    /// from writing.
     pub(crate) async fn open_journal(
         &self,
         database: &ObjectRef,
@@ -100,21 +123,39 @@ impl Cluster {
         run: &Run,
         progress: &Progress,
     ) -> Result<(), ClusterError> {
-        let text = |value: Result<String, serde_json::Error>| {
-            value.map_err(|e| ClusterError::Unexpected { what: "journal".to_owned(), message: e.to_string() })
-        };
-        let (run_text, progress_text) =
-            (text(serde_json::to_string(run))?, text(serde_json::to_string(progress))?);
         let mut data = Map::new();
-        for gone in outlived(&journal.sizes, run_text.len() + progress_text.len()) {
-            data.insert(format!("{gone}{PROGRESS}"), Value::Null);
-            data.insert(gone, Value::Null);
+        let (run_text, progress_text) = (text(run)?, text(progress)?);
+        let key = key(run);
+        if !journal.sizes.iter().any(|(known, _)| *known == key) {
+            for gone in outlived(&journal.sizes, run_text.len() + progress_text.len()) {
+                data.insert(format!("{gone}{PROGRESS}"), Value::Null);
+                data.insert(gone, Value::Null);
+            }
+            data.insert(key.clone(), run_text.into());
         }
-        data.insert(format!("{}{PROGRESS}", key(run)), progress_text.into());
-        data.insert(key(run), run_text.into());
-        if journal.exists {
-            return self.patch_journal(database, kind, data).await;
+        data.insert(format!("{key}{PROGRESS}"), progress_text.into());
+        let written = match &journal.resource_version {
+            Some(version) => self.patch_journal(database, kind, data, Some(version)).await,
+            None => self.create_journal(database, kind, data).await,
+        };
+        let Err(conflict @ ClusterError::Conflict { .. }) = written else { return written };
+        // An earlier try may have gone through unheard.
+        match self.read_journal(kind, &database.namespace, &database.name).await? {
+            Lookup::Found(now)
+                if now.last().is_some_and(|e| e.run.run == run.run && e.progress == *progress) =>
+            {
+                Ok(())
+            }
+            _ => Err(conflict),
         }
+    }
+
+    async fn create_journal(
+        &self,
+        database: &ObjectRef,
+        kind: Kind,
+        data: Map<String, Value>,
+    ) -> Result<(), ClusterError> {
         let map = json!({
             "apiVersion": "v1",
             "kind": "ConfigMap",
@@ -136,13 +177,7 @@ impl Cluster {
         let what = format!("create configmap/{}", kind.lock_and_journal(&database.name));
         let request = built(base.create(&params, map.to_string().into_bytes()), &what)?;
         let call = Call { what, verb: "create", resource: "configmaps".to_owned(), request };
-        match self.once(&call).await {
-            // An earlier try went through unheard, or the map was made meanwhile.
-            Err(ClusterError::Conflict { .. }) => {
-                self.patch_journal(database, kind, owned(map["data"].clone())).await
-            }
-            other => other.map(|_| ()),
-        }
+        self.once(&call).await.map(|_| ())
     }
 
     /// Writes down how far a run has come.
@@ -156,48 +191,36 @@ impl Cluster {
         key: &str,
         progress: &Progress,
     ) -> Result<(), ClusterError> {
-        let text = serde_json::to_string(progress)
-            .map_err(|e| ClusterError::Unexpected { what: "journal".to_owned(), message: e.to_string() })?;
-        let data = Map::from_iter([(format!("{key}{PROGRESS}"), Value::from(text))]);
-        self.patch_journal(database, kind, data).await
+        let data = Map::from_iter([(format!("{key}{PROGRESS}"), Value::from(text(progress)?))]);
+        self.patch_journal(database, kind, data, None).await
     }
 
-    /// A merge patch of single keys: whoever holds the database's lock is the only one to write them.
+    /// A merge patch of single keys: whoever holds the database's lock is the only one to write them. With a resourceVersion
+    /// it is refused where the map has changed since.
     async fn patch_journal(
         &self,
         database: &ObjectRef,
         kind: Kind,
         data: Map<String, Value>,
+        expected: Option<&str>,
     ) -> Result<(), ClusterError> {
         let name = kind.lock_and_journal(&database.name);
         let what = format!("patch configmap/{name}");
         let url = format!("{}/{name}?fieldManager={MANAGER}", path("v1", &database.namespace, "configmaps"));
+        let mut body = json!({ "data": data });
+        if let Some(version) = expected {
+            body["metadata"] = json!({ "resourceVersion": version });
+        }
         let request = Request::patch(url)
             .header(header::CONTENT_TYPE, "application/merge-patch+json")
-            .body(json!({ "data": data }).to_string().into_bytes())
+            .body(body.to_string().into_bytes())
             .map_err(|e| ClusterError::Unexpected { what: what.clone(), message: e.to_string() })?;
         let call = Call { what, verb: "patch", resource: "configmaps".to_owned(), request };
         self.once(&call).await.map(|_| ())
     }
 }
 
-fn owned(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    }
-}
-
-fn read(data: &BTreeMap<String, String>) -> Journal {
-    let mut journal = Journal { exists: true, ..Journal::default() };
-    for (key, text) in data.iter().filter(|(key, _)| !key.ends_with(PROGRESS)) {
-        let progress = data.get(&format!("{key}{PROGRESS}"));
-        journal.sizes.push((key.clone(), text.len() + progress.map_or(0, String::len)));
-        let parsed = progress.and_then(|p| {
-            let run: Run = serde_json::from_str(text).ok()?;
-            Some(Entry { run, progress: serde_json::from_str(p).ok()? })
-        });
-        journal.entries.extend(parsed);
-    }
-    journal
+fn text(value: &impl Serialize) -> Result<String, ClusterError> {
+    serde_json::to_string(value)
+        .map_err(|e| ClusterError::Unexpected { what: "journal".to_owned(), message: e.to_string() })
 }

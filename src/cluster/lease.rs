@@ -165,7 +165,7 @@ impl Cluster {
         clock: &Clock,
     ) -> Result<HeldLease, LockError> {
         let name = kind.lock_and_journal(&database.name);
-        let call = match dead {
+        let mut call = match dead {
             None => creation(database, &name, holder, clock)?,
             Some(lock) => takeover(database, &name, lock, holder, clock)?,
         };
@@ -187,6 +187,8 @@ impl Cluster {
                 Ok((Some(lock), _)) if dead.is_none_or(|d| d.resource_version != lock.resource_version) => {
                     return Err(LockError::Held(Box::new(lock)));
                 }
+                // Somebody has taken the holder out of it by hand: it is free.
+                Ok((None, lease)) if dead.is_none() => call = claim(database, &name, &lease, holder, clock)?,
                 Ok((None, _)) => return Err(LockError::Gone),
                 // It was not carried out: the lease is not there, or still the dead holder's.
                 Ok((Some(_), _)) => {}
@@ -261,6 +263,26 @@ fn takeover(
         PatchOp::add("/spec/acquireTime", now.as_str()),
         PatchOp::add("/spec/renewTime", now.as_str()),
     ];
+    patch_call(&database.namespace, name, &operations)
+}
+
+/// Takes a lease that nobody holds, if it still is as it was read.
+fn claim(
+    database: &ObjectRef,
+    name: &str,
+    free: &Lease,
+    holder: &str,
+    clock: &Clock,
+) -> Result<Call, ClusterError> {
+    let now = clock.rfc3339(6);
+    let spec = json!({
+        "holderIdentity": holder,
+        "leaseDurationSeconds": LEASE_DURATION.as_secs(),
+        "acquireTime": now,
+        "renewTime": now,
+    });
+    let version = free.metadata.resource_version.clone().unwrap_or_default();
+    let operations = [PatchOp::replace("/metadata/resourceVersion", version), PatchOp::add("/spec", spec)];
     patch_call(&database.namespace, name, &operations)
 }
 

@@ -2,7 +2,7 @@
 
 use http::{Request, header};
 use kube::core::params::PostParams;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::model::{Database, Kind, PatchOp, Workload, WorkloadKind, Write, WriteAction};
 
@@ -90,8 +90,9 @@ fn call(write: &Write, dry_run: bool) -> Result<Call, ClusterError> {
                 built(base.create_subresource("eviction", name, &params, body), name),
             )
         }
-        WriteAction::Delete => {
-            ("delete", "delete", "", deletion(&format!("{path}/{name}"), &object.uid, dry_run))
+        WriteAction::Delete { resource_version } => {
+            let preconditions = json!({ "uid": object.uid, "resourceVersion": resource_version });
+            ("delete", "delete", "", deletion(&format!("{path}/{name}"), &preconditions, dry_run))
         }
     };
     Ok(Call {
@@ -102,10 +103,10 @@ fn call(write: &Write, dry_run: bool) -> Result<Call, ClusterError> {
     })
 }
 
-/// A deletion of whatever is at that path, if it has that uid.
-fn deletion(path: &str, uid: &str, dry_run: bool) -> Result<Request<Vec<u8>>, ClusterError> {
+/// A deletion of whatever is at that path, if it is still so.
+fn deletion(path: &str, preconditions: &Value, dry_run: bool) -> Result<Request<Vec<u8>>, ClusterError> {
     let dry_run = if dry_run { "?dryRun=All" } else { "" };
-    let body = json!({ "apiVersion": "v1", "kind": "DeleteOptions", "preconditions": { "uid": uid } });
+    let body = json!({ "apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions });
     Request::delete(format!("{path}{dry_run}"))
         .header(header::CONTENT_TYPE, "application/json")
         .body(body.to_string().into_bytes())

@@ -39,6 +39,11 @@ pub(super) struct Named {
     pub metadata: Meta,
 }
 
+/// A termination grace in seconds: 30 where nothing is said, and never so long that a deadline overflows a clock.
+fn grace(seconds: Option<i64>) -> i64 {
+    seconds.unwrap_or(30).clamp(0, 366 * 24 * 3600)
+}
+
 /// `metadata` of an object.
 #[derive(Deserialize, Default, Clone)]
 #[serde(rename_all = "camelCase", default)]
@@ -257,7 +262,7 @@ impl WorkloadWire {
             distributed: spec.distributed,
             selector: spec.selector.match_labels.unwrap_or_default(),
             containers,
-            grace_seconds: pod_spec["terminationGracePeriodSeconds"].as_i64().unwrap_or(30),
+            grace_seconds: grace(pod_spec["terminationGracePeriodSeconds"].as_i64()),
             template: fingerprint(&spec.template),
             deleting: meta.deletion_timestamp.is_some(),
         })
@@ -369,7 +374,7 @@ impl PodWire {
         let init = status.init_container_statuses.into_iter().map(|s| s.status(true));
         let main = status.container_statuses.into_iter().map(|s| s.status(false));
         let images = spec.init_containers.into_iter().chain(spec.containers);
-        let grace = meta.deletion_grace_period_seconds.or(spec.termination_grace_period_seconds);
+        let graced = meta.deletion_grace_period_seconds.or(spec.termination_grace_period_seconds);
         Pod {
             name: clean(&meta.name),
             owner: meta.controller(),
@@ -382,7 +387,7 @@ impl PodWire {
             ready,
             conditions: conditions.collect(),
             deleting: meta.deletion_timestamp.is_some(),
-            grace_seconds: grace.unwrap_or(30),
+            grace_seconds: grace(graced),
             finalizers: meta.finalizers,
             images: images.map(|i| (i.name, clean(&i.image))).collect(),
             containers: init.chain(main).collect(),

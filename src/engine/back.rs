@@ -1,7 +1,7 @@
 //! Turning back by itself after a failure.
 
 use crate::journal::{Before, Direction, Entry};
-use crate::update::rollback::{self, has_started};
+use crate::update::rollback;
 
 use super::halt::Halt;
 use super::run::Run;
@@ -10,10 +10,7 @@ impl Run {
     /// The user has asked for it, a pod is stuck, and no container of the new image has ever started: the data has seen
     /// nothing of the new version.
     pub(super) fn turns_back(&self, halt: &Halt) -> bool {
-        let started = self.plan.workloads.iter().any(|w| {
-            let now = self.snapshot.workload(&w.object.uid);
-            now.is_some_and(|now| self.snapshot.pods_of(now).any(|p| w.has_images(p) && has_started(p)))
-        });
+        let started = self.started || self.snapshot.pods.iter().any(|pod| self.has_started(pod));
         self.options.roll_back_on_failure
             && matches!(halt, Halt::Stuck { .. })
             && self.options.direction == Direction::Update

@@ -114,6 +114,7 @@ impl Run {
                 workload(name)
             }
             Blocked::UnexpectedVersion { .. } => database(Part::Version),
+            Blocked::WorkloadAppeared { .. } | Blocked::JournalChanged => None,
             Blocked::PauseLifted | Blocked::PausedByOther { .. } => database(Part::Conditions),
             Blocked::OpsRequest { kind, name, .. } => {
                 let request = ObjectRef {
@@ -281,6 +282,8 @@ impl Run {
         };
         let commands = &self.options.commands;
         let ways = match self.half_done() {
+            // Without a journal only the command itself knows where to.
+            true if self.changed && self.journal.is_none() => vec![commands.again.clone()],
             true => vec![commands.resume.clone(), commands.rollback.clone()],
             false => vec![commands.again.clone()],
         };

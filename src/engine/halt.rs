@@ -37,6 +37,10 @@ pub(super) enum Halt {
     OldTemplate { pod: String },
     #[error("the Paused condition was erased {times} times before the operator acknowledged it")]
     PauseErased { times: u32 },
+    #[error(
+        "whether the update has arrived cannot be told: the cluster could not be watched for {seconds} s"
+    )]
+    Blind { seconds: u64 },
     #[error("the update has not arrived: {0}")]
     Amiss(#[from] Amiss),
     #[error("{failure}; the update was rolled back")]

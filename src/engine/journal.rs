@@ -9,7 +9,8 @@ use crate::event::{Event, Finish, Step, StepOutcome};
 use crate::journal::{
     Before, Direction, Entry, JOURNAL_SCHEMA, KEPT_BYTES, Progress, Resumption, StepEntry, key,
 };
-use crate::model::Action;
+use crate::model::{Action, Check};
+use crate::update::{Blocked, s2_pause};
 
 use super::halt::Halt;
 use super::run::{Backoff, Run};
@@ -36,7 +37,7 @@ impl Run {
         let now = self.options.clock.rfc3339(3);
         let (run, mut progress) = match self.options.going_on.clone() {
             Some(entry) => (entry.run, entry.progress),
-            None => (self.described(&now), Progress::default()),
+            None => (self.described(&self.after_the_last(&now)), Progress::default()),
         };
         if self.options.going_on.is_some() {
             progress.resumed.push(Resumption { who: self.options.who.clone(), time: now });
@@ -46,6 +47,7 @@ impl Run {
         progress.steps.push(StepEntry { step: Step::Pause, began, ended: None, outcome: None });
         self.changed_before |= progress.changed;
         self.before = Some(run.before.clone());
+        self.started |= progress.started || self.snapshot.pods.iter().any(|pod| self.has_started(pod));
         let writer = Writer { key: key(&run), progress, written: self.now(), behind: None };
         let (mut backoff, began_writing) = (Backoff::new(self.now()), self.now());
         loop {
@@ -53,20 +55,18 @@ impl Run {
             let (cluster, kind, db) = (self.cluster.clone(), self.plan.kind, self.plan.database.clone());
             let (journal, run, progress) =
                 (self.options.journal.clone(), run.clone(), writer.progress.clone());
-            let known = self.options.going_on.is_some();
-            let writing = async move {
-                match known {
-                    true => cluster.write_progress(&db, kind, &key(&run), &progress).await,
-                    false => cluster.open_journal(&db, kind, &journal, &run, &progress).await,
-                }
-            };
+            let writing = async move { cluster.open_journal(&db, kind, &journal, &run, &progress).await };
+            let without = self.options.skip.contains(&Check::NoJournal);
+            let doubt = if without { NO_JOURNAL_DOUBT } else { FORBIDDEN_DOUBT };
             match self.during_write(writing).await? {
                 Ok(()) => break,
-                Err(error) if passes(&error, self.now() - began_writing, NO_JOURNAL_DOUBT) => {
+                // What was planned from is no longer so: another run has begun, or ended, meanwhile.
+                Err(ClusterError::Conflict { .. }) => return Err(Blocked::JournalChanged.into()),
+                Err(error) if passes(&error, self.now() - began_writing, doubt) => {
                     self.back_off(&mut backoff, "write the journal", &error).await?;
                 }
-                // Nothing depends on it but the way back by one command; whoever may not keep one may still update.
-                Err(error @ ClusterError::Forbidden { .. }) => {
+                // The way back by one command depends on it, which the user has done without by name.
+                Err(error @ ClusterError::Forbidden { .. }) if without => {
                     let message =
                         format!("no journal is kept, so the command rollback will know nothing: {error}");
                     self.emit(Event::Notice { message });
@@ -77,6 +77,29 @@ impl Run {
         }
         self.journal = Some(writer);
         Ok(())
+    }
+
+    /// The last run that is written down is the one that counts, whatever the clocks of two machines say.
+    fn after_the_last(&self, now: &str) -> String {
+        let last = self.options.journal.last().and_then(|e| e.run.began.parse::<jiff::Timestamp>().ok());
+        match (last, now.parse::<jiff::Timestamp>()) {
+            (Some(last), Ok(at)) if at <= last => {
+                format!("{:.3}", last + jiff::SignedDuration::from_millis(1))
+            }
+            _ => now.to_owned(),
+        }
+    }
+
+    /// What a rollback goes back to: what there is now, unless a run that is not written down as ended has left its pause,
+    /// and with it who knows what.
+    fn before_it(&self) -> Before {
+        let pause = self.snapshot.database.paused().and_then(|(_, condition)| s2_pause::run_of(condition));
+        let ended =
+            |run: &str| self.options.journal.entries.iter().any(|e| e.run.run == run && !e.unfinished());
+        match pause {
+            Some(run) if !ended(run) => Before::default(),
+            _ => Before::of(&self.snapshot),
+        }
     }
 
     fn described(&self, now: &str) -> crate::journal::Run {
@@ -92,7 +115,7 @@ impl Run {
             began: now.to_owned(),
             plan: self.plan.clone(),
             through: self.options.through.clone(),
-            before: self.options.before.clone().unwrap_or_else(|| Before::of(&self.snapshot)),
+            before: self.options.before.clone().unwrap_or_else(|| self.before_it()),
         };
         // Which pods there were is for reading; a plan of many thousand pods would leave no room for the rest.
         if serde_json::to_string(&run).map_or(0, |text| text.len()) > KEPT_BYTES / 2 {
@@ -127,9 +150,10 @@ impl Run {
         let mut backoff = Backoff::new(self.now());
         let began_writing = self.now();
         loop {
-            let changed = self.changed;
+            let (changed, started) = (self.changed, self.started);
             let Some(writer) = &mut self.journal else { return Ok(()) };
             writer.progress.changed |= changed;
+            writer.progress.started |= started;
             // Two writes in the air could land in the wrong order.
             if let Some(behind) = writer.behind.take() {
                 self.during(async move { drop(behind.await) }).await?;
@@ -156,10 +180,11 @@ impl Run {
 
     /// Takes note of a pod that has arrived. The note is written behind the run's back, and not for every pod.
     pub(super) fn journal_pods(&mut self, workload: &str, done: u64) {
-        let (now, changed) = (self.now(), self.changed);
+        let (now, changed, started) = (self.now(), self.changed, self.started);
         let held = self.lease.as_ref().is_some_and(|l| l.good());
         let Some(writer) = &mut self.journal else { return };
         writer.progress.changed |= changed;
+        writer.progress.started |= started;
         writer.progress.pods.insert(workload.to_owned(), done);
         let busy = writer.behind.as_ref().is_some_and(|b| !b.is_finished());
         if busy || !held || now < writer.written + PROGRESS_EVERY {
@@ -182,6 +207,7 @@ impl Run {
             let _ = behind.await;
         }
         writer.progress.changed |= self.changed;
+        writer.progress.started |= self.started;
         writer.progress.result = Some(finish.clone());
         let (kind, db) = (self.plan.kind, &self.plan.database);
         let mut pause = Duration::from_millis(200);

@@ -154,7 +154,9 @@ impl Run {
         self.changed |= !harmless;
         let (cluster, sent) = (self.cluster.clone(), write.clone());
         let answer = self.during_write(async move { cluster.send(&sent, false).await }).await?;
-        let forbidden_since = self.forbidden_since.take();
+        let this = (write.purpose, write.object.to_string());
+        let since =
+            self.forbidden_since.take_if(|(purpose, object, _)| (*purpose, &*object) == (this.0, &this.1));
         let Err(error) = answer else { return Ok(answer) };
         if surely_refused(&error) {
             self.changed = before;
@@ -162,11 +164,11 @@ impl Run {
         if !matches!(error, ClusterError::Forbidden { .. }) || !self.cluster.was_allowed_to(write) {
             return Ok(Err(error));
         }
-        let since = forbidden_since.unwrap_or(self.now());
+        let since = since.map_or(self.now(), |(.., since)| since);
         if self.now() >= since + FORBIDDEN_DOUBT {
             return Ok(Err(error));
         }
-        self.forbidden_since = Some(since);
+        self.forbidden_since = Some((this.0, this.1, since));
         Ok(Err(error.doubted()))
     }
 }

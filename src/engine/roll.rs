@@ -334,10 +334,15 @@ impl Run {
             return Box::pin(self.observe_all(roll.plan)).await;
         }
         let ns = &self.plan.database.namespace;
-        let (write, deletion) = (write(ns, pod, uid), deletion(ns, pod, uid));
+        let write = write(ns, pod, uid);
         let mut sent = self.send(&write).await?;
-        if matches!(sent, Err(ClusterError::Budget { .. })) && self.options.delete_unwell && !old.well() {
-            sent = self.send(&deletion).await?;
+        if matches!(sent, Err(ClusterError::Budget { .. })) && self.options.delete_unwell {
+            // The budget may be right: what a watch has told of the pod can be old.
+            let fresh = self.read_pod(pod, Some(uid)).await?;
+            if let Some(fresh) = fresh.filter(|fresh| fresh.uid == uid && !fresh.deleting && !fresh.well()) {
+                let deletion = deletion(&self.plan.database.namespace, &fresh);
+                sent = self.send(&deletion).await?;
+            }
         }
         match sent {
             Ok(_) => {

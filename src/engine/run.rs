@@ -9,10 +9,10 @@ use tokio::time::{Instant, sleep_until};
 use crate::cluster::{Aside, Cluster, ClusterError, Delta, HeldLease, LockError, Watches};
 use crate::event::{EVENT_SCHEMA, Event, Step, StepOutcome, WaitingOn, WorkloadResult};
 use crate::journal::Before;
-use crate::model::{Lookup, Plan, Snapshot, Workload, WorkloadPlan};
-use crate::update::Blocked;
+use crate::model::{Action, Lookup, Plan, Pod, Purpose, Snapshot, Workload, WorkloadPlan};
 use crate::update::s2_pause::{self, Pause};
 use crate::update::s4_roll_pods::Known;
+use crate::update::{Blocked, Status, rollback, s5_set_version};
 
 use super::announce::Announcer;
 use super::emit::Emitter;
@@ -23,7 +23,7 @@ use super::{RunOptions, Signal, Stop};
 
 /// How long a run bears a cluster that does not answer: an API server or a load balancer in front of it is replaced
 /// within that time.
-const PATIENCE: Duration = Duration::from_secs(300);
+pub(super) const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A run on its way.
 pub(super) struct Run {
@@ -55,8 +55,10 @@ pub(super) struct Run {
     pub operator_confirmed: bool,
     /// Nobody has waited for the answer to a write.
     pub in_the_air: bool,
+    /// A container of a new image has started at some time: the data may have seen the new version.
+    pub started: bool,
     /// Since when the server has said 403 to what it had allowed before.
-    pub forbidden_since: Option<Duration>,
+    pub forbidden_since: Option<(Purpose, String, Duration)>,
     pub note: String,
     pub steps: Steps,
     deltas: mpsc::UnboundedReceiver<Delta>,
@@ -112,6 +114,7 @@ impl Run {
             pause_holds: false,
             operator_confirmed: false,
             in_the_air: false,
+            started: false,
             forbidden_since: None,
             note: String::new(),
             steps: Steps::default(),
@@ -225,7 +228,7 @@ impl Run {
             _ = self.lost.changed() => {}
             Ok(()) = self.stop.changed() => {}
             Some(aside) = self.asides.recv() => self.tell(aside),
-            Some(delta) = self.deltas.recv() => delta.apply(&mut self.snapshot),
+            Some(delta) = self.deltas.recv() => self.hear(delta),
             () = sleep_until(deadline.map_or(wake, |d| d.min(wake))) => {}
         }
         self.catch_up();
@@ -235,11 +238,25 @@ impl Run {
     /// Takes in whatever the watches have told meanwhile.
     pub fn catch_up(&mut self) {
         while let Ok(delta) = self.deltas.try_recv() {
-            delta.apply(&mut self.snapshot);
+            self.hear(delta);
         }
         while let Ok(aside) = self.asides.try_recv() {
             self.tell(aside);
         }
+    }
+
+    /// Takes in what a watch has told.
+    fn hear(&mut self, delta: Delta) {
+        if let Delta::Pod(pod) = &delta {
+            self.started |= self.has_started(pod);
+        }
+        delta.apply(&mut self.snapshot);
+    }
+
+    /// A container of a new image runs in this pod, or has run.
+    pub(super) fn has_started(&self, pod: &Pod) -> bool {
+        let new = |w: &&WorkloadPlan| !w.images.is_empty() && w.object.uid == pod.owner && w.has_images(pod);
+        rollback::has_started(pod) && self.plan.workloads.iter().any(|w| new(&w))
     }
 
     /// Makes a call that writes. Where the run is stopped meanwhile the write may still be carried out.
@@ -397,6 +414,15 @@ impl Run {
             Pause::Foreign(message) => return Err(Blocked::PausedByOther { message }),
             Pause::Absent if self.pause_holds => return Err(Blocked::PauseLifted),
             Pause::Absent | Pause::Requested | Pause::Acknowledged => {}
+        }
+        if let Status::Blocked(why) = s5_set_version::status(&self.plan, db) {
+            return Err(why);
+        }
+        // What came since a run that is rolled back is on the version before it.
+        let rollback = self.plan.action == Action::Rollback;
+        let new = |w: &&Workload| !rollback && !w.deleting && self.plan.workload(&w.object.uid).is_none();
+        if let Some(w) = self.snapshot.workloads.iter().find(new) {
+            return Err(Blocked::WorkloadAppeared { workload: w.object.to_string() });
         }
         let changed =
             |w: &&Workload| self.templates.get(&w.object.uid).is_some_and(|kept| *kept != w.template);

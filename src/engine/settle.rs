@@ -8,7 +8,7 @@ use crate::update::s2_pause::{self, Pause};
 use crate::update::{Status, s5_set_version, s6_resume, s7_verify};
 
 use super::halt::Halt;
-use super::run::{Backoff, Run};
+use super::run::{Backoff, PATIENCE, Run};
 
 /// For so long no template may change after the resume: the operator reconciles at once, and may pin images then.
 const SETTLE: Duration = Duration::from_secs(3);
@@ -66,6 +66,7 @@ impl Run {
     pub async fn verify(&mut self) -> Result<StepOutcome, Halt> {
         let limit = self.now() + self.options.pod_timeout;
         let (mut quiet_since, mut templates, mut removals) = (self.now(), self.fingerprints(), 0);
+        let mut blind = None;
         self.waiting(WaitingOn::Settling { seconds: SETTLE.as_secs() });
         loop {
             self.catch_up();
@@ -79,8 +80,16 @@ impl Run {
                 continue;
             }
             let found = self.fingerprints();
-            // The silence of a server that is away says nothing.
-            if found != templates || !self.watching() {
+            let blind_since = match self.watching() {
+                true => None,
+                // The silence of a server that is away says nothing.
+                false => Some(*blind.get_or_insert(now)),
+            };
+            if blind_since.is_some_and(|since| now >= since + PATIENCE) {
+                return Err(Halt::Blind { seconds: PATIENCE.as_secs() });
+            }
+            blind = blind_since;
+            if found != templates || blind.is_some() {
                 (templates, quiet_since) = (found, now);
             }
             if now < quiet_since + SETTLE {

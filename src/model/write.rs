@@ -38,8 +38,8 @@ pub enum WriteAction {
     Patch { status: bool, operations: Vec<PatchOp> },
     /// A `policy/v1` Eviction with the object's uid as its precondition.
     Evict,
-    /// A deletion with the object's uid as its precondition.
-    Delete,
+    /// A deletion with the object's uid and this resourceVersion as its preconditions.
+    Delete { resource_version: String },
 }
 
 /// One operation of a JSON patch (RFC 6902).

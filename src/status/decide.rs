@@ -93,6 +93,12 @@ fn left_by_us(seen: &Seen) -> Option<Decision> {
         if !paused {
             return None;
         }
+        if let Lookup::Unreadable(why) = &seen.runs {
+            let sentence = format!(
+                "{name} is paused by a run of this tool; what is written down of it cannot be read: {why}"
+            );
+            return Some((State::HalfDone, sentence, vec![Next::Resume, Next::Rollback, Next::Describe]));
+        }
         if drifted(seen) {
             let sentence = format!(
                 "{name} is paused by a run of this tool that is not written down, and templates do not have the images \
@@ -107,7 +113,7 @@ fn left_by_us(seen: &Seen) -> Option<Decision> {
         return Some((State::LeftPaused, sentence, vec![Next::Rollback]));
     };
     let (from, to) = (&entry.run.plan.from.name, &entry.run.plan.to.name);
-    if paused && !changed(&entry.run.plan, &seen.snapshot) {
+    if paused && !changed(entry, &seen.snapshot) {
         let sentence = format!("{name} is paused by a run to {to} that has changed nothing else");
         return Some((State::LeftPaused, sentence, vec![Next::Resume, Next::Rollback]));
     }

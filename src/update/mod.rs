@@ -41,6 +41,10 @@ pub enum Blocked {
     OpsRequest { kind: String, name: String, operation: String, phase: String },
     #[error("{workload} is gone")]
     WorkloadGone { workload: String },
+    #[error("{workload} has appeared since the run was planned, and is not part of it")]
+    WorkloadAppeared { workload: String },
+    #[error("another run has been written down since this one was planned")]
+    JournalChanged,
     #[error("the template of {workload} has been changed by somebody else")]
     TemplateChanged { workload: String },
     #[error("{workload}: container {container} has image {found} instead of {expected}")]

@@ -11,6 +11,7 @@ use crate::model::{
 };
 
 use super::s0_preflight::{self, Context};
+use super::s1_plan::{self, NoTarget, Request};
 use super::s2_pause;
 
 /// Decides the way back from an unfinished run. Where nothing is half done the plan only removes our own `Paused`, or
@@ -208,10 +209,19 @@ fn data_at_risk(snapshot: &Snapshot, entry: &Entry) -> Option<String> {
     let pod = entry.run.plan.workloads.iter().find_map(|w| {
         let now = snapshot.workload(&w.object.uid)?;
         snapshot.pods_of(now).find(|p| started_on_target(p, w, entry))
-    })?;
+    });
+    // What has run is gone with its pod, but not what it did to the data.
+    let written_down = entry.progress.started || entry.progress.pods.values().any(|done| *done > 0);
+    let who = match pod {
+        Some(pod) => format!("pod {}", pod.name),
+        None if written_down && entry.run.direction == crate::journal::Direction::Update => {
+            "a pod".to_owned()
+        }
+        None => return None,
+    };
     Some(format!(
-        "pod {} has started Cassandra {}: that version writes its data in a format that {} cannot read",
-        pod.name, ahead.version, back.version
+        "{who} has started Cassandra {}: that version writes its data in a format that {} cannot read",
+        ahead.version, back.version
     ))
 }
 
@@ -252,25 +262,58 @@ pub fn half_done(entry: &Entry, snapshot: &Snapshot) -> bool {
     let version = &snapshot.database.version;
     let paused = snapshot.database.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some());
     let concerned = *version == plan.to.name || *version == plan.from.name;
-    entry.unfinished() && (paused || (concerned && changed(plan, snapshot)))
+    entry.unfinished() && (paused || (concerned && changed(entry, snapshot)))
 }
 
-/// The version or an image of a plan's target is there, in a template or in a pod alone: an operator whose pause was lifted
-/// writes the old templates back, and restarts nothing.
-pub fn changed(plan: &Plan, snapshot: &Snapshot) -> bool {
-    let patched = plan.workloads.iter().any(|planned| {
-        let now = snapshot.workload(&planned.object.uid);
-        planned.images.iter().any(|change| {
-            let same = |c: &&Container| c.name == change.container && c.init == change.init;
-            let restarted =
-                |p: &Pod| p.image(&change.container).is_some_and(|i| same_image(i, &change.after));
-            now.is_some_and(|w| {
-                w.containers.iter().find(same).is_some_and(|c| c.image == change.after)
-                    || snapshot.pods_of(w).any(restarted)
-            })
+/// The version or an image of a run's target is there that was not there before it, in a template or in a pod alone: an
+/// operator whose pause was lifted writes the old templates back, and restarts nothing.
+pub fn changed(entry: &Entry, snapshot: &Snapshot) -> bool {
+    let plan = &entry.run.plan;
+    let there = |planned: &WorkloadPlan, container: &str, image: &str| {
+        snapshot.workload(&planned.object.uid).is_some_and(|now| {
+            now.container(container).is_some_and(|c| c.image == image)
+                || snapshot.pods_of(now).any(|p| p.image(container).is_some_and(|i| same_image(i, image)))
+        })
+    };
+    let patched = plan
+        .workloads
+        .iter()
+        .any(|planned| planned.images.iter().any(|change| there(planned, &change.container, &change.after)));
+    // A run that is begun anew finds its templates on the target, and has nothing to change in them.
+    let found = plan.workloads.iter().any(|planned| {
+        let before = entry.run.before.workloads.get(&planned.object.uid);
+        planned.target_images().any(|(container, target)| {
+            let was = before.and_then(|images| images.iter().find(|b| b.container == container));
+            was.is_some_and(|was| !same_image(&was.image, target)) && there(planned, container, target)
         })
     });
-    patched || (snapshot.database.version == plan.to.name && plan.from.name != plan.to.name)
+    patched || found || (snapshot.database.version == plan.to.name && plan.from.name != plan.to.name)
+}
+
+/// The way back from a run of which nothing is written down: where everything is on the version that the database declares
+/// only our pause is removed. Else nobody knows what was there before, nor what the data have seen.
+///
+/// # Errors
+/// When the version is not in the catalog.
+pub fn without_a_journal(snapshot: &Snapshot, request: &Request) -> Result<Plan, NoTarget> {
+    let mut plan = s1_plan::plan(snapshot, request)?;
+    if matches!(plan.action, Action::Resume | Action::Nothing) {
+        return Ok(plan);
+    }
+    let overridden = request.skip.contains(&Check::DataDowngrade);
+    let finding = Finding {
+        check: Check::DataDowngrade,
+        severity: if overridden { Severity::Overridden } else { Severity::Refusal },
+        message: format!(
+            "nothing is written down of the run that has left {} half done: what was there before is not known, nor what \
+             the data have seen",
+            snapshot.database.object
+        ),
+        hint: format!("finish it by the update that began it, or look at the data: {}", look_at(snapshot)),
+    };
+    plan.findings.insert(0, finding);
+    plan.findings.sort_by_key(|f| f.severity);
+    Ok(plan)
 }
 
 /// Version, templates and pods are where the plan was going.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::catalog;
+use crate::journal::{Direction, Entry};
 use crate::kinds::{self, Mapping, Shape};
 use crate::model::{
     Action, CatalogVersion, Check, Container, Coverage, Finding, ImageChange, KeptContainer, KeptWhy,
@@ -39,6 +40,8 @@ pub struct Unfinished {
     pub to: String,
     /// It was a rollback.
     pub rollback: bool,
+    /// What was overridden when it began; going on with it needs no consent again.
+    pub overridden: BTreeSet<Check>,
     /// The images before and after it: none of them is drift, whatever the catalog says by now.
     pub images: Vec<String>,
 }
@@ -71,15 +74,18 @@ pub fn plan(snapshot: &Snapshot, request: &Request) -> Result<Plan, NoTarget> {
     }
     let facts = snapshot.database.kind.facts();
     let target = snapshot.version(&request.to).ok_or_else(|| no_target(snapshot, &request.to))?;
+    let going_on = request.unfinished.as_ref().filter(|u| u.target() == target.name);
+    let consented = going_on.filter(|u| !u.rollback).map(|u| &u.overridden).into_iter().flatten();
+    let skip: BTreeSet<Check> = request.skip.iter().chain(consented).copied().collect();
     let context = Context {
         snapshot,
         facts,
         current: snapshot.version(&snapshot.database.version),
         target,
         coverage: Coverage::new(snapshot),
-        skip: &request.skip,
+        skip: &skip,
         known_images: request.unfinished.as_ref().map_or(&[], |u| u.images.as_slice()),
-        going_on: request.unfinished.as_ref().is_some_and(|u| u.target() == target.name),
+        going_on: going_on.is_some(),
     };
     let mut plan = plan_for(&context, request.min_ready_seconds);
     if let Some(unfinished) = &request.unfinished {
@@ -89,6 +95,21 @@ pub fn plan(snapshot: &Snapshot, request: &Request) -> Result<Plan, NoTarget> {
         plan.findings.sort_by_key(|f| f.severity);
     }
     Ok(plan)
+}
+
+impl From<&Entry> for Unfinished {
+    fn from(entry: &Entry) -> Self {
+        Unfinished {
+            run: entry.run.run.clone(),
+            who: entry.run.who.clone(),
+            began: entry.run.began.clone(),
+            from: entry.run.plan.from.name.clone(),
+            to: entry.run.plan.to.name.clone(),
+            rollback: entry.run.direction == Direction::Rollback,
+            overridden: entry.overridden(),
+            images: entry.images(),
+        }
+    }
 }
 
 impl Unfinished {

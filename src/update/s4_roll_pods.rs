@@ -143,9 +143,10 @@ pub fn ailment(pod: &Pod) -> String {
     waiting.unwrap_or_else(|| if pod.ready { pod.phase.clone() } else { "not Ready".to_owned() })
 }
 
-/// The deletion of a pod; the server refuses it unless the pod has that uid.
-pub fn deletion(namespace: &str, pod: &str, uid: &str) -> Write {
-    Write { purpose: Purpose::Delete, action: WriteAction::Delete, ..write(namespace, pod, uid) }
+/// The deletion of a pod; the server refuses it unless the pod still is as it was read.
+pub fn deletion(namespace: &str, pod: &Pod) -> Write {
+    let action = WriteAction::Delete { resource_version: pod.resource_version.clone() };
+    Write { purpose: Purpose::Delete, action, ..write(namespace, &pod.name, &pod.uid) }
 }
 
 /// The eviction of a pod; the server refuses it unless the pod has that uid.

@@ -148,8 +148,13 @@ impl World {
     }
 
     /// Plans anew as another process would, and starts. A lock of somebody else is watched first, as the command does.
-    pub async fn launch(&self, options: RunOptions) -> Running {
+    pub async fn launch(&self, mut options: RunOptions) -> Running {
         let cluster = self.cluster();
+        let map = format!("dbupdate-{}-{}", self.kind.singular(), self.name);
+        if self.store().get("configmaps", NAMESPACE, &map).is_some() {
+            options.journal =
+                cluster.journal(self.kind, NAMESPACE, &self.name).await.expect("it can be read");
+        }
         let mut snapshot = self.snapshot(&cluster).await;
         if let Some(lock) = snapshot.lock.take() {
             let watched = cluster.watch_lock(self.kind, NAMESPACE, &self.name, lock).await;

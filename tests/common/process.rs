@@ -52,19 +52,19 @@ async fn found(world: &World, cluster: Cluster, take_over: bool) -> Found {
 impl Process {
     /// The command that updates, typed for the first time or again.
     pub async fn update(world: &World, cluster: Cluster) -> Self {
-        Process::forward(world, found(world, cluster, false).await, false)
+        Process::forward(world, found(world, cluster, false).await)
     }
 
     /// The same with `--take-over`.
     pub async fn take_over(world: &World, cluster: Cluster) -> Self {
-        Process::forward(world, found(world, cluster, true).await, false)
+        Process::forward(world, found(world, cluster, true).await)
     }
 
     /// `resume`, with what is overridden by name; `None` where nothing is unfinished.
     pub async fn resume(world: &World, cluster: Cluster, skip: BTreeSet<Check>) -> Option<Self> {
         let found = found(world, cluster, false).await;
         match found.unfinished.as_ref()?.run.direction {
-            Direction::Update => Some(Process::forward(world, found, true)),
+            Direction::Update => Some(Process::forward(world, found)),
             Direction::Rollback => Some(Process::back(world, found, skip)),
         }
     }
@@ -76,19 +76,11 @@ impl Process {
         (found.unfinished.is_some() || ours).then(|| Process::back(world, found, skip))
     }
 
-    fn forward(world: &World, found: Found, delete_unwell: bool) -> Self {
-        let unfinished = found.unfinished.as_ref().map(|entry| Unfinished {
-            run: entry.run.run.clone(),
-            who: entry.run.who.clone(),
-            began: entry.run.began.clone(),
-            from: entry.run.plan.from.name.clone(),
-            to: entry.run.plan.to.name.clone(),
-            rollback: entry.run.direction == Direction::Rollback,
-            images: entry.images(),
-        });
+    fn forward(world: &World, found: Found) -> Self {
+        let unfinished = found.unfinished.as_ref().map(Unfinished::from);
         let asked = Request { unfinished, ..request(world.target()) };
         let plan = s1_plan::plan(&found.snapshot, &asked).expect("the target is in the catalog");
-        Process::of(world, found, plan, Direction::Update, BTreeSet::new(), delete_unwell)
+        Process::of(world, found, plan, Direction::Update, BTreeSet::new())
     }
 
     fn back(world: &World, found: Found, skip: BTreeSet<Check>) -> Self {
@@ -96,21 +88,15 @@ impl Process {
             Some(entry) => rollback::plan(&found.snapshot, entry, &skip),
             // Only our pause is left, and nobody knows from which run: the database stays on its version.
             None => {
-                let stays = request(&found.snapshot.database.version);
-                s1_plan::plan(&found.snapshot, &stays).expect("its version is in the catalog")
+                let stays = Request { skip: skip.clone(), ..request(&found.snapshot.database.version) };
+                rollback::without_a_journal(&found.snapshot, &stays).expect("its version is in the catalog")
             }
         };
-        Process::of(world, found, plan, Direction::Rollback, skip, true)
+        Process::of(world, found, plan, Direction::Rollback, skip)
     }
 
-    fn of(
-        world: &World,
-        found: Found,
-        plan: Plan,
-        direction: Direction,
-        skip: BTreeSet<Check>,
-        delete_unwell: bool,
-    ) -> Self {
+    fn of(world: &World, found: Found, plan: Plan, direction: Direction, skip: BTreeSet<Check>) -> Self {
+        let delete_unwell = direction == Direction::Rollback;
         let before = found.unfinished.as_ref().map(|e| e.run.before.clone());
         let going_on = found.unfinished.filter(|e| e.run.direction == direction);
         let id = match (&going_on, direction) {

@@ -75,6 +75,7 @@ async fn what_is_unfinished_on_the_way_is_finished_first() {
         from: from.to_owned(),
         to: to.to_owned(),
         rollback,
+        overridden: Default::default(),
         images: Vec::new(),
     };
     let on_the_way = ["28.0.1 > 30.0.1", "30.0.1 > 31.0.0"];

@@ -32,6 +32,7 @@ fn planned(snapshot: &Snapshot, skip: &[Check], unfinished: bool) -> Plan {
         from: "3.8.3".to_owned(),
         to: "3.9.1".to_owned(),
         rollback: false,
+        overridden: Default::default(),
         images: Vec::new(),
     };
     let unfinished = unfinished.then(begun);

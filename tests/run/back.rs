@@ -101,15 +101,7 @@ async fn a_run_that_was_killed_while_it_verified_is_verified_by_the_next() {
     run.crash().await;
     let (snapshot, journal) = found(&world).await;
     let entry = engine::unfinished(&journal, &snapshot).expect("it was not verified");
-    let going_on = s1_plan::Unfinished {
-        run: entry.run.run.clone(),
-        who: String::new(),
-        began: String::new(),
-        from: entry.run.plan.from.name.clone(),
-        to: entry.run.plan.to.name.clone(),
-        rollback: false,
-        images: entry.images(),
-    };
+    let going_on = s1_plan::Unfinished::from(&entry);
     let asked = s1_plan::Request { unfinished: Some(going_on), ..request(world.target()) };
     let plan = s1_plan::plan(&snapshot, &asked).unwrap();
     assert_eq!(plan.action, Action::Resume);

@@ -8,6 +8,7 @@ mod back;
 mod budgets;
 mod credentials;
 mod faults;
+mod hard_cases;
 mod lock;
 mod others;
 mod pause;

@@ -78,7 +78,7 @@ pub async fn carry_out(
     if plan.action == Action::Nothing {
         return Came::Nothing;
     }
-    Came::Ended(Box::new(run(command, world, cluster, snapshot, plan, journal, going, settings, stop).await))
+    Came::Ended(Box::new(run(world, cluster, snapshot, plan, journal, going, settings, stop).await))
 }
 
 /// Where a run goes.
@@ -115,7 +115,7 @@ impl Going {
             Going::To { to, unfinished } => s1_plan::plan(snapshot, &request(to, unfinished.as_ref())),
             Going::Back { entry: Some(entry) } => Ok(rollback::plan(snapshot, entry, skip)),
             Going::Back { entry: None } => {
-                s1_plan::plan(snapshot, &request(&snapshot.database.version, None))
+                rollback::without_a_journal(snapshot, &request(&snapshot.database.version, None))
             }
         };
         planned.expect("the target is in the catalog")
@@ -123,21 +123,12 @@ impl Going {
 }
 
 fn request(to: &str, unfinished: Option<&Entry>) -> Request {
-    let unfinished = unfinished.map(|entry| Unfinished {
-        run: entry.run.run.clone(),
-        who: entry.run.who.clone(),
-        began: entry.run.began.clone(),
-        from: entry.run.plan.from.name.clone(),
-        to: entry.run.plan.to.name.clone(),
-        rollback: entry.run.direction == Direction::Rollback,
-        images: entry.images(),
-    });
+    let unfinished = unfinished.map(Unfinished::from);
     Request { to: to.to_owned(), unfinished, ..crate::common::request(to) }
 }
 
 #[expect(clippy::too_many_arguments, reason = "each is one part of what the command has found")]
 async fn run(
-    command: Command,
     world: &World,
     cluster: Cluster,
     snapshot: Snapshot,
@@ -163,7 +154,7 @@ async fn run(
         direction,
         before,
         skip: settings.skip,
-        delete_unwell: command != Command::Update,
+        delete_unwell: direction == Direction::Rollback,
         roll_back_on_failure: settings.roll_back_on_failure,
         clock: settings.clock,
         ..world.options(&run)
