@@ -177,6 +177,11 @@ impl Look {
             Next::Resume => ours("resume"),
             Next::Rollback => ours("rollback"),
             Next::Again => format!("{} --to {version}", ours("")),
+            Next::VersionBack(from) => kubectl(format!(
+                "patch {} {} --type merge -p '{{\"spec\":{{\"version\":\"{from}\"}}}}'",
+                kind.plural(),
+                database.name
+            )),
             Next::Describe => kubectl(format!("describe {} {}", kind.plural(), database.name)),
             Next::Pods => kubectl(format!("get pods -l app.kubernetes.io/instance={}", database.name)),
         }

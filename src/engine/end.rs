@@ -272,6 +272,12 @@ impl Run {
             Halt::Blocked(Blocked::OpsRequest { name, .. }) => {
                 kubectl(format!("describe {} {name}", self.plan.kind.facts().ops_plural))
             }
+            Halt::Blocked(Blocked::UnexpectedVersion { .. }) => kubectl(format!(
+                "patch {} {} --type merge -p '{{\"spec\":{{\"version\":\"{}\"}}}}'",
+                self.plan.kind.plural(),
+                db.name,
+                self.plan.from.name
+            )),
             Halt::Blocked(_) | Halt::Unhealthy { .. } | Halt::Amiss(_) | Halt::PauseErased { .. } => {
                 kubectl(format!("describe {} {}", self.plan.kind.plural(), db.name))
             }

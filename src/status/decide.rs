@@ -121,6 +121,18 @@ fn left_by_us(seen: &Seen) -> Option<Decision> {
         let sentence = format!("{name} is on {to}, and the run that brought it there has not verified it");
         return Some((State::Unverified, sentence, vec![Next::Resume]));
     }
+    if paused && db.version != *from && db.version != *to {
+        let sentence = format!(
+            "{name} is paused and between {from} and {to}, and somebody has set spec.version to {} meanwhile: set it back to \
+             {from} first, then go on or back",
+            db.version
+        );
+        return Some((
+            State::HalfDone,
+            sentence,
+            vec![Next::VersionBack(from.clone()), Next::Resume, Next::Rollback],
+        ));
+    }
     let between = format!(
         "between {from} and {to}: {}, spec.version is {}; nobody is at work",
         counted(seen, to, Some(entry)),

@@ -100,12 +100,14 @@ pub enum State {
 }
 
 /// What a state asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
     Resume,
     Rollback,
     /// The update to the version that it is on.
     Again,
+    /// Set `spec.version` back to that, where the unfinished run came from.
+    VersionBack(String),
     /// Look at the database object.
     Describe,
     /// Look at the pods.

@@ -5,12 +5,25 @@ use std::time::{Duration, SystemTime};
 use kubectl_dbupdate::clock::Clock;
 use kubectl_dbupdate::event::{Event, Outcome};
 use kubectl_dbupdate::model::Check;
+use kubectl_dbupdate::status::{self, Seen, Status};
 use serde_json::json;
 use simcluster::world::Database;
 use simcluster::{Ailment, ApiError, Behaviour, Cause, DeleteOptions, Effect, Fault, PodRule};
 
 use crate::common::process::Process;
 use crate::common::*;
+
+/// What `kubectl dbupdate status` tells.
+async fn status_of(world: &World) -> Status {
+    let found = world.cluster().overview(world.kind, NAMESPACE, Some("db"), "").await.unwrap().remove(0);
+    let seen = Seen {
+        snapshot: found.snapshot,
+        runs: found.journal.map(|j| j.entries),
+        lock_age: None,
+        unread: found.unread,
+    };
+    status::status(&seen, |next| format!("{next:?}"))
+}
 
 fn no_journal(world: &World) {
     for verb in ["create", "get", "patch"] {
@@ -216,14 +229,7 @@ async fn what_a_run_found_done_is_half_done_as_well() {
     again.end().await;
     tokio::time::sleep(secs(30)).await;
     assert_eq!(world.old_pods().len(), 2);
-    let found = world.cluster().overview(world.kind, NAMESPACE, Some("db"), "").await.unwrap().remove(0);
-    let seen = kubectl_dbupdate::status::Seen {
-        snapshot: found.snapshot,
-        runs: found.journal.map(|j| j.entries),
-        lock_age: None,
-        unread: found.unread,
-    };
-    let status = kubectl_dbupdate::status::status(&seen, |n| format!("{n:?}"));
+    let status = status_of(&world).await;
     assert_eq!(status.next, ["Resume", "Rollback"], "{}", status.sentence);
     let resume = Process::resume(&world, world.cluster(), BTreeSet::new()).await.is_some();
     let back = Process::rollback(&world, world.cluster(), BTreeSet::new()).await.is_some();
@@ -264,14 +270,7 @@ async fn status_names_a_command_where_the_journal_cannot_be_read() {
     run.interrupt();
     run.end().await;
     world.sim.access().deny("get", "", "configmaps", "");
-    let found = world.cluster().overview(world.kind, NAMESPACE, Some("db"), "").await.unwrap().remove(0);
-    let seen = kubectl_dbupdate::status::Seen {
-        snapshot: found.snapshot,
-        runs: found.journal.map(|j| j.entries),
-        lock_age: None,
-        unread: found.unread,
-    };
-    let status = kubectl_dbupdate::status::status(&seen, |n| format!("{n:?}"));
+    let status = status_of(&world).await;
     assert!(status.next.iter().any(|n| n != "Describe"));
 }
 
@@ -303,7 +302,11 @@ async fn a_version_that_somebody_sets_stops_the_run_before_its_next_write() {
     world.store().update(&world.res(), NAMESPACE, "db", |db| db["spec"]["version"] = json!("3.7.2")).unwrap();
     let ended = run.end().await;
     ended.ended(Outcome::SomebodyElse, 5, true, true).says(&["spec.version of the database is 3.7.2"]);
+    let back = "kubectl patch zookeepers db --type merge -p '{\"spec\":{\"version\":\"3.8.3\"}}' -n default";
+    assert_eq!(ended.finish.next, [back, "kubectl dbupdate resume", "kubectl dbupdate rollback"]);
     assert_eq!(world.sent(), before);
+    let status = status_of(&world).await;
+    assert_eq!(status.next, ["VersionBack(\"3.8.3\")", "Resume", "Rollback"], "{}", status.sentence);
     world.store().update(&world.res(), NAMESPACE, "db", |db| db["spec"]["version"] = json!("3.8.3")).unwrap();
     world.goes_on().await;
 }
