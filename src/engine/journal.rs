@@ -9,7 +9,7 @@ use crate::event::{Event, Finish, Step, StepOutcome};
 use crate::journal::{
     Before, Direction, Entry, JOURNAL_SCHEMA, KEPT_BYTES, Progress, Resumption, StepEntry, key,
 };
-use crate::model::{Action, Check};
+use crate::model::{Action, Check, Kind};
 use crate::update::{Blocked, s2_pause};
 
 use super::halt::Halt;
@@ -186,8 +186,27 @@ impl Run {
         writer.progress.changed |= changed;
         writer.progress.started |= started;
         writer.progress.pods.insert(workload.to_owned(), done);
-        let busy = writer.behind.as_ref().is_some_and(|b| !b.is_finished());
-        if busy || !held || now < writer.written + PROGRESS_EVERY {
+        if held && now >= writer.written + PROGRESS_EVERY {
+            self.write_behind();
+        }
+    }
+
+    /// Takes note that a container of a new image has started, and at once where a way back depends on it: the pod may be
+    /// gone when somebody asks.
+    pub(super) fn journal_started(&mut self) {
+        let held = self.lease.as_ref().is_some_and(|l| l.good());
+        let Some(writer) = &mut self.journal else { return };
+        writer.progress.started = true;
+        if held && self.plan.kind == Kind::Cassandra {
+            self.write_behind();
+        }
+    }
+
+    /// Writes the progress behind the run's back, unless it is still being written.
+    fn write_behind(&mut self) {
+        let now = self.now();
+        let Some(writer) = &mut self.journal else { return };
+        if writer.behind.as_ref().is_some_and(|b| !b.is_finished()) {
             return;
         }
         writer.written = now;

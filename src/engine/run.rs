@@ -247,8 +247,12 @@ impl Run {
 
     /// Takes in what a watch has told.
     fn hear(&mut self, delta: Delta) {
-        if let Delta::Pod(pod) = &delta {
-            self.started |= self.has_started(pod);
+        if let Delta::Pod(pod) = &delta
+            && !self.started
+            && self.has_started(pod)
+        {
+            self.started = true;
+            self.journal_started();
         }
         delta.apply(&mut self.snapshot);
     }

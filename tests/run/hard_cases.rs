@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use kubectl_dbupdate::clock::Clock;
+use kubectl_dbupdate::engine::{Signal, Stop};
 use kubectl_dbupdate::event::{Event, Outcome};
 use kubectl_dbupdate::model::Check;
 use kubectl_dbupdate::status::{self, Seen, Status};
@@ -84,6 +85,12 @@ async fn what_has_started_once_is_not_rolled_back_by_itself() {
 /// the same by the command, over a Cassandra major.
 #[tokio::test(start_paused = true)]
 async fn a_major_that_has_started_once_is_remembered() {
+    for killed in [false, true] {
+        has_started_once(killed).await;
+    }
+}
+
+async fn has_started_once(killed: bool) {
     let ill = PodRule::new(Ailment::NeverReady).name("db-rack-r0-0").image("*:5.0.7*");
     let racks = Database::cassandra_racks("db", &[("r0", 2)]);
     let world = World::behaving(Behaviour::default().with(ill), racks);
@@ -92,10 +99,12 @@ async fn a_major_that_has_started_once_is_remembered() {
     tokio::time::sleep(secs(20)).await;
     let pod = world.pod("db-rack-r0-0");
     assert!(pod["status"]["containerStatuses"][0]["state"]["running"].is_object(), "it has started");
-    run.interrupt();
-    tokio::time::sleep(secs(1)).await;
-    run.stop(kubectl_dbupdate::engine::Stop::Now(kubectl_dbupdate::engine::Signal::Interrupt));
-    run.end().await;
+    if killed {
+        run.crash().await;
+    } else {
+        run.stop(Stop::Now(Signal::Interrupt));
+        run.end().await;
+    }
     let refused = Process::rollback(&world, world.cluster(), BTreeSet::new()).await.unwrap().refusals();
     assert!(refused.contains(&Check::DataDowngrade), "while it runs: {refused:?}");
     let none = PodRule::new(Ailment::Unschedulable).name("db-rack-r0-0").image("*:5.0.7*");
