@@ -158,6 +158,7 @@ fn findings(
     };
     let mut found = s0_preflight::findings_of_a_rollback(&context, workloads, &evicts);
     found.extend(gone(snapshot, entry));
+    found.extend(of_others(snapshot, entry, skip));
     if let Some(why) = data_at_risk(snapshot, entry) {
         let overridden = skip.contains(&Check::DataDowngrade) || consented(entry);
         found.push(Finding {
@@ -189,6 +190,29 @@ fn gone(snapshot: &Snapshot, entry: &Entry) -> Vec<Finding> {
         hint: String::new(),
     });
     lost.collect()
+}
+
+/// A pod on an image that is neither from before the run nor the run's own: somebody else has been here, with a version of
+/// which the run knows nothing.
+fn of_others(snapshot: &Snapshot, entry: &Entry, skip: &BTreeSet<Check>) -> Option<Finding> {
+    let strange = |planned: &WorkloadPlan, pod: &Pod| {
+        let before = entry.run.before.workloads.get(&planned.object.uid)?;
+        planned.target_images().find_map(|(container, target)| {
+            let was = before.iter().find(|b| b.container == container)?;
+            let image = pod.image(container)?;
+            (!same_image(image, target) && !same_image(image, &was.image)).then(|| image.to_owned())
+        })
+    };
+    let (pod, image) = entry.run.plan.workloads.iter().find_map(|planned| {
+        let now = snapshot.workload(&planned.object.uid)?;
+        snapshot.pods_of(now).find_map(|pod| Some((pod.name.clone(), strange(planned, pod)?)))
+    })?;
+    Some(Finding {
+        check: Check::Drift,
+        severity: if skip.contains(&Check::Drift) { Severity::Overridden } else { Severity::Refusal },
+        message: format!("pod {pod} runs {image}, which this run has neither found nor brought"),
+        hint: format!("look at the data first: {}", look_at(snapshot)),
+    })
 }
 
 /// Why the data may not be readable by the old version: the new one was declared, or has had it in its hands on a step

@@ -333,3 +333,22 @@ async fn whether_it_has_arrived_is_not_waited_for_without_end() {
     ended.ended(Outcome::Failed, 4, true, false).says(&["could not be watched for 300 s"]);
     world.is_updated();
 }
+
+/// As an ops request may leave it that has failed half way.
+#[tokio::test(start_paused = true)]
+async fn a_pod_on_a_third_image_is_not_taken_back_unasked() {
+    let world = World::new(Database::zookeeper("db"));
+    let mut run = world.start().await;
+    run.ready("db-0").await;
+    run.interrupt();
+    run.end().await;
+    let third = "ghcr.io/appscode-images/zookeeper:3.7.2";
+    world
+        .store()
+        .update("pods", NAMESPACE, "db-2", |pod| pod["spec"]["containers"][0]["image"] = json!(third))
+        .unwrap();
+    let back = Process::rollback(&world, world.cluster(), BTreeSet::new()).await.expect("half done");
+    assert_eq!(back.refusals(), [Check::Drift]);
+    let back = Process::rollback(&world, world.cluster(), [Check::Drift].into()).await.expect("half done");
+    back.start().end().await.done();
+}
