@@ -195,6 +195,10 @@ fn gone(snapshot: &Snapshot, entry: &Entry) -> Vec<Finding> {
 /// A pod on an image that is neither from before the run nor the run's own: somebody else has been here, with a version of
 /// which the run knows nothing.
 fn of_others(snapshot: &Snapshot, entry: &Entry, skip: &BTreeSet<Check>) -> Option<Finding> {
+    if entry.run.direction == crate::journal::Direction::Rollback {
+        // What it goes back from was looked at when it began.
+        return None;
+    }
     let strange = |planned: &WorkloadPlan, pod: &Pod| {
         let before = entry.run.before.workloads.get(&planned.object.uid)?;
         planned.target_images().find_map(|(container, target)| {
