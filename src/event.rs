@@ -184,8 +184,6 @@ pub enum StepOutcome {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "on", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum WaitingOn {
-    /// Whether the holder of the lock is still alive.
-    LockHolder { holder: String, remaining_seconds: u64 },
     /// The operator's acknowledgement of the pause.
     Operator { timeout_seconds: u64 },
     /// The workload's controller to see the new template.

@@ -243,7 +243,6 @@ fn every_event_and_every_wait_is_described() {
         longest_away_ms: 1,
     };
     let waits = vec![
-        WaitingOn::LockHolder { holder: text(), remaining_seconds: 1 },
         WaitingOn::Operator { timeout_seconds: 30 },
         WaitingOn::Controller,
         WaitingOn::OtherPod { pod: pod(), why: text() },

@@ -65,11 +65,6 @@ pub fn outcome(outcome: Outcome) -> &'static str {
 /// What is waited for; completes "waits for".
 pub fn waiting(on: &WaitingOn) -> String {
     match on {
-        WaitingOn::LockHolder { holder, remaining_seconds } => format!(
-            "the lock: {} holds it, and is taken for dead in {} unless it renews it",
-            clean(holder),
-            seconds(*remaining_seconds)
-        ),
         WaitingOn::Operator { timeout_seconds } => {
             format!("KubeDB's operator to acknowledge the pause (at most {})", seconds(*timeout_seconds))
         }
@@ -223,10 +218,6 @@ mod tests {
     #[test]
     fn every_wait_names_what_it_is_about() {
         for (on, shown) in [
-            (
-                WaitingOn::LockHolder { holder: "jo@laptop".into(), remaining_seconds: 12 },
-                "the lock: jo@laptop holds it, and is taken for dead in 12 s unless it renews it",
-            ),
             (
                 WaitingOn::Operator { timeout_seconds: 90 },
                 "KubeDB's operator to acknowledge the pause (at most 1m 30s)",
