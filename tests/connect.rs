@@ -174,3 +174,77 @@ async fn what_was_typed_leads_elsewhere_than_the_kubeconfig() {
     };
     assert_eq!(read(&connect(&options).await.unwrap()).await.unwrap(), 1);
 }
+
+/// A plugin that writes down how it was asked, and gives a token, nothing, or nonsense.
+#[cfg(unix)]
+fn plugin(served: &Served, name: &str, gives: &str) -> (PathBuf, PathBuf) {
+    use std::os::unix::fs::PermissionsExt;
+    let at = |what: &str| std::env::temp_dir().join(format!("dbupdate-{name}-{}-{what}", std::process::id()));
+    let (program, asked) = (at("plugin.sh"), at("asked"));
+    let text = format!("#!/bin/sh\necho \"$KUBERNETES_EXEC_INFO $1 $WHO\" >> {}\n{gives}\n", asked.display());
+    fs::write(&program, text).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let exec = format!(
+        "{{apiVersion: client.authentication.k8s.io/v1, command: {}, args: [login], env: [{{name: WHO, value: ann}}], \
+         interactiveMode: IfAvailable}}",
+        program.display()
+    );
+    let text = format!(
+        "apiVersion: v1
+kind: Config
+current-context: c
+clusters:
+- {{name: c, cluster: {{server: \"{}\"}}}}
+contexts:
+- {{name: c, context: {{cluster: c, user: ann}}}}
+users:
+- {{name: ann, user: {{exec: {exec}}}}}
+",
+        served.address
+    );
+    fs::write(&served.kubeconfig, text).unwrap();
+    (program, asked)
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_plugin_gives_credentials_and_gives_others_after_a_401() {
+    let served = Served::new("plugin").await;
+    let token = r#"echo '{"kind":"ExecCredential","status":{"token":"t","expirationTimestamp":"2020-01-01T00:00:00Z"}}'"#;
+    let (program, asked) = plugin(&served, "plugin", token);
+    let cluster = served.connect().await;
+    assert_eq!(read(&cluster).await.unwrap(), 1);
+    assert_eq!(read(&cluster).await.unwrap(), 1);
+    served.refuse();
+    assert_eq!(read(&cluster).await.unwrap(), 1);
+    let asked_for = fs::read_to_string(&asked).unwrap();
+    // Whoever runs the tests may have a terminal; a plugin is not asked to use it a second time.
+    let lines: Vec<_> = asked_for.lines().collect();
+    assert_eq!(lines.len(), 2, "{asked_for}");
+    assert!(lines.iter().all(|line| line.ends_with(" login ann")), "{asked_for}");
+    assert!(lines[1].contains("\"interactive\":false"), "{asked_for}");
+    let _ = (fs::remove_file(program), fs::remove_file(asked));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_plugin_that_gives_nothing_is_told_without_its_secrets() {
+    let served = Served::new("no-plugin").await;
+    for (gives, said) in [
+        ("exit 3", "gives no credentials: exit status: 3"),
+        ("echo '{\"status\":{\"token\": secret'", "what it prints is no ExecCredential"),
+        ("echo '{\"kind\":\"ExecCredential\"}'", "it gives neither a token nor a certificate"),
+    ] {
+        let (program, asked) = plugin(&served, "no-plugin", gives);
+        let kubeconfig = Some(served.kubeconfig.clone());
+        let error = connect(&ConnectOptions { kubeconfig, ..ConnectOptions::default() }).await.err();
+        let text = error.expect(gives).to_string();
+        assert!(text.contains(said) && !text.contains("secret"), "{gives}: {text}");
+        let _ = (fs::remove_file(program), fs::remove_file(asked));
+    }
+    let text = fs::read_to_string(&served.kubeconfig).unwrap().replace("plugin.sh", "nowhere.sh");
+    fs::write(&served.kubeconfig, text).unwrap();
+    let kubeconfig = Some(served.kubeconfig.clone());
+    let error = connect(&ConnectOptions { kubeconfig, ..ConnectOptions::default() }).await.err();
+    assert!(error.expect("it is not there").to_string().contains("it cannot be run"));
+}

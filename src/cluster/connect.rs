@@ -1,7 +1,6 @@
 //! From what the user typed and the kubeconfig says to a client.
 
 use std::fmt;
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -9,12 +8,13 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use kube::Config;
-use kube::config::{ExecInteractiveMode, KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use secrecy::SecretString;
 
 use crate::model::clean;
 
 use super::overrides::{self, Chosen};
+use super::plugin::{self, Asking};
 use super::{Cluster, proxy};
 
 /// The connection flags, as typed. They mean what they mean to kubectl.
@@ -96,6 +96,8 @@ pub enum ConnectError {
     NoCluster,
     #[error("the kubeconfig's context {context:?} leads to another server or user by now")]
     Elsewhere { context: String },
+    #[error("the plugin {name:?} gives no credentials: {why}")]
+    Plugin { name: String, why: String },
     #[error("cannot make a client from the kubeconfig: {why}")]
     Client { why: String },
 }
@@ -136,8 +138,8 @@ pub async fn connect(options: &ConnectOptions) -> Result<Cluster, ConnectError> 
     let (options, same) = (at_first.pinned(options), at_first.identity());
     let expires = super::credentials::expiry(&at_first.config.auth_info);
     tracing::info!(cluster = name, user = at_first.user.as_deref().map(clean), "connecting");
-    let cluster =
-        Cluster::new(client(at_first.config).await?, &name).answering_within(options.request_timeout);
+    let cluster = Cluster::new(client(at_first.config, Asking::Allowed).await?, &name)
+        .answering_within(options.request_timeout);
     let renew = Arc::new(move || anew(options.clone(), same.clone()).boxed());
     Ok(cluster.renewing(renew).expiring(expires))
 }
@@ -149,31 +151,15 @@ async fn anew(options: ConnectOptions, same: Identity) -> Result<kube::Client, C
         let context = clean(&now.name);
         return Err(ConnectError::Elsewhere { context });
     }
-    client(now.config).await
+    client(now.config, Asking::No).await
 }
 
-/// A plugin for credentials may take as long as a person takes to log in: meanwhile everything else goes on.
-async fn client(mut config: Config) -> Result<kube::Client, ConnectError> {
+async fn client(mut config: Config, asking: Asking) -> Result<kube::Client, ConnectError> {
+    config.auth_info = plugin::resolved(config.auth_info, asking).await?;
     // Its retries are silent, and an eviction that a budget blocks would look like a hang of minutes.
     config.default_retry = false;
-    if let Some(exec) = &mut config.auth_info.exec {
-        interaction(exec);
-    }
     config.connect_timeout = Some(super::CALL_TIMEOUT);
-    let failed = |why: &dyn std::error::Error| ConnectError::Client { why: clean(&why.to_string()) };
-    if config.auth_info.exec.is_none() && config.auth_info.auth_provider.is_none() {
-        return kube::Client::try_from(config).map_err(|e| failed(&e));
-    }
-    let made = tokio::task::spawn_blocking(|| kube::Client::try_from(config)).await;
-    made.map_err(|e| failed(&e))?.map_err(|e| failed(&e))
-}
-
-/// A plugin for credentials may ask the user only where there is one (client-go, `exec.Cluster` of the authentication API).
-fn interaction(plugin: &mut kube::config::ExecConfig) {
-    let available = std::io::stdin().is_terminal();
-    if plugin.interactive_mode != Some(ExecInteractiveMode::Always) && !available {
-        plugin.interactive_mode = Some(ExecInteractiveMode::Never);
-    }
+    kube::Client::try_from(config).map_err(|e| ConnectError::Client { why: clean(&e.to_string()) })
 }
 
 /// What the kubeconfig, the environment and the flags come to.

@@ -12,6 +12,7 @@ mod journal;
 mod lease;
 mod overrides;
 mod overview;
+mod plugin;
 mod proxy;
 mod read;
 mod send;

@@ -1,0 +1,105 @@
+//! Credentials from a plugin (<https://kubernetes.io/docs/reference/access-authn-authz/authentication/>, client-go credential
+//! plugins). kube would run it again by itself in the midst of a run, on the terminal that shows the bars. Here it may ask the
+//! user at the start, and never later: when the server no longer accepts what it gave, it is run again without a terminal.
+
+use std::io::{self, IsTerminal};
+use std::process::{Command, Output, Stdio};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use kube::config::{AuthInfo, ExecConfig, ExecInteractiveMode};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::connect::ConnectError;
+use crate::model::clean;
+
+/// Whether a plugin may ask the user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asking {
+    Allowed,
+    /// The terminal shows something else by now.
+    No,
+}
+
+#[derive(Deserialize, Default)]
+struct ExecCredential {
+    #[serde(default)]
+    status: Option<Status>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct Status {
+    token: Option<String>,
+    client_certificate_data: Option<String>,
+    client_key_data: Option<String>,
+}
+
+/// The same user with what the plugin gives in the plugin's place. A user with a password or a token has no need of one.
+///
+/// # Errors
+/// [`ConnectError::Plugin`] when it cannot be run, fails, or gives nothing.
+pub(super) async fn resolved(auth: AuthInfo, asking: Asking) -> Result<AuthInfo, ConnectError> {
+    let given = auth.token.is_some() || auth.token_file.is_some() || auth.password.is_some();
+    let Some(plugin) = auth.exec.clone().filter(|_| !given && auth.auth_provider.is_none()) else {
+        return Ok(auth);
+    };
+    let name = clean(plugin.command.as_deref().unwrap_or_default());
+    let failed = |why: String| ConnectError::Plugin { name: name.clone(), why };
+    // A person may take minutes to log in: meanwhile everything else goes on.
+    let output = tokio::task::spawn_blocking(move || run(&plugin, asking)).await;
+    let output = output.map_err(|e| failed(e.to_string()))?.map_err(|why| failed(clean(&why)))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
+        return Err(failed(clean(format!("{} {last}", output.status).trim())));
+    }
+    // YAML is read as well, as client-go does. What it says is secret, also where it makes no sense.
+    let credential: ExecCredential = serde_saphyr::from_slice(&output.stdout)
+        .map_err(|_| failed("what it prints is no ExecCredential".to_owned()))?;
+    let status = credential.status.unwrap_or_default();
+    match (status.token, status.client_certificate_data, status.client_key_data) {
+        (None, None, _) => Err(failed("it gives neither a token nor a certificate".to_owned())),
+        (token, certificate, key) => Ok(AuthInfo {
+            exec: None,
+            token: token.map(Into::into),
+            client_certificate_data: certificate
+                .map(|pem| STANDARD.encode(pem))
+                .or(auth.client_certificate_data),
+            client_key_data: key.map(|pem| STANDARD.encode(pem).into()).or(auth.client_key_data),
+            ..auth
+        }),
+    }
+}
+
+fn run(plugin: &ExecConfig, asking: Asking) -> Result<Output, String> {
+    let program = plugin.command.as_deref().unwrap_or_default();
+    let terminal = io::stdin().is_terminal();
+    let interactive = match plugin.interactive_mode {
+        Some(ExecInteractiveMode::Never) => false,
+        Some(ExecInteractiveMode::Always) if asking == Asking::No || !terminal => {
+            return Err("it has to ask, and nobody can be asked now; log in, then resume".to_owned());
+        }
+        _ => asking == Asking::Allowed && terminal,
+    };
+    let mut command = Command::new(program);
+    command.args(plugin.args.iter().flatten());
+    for variable in plugin.env.iter().flatten() {
+        if let (Some(name), Some(value)) = (variable.get("name"), variable.get("value")) {
+            command.env(name, value);
+        }
+    }
+    let info = json!({
+        "apiVersion": plugin.api_version,
+        "kind": "ExecCredential",
+        "spec": { "interactive": interactive, "cluster": plugin.cluster.as_ref().filter(|_| plugin.provide_cluster_info) },
+    });
+    command.env("KUBERNETES_EXEC_INFO", info.to_string());
+    command.stdin(if interactive { Stdio::inherit() } else { Stdio::null() });
+    command.stdout(Stdio::piped());
+    command.stderr(if asking == Asking::Allowed { Stdio::inherit() } else { Stdio::piped() });
+    let hint = plugin.install_hint.as_deref().map(|hint| format!("; {hint}")).unwrap_or_default();
+    let unstarted = |e: io::Error| format!("it cannot be run: {e}{hint}");
+    command.spawn().map_err(unstarted)?.wait_with_output().map_err(|e| e.to_string())
+}
