@@ -29,6 +29,8 @@ pub struct Record {
 #[serde(rename_all = "camelCase")]
 pub enum Step {
     Lock,
+    /// Through the Provisioner: `spec.version` is set, and the operator renders the templates.
+    Render,
     Pause,
     PatchImages,
     RollPods,
@@ -38,9 +40,10 @@ pub enum Step {
 }
 
 impl Step {
-    /// Every step, in order.
-    pub const ALL: [Step; 7] = [
+    /// Every step, in order. No run makes all of them: the way decides.
+    pub const ALL: [Step; 8] = [
         Step::Lock,
+        Step::Render,
         Step::Pause,
         Step::PatchImages,
         Step::RollPods,
@@ -186,6 +189,8 @@ pub enum StepOutcome {
 pub enum WaitingOn {
     /// The operator's acknowledgement of the pause.
     Operator { timeout_seconds: u64 },
+    /// The operator to render a workload's template; `what` it lacks yet.
+    Rendering { workload: String, what: String },
     /// The workload's controller to see the new template.
     Controller,
     /// Another pod of the database that is not well. `why` says what is wrong with it.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Finish, Outcome, Step, StepOutcome};
-use crate::model::{Check, Plan, Severity, Snapshot};
+use crate::model::{Check, Plan, Severity, Snapshot, Ways};
 
 /// The version of the schema in which runs are written down.
 pub const JOURNAL_SCHEMA: &str = "dbupdate/v1";
@@ -36,6 +36,9 @@ pub struct Run {
     /// The version to which further updates are to follow this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub through: Option<String>,
+    /// Which ways were chosen for them.
+    #[serde(default, skip_serializing_if = "Ways::is_empty")]
+    pub ways: Ways,
     /// What a rollback goes back to.
     pub before: Before,
 }

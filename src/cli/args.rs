@@ -11,7 +11,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand,
 use super::cluster_args::ClusterArgs;
 use super::completion::{COMPLETE, CompleteArgs, CompletionArgs};
 use super::look_args::{HistoryArgs, ListArgs, StatusArgs, VersionsArgs};
-use crate::model::Check;
+use crate::model::{Check, Via};
 use crate::sandbox::Fault;
 
 /// What `--pod-timeout` is unless it is given: a large image takes minutes to pull, and a broker as long to recover.
@@ -133,6 +133,16 @@ pub struct UpdateArgs {
     /// shown and confirmed once; the same command, or resume, goes on from wherever it was left.
     #[arg(long)]
     pub through: bool,
+
+    /// Who changes the templates: client (this tool), provisioner (KubeDB's operator), ops-manager (all of it)
+    ///
+    /// `client` patches the images while the operator is halted. `provisioner` is for steps that images alone cannot do,
+    /// such as Kafka 3.x to 4.x: spec.version is set first and KubeDB's operator renders the new templates, which
+    /// restarts nothing by itself; then it is halted, and the pods are restarted as ever. `ops-manager` makes an ops
+    /// request for KubeDB's licensed engine, and follows it. On a way of several updates VERSION=WAY chooses for the one
+    /// to that version; repeatable.
+    #[arg(long, value_name = "[VERSION=]WAY", value_parser = chosen_way)]
+    pub via: Vec<(Option<String>, Via)>,
 
     /// What to do when a pod is stuck on the new version: stop there, or go back
     ///
@@ -277,6 +287,17 @@ pub struct RunArgs {
         help_heading = "Checks"
     )]
     pub skip_check: Vec<String>,
+}
+
+/// `WAY` or `VERSION=WAY`.
+fn chosen_way(typed: &str) -> Result<(Option<String>, Via), String> {
+    let (version, way) = match typed.rsplit_once('=') {
+        Some((version, way)) => (Some(version.to_owned()), way),
+        None => (None, typed),
+    };
+    let via = Via::ALL.into_iter().find(|via| via.to_string() == way);
+    let known = || format!("the ways are {}", Via::ALL.map(|via| via.to_string()).join(", "));
+    via.map(|via| (version, via)).ok_or_else(known)
 }
 
 /// Which manual page.

@@ -36,6 +36,8 @@ fn going_on(options: &UpdateOptions, plan: &Plan, through: Option<&str>) -> Stri
         flag("namespace", namespace);
     }
     words.extend(through.map(|_| "--through".to_owned()));
+    words.extend(options.ways.all.map(|via| format!("--via {via}")));
+    words.extend(options.ways.to.iter().map(|(to, via)| format!("--via {}={via}", quoted(to))));
     words.extend(connection(&options.target));
     words.extend(times(options));
     words.extend(options.skip.iter().map(skipped));
@@ -130,7 +132,7 @@ fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::cli::terminal::Terminal;
-    use crate::model::{Action, Kind, ObjectRef, PLAN_SCHEMA, VersionRef};
+    use crate::model::{Action, Kind, ObjectRef, PLAN_SCHEMA, VersionRef, Via};
 
     #[test]
     fn words_can_be_pasted_into_a_shell() {
@@ -194,6 +196,7 @@ mod tests {
             from: version("3.5.2"),
             to: version("3.6.1"),
             action: Action::Update,
+            via: Via::Client,
             workloads: Vec::new(),
             findings: Vec::new(),
             missing: Vec::new(),

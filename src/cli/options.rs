@@ -14,7 +14,7 @@ use super::look_args::{HistoryArgs, ListArgs, ListOutput, ListedArgs, StatusArgs
 use super::names::{wrong_with_database, wrong_with_namespace};
 use super::terminal::Terminal;
 use crate::cluster::ConnectOptions;
-use crate::model::{Check, Kind, UnknownKind, clean};
+use crate::model::{Check, Kind, UnknownKind, Via, Ways, clean};
 use crate::report::Progress;
 use crate::sandbox::Fault;
 
@@ -32,6 +32,8 @@ pub struct UpdateOptions {
     pub to: Option<String>,
     /// Every step of the way is taken.
     pub through: bool,
+    /// Which way each update takes.
+    pub ways: Ways,
     pub dry_run: Option<DryRun>,
     pub yes: bool,
     pub output: Output,
@@ -211,6 +213,8 @@ pub enum UsageError {
     SelectorAndName,
     #[error("--to is empty; write a version, or latest")]
     NoVersion,
+    #[error("--via {first} and --via {second} cannot both be")]
+    TwoWays { first: Via, second: Via },
     #[error("--pod-timeout must be longer than 0")]
     PodTimeout,
     #[error("--sandbox reads no kubeconfig, so --{flag} does not go with it")]
@@ -267,6 +271,7 @@ impl UpdateOptions {
             name,
             to: update.to.map(|to| version_name(&to)),
             through: update.through,
+            ways: ways(update.via)?,
             dry_run: update.run.dry_run,
             yes: update.run.yes,
             output: update.run.output,
@@ -322,6 +327,7 @@ fn unnamed(kind: String, name: Option<String>, run: RunArgs) -> UpdateArgs {
         name,
         to: None,
         through: false,
+        via: Vec::new(),
         allow_downgrade: false,
         allow_deprecated: false,
         on_failure: OnFailure::Stop,
@@ -394,6 +400,23 @@ fn namespace(typed: Option<&str>) -> Result<Option<String>, UsageError> {
         Some(wrong) => Err(UsageError::Namespace { name: clean(name), wrong }),
         None => Ok(Some(name.to_owned())),
     }
+}
+
+/// # Errors
+///
+/// Two ways for the same update.
+fn ways(typed: Vec<(Option<String>, Via)>) -> Result<Ways, UsageError> {
+    let mut ways = Ways::default();
+    for (version, via) in typed {
+        let before = match version {
+            Some(version) => ways.to.insert(version, via),
+            None => ways.all.replace(via),
+        };
+        if let Some(first) = before.filter(|before| *before != via) {
+            return Err(UsageError::TwoWays { first, second: via });
+        }
+    }
+    Ok(ways)
 }
 
 fn checks(typed: &[String]) -> Result<BTreeSet<Check>, UsageError> {

@@ -61,7 +61,10 @@ impl Session {
             let reading = read_all(cluster, kind, &db.namespace, &db.name);
             let (snapshot, journal) = unless_stopped(&mut self.stop, reading).await??;
             let going = match going {
-                Going::To { .. } => Going::To { to: destination.to_owned(), through: true, unfinished: None },
+                Going::To { ways, .. } => {
+                    let (to, ways) = (destination.to_owned(), ways.clone());
+                    Going::To { to, through: true, ways, unfinished: None }
+                }
                 back @ Going::Back { .. } => back.clone(),
             };
             let journey = self.journey(&snapshot, &going)?;

@@ -17,7 +17,7 @@ use crate::cluster::{self, Cluster, Journal};
 use crate::engine::{self, RunOptions, Stop};
 use crate::event::{EVENT_SCHEMA, Event, Finish, Outcome, Record};
 use crate::journal::{Direction, Entry};
-use crate::model::{Action, Check, Kind, Plan, Snapshot, Trial};
+use crate::model::{Action, Check, Kind, Plan, Snapshot, Trial, Ways};
 use crate::report::object::{self, Format};
 use crate::report::{self, Progress, Reporter, View};
 use crate::sandbox::{self, Sandbox};
@@ -41,7 +41,7 @@ pub async fn run(options: UpdateOptions, terminal: Terminal) -> ExitCode {
 #[derive(Clone)]
 pub(super) enum Going {
     /// To a version, in one step or `through` those between; going on with the unfinished run where it was going there.
-    To { to: String, through: bool, unfinished: Option<Entry> },
+    To { to: String, through: bool, ways: Ways, unfinished: Option<Entry> },
     /// Back to what was before the unfinished run.
     Back { entry: Option<Entry> },
 }
@@ -88,8 +88,8 @@ impl Session {
             (snapshot, journal) = self.read_again(cluster, snapshot).await?;
             going = match going {
                 // What was chosen from a list stays chosen.
-                Going::To { to, through, .. } if self.options.mode == Mode::Update => {
-                    Going::To { to, through, unfinished: engine::unfinished(&journal, &snapshot) }
+                Going::To { to, through, ways, .. } if self.options.mode == Mode::Update => {
+                    Going::To { to, through, ways, unfinished: engine::unfinished(&journal, &snapshot) }
                 }
                 _ => self.going(&snapshot, &journal).await?,
             };
@@ -104,7 +104,12 @@ impl Session {
         match self.options.mode {
             Mode::Update => {
                 let to = select::version(snapshot, &self.options, &self.terminal, &mut self.stop).await?;
-                Ok(Going::To { to, through: self.options.through, unfinished })
+                Ok(Going::To {
+                    to,
+                    through: self.options.through,
+                    ways: self.options.ways.clone(),
+                    unfinished,
+                })
             }
             Mode::Resume => match unfinished {
                 Some(entry) if entry.run.direction == Direction::Rollback => {
@@ -112,8 +117,9 @@ impl Session {
                 }
                 Some(entry) => {
                     let (hop, through) = (entry.run.plan.to.name.clone(), entry.run.through.clone());
-                    let is_through = through.is_some();
-                    Ok(Going::To { to: through.unwrap_or(hop), through: is_through, unfinished: Some(entry) })
+                    let (is_through, ways) = (through.is_some(), entry.run.ways.clone());
+                    let to = through.unwrap_or(hop);
+                    Ok(Going::To { to, through: is_through, ways, unfinished: Some(entry) })
                 }
                 None => self.going_on_between(snapshot, journal),
             },
@@ -130,18 +136,19 @@ impl Session {
     /// Where a resume goes that finds nothing half done: to the updates that were to follow the last one; or it removes our
     /// own pause, which the operator may bring back after a run's end.
     fn going_on_between(&self, snapshot: &Snapshot, journal: &Journal) -> Result<Going, Failure> {
-        if let Some(to) = engine::to_follow(journal, snapshot) {
-            return Ok(Going::To { to, through: true, unfinished: None });
+        if let Some((to, ways)) = engine::to_follow(journal, snapshot) {
+            return Ok(Going::To { to, through: true, ways, unfinished: None });
         }
-        let stays = Going::To { to: snapshot.database.version.clone(), through: false, unfinished: None };
+        let (to, ways) = (snapshot.database.version.clone(), Ways::default());
+        let stays = Going::To { to, through: false, ways, unfinished: None };
         let only_paused = self.journey(snapshot, &stays)?.first.action == Action::Resume;
         only_paused.then_some(stays).ok_or_else(|| nothing_unfinished(snapshot))
     }
 
     pub(super) fn journey(&self, snapshot: &Snapshot, going: &Going) -> Result<Journey, Failure> {
         match going {
-            Going::To { to, through, unfinished } => {
-                let request = self.request(to.clone(), unfinished.as_ref());
+            Going::To { to, through, ways, unfinished } => {
+                let request = self.request(to.clone(), ways.clone(), unfinished.as_ref());
                 if *through {
                     return Ok(journey::plan(snapshot, &request)?);
                 }
@@ -152,7 +159,7 @@ impl Session {
             }
             // Only our pause is left, and nobody knows from which run: the database stays on its version.
             Going::Back { entry: None } => {
-                let request = self.request(snapshot.database.version.clone(), None);
+                let request = self.request(snapshot.database.version.clone(), Ways::default(), None);
                 Ok(Journey::one(rollback::without_a_journal(snapshot, &request)?))
             }
         }
@@ -224,11 +231,12 @@ impl Session {
         Ok(())
     }
 
-    fn request(&self, to: String, unfinished: Option<&Entry>) -> Request {
+    fn request(&self, to: String, ways: Ways, unfinished: Option<&Entry>) -> Request {
         let unfinished = unfinished.map(Unfinished::from);
         Request {
             unfinished,
             to,
+            ways,
             skip: self.options.skip.clone(),
             min_ready_seconds: whole_seconds(self.options.min_ready),
         }
@@ -342,9 +350,9 @@ impl Session {
         going: Going,
         through: Option<String>,
     ) -> RunOptions {
-        let (direction, entry) = match going {
-            Going::To { unfinished, .. } => (Direction::Update, unfinished),
-            Going::Back { entry } => (Direction::Rollback, entry),
+        let (direction, entry, ways) = match going {
+            Going::To { unfinished, ways, .. } => (Direction::Update, unfinished, ways),
+            Going::Back { entry } => (Direction::Rollback, entry, Ways::default()),
         };
         let before = entry.as_ref().map(|e| e.run.before.clone());
         // A rollback of an update is a run of its own; going on is the same run.
@@ -364,6 +372,7 @@ impl Session {
             journal,
             going_on,
             through,
+            ways,
             direction,
             before,
             clock: Clock::system(),

@@ -13,7 +13,7 @@ use crate::model::{
 };
 
 use super::call::Call;
-use super::send::built;
+use super::send::{MANAGER, built};
 use super::wire::{
     BudgetWire, DatabaseWire, List, Named, NodeWire, OpsRequestWire, PodWire, VersionWire, WorkloadWire,
 };
@@ -300,6 +300,15 @@ impl Cluster {
         events.pop().map(|e| clean(&format!("{}: {}", e.reason, e.message)))
     }
 
+    /// The newest Warning of others about an object: reason and message. `None` where there is none, or events cannot be read.
+    pub async fn last_warning(&self, namespace: &str, uid: &str) -> Option<String> {
+        let selector = format!("involvedObject.uid={uid}");
+        let (mut events, _) = self.list::<EventWire>("v1", namespace, "events", "", &selector).await.ok()?;
+        events.retain(|e| e.kind == "Warning" && e.reporting_component.as_deref() != Some(MANAGER));
+        events.sort_by(|a, b| a.rank().cmp(&b.rank()));
+        events.pop().map(|e| clean(&format!("{}: {}", e.reason, e.message)))
+    }
+
     /// The newest API version in which the cluster serves a kind of database: `kubedb.com/v1` where there is one.
     ///
     /// # Errors
@@ -410,6 +419,7 @@ struct EventWire {
     message: String,
     last_timestamp: Option<String>,
     event_time: Option<String>,
+    reporting_component: Option<String>,
 }
 
 impl EventWire {

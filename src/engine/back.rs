@@ -32,6 +32,7 @@ impl Run {
             began: String::new(),
             plan: self.plan.clone(),
             through: None,
+            ways: Default::default(),
             before: self.before.clone().unwrap_or_else(|| Before::of(&self.snapshot)),
         };
         let entry = Entry { run, progress: Default::default() };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::event::{Event, WaitingOn};
-use crate::model::{Pod, Workload, WorkloadKind};
+use crate::model::{Pod, Via, Workload, WorkloadKind};
 use crate::rollout::{Flight, FollowVerdict, Stuck, Verdict, follow, judge};
 use crate::update::Blocked;
 use crate::update::s4_roll_pods::Unwell;
@@ -21,7 +21,9 @@ impl Run {
     /// controller would go on all the same.
     pub(super) async fn follow_workload(&mut self, roll: &mut Roll<'_>) -> Result<(), Halt> {
         self.stop_here()?;
-        while let Some(Unwell { pod, why }) = self.patch_workload(roll.plan).await? {
+        while self.plan.via == Via::Client
+            && let Some(Unwell { pod, why }) = self.patch_workload(roll.plan).await?
+        {
             let on = WaitingOn::OtherPod { pod: pod.clone(), why: why.clone() };
             self.held(roll, &pod.clone(), on, Halt::OtherPod { pod, why }, Duration::MAX).await?;
         }

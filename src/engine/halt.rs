@@ -33,6 +33,11 @@ pub(super) enum Halt {
     Unhealthy { what: String },
     #[error("{workload}: its controller has not taken up the new template within {seconds} s")]
     NotTakenUp { workload: String, seconds: u64 },
+    #[error(
+        "KubeDB's operator has not rendered {workload} within {seconds} s ({what}): is it running?{}",
+        event_of(.last_event)
+    )]
+    NotRendered { workload: String, what: String, seconds: u64, last_event: Option<String> },
     #[error("pod {pod} has come back on the old template twice")]
     OldTemplate { pod: String },
     #[error("the Paused condition was erased {times} times before the operator acknowledged it")]

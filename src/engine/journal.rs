@@ -9,7 +9,7 @@ use crate::event::{Event, Finish, Step, StepOutcome};
 use crate::journal::{
     Before, Direction, Entry, JOURNAL_SCHEMA, KEPT_BYTES, Progress, Resumption, StepEntry, key,
 };
-use crate::model::{Action, Check, Kind};
+use crate::model::{Action, Check, Kind, Ways};
 use crate::update::{Blocked, s2_pause};
 
 use super::halt::Halt;
@@ -115,6 +115,7 @@ impl Run {
             began: now.to_owned(),
             plan: self.plan.clone(),
             through: self.options.through.clone(),
+            ways: self.options.ways.clone(),
             before: self.options.before.clone().unwrap_or_else(|| self.before_it()),
         };
         // Which pods there were is for reading; a plan of many thousand pods would leave no room for the rest.
@@ -255,8 +256,8 @@ pub fn unfinished(journal: &Journal, snapshot: &crate::model::Snapshot) -> Optio
     journal.last().filter(|entry| crate::update::rollback::half_done(entry, snapshot)).cloned()
 }
 
-/// The version to which further updates were to follow the last run, if the database still is where that has brought it.
-pub fn to_follow(journal: &Journal, snapshot: &crate::model::Snapshot) -> Option<String> {
+/// The version to which further updates were to follow the last run, and their ways, if the database still is where that has brought it.
+pub fn to_follow(journal: &Journal, snapshot: &crate::model::Snapshot) -> Option<(String, Ways)> {
     let entry = journal.last().filter(|entry| entry.run.plan.to.name == snapshot.database.version)?;
-    entry.follow().map(str::to_owned)
+    entry.follow().map(|to| (to.to_owned(), entry.run.ways.clone()))
 }

@@ -7,6 +7,7 @@ use tokio::time::{Duration, sleep};
 
 use crate::cluster::{HeldLease, LockError, RENEW_EVERY};
 use crate::event::StepOutcome;
+use crate::model::Via;
 
 use super::halt::Halt;
 use super::run::Run;
@@ -52,12 +53,19 @@ impl Run {
         self.follow().await?;
         self.blocked()?;
         self.as_planned()?;
-        // What changes in them from here on was not there when the run was decided.
-        self.templates = self.snapshot.workloads.iter().map(|w| (w.object.uid.clone(), w.template)).collect();
+        if self.plan.via == Via::Client {
+            // What changes in them from here on was not there when the run was decided.
+            self.keep_templates();
+        }
         self.try_writes().await?;
         self.open_journal().await?;
         self.begin_announcing();
         Ok(StepOutcome::Done)
+    }
+
+    /// From here on no template may change.
+    pub(super) fn keep_templates(&mut self) {
+        self.templates = self.snapshot.workloads.iter().map(|w| (w.object.uid.clone(), w.template)).collect();
     }
 
     /// The workloads are still as the plan found them, or nearer to the target.
@@ -67,7 +75,10 @@ impl Run {
                 let workload = planned.object.to_string();
                 return Err(crate::update::Blocked::WorkloadGone { workload }.into());
             };
+            // Elsewhere the templates are not ours, and may be on their way.
+            let ours = self.plan.via == Via::Client;
             if let crate::update::Status::Blocked(why) = crate::update::s3_patch_images::status(planned, now)
+                && ours
             {
                 return Err(why.into());
             }

@@ -10,6 +10,7 @@ mod journal;
 mod lock;
 mod patch;
 mod pause;
+mod render;
 mod roll;
 mod run;
 mod settle;
@@ -25,7 +26,7 @@ use crate::clock::Clock;
 use crate::cluster::{Cluster, Journal};
 use crate::event::{Finish, Record, Step};
 use crate::journal::{Before, Direction, Entry};
-use crate::model::{Check, Plan, Snapshot};
+use crate::model::{Check, Plan, Snapshot, Via, Ways};
 
 pub use journal::{to_follow, unfinished};
 pub use stop::{Signal, Stop};
@@ -58,6 +59,8 @@ pub struct RunOptions {
     pub going_on: Option<Entry>,
     /// The version to which further updates are to follow this one.
     pub through: Option<String>,
+    /// Which ways were chosen for it and for them.
+    pub ways: Ways,
     /// Which way it goes.
     pub direction: Direction,
     /// What a rollback goes back to; `None` is what is there when the run begins.
@@ -101,7 +104,15 @@ pub async fn run(
 /// The way back after a failure, under the same lock and pause.
 async fn go_back(run: &mut Run, failure: Halt) -> Result<(), Halt> {
     run.turn_back();
-    run.step(Step::PatchImages, async |run| run.patch_images().await).await?;
+    match run.plan.via {
+        Via::Provisioner => {
+            run.step(Step::Render, async |run| run.render().await).await?;
+            run.step(Step::Pause, async |run| run.pause().await).await?;
+        }
+        Via::Client | Via::OpsManager => {
+            run.step(Step::PatchImages, async |run| run.patch_images().await).await?;
+        }
+    }
     run.step(Step::RollPods, async |run| run.roll_pods().await).await?;
     run.step(Step::Resume, async |run| run.resume().await).await?;
     run.step(Step::Verify, async |run| run.verify().await).await?;
@@ -111,10 +122,27 @@ async fn go_back(run: &mut Run, failure: Halt) -> Result<(), Halt> {
 /// The update.
 async fn sequence(run: &mut Run) -> Result<(), Halt> {
     run.step(Step::Lock, async |run| run.lock().await).await?;
+    match run.plan.via {
+        Via::Client => by_client(run).await?,
+        Via::Provisioner => by_provisioner(run).await?,
+        Via::OpsManager => todo!(),
+    }
+    run.step(Step::Verify, async |run| run.verify().await).await
+}
+
+/// We patch the images while the operator is halted, and set the version last.
+async fn by_client(run: &mut Run) -> Result<(), Halt> {
     run.step(Step::Pause, async |run| run.pause().await).await?;
     run.step(Step::PatchImages, async |run| run.patch_images().await).await?;
     run.step(Step::RollPods, async |run| run.roll_pods().await).await?;
     run.step(Step::SetVersion, async |run| run.set_version().await).await?;
-    run.step(Step::Resume, async |run| run.resume().await).await?;
-    run.step(Step::Verify, async |run| run.verify().await).await
+    run.step(Step::Resume, async |run| run.resume().await).await
+}
+
+/// The version comes first, the operator renders the templates, and is halted only while pods are rolled.
+async fn by_provisioner(run: &mut Run) -> Result<(), Halt> {
+    run.step(Step::Render, async |run| run.render().await).await?;
+    run.step(Step::Pause, async |run| run.pause().await).await?;
+    run.step(Step::RollPods, async |run| run.roll_pods().await).await?;
+    run.step(Step::Resume, async |run| run.resume().await).await
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::cluster::{ClusterError, Delta};
 use crate::event::{Event, StepOutcome, WaitingOn};
-use crate::model::{Action, Write};
+use crate::model::{Action, Via, Write};
 use crate::update::Blocked;
 use crate::update::s2_pause::{self, Pause};
 
@@ -61,6 +61,9 @@ impl Run {
             }
         }
         self.pause_holds = true;
+        if self.plan.via == Via::Provisioner {
+            self.keep_rendered()?;
+        }
         Ok(StepOutcome::Done)
     }
 

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::cluster::{Aside, Cluster, ClusterError, Delta, HeldLease, LockError, Watches};
 use crate::event::{EVENT_SCHEMA, Event, Step, StepOutcome, WaitingOn, WorkloadResult};
 use crate::journal::Before;
-use crate::model::{Action, Lookup, Plan, Pod, Purpose, Snapshot, Workload, WorkloadPlan};
+use crate::model::{Action, Lookup, Plan, Pod, Purpose, Snapshot, Via, Workload, WorkloadPlan};
 use crate::update::s2_pause::{self, Pause};
 use crate::update::s4_roll_pods::Known;
 use crate::update::{Blocked, Status, rollback, s5_set_version};
@@ -421,6 +421,11 @@ impl Run {
         }
         if let Status::Blocked(why) = s5_set_version::status(&self.plan, db) {
             return Err(why);
+        }
+        if self.plan.via == Via::Provisioner && self.pause_holds && db.version != self.plan.to.name {
+            // It was set before the pause, so somebody has set it back.
+            let (expected, found) = (self.plan.to.name.clone(), db.version.clone());
+            return Err(Blocked::UnexpectedVersion { expected, found });
         }
         // What came since a run that is rolled back is on the version before it.
         let rollback = self.plan.action == Action::Rollback;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::event::{Event, StepOutcome, WaitingOn};
+use crate::model::Via;
 use crate::update::s2_pause::{self, Pause};
 use crate::update::{Status, s5_set_version, s6_resume, s7_verify};
 
@@ -11,7 +12,7 @@ use super::halt::Halt;
 use super::run::{Backoff, PATIENCE, Run};
 
 /// For so long no template may change after the resume: the operator reconciles at once, and may pin images then.
-const SETTLE: Duration = Duration::from_secs(3);
+pub(super) const SETTLE: Duration = Duration::from_secs(3);
 
 /// How often our condition is removed again when a stale write has brought it back.
 const REMOVALS: u32 = 5;
@@ -103,7 +104,11 @@ impl Run {
             }
         }
         self.wait_over();
-        for (workload, container, image) in s7_verify::repinned(&self.plan, &self.snapshot) {
+        // Where the operator has rendered the templates, their pins were there before the pods were rolled.
+        let ours = self.plan.via == Via::Client;
+        for (workload, container, image) in
+            s7_verify::repinned(&self.plan, &self.snapshot).into_iter().filter(|_| ours)
+        {
             self.emit(Event::Repinned { workload, container, image });
         }
         if !self.operator_confirmed {
@@ -117,7 +122,7 @@ impl Run {
         matches!(s2_pause::status(&self.snapshot.database), Pause::Requested | Pause::Acknowledged)
     }
 
-    fn fingerprints(&self) -> BTreeMap<String, u64> {
+    pub(super) fn fingerprints(&self) -> BTreeMap<String, u64> {
         self.snapshot.workloads.iter().map(|w| (w.object.uid.clone(), w.template)).collect()
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::clock::Clock;
 use crate::cluster::{Cluster, ClusterError};
-use crate::model::{Action, Plan, PodAction, Purpose, Snapshot, Trial, Write};
+use crate::model::{Action, Plan, PodAction, Purpose, Snapshot, Trial, Via, Write};
 use crate::update::{s2_pause, s3_patch_images, s4_roll_pods, s5_set_version};
 
 use super::halt::Halt;
@@ -83,7 +83,9 @@ fn writes(snapshot: &Snapshot, plan: &Plan, now: &str) -> Vec<Write> {
     }
     let message = s2_pause::message("trial", "kubectl-dbupdate", &plan.from.name, &plan.to.name);
     let mut writes = vec![s2_pause::request(&snapshot.database, &message, now)];
-    writes.extend(plan.workloads.iter().filter_map(s3_patch_images::write));
+    if plan.via == Via::Client {
+        writes.extend(plan.workloads.iter().filter_map(s3_patch_images::write));
+    }
     if snapshot.database.version != plan.to.name {
         writes.push(s5_set_version::write(plan));
     }

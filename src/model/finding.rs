@@ -48,6 +48,7 @@ pub enum Check {
     VersionDenied,
     VersionRule,
     ShapeChange,
+    Via,
     NoWorkloads,
     TwoBudgets,
     BudgetNever,

@@ -15,6 +15,7 @@ mod snapshot;
 mod surroundings;
 mod text;
 mod version;
+mod via;
 mod workload;
 mod write;
 
@@ -27,8 +28,8 @@ pub use image::{pinned, same_image};
 pub use kind::{Kind, UnknownKind};
 pub use permission::{Permission, Rule, Weight, rules, verbs};
 pub use plan::{
-    Action, ImageChange, KeptContainer, KeptWhy, PLAN_SCHEMA, Plan, PodAction, PodPlan, Strategy, VersionRef,
-    WorkloadPlan,
+    Action, ImageChange, KeptContainer, KeptWhy, PLAN_SCHEMA, Plan, PodAction, PodPlan, ShapeChange,
+    Strategy, VersionRef, WorkloadPlan,
 };
 pub use pod::{ContainerState, ContainerStatus, Pod, PodCondition};
 pub use reference::ObjectRef;
@@ -36,5 +37,6 @@ pub use snapshot::{Lock, Lookup, OpsRequest, Snapshot};
 pub use surroundings::{BACKUP_APIS, Backup, GITOPS_API, Owner, Surroundings};
 pub use text::clean;
 pub use version::CatalogVersion;
+pub use via::{Via, Ways};
 pub use workload::{Container, PodManagement, UpdateStrategy, Workload, WorkloadKind};
 pub use write::{PatchOp, Purpose, Write, WriteAction};

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Finding, Kind, ObjectRef, Permission, Pod, WorkloadKind, same_image};
+use super::{Finding, Kind, ObjectRef, Permission, Pod, Via, WorkloadKind, same_image};
 
 /// The version of the schema in which plans are printed; it changes when a field's meaning does.
 pub const PLAN_SCHEMA: &str = "dbupdate/v1";
@@ -17,6 +17,9 @@ pub struct Plan {
     pub from: VersionRef,
     pub to: VersionRef,
     pub action: Action,
+    /// Who changes the templates, and who restarts the pods.
+    #[serde(default)]
+    pub via: Via,
     /// In the order in which they are rolled.
     pub workloads: Vec<WorkloadPlan>,
     /// All of them, refusals first.
@@ -92,6 +95,12 @@ pub struct WorkloadPlan {
     pub images: Vec<ImageChange>,
     /// The containers that stay as they are.
     pub kept: Vec<KeptContainer>,
+    /// The containers that the template lacks and has in the end; patching images cannot do that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub added: Vec<ShapeChange>,
+    /// The containers that the template has and lacks in the end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<ShapeChange>,
     /// In the order in which they are restarted.
     pub pods: Vec<PodPlan>,
 }
@@ -101,7 +110,13 @@ impl WorkloadPlan {
     pub fn target_images(&self) -> impl Iterator<Item = (&str, &str)> {
         let changed = self.images.iter().map(|c| (c.container.as_str(), c.after.as_str()));
         let on_target = self.kept.iter().filter(|k| k.why == KeptWhy::AlreadyOnTarget);
-        changed.chain(on_target.map(|k| (k.container.as_str(), k.image.as_str())))
+        let added = self.added.iter().map(|a| (a.container.as_str(), a.image.as_str()));
+        changed.chain(on_target.map(|k| (k.container.as_str(), k.image.as_str()))).chain(added)
+    }
+
+    /// The template comes to have other containers, which patching images cannot do.
+    pub fn reshapes(&self) -> bool {
+        !self.added.is_empty() || !self.removed.is_empty()
     }
 
     /// The pod's spec has every image that the workload ends with; digests aside.
@@ -132,6 +147,16 @@ pub struct ImageChange {
     pub index: usize,
     pub now: String,
     pub after: String,
+}
+
+/// A container that comes or goes, with its image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ShapeChange {
+    pub container: String,
+    /// An init container.
+    pub init: bool,
+    pub image: String,
 }
 
 /// A container whose image stays.

@@ -63,7 +63,7 @@ fn header(plan: &Plan, view: View) -> String {
         out = format!("{}\n", view.bold(out.trim_end()));
     }
     if plan.refusals().next().is_none() {
-        out.push_str(&view.paragraph("", words::action(plan.action)));
+        out.push_str(&view.paragraph("", words::action(plan)));
     }
     out
 }
@@ -106,7 +106,17 @@ fn image_rows(workload: &WorkloadPlan, view: View) -> Vec<ImageRow> {
         now: shown(&k.image),
         after: Err(words::kept(k.why)),
     });
-    changed.chain(kept).collect()
+    let removed = workload.removed.iter().map(|r| ImageRow {
+        container: named(&r.container, r.init),
+        now: shown(&r.image),
+        after: Err("goes: the target has no such container"),
+    });
+    let added = workload.added.iter().map(|a| ImageRow {
+        container: named(&a.container, a.init),
+        now: "(not there)".to_owned(),
+        after: Ok(shown(&a.image)),
+    });
+    changed.chain(kept).chain(removed).chain(added).collect()
 }
 
 /// Four columns where every image fits on a line; otherwise the two images stand one above the other.

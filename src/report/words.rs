@@ -1,7 +1,9 @@
 //! The words for what a run does and waits for, shared by every reporter.
 
 use crate::event::{Outcome, Step, StepOutcome, WaitingOn};
-use crate::model::{Action, Check, KeptWhy, PodAction, Purpose, Severity, Strategy, WorkloadPlan, clean};
+use crate::model::{
+    Action, Check, KeptWhy, Plan, PodAction, Purpose, Severity, Strategy, Via, WorkloadPlan, clean,
+};
 
 /// A duration that is over, from milliseconds: `5 ms`, `0.4 s`, `1m 05s`, `2h 03m`. Never rounded up.
 pub fn duration(ms: u64) -> String {
@@ -30,6 +32,7 @@ pub fn count(n: u64, noun: &str) -> String {
 pub fn step(step: Step) -> &'static str {
     match step {
         Step::Lock => "lock",
+        Step::Render => "render",
         Step::Pause => "pause",
         Step::PatchImages => "patch images",
         Step::RollPods => "roll pods",
@@ -67,6 +70,9 @@ pub fn waiting(on: &WaitingOn) -> String {
     match on {
         WaitingOn::Operator { timeout_seconds } => {
             format!("KubeDB's operator to acknowledge the pause (at most {})", seconds(*timeout_seconds))
+        }
+        WaitingOn::Rendering { workload, what } => {
+            with_reason(&format!("KubeDB's operator to render {}", clean(workload)), &[what])
         }
         WaitingOn::Controller => "the workload's controller to see the new template".into(),
         WaitingOn::OtherPod { pod, why } => with_reason(&format!("pod {} to be well", clean(pod)), &[why]),
@@ -142,15 +148,27 @@ pub fn resource(group: &str, resource: &str) -> String {
 }
 
 /// What a plan comes to.
-pub fn action(action: Action) -> &'static str {
-    match action {
-        Action::Update => "images, pods and spec.version are updated",
-        Action::Roll => "spec.version is there already; images and pods follow it",
-        Action::Rollback => "images, pods and spec.version go back to what they were",
-        Action::Resume => {
+pub fn action(plan: &Plan) -> &'static str {
+    match (plan.action, plan.via) {
+        (Action::Update, Via::Client) => "images, pods and spec.version are updated",
+        (Action::Update, Via::Provisioner) => {
+            "via provisioner: spec.version is set, KubeDB's operator renders the templates, then the pods are restarted"
+        }
+        (Action::Update | Action::Roll, Via::OpsManager) => {
+            "via ops-manager: an ops request is made, by which KubeDB's Ops-manager updates everything"
+        }
+        (Action::Roll, Via::Client) => "spec.version is there already; images and pods follow it",
+        (Action::Roll, Via::Provisioner) => {
+            "via provisioner: spec.version is there already; templates and pods follow it"
+        }
+        (Action::Rollback, Via::Provisioner) => {
+            "via provisioner: spec.version goes back, KubeDB's operator renders the templates, then the pods follow"
+        }
+        (Action::Rollback, _) => "images, pods and spec.version go back to what they were",
+        (Action::Resume, _) => {
             "everything is there already; what is left is to remove our own pause and to verify"
         }
-        Action::Nothing => "everything is there already; nothing is to do",
+        (Action::Nothing, _) => "everything is there already; nothing is to do",
     }
 }
 

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeSet;
 
+use crate::event::Step;
 use crate::journal::{BeforeImage, Entry};
 use crate::model::{
     Action, CatalogVersion, Check, Container, ContainerState, Coverage, Finding, ImageChange, KeptContainer,
-    KeptWhy, Kind, PLAN_SCHEMA, Plan, Pod, PodAction, PodPlan, Severity, Snapshot, Strategy, UpdateStrategy,
-    VersionRef, Workload, WorkloadKind, WorkloadPlan, same_image,
+    KeptWhy, Kind, PLAN_SCHEMA, Plan, Pod, PodAction, PodPlan, Severity, ShapeChange, Snapshot, Strategy,
+    UpdateStrategy, VersionRef, Via, Workload, WorkloadKind, WorkloadPlan, same_image,
 };
 
 use super::s0_preflight::{self, Context};
@@ -24,8 +25,9 @@ pub fn plan(snapshot: &Snapshot, entry: &Entry, skip: &BTreeSet<Check>) -> Plan 
     if entry.run.direction == crate::journal::Direction::Update {
         workloads.reverse();
     }
-    let settled =
-        |w: &WorkloadPlan| w.images.is_empty() && w.pods.iter().all(|p| p.action == PodAction::Skip);
+    let settled = |w: &WorkloadPlan| {
+        !w.reshapes() && w.images.is_empty() && w.pods.iter().all(|p| p.action == PodAction::Skip)
+    };
     let ours = db.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some());
     // A rollback that has not come to its end has not been verified.
     let unverified = entry.run.direction == crate::journal::Direction::Rollback;
@@ -42,6 +44,7 @@ pub fn plan(snapshot: &Snapshot, entry: &Entry, skip: &BTreeSet<Check>) -> Plan 
         from: ahead.clone(),
         to: back.clone(),
         action,
+        via: way(entry),
         workloads,
         findings,
         missing: snapshot.around.denied().to_vec(),
@@ -63,14 +66,62 @@ fn workload_plan(snapshot: &Snapshot, entry: &Entry, planned: &WorkloadPlan) -> 
     let now = snapshot.workload(&planned.object.uid)?;
     let before = entry.run.before.workloads.get(&planned.object.uid)?;
     let (images, kept) = images(now, before, planned);
+    let (added, removed) = shape_changes(now, before, planned);
     let strategy = match (now.kind, now.strategy) {
         (WorkloadKind::Deployment, _) | (_, UpdateStrategy::RollingUpdate { .. }) => Strategy::Follow,
         (_, UpdateStrategy::OnDelete) => Strategy::Evict,
     };
-    let mut plan =
-        WorkloadPlan { strategy, replicas: now.replicas, images, kept, pods: Vec::new(), ..planned.clone() };
+    let replicas = now.replicas;
+    let mut plan = WorkloadPlan {
+        strategy,
+        replicas,
+        images,
+        kept,
+        added,
+        removed,
+        pods: Vec::new(),
+        ..planned.clone()
+    };
     plan.pods = pods(snapshot, now, &plan);
     Some(plan)
+}
+
+/// The way back: whoever has rendered containers into a template takes them away again.
+fn way(entry: &Entry) -> Via {
+    match entry.run.plan.via {
+        Via::Provisioner => Via::Provisioner,
+        _ if entry.run.plan.workloads.iter().any(WorkloadPlan::reshapes) => Via::Provisioner,
+        Via::Client | Via::OpsManager => Via::Client,
+    }
+}
+
+/// The container is one that the run was about.
+fn about(planned: &WorkloadPlan, container: &str, init: bool) -> bool {
+    let is = |c: &str, i: bool| c == container && i == init;
+    planned.images.iter().any(|c| is(&c.container, c.init))
+        || planned.kept.iter().any(|k| k.why == KeptWhy::AlreadyOnTarget && is(&k.container, k.init))
+        || planned.added.iter().chain(&planned.removed).any(|s| is(&s.container, s.init))
+}
+
+/// The containers that come back, and those that go again.
+fn shape_changes(
+    now: &Workload,
+    before: &[BeforeImage],
+    planned: &WorkloadPlan,
+) -> (Vec<ShapeChange>, Vec<ShapeChange>) {
+    let is_now = |b: &&BeforeImage| now.containers.iter().any(|c| c.name == b.container && c.init == b.init);
+    let was = |c: &&Container| before.iter().any(|b| b.container == c.name && b.init == c.init);
+    let back = before.iter().filter(|b| about(planned, &b.container, b.init) && !is_now(b));
+    let gone = now.containers.iter().filter(|c| about(planned, &c.name, c.init) && !was(c));
+    let change = |container: &str, init, image: &str| ShapeChange {
+        container: container.to_owned(),
+        init,
+        image: image.to_owned(),
+    };
+    (
+        back.map(|b| change(&b.container, b.init, &b.image)).collect(),
+        gone.map(|c| change(&c.name, c.init, &c.image)).collect(),
+    )
 }
 
 /// Only the containers that the run was about go back; to the letter, so that the old revision returns.
@@ -79,19 +130,14 @@ fn images(
     before: &[BeforeImage],
     planned: &WorkloadPlan,
 ) -> (Vec<ImageChange>, Vec<KeptContainer>) {
-    let about = |c: &Container| {
-        let changed = planned.images.iter().any(|i| i.container == c.name && i.init == c.init);
-        let on_target = |k: &KeptContainer| {
-            k.why == KeptWhy::AlreadyOnTarget && k.container == c.name && k.init == c.init
-        };
-        changed || planned.kept.iter().any(on_target)
-    };
     let (mut images, mut kept) = (Vec::new(), Vec::new());
     for c in &now.containers {
-        let old = before.iter().find(|b| b.container == c.name && b.init == c.init).filter(|_| about(c));
+        let ours = about(planned, &c.name, c.init);
+        let old = before.iter().find(|b| b.container == c.name && b.init == c.init).filter(|_| ours);
         let keep =
             |why| KeptContainer { container: c.name.clone(), init: c.init, image: c.image.clone(), why };
         match old {
+            None if ours => {}
             None => kept.push(keep(KeptWhy::Sidecar)),
             Some(old) if old.image == c.image => kept.push(keep(KeptWhy::AlreadyOnTarget)),
             Some(old) => images.push(ImageChange {
@@ -151,6 +197,7 @@ fn findings(
         skip,
         going_on: true,
         known_images: &[],
+        via: entry.run.plan.via,
         coverage: Coverage::new(snapshot),
     };
     let evicts = |uid: &str| {
@@ -224,7 +271,7 @@ fn of_others(snapshot: &Snapshot, entry: &Entry, skip: &BTreeSet<Check>) -> Opti
 fn data_at_risk(snapshot: &Snapshot, entry: &Entry) -> Option<String> {
     let db = &snapshot.database;
     let (ahead, back) = ends(entry);
-    if db.version == ahead.name && ahead.name != back.name {
+    if declared(snapshot, entry) {
         return Some(format!(
             "spec.version of {} is {} already: its data may have been written in the new format",
             db.object, ahead.name
@@ -251,6 +298,20 @@ fn data_at_risk(snapshot: &Snapshot, entry: &Entry) -> Option<String> {
         "{who} has started Cassandra {}: that version writes its data in a format that {} cannot read",
         ahead.version, back.version
     ))
+}
+
+/// The database has been told to be the new version, and is: where the operator renders the templates the version comes
+/// first, and means nothing before the pods have followed.
+fn declared(snapshot: &Snapshot, entry: &Entry) -> bool {
+    let (ahead, back) = ends(entry);
+    let let_go = |s: &crate::journal::StepEntry| matches!(s.step, Step::Resume | Step::Verify);
+    // What a rollback goes back from was looked at when it began.
+    let followed = || {
+        entry.run.direction == crate::journal::Direction::Update && entry.progress.steps.iter().any(let_go)
+    };
+    snapshot.database.version == ahead.name
+        && ahead.name != back.name
+        && (entry.run.plan.via != Via::Provisioner || followed())
 }
 
 /// A container of the new image has started in this pod.

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use crate::catalog::{self, constraint::Verdict};
 use crate::kinds::Facts;
 use crate::model::{
-    CatalogVersion, Check, Coverage, Finding, Lookup, Phase, Severity, Snapshot, UpdateStrategy, Workload,
-    WorkloadKind, WorkloadPlan, pinned,
+    CatalogVersion, Check, Coverage, Finding, Lookup, Phase, Severity, Snapshot, UpdateStrategy, Via,
+    Workload, WorkloadKind, WorkloadPlan, pinned,
 };
 
-use super::{s0_surroundings, s2_pause};
+use super::{s0_surroundings, s0_ways, s2_pause};
 
 /// What the checks look at.
 pub struct Context<'a> {
@@ -25,6 +25,7 @@ pub struct Context<'a> {
     pub known_images: &'a [String],
     /// The plan goes on with an unfinished run: what that has caused is no finding.
     pub going_on: bool,
+    pub via: Via,
 }
 
 impl Context<'_> {
@@ -65,6 +66,7 @@ pub fn findings(
     versions(context, &mut found);
     workloads(context, &mut found);
     super::s1_plan::image_findings(context, &mut found);
+    s0_ways::findings(context, &mut found);
     health(context, &mut found);
     budgets(context, evicted, &mut found);
     strategies(context, &mut found);

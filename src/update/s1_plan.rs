@@ -8,10 +8,11 @@ use crate::kinds::{self, Mapping, Shape};
 use crate::model::{
     Action, CatalogVersion, Check, Container, Coverage, Finding, ImageChange, KeptContainer, KeptWhy,
     PLAN_SCHEMA, Plan, Pod, PodAction, PodPlan, Severity, Snapshot, Strategy, UpdateStrategy, VersionRef,
-    Workload, WorkloadKind, WorkloadPlan, pinned, same_image,
+    Via, Ways, Workload, WorkloadKind, WorkloadPlan, pinned, same_image,
 };
 
 use super::s0_preflight::{self, Context};
+use super::s0_ways;
 use super::s2_pause;
 
 /// What the user asks for.
@@ -19,6 +20,8 @@ use super::s2_pause;
 pub struct Request {
     /// The name of a version object, or `latest`.
     pub to: String,
+    /// Which way each update takes.
+    pub ways: Ways,
     /// Findings that are overridden by name.
     pub skip: BTreeSet<Check>,
     /// Seconds that a new pod must stay Ready, where that is more than the workload's own `minReadySeconds`.
@@ -38,6 +41,8 @@ pub struct Unfinished {
     pub from: String,
     /// The version that it was going to.
     pub to: String,
+    /// The way that it took.
+    pub via: Via,
     /// It was a rollback.
     pub rollback: bool,
     /// What was overridden when it began; going on with it needs no consent again.
@@ -86,6 +91,7 @@ pub fn plan(snapshot: &Snapshot, request: &Request) -> Result<Plan, NoTarget> {
         skip: &skip,
         known_images: request.unfinished.as_ref().map_or(&[], |u| u.images.as_slice()),
         going_on: going_on.is_some(),
+        via: request.ways.to(&target.name).or(going_on.map(|u| u.via)).unwrap_or_default(),
     };
     let mut plan = plan_for(&context, request.min_ready_seconds);
     if let Some(unfinished) = &request.unfinished {
@@ -105,6 +111,7 @@ impl From<&Entry> for Unfinished {
             began: entry.run.began.clone(),
             from: entry.run.plan.from.name.clone(),
             to: entry.run.plan.to.name.clone(),
+            via: entry.run.plan.via,
             rollback: entry.run.direction == Direction::Rollback,
             overridden: entry.overridden(),
             images: entry.images(),
@@ -226,6 +233,7 @@ fn plan_for(context: &Context<'_>, min_ready: i64) -> Plan {
         },
         to: VersionRef { name: context.target.name.clone(), version: context.target.version.clone() },
         action,
+        via: context.via,
         missing: context.snapshot.around.denied().to_vec(),
         path: path(context, &findings),
         afterwards: afterwards(context),
@@ -235,8 +243,9 @@ fn plan_for(context: &Context<'_>, min_ready: i64) -> Plan {
 }
 
 fn action(context: &Context<'_>, workloads: &[WorkloadPlan]) -> Action {
-    let settled =
-        |w: &WorkloadPlan| w.images.is_empty() && w.pods.iter().all(|p| p.action == PodAction::Skip);
+    let settled = |w: &WorkloadPlan| {
+        !w.reshapes() && w.images.is_empty() && w.pods.iter().all(|p| p.action == PodAction::Skip)
+    };
     let ours = context.snapshot.database.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some());
     let unfinished = ours || context.going_on;
     match (context.on_target_version(), workloads.iter().all(settled)) {
@@ -261,7 +270,9 @@ fn soften(finding: &mut Finding) {
 /// Some template or pod is on an old image; a pod that is merely unwell is not this tool's business.
 fn outdated(workloads: &[WorkloadPlan]) -> bool {
     workloads.iter().any(|w| {
-        !w.images.is_empty() || w.pods.iter().any(|p| !matches!(p.action, PodAction::Skip | PodAction::Await))
+        w.reshapes()
+            || !w.images.is_empty()
+            || w.pods.iter().any(|p| !matches!(p.action, PodAction::Skip | PodAction::Await))
     })
 }
 
@@ -283,6 +294,9 @@ fn afterwards(context: &Context<'_>) -> Vec<String> {
 
 fn workload_plan(context: &Context<'_>, workload: &Workload, min_ready: i64) -> WorkloadPlan {
     let (images, kept) = images(context, workload);
+    let (added, removed) = s0_ways::shape_changes(context, workload);
+    let goes = |k: &KeptContainer| removed.iter().any(|r| r.container == k.container && r.init == k.init);
+    let kept = kept.into_iter().filter(|k| !goes(k)).collect();
     let strategy = match (workload.kind, workload.strategy) {
         (WorkloadKind::Deployment, _) | (_, UpdateStrategy::RollingUpdate { .. }) => Strategy::Follow,
         (_, UpdateStrategy::OnDelete) => Strategy::Evict,
@@ -296,6 +310,8 @@ fn workload_plan(context: &Context<'_>, workload: &Workload, min_ready: i64) -> 
         min_ready_seconds: min_ready.max(workload.min_ready_seconds),
         images,
         kept,
+        added,
+        removed,
         pods: Vec::new(),
     };
     plan.pods = pods(context, workload, &plan);
@@ -370,14 +386,10 @@ fn waits_for(context: &Context<'_>, pod: &Pod, action: PodAction) -> String {
     }
 }
 
-/// What the images of the templates say: sidecars, drift, changes of shape.
+/// What the images of the templates say: sidecars, drift.
 pub(super) fn image_findings(context: &Context<'_>, found: &mut Vec<Finding>) {
     for workload in &context.snapshot.workloads {
-        let Some(shape) = context.facts.shape(workload) else {
-            unknown_shape(context, workload, found);
-            continue;
-        };
-        shape_change(context, workload, shape, found);
+        let Some(shape) = context.facts.shape(workload) else { continue };
         drift(context, workload, shape, found);
         remarks(context, workload, shape, found);
     }
@@ -385,44 +397,6 @@ pub(super) fn image_findings(context: &Context<'_>, found: &mut Vec<Finding>) {
 
 fn finding(check: Check, severity: Severity, message: String, hint: &str) -> Finding {
     Finding { check, severity, message, hint: hint.to_owned() }
-}
-
-fn unknown_shape(context: &Context<'_>, workload: &Workload, found: &mut Vec<Finding>) {
-    let anchors: Vec<_> = context.facts.shapes.iter().map(|s| s.anchor).collect();
-    let message = format!(
-        "{} has none of the containers that the catalog names ({})",
-        workload.object,
-        anchors.join(", ")
-    );
-    found.push(match workload.kind {
-        WorkloadKind::Deployment => finding(Check::Sidecar, Severity::Info, message + ": left alone", ""),
-        _ => finding(Check::ShapeChange, Severity::Refusal, message, SHAPE_HINT),
-    });
-}
-
-const SHAPE_HINT: &str =
-    "patching images cannot do this step: KubeDB's operator has to render the new templates";
-
-fn shape_change(context: &Context<'_>, workload: &Workload, shape: &Shape, found: &mut Vec<Finding>) {
-    let target = context.target;
-    for m in shape.containers {
-        let present = workload.containers.iter().any(|c| c.name == m.container && c.init == m.init);
-        let named = target.images.contains_key(m.field);
-        let kind = if m.init { "init container" } else { "container" };
-        let message = match (present, named) {
-            (false, true) if !m.optional => {
-                format!("{} needs {kind} {} in {}, which lacks it", target.name, m.container, workload.object)
-            }
-            (true, false) => {
-                format!(
-                    "{} has {kind} {}, for which {} names no image",
-                    workload.object, m.container, target.name
-                )
-            }
-            _ => continue,
-        };
-        found.push(finding(Check::ShapeChange, Severity::Refusal, message, SHAPE_HINT));
-    }
 }
 
 /// Images that are neither the current nor the target version's. When `spec.version` is the target already, the

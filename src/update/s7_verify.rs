@@ -13,6 +13,8 @@ pub enum Amiss {
     WorkloadGone { workload: String },
     #[error("{workload}: container {container} has image {found} instead of {expected}")]
     Template { workload: String, container: String, expected: String, found: String },
+    #[error("{workload} still has container {container}, for which the target has no image")]
+    Container { workload: String, container: String },
     #[error("pod {pod} of {workload} does not have the target's images")]
     Pod { workload: String, pod: String },
     #[error("pod {pod} of {workload} is not Ready")]
@@ -57,6 +59,9 @@ fn workload(plan: &crate::model::WorkloadPlan, snapshot: &Snapshot) -> Option<Am
                 found: found.to_owned(),
             });
         }
+    }
+    if let Some(left) = plan.removed.iter().find(|r| now.container(&r.container).is_some()) {
+        return Some(Amiss::Container { workload: name(), container: left.container.clone() });
     }
     let pods: Vec<_> = snapshot.pods_of(now).collect();
     // A Deployment makes its new pods before the old ones are gone.

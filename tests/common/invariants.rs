@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kubectl_dbupdate::event::{Event, Outcome};
+use kubectl_dbupdate::model::Via;
 use serde_json::Value;
 use simcluster::{Change, ChangeKind, RecordedRequest, Store, Subscription, object};
 use tokio::time::Instant;
@@ -34,6 +35,8 @@ struct Ledger {
     images: BTreeMap<String, BTreeSet<String>>,
     began: Instant,
     slack: Duration,
+    /// The way through the Provisioner: the version comes first, and the operator is awake.
+    rendered: bool,
     pods: BTreeMap<String, Slot>,
     /// When the database's `Paused` has last been changed.
     pause_changed: Option<Instant>,
@@ -76,6 +79,7 @@ impl Invariants {
             images: images_of_catalog(&store, &format!("{singular}versions.catalog.kubedb.com")),
             began: now,
             slack: Duration::ZERO,
+            rendered: world.via == Via::Provisioner,
             pods: world.pods().iter().map(slot).collect(),
             pause_changed: None,
             not_paused_since: (!in_force(&world.database())).then_some(now),
@@ -192,6 +196,9 @@ impl Ledger {
 
     /// Templates, pods and the version are touched only while the operator is halted by us.
     fn without_pause(&self, wrote: &Wrote, request: &RecordedRequest) -> Option<String> {
+        if self.rendered && *wrote == Wrote::Version {
+            return None;
+        }
         let since = self.not_paused_since.filter(|_| wrote.changes_database())?;
         self.known(since, request).then(|| "our Paused is not in force".to_owned())
     }
@@ -205,12 +212,17 @@ impl Ledger {
         Some(format!("ops request {name} is in flight"))
     }
 
-    /// The operator is let go only where templates and version agree: it would undo the one or the other.
+    /// The operator is let go only where templates and version agree: it would undo the one or the other. Where it renders
+    /// the templates, no pod is restarted before it has.
     fn disagreeing(&self, wrote: &Wrote) -> Option<String> {
-        if !matches!(wrote, Wrote::Resume) {
-            return None;
+        let restarts = matches!(wrote, Wrote::Evict { .. } | Wrote::Delete { .. });
+        let images = matches!(wrote, Wrote::Images { .. });
+        match wrote {
+            _ if self.rendered && images => Some("the templates are the operator's".to_owned()),
+            _ if self.rendered && restarts => self.disagreement(),
+            Wrote::Resume => self.disagreement(),
+            _ => None,
         }
-        self.disagreement()
     }
 
     /// A template of a workload that rolls by itself restarts pods as an eviction does. Which of its own pods goes first

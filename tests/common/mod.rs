@@ -15,7 +15,7 @@ use kubectl_dbupdate::cluster::{Cluster, Journal};
 use kubectl_dbupdate::engine::{self, Commands, RunOptions, Signal, Stop};
 use kubectl_dbupdate::event::{Event, Finish, Outcome, Record, Step};
 use kubectl_dbupdate::journal::Direction;
-use kubectl_dbupdate::model::{Kind, Plan, PodAction, Snapshot, Strategy, WorkloadPlan};
+use kubectl_dbupdate::model::{Kind, Plan, PodAction, Snapshot, Strategy, Via, Ways, WorkloadPlan};
 use kubectl_dbupdate::update::s1_plan::{self, Request};
 use serde_json::Value;
 use simcluster::world::{self, Database};
@@ -44,6 +44,8 @@ pub struct World {
     pub name: String,
     /// The version to which it is updated: at first one that the new database can reach in one step.
     pub target: &'static str,
+    /// The way that an update takes.
+    pub via: Via,
     /// How many clients there have been.
     clients: AtomicUsize,
 }
@@ -70,11 +72,22 @@ impl World {
             Kind::ZooKeeper => "3.9.1",
         };
         let (name, clients) = (object::name(&installed).to_owned(), AtomicUsize::new(0));
-        World { sim, kind, name, target, clients }
+        World { sim, kind, name, target, via: Via::Client, clients }
     }
 
     pub fn store(&self) -> &Store {
         self.sim.store()
+    }
+
+    /// Through the Provisioner, to that version.
+    pub fn rendered_to(mut self, target: &'static str) -> Self {
+        (self.target, self.via) = (target, Via::Provisioner);
+        self
+    }
+
+    /// What is asked for: the usual target, by the usual way.
+    pub fn request(&self) -> Request {
+        Request { ways: Ways { all: Some(self.via), ..Ways::default() }, ..request(self.target) }
     }
 
     /// The version to which the database is updated.
@@ -106,7 +119,7 @@ impl World {
     /// The plan to the usual target, which may have refusals.
     pub async fn plan(&self) -> Plan {
         let snapshot = self.snapshot(&self.cluster()).await;
-        s1_plan::plan(&snapshot, &request(self.target())).expect("the target is in the catalog")
+        s1_plan::plan(&snapshot, &self.request()).expect("the target is in the catalog")
     }
 
     /// Options with short bounds; a test changes what it is about.
@@ -127,6 +140,7 @@ impl World {
             journal: Journal::default(),
             going_on: None,
             through: None,
+            ways: Ways::default(),
             direction: Direction::Update,
             before: None,
             delete_unwell: false,
@@ -160,7 +174,7 @@ impl World {
             let watched = cluster.watch_lock(self.kind, NAMESPACE, &self.name, lock).await;
             snapshot.lock = watched.expect("the lock can be watched");
         }
-        let asked = Request { skip: options.skip.clone(), ..request(self.target()) };
+        let asked = Request { skip: options.skip.clone(), ..self.request() };
         let plan = s1_plan::plan(&snapshot, &asked).expect("the target is in the catalog");
         let refusals: Vec<_> = plan.refusals().map(|f| (f.check, f.message.clone())).collect();
         assert!(refusals.is_empty(), "refused: {refusals:?}");
@@ -280,7 +294,13 @@ impl World {
 }
 
 pub fn request(to: &str) -> Request {
-    Request { to: to.to_owned(), skip: BTreeSet::new(), min_ready_seconds: 0, unfinished: None }
+    Request {
+        to: to.to_owned(),
+        skip: BTreeSet::new(),
+        ways: Default::default(),
+        min_ready_seconds: 0,
+        unfinished: None,
+    }
 }
 
 /// A run on its way.

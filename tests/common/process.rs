@@ -78,7 +78,7 @@ impl Process {
 
     fn forward(world: &World, found: Found) -> Self {
         let unfinished = found.unfinished.as_ref().map(Unfinished::from);
-        let asked = Request { unfinished, ..request(world.target()) };
+        let asked = Request { unfinished, ..world.request() };
         let plan = s1_plan::plan(&found.snapshot, &asked).expect("the target is in the catalog");
         Process::of(world, found, plan, Direction::Update, BTreeSet::new())
     }

@@ -87,16 +87,18 @@ async fn resumes_the_resume(scene: Scene) {
     assert!(tried > 30, "{tried}");
 }
 
-/// Right after the first write that restarts a pod, and right before the version is set.
+/// Right after the first write that restarts a pod, and right before the version is set; right after it where it comes
+/// first.
 pub fn deaths_on_the_way(wrote: &[(u64, Wrote)]) -> [Death; 2] {
     let first = |is: fn(&Wrote) -> bool| {
         wrote.iter().find(|(_, wrote)| is(wrote)).map(|(at, _)| *at).expect("every run writes it")
     };
     let restart = wrote.iter().find(|(_, w)| matches!(w, Wrote::Evict { .. })).map(|(at, _)| *at);
     let rolls = || first(|w| matches!(w, Wrote::Images { .. }));
+    let (restart, version) = (restart.unwrap_or_else(rolls), first(|w| *w == Wrote::Version));
     [
-        Death { at: restart.unwrap_or_else(rolls), carried_out: true },
-        Death { at: first(|w| *w == Wrote::Version), carried_out: false },
+        Death { at: restart, carried_out: true },
+        Death { at: version, carried_out: version < restart },
     ]
 }
 

@@ -13,39 +13,49 @@ use crate::picture::Picture;
 pub struct Scene {
     pub name: &'static str,
     database: fn() -> Database,
+    /// To that version through the Provisioner.
+    rendered_to: Option<&'static str>,
 }
 
-pub const ZOOKEEPER: Scene = Scene { name: "ZooKeeper", database: || Database::zookeeper("db").replicas(2) };
+const fn scene(name: &'static str, database: fn() -> Database) -> Scene {
+    Scene { name, database, rendered_to: None }
+}
 
-pub const HAZELCAST: Scene = Scene { name: "Hazelcast", database: || Database::hazelcast("db").replicas(2) };
+pub const ZOOKEEPER: Scene = scene("ZooKeeper", || Database::zookeeper("db").replicas(2));
 
-pub const KAFKA_TOPOLOGY: Scene = Scene {
-    name: "Kafka with controllers and brokers",
-    database: || Database::kafka_topology("db").controllers(1).brokers(2),
-};
+pub const HAZELCAST: Scene = scene("Hazelcast", || Database::hazelcast("db").replicas(2));
 
-pub const KAFKA_COMBINED: Scene = Scene {
-    name: "combined Kafka with cruise control",
-    database: || Database::kafka_combined("db").replicas(2).cruise_control(),
-};
+pub const KAFKA_TOPOLOGY: Scene =
+    scene("Kafka with controllers and brokers", || Database::kafka_topology("db").controllers(1).brokers(2));
 
-pub const DRUID: Scene =
-    Scene { name: "Druid", database: || Database::druid("db").without("routers").without("overlords") };
+pub const KAFKA_COMBINED: Scene = scene("combined Kafka with cruise control", || {
+    Database::kafka_combined("db").replicas(2).cruise_control()
+});
 
-pub const CASSANDRA: Scene =
-    Scene { name: "Cassandra", database: || Database::cassandra_racks("db", &[("r0", 2), ("r1", 1)]) };
+pub const DRUID: Scene = scene("Druid", || Database::druid("db").without("routers").without("overlords"));
 
-pub const ROLLS_BY_ITSELF: Scene = Scene {
-    name: "Cassandra with RollingUpdate",
-    database: || {
-        let racks = Database::cassandra_racks("db", &[("r0", 2), ("r1", 1)]);
-        racks.strategy(Strategy::RollingUpdate { partition: 0 })
-    },
+pub const CASSANDRA: Scene = scene("Cassandra", || Database::cassandra_racks("db", &[("r0", 2), ("r1", 1)]));
+
+pub const ROLLS_BY_ITSELF: Scene = scene("Cassandra with RollingUpdate", || {
+    let racks = Database::cassandra_racks("db", &[("r0", 2), ("r1", 1)]);
+    racks.strategy(Strategy::RollingUpdate { partition: 0 })
+});
+
+/// The step for which the templates need another shape.
+pub const RENDERED: Scene = Scene {
+    rendered_to: Some("4.0.0"),
+    ..scene("Kafka through the Provisioner", || {
+        Database::kafka_topology("db").version("3.9.0").controllers(1).brokers(2).cruise_control()
+    })
 };
 
 impl Scene {
     pub fn world(self) -> (World, Invariants) {
         let world = World::new((self.database)());
+        let world = match self.rendered_to {
+            Some(version) => world.rendered_to(version),
+            None => world,
+        };
         let invariants = Invariants::watch(&world);
         (world, invariants)
     }
@@ -76,7 +86,7 @@ macro_rules! of_each_kind {
         $crate::scene::of_each_kind!(@ $test,
             zookeeper ZOOKEEPER, hazelcast HAZELCAST, kafka_with_controllers_and_brokers KAFKA_TOPOLOGY,
             combined_kafka_with_cruise_control KAFKA_COMBINED, druid DRUID, cassandra CASSANDRA,
-            workloads_that_roll_by_themselves ROLLS_BY_ITSELF);
+            workloads_that_roll_by_themselves ROLLS_BY_ITSELF, templates_that_are_rendered RENDERED);
     };
     (@ $test:path, $($name:ident $scene:ident),*) => {
         $(#[tokio::test(start_paused = true)]

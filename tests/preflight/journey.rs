@@ -9,7 +9,13 @@ use simcluster::world::Database;
 use crate::scene::Scene;
 
 fn request(to: &str) -> Request {
-    Request { to: to.to_owned(), skip: Default::default(), min_ready_seconds: 0, unfinished: None }
+    Request {
+        to: to.to_owned(),
+        skip: Default::default(),
+        ways: Default::default(),
+        min_ready_seconds: 0,
+        unfinished: None,
+    }
 }
 
 async fn journey(scene: &Scene, request: &Request) -> Journey {

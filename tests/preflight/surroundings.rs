@@ -36,7 +36,13 @@ fn planned(snapshot: &Snapshot, skip: &[Check], unfinished: bool) -> Plan {
         images: Vec::new(),
     };
     let unfinished = unfinished.then(begun);
-    let request = Request { to, skip: skip.iter().copied().collect(), min_ready_seconds: 0, unfinished };
+    let request = Request {
+        to,
+        skip: skip.iter().copied().collect(),
+        ways: Default::default(),
+        min_ready_seconds: 0,
+        unfinished,
+    };
     s1_plan::plan(snapshot, &request).expect("the target is in the catalog")
 }
 

@@ -12,6 +12,7 @@ mod hard_cases;
 mod lock;
 mod others;
 mod pause;
+mod rendered;
 mod requests;
 mod status;
 mod stops;

@@ -1,0 +1,101 @@
+//! The way through the Provisioner: the version first, then waiting for the operator's templates.
+
+use std::time::Duration;
+
+use crate::event::{StepOutcome, WaitingOn};
+use crate::update::Blocked;
+use crate::update::s1_render::{self, Rendered};
+use crate::update::s2_pause::{self, Pause};
+
+use super::halt::Halt;
+use super::run::Run;
+use super::settle::SETTLE;
+
+/// How long the operator may take for its first or its next template: it may be electing a leader, which takes some 15 s,
+/// or have many databases before this one.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+impl Run {
+    /// Sets `spec.version`, and waits until every template has followed it and nothing moves any more. A pause of ours is
+    /// lifted for that, where it is still in the way.
+    pub async fn render(&mut self) -> Result<StepOutcome, Halt> {
+        let version_is_there = self.snapshot.database.version == self.plan.to.name;
+        if version_is_there
+            && s1_render::rendered(&self.plan, &self.snapshot) == Rendered::All
+            && self.paused()
+        {
+            return Ok(StepOutcome::AlreadyDone);
+        }
+        // No template is kept from here on: they are the operator's until it is halted.
+        self.resume().await?;
+        self.set_version().await?;
+        self.follow_rendering().await?;
+        Ok(if version_is_there { StepOutcome::AlreadyDone } else { StepOutcome::Done })
+    }
+
+    fn paused(&self) -> bool {
+        s2_pause::status(&self.snapshot.database) == Pause::Acknowledged
+    }
+
+    async fn follow_rendering(&mut self) -> Result<(), Halt> {
+        let patience = PATIENCE.max(self.options.pause_timeout);
+        let (mut templates, mut moved, mut told) = (self.fingerprints(), self.now(), None);
+        loop {
+            self.blocked()?;
+            self.stop_here()?;
+            let (found, now) = (self.fingerprints(), self.now());
+            if found != templates || !self.watching() {
+                (templates, moved) = (found, now);
+            }
+            let until = match s1_render::rendered(&self.plan, &self.snapshot) {
+                Rendered::WorkloadGone { workload } => return Err(Blocked::WorkloadGone { workload }.into()),
+                Rendered::All if now >= moved + SETTLE => break,
+                Rendered::All => {
+                    let settling = WaitingOn::Settling { seconds: SETTLE.as_secs() };
+                    self.tell_waiting(&mut told, settling);
+                    moved + SETTLE
+                }
+                Rendered::Not { workload, what } if now >= moved + patience => {
+                    return Err(self.not_rendered(workload, what, patience).await);
+                }
+                Rendered::Not { workload, what } => {
+                    self.tell_waiting(&mut told, WaitingOn::Rendering { workload, what });
+                    moved + patience
+                }
+            };
+            self.wait(until).await?;
+        }
+        self.wait_over();
+        Ok(())
+    }
+
+    fn tell_waiting(&mut self, told: &mut Option<WaitingOn>, on: WaitingOn) {
+        if told.as_ref() != Some(&on) {
+            *told = Some(on.clone());
+            self.waiting(on);
+        }
+    }
+
+    /// The last Event about the database often says why.
+    async fn not_rendered(&mut self, workload: String, what: String, patience: Duration) -> Halt {
+        let (cluster, db) = (self.cluster.clone(), self.plan.database.clone());
+        let asking = async move { cluster.last_warning(&db.namespace, &db.uid).await };
+        match self.during(asking).await {
+            Ok(last_event) => Halt::NotRendered { workload, what, seconds: patience.as_secs(), last_event },
+            Err(halt) => halt,
+        }
+    }
+
+    /// Now that the operator is halted: the templates are what was waited for, and stay so.
+    pub(super) fn keep_rendered(&mut self) -> Result<(), Halt> {
+        self.catch_up();
+        match s1_render::rendered(&self.plan, &self.snapshot) {
+            Rendered::All => {
+                self.keep_templates();
+                Ok(())
+            }
+            Rendered::Not { workload, .. } => Err(Blocked::TemplateChanged { workload }.into()),
+            Rendered::WorkloadGone { workload } => Err(Blocked::WorkloadGone { workload }.into()),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Which of the ways to an update are open: patching images does not do for a step that changes the shape of the
+//! templates, the operator's rendering must restart nothing by itself, and an Ops-manager has to be there.
+
+use std::collections::BTreeMap;
+
+use crate::kinds::Mapping;
+use crate::model::{
+    Check, Finding, Lookup, Severity, ShapeChange, UpdateStrategy, Via, Workload, WorkloadKind,
+};
+
+use super::s0_preflight::{Context, note};
+
+/// What speaks against the way that was chosen, and which ones are open.
+pub(super) fn findings(context: &Context<'_>, found: &mut Vec<Finding>) {
+    for workload in &context.snapshot.workloads {
+        if context.facts.shape(workload).is_none() {
+            unknown_shape(context, workload, found);
+        }
+    }
+    shape_change(context, found);
+    match context.via {
+        Via::Client => {}
+        Via::Provisioner => found.extend(rolls_by_itself(context).map(|workload| {
+            context.refusal(
+                Check::Via,
+                format!(
+                    "--via provisioner cannot be: {workload} has update strategy RollingUpdate, so its controller would \
+                     restart pods as soon as the operator renders its template, past every check between two pods"
+                ),
+                "choose another way",
+            )
+        })),
+        Via::OpsManager => {
+            found.extend(no_ops_manager(context).map(|why| {
+                context.refusal(
+                    Check::Via,
+                    format!("--via ops-manager cannot be: {why}"),
+                    "choose another way",
+                )
+            }));
+        }
+    }
+    if !context.on_target_version() {
+        found.push(note(Check::Via, Severity::Info, ways(context)));
+    }
+}
+
+/// `ways that are open: client, provisioner; not ops-manager: the cluster serves no kafkaopsrequests.ops.kubedb.com`.
+fn ways(context: &Context<'_>) -> String {
+    let against = |via| match via {
+        Via::Client => reshaped(context),
+        Via::Provisioner => {
+            rolls_by_itself(context).next().map(|w| format!("{w} has update strategy RollingUpdate"))
+        }
+        Via::OpsManager => no_ops_manager(context),
+    };
+    let (mut open, mut closed) = (Vec::new(), String::new());
+    for via in Via::ALL {
+        match against(via) {
+            None => open.push(via.to_string()),
+            Some(why) => closed += &format!("; not {via}: {why}"),
+        }
+    }
+    let open = if open.is_empty() { "none".to_owned() } else { open.join(", ") };
+    format!("ways that are open: {open}{closed}")
+}
+
+/// Why images alone do not do.
+fn reshaped(context: &Context<'_>) -> Option<String> {
+    context.snapshot.workloads.iter().find_map(|workload| {
+        let (added, removed) = shape_changes(context, workload);
+        let name = |c: &ShapeChange| c.container.clone();
+        let added = added.first().map(|c| format!("{} lacks container {}", workload.object, name(c)));
+        added.or_else(|| {
+            removed.first().map(|c| format!("{} has container {}, which has to go", workload.object, name(c)))
+        })
+    })
+}
+
+/// The workloads whose controllers restart pods once their template is another one. A Deployment's pods serve the database,
+/// they are not it.
+fn rolls_by_itself(context: &Context<'_>) -> impl Iterator<Item = String> {
+    let by_itself = |w: &&Workload| {
+        w.kind != WorkloadKind::Deployment && matches!(w.strategy, UpdateStrategy::RollingUpdate { .. })
+    };
+    context.snapshot.workloads.iter().filter(by_itself).map(|w| w.object.to_string())
+}
+
+fn no_ops_manager(context: &Context<'_>) -> Option<String> {
+    let plural = context.facts.ops_plural;
+    match &context.snapshot.ops_requests {
+        Lookup::Absent => Some(format!("the cluster serves no {plural}.ops.kubedb.com")),
+        Lookup::Unreadable(_) => Some(format!("{plural}.ops.kubedb.com cannot be read")),
+        Lookup::Found(_) => None,
+    }
+}
+
+/// The containers of a template that come with the target, and those that go.
+pub(super) fn shape_changes(
+    context: &Context<'_>,
+    workload: &Workload,
+) -> (Vec<ShapeChange>, Vec<ShapeChange>) {
+    let (mut added, mut removed) = (Vec::new(), Vec::new());
+    for m in context.facts.shape(workload).map_or(&[][..], |s| s.containers) {
+        let change = |image: &str| ShapeChange {
+            container: m.container.to_owned(),
+            init: m.init,
+            image: image.to_owned(),
+        };
+        match (present(workload, m), context.target.images.get(m.field)) {
+            (None, Some(image)) if !m.optional => added.push(change(image)),
+            (Some(image), None) => removed.push(change(image)),
+            _ => {}
+        }
+    }
+    (added, removed)
+}
+
+fn present<'a>(workload: &'a Workload, m: &Mapping) -> Option<&'a str> {
+    let is = |c: &&crate::model::Container| c.name == m.container && c.init == m.init;
+    workload.containers.iter().find(is).map(|c| c.image.as_str())
+}
+
+fn unknown_shape(context: &Context<'_>, workload: &Workload, found: &mut Vec<Finding>) {
+    let anchors: Vec<_> = context.facts.shapes.iter().map(|s| s.anchor).collect();
+    let message = format!(
+        "{} has none of the containers that the catalog names ({})",
+        workload.object,
+        anchors.join(", ")
+    );
+    found.push(match workload.kind {
+        WorkloadKind::Deployment => note(Check::Sidecar, Severity::Info, message + ": left alone"),
+        _ => context.refusal(Check::ShapeChange, message, SHAPE_HINT),
+    });
+}
+
+const SHAPE_HINT: &str =
+    "patching images cannot do this step: KubeDB's operator has to render the new templates";
+
+const PROVISIONER_HINT: &str = "patching images cannot do this step. With --via provisioner KubeDB's operator does: \
+     spec.version is set first, with the operator awake, and it renders the new templates, which restarts nothing by \
+     itself; then it is halted, and the pods are restarted as ever";
+
+/// Patching images cannot add or take away a container; whoever renders templates can. One finding for each container,
+/// however many workloads lack it.
+fn shape_change(context: &Context<'_>, found: &mut Vec<Finding>) {
+    let target = &context.target.name;
+    let mut comes: BTreeMap<(&str, String), Vec<String>> = BTreeMap::new();
+    let mut goes = comes.clone();
+    for workload in &context.snapshot.workloads {
+        let (added, removed) = shape_changes(context, workload);
+        for (changes, all) in [(added, &mut comes), (removed, &mut goes)] {
+            for c in changes {
+                let kind = if c.init { "init container" } else { "container" };
+                all.entry((kind, c.container)).or_default().push(workload.object.to_string());
+            }
+        }
+    }
+    let comes = comes.into_iter().map(|((kind, container), workloads)| {
+        format!("{target} needs {kind} {container}, which is not in {}", workloads.join(", "))
+    });
+    let goes = goes.into_iter().map(|((kind, container), workloads)| {
+        format!("{target} names no image for {kind} {container} of {}", workloads.join(", "))
+    });
+    found.extend(comes.chain(goes).map(|message| match context.via {
+        Via::Client => context.refusal(Check::ShapeChange, message, PROVISIONER_HINT),
+        Via::Provisioner => note(Check::ShapeChange, Severity::Info, message + ": the operator renders it"),
+        Via::OpsManager => note(Check::ShapeChange, Severity::Info, message + ": the Ops-manager renders it"),
+    }));
+}

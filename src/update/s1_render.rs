@@ -1,0 +1,44 @@
+//! The way through the Provisioner, in the place of patching: `spec.version` comes first, and KubeDB's operator, which is
+//! awake, renders the templates. Under OnDelete that restarts nothing. Then it is halted and the pods are rolled as ever.
+
+use crate::model::{Plan, Snapshot, WorkloadPlan, same_image};
+
+/// How far the templates have followed `spec.version`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rendered {
+    /// Every template has the target's containers and images.
+    All,
+    /// This workload's has not; what is missing, for a person to read.
+    Not { workload: String, what: String },
+    /// The workload is gone.
+    WorkloadGone { workload: String },
+}
+
+/// Whether the operator has rendered every template of the plan.
+pub fn rendered(plan: &Plan, snapshot: &Snapshot) -> Rendered {
+    for planned in &plan.workloads {
+        let workload = planned.object.to_string();
+        let Some(now) = snapshot.workload(&planned.object.uid) else {
+            return Rendered::WorkloadGone { workload };
+        };
+        if let Some(what) = missing(planned, now) {
+            return Rendered::Not { workload, what };
+        }
+    }
+    Rendered::All
+}
+
+/// The first thing in which a template is not what it comes to; pins to a digest are the operator's own business.
+fn missing(planned: &WorkloadPlan, now: &crate::model::Workload) -> Option<String> {
+    for (container, image) in planned.target_images() {
+        match now.container(container) {
+            None => return Some(format!("container {container} is not there")),
+            Some(c) if !same_image(&c.image, image) => {
+                return Some(format!("container {container} has {}", c.image));
+            }
+            Some(_) => {}
+        }
+    }
+    let left = planned.removed.iter().find(|r| now.container(&r.container).is_some());
+    left.map(|r| format!("container {} is still there", r.container))
+}

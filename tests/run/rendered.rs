@@ -1,0 +1,184 @@
+//! The way through the Provisioner: the version first, then the templates, then the pods.
+
+use std::collections::BTreeSet;
+
+use kubectl_dbupdate::event::{Event, Outcome, Step, WaitingOn};
+use kubectl_dbupdate::model::Check;
+use simcluster::world::Database;
+use simcluster::{Ailment, Behaviour, PodRule, object};
+
+use crate::common::invariants::Invariants;
+use crate::common::process::Process;
+use crate::common::{World, secs, text};
+
+const PETSETS: &str = "petsets.apps.k8s.appscode.com";
+
+fn kafka() -> Database {
+    Database::kafka_topology("db").version("3.9.0").controllers(3).brokers(2).cruise_control()
+}
+
+fn behaving(behaviour: Behaviour, database: Database) -> (World, Invariants) {
+    let world = World::behaving(behaviour, database).rendered_to("4.0.0");
+    let invariants = Invariants::watch(&world);
+    (world, invariants)
+}
+
+/// The init containers of every PetSet's template.
+fn inits(world: &World) -> Vec<String> {
+    let sets = world.store().list(PETSETS, None);
+    let inits = sets.iter().flat_map(|w| w["spec"]["template"]["spec"]["initContainers"].as_array().cloned());
+    inits.flatten().map(|c| text(&c, "/name").to_owned()).collect()
+}
+
+/// Every pod is of the template that its PetSet has, so that none counts as outdated.
+fn no_pod_is_outdated(world: &World) {
+    for set in world.store().list(PETSETS, None) {
+        let revision = text(&set, "/status/updateRevision");
+        let pods = world.pods();
+        let own = pods.iter().filter(|p| text(p, "/metadata/ownerReferences/0/name") == object::name(&set));
+        for pod in own {
+            assert_eq!(pod["metadata"]["labels"]["controller-revision-hash"], revision);
+        }
+    }
+}
+
+/// Types `rollback`, which has to bring everything back to 3.9.0.
+async fn goes_back(world: &World) {
+    let back = Process::rollback(world, world.cluster(), BTreeSet::new()).await.expect("it is unfinished");
+    back.start().end().await.done();
+    assert_eq!(text(&world.database(), "/spec/version"), "3.9.0");
+    assert_eq!(inits(world), Vec::<String>::new());
+    assert_eq!(world.paused(), None);
+    no_pod_is_outdated(world);
+    world.no_lease();
+}
+
+#[tokio::test(start_paused = true)]
+async fn kafka_goes_from_3_to_4() {
+    let (world, invariants) = behaving(Behaviour::default(), kafka());
+    let mut guard = world.guard();
+    let ended = world.update().await;
+    ended.done();
+    invariants.ended(&ended);
+    invariants.hold();
+    assert_eq!(guard.most_away(), 1);
+    world.is_updated();
+    assert_eq!(inits(&world), ["kafka-init", "kafka-init"]);
+    no_pod_is_outdated(&world);
+    let sent = world.sent();
+    let at = |what: &str| sent.iter().position(|s| s.starts_with(what)).expect(what);
+    assert!(at("version") < at("pause") && at("pause") < at("evict"), "{sent:?}");
+    assert!(!sent.iter().any(|s| s.starts_with("images")), "{sent:?}");
+}
+
+/// What the operator pins is pinned before the pods are restarted.
+#[tokio::test(start_paused = true)]
+async fn a_pinned_cluster_stays_pinned() {
+    let mut behaviour = Behaviour::default();
+    behaviour.provisioner.pin_digests = true;
+    let (world, invariants) = behaving(behaviour, kafka().pinned());
+    let ended = world.update().await;
+    ended.done();
+    invariants.hold();
+    assert!(!ended.has(|e| matches!(e, Event::Repinned { .. })));
+    for pod in world.pods() {
+        assert!(text(&pod, "/spec/containers/0/image").contains("@sha256:"), "{}", object::name(&pod));
+    }
+    no_pod_is_outdated(&world);
+}
+
+#[tokio::test(start_paused = true)]
+async fn druid_gets_its_init_container() {
+    let (world, _) = behaving(Behaviour::default(), Database::druid("db").version("25.0.0"));
+    let world = world.rendered_to("28.0.1");
+    let invariants = Invariants::watch(&world);
+    world.update().await.done();
+    invariants.hold();
+    world.is_updated();
+    no_pod_is_outdated(&world);
+}
+
+/// An operator that is gone renders nothing: the run ends, no pod was touched, and the way back needs the operator as well.
+#[tokio::test(start_paused = true)]
+async fn without_an_operator_nothing_is_restarted() {
+    let (world, invariants) = behaving(Behaviour::default(), kafka());
+    world.sim.behaviour().change(|b| b.provisioner.alive = false);
+    let ended = world.update().await;
+    ended.ended(Outcome::Failed, 4, true, false).says(&["has not rendered", "is it running"]);
+    assert!(ended.has(|e| matches!(e, Event::Waiting { on: WaitingOn::Rendering { .. }, .. })));
+    invariants.ended(&ended);
+    invariants.hold();
+    assert!(world.evictions().is_empty());
+    world.sim.behaviour().change(|b| b.provisioner.alive = true);
+    goes_back(&world).await;
+    assert!(world.evictions().is_empty(), "the pods had never left the old template");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_interrupted_while_the_operator_renders_goes_on() {
+    let mut behaviour = Behaviour::default();
+    behaviour.provisioner.reconcile = secs(30);
+    let (world, invariants) = behaving(behaviour, kafka());
+    let mut running = world.start().await;
+    let rendering = |e: &Event| matches!(e, Event::Waiting { on: WaitingOn::Rendering { .. }, .. });
+    running.event("it waits for the operator", rendering).await;
+    running.interrupt();
+    running.end().await.ended(Outcome::Stopped, 130, true, false);
+    let resumed = Process::resume(&world, world.cluster(), BTreeSet::new()).await.expect("it is unfinished");
+    resumed.start().end().await.done();
+    invariants.hold();
+    world.is_updated();
+}
+
+/// A pod that cannot come up on 4.0.0 stops the run; the way back lets the operator render the old templates first.
+#[tokio::test(start_paused = true)]
+async fn a_stuck_pod_is_brought_back() {
+    let stuck = PodRule::new(Ailment::PullError).name("db-broker-1").image("*kafka:4.0.0*");
+    let (world, invariants) = behaving(Behaviour::default().with(stuck), kafka());
+    let ended = world.update().await;
+    ended.ended(Outcome::Failed, 4, true, true).says(&["db-broker-1"]);
+    goes_back(&world).await;
+    invariants.hold();
+    let back: Vec<_> = world.sent().into_iter().skip_while(|s| s != "resume").collect();
+    assert_eq!(
+        back[..3],
+        ["resume", "version 3.9.0", "pause"],
+        "the pause is lifted before the version goes back"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_is_rolled_back_by_itself() {
+    let stuck = PodRule::new(Ailment::PullError).image("*kafka:4.0.0*");
+    let (world, invariants) = behaving(Behaviour::default().with(stuck), kafka());
+    let ended = world.start_with(|o| o.roll_back_on_failure = true).await.end().await;
+    ended.ended(Outcome::RolledBack, 4, true, false);
+    invariants.ended(&ended);
+    invariants.hold();
+    assert_eq!(text(&world.database(), "/spec/version"), "3.9.0");
+    no_pod_is_outdated(&world);
+}
+
+/// Once every pod has followed, the way back may meet data of the new version.
+#[tokio::test(start_paused = true)]
+async fn going_back_from_what_has_arrived_needs_consent() {
+    let (world, _) = behaving(Behaviour::default(), kafka());
+    let mut running = world.start().await;
+    running.step(Step::Resume).await;
+    running.crash().await;
+    let back = Process::rollback(&world, world.cluster(), BTreeSet::new()).await.expect("it is unfinished");
+    assert_eq!(back.refusals(), [Check::DataDowngrade]);
+}
+
+/// Whoever sets the version back while pods are restarted ends the run: the operator would render the old templates.
+#[tokio::test(start_paused = true)]
+async fn a_version_that_is_set_back_ends_the_run() {
+    let (world, _) = behaving(Behaviour::default(), kafka());
+    let mut running = world.start().await;
+    running.evicted("db-controller-0").await;
+    let set_back = |db: &mut serde_json::Value| db["spec"]["version"] = "3.9.0".into();
+    world.store().update(&world.res(), "default", "db", set_back).expect("it is there");
+    let ended = running.end().await;
+    ended.ended(Outcome::SomebodyElse, 5, true, true).says(&["spec.version", "3.9.0"]);
+    assert_eq!(world.evictions().len(), 1);
+}
