@@ -23,6 +23,8 @@ pub struct Behaviour {
     pub pods: Vec<PodRule>,
     /// How the KubeDB operator behaves.
     pub provisioner: Provisioner,
+    /// How the licensed Ops-manager behaves.
+    pub ops_manager: OpsManager,
 }
 
 impl Default for Behaviour {
@@ -34,6 +36,7 @@ impl Default for Behaviour {
             budget_lag: Duration::from_millis(10),
             pods: Vec::new(),
             provisioner: Provisioner::default(),
+            ops_manager: OpsManager::default(),
         }
     }
 }
@@ -57,6 +60,8 @@ pub struct Provisioner {
     pub reconcile: Duration,
     /// The health check's period: the phase moves at multiples of it only.
     pub check_period: Duration,
+    /// How it renders the workloads of a database whose version has changed.
+    pub render: Render,
     /// Whether images are pinned as `repo:tag@sha256:...` when templates are rendered.
     pub pin_digests: bool,
     /// How many more times a fresh `Paused: Unknown` is erased by a status write from an older read.
@@ -74,11 +79,85 @@ impl Default for Provisioner {
             acknowledge: Some(Duration::from_millis(300)),
             reconcile: Duration::from_millis(150),
             check_period: Duration::from_secs(10),
+            render: Render::AtOnce,
             pin_digests: false,
             erase_pause: 0,
             restore_pause: 0,
             careless_after: Duration::from_millis(50),
         }
+    }
+}
+
+/// How the KubeDB operator renders workloads.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Render {
+    /// All of them in one reconcile.
+    AtOnce,
+    /// One after the other, with so long between two: for a while some templates are old.
+    Slowly(Duration),
+    /// Not at all while a template is not what the version asks for: the database gets a condition `ReconcileFailed`
+    /// and a Warning, both with this message.
+    Fails(String),
+}
+
+/// How the Ops-manager behaves, which works ops requests of type `UpdateVersion`. The other types it leaves alone.
+#[derive(Clone, Debug)]
+pub struct OpsManager {
+    /// Whether it runs at all: most clusters have no license for it.
+    pub alive: bool,
+    /// How long it waits from one look at a request to the next. It does nothing in between.
+    pub poll: Duration,
+    /// From the begin of the work to the first eviction, which is at the first look after that.
+    pub before_first: Duration,
+    /// What becomes of a request.
+    pub verdict: Verdict,
+}
+
+impl Default for OpsManager {
+    fn default() -> Self {
+        Self {
+            alive: false,
+            poll: Duration::from_secs(5),
+            before_first: Duration::from_secs(15),
+            verdict: Verdict::Succeed,
+        }
+    }
+}
+
+/// What becomes of an ops request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// It is worked to its end, which is a success unless the cluster gets in its way.
+    Succeed,
+    /// A step fails before anything is done for it, and the request with it.
+    Fail {
+        /// Which step, as its condition is called (`UpdatePetSets`, `EvictPod--my-zk-1`), or the first step of which
+        /// pod. `*` stands for any text. The wait for a pod is `CheckPodRunning--<pod>` for a Kafka or a Druid and
+        /// `RunningPod--<pod>` for the others.
+        at: String,
+        /// What the condition says.
+        message: String,
+    },
+    /// It is `Denied` before it begins.
+    Deny {
+        /// What the condition says.
+        message: String,
+    },
+    /// It is `Skipped` before it begins.
+    Skip {
+        /// What the condition says.
+        message: String,
+    },
+    /// It is `WaitingForApproval` until somebody writes another phase: `Approved` to have it worked, or `Denied`.
+    WaitForApproval,
+}
+
+impl Verdict {
+    /// The message of a failure at this step of this pod (empty for a step of no pod).
+    pub(crate) fn failure_at(&self, step: &str, pod: &str) -> Option<&str> {
+        let Verdict::Fail { at, message } = self else { return None };
+        let at = Pattern::new(at);
+        (at.matches(step) || (!pod.is_empty() && at.matches(pod))).then_some(message)
     }
 }
 

@@ -30,7 +30,7 @@ use tokio::task::AbortHandle;
 
 pub use access::Access;
 pub use apis::Apis;
-pub use behaviour::{Ailment, Behaviour, LiveBehaviour, PodRule, Provisioner};
+pub use behaviour::{Ailment, Behaviour, LiveBehaviour, OpsManager, PodRule, Provisioner, Render, Verdict};
 pub use clock::{Clock, format_seconds};
 pub use error::{ApiError, Cause};
 pub use faults::{Effect, Fault, Faults};

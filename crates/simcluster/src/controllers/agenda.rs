@@ -36,6 +36,8 @@ pub(crate) enum Work {
     Careless(Place),
     /// A database's health.
     Check(Place),
+    /// An ops request that the Ops-manager works.
+    Operate(Place),
     /// A database whose ops request has ended.
     LiftPause(Place),
     /// The dependents of an owner that is gone.

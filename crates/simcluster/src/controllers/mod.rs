@@ -12,6 +12,7 @@ mod garbage;
 pub(crate) mod index;
 pub(crate) mod kubelet;
 mod ops;
+mod ops_manager;
 pub(crate) mod provisioner;
 pub(crate) mod revision;
 pub(crate) mod sets;
@@ -25,6 +26,7 @@ use tokio::time::{Instant, sleep_until};
 use self::agenda::{Agenda, Place, Work};
 use self::index::{BUDGETS, Index, PODS, place_of};
 use self::kubelet::Kubelet;
+use self::ops_manager::OpsManager;
 use self::provisioner::Provisioner;
 use crate::behaviour::{Behaviour, LiveBehaviour};
 use crate::kubedb::kind::Kind;
@@ -104,13 +106,19 @@ struct Controllers {
     context: Context,
     kubelet: Kubelet,
     provisioner: Provisioner,
+    ops_manager: OpsManager,
 }
 
 impl Controllers {
     fn new(store: Store, behaviour: LiveBehaviour) -> Self {
         let (index, agenda) = (Index::default(), Agenda::default());
         let context = Context { store, behaviour, index, agenda, started: Instant::now() };
-        Self { context, kubelet: Kubelet::default(), provisioner: Provisioner::default() }
+        Self {
+            context,
+            kubelet: Kubelet::default(),
+            provisioner: Provisioner::default(),
+            ops_manager: OpsManager::default(),
+        }
     }
 
     /// Looks at everything that is there at the start, as if it had just been added.
@@ -160,7 +168,10 @@ impl Controllers {
             "nodes" => self.kubelet.nodes_changed(context),
             "events" => events::observe(context, change),
             res if Kind::of_resource(res).is_some() => self.provisioner.observe(context, change),
-            res if Kind::of_ops_resource(res).is_some() => ops::observe(context, change),
+            res if Kind::of_ops_resource(res).is_some() => {
+                ops::observe(context, change);
+                self.ops_manager.observe(context, change);
+            }
             _ => {}
         }
     }
@@ -168,6 +179,7 @@ impl Controllers {
     fn behaviour_changed(&mut self) {
         self.kubelet.behaviour_changed(&mut self.context);
         self.provisioner.behaviour_changed(&mut self.context);
+        self.ops_manager.behaviour_changed(&mut self.context);
     }
 
     /// Does everything that is due.
@@ -190,6 +202,7 @@ impl Controllers {
             Work::Acknowledge(place) => self.provisioner.acknowledge(context, &place),
             Work::Careless(place) => self.provisioner.write_carelessly(context, &place),
             Work::Check(place) => self.provisioner.check(context, &place),
+            Work::Operate(place) => self.ops_manager.operate(context, &place),
             Work::LiftPause(place) => ops::lift_pause(context, &place),
             Work::Collect(owner) => garbage::collect(context, &owner),
             Work::Finalize(place) => garbage::finalize(context, &place),

@@ -12,7 +12,8 @@ use crate::store::Change;
 /// The phases that an ops request does not leave.
 const FINAL: [&str; 4] = ["Successful", "Failed", "Denied", "Skipped"];
 
-fn is_final(request: &Value) -> bool {
+/// Whether a request has ended.
+pub(super) fn is_final(request: &Value) -> bool {
     FINAL.contains(&text(request, "/status/phase"))
 }
 

@@ -84,6 +84,19 @@ fn cut(name: &str) -> String {
     name.chars().take(63).collect()
 }
 
+/// The roles of a Druid in the order in which they are restarted.
+const DRUID_ROLLING: [&str; 6] =
+    ["historicals", "middlemanagers", "brokers", "routers", "overlords", "coordinators"];
+
+/// The workloads that `database` asks for, in the order in which an update restarts them.
+pub(crate) fn members_in_rolling_order(kind: Kind, database: &Value) -> Vec<Member> {
+    let mut members = members(kind, database);
+    if kind == Kind::Druid {
+        members.sort_by_key(|member| DRUID_ROLLING.iter().position(|role| *role == member.label.1));
+    }
+    members
+}
+
 /// The labels that everything of a database carries, and by which it is found.
 pub(crate) fn labels(kind: Kind, database: &Value) -> Value {
     json!({

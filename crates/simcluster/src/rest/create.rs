@@ -98,6 +98,10 @@ fn complete(res: &str, object: &mut Value) {
             (&["spec", "type"] as &[&str], json!("ClusterIP")),
             (&["spec", "sessionAffinity"], json!("None")),
         ],
+        // A default fills in what its parent lacks, and makes no parent.
+        _ if res.ends_with(".ops.kubedb.com") && object["spec"].is_object() => {
+            vec![(&["spec", "apply"] as &[&str], json!("IfReady")), (&["spec", "maxRetries"], json!(1))]
+        }
         _ => Vec::new(),
     };
     for (path, value) in fields {

@@ -30,25 +30,36 @@ pub(super) async fn evict(server: &Server, call: &Call, target: &Target) -> Resu
     let options = options(call, target)?;
     let (namespace, name) = (target.namespace.as_str(), target.name.as_str());
     let mut left = CONFLICT_STEPS;
-    let pod = loop {
-        let pod =
-            server.store.get("pods", namespace, name).ok_or_else(|| ApiError::not_found("pods", name))?;
-        if !ignores_budgets(&pod) {
-            break pod;
-        }
+    loop {
+        let free = server.store.get("pods", namespace, name).is_some_and(|pod| ignores_budgets(&pod));
         left -= 1;
-        match server.store.delete("pods", namespace, name, options.clone()) {
-            Ok(_) => return Ok(evicted()),
-            Err(error) if error.code == 409 && options.resource_version.is_none() && left > 0 => {
+        match attempt(&server.store, namespace, name, options.clone()) {
+            Ok(()) => return Ok(evicted()),
+            Err(error) if free && error.code == 409 && options.resource_version.is_none() && left > 0 => {
                 sleep(CONFLICT_PAUSE).await;
             }
             Err(error) => return Err(error),
         }
-    };
-    ask_budget(&server.store, &pod, options.dry_run)?;
+    }
+}
+
+/// Evicts a pod, if its budget allows it now.
+///
+/// # Errors
+/// 404 without such a pod, 429 when the budget allows none, 409 when a precondition does not hold.
+pub(crate) fn attempt(
+    store: &Store,
+    namespace: &str,
+    name: &str,
+    options: DeleteOptions,
+) -> Result<(), ApiError> {
+    let pod = store.get("pods", namespace, name).ok_or_else(|| ApiError::not_found("pods", name))?;
+    if !ignores_budgets(&pod) {
+        ask_budget(store, &pod, options.dry_run)?;
+    }
     // Preconditions are looked at here, last: a uid that is wrong has already spent the budget.
-    server.store.delete("pods", namespace, name, options)?;
-    Ok(evicted())
+    store.delete("pods", namespace, name, options)?;
+    Ok(())
 }
 
 fn evicted() -> Answer {

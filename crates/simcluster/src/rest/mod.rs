@@ -5,7 +5,7 @@ mod call;
 mod create;
 mod delete;
 mod discovery;
-mod eviction;
+pub(crate) mod eviction;
 mod openapi;
 mod patch;
 mod path;

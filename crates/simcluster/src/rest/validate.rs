@@ -21,6 +21,9 @@ pub(super) fn check(resource: &Resource, object: &Value) -> Result<(), ApiError>
         check_conditions(resource, object, &mut causes);
         check_phase(resource, object, &mut causes);
     }
+    if resource.group() == "ops.kubedb.com" {
+        check_ops_request(resource, object, &mut causes);
+    }
     match resource.name {
         "configmaps" | "secrets" => check_size(object, &mut causes),
         "events" => check_event(object, &mut causes),
@@ -187,11 +190,35 @@ fn check_phase(resource: &Resource, object: &Value, causes: &mut Vec<Cause>) {
         ],
         _ => return,
     };
-    let Some(phase) = object["status"]["phase"].as_str() else { return };
-    if !phases.contains(&phase) {
-        let known: Vec<String> = phases.iter().map(|phase| format!("\"{phase}\"")).collect();
-        let message = format!("Unsupported value: \"{phase}\": supported values: {}", known.join(", "));
-        causes.push(Cause::field("FieldValueNotSupported", "status.phase", message));
+    check_choice(object, "/status/phase", phases, causes);
+}
+
+fn check_ops_request(resource: &Resource, object: &Value, causes: &mut Vec<Cause>) {
+    const TYPES: &[&str] = &[
+        "UpdateVersion",
+        "HorizontalScaling",
+        "VerticalScaling",
+        "VolumeExpansion",
+        "Restart",
+        "Reconfigure",
+        "ReconfigureTLS",
+        "RotateAuth",
+        "StorageMigration",
+    ];
+    // A ZooKeeper's storage cannot be migrated.
+    let types = if resource.kind.starts_with("ZooKeeper") { &TYPES[..8] } else { TYPES };
+    check_choice(object, "/spec/type", types, causes);
+    check_choice(object, "/spec/apply", &["IfReady", "Always"], causes);
+}
+
+/// A field that is there has one of these values.
+fn check_choice(object: &Value, pointer: &str, choices: &[&str], causes: &mut Vec<Cause>) {
+    let Some(found) = object.pointer(pointer).and_then(Value::as_str) else { return };
+    if !choices.contains(&found) {
+        let known: Vec<String> = choices.iter().map(|choice| format!("\"{choice}\"")).collect();
+        let message = format!("Unsupported value: \"{found}\": supported values: {}", known.join(", "));
+        let field = pointer.trim_start_matches('/').replace('/', ".");
+        causes.push(Cause::field("FieldValueNotSupported", &field, message));
     }
 }
 

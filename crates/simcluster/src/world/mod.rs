@@ -74,8 +74,10 @@ pub fn block_budgets(cluster: &SimCluster) {
     }
 }
 
-/// The sandbox: the catalog, and one database of each kind in the namespace `default`, all of them Ready.
+/// The sandbox: the catalog, and one database of each kind in the namespace `default`, all of them Ready. It has the
+/// licensed Ops-manager.
 pub fn sandbox(cluster: &SimCluster) {
+    cluster.behaviour().change(|behaviour| behaviour.ops_manager.alive = true);
     catalog::install(cluster.store());
     let druid = Database::druid("my-dr").replicas_of("brokers", 2).replicas_of("historicals", 2);
     let databases = [

@@ -187,3 +187,29 @@ async fn an_event_belongs_to_the_namespace_of_its_object() {
     assert_eq!(post(&sim, path, event("elsewhere")).await.code, 422);
     assert_eq!(post(&sim, path, event("default")).await.code, 201);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_ops_request_gets_its_defaults_and_no_unknown_choice() {
+    let sim = cluster();
+    let path = "/apis/ops.kubedb.com/v1alpha1/namespaces/default/zookeeperopsrequests";
+    let request = |spec: Value| json!({"metadata": {"name": "up"}, "spec": spec});
+    let reference = json!({"name": "zk"});
+    let refused = [
+        (json!({"type": "UpdateVersion"}), "spec.databaseRef"),
+        (json!({"databaseRef": reference}), "spec.type"),
+        (json!({"type": "Upgrade", "databaseRef": reference}), "spec.type"),
+        (json!({"type": "StorageMigration", "databaseRef": reference}), "spec.type"),
+        (json!({"type": "UpdateVersion", "databaseRef": reference, "apply": "Never"}), "spec.apply"),
+    ];
+    for (spec, field) in refused {
+        let refusal = post(&sim, path, request(spec)).await;
+        assert_eq!((refusal.code, refusal.reason()), (422, "Invalid"));
+        assert_eq!(refusal.body["details"]["causes"][0]["field"], field);
+    }
+    let created = post(&sim, path, request(json!({"type": "UpdateVersion", "databaseRef": reference}))).await;
+    assert_eq!(created.code, 201);
+    assert_eq!(
+        (&created.body["spec"]["apply"], &created.body["spec"]["maxRetries"]),
+        (&json!("IfReady"), &json!(1))
+    );
+}

@@ -1,7 +1,7 @@
 //! The KubeDB operator.
 
-use simcluster::Kind;
-use simcluster::world::catalog;
+use simcluster::world::{Strategy, catalog};
+use simcluster::{Kind, Render};
 
 use super::*;
 
@@ -179,4 +179,97 @@ async fn an_operator_that_is_away_does_nothing() {
     assert_eq!((paused(store, ZOOKEEPERS, "zk").as_str(), image(store)), ("Unknown", image_of("3.8.3")));
     cluster.behaviour().change(|behaviour| behaviour.provisioner.alive = true);
     until(store, "back", || paused(store, ZOOKEEPERS, "zk") == "True").await;
+}
+
+/// The images of a Kafka's controllers and brokers.
+fn kafka_images(store: &Store) -> [String; 2] {
+    ["kf-controller", "kf-broker"].map(|set| {
+        let set = get(store, PETSETS, set);
+        let image = text(&set, "/spec/template/spec/containers/0/image");
+        image.rsplit(':').next().unwrap_or_default().to_owned()
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_may_render_one_workload_after_another() {
+    let mut behaviour = Behaviour::default();
+    behaviour.provisioner.render = Render::Slowly(30 * SECOND);
+    let cluster = running(behaviour, Database::kafka_topology("kf").version("3.9.0").cruise_control());
+    let store = cluster.store();
+    tokio::time::sleep(60 * SECOND).await;
+    let rendered = |images: [&str; 2]| kafka_images(store) == images;
+    let set = |version: &str| {
+        store.update(KAFKAS, "default", "kf", |kf| kf["spec"]["version"] = json!(version)).unwrap();
+    };
+    set("4.0.0");
+    let first = until(store, "the controllers", || rendered(["4.0.0", "3.9.0"])).await;
+    assert_eq!(first, Duration::from_millis(150));
+    assert_eq!(until(store, "the brokers", || rendered(["4.0.0", "4.0.0"])).await, 30 * SECOND);
+    let cruise_control = || {
+        let deployment = get(store, "deployments.apps", "kf-cruise-control");
+        text(&deployment, "/spec/template/spec/containers/0/image").ends_with(":4.0.0")
+    };
+    assert!(!cruise_control());
+    assert_eq!(until(store, "cruise control", cruise_control).await, 30 * SECOND);
+    tokio::time::sleep(60 * SECOND).await;
+    set("3.9.0");
+    until(store, "the controllers", || rendered(["3.9.0", "4.0.0"])).await;
+    pause(store, KAFKAS, "kf");
+    tokio::time::sleep(600 * SECOND).await;
+    assert!(rendered(["3.9.0", "4.0.0"]), "a pause leaves it half rendered");
+    resume(store, KAFKAS, "kf");
+    until(store, "the rest", || rendered(["3.9.0", "3.9.0"])).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_may_fail_to_render() {
+    let cluster = zookeeper(|operator| operator.render = Render::Fails("no such init container".to_owned()));
+    let store = cluster.store();
+    tokio::time::sleep(60 * SECOND).await;
+    let failed = || condition(&get(store, ZOOKEEPERS, "zk"), "ReconcileFailed");
+    assert_eq!(failed(), None, "nothing is to be rendered");
+    set_version(store, "3.9.1");
+    until(store, "failed", || failed().is_some()).await;
+    tokio::time::sleep(600 * SECOND).await;
+    let says = failed().unwrap();
+    assert_eq!((text(&says, "/status"), text(&says, "/message")), ("True", "no such init container"));
+    let event =
+        store.list("events", None).into_iter().find(|event| text(event, "/reason") == "ReconcileFailed");
+    let event = event.expect("an Event");
+    assert_eq!((text(&event, "/type"), text(&event, "/message")), ("Warning", "no such init container"));
+    assert_eq!(event["involvedObject"]["uid"], json!(uid(store, ZOOKEEPERS, "zk")));
+    assert_eq!(image(store), image_of("3.8.3"));
+    cluster.behaviour().change(|behaviour| behaviour.provisioner.render = Render::AtOnce);
+    until(store, "rendered", || image(store) == image_of("3.9.1")).await;
+    until(store, "well", || failed().is_none()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rolling_update_brings_a_new_version_to_the_pods_by_itself() {
+    let databases = [
+        (Kind::ZooKeeper, Database::zookeeper("db"), "3.9.1"),
+        (Kind::Hazelcast, Database::hazelcast("db"), "5.5.6"),
+    ];
+    for (kind, database, version) in databases {
+        let database = database.strategy(Strategy::RollingUpdate { partition: 0 });
+        let cluster = running(Behaviour::default(), database);
+        let store = cluster.store();
+        let mut changes = store.subscribe();
+        let change = |database: &mut Value| database["spec"]["version"] = json!(version);
+        store.update(kind.resource(), "default", "db", change).unwrap();
+        tokio::time::sleep(60 * SECOND).await;
+        let mut created = Vec::new();
+        while let Some(change) = changes.try_next() {
+            if change.res == PODS && change.previous.is_none() {
+                created.push(change.name.clone());
+            }
+        }
+        assert_eq!(created, ["db-2", "db-1", "db-0"]);
+        let wanted = catalog::version(kind, version).unwrap();
+        for pod in created {
+            assert!(is_ready(store, &pod));
+            let pod = get(store, PODS, &pod);
+            assert_eq!(text(&pod, "/spec/containers/0/image"), text(&wanted, "/spec/db/image"));
+        }
+    }
 }

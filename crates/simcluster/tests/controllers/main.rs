@@ -1,6 +1,7 @@
 //! What the controllers do to the objects, under a paused clock.
 
 mod databases;
+mod ops_manager;
 mod pods;
 mod sets;
 mod worlds;

@@ -1,5 +1,6 @@
 //! The KubeDB Provisioner: renders workloads, acknowledges pauses, and reports health.
 
+mod failure;
 mod health;
 mod render;
 
@@ -12,14 +13,16 @@ use tokio::time::Instant;
 use super::Context;
 use super::agenda::{Place, Work};
 use super::index::place_of;
+use crate::behaviour::Render;
 use crate::kubedb::kind::Kind;
 use crate::object;
 use crate::read::{condition_status, controller_of, generation, is_ready, label, text};
 use crate::store::{Change, ChangeKind};
 
 pub(crate) use self::health::{Health, conditions as health_conditions};
+pub(super) use self::render::{Rendering, workload_of};
 
-const PAUSED: &str = "Paused";
+pub(super) const PAUSED: &str = "Paused";
 
 /// What the operator has in mind.
 #[derive(Debug, Default)]
@@ -28,6 +31,8 @@ pub(super) struct Provisioner {
     stale: HashMap<Place, Value>,
     /// Careless writes of ours, by the database and the resourceVersion that they led to.
     careless: HashSet<(Place, String)>,
+    /// When the next workload of a database is rendered, for an operator that takes its time.
+    next: HashMap<Place, Instant>,
 }
 
 impl Provisioner {
@@ -152,9 +157,33 @@ impl Provisioner {
         if database["spec"]["halted"] == true {
             render::halt(context, &database);
         } else {
-            render::apply(context, kind, &database);
+            self.render(context, place, kind, &database);
         }
         schedule_check(context, place);
+    }
+
+    fn render(&mut self, context: &mut Context, place: &Place, kind: Kind, database: &Value) {
+        let mood = context.ask(|behaviour| behaviour.provisioner.render.clone());
+        let now = Instant::now();
+        let due = self.next.get(place).copied().filter(|at| *at > now);
+        if let (Render::Slowly(_), Some(at)) = (&mood, due) {
+            return context.agenda.at(at, Work::Provision(place.clone()));
+        }
+        let version = text(database, "/spec/version");
+        let Some(rendering) = Rendering::of(context, kind, database, version) else { return };
+        match mood {
+            Render::Fails(message) if rendering.is_due() => {
+                return failure::tell(context, place, database, message);
+            }
+            Render::Slowly(pause) => {
+                if rendering.one() {
+                    self.next.insert(place.clone(), now + pause);
+                    context.agenda.at(now + pause, Work::Provision(place.clone()));
+                }
+            }
+            _ => rendering.all(),
+        }
+        failure::withdraw(context, place, database);
     }
 
     /// Reports a database's health.
