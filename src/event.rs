@@ -29,6 +29,10 @@ pub struct Record {
 #[serde(rename_all = "camelCase")]
 pub enum Step {
     Lock,
+    /// Through the Ops-manager: its request is made.
+    Request,
+    /// Through the Ops-manager: its request is followed to its end.
+    Follow,
     /// Through the Provisioner: `spec.version` is set, and the operator renders the templates.
     Render,
     Pause,
@@ -41,8 +45,10 @@ pub enum Step {
 
 impl Step {
     /// Every step, in order. No run makes all of them: the way decides.
-    pub const ALL: [Step; 8] = [
+    pub const ALL: [Step; 10] = [
         Step::Lock,
+        Step::Request,
+        Step::Follow,
         Step::Render,
         Step::Pause,
         Step::PatchImages,
@@ -141,6 +147,10 @@ pub enum Event {
         to: String,
     },
     Resumed,
+    /// The ops request was made.
+    Requested {
+        request: String,
+    },
     /// The update has failed, and the run takes the way back, by that plan.
     RollingBack {
         plan: Box<Plan>,
@@ -189,6 +199,8 @@ pub enum StepOutcome {
 pub enum WaitingOn {
     /// The operator's acknowledgement of the pause.
     Operator { timeout_seconds: u64 },
+    /// The Ops-manager, which works a request: its phase, and the last condition that it has written.
+    OpsManager { request: String, phase: String, doing: String },
     /// The operator to render a workload's template; `what` it lacks yet.
     Rendering { workload: String, what: String },
     /// The workload's controller to see the new template.

@@ -192,7 +192,7 @@ async fn look(world: &World) {
 async fn dry_run(world: &World, cluster: &Cluster) -> Snapshot {
     let snapshot = world.snapshot(cluster).await;
     cluster.journal(world.kind, NAMESPACE, &world.name).await.expect("it can be read");
-    let needed = permissions::needed(&snapshot);
+    let needed = permissions::needed(&snapshot, false);
     let around = cluster.surroundings(&snapshot, &needed).await.expect("it can be asked");
     Snapshot { around, ..snapshot }
 }

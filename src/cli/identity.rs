@@ -9,7 +9,7 @@ use super::args;
 use super::cluster_args;
 use super::options::{Mode, Target, UpdateOptions};
 use crate::engine::Commands;
-use crate::model::{Check, Kind, Plan, clean};
+use crate::model::{Check, Kind, Plan, Via, Ways, clean};
 
 /// An id that no other run has: 48 random bits.
 pub fn run_id() -> String {
@@ -50,13 +50,15 @@ pub fn commands(options: &UpdateOptions, plan: &Plan, through: Option<&str>) -> 
         let (kind, name) = (plan.kind, &plan.database.name);
         named(command, kind, name, options.namespace.as_deref(), &options.target)
     };
-    let (resume, rollback) = (other("resume"), other("rollback"));
+    let (resume, rollback, status) = (other("resume"), other("rollback"), other("status"));
+    let client = Ways { all: Some(Via::Client), ..Ways::default() };
+    let by_client = going_on(&UpdateOptions { ways: client, ..options.clone() }, plan, through);
     let again = match options.mode {
         Mode::Update => going_on(options, plan, through),
         Mode::Resume => resume.clone(),
         Mode::Rollback => rollback.clone(),
     };
-    Commands { again, resume, rollback }
+    Commands { again, resume, rollback, status, by_client }
 }
 
 /// A command about one database: `kubectl dbupdate resume kafka my-kf`, or the update itself where it is empty, with the flags that lead to the same cluster.
@@ -132,7 +134,7 @@ fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::cli::terminal::Terminal;
-    use crate::model::{Action, Kind, ObjectRef, PLAN_SCHEMA, VersionRef, Via};
+    use crate::model::{Action, Kind, ObjectRef, PLAN_SCHEMA, VersionRef};
 
     #[test]
     fn words_can_be_pasted_into_a_shell() {
@@ -197,6 +199,7 @@ mod tests {
             to: version("3.6.1"),
             action: Action::Update,
             via: Via::Client,
+            ops_request: None,
             workloads: Vec::new(),
             findings: Vec::new(),
             missing: Vec::new(),

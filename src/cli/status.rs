@@ -176,6 +176,7 @@ impl Look {
         match next {
             Next::Resume => ours("resume"),
             Next::Rollback => ours("rollback"),
+            Next::Client(to) => format!("{} --to {to} --via client", ours("")),
             Next::Again => format!("{} --to {version}", ours("")),
             Next::VersionBack(from) => kubectl(format!(
                 "patch {} {} --type merge -p '{{\"spec\":{{\"version\":\"{from}\"}}}}'",

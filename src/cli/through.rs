@@ -11,7 +11,7 @@ use super::update::{Going, Outlook, Session, read_all, refusal};
 use super::{identity, stream};
 use crate::cluster::Cluster;
 use crate::event::Outcome;
-use crate::model::{Check, Plan};
+use crate::model::{Check, Plan, Ways};
 use crate::report;
 
 /// How often a database that is not Ready yet is looked at between two updates.
@@ -57,11 +57,15 @@ impl Session {
     ) -> Result<Outlook, Failure> {
         let until = Instant::now() + self.options.pod_timeout;
         let (kind, db) = (done.kind, &done.database);
+        let ways = match going {
+            Going::To { ways, .. } => ways.clone(),
+            Going::Back { .. } => Ways::default(),
+        };
         loop {
-            let reading = read_all(cluster, kind, &db.namespace, &db.name);
+            let reading = read_all(cluster, kind, &db.namespace, &db.name, &ways);
             let (snapshot, journal) = unless_stopped(&mut self.stop, reading).await??;
             let going = match going {
-                Going::To { ways, .. } => {
+                Going::To { .. } => {
                     let (to, ways) = (destination.to_owned(), ways.clone());
                     Going::To { to, through: true, ways, unfinished: None }
                 }

@@ -17,7 +17,7 @@ use crate::cluster::{self, Cluster, Journal};
 use crate::engine::{self, RunOptions, Stop};
 use crate::event::{EVENT_SCHEMA, Event, Finish, Outcome, Record};
 use crate::journal::{Direction, Entry};
-use crate::model::{Action, Check, Kind, Plan, Snapshot, Trial, Ways};
+use crate::model::{Action, Check, Kind, OpsRequestManifest, Plan, Snapshot, Trial, Via, Ways};
 use crate::report::object::{self, Format};
 use crate::report::{self, Progress, Reporter, View};
 use crate::sandbox::{self, Sandbox};
@@ -185,7 +185,9 @@ impl Session {
         };
         let (kind, name) =
             select::database(cluster, &namespace, &self.options, &self.terminal, &mut self.stop).await?;
-        let read = unless_stopped(&mut self.stop, read_all(cluster, kind, &namespace, &name)).await?;
+        let read =
+            unless_stopped(&mut self.stop, read_all(cluster, kind, &namespace, &name, &self.options.ways))
+                .await?;
         read.map_err(|failure| match failure {
             Failure::Cluster(error @ cluster::ClusterError::Forbidden { .. }) => {
                 let (namespace, target) = (self.options.namespace.as_deref(), &self.options.target);
@@ -204,7 +206,7 @@ impl Session {
         before: Snapshot,
     ) -> Result<(Snapshot, Journal), Failure> {
         let db = &before.database;
-        let reading = read_all(cluster, db.kind, &db.object.namespace, &db.object.name);
+        let reading = read_all(cluster, db.kind, &db.object.namespace, &db.object.name, &self.options.ways);
         let (mut snapshot, journal) = unless_stopped(&mut self.stop, reading).await??;
         let version = |lock: &crate::model::Lock| lock.resource_version.clone();
         if snapshot.lock.as_ref().map(version) == before.lock.as_ref().map(version) {
@@ -239,6 +241,7 @@ impl Session {
             ways,
             skip: self.options.skip.clone(),
             min_ready_seconds: whole_seconds(self.options.min_ready),
+            step_timeout_seconds: whole_seconds(self.options.pod_timeout),
         }
     }
 
@@ -260,6 +263,11 @@ impl Session {
                 Some(unless_stopped(&mut self.stop, trials).await??)
             }
         };
+        if let Some(request) = journey.first.ops_request.as_ref().filter(|_| !refused)
+            && let Some(format) = format(self.options.output)
+        {
+            return self.manifest(request, format, journey, trials.as_deref());
+        }
         stream::out(&self.way(journey, self.view_of_stdout()));
         stream::out(&self.shown(&journey.first, trials.as_deref())?);
         for plan in &journey.later {
@@ -270,6 +278,29 @@ impl Session {
         }
         let tried = trials.iter().flatten().all(|trial| trial.refused.is_none());
         Ok(if refused || !tried { ExitCode::Refused } else { ExitCode::Done })
+    }
+
+    /// The ops request exactly as it would be made, for `kubectl apply -f -` or a repository.
+    fn manifest(
+        &self,
+        request: &OpsRequestManifest,
+        format: Format,
+        journey: &Journey,
+        trials: Option<&[Trial]>,
+    ) -> Result<ExitCode, Failure> {
+        stream::out(&object::manifest(request, format)?);
+        if let Some(last) = journey.later.last() {
+            let (first, to) = (&journey.first.to.name, &last.to.name);
+            stream::err(&format!(
+                "this request leads to {first}; others follow it, one after another, to {to}\n"
+            ));
+        }
+        let refused: Vec<&str> = trials.into_iter().flatten().filter_map(|t| t.refused.as_deref()).collect();
+        if refused.is_empty() {
+            return Ok(ExitCode::Done);
+        }
+        stream::err(&format!("refused: the server would not accept it: {}\n", refused.join("; ")));
+        Ok(ExitCode::Refused)
     }
 
     async fn real_run(mut self, cluster: &Cluster, outlook: Outlook) -> Result<ExitCode, Failure> {
@@ -489,11 +520,15 @@ pub(super) async fn read_all(
     kind: Kind,
     namespace: &str,
     name: &str,
+    ways: &Ways,
 ) -> Result<(Snapshot, Journal), Failure> {
     let (snapshot, journal) =
         tokio::join!(read(cluster, kind, namespace, name), cluster.journal(kind, namespace, name));
     let (mut snapshot, journal) = (snapshot?, journal?);
-    snapshot.around = cluster.surroundings(&snapshot, &permissions::needed(&snapshot)).await?;
+    let begun = |e: &Entry| e.unfinished() && e.run.plan.via == Via::OpsManager;
+    let by_ops_manager = ways.any(Via::OpsManager) || journal.last().is_some_and(begun);
+    let needed = permissions::needed(&snapshot, by_ops_manager);
+    snapshot.around = cluster.surroundings(&snapshot, &needed).await?;
     let left = |end: jiff::Timestamp| end.as_second() - jiff::Timestamp::now().as_second();
     snapshot.around.credentials_left = cluster.expires().map(left);
     Ok((snapshot, journal))

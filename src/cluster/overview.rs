@@ -6,11 +6,13 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::coordination::v1::Lease;
 use serde::de::DeserializeOwned;
 
-use crate::model::{CatalogVersion, Database, Kind, Lock, Lookup, Pod, Snapshot, Surroundings, WorkloadKind};
+use crate::model::{
+    CatalogVersion, Database, Kind, Lock, Lookup, OPS_API, Pod, Snapshot, Surroundings, WorkloadKind,
+};
 
 use super::journal::ConfigMapWire;
-use super::read::OPS_API;
-use super::wire::{DatabaseWire, OpsRequestWire, PodWire, VersionWire, WorkloadWire};
+use super::ops_request::OpsRequestWire;
+use super::wire::{DatabaseWire, PodWire, VersionWire, WorkloadWire};
 use super::{Cluster, ClusterError, Journal};
 
 /// One database, what belongs to it, and what is written down of its runs.
@@ -193,7 +195,7 @@ impl Lists {
         let ops_requests = match &self.ops_requests {
             Lookup::Found(all) => {
                 let here = all.iter().filter(|r| r.metadata.namespace == namespace);
-                Lookup::Found(here.filter_map(|r| r.clone().in_flight(facts.ops_kind, &name)).collect())
+                Lookup::Found(here.filter_map(|r| r.clone().of(facts.ops_kind, &name)).collect())
             }
             Lookup::Absent => Lookup::Absent,
             Lookup::Unreadable(why) => Lookup::Unreadable(why.clone()),

@@ -8,15 +8,13 @@ use serde::de::DeserializeOwned;
 
 use crate::kinds::Facts;
 use crate::model::{
-    Budget, CatalogVersion, Database, Kind, Lookup, OpsRequest, Pod, Snapshot, Surroundings, Workload,
-    WorkloadKind, clean,
+    Budget, CatalogVersion, Database, Kind, Lookup, Pod, Snapshot, Surroundings, Workload, WorkloadKind,
+    clean,
 };
 
 use super::call::Call;
 use super::send::{MANAGER, built};
-use super::wire::{
-    BudgetWire, DatabaseWire, List, Named, NodeWire, OpsRequestWire, PodWire, VersionWire, WorkloadWire,
-};
+use super::wire::{BudgetWire, DatabaseWire, List, Named, NodeWire, PodWire, VersionWire, WorkloadWire};
 use super::{Cluster, ClusterError};
 
 /// Objects in one page of a list: a page of pods is some megabytes, and memory stays bounded.
@@ -230,24 +228,6 @@ impl Cluster {
         Ok((items.into_iter().map(BudgetWire::budget).collect(), mark))
     }
 
-    pub(super) async fn ops_requests(
-        &self,
-        db: &Database,
-    ) -> Result<(Lookup<Vec<OpsRequest>>, Option<String>), ClusterError> {
-        let facts = db.kind.facts();
-        let listed =
-            self.list::<OpsRequestWire>(OPS_API, &db.object.namespace, facts.ops_plural, "", "").await;
-        match listed {
-            Ok((items, mark)) => {
-                let of_this = |r: OpsRequestWire| r.in_flight(facts.ops_kind, &db.object.name);
-                Ok((Lookup::Found(items.into_iter().filter_map(of_this).collect()), Some(mark)))
-            }
-            Err(ClusterError::ApiAbsent { .. }) => Ok((Lookup::Absent, None)),
-            Err(error @ ClusterError::Forbidden { .. }) => Ok((Lookup::Unreadable(error.to_string()), None)),
-            Err(error) => Err(error),
-        }
-    }
-
     /// The names of the namespaces.
     ///
     /// # Errors
@@ -395,9 +375,6 @@ impl Cluster {
         }
     }
 }
-
-/// The API of ops requests.
-pub const OPS_API: &str = "ops.kubedb.com/v1alpha1";
 
 #[derive(Deserialize)]
 struct Resources {

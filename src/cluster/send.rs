@@ -90,6 +90,15 @@ fn call(write: &Write, dry_run: bool) -> Result<Call, ClusterError> {
                 built(base.create_subresource("eviction", name, &params, body), name),
             )
         }
+        WriteAction::Create { manifest } => {
+            let params = PostParams { dry_run, field_manager: Some(MANAGER.to_owned()) };
+            let body = serde_json::to_vec(manifest).map_err(|e| ClusterError::Unexpected {
+                what: format!("create {object}"),
+                message: e.to_string(),
+            })?;
+            let request = kube::core::Request::new(path).create(&params, body);
+            ("create", "create", "", built(request, name))
+        }
         WriteAction::Delete { resource_version } => {
             let preconditions = json!({ "uid": object.uid, "resourceVersion": resource_version });
             ("delete", "delete", "", deletion(&format!("{path}/{name}"), &preconditions, dry_run))

@@ -12,12 +12,15 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::model::{Budget, Database, Lookup, OpsRequest, Pod, Snapshot, Workload, WorkloadKind, clean};
+use crate::model::{
+    Budget, Database, Lookup, OPS_API, OpsRequest, Pod, Snapshot, Workload, WorkloadKind, clean,
+};
 
 use super::call::{Aside, Call, FORBIDDEN_DOUBT, Pauses, Retry};
-use super::read::{Collection, Marks, OPS_API, labels, path};
+use super::ops_request::OpsRequestWire;
+use super::read::{Collection, Marks, labels, path};
 use super::send::built;
-use super::wire::{BudgetWire, DatabaseWire, Meta, OpsRequestWire, PodWire, WorkloadWire};
+use super::wire::{BudgetWire, DatabaseWire, Meta, PodWire, WorkloadWire};
 use super::{Cluster, ClusterError};
 
 /// How long the server is asked to keep a watch open, in seconds: as long as a client may ask without being cut off by
@@ -414,7 +417,7 @@ impl Watch {
 impl OpsRequestWire {
     fn delta(self, kind: &str, database: &str) -> Delta {
         let name = clean(&self.metadata.name);
-        match self.in_flight(kind, database) {
+        match self.of(kind, database) {
             Some(request) => Delta::OpsRequest(request),
             None => Delta::OpsRequestGone { name },
         }

@@ -11,8 +11,7 @@ use serde_json::Value;
 
 use crate::model::{
     Amount, Budget, CatalogVersion, Condition, Container, ContainerState, ContainerStatus, Database, Kind,
-    ObjectRef, OpsRequest, Owner, Phase, Pod, PodCondition, PodManagement, UpdateStrategy, Workload,
-    WorkloadKind, clean,
+    ObjectRef, Owner, Phase, Pod, PodCondition, PodManagement, UpdateStrategy, Workload, WorkloadKind, clean,
 };
 
 /// A list of objects.
@@ -125,7 +124,7 @@ impl Meta {
 }
 
 /// A field that is `null` is as good as absent.
-fn or_default<'de, D: serde::Deserializer<'de>, T: Deserialize<'de> + Default>(
+pub(super) fn or_default<'de, D: serde::Deserializer<'de>, T: Deserialize<'de> + Default>(
     from: D,
 ) -> Result<T, D::Error> {
     Ok(Option::<T>::deserialize(from)?.unwrap_or_default())
@@ -476,50 +475,6 @@ fn amount(value: &Value) -> Option<Amount> {
             None => text.parse().ok().map(Amount::Pods),
         },
         other => other.as_i64().map(Amount::Pods),
-    }
-}
-
-#[derive(Deserialize, Clone)]
-pub(super) struct OpsRequestWire {
-    pub metadata: Meta,
-    #[serde(default)]
-    spec: OpsRequestSpec,
-    #[serde(default, deserialize_with = "or_default")]
-    status: OpsRequestStatus,
-}
-
-#[derive(Deserialize, Default, Clone)]
-#[serde(rename_all = "camelCase", default)]
-struct OpsRequestSpec {
-    #[serde(rename = "type")]
-    operation: String,
-    database_ref: DatabaseRef,
-}
-
-#[derive(Deserialize, Default, Clone)]
-#[serde(default)]
-struct DatabaseRef {
-    name: String,
-}
-
-#[derive(Deserialize, Default, Clone)]
-#[serde(default)]
-struct OpsRequestStatus {
-    phase: String,
-}
-
-impl OpsRequestWire {
-    /// The request; `None` where it is another database's or has ended.
-    pub fn in_flight(self, kind: &str, database: &str) -> Option<OpsRequest> {
-        if self.spec.database_ref.name != database || OpsRequest::is_final(&self.status.phase) {
-            return None;
-        }
-        Some(OpsRequest {
-            kind: kind.to_owned(),
-            name: clean(&self.metadata.name),
-            operation: clean(&self.spec.operation),
-            phase: clean(&self.status.phase),
-        })
     }
 }
 

@@ -149,6 +149,9 @@ fn announcement(event: &Event, plan: &Plan) -> Option<Announcement> {
             (false, "VersionSet", format!("spec.version set from {from} to {to}"))
         }
         Event::Resumed => (false, "OperatorResumed", "KubeDB's operator is at work again".to_owned()),
+        Event::Requested { request } => {
+            (false, "OpsRequestMade", format!("{request} was made, for KubeDB's Ops-manager"))
+        }
         Event::RollingBack { .. } => {
             (true, "RollingBack", format!("the update has failed; going back to {to}"))
         }

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::cluster::{ClusterError, Delta, OPS_API, Part};
+use crate::cluster::{ClusterError, Delta, Part};
 use crate::event::{Event, Finish, Outcome};
-use crate::model::{ObjectRef, Phase, Pod};
+use crate::model::{OPS_API, ObjectRef, Phase, Pod, Via};
+use crate::update::ops_request::{self, Requested};
 use crate::update::s2_pause::{self, Pause};
 use crate::update::{Blocked, s6_resume};
 
@@ -234,6 +235,14 @@ impl Run {
             );
         }
         let version = &self.snapshot.database.version;
+        if let Requested::InFlight(r) = ops_request::requested(&self.plan, &self.snapshot) {
+            return format!(
+                "ops request {} ({}) goes on without this command: {updated} of {pods} pods of {db} are on {to} and \
+                 Ready, spec.version is {version}",
+                r.name,
+                r.phase()
+            );
+        }
         let between =
             if from == to { format!("not wholly on {to}") } else { format!("between {from} and {to}") };
         let unwell = self.unwell();
@@ -278,6 +287,9 @@ impl Run {
                 db.name,
                 self.plan.from.name
             )),
+            Halt::RequestEnded { name, .. } | Halt::RequestStalled { name, .. } => {
+                kubectl(format!("describe {} {name}", self.plan.kind.facts().ops_plural))
+            }
             Halt::Blocked(_) | Halt::Unhealthy { .. } | Halt::Amiss(_) | Halt::PauseErased { .. } => {
                 kubectl(format!("describe {} {}", self.plan.kind.plural(), db.name))
             }
@@ -287,7 +299,13 @@ impl Run {
             _ => None,
         };
         let commands = &self.options.commands;
+        let in_flight = matches!(ops_request::requested(&self.plan, &self.snapshot), Requested::InFlight(_));
         let ways = match self.half_done() {
+            true if in_flight => vec![commands.status.clone(), commands.resume.clone()],
+            // It is at its end, and goes no further; this tool does, forward or back.
+            true if self.plan.via == Via::OpsManager => {
+                vec![commands.by_client.clone(), commands.rollback.clone()]
+            }
             // Without a journal only the command itself knows where to.
             true if self.changed && self.journal.is_none() => vec![commands.again.clone()],
             true => vec![commands.resume.clone(), commands.rollback.clone()],

@@ -38,6 +38,12 @@ pub(super) enum Halt {
         event_of(.last_event)
     )]
     NotRendered { workload: String, what: String, seconds: u64, last_event: Option<String> },
+    #[error("ops request {name} has ended: {phase}{}", reason_of(.why))]
+    RequestEnded { name: String, phase: String, why: String },
+    #[error("ops request {name} is gone: somebody has deleted it before it had ended")]
+    RequestGone { name: String },
+    #[error("nothing has moved in ops request {name} nor in any pod for {seconds} s; it was left running")]
+    RequestStalled { name: String, seconds: u64 },
     #[error("pod {pod} has come back on the old template twice")]
     OldTemplate { pod: String },
     #[error("the Paused condition was erased {times} times before the operator acknowledged it")]
@@ -58,6 +64,10 @@ pub(super) enum Halt {
 
 fn event_of(last_event: &Option<String>) -> String {
     last_event.as_ref().map(|e| format!("; last event: {e}")).unwrap_or_default()
+}
+
+fn reason_of(why: &str) -> String {
+    if why.is_empty() { String::new() } else { format!(": {why}") }
 }
 
 impl Halt {

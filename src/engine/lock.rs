@@ -53,6 +53,8 @@ impl Run {
         self.follow().await?;
         self.blocked()?;
         self.as_planned()?;
+        self.started_with =
+            self.snapshot.workloads.iter().map(|w| (w.object.uid.clone(), w.template)).collect();
         if self.plan.via == Via::Client {
             // What changes in them from here on was not there when the run was decided.
             self.keep_templates();

@@ -8,6 +8,7 @@ mod follow;
 mod halt;
 mod journal;
 mod lock;
+mod ops_manager;
 mod patch;
 mod pause;
 mod render;
@@ -26,7 +27,7 @@ use crate::clock::Clock;
 use crate::cluster::{Cluster, Journal};
 use crate::event::{Finish, Record, Step};
 use crate::journal::{Before, Direction, Entry};
-use crate::model::{Check, Plan, Snapshot, Via, Ways};
+use crate::model::{Action, Check, Plan, Snapshot, Via, Ways};
 
 pub use journal::{to_follow, unfinished};
 pub use stop::{Signal, Stop};
@@ -79,6 +80,9 @@ pub struct Commands {
     pub again: String,
     pub resume: String,
     pub rollback: String,
+    pub status: String,
+    /// The same update by this tool alone.
+    pub by_client: String,
 }
 
 /// Runs a plan that has no refusals, from the snapshot that it was made from. Events tell everything that happens; the
@@ -125,7 +129,7 @@ async fn sequence(run: &mut Run) -> Result<(), Halt> {
     match run.plan.via {
         Via::Client => by_client(run).await?,
         Via::Provisioner => by_provisioner(run).await?,
-        Via::OpsManager => todo!(),
+        Via::OpsManager => by_ops_manager(run).await?,
     }
     run.step(Step::Verify, async |run| run.verify().await).await
 }
@@ -145,4 +149,14 @@ async fn by_provisioner(run: &mut Run) -> Result<(), Halt> {
     run.step(Step::Pause, async |run| run.pause().await).await?;
     run.step(Step::RollPods, async |run| run.roll_pods().await).await?;
     run.step(Step::Resume, async |run| run.resume().await).await
+}
+
+/// The Ops-manager does all of it, by our request.
+async fn by_ops_manager(run: &mut Run) -> Result<(), Halt> {
+    if run.plan.action == Action::Resume {
+        // It is through; what is left is to verify.
+        return Ok(());
+    }
+    run.step(Step::Request, async |run| run.request().await).await?;
+    run.step(Step::Follow, async |run| run.follow_request().await).await
 }

@@ -130,6 +130,14 @@ impl Run {
 
     /// Reads everything afresh.
     pub(super) async fn observe_all(&mut self, plan: &WorkloadPlan) -> Result<(), Halt> {
+        self.read_everything().await?;
+        match self.snapshot.workload(&plan.object.uid) {
+            Some(_) => Ok(()),
+            None => Err(Blocked::WorkloadGone { workload: plan.object.to_string() }.into()),
+        }
+    }
+
+    pub(super) async fn read_everything(&mut self) -> Result<(), Halt> {
         let (cluster, before) = (self.cluster.clone(), self.snapshot.to_read_anew());
         match self.during(async move { cluster.again(before).await }).await? {
             Ok(fresh) => self.snapshot = fresh,
@@ -137,10 +145,7 @@ impl Run {
             Err(error) => return Err(error.into()),
         }
         self.catch_up();
-        match self.snapshot.workload(&plan.object.uid) {
-            Some(_) => Ok(()),
-            None => Err(Blocked::WorkloadGone { workload: plan.object.to_string() }.into()),
-        }
+        Ok(())
     }
 
     /// Sends a write once, under the lock. What it changes counts as changed unless the server has surely refused it. A

@@ -79,7 +79,7 @@ impl Run {
             self.emit(Event::WorkloadStarted { workload: roll.name.clone(), pods, done });
             let rolled = match plan.strategy {
                 Strategy::Evict => self.roll(&mut roll).await,
-                Strategy::Follow => self.follow_workload(&mut roll).await,
+                Strategy::Follow | Strategy::OpsManager => self.follow_workload(&mut roll).await,
             };
             let took_ms = millis(self.now() - began);
             if let Some(result) = self.results.get_mut(&plan.object.uid) {

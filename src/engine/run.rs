@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::cluster::{Aside, Cluster, ClusterError, Delta, HeldLease, LockError, Watches};
 use crate::event::{EVENT_SCHEMA, Event, Step, StepOutcome, WaitingOn, WorkloadResult};
 use crate::journal::Before;
-use crate::model::{Action, Lookup, Plan, Pod, Purpose, Snapshot, Via, Workload, WorkloadPlan};
+use crate::model::{Action, Plan, Pod, Purpose, Snapshot, Via, Workload, WorkloadPlan};
 use crate::update::s2_pause::{self, Pause};
 use crate::update::s4_roll_pods::Known;
 use crate::update::{Blocked, Status, rollback, s5_set_version};
@@ -37,6 +37,8 @@ pub(super) struct Run {
     pub renewal: Option<Renewal>,
     /// The fingerprint that each workload's template must keep, by uid.
     pub templates: BTreeMap<String, u64>,
+    /// The fingerprint that each workload's template had when the lock was taken.
+    pub started_with: BTreeMap<String, u64>,
     pub known: Known,
     /// What each workload has come to, by uid.
     pub results: BTreeMap<String, WorkloadResult>,
@@ -104,6 +106,7 @@ impl Run {
             lease: None,
             renewal: None,
             templates: BTreeMap::new(),
+            started_with: BTreeMap::new(),
             known: Known::default(),
             changed: false,
             changed_before: between,
@@ -404,9 +407,11 @@ impl Run {
         if db.deleting {
             return Err(Blocked::DatabaseGone);
         }
-        if let Lookup::Found(requests) = &self.snapshot.ops_requests
-            && let Some(r) = requests.first().cloned()
-        {
+        if self.plan.via == Via::OpsManager {
+            // Pause, templates and version are the Ops-manager's.
+            return self.blocked_by_request();
+        }
+        if let Some(r) = self.snapshot.ops_in_flight().next().cloned() {
             return Err(Blocked::OpsRequest {
                 kind: r.kind,
                 name: r.name,
@@ -438,6 +443,22 @@ impl Run {
         match self.snapshot.workloads.iter().find(changed) {
             Some(w) => Err(Blocked::TemplateChanged { workload: w.object.to_string() }),
             None => Ok(()),
+        }
+    }
+}
+
+impl Run {
+    /// Another ops request than ours is at work.
+    fn blocked_by_request(&self) -> Result<(), Blocked> {
+        let ours = self.plan.ops_request.as_ref().map(|r| r.metadata.name.as_str());
+        match self.snapshot.ops_in_flight().find(|r| Some(r.name.as_str()) != ours).cloned() {
+            None => Ok(()),
+            Some(r) => Err(Blocked::OpsRequest {
+                phase: r.phase().to_owned(),
+                kind: r.kind,
+                name: r.name,
+                operation: r.operation,
+            }),
         }
     }
 }

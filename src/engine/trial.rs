@@ -3,7 +3,7 @@
 use crate::clock::Clock;
 use crate::cluster::{Cluster, ClusterError};
 use crate::model::{Action, Plan, PodAction, Purpose, Snapshot, Trial, Via, Write};
-use crate::update::{s2_pause, s3_patch_images, s4_roll_pods, s5_set_version};
+use crate::update::{ops_request, s2_pause, s3_patch_images, s4_roll_pods, s5_set_version};
 
 use super::halt::Halt;
 use super::run::{Backoff, Run};
@@ -80,6 +80,10 @@ impl Run {
 fn writes(snapshot: &Snapshot, plan: &Plan, now: &str) -> Vec<Write> {
     if plan.action == Action::Nothing {
         return Vec::new();
+    }
+    if plan.via == Via::OpsManager {
+        let there = ops_request::requested(plan, snapshot) != ops_request::Requested::Absent;
+        return ops_request::write(plan).into_iter().filter(|_| !there).collect();
     }
     let message = s2_pause::message("trial", "kubectl-dbupdate", &plan.from.name, &plan.to.name);
     let mut writes = vec![s2_pause::request(&snapshot.database, &message, now)];

@@ -7,6 +7,7 @@ mod database;
 mod finding;
 mod image;
 mod kind;
+mod ops_request;
 mod permission;
 mod plan;
 mod pod;
@@ -26,6 +27,9 @@ pub use database::{Condition, Database, PAUSED, Phase};
 pub use finding::{Check, Finding, Severity, Trial};
 pub use image::{pinned, same_image};
 pub use kind::{Kind, UnknownKind};
+pub use ops_request::{
+    Apply, DatabaseRef, ManifestMeta, ManifestSpec, OPS_API, OpsRequest, OpsRequestManifest, UpdateVersion,
+};
 pub use permission::{Permission, Rule, Weight, rules, verbs};
 pub use plan::{
     Action, ImageChange, KeptContainer, KeptWhy, PLAN_SCHEMA, Plan, PodAction, PodPlan, ShapeChange,
@@ -33,7 +37,7 @@ pub use plan::{
 };
 pub use pod::{ContainerState, ContainerStatus, Pod, PodCondition};
 pub use reference::ObjectRef;
-pub use snapshot::{Lock, Lookup, OpsRequest, Snapshot};
+pub use snapshot::{Lock, Lookup, Snapshot};
 pub use surroundings::{BACKUP_APIS, Backup, GITOPS_API, Owner, Surroundings};
 pub use text::clean;
 pub use version::CatalogVersion;

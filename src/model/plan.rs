@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Finding, Kind, ObjectRef, Permission, Pod, Via, WorkloadKind, same_image};
+use super::{Finding, Kind, ObjectRef, OpsRequestManifest, Permission, Pod, Via, WorkloadKind, same_image};
 
 /// The version of the schema in which plans are printed; it changes when a field's meaning does.
 pub const PLAN_SCHEMA: &str = "dbupdate/v1";
@@ -20,6 +20,9 @@ pub struct Plan {
     /// Who changes the templates, and who restarts the pods.
     #[serde(default)]
     pub via: Via,
+    /// The ops request that is made, or followed where it is there; only where the Ops-manager does it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ops_request: Option<OpsRequestManifest>,
     /// In the order in which they are rolled.
     pub workloads: Vec<WorkloadPlan>,
     /// All of them, refusals first.
@@ -134,6 +137,8 @@ pub enum Strategy {
     Evict,
     /// The workload's controller does, once the images are patched; we follow.
     Follow,
+    /// The Ops-manager does; we follow.
+    OpsManager,
 }
 
 /// One image that is replaced.

@@ -1,4 +1,4 @@
-use super::{Budget, CatalogVersion, Database, Pod, Surroundings, Workload, WorkloadKind};
+use super::{Budget, CatalogVersion, Database, OpsRequest, Pod, Surroundings, Workload, WorkloadKind};
 
 /// Everything an update depends on, as it was read from the cluster at one moment, and kept up by watches
 /// while a run goes on.
@@ -11,7 +11,7 @@ pub struct Snapshot {
     pub pods: Vec<Pod>,
     /// Every disruption budget of the namespace.
     pub budgets: Vec<Budget>,
-    /// The ops requests that name this database, finished ones left out.
+    /// The ops requests that name this database, those that have ended as well.
     pub ops_requests: Lookup<Vec<OpsRequest>>,
     /// The kinds of workloads that the cluster serves.
     pub served: Vec<WorkloadKind>,
@@ -64,6 +64,23 @@ impl Snapshot {
         self.workloads.iter().find(|w| w.object.uid == uid)
     }
 
+    /// The ops requests that have not ended.
+    pub fn ops_in_flight(&self) -> impl Iterator<Item = &OpsRequest> {
+        self.all_ops_requests().iter().filter(|r| !r.ended())
+    }
+
+    /// The ops request of that name.
+    pub fn ops_request(&self, name: &str) -> Option<&OpsRequest> {
+        self.all_ops_requests().iter().find(|r| r.name == name)
+    }
+
+    fn all_ops_requests(&self) -> &[OpsRequest] {
+        match &self.ops_requests {
+            Lookup::Found(all) => all,
+            Lookup::Absent | Lookup::Unreadable(_) => &[],
+        }
+    }
+
     /// The budgets that cover a pod.
     pub fn budgets_of<'a>(&'a self, pod: &'a Pod) -> impl Iterator<Item = &'a Budget> {
         self.budgets.iter().filter(|b| b.covers(pod))
@@ -93,25 +110,6 @@ impl<T> Lookup<T> {
             Lookup::Unreadable(why) => Lookup::Unreadable(why),
             Lookup::Found(found) => Lookup::Found(make(found)),
         }
-    }
-}
-
-/// An ops request of the database that has not ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OpsRequest {
-    /// E.g. `KafkaOpsRequest`.
-    pub kind: String,
-    pub name: String,
-    /// `spec.type`, e.g. `UpdateVersion`.
-    pub operation: String,
-    /// `status.phase`; empty while nobody has looked at it.
-    pub phase: String,
-}
-
-impl OpsRequest {
-    /// A request in that phase is over. An empty or unknown phase counts as in flight.
-    pub fn is_final(phase: &str) -> bool {
-        matches!(phase, "Successful" | "Failed" | "Denied" | "Skipped")
     }
 }
 

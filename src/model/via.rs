@@ -46,6 +46,11 @@ impl Ways {
         self.to.get(version).copied().or(self.all)
     }
 
+    /// Some update takes that way.
+    pub fn any(&self, via: Via) -> bool {
+        self.all == Some(via) || self.to.values().any(|v| *v == via)
+    }
+
     /// Nothing was chosen.
     pub fn is_empty(&self) -> bool {
         self.all.is_none() && self.to.is_empty()

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::ObjectRef;
+use super::{ObjectRef, OpsRequestManifest};
 
 /// One change of the cluster that a plan asks for. It says what it expects to find, and the server refuses it
 /// where the cluster disagrees.
@@ -28,6 +28,8 @@ pub enum Purpose {
     SetVersion,
     /// Remove our own `Paused`.
     Resume,
+    /// Make the ops request that the Ops-manager works.
+    Request,
 }
 
 /// How a write is sent.
@@ -38,6 +40,8 @@ pub enum WriteAction {
     Patch { status: bool, operations: Vec<PatchOp> },
     /// A `policy/v1` Eviction with the object's uid as its precondition.
     Evict,
+    /// A creation of that object.
+    Create { manifest: Box<OpsRequestManifest> },
     /// A deletion with the object's uid and this resourceVersion as its preconditions.
     Delete { resource_version: String },
 }

@@ -124,7 +124,8 @@ impl Board {
             | Event::PauseAcknowledged { .. }
             | Event::WorkloadPatched { .. }
             | Event::VersionSet { .. }
-            | Event::Resumed => {}
+            | Event::Resumed
+            | Event::Requested { .. } => {}
             Event::PauseRequested { adopted: true }
             | Event::PauseUnanswered { .. }
             | Event::PauseRewritten
@@ -229,7 +230,7 @@ impl Board {
         columns: usize,
     ) -> Vec<String> {
         let mut kept = Vec::new();
-        if step == Step::RollPods {
+        if matches!(step, Step::RollPods | Step::Follow) {
             kept = self.leave_workloads(columns);
         }
         let waits = self.step.take().and_then(|s| s.waits);

@@ -86,6 +86,7 @@ pub(super) fn remark(event: &Event) -> Option<String> {
         }
         Event::VersionSet { from, to } => format!("spec.version set: {from} → {to}"),
         Event::Resumed => "our pause is removed".into(),
+        Event::Requested { request } => format!("{request} is made"),
         Event::RollingBack { plan } => {
             format!("the update has failed; going back to {}, as --on-failure rollback asks", plan.to.name)
         }

@@ -3,7 +3,9 @@
 use serde::Serialize;
 
 use crate::event::Finish;
-use crate::model::{Auth, Finding, Kind, ObjectRef, PLAN_SCHEMA, Plan, Trial, VersionRef};
+use crate::model::{
+    Auth, Finding, Kind, ObjectRef, OpsRequestManifest, PLAN_SCHEMA, Plan, Trial, VersionRef,
+};
 use crate::status::versions::Choice;
 use crate::status::{Listed, RunStatus, STATUS_SCHEMA, Status};
 
@@ -33,6 +35,11 @@ pub fn plan(plan: &Plan, trials: Option<&[Trial]>, format: Format) -> Result<Str
         trials: Option<&'a [Trial]>,
     }
     print(&Planned { plan, trials }, format)
+}
+
+/// An ops request, as it would be made.
+pub fn manifest(request: &OpsRequestManifest, format: Format) -> Result<String, Unprintable> {
+    print(request, format)
 }
 
 /// The state of one database, as `status::Status` has it.

@@ -44,6 +44,8 @@ pub(super) fn workload(role: &str, replicas: i64) -> WorkloadPlan {
             after: AFTER.into(),
         }],
         kept: Vec::new(),
+        added: Vec::new(),
+        removed: Vec::new(),
         pods: pods.collect(),
     }
 }
@@ -69,6 +71,8 @@ pub(super) fn plan() -> Plan {
         from: version("3.5.2"),
         to: version("3.6.1"),
         action: Action::Update,
+        via: crate::model::Via::Client,
+        ops_request: None,
         workloads: vec![workload("controller", 3), broker],
         findings: vec![finding(
             Check::OneReplica,

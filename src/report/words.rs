@@ -32,6 +32,8 @@ pub fn count(n: u64, noun: &str) -> String {
 pub fn step(step: Step) -> &'static str {
     match step {
         Step::Lock => "lock",
+        Step::Request => "request",
+        Step::Follow => "follow",
         Step::Render => "render",
         Step::Pause => "pause",
         Step::PatchImages => "patch images",
@@ -70,6 +72,9 @@ pub fn waiting(on: &WaitingOn) -> String {
     match on {
         WaitingOn::Operator { timeout_seconds } => {
             format!("KubeDB's operator to acknowledge the pause (at most {})", seconds(*timeout_seconds))
+        }
+        WaitingOn::OpsManager { request, phase, doing } => {
+            with_reason(&format!("ops request {}, which is {}", clean(request), clean(phase)), &[doing])
         }
         WaitingOn::Rendering { workload, what } => {
             with_reason(&format!("KubeDB's operator to render {}", clean(workload)), &[what])
@@ -185,6 +190,7 @@ pub fn strategy(workload: &WorkloadPlan) -> &'static str {
     match workload.strategy {
         Strategy::Evict => "evicted one at a time",
         Strategy::Follow => "replaced by its own controller once the images are patched",
+        Strategy::OpsManager => "restarted by the Ops-manager",
     }
 }
 
@@ -208,6 +214,7 @@ pub fn purpose(purpose: Purpose) -> &'static str {
         Purpose::Delete => "delete a pod that is not well",
         Purpose::SetVersion => "set the version",
         Purpose::Resume => "resume",
+        Purpose::Request => "make the ops request",
     }
 }
 

@@ -1,8 +1,8 @@
 //! The state of a database in a word and in a sentence. The gravest thing is said first.
 
 use crate::journal::Entry;
-use crate::model::{Lookup, Phase, Pod, Workload, WorkloadKind};
-use crate::update::rollback::{arrived, changed, half_done};
+use crate::model::{Lookup, Phase, Pod, Via, Workload, WorkloadKind};
+use crate::update::rollback::{arrived, changed, half_done, requested};
 use crate::update::s2_pause::{self, Pause};
 
 use super::parts::image_of;
@@ -69,14 +69,20 @@ fn somebody_else(seen: &Seen) -> Option<Decision> {
         Some(entry) => format!("; a run of this tool to {} is not finished as well", entry.run.plan.to.name),
         None => String::new(),
     };
-    if let Lookup::Found(requests) = &seen.snapshot.ops_requests
-        && let Some(request) = requests.first()
-    {
-        let phase = if request.phase.is_empty() { "not started" } else { &request.phase };
-        let sentence = format!(
-            "{} {} ({}, {phase}) is at work on {}{begun}",
-            request.kind, request.name, request.operation, db.object
-        );
+    if let Some(request) = seen.snapshot.ops_in_flight().next() {
+        let what = format!("{} {} ({}, {})", request.kind, request.name, request.operation, request.phase());
+        let ours = unfinished(seen).filter(|entry| requested(entry, &seen.snapshot));
+        if let Some(entry) = ours {
+            let to = &entry.run.plan.to.name;
+            let sentence = format!(
+                "{what}, which run {} of this tool has made, is at work on {}: {}",
+                entry.run.run,
+                db.object,
+                counted(seen, to, Some(entry))
+            );
+            return Some((State::OpsRequest, sentence, vec![Next::Resume, Next::Describe]));
+        }
+        let sentence = format!("{what} is at work on {}{begun}", db.object);
         return Some((State::OpsRequest, sentence, vec![Next::Describe]));
     }
     let Pause::Foreign(message) = s2_pause::status(db) else { return None };
@@ -139,6 +145,18 @@ fn left_by_us(seen: &Seen) -> Option<Decision> {
         db.version
     );
     let next = vec![Next::Resume, Next::Rollback];
+    if entry.run.plan.via == Via::OpsManager && !paused {
+        // Its request has ended, or somebody has deleted it.
+        let sentence = format!("{name} is {between}; the ops request that was at it has ended");
+        return Some((State::HalfDone, sentence, vec![Next::Client(to.clone()), Next::Rollback]));
+    }
+    if entry.run.plan.via == Via::Provisioner && !paused {
+        let sentence = format!(
+            "{name} is {between}; KubeDB's operator renders the templates of {}, and no pod is restarted by itself",
+            db.version
+        );
+        return Some((State::HalfDone, sentence, next));
+    }
     Some(match paused {
         true => (State::HalfDone, format!("{name} is paused and {between}"), next),
         false => {

@@ -77,7 +77,7 @@ pub enum State {
     Fine,
     /// A run of this tool is at work, or was until a moment ago.
     Running,
-    /// Between two versions, paused by us, and nobody at work.
+    /// Between two versions, paused by us or with templates that follow `spec.version`, and nobody at work.
     HalfDone,
     /// Between two versions and not paused: the operator may render other images at any time.
     Exposed,
@@ -106,6 +106,8 @@ pub enum Next {
     Rollback,
     /// The update to the version that it is on.
     Again,
+    /// The update to that version, by this tool alone.
+    Client(String),
     /// Set `spec.version` back to that, where the unfinished run came from.
     VersionBack(String),
     /// Look at the database object.

@@ -80,14 +80,13 @@ pub(super) fn paused(db: &Database) -> Option<PauseStatus> {
 }
 
 pub(super) fn ops_requests(seen: &Seen) -> Vec<OpsStatus> {
-    let Lookup::Found(requests) = &seen.snapshot.ops_requests else { return Vec::new() };
     let status = |r: &crate::model::OpsRequest| OpsStatus {
         kind: r.kind.clone(),
         name: r.name.clone(),
         operation: r.operation.clone(),
         phase: r.phase.clone(),
     };
-    requests.iter().map(status).collect()
+    seen.snapshot.ops_in_flight().map(status).collect()
 }
 
 pub(super) fn lock(seen: &Seen) -> Option<LockStatus> {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use crate::catalog::newest_first;
-use crate::model::{CatalogVersion, Check, Plan, Snapshot, Ways};
+use crate::model::{CatalogVersion, Check, Plan, Snapshot};
 
 use crate::update::s1_plan::{self, Request};
 
@@ -69,8 +69,7 @@ pub fn latest(snapshot: &Snapshot, skip: &BTreeSet<Check>) -> Option<String> {
 
 fn plan(snapshot: &Snapshot, skip: &BTreeSet<Check>, to: &str) -> Option<Plan> {
     let skip = skip.clone();
-    let request =
-        Request { to: to.to_owned(), ways: Ways::default(), skip, min_ready_seconds: 0, unfinished: None };
+    let request = Request { skip, ..Request::to(to) };
     s1_plan::plan(snapshot, &request).ok()
 }
 

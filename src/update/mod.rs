@@ -5,6 +5,7 @@
 //! again and skipping what is done.
 
 pub mod journey;
+pub mod ops_request;
 pub mod permissions;
 pub mod rollback;
 pub mod s0_preflight;

@@ -103,6 +103,11 @@ impl<'a> Subject<'a> {
         all
     }
 
+    /// What making an ops request takes.
+    fn requesting(&self) -> Permission {
+        Permission::new("create", OPS, self.kind.facts().ops_plural)
+    }
+
     /// What is looked at beside the database, and what a message is made of when something goes wrong.
     fn aside(&self, apis: &BTreeSet<String>) -> Vec<Permission> {
         let mut all = vec![
@@ -112,6 +117,7 @@ impl<'a> Subject<'a> {
         ];
         if self.ops_requests {
             all.push(Permission::new("get", OPS, self.kind.facts().ops_plural));
+            all.push(self.requesting());
         }
         if apis.contains(GITOPS_API) {
             all.push(Permission::new("get", group_of(GITOPS_API), self.kind.plural()).named(self.name));
@@ -137,8 +143,13 @@ fn group_of(api: &str) -> &str {
 
 /// Every permission that the run of a plan, its resumption or its rollback needs, beside what reading the snapshot has
 /// proven already.
-pub fn needed(snapshot: &Snapshot) -> Vec<Permission> {
-    Subject::of(snapshot).running()
+///
+/// `ops_manager`: an update goes through it. What the other ways need is needed all the same, for a rollback.
+pub fn needed(snapshot: &Snapshot, ops_manager: bool) -> Vec<Permission> {
+    let subject = Subject::of(snapshot);
+    let mut all = subject.running();
+    all.extend(Some(subject.requesting()).filter(|_| ops_manager));
+    all
 }
 
 /// Every permission that an update of a database asks for, from the first read on, and what it would use beside;

@@ -45,6 +45,7 @@ pub fn plan(snapshot: &Snapshot, entry: &Entry, skip: &BTreeSet<Check>) -> Plan 
         to: back.clone(),
         action,
         via: way(entry),
+        ops_request: None,
         workloads,
         findings,
         missing: snapshot.around.denied().to_vec(),
@@ -160,7 +161,7 @@ fn pods(snapshot: &Snapshot, now: &Workload, plan: &WorkloadPlan) -> Vec<PodPlan
         let (action, waits_for) = match (plan.has_images(pod), pod.well(), plan.strategy) {
             (true, true, _) => (PodAction::Skip, "nothing, it has the old images"),
             (true, false, _) => (PodAction::Await, "its own readiness"),
-            (false, _, Strategy::Follow) => (PodAction::Follow, "its controller"),
+            (false, _, Strategy::Follow | Strategy::OpsManager) => (PodAction::Follow, "its controller"),
             (false, true, Strategy::Evict) => (PodAction::Evict, "every other pod Ready"),
             (false, false, Strategy::Evict) => (
                 PodAction::EvictUnwell,
@@ -197,7 +198,8 @@ fn findings(
         skip,
         going_on: true,
         known_images: &[],
-        via: entry.run.plan.via,
+        via: way(entry),
+        ops_request: None,
         coverage: Coverage::new(snapshot),
     };
     let evicts = |uid: &str| {
@@ -343,7 +345,7 @@ fn look_at(snapshot: &Snapshot) -> String {
     format!("kubectl exec {pod} -n {} -c {container} -- sh -c '{command}'", db.namespace)
 }
 
-/// The cluster still shows something of an unfinished run: our pause, or what it has [`changed`]. Where it shows nothing the
+/// The cluster still shows something of an unfinished run: our pause, its ops request, or what it has [`changed`]. Where it shows nothing the
 /// run has ended before its first change. Where everything has arrived the verification is
 /// still to come. A database that is on a third version by now has been moved on by others.
 pub fn half_done(entry: &Entry, snapshot: &Snapshot) -> bool {
@@ -351,7 +353,13 @@ pub fn half_done(entry: &Entry, snapshot: &Snapshot) -> bool {
     let version = &snapshot.database.version;
     let paused = snapshot.database.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some());
     let concerned = *version == plan.to.name || *version == plan.from.name;
-    entry.unfinished() && (paused || (concerned && changed(entry, snapshot)))
+    entry.unfinished() && (paused || requested(entry, snapshot) || (concerned && changed(entry, snapshot)))
+}
+
+/// The ops request that the run has made is at work.
+pub fn requested(entry: &Entry, snapshot: &Snapshot) -> bool {
+    let made = entry.run.plan.ops_request.as_ref().map(|r| r.metadata.name.as_str());
+    made.is_some_and(|made| snapshot.ops_in_flight().any(|r| r.name == made))
 }
 
 /// The version or an image of a run's target is there that was not there before it, in a template or in a pod alone: an

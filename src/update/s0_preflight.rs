@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use crate::catalog::{self, constraint::Verdict};
 use crate::kinds::Facts;
 use crate::model::{
-    CatalogVersion, Check, Coverage, Finding, Lookup, Phase, Severity, Snapshot, UpdateStrategy, Via,
-    Workload, WorkloadKind, WorkloadPlan, pinned,
+    CatalogVersion, Check, Coverage, Finding, Lookup, OpsRequest, Phase, Severity, Snapshot, UpdateStrategy,
+    Via, Workload, WorkloadKind, WorkloadPlan, pinned,
 };
 
 use super::{s0_surroundings, s0_ways, s2_pause};
@@ -26,6 +26,8 @@ pub struct Context<'a> {
     /// The plan goes on with an unfinished run: what that has caused is no finding.
     pub going_on: bool,
     pub via: Via,
+    /// The ops request that the run has made that is gone on with.
+    pub ops_request: Option<&'a str>,
 }
 
 impl Context<'_> {
@@ -37,6 +39,11 @@ impl Context<'_> {
     /// A run of ours was interrupted: what it has caused is no finding.
     pub(super) fn unfinished(&self) -> bool {
         self.going_on || self.snapshot.database.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some())
+    }
+
+    /// It is the ops request that the plan goes on with.
+    pub(super) fn follows(&self, request: &OpsRequest) -> bool {
+        self.via == Via::OpsManager && self.ops_request == Some(request.name.as_str())
     }
 
     pub(super) fn refusal(&self, check: Check, message: String, hint: impl Into<String>) -> Finding {
@@ -118,8 +125,10 @@ fn database(context: &Context<'_>, found: &mut Vec<Finding>) {
 }
 
 fn others(context: &Context<'_>, found: &mut Vec<Finding>) {
-    let db = &context.snapshot.database;
-    if let Some((_, condition)) = db.paused() {
+    let snapshot = context.snapshot;
+    let db = &snapshot.database;
+    let followed = snapshot.ops_in_flight().any(|r| context.follows(r));
+    if let Some((_, condition)) = db.paused().filter(|_| !followed) {
         match s2_pause::run_of(condition) {
             // The journal has said it, with more to tell.
             Some(_) if context.going_on => {}
@@ -155,13 +164,12 @@ fn others(context: &Context<'_>, found: &mut Vec<Finding>) {
             format!("cannot tell whether an ops request is at work: {why}"),
             format!("ask for permission to list {}.ops.kubedb.com", context.facts.ops_plural),
         )),
-        Lookup::Found(requests) => found.extend(requests.iter().map(|r| {
-            let phase = if r.phase.is_empty() { "not started" } else { &r.phase };
-            context.refusal(
-                Check::OpsRequest,
-                format!("{} {} ({}) is in flight: {phase}", r.kind, r.name, r.operation),
-                "wait until it has ended, or delete it",
-            )
+        Lookup::Found(_) => found.extend(snapshot.ops_in_flight().map(|r| {
+            let message = format!("{} {} ({}) is in flight: {}", r.kind, r.name, r.operation, r.phase());
+            if context.follows(r) {
+                return note(Check::OpsRequest, Severity::Info, message + "; it is followed");
+            }
+            context.refusal(Check::OpsRequest, message, "wait until it has ended, or delete it")
         })),
     }
 }

@@ -38,11 +38,32 @@ pub(super) fn findings(context: &Context<'_>, found: &mut Vec<Finding>) {
                     "choose another way",
                 )
             }));
+            found.extend(request_that_has_failed(context));
         }
     }
     if !context.on_target_version() {
         found.push(note(Check::Via, Severity::Info, ways(context)));
     }
+}
+
+/// The request of the run that is gone on with has ended, and not well: nobody is at it any more.
+fn request_that_has_failed(context: &Context<'_>) -> Option<Finding> {
+    let request = context.snapshot.ops_request(context.ops_request?)?;
+    if !request.ended() || request.phase == "Successful" {
+        return None;
+    }
+    let why = request.why();
+    let why = if why.is_empty() { why } else { format!(": {why}") };
+    let (name, namespace) = (&request.name, &context.snapshot.database.object.namespace);
+    Some(context.refusal(
+        Check::Via,
+        format!("ops request {name} has ended: {}{why}", request.phase),
+        format!(
+            "go on by this tool alone: the same update with --via client; or go back: rollback; or delete the request, and \
+             resume makes it anew: kubectl delete {} {name} -n {namespace}",
+            context.facts.ops_plural
+        ),
+    ))
 }
 
 /// `ways that are open: client, provisioner; not ops-manager: the cluster serves no kafkaopsrequests.ops.kubedb.com`.

@@ -12,8 +12,8 @@ use crate::model::{
 };
 
 use super::s0_preflight::{self, Context};
-use super::s0_ways;
 use super::s2_pause;
+use super::{ops_request, s0_ways};
 
 /// What the user asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,8 +26,24 @@ pub struct Request {
     pub skip: BTreeSet<Check>,
     /// Seconds that a new pod must stay Ready, where that is more than the workload's own `minReadySeconds`.
     pub min_ready_seconds: i64,
+    /// Seconds that each step of an ops request may take.
+    pub step_timeout_seconds: i64,
     /// The run that was not finished, where the cluster still shows something of one.
     pub unfinished: Option<Unfinished>,
+}
+
+impl Request {
+    /// Asks for that version, with nothing else chosen.
+    pub fn to(version: &str) -> Self {
+        Request {
+            to: version.to_owned(),
+            ways: Ways::default(),
+            skip: BTreeSet::new(),
+            min_ready_seconds: 0,
+            step_timeout_seconds: 1200,
+            unfinished: None,
+        }
+    }
 }
 
 /// An unfinished run, as far as another one has to know it.
@@ -43,6 +59,8 @@ pub struct Unfinished {
     pub to: String,
     /// The way that it took.
     pub via: Via,
+    /// The ops request that it has made.
+    pub ops_request: Option<String>,
     /// It was a rollback.
     pub rollback: bool,
     /// What was overridden when it began; going on with it needs no consent again.
@@ -92,8 +110,9 @@ pub fn plan(snapshot: &Snapshot, request: &Request) -> Result<Plan, NoTarget> {
         known_images: request.unfinished.as_ref().map_or(&[], |u| u.images.as_slice()),
         going_on: going_on.is_some(),
         via: request.ways.to(&target.name).or(going_on.map(|u| u.via)).unwrap_or_default(),
+        ops_request: going_on.and_then(|u| u.ops_request.as_deref()),
     };
-    let mut plan = plan_for(&context, request.min_ready_seconds);
+    let mut plan = plan_for(&context, request);
     if let Some(unfinished) = &request.unfinished {
         // It says all of what the pause alone tells, and more.
         plan.findings.retain(|f| f.check != Check::UnfinishedRun);
@@ -112,6 +131,7 @@ impl From<&Entry> for Unfinished {
             from: entry.run.plan.from.name.clone(),
             to: entry.run.plan.to.name.clone(),
             via: entry.run.plan.via,
+            ops_request: entry.run.plan.ops_request.as_ref().map(|r| r.metadata.name.clone()),
             rollback: entry.run.direction == Direction::Rollback,
             overridden: entry.overridden(),
             images: entry.images(),
@@ -207,15 +227,20 @@ fn passed_over_finding(chosen: &str, passed_over: &[(String, Check)]) -> Finding
     }
 }
 
-fn plan_for(context: &Context<'_>, min_ready: i64) -> Plan {
+fn plan_for(context: &Context<'_>, request: &Request) -> Plan {
     let db = &context.snapshot.database;
     let mut order: Vec<&Workload> = context.snapshot.workloads.iter().collect();
     order.sort_by_key(|w| (context.facts.rank(&db.object.name, w), w.object.name.as_str()));
-    let workloads: Vec<_> = order.into_iter().map(|w| workload_plan(context, w, min_ready)).collect();
+    let workloads: Vec<_> =
+        order.into_iter().map(|w| workload_plan(context, w, request.min_ready_seconds)).collect();
     let evicts = |uid: &str| {
-        workloads.iter().any(|w| {
-            w.object.uid == uid
-                && w.pods.iter().any(|p| matches!(p.action, PodAction::Evict | PodAction::EvictUnwell))
+        workloads.iter().filter(|w| w.object.uid == uid).any(|w| {
+            let by_ops_manager = w.strategy == Strategy::OpsManager;
+            w.pods.iter().any(|p| match p.action {
+                PodAction::Evict | PodAction::EvictUnwell => true,
+                PodAction::Follow => by_ops_manager,
+                PodAction::Await | PodAction::Skip => false,
+            })
         })
     };
     let action = action(context, &workloads);
@@ -234,6 +259,8 @@ fn plan_for(context: &Context<'_>, min_ready: i64) -> Plan {
         to: VersionRef { name: context.target.name.clone(), version: context.target.version.clone() },
         action,
         via: context.via,
+        ops_request: (context.via == Via::OpsManager && action != Action::Nothing)
+            .then(|| ops_request::manifest(context, request.step_timeout_seconds)),
         missing: context.snapshot.around.denied().to_vec(),
         path: path(context, &findings),
         afterwards: afterwards(context),
@@ -298,6 +325,7 @@ fn workload_plan(context: &Context<'_>, workload: &Workload, min_ready: i64) -> 
     let goes = |k: &KeptContainer| removed.iter().any(|r| r.container == k.container && r.init == k.init);
     let kept = kept.into_iter().filter(|k| !goes(k)).collect();
     let strategy = match (workload.kind, workload.strategy) {
+        _ if context.via == Via::OpsManager => Strategy::OpsManager,
         (WorkloadKind::Deployment, _) | (_, UpdateStrategy::RollingUpdate { .. }) => Strategy::Follow,
         (_, UpdateStrategy::OnDelete) => Strategy::Evict,
     };
@@ -363,7 +391,7 @@ fn pods(context: &Context<'_>, workload: &Workload, plan: &WorkloadPlan) -> Vec<
             let action = match (on_target, pod.well(), plan.strategy) {
                 (true, true, _) => PodAction::Skip,
                 (true, false, _) => PodAction::Await,
-                (false, _, Strategy::Follow) => PodAction::Follow,
+                (false, _, Strategy::Follow | Strategy::OpsManager) => PodAction::Follow,
                 (false, true, Strategy::Evict) => PodAction::Evict,
                 (false, false, Strategy::Evict) => PodAction::EvictUnwell,
             };
@@ -380,6 +408,7 @@ fn waits_for(context: &Context<'_>, pod: &Pod, action: PodAction) -> String {
     match action {
         PodAction::Evict => format!("every other pod Ready{}", budget()),
         PodAction::EvictUnwell => format!("nothing, it is not well{}", budget()),
+        PodAction::Follow if context.via == Via::OpsManager => "the Ops-manager".to_owned(),
         PodAction::Follow => "its controller".to_owned(),
         PodAction::Await => "its own readiness".to_owned(),
         PodAction::Skip => "nothing, it is on the target".to_owned(),

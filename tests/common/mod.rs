@@ -131,6 +131,8 @@ impl World {
                 again: "kubectl dbupdate again".to_owned(),
                 resume: "kubectl dbupdate resume".to_owned(),
                 rollback: "kubectl dbupdate rollback".to_owned(),
+                status: "kubectl dbupdate status".to_owned(),
+                by_client: "kubectl dbupdate by client".to_owned(),
             },
             kubectl: "kubectl".to_owned(),
             timeout: None,
@@ -294,13 +296,7 @@ impl World {
 }
 
 pub fn request(to: &str) -> Request {
-    Request {
-        to: to.to_owned(),
-        skip: BTreeSet::new(),
-        ways: Default::default(),
-        min_ready_seconds: 0,
-        unfinished: None,
-    }
+    Request::to(to)
 }
 
 /// A run on its way.

@@ -96,10 +96,7 @@ pub fn deaths_on_the_way(wrote: &[(u64, Wrote)]) -> [Death; 2] {
     let restart = wrote.iter().find(|(_, w)| matches!(w, Wrote::Evict { .. })).map(|(at, _)| *at);
     let rolls = || first(|w| matches!(w, Wrote::Images { .. }));
     let (restart, version) = (restart.unwrap_or_else(rolls), first(|w| *w == Wrote::Version));
-    [
-        Death { at: restart, carried_out: true },
-        Death { at: version, carried_out: version < restart },
-    ]
+    [Death { at: restart, carried_out: true }, Death { at: version, carried_out: version < restart }]
 }
 
 async fn is_typed_again(scene: Scene) {

@@ -9,13 +9,7 @@ use simcluster::world::Database;
 use crate::scene::Scene;
 
 fn request(to: &str) -> Request {
-    Request {
-        to: to.to_owned(),
-        skip: Default::default(),
-        ways: Default::default(),
-        min_ready_seconds: 0,
-        unfinished: None,
-    }
+    Request::to(to)
 }
 
 async fn journey(scene: &Scene, request: &Request) -> Journey {
@@ -75,6 +69,8 @@ async fn a_way_that_is_barred_later_is_known_at_once() {
 async fn what_is_unfinished_on_the_way_is_finished_first() {
     let scene = Scene::new(Database::druid("dr"));
     let unfinished = |from: &str, to: &str, rollback: bool| Unfinished {
+        via: Default::default(),
+        ops_request: None,
         run: "r1".to_owned(),
         who: "ann@laptop".to_owned(),
         began: "2026-11-21T07:00:00Z".to_owned(),

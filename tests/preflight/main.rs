@@ -11,4 +11,5 @@ mod scene;
 mod surroundings;
 mod target;
 mod versions;
+mod ways;
 mod workloads;

@@ -131,12 +131,7 @@ async fn locked() {
     let watched = cluster.watch_lock(scene.kind, NAMESPACE, "zk", lock).await.expect("it can be watched");
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     snapshot.lock = watched;
-    let request = s1_plan::Request {
-        to: "3.9.1".into(),
-        skip: Default::default(),
-        min_ready_seconds: 0,
-        unfinished: None,
-    };
+    let request = s1_plan::Request::to("3.9.1");
     let plan = s1_plan::plan(&snapshot, &request).expect("the target is there");
     let message = "locked by bob@desk run 77aa since 2026-01-02T03:04:05Z; it is alive: its lock was renewed just now \
                    and is good for 30 s more";
@@ -155,12 +150,7 @@ async fn a_lock_that_nobody_renews_is_no_obstacle() {
     assert!(began.elapsed() >= Duration::from_secs(30), "{:?}", began.elapsed());
     assert!(watched.as_ref().is_some_and(|lock| !lock.alive));
     snapshot.lock = watched;
-    let request = s1_plan::Request {
-        to: "3.9.1".into(),
-        skip: Default::default(),
-        min_ready_seconds: 0,
-        unfinished: None,
-    };
+    let request = s1_plan::Request::to("3.9.1");
     let plan = s1_plan::plan(&snapshot, &request).expect("the target is there");
     assert!(of(&plan, Check::Locked).is_empty());
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use kubectl_dbupdate::cluster::{Cluster, ClusterError};
-use kubectl_dbupdate::model::{Check, Finding, Kind, Plan, Severity, Snapshot};
+use kubectl_dbupdate::model::{Check, Finding, Kind, Plan, Severity, Snapshot, Via, Ways};
 use kubectl_dbupdate::update::s1_plan::{self, Request};
 use serde_json::Value;
 use simcluster::world::{Database, catalog};
@@ -21,6 +21,8 @@ pub struct Scene {
     pub sim: SimCluster,
     pub kind: Kind,
     pub name: String,
+    /// The way that is asked for.
+    pub via: Option<Via>,
 }
 
 impl Scene {
@@ -35,7 +37,8 @@ impl Scene {
         let installed = database.install(&sim);
         let kind =
             installed["kind"].as_str().and_then(|k| Kind::ALL.into_iter().find(|kind| kind.name() == k));
-        Scene { kind: kind.expect("a kind that we know"), name: object::name(&installed).to_owned(), sim }
+        let (kind, name) = (kind.expect("a kind that we know"), object::name(&installed).to_owned());
+        Scene { kind, name, via: None, sim }
     }
 
     pub fn store(&self) -> &Store {
@@ -105,10 +108,9 @@ impl Scene {
     pub async fn plan_skipping(&self, to: &str, skip: &[Check]) -> Plan {
         let snapshot = self.read().await.expect("the database can be read");
         let request = Request {
-            to: to.to_owned(),
+            ways: Ways { all: self.via, ..Ways::default() },
             skip: skip.iter().copied().collect(),
-            min_ready_seconds: 0,
-            unfinished: None,
+            ..Request::to(to)
         };
         s1_plan::plan(&snapshot, &request).expect("the target is in the catalog")
     }

@@ -18,7 +18,7 @@ fn zookeeper() -> Scene {
 /// The snapshot with what is asked beside it, as the command reads it.
 async fn look(scene: &Scene) -> Snapshot {
     let mut snapshot = scene.read().await.expect("the database can be read");
-    let needed = permissions::needed(&snapshot);
+    let needed = permissions::needed(&snapshot, false);
     snapshot.around = scene.cluster().surroundings(&snapshot, &needed).await.expect("it can be asked");
     snapshot
 }
@@ -26,6 +26,8 @@ async fn look(scene: &Scene) -> Snapshot {
 fn planned(snapshot: &Snapshot, skip: &[Check], unfinished: bool) -> Plan {
     let to = "3.9.1".to_owned();
     let begun = || Unfinished {
+        via: Default::default(),
+        ops_request: None,
         run: "run1".to_owned(),
         who: "ann@laptop".to_owned(),
         began: String::new(),
@@ -36,13 +38,7 @@ fn planned(snapshot: &Snapshot, skip: &[Check], unfinished: bool) -> Plan {
         images: Vec::new(),
     };
     let unfinished = unfinished.then(begun);
-    let request = Request {
-        to,
-        skip: skip.iter().copied().collect(),
-        ways: Default::default(),
-        min_ready_seconds: 0,
-        unfinished,
-    };
+    let request = Request { skip: skip.iter().copied().collect(), unfinished, ..Request::to(&to) };
     s1_plan::plan(snapshot, &request).expect("the target is in the catalog")
 }
 
@@ -97,7 +93,7 @@ async fn what_a_run_needs_is_missed_before_it_begins() {
 /// Each of them is asked for by its right name: without it the run would fail.
 #[tokio::test]
 async fn every_single_permission_is_asked_for() {
-    let needed = permissions::needed(&look(&zookeeper()).await);
+    let needed = permissions::needed(&look(&zookeeper()).await, false);
     for permission in &needed {
         let scene = zookeeper();
         let (resource, subresource) =

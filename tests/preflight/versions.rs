@@ -136,13 +136,7 @@ async fn no_catalog_at_all() {
 }
 
 async fn plan_to(scene: &Scene, to: &str) -> Result<Plan, NoTarget> {
-    let request = Request {
-        to: to.to_owned(),
-        skip: Default::default(),
-        ways: Default::default(),
-        min_ready_seconds: 0,
-        unfinished: None,
-    };
+    let request = Request::to(to);
     s1_plan::plan(&scene.read().await.expect("it can be read"), &request)
 }
 

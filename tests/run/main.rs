@@ -13,6 +13,7 @@ mod lock;
 mod others;
 mod pause;
 mod rendered;
+mod requested;
 mod requests;
 mod status;
 mod stops;

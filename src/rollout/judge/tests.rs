@@ -39,6 +39,8 @@ fn target() -> WorkloadPlan {
         min_ready_seconds: 0,
         images: vec![change],
         kept: vec![sidecar],
+        added: Vec::new(),
+        removed: Vec::new(),
         pods: Vec::new(),
     }
 }

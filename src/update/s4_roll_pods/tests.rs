@@ -119,6 +119,8 @@ fn plan(ill: &[&str]) -> Plan {
             after: NEW.into(),
         }],
         kept: Vec::new(),
+        added: Vec::new(),
+        removed: Vec::new(),
         pods: (0..3)
             .map(|at| format!("{name}-{at}"))
             .map(|name| PodPlan {
@@ -135,6 +137,8 @@ fn plan(ill: &[&str]) -> Plan {
         from: VersionRef { name: "1".into(), version: "1".into() },
         to: VersionRef { name: "2".into(), version: "2".into() },
         action: Action::Update,
+        via: crate::model::Via::Client,
+        ops_request: None,
         workloads: vec![planned("a"), planned("b")],
         findings: Vec::new(),
         missing: Vec::new(),

@@ -1,0 +1,258 @@
+//! The way through the Ops-manager: its request is made, and followed to its end. Everything else is its own doing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::cluster::ClusterError;
+use crate::event::{Event, StepOutcome, WaitingOn};
+use crate::model::{OpsRequest, Pod, WorkloadKind, WorkloadPlan};
+use crate::rollout::{FollowVerdict, Verdict, follow, judge};
+use crate::update::Blocked;
+use crate::update::ops_request::{self, Requested};
+use crate::update::s2_pause::{self, Pause};
+
+use super::halt::Halt;
+use super::pause::millis;
+use super::roll::Roll;
+use super::run::{Backoff, Run};
+
+/// An Ops-manager polls every 5 to 10 seconds: one that has not looked at a request after so long is not there, or may not.
+const UNHEARD: Duration = Duration::from_secs(60);
+
+/// For so long the pause of a request that has ended may outlive it.
+const RELEASE: Duration = Duration::from_secs(10);
+
+impl Run {
+    /// Makes the request, unless it is there already.
+    pub async fn request(&mut self) -> Result<StepOutcome, Halt> {
+        let mut backoff = Backoff::new(self.now());
+        let mut sent = false;
+        loop {
+            self.blocked()?;
+            self.stop_here()?;
+            match ops_request::requested(&self.plan, &self.snapshot) {
+                Requested::Foreign(r) => return Err(in_the_way(r).into()),
+                Requested::Absent => {}
+                _ if sent => return Ok(StepOutcome::Done),
+                _ => return Ok(StepOutcome::AlreadyDone),
+            }
+            let Some(write) = ops_request::write(&self.plan) else { return Ok(StepOutcome::AlreadyDone) };
+            match self.send(&write).await? {
+                Ok(_) => {
+                    self.emit(Event::Requested { request: write.object.to_string() });
+                    return Ok(StepOutcome::Done);
+                }
+                // It is there: made by an earlier try whose answer was lost, or by somebody else.
+                Err(error @ (ClusterError::Conflict { .. } | ClusterError::Transient { .. })) => {
+                    sent = true;
+                    self.back_off(&mut backoff, &format!("create {}", write.object), &error).await?;
+                    self.read_everything().await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Follows the request and the pods until it ends. Whoever stops following leaves it running.
+    pub async fn follow_request(&mut self) -> Result<StepOutcome, Halt> {
+        let began = self.now();
+        let (mut seen, mut moved, mut told) = (None, began, Told::default());
+        let workloads = self.plan.workloads.clone();
+        let mut rolls: Vec<Roll<'_>> =
+            workloads.iter().map(|w| Roll::new(w, self.options.pod_timeout, began)).collect();
+        loop {
+            self.blocked()?;
+            self.stop_here()?;
+            let now = self.now();
+            let state = (self.request_as_seen(), self.pictures());
+            if seen.as_ref() != Some(&state) || !self.watching() {
+                (seen, moved) = (Some(state), now);
+            }
+            let next = self.follow_pods(&mut rolls, &mut told);
+            let until = match ops_request::requested(&self.plan, &self.snapshot) {
+                Requested::Successful => break,
+                Requested::Ended(r) => {
+                    let request = r.clone();
+                    self.released().await?;
+                    return Err(self.ended_otherwise(request));
+                }
+                Requested::Foreign(r) => return Err(in_the_way(r).into()),
+                // What has just been made may not have come by the watch yet.
+                Requested::Absent if now < began + UNHEARD && told.request.is_none() => began + UNHEARD,
+                Requested::Absent => return Err(Halt::RequestGone { name: self.request_name() }),
+                Requested::InFlight(r) => {
+                    let (on, unheard) = (working(r), r.phase.is_empty());
+                    self.tell_request(&mut told, on, unheard && now >= began + UNHEARD);
+                    let deadline = moved + self.options.pod_timeout;
+                    if now >= deadline {
+                        let seconds = self.options.pod_timeout.as_secs();
+                        return Err(Halt::RequestStalled { name: self.request_name(), seconds });
+                    }
+                    if unheard && now < began + UNHEARD { began + UNHEARD } else { deadline }
+                }
+            };
+            self.wait(until.min(next)).await?;
+        }
+        self.released().await?;
+        self.wait_over();
+        self.operator_confirmed = true;
+        self.follow_pods(&mut rolls, &mut told);
+        Ok(StepOutcome::Done)
+    }
+
+    /// Waits until the database is no longer paused: a webhook sees to that, a moment after a request has ended.
+    async fn released(&mut self) -> Result<(), Halt> {
+        let until = self.now() + RELEASE;
+        while matches!(s2_pause::status(&self.snapshot.database), Pause::Foreign(_)) && self.now() < until {
+            self.wait(until).await?;
+        }
+        Ok(())
+    }
+
+    fn request_name(&self) -> String {
+        self.plan.ops_request.as_ref().map(|r| r.metadata.name.clone()).unwrap_or_default()
+    }
+
+    fn request_as_seen(&self) -> Option<OpsRequest> {
+        self.snapshot.ops_request(&self.request_name()).cloned()
+    }
+
+    /// What is moved by whoever is at work: which pods there are, and whether they are well.
+    fn pictures(&self) -> BTreeSet<(String, bool)> {
+        self.snapshot.pods.iter().map(|p| (p.uid.clone(), p.well())).collect()
+    }
+
+    fn tell_request(&mut self, told: &mut Told, on: WaitingOn, unheard: bool) {
+        if told.request.as_ref() != Some(&on) {
+            told.request = Some(on.clone());
+            self.waiting(on);
+        }
+        if unheard && !std::mem::replace(&mut told.unheard, true) {
+            let (name, seconds) = (self.request_name(), UNHEARD.as_secs());
+            self.emit(Event::Notice {
+                message: format!(
+                    "nobody has looked at ops request {name} for {seconds} s: is KubeDB's Ops-manager running, and licensed?"
+                ),
+            });
+        }
+    }
+
+    /// Tells how the pods fare. Returns when to look again at the latest.
+    fn follow_pods(&mut self, rolls: &mut [Roll<'_>], told: &mut Told) -> Duration {
+        let mut next = Duration::MAX;
+        for roll in rolls {
+            let Some(workload) = self.snapshot.workload(&roll.plan.object.uid) else { continue };
+            let pending: Vec<Pod> = match follow(roll.plan, workload, &self.snapshot) {
+                FollowVerdict::Rolling { pending, .. } => {
+                    pending.into_iter().filter(|p| p.deleting || roll.plan.has_images(p)).cloned().collect()
+                }
+                FollowVerdict::Unobserved | FollowVerdict::Done => Vec::new(),
+            };
+            let (pods, done) = self.count(roll.plan);
+            let moving = !pending.is_empty() || !roll.flights.is_empty();
+            if moving && !told.begun.contains_key(&roll.name) {
+                told.begun.insert(roll.name.clone(), self.now());
+                self.emit(Event::WorkloadStarted { workload: roll.name.clone(), pods, done });
+            }
+            next = next.min(self.fly(roll, &pending));
+            self.land_all(roll);
+            let began = told.begun.get(&roll.name).copied();
+            if let Some(began) = began.filter(|_| pods > 0 && done == pods && roll.flights.is_empty())
+                && told.finished.insert(roll.name.clone())
+            {
+                let took_ms = millis(self.now() - began);
+                if let Some(result) = self.results.get_mut(&roll.plan.object.uid) {
+                    result.took_ms = took_ms;
+                }
+                self.emit(Event::WorkloadFinished { workload: roll.name.clone(), took_ms });
+            }
+        }
+        next
+    }
+
+    /// Tells what the pods wait for that are being replaced. Whether one is stuck is the Ops-manager's to say.
+    fn fly(&mut self, roll: &mut Roll<'_>, pending: &[Pod]) -> Duration {
+        let now = self.now();
+        let mut next = Duration::MAX;
+        for pod in pending {
+            if !roll.flights.iter().any(|f| f.pod == pod.name) {
+                self.take_off(roll, crate::rollout::Flight::awaited(&pod.name, now));
+            }
+            let Some(at) = roll.flights.iter().position(|f| f.pod == pod.name) else { continue };
+            roll.flights[at].observe(Some(pod), now);
+            match judge(&roll.flights[at], Some(pod), roll.plan, None, roll.limits, now) {
+                Verdict::Progress { on, until } => {
+                    next = next.min(until);
+                    self.tell_pod(roll, &pod.name, on);
+                }
+                Verdict::Stuck(_) | Verdict::Done { .. } | Verdict::Outdated => {}
+            }
+        }
+        next
+    }
+
+    /// Tells of the pods that stand well in their places again.
+    fn land_all(&mut self, roll: &mut Roll<'_>) {
+        let now = self.now();
+        let deployment = roll.plan.kind == WorkloadKind::Deployment;
+        for flight in std::mem::take(&mut roll.flights) {
+            let pod = self.snapshot.pods.iter().find(|p| p.name == flight.pod);
+            match pod {
+                Some(pod) if pod.well() && roll.plan.has_images(pod) => {
+                    let took_ms = millis(now - flight.began);
+                    if let Some(result) = self.results.get_mut(&roll.plan.object.uid) {
+                        result.restarted += 1;
+                        result.longest_away_ms = result.longest_away_ms.max(took_ms);
+                    }
+                    let (workload, pod) = (roll.name.clone(), flight.pod);
+                    self.emit(Event::PodReady { workload, pod, took_ms, away_ms: took_ms });
+                }
+                // A Deployment's pod does not come back under its name.
+                None if deployment => {}
+                _ => roll.flights.push(flight),
+            }
+        }
+    }
+
+    /// It has failed, or was not carried out at all.
+    fn ended_otherwise(&mut self, request: OpsRequest) -> Halt {
+        self.changed = self.changed_by_request();
+        Halt::RequestEnded { name: request.name.clone(), phase: request.phase.clone(), why: request.why() }
+    }
+
+    /// The Ops-manager has touched something: a template, or the version.
+    fn changed_by_request(&self) -> bool {
+        let rendered = |w: &WorkloadPlan| {
+            let now = self.snapshot.workload(&w.object.uid);
+            now.is_some_and(|now| self.started_with.get(&w.object.uid).is_some_and(|t| *t != now.template))
+        };
+        self.changed_before
+            || self.snapshot.database.version != self.plan.from.name
+            || self.plan.workloads.iter().any(rendered)
+    }
+}
+
+/// What the user has heard.
+#[derive(Default)]
+struct Told {
+    request: Option<WaitingOn>,
+    unheard: bool,
+    /// When each workload's turn came.
+    begun: BTreeMap<String, Duration>,
+    finished: BTreeSet<String>,
+}
+
+fn in_the_way(request: &OpsRequest) -> Blocked {
+    let OpsRequest { kind, name, operation, .. } = request.clone();
+    Blocked::OpsRequest { kind, name, operation, phase: request.phase().to_owned() }
+}
+
+/// What the Ops-manager does: its phase, and the last thing that it has written down.
+fn working(request: &OpsRequest) -> WaitingOn {
+    let last = request.conditions.last();
+    WaitingOn::OpsManager {
+        request: request.name.clone(),
+        phase: request.phase().to_owned(),
+        doing: last.map(|c| c.kind.clone()).unwrap_or_default(),
+    }
+}

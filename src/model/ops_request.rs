@@ -1,0 +1,110 @@
+use serde::{Deserialize, Serialize};
+
+use super::{Condition, ObjectRef};
+
+/// The API of ops requests.
+pub const OPS_API: &str = "ops.kubedb.com/v1alpha1";
+
+/// An ops request of the database, as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpsRequest {
+    /// E.g. `KafkaOpsRequest`.
+    pub kind: String,
+    pub name: String,
+    /// `spec.type`, e.g. `UpdateVersion`.
+    pub operation: String,
+    /// `spec.updateVersion.targetVersion`; empty where it asks for something else.
+    pub target: String,
+    /// `status.phase`; empty while nobody has looked at it.
+    pub phase: String,
+    /// In the order in which the Ops-manager has added them.
+    pub conditions: Vec<Condition>,
+}
+
+impl OpsRequest {
+    /// It is over. An empty or unknown phase counts as in flight.
+    pub fn ended(&self) -> bool {
+        matches!(self.phase.as_str(), "Successful" | "Failed" | "Denied" | "Skipped")
+    }
+
+    /// The phase, in a word for a person.
+    pub fn phase(&self) -> &str {
+        if self.phase.is_empty() { "not started" } else { &self.phase }
+    }
+
+    /// Why it has ended as it has: what its last condition says.
+    pub fn why(&self) -> String {
+        let said = self.conditions.iter().rfind(|c| !c.message.is_empty());
+        said.map(|c| c.message.clone()).unwrap_or_default()
+    }
+}
+
+/// An ops request as it is created: the manifest, field by field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OpsRequestManifest {
+    pub api_version: String,
+    pub kind: String,
+    pub metadata: ManifestMeta,
+    pub spec: ManifestSpec,
+}
+
+/// `metadata` of an ops request that is created.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ManifestMeta {
+    pub name: String,
+    pub namespace: String,
+}
+
+/// `spec` of an ops request that is created.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ManifestSpec {
+    /// `UpdateVersion`.
+    #[serde(rename = "type")]
+    pub operation: String,
+    pub database_ref: DatabaseRef,
+    pub update_version: UpdateVersion,
+    /// The bound of each of its steps, as Go writes durations: `20m`.
+    pub timeout: String,
+    pub apply: Apply,
+    /// How often the Ops-manager tries again.
+    pub max_retries: i32,
+}
+
+/// Whose request it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DatabaseRef {
+    pub name: String,
+}
+
+/// What it asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UpdateVersion {
+    pub target_version: String,
+}
+
+/// When the Ops-manager begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Apply {
+    /// Once the database is Ready.
+    IfReady,
+    Always,
+}
+
+impl OpsRequestManifest {
+    /// The request as an object, for messages and paths. Its uid is not known before it is made.
+    pub fn object(&self, plural: &str) -> ObjectRef {
+        ObjectRef {
+            api_version: self.api_version.clone(),
+            kind: self.kind.clone(),
+            plural: plural.to_owned(),
+            namespace: self.metadata.namespace.clone(),
+            name: self.metadata.name.clone(),
+            uid: String::new(),
+        }
+    }
+}

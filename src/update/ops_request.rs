@@ -1,0 +1,124 @@
+//! The way through the Ops-manager: the ops request that is made, and how far it has come.
+
+use crate::model::{
+    Apply, Check, DatabaseRef, ManifestMeta, ManifestSpec, OPS_API, OpsRequest, OpsRequestManifest, Plan,
+    Purpose, Snapshot, UpdateVersion, Write, WriteAction,
+};
+
+use super::s0_preflight::Context;
+
+/// `spec.type` of a request that updates.
+const UPDATE_VERSION: &str = "UpdateVersion";
+
+/// The CRD's default.
+const MAX_RETRIES: i32 = 1;
+
+/// The longest name of a request: the Ops-manager's own labels hold it.
+const LONGEST_NAME: usize = 63;
+
+/// The request that a plan makes. The name depends on nothing but the cluster, so that a dry run shows the very manifest;
+/// where the run that is gone on with has made one already, it is that one.
+pub(super) fn manifest(context: &Context<'_>, timeout_seconds: i64) -> OpsRequestManifest {
+    let db = &context.snapshot.database;
+    let target = &context.target.name;
+    let name = match context.ops_request {
+        Some(name) => name.to_owned(),
+        None => name(&db.object.name, target, &|name| context.snapshot.ops_request(name).is_some()),
+    };
+    let unwell = context.skip.contains(&Check::Phase) || context.skip.contains(&Check::PodNotReady);
+    OpsRequestManifest {
+        api_version: OPS_API.to_owned(),
+        kind: context.facts.ops_kind.to_owned(),
+        metadata: ManifestMeta { name, namespace: db.object.namespace.clone() },
+        spec: ManifestSpec {
+            operation: UPDATE_VERSION.to_owned(),
+            database_ref: DatabaseRef { name: db.object.name.clone() },
+            update_version: UpdateVersion { target_version: target.clone() },
+            timeout: go_duration(timeout_seconds),
+            apply: if unwell { Apply::Always } else { Apply::IfReady },
+            max_retries: MAX_RETRIES,
+        },
+    }
+}
+
+/// `my-kf-to-3-6-1`, or with a number behind it where that was used before.
+fn name(database: &str, target: &str, taken: &dyn Fn(&str) -> bool) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    let target: String = target.chars().map(plain).collect();
+    let numbered = |n: u32| {
+        let number = if n == 1 { String::new() } else { format!("-{n}") };
+        let end = format!("-to-{}{number}", target.trim_matches('-'));
+        let room = LONGEST_NAME.saturating_sub(end.len());
+        let start: String = database.chars().take(room).collect();
+        start.trim_end_matches(['-', '.']).to_owned() + &end
+    };
+    (1..).map(numbered).find(|name| !taken(name)).unwrap_or_default()
+}
+
+/// Seconds as Go writes a duration.
+fn go_duration(seconds: i64) -> String {
+    if seconds % 60 == 0 { format!("{}m", seconds / 60) } else { format!("{seconds}s") }
+}
+
+/// The creation of the request; `None` where the plan makes none.
+pub fn write(plan: &Plan) -> Option<Write> {
+    let manifest = plan.ops_request.clone()?;
+    let object = manifest.object(plan.kind.facts().ops_plural);
+    let action = WriteAction::Create { manifest: Box::new(manifest) };
+    Some(Write { purpose: Purpose::Request, object, action })
+}
+
+/// How far a plan's request has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Requested<'a> {
+    /// It is not there.
+    Absent,
+    /// It has that name, and is none of this plan's.
+    Foreign(&'a OpsRequest),
+    /// The Ops-manager is at it, or is to be.
+    InFlight(&'a OpsRequest),
+    /// It has ended well.
+    Successful,
+    /// It has ended otherwise.
+    Ended(&'a OpsRequest),
+}
+
+/// Looks at the plan's request.
+pub fn requested<'a>(plan: &Plan, snapshot: &'a Snapshot) -> Requested<'a> {
+    let Some(manifest) = &plan.ops_request else { return Requested::Absent };
+    match snapshot.ops_request(&manifest.metadata.name) {
+        None => Requested::Absent,
+        Some(r) if r.operation != UPDATE_VERSION || r.target != plan.to.name => Requested::Foreign(r),
+        Some(r) if !r.ended() => Requested::InFlight(r),
+        Some(r) if r.phase == "Successful" => Requested::Successful,
+        Some(r) => Requested::Ended(r),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_named_after_what_it_asks_for() {
+        let long = "a-database-whose-name-is-quite-as-long-as-names-can-be-at-all";
+        for (database, target, taken, expected) in [
+            ("my-kf", "3.6.1", &[][..], "my-kf-to-3-6-1"),
+            ("my-kf", "3.6.1", &["my-kf-to-3-6-1"], "my-kf-to-3-6-1-2"),
+            ("my-kf", "3.6.1", &["my-kf-to-3-6-1", "my-kf-to-3-6-1-2"], "my-kf-to-3-6-1-3"),
+            ("my-kf", "3.6.1-Debian_v2", &[], "my-kf-to-3-6-1-debian-v2"),
+            (long, "3.6.1", &[], "a-database-whose-name-is-quite-as-long-as-names-can-be-to-3-6-1"),
+        ] {
+            let found = name(database, target, &|name| taken.contains(&name));
+            assert_eq!(found, expected);
+            assert!(found.len() <= LONGEST_NAME);
+        }
+    }
+
+    #[test]
+    fn durations_are_as_go_reads_them() {
+        for (seconds, text) in [(1200, "20m"), (90, "90s"), (60, "1m")] {
+            assert_eq!(go_duration(seconds), text);
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The way through the Ops-manager: its request is made and followed.
+
+use std::collections::BTreeSet;
+
+use kubectl_dbupdate::event::{Event, Outcome, Step, WaitingOn};
+use kubectl_dbupdate::model::{Check, Severity, Via};
+use kubectl_dbupdate::status::{self, State};
+use simcluster::world::Database;
+use simcluster::{Ailment, Behaviour, OpsManager, PodRule, Verdict};
+
+use crate::common::process::Process;
+use crate::common::{Ended, World, secs, text};
+
+const REQUESTS: &str = "zookeeperopsrequests.ops.kubedb.com";
+const REQUEST: &str = "db-to-3-9-1";
+
+fn behaving(manager: OpsManager) -> World {
+    let behaviour = Behaviour { ops_manager: OpsManager { alive: true, ..manager }, ..Behaviour::default() };
+    let mut world = World::behaving(behaviour, Database::zookeeper("db"));
+    world.via = Via::OpsManager;
+    world
+}
+
+fn verdict(verdict: Verdict) -> World {
+    behaving(OpsManager { verdict, ..OpsManager::default() })
+}
+
+fn phase(world: &World) -> String {
+    text(&world.get(REQUESTS, REQUEST), "/status/phase").to_owned()
+}
+
+/// What of the database we have written ourselves, beside the request.
+fn touched(world: &World) -> Vec<String> {
+    world.sent().into_iter().filter(|s| !s.contains("opsrequests")).collect()
+}
+
+async fn resumed(world: &World) -> Ended {
+    let resume = Process::resume(world, world.cluster(), BTreeSet::new()).await.expect("it is unfinished");
+    resume.start().end().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_is_followed_to_its_end() {
+    let world = behaving(OpsManager::default());
+    let ended = world.update().await;
+    ended.done();
+    world.is_updated();
+    assert_eq!(phase(&world), "Successful");
+    assert_eq!(touched(&world), Vec::<String>::new());
+    let manifest = ended.plan.ops_request.clone().expect("it is planned");
+    let made = world.get(REQUESTS, REQUEST);
+    assert_eq!(serde_json::to_value(&manifest.spec).expect("it is JSON"), made["spec"]);
+    for pod in ["db-0", "db-1", "db-2"] {
+        let starts = |e: &&Event| matches!(e, Event::PodStarted { pod: p, .. } if p == pod);
+        assert_eq!(ended.events().filter(starts).count(), 1, "{pod}");
+        ended.ready_at(pod);
+    }
+    assert!(ended.has(|e| matches!(e, Event::WorkloadFinished { .. })));
+    let says = |e: &Event| match e {
+        Event::Waiting { on: WaitingOn::OpsManager { doing, .. }, .. } => doing.contains("db-1"),
+        _ => false,
+    };
+    assert!(ended.has(says), "what it does to which pod is told");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_fails_says_why_and_what_goes_on() {
+    let world = verdict(Verdict::Fail { at: "db-1".to_owned(), message: "the disk is full".to_owned() });
+    let ended = world.update().await;
+    ended.ended(Outcome::Failed, 4, true, false).says(&[REQUEST, "Failed", "the disk is full"]);
+    assert_eq!(
+        ended.finish.next,
+        [
+            "kubectl describe zookeeperopsrequests db-to-3-9-1 -n default",
+            "kubectl dbupdate by client",
+            "kubectl dbupdate rollback"
+        ]
+    );
+    let again = Process::resume(&world, world.cluster(), BTreeSet::new()).await.expect("it is unfinished");
+    assert_eq!(again.refusals(), [Check::Via]);
+    let back = Process::rollback(&world, world.cluster(), BTreeSet::new()).await.expect("it is unfinished");
+    back.start().end().await.done();
+    assert_eq!(text(&world.database(), "/spec/version"), "3.8.3");
+}
+
+/// After a request that has failed this tool brings the update to its end by itself.
+#[tokio::test(start_paused = true)]
+async fn a_request_that_fails_is_gone_on_with_by_the_client() {
+    let mut world = verdict(Verdict::Fail { at: "db-1".to_owned(), message: "no".to_owned() });
+    world.update().await.ended(Outcome::Failed, 4, true, false);
+    world.via = Via::Client;
+    Process::update(&world, world.cluster()).await.start().end().await.done();
+    world.is_updated();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_denied_or_skipped_has_changed_nothing() {
+    for (verdict_, said) in [
+        (Verdict::Deny { message: "not on a Friday".to_owned() }, "Denied"),
+        (Verdict::Skip { message: "a newer one is there".to_owned() }, "Skipped"),
+    ] {
+        let world = verdict(verdict_);
+        let ended = world.update().await;
+        ended.ended(Outcome::Failed, 1, false, false).says(&[said]);
+        assert!(world.pods().iter().all(|p| text(p, "/spec/containers/0/image").ends_with(":3.8.3")));
+        assert!(Process::resume(&world, world.cluster(), BTreeSet::new()).await.is_none());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_leaves_comes_back_to_the_same_request() {
+    let world = behaving(OpsManager::default());
+    let mut running = world.start().await;
+    running.event("a pod moves", |e| matches!(e, Event::PodStarted { .. })).await;
+    running.interrupt();
+    let left = running.end().await;
+    left.ended(Outcome::Stopped, 130, true, false);
+    assert!(left.finish.state.contains("goes on without this command"), "{}", left.finish.state);
+    assert_eq!(left.finish.next, ["kubectl dbupdate status", "kubectl dbupdate resume"]);
+    assert_eq!(phase(&world), "Progressing");
+    resumed(&world).await.done();
+    world.is_updated();
+    assert_eq!(world.store().list(REQUESTS, None).len(), 1);
+    assert_eq!(touched(&world), Vec::<String>::new());
+}
+
+/// The request ends while nobody follows it: what is left is to verify.
+#[tokio::test(start_paused = true)]
+async fn a_request_that_ends_alone_is_verified() {
+    let world = behaving(OpsManager::default());
+    let mut running = world.start().await;
+    running.step(Step::Follow).await;
+    running.crash().await;
+    world.until("it ends", || phase(&world) == "Successful").await;
+    tokio::time::sleep(secs(60)).await;
+    resumed(&world).await.done();
+    world.is_updated();
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_waits_for_approval_goes_on_once_it_has_it() {
+    let world = verdict(Verdict::WaitForApproval);
+    let mut running = world.start().await;
+    let waits = |e: &Event| match e {
+        Event::Waiting { on: WaitingOn::OpsManager { phase, .. }, .. } => phase == "WaitingForApproval",
+        _ => false,
+    };
+    running.event("it waits", waits).await;
+    let approve = |request: &mut serde_json::Value| request["status"]["phase"] = "Approved".into();
+    world.store().update_status(REQUESTS, "default", REQUEST, approve).expect("it is there");
+    running.end().await.done();
+}
+
+/// Without an Ops-manager nobody looks at the request: the user hears of it, and may leave.
+#[tokio::test(start_paused = true)]
+async fn a_request_at_which_nobody_looks_is_told() {
+    let world = behaving(OpsManager::default());
+    world.sim.behaviour().change(|b| b.ops_manager.alive = false);
+    let mut running = world.start().await;
+    let heard = |e: &Event| matches!(e, Event::Notice { message } if message.contains("licensed"));
+    running.event("it is told", heard).await;
+    let ended = running.end().await;
+    ended.ended(Outcome::Failed, 4, true, false).says(&["nothing has moved", "left running"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_deleted_ends_the_run() {
+    let world = behaving(OpsManager::default());
+    let mut running = world.start().await;
+    running.event("a pod moves", |e| matches!(e, Event::PodStarted { .. })).await;
+    world.store().delete(REQUESTS, "default", REQUEST, Default::default()).expect("it is there");
+    running.end().await.ended(Outcome::Failed, 4, true, false).says(&["is gone"]);
+}
+
+/// The engine has no health gate: that the last pod never becomes Ready is found by the verification.
+#[tokio::test(start_paused = true)]
+async fn success_is_not_believed_without_a_look() {
+    let world = behaving(OpsManager::default());
+    world.sim.behaviour().change(|b| {
+        b.pods.push(PodRule::new(Ailment::NeverReady).name("db-2").image("*zookeeper:3.9.1*"));
+    });
+    let ended = world.start_with(|o| o.pod_timeout = secs(120)).await.end().await;
+    ended.ended(Outcome::Failed, 4, true, false).says(&["db-2", "not Ready"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_status_tells_of_our_own_request() {
+    let world = behaving(OpsManager::default());
+    let mut running = world.start().await;
+    running.event("a pod moves", |e| matches!(e, Event::PodStarted { .. })).await;
+    running.interrupt();
+    running.end().await;
+    let cluster = world.cluster();
+    let snapshot = world.snapshot(&cluster).await;
+    let journal = cluster.journal(world.kind, "default", "db").await.expect("it can be read");
+    let seen = status::Seen {
+        snapshot,
+        runs: kubectl_dbupdate::model::Lookup::Found(journal.entries),
+        lock_age: None,
+        unread: Vec::new(),
+    };
+    let status = status::status(&seen, |next| format!("{next:?}"));
+    assert_eq!(status.state, State::OpsRequest);
+    assert_eq!(status.next, ["Resume", "Describe"]);
+    assert!(status.sentence.contains("of this tool has made"), "{}", status.sentence);
+}
+
+/// Finished requests keep their names.
+#[tokio::test(start_paused = true)]
+async fn a_name_that_was_used_gets_a_number() {
+    let world = verdict(Verdict::Deny { message: "no".to_owned() });
+    world.update().await.ended(Outcome::Failed, 1, false, false);
+    let plan = world.plan().await;
+    assert_eq!(plan.ops_request.expect("it is planned").metadata.name, "db-to-3-9-1-2");
+    assert!(plan.findings.iter().all(|f| f.severity != Severity::Refusal));
+}
