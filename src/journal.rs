@@ -94,6 +94,13 @@ pub struct Progress {
     pub result: Option<Finish>,
 }
 
+impl Progress {
+    /// Every pod had arrived, and the operator was let go, or was to be.
+    pub fn let_go(&self) -> bool {
+        self.steps.iter().any(|s| matches!(s.step, Step::Resume | Step::Verify))
+    }
+}
+
 /// One step that was begun.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

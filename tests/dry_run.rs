@@ -165,7 +165,7 @@ async fn a_dry_run_on_the_server_sends_every_write_and_changes_nothing() {
 }
 
 /// Every field of the schema `dbupdate/v1`. What is added here has to be documented, and nothing may go.
-const FIELDS: [&str; 51] = [
+const FIELDS: [&str; 52] = [
     "action",
     "afterwards",
     "afterwards[]",
@@ -192,6 +192,7 @@ const FIELDS: [&str; 51] = [
     "to",
     "to.name",
     "to.version",
+    "via",
     "workloads",
     "workloads[]",
     "workloads[].images",

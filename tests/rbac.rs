@@ -14,7 +14,7 @@ use common::{BUDGETS, NAMESPACE, World, request, secs};
 use kubectl_dbupdate::cluster::Cluster;
 use kubectl_dbupdate::engine;
 use kubectl_dbupdate::event::{Event, Outcome, Step};
-use kubectl_dbupdate::model::{BACKUP_APIS, GITOPS_API, Kind, Permission, Snapshot, WorkloadKind};
+use kubectl_dbupdate::model::{BACKUP_APIS, GITOPS_API, Kind, Permission, Snapshot, Via, WorkloadKind};
 use kubectl_dbupdate::update::{permissions, s1_plan};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -210,6 +210,15 @@ async fn updated(database: Database, record: &mut Record) {
     record.take(&world);
 }
 
+/// The Ops-manager does it, by a request of ours.
+async fn requested(database: Database, record: &mut Record) {
+    let mut world = World::new(database);
+    world.sim.behaviour().change(|behaviour| behaviour.ops_manager.alive = true);
+    world.via = Via::OpsManager;
+    world.update().await.done();
+    record.take(&world);
+}
+
 /// Somebody's ops request ends a run, and its writer is asked for.
 async fn ended_by_an_ops_request(database: Database, record: &mut Record) {
     let world = World::new(database);
@@ -283,6 +292,9 @@ async fn no_request_lacks_a_rule_and_no_rule_is_idle() {
     }
     for database in databases() {
         ended_by_an_ops_request(database, &mut record).await;
+    }
+    for database in databases() {
+        requested(database, &mut record).await;
     }
     backups(&mut record).await;
     stuck(&mut record).await;
@@ -476,7 +488,7 @@ mod binary {
     #[test]
     fn auth_tells_what_is_lacking_by_what_it_costs() {
         let served = Served::start();
-        served.run("auth zk my-zk").ended(0, "you have all 34 permissions that an update asks for");
+        served.run("auth zk my-zk").ended(0, "you have all 35 permissions that an update asks for");
         // What is installed beside KubeDB is asked for where it is.
         served.sim.apis().add("gitops.kubedb.com");
         deny(&served, "create", "", "events", "");
@@ -486,7 +498,7 @@ mod binary {
         assert_eq!(
             told.stdout,
             "ZooKeeper my-zk in namespace default\n\
-             you may update it; you lack 2 of 35 permissions, at a cost\n\
+             you may update it; you lack 2 of 36 permissions, at a cost\n\
              \n\
              What lacking these costs\n  \
                create events: no Events are written on the database\n  \
@@ -521,7 +533,7 @@ mod binary {
         let object = told.object();
         assert_eq!((&object["schema"], &object["allowed"]), (&json!("dbupdate/v1"), &json!(false)));
         assert_eq!(object["database"]["name"], "my-zk");
-        assert_eq!(object["asked"], 35);
+        assert_eq!(object["asked"], 36);
         let eviction =
             json!({ "group": "", "resource": "pods/eviction", "verb": "create", "weight": "needed" });
         assert_eq!(

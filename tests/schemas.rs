@@ -136,6 +136,10 @@ fn plans_and_lists() {
     print("plan", 0, "hz my-hz --to 5.5.6 --dry-run");
     print("plan", 0, "zk my-zk --to 3.8.3 --dry-run");
     assert_eq!(print("plan", 3, "dr my-dr --to 36.0.0 --dry-run")["path"].as_array().map(Vec::len), Some(5));
+    print("plan", 0, "kf my-kf --to 4.0.0 --via provisioner --dry-run");
+    // One that is not refused is printed as the manifest alone.
+    let asked = print("plan", 3, "dr my-dr --to 36.0.0 --via ops-manager --dry-run");
+    assert_eq!(asked["opsRequest"]["spec"]["updateVersion"]["targetVersion"], "36.0.0");
     let mut plan = print("plan", 0, "zk my-zk --to 3.9.1 --dry-run=server");
     assert!(plan["trials"].as_array().is_some_and(|trials| !trials.is_empty()), "{plan:#}");
     let trial = Trial {
@@ -244,6 +248,8 @@ fn every_event_and_every_wait_is_described() {
     };
     let waits = vec![
         WaitingOn::Operator { timeout_seconds: 30 },
+        WaitingOn::OpsManager { request: text(), phase: text(), doing: text() },
+        WaitingOn::Rendering { workload: workload(), what: text() },
         WaitingOn::Controller,
         WaitingOn::OtherPod { pod: pod(), why: text() },
         WaitingOn::DatabaseHealth { what: text() },
@@ -279,6 +285,7 @@ fn every_event_and_every_wait_is_described() {
         Event::WorkloadFinished { workload: workload(), took_ms: 1 },
         Event::VersionSet { from: text(), to: text() },
         Event::Resumed,
+        Event::Requested { request: text() },
         Event::RollingBack { plan },
         Event::Repinned { workload: workload(), container: text(), image: text() },
         Event::Retrying { call: text(), why: text(), attempt: 1, in_ms: 1 },
@@ -356,7 +363,22 @@ fn only_what_is_left_out_where_it_is_empty_may_be_absent() {
         ("event", &[][..]),
         ("history", &[]),
         ("list", &["newest", "pausedBy"]),
-        ("plan", &["afterwards", "hint", "missing", "name", "path", "refused", "trials", "warnings"]),
+        (
+            "plan",
+            &[
+                "added",
+                "afterwards",
+                "hint",
+                "missing",
+                "name",
+                "opsRequest",
+                "path",
+                "refused",
+                "removed",
+                "trials",
+                "warnings",
+            ],
+        ),
         ("result", &[]),
         (
             "status",

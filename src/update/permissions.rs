@@ -179,6 +179,7 @@ pub fn weight(permission: &Permission) -> Weight {
         ),
         ("", "nodes", "list") => Weight::Spared("cordoned nodes are not found"),
         ("", "nodes", _) => Weight::Spared("the state of a stuck pod's node is not told"),
+        (OPS, _, "create") => Weight::Spared("--via ops-manager is closed"),
         (OPS, _, "get") => Weight::Spared("who has made an ops request is not told"),
         (group, _, _) if group == group_of(GITOPS_API) => {
             Weight::Spared("whether gitops.kubedb.com owns the database is not checked")

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use crate::event::Step;
 use crate::journal::{BeforeImage, Entry};
 use crate::model::{
     Action, CatalogVersion, Check, Container, ContainerState, Coverage, Finding, ImageChange, KeptContainer,
@@ -306,11 +305,8 @@ fn data_at_risk(snapshot: &Snapshot, entry: &Entry) -> Option<String> {
 /// first, and means nothing before the pods have followed.
 fn declared(snapshot: &Snapshot, entry: &Entry) -> bool {
     let (ahead, back) = ends(entry);
-    let let_go = |s: &crate::journal::StepEntry| matches!(s.step, Step::Resume | Step::Verify);
     // What a rollback goes back from was looked at when it began.
-    let followed = || {
-        entry.run.direction == crate::journal::Direction::Update && entry.progress.steps.iter().any(let_go)
-    };
+    let followed = || entry.run.direction == crate::journal::Direction::Update && entry.progress.let_go();
     snapshot.database.version == ahead.name
         && ahead.name != back.name
         && (entry.run.plan.via != Via::Provisioner || followed())

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::kinds::Mapping;
 use crate::model::{
-    Check, Finding, Lookup, Severity, ShapeChange, UpdateStrategy, Via, Workload, WorkloadKind,
+    Check, Finding, Lookup, Permission, Severity, ShapeChange, UpdateStrategy, Via, Workload, WorkloadKind,
 };
 
 use super::s0_preflight::{Context, note};
@@ -112,7 +112,11 @@ fn no_ops_manager(context: &Context<'_>) -> Option<String> {
     match &context.snapshot.ops_requests {
         Lookup::Absent => Some(format!("the cluster serves no {plural}.ops.kubedb.com")),
         Lookup::Unreadable(_) => Some(format!("{plural}.ops.kubedb.com cannot be read")),
-        Lookup::Found(_) => None,
+        Lookup::Found(_) => {
+            let denied = |p: &&Permission| p.resource == plural && p.verb == "create";
+            let denied = context.snapshot.around.denied().iter().find(denied);
+            denied.map(|permission| format!("you may not {permission}"))
+        }
     }
 }
 

@@ -139,6 +139,6 @@ async fn all_findings_are_reported_at_once() {
         checks(Severity::Warning),
         [Check::EndOfLife, Check::CruiseControlMissing, Check::OneReplica, Check::TwoControllers]
     );
-    assert_eq!(checks(Severity::Info), [Check::Sidecar, Check::Sidecar]);
+    assert_eq!(checks(Severity::Info), [Check::Sidecar, Check::Sidecar, Check::Via]);
     assert!(plan.findings.is_sorted_by_key(|f| f.severity), "refusals come first");
 }
