@@ -116,7 +116,9 @@ fn object(row: &Row) -> Value {
         Kind::Cassandra => add_cassandra(&mut spec),
         _ => {}
     }
-    json!({ "metadata": { "name": row.version }, "spec": spec })
+    // No registry has what a simulated node pulls.
+    let annotations = json!({ "kubectl-dbupdate/simulated": "true" });
+    json!({ "metadata": { "name": row.version, "annotations": annotations }, "spec": spec })
 }
 
 fn constraints(row: &Row) -> Option<Value> {
