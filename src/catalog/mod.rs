@@ -107,6 +107,7 @@ mod tests {
             allowlist: Vec::new(),
             denylist: Vec::new(),
             images: Default::default(),
+            simulated: false,
         }
     }
 

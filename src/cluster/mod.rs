@@ -13,6 +13,7 @@ mod lease;
 mod ops_request;
 mod overrides;
 mod overview;
+mod own_images;
 mod plugin;
 mod proxy;
 mod read;

@@ -61,7 +61,7 @@ impl Cluster {
         let (denied, served) =
             tokio::try_join!(self.denied(&db.object.namespace, needed), self.served_versions())?;
         let (gitops, backups) = tokio::try_join!(self.gitops(db, &served), self.backups(db, &served))?;
-        Ok(Surroundings { denied, credentials_left: None, gitops, backups })
+        Ok(Surroundings { denied, gitops, backups, ..Surroundings::default() })
     }
 
     /// Every `group/version` that the cluster serves.

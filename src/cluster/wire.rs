@@ -64,7 +64,7 @@ pub(super) struct Meta {
     pub finalizers: Vec<String>,
 }
 
-/// The annotations that tell who keeps an object; the others can be as long as the object itself.
+/// The annotations that tell something here; the others can be as long as the object itself.
 #[derive(Deserialize, Default, Clone)]
 #[serde(default)]
 struct Annotations {
@@ -72,6 +72,8 @@ struct Annotations {
     argo_tracking: Option<String>,
     #[serde(rename = "meta.helm.sh/release-name")]
     helm_release: Option<String>,
+    #[serde(rename = "kubectl-dbupdate/simulated")]
+    simulated: Option<String>,
 }
 
 #[derive(Deserialize, Clone)]
@@ -144,7 +146,9 @@ pub(super) struct DatabaseWire {
 struct DatabaseSpec {
     version: String,
     halted: Option<bool>,
-    cruise_control: Option<Value>,
+    cruise_control: Value,
+    pod_template: Value,
+    topology: Value,
 }
 
 #[derive(Deserialize, Default, Clone)]
@@ -166,19 +170,21 @@ impl DatabaseWire {
         for c in &mut conditions {
             (c.reason, c.message) = (clean(&c.reason), clean(&c.message));
         }
+        let spec = self.spec;
         Database {
             kind,
             object,
             resource_version: self.metadata.resource_version,
-            version: clean(&self.spec.version),
+            version: clean(&spec.version),
             phase: Phase::from(status.phase.as_str()),
             conditions,
             has_status,
             has_conditions,
             deleting: self.metadata.deletion_timestamp.is_some(),
-            halted: self.spec.halted.unwrap_or_default(),
-            cruise_control: self.spec.cruise_control.is_some_and(|v| !v.is_null()),
+            halted: spec.halted.unwrap_or_default(),
+            cruise_control: !spec.cruise_control.is_null(),
             owner,
+            own_images: super::own_images::of(&spec.pod_template, &spec.topology, &spec.cruise_control),
         }
     }
 }
@@ -506,6 +512,7 @@ impl VersionWire {
             allowlist: list("allowlist"),
             denylist: list("denylist"),
             images: fields.filter_map(image).collect(),
+            simulated: self.metadata.annotations.simulated.is_some_and(|said| said == "true"),
         }
     }
 }

@@ -29,6 +29,17 @@ pub struct Database {
     pub cruise_control: bool,
     /// Who keeps the object elsewhere.
     pub owner: Option<Owner>,
+    /// The images that the user has put into its pod templates.
+    pub own_images: Vec<OwnImage>,
+}
+
+/// An image that the user has put into a pod template of the database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnImage {
+    /// Where it stands: `spec.topology.broker.podTemplate.spec.containers[0].image`.
+    pub path: String,
+    pub container: String,
+    pub image: String,
 }
 
 impl Database {

@@ -62,11 +62,13 @@ pub enum Check {
     Drift,
     PinnedRollingUpdate,
     DataDowngrade,
+    ImageMissing,
     Permissions,
     NoJournal,
     Gitops,
     Backup,
     DatabaseHealth,
+    ImageUnchecked,
     EndOfLife,
     BudgetBlocked,
     RollingUpdate,
@@ -87,7 +89,7 @@ pub enum Check {
 impl Check {
     /// The refusals that a user may override with `--skip-check`, and the gate of the run that is overridden
     /// in the same way.
-    pub const OVERRIDABLE: [Check; 12] = [
+    pub const OVERRIDABLE: [Check; 13] = [
         Check::Phase,
         Check::PodNotReady,
         Check::DeprecatedTarget,
@@ -96,6 +98,7 @@ impl Check {
         Check::Drift,
         Check::PinnedRollingUpdate,
         Check::DataDowngrade,
+        Check::ImageMissing,
         Check::NoJournal,
         Check::Gitops,
         Check::Backup,

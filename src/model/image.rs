@@ -14,6 +14,28 @@ pub fn pinned(image: &str) -> bool {
     image.contains('@')
 }
 
+/// The host that serves an image; without one it is Docker Hub's, as every container runtime has it.
+pub fn registry(image: &str) -> &str {
+    match image.split_once('/') {
+        Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => host,
+        _ => "docker.io",
+    }
+}
+
+/// What a registry says of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImageFound {
+    /// It is there.
+    Exists {
+        /// `sha256:…` of its manifest; of the index, where there are several platforms.
+        digest: String,
+    },
+    /// The registry knows no such repository, or no such tag in it.
+    Missing { why: String },
+    /// It could not be asked, or would not tell.
+    Unknown { why: String },
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -28,6 +50,19 @@ mod tests {
             ("r:5000/kafka", "r:5000/kafka:latest", false),
         ] {
             assert_eq!(same_image(a, b), same, "{a} {b}");
+        }
+    }
+    #[test]
+    fn an_image_without_a_host_is_docker_hubs() {
+        for (image, host) in [
+            ("ghcr.io/appscode-images/zookeeper:3.9.1", "ghcr.io"),
+            ("127.0.0.1:5000/zk", "127.0.0.1:5000"),
+            ("[::1]:5000/zk", "[::1]:5000"),
+            ("localhost/zk:1", "localhost"),
+            ("hazelcast/hazelcast:5.5.6", "docker.io"),
+            ("zookeeper:3.9", "docker.io"),
+        ] {
+            assert_eq!(registry(image), host, "{image}");
         }
     }
 }

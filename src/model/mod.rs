@@ -23,9 +23,9 @@ mod write;
 pub use auth::{AUTH_SCHEMA, Auth, Lacking, Rules};
 pub use budget::{Amount, Budget};
 pub use coverage::Coverage;
-pub use database::{Condition, Database, PAUSED, Phase};
+pub use database::{Condition, Database, OwnImage, PAUSED, Phase};
 pub use finding::{Check, Finding, Severity, Trial};
-pub use image::{pinned, same_image};
+pub use image::{ImageFound, pinned, registry, same_image};
 pub use kind::{Kind, UnknownKind};
 pub use ops_request::{
     Apply, DatabaseRef, ManifestMeta, ManifestSpec, OPS_API, OpsRequest, OpsRequestManifest, UpdateVersion,

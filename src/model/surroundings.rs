@@ -1,4 +1,6 @@
-use super::{Lookup, Permission};
+use std::collections::BTreeMap;
+
+use super::{ImageFound, Lookup, Permission};
 
 /// The API of the objects that keep a database at what they say, where KubeDB's GitOps operator is installed.
 pub const GITOPS_API: &str = "gitops.kubedb.com/v1alpha1";
@@ -18,6 +20,8 @@ pub struct Surroundings {
     pub gitops: Lookup<bool>,
     /// Backups and restores of the database that have not ended.
     pub backups: Lookup<Vec<Backup>>,
+    /// What their registries say of the images that a plan brings, by the names that the catalog has for them.
+    pub images: BTreeMap<String, ImageFound>,
 }
 
 impl Default for Surroundings {
@@ -27,6 +31,7 @@ impl Default for Surroundings {
             credentials_left: None,
             gitops: Lookup::Absent,
             backups: Lookup::Absent,
+            images: BTreeMap::new(),
         }
     }
 }

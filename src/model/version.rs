@@ -15,4 +15,6 @@ pub struct CatalogVersion {
     pub denylist: Vec<String>,
     /// Images by the field that names them, e.g. `spec.db.image`.
     pub images: BTreeMap<String, String>,
+    /// It belongs to a simulated cluster: no registry has its images.
+    pub simulated: bool,
 }

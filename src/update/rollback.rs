@@ -187,6 +187,7 @@ fn findings(
         allowlist: Vec::new(),
         denylist: Vec::new(),
         images: Default::default(),
+        simulated: false,
     };
     let facts = snapshot.database.kind.facts();
     let context = Context {

@@ -88,6 +88,7 @@ fn snapshot(a: &[&str], b: &[&str]) -> Snapshot {
             deleting: false,
             halted: false,
             cruise_control: false,
+            own_images: Vec::new(),
             owner: None,
         },
         workloads: vec![workload("a", a.len() as i64), workload("b", b.len() as i64)],
