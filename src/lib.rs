@@ -15,6 +15,7 @@ pub mod event;
 pub mod journal;
 pub mod kinds;
 pub mod model;
+pub mod registry;
 pub mod report;
 pub mod rollout;
 pub mod sandbox;

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module of the package may name of the others. A module that is not listed may name none.
-const LAYERS: [(&str, &[&str]); 16] = [
+const LAYERS: [(&str, &[&str]); 17] = [
     ("model", &[]),
     ("clock", &[]),
     ("catalog", &["model"]),
@@ -17,14 +17,15 @@ const LAYERS: [(&str, &[&str]); 16] = [
     ("status", &["update", "catalog", "journal", "kinds", "event", "model"]),
     ("rollout", &["event", "model"]),
     ("cluster", &["kinds", "journal", "model", "clock"]),
+    ("registry", &["model"]),
     ("engine", &["update", "rollout", "cluster", "journal", "kinds", "event", "model", "clock"]),
     ("report", &["status", "journal", "event", "model"]),
     ("sandbox", &["model"]),
     (
         "cli",
         &[
-            "engine", "status", "journal", "update", "cluster", "catalog", "report", "sandbox", "event",
-            "model", "clock",
+            "engine", "status", "journal", "update", "cluster", "registry", "catalog", "report", "sandbox",
+            "event", "model", "clock",
         ],
     ),
     ("lib", &[]),
