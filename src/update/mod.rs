@@ -8,6 +8,7 @@ pub mod journey;
 pub mod ops_request;
 pub mod permissions;
 pub mod rollback;
+pub mod s0_images;
 pub mod s0_preflight;
 mod s0_surroundings;
 mod s0_ways;

@@ -6,10 +6,10 @@ use crate::catalog::{self, constraint::Verdict};
 use crate::kinds::Facts;
 use crate::model::{
     CatalogVersion, Check, Coverage, Finding, Lookup, OpsRequest, Phase, Severity, Snapshot, UpdateStrategy,
-    Via, Workload, WorkloadKind, WorkloadPlan, pinned,
+    Via, Workload, WorkloadKind, WorkloadPlan,
 };
 
-use super::{s0_surroundings, s0_ways, s2_pause};
+use super::{s0_images, s0_surroundings, s0_ways, s2_pause};
 
 /// What the checks look at.
 pub struct Context<'a> {
@@ -76,7 +76,8 @@ pub fn findings(
     s0_ways::findings(context, &mut found);
     health(context, &mut found);
     budgets(context, evicted, &mut found);
-    strategies(context, &mut found);
+    s0_images::findings(context, planned, &mut found);
+    strategies(context, planned, &mut found);
     placement(context, &mut found);
     s0_surroundings::findings(context, planned, &mut found);
     found.sort_by_key(|f| f.severity);
@@ -94,7 +95,7 @@ pub fn findings_of_a_rollback(
     others(context, &mut found);
     health(context, &mut found);
     budgets(context, evicted, &mut found);
-    strategies(context, &mut found);
+    strategies(context, planned, &mut found);
     placement(context, &mut found);
     s0_surroundings::findings(context, planned, &mut found);
     found.sort_by_key(|f| f.severity);
@@ -384,7 +385,7 @@ fn budgets(context: &Context<'_>, evicted: &dyn Fn(&str) -> bool, found: &mut Ve
     }));
 }
 
-fn strategies(context: &Context<'_>, found: &mut Vec<Finding>) {
+fn strategies(context: &Context<'_>, planned: &[WorkloadPlan], found: &mut Vec<Finding>) {
     for w in context.workloads().filter(|w| w.kind != WorkloadKind::Deployment) {
         let UpdateStrategy::RollingUpdate { partition } = w.strategy else { continue };
         found.push(note(
@@ -399,11 +400,11 @@ fn strategies(context: &Context<'_>, found: &mut Vec<Finding>) {
                 "set spec.updateStrategy.rollingUpdate.partition to 0",
             ));
         }
-        if w.containers.iter().any(|c| pinned(&c.image)) {
+        if s0_images::rolls_twice(w, planned) {
             found.push(context.refusal(
                 Check::PinnedRollingUpdate,
                 format!("{} pins images to digests: when the operator pins the new ones, every pod restarts once more", w.object),
-                "",
+                "they are pinned from the start where --digests auto can ask the registry",
             ));
         }
     }

@@ -8,12 +8,11 @@ use crate::kinds::{self, Mapping, Shape};
 use crate::model::{
     Action, CatalogVersion, Check, Container, Coverage, Finding, ImageChange, KeptContainer, KeptWhy,
     PLAN_SCHEMA, Plan, Pod, PodAction, PodPlan, Severity, Snapshot, Strategy, UpdateStrategy, VersionRef,
-    Via, Ways, Workload, WorkloadKind, WorkloadPlan, pinned, same_image,
+    Via, Ways, Workload, WorkloadKind, WorkloadPlan, same_image,
 };
 
 use super::s0_preflight::{self, Context};
-use super::s2_pause;
-use super::{ops_request, s0_ways};
+use super::{ops_request, s0_images, s0_ways, s2_pause};
 
 /// What the user asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -366,7 +365,7 @@ fn images(context: &Context<'_>, workload: &Workload) -> (Vec<ImageChange>, Vec<
                 init: container.init,
                 index: container.index,
                 now: container.image.clone(),
-                after: after.clone(),
+                after: s0_images::replacement(&context.snapshot.around.images, &container.image, after),
             }),
         }
     }
@@ -431,32 +430,37 @@ fn finding(check: Check, severity: Severity, message: String, hint: &str) -> Fin
 /// Images that are neither the current nor the target version's. When `spec.version` is the target already, the
 /// version before is not known, and every image that the catalog names for the container will do.
 fn drift(context: &Context<'_>, workload: &Workload, shape: &Shape, found: &mut Vec<Finding>) {
-    let Some(current) = context.current else { return };
     let known = |field: &str, image: &str| {
         let of = |v: &CatalogVersion| v.images.get(field).is_some_and(|i| same_image(i, image));
         context.known_images.iter().any(|i| same_image(i, image))
-            || of(current)
+            || context.current.is_none_or(of)
             || of(context.target)
             || context.on_target_version() && context.snapshot.catalog.iter().any(of)
     };
     let whose = if context.on_target_version() {
         "no version's of the catalog".to_owned()
     } else {
-        format!("neither {}'s nor {}'s", current.name, context.target.name)
+        format!("neither {}'s nor {}'s", context.snapshot.database.version, context.target.name)
     };
     for c in &workload.containers {
-        let Some(m) = mapping(shape, c).filter(|m| !known(m.field, &c.image)) else { continue };
-        if !context.target.images.contains_key(m.field) {
+        let Some((m, target)) =
+            mapping(shape, c).and_then(|m| Some((m, context.target.images.get(m.field)?)))
+        else {
             continue;
-        }
-        let overridden = context.skip.contains(&Check::Drift);
-        let severity = if overridden { Severity::Overridden } else { Severity::Refusal };
-        found.push(finding(
-            Check::Drift,
-            severity,
-            format!("{}: container {} has image {}, which is {whose}", workload.object, c.name, c.image),
-            "somebody has changed it by hand, or another update was left half done",
-        ));
+        };
+        let has = format!("{}: container {} has image {}", workload.object, c.name, c.image);
+        let (message, hint) = match s0_images::own(context, c, target) {
+            Some(own) => (
+                format!("{has}, which {} of {} asks for", own.path, context.snapshot.database.object),
+                "the update would put the version's image into its place: take it out there first",
+            ),
+            None if known(m.field, &c.image) => continue,
+            None => (
+                format!("{has}, which is {whose}"),
+                "somebody has changed it by hand, or another update was left half done",
+            ),
+        };
+        found.push(context.refusal(Check::Drift, message, hint));
     }
 }
 
@@ -476,18 +480,5 @@ fn remarks(context: &Context<'_>, workload: &Workload, shape: &Shape, found: &mu
             ),
         };
         found.push(finding(check, Severity::Info, message, ""));
-    }
-    let pinned = workload.containers.iter().any(|c| pinned(&c.image));
-    if pinned && workload.strategy == UpdateStrategy::OnDelete && !context.on_target_version() {
-        found.push(finding(
-            Check::PinnedImages,
-            Severity::Info,
-            format!(
-                "{} pins images to digests, and the catalog names tags: the operator may pin the new ones after the \
-                 resume, which restarts nothing",
-                workload.object
-            ),
-            "",
-        ));
     }
 }

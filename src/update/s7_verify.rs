@@ -1,6 +1,6 @@
 //! Whether the update has arrived. Success is never told without it.
 
-use crate::model::{Plan, Snapshot, WorkloadKind, pinned, same_image};
+use crate::model::{Action, Plan, Pod, Snapshot, Strategy, WorkloadKind, pinned, same_image};
 
 use super::s2_pause::{self, Pause};
 
@@ -15,6 +15,11 @@ pub enum Amiss {
     Template { workload: String, container: String, expected: String, found: String },
     #[error("{workload} still has container {container}, for which the target has no image")]
     Container { workload: String, container: String },
+    #[error(
+        "{workload}: the operator has pinned container {container} to {found}, and its pods run {expected}: the tag has \
+         other content by now, which comes with the next restart of a pod"
+    )]
+    OtherContent { workload: String, container: String, expected: String, found: String },
     #[error("pod {pod} of {workload} does not have the target's images")]
     Pod { workload: String, pod: String },
     #[error("pod {pod} of {workload} is not Ready")]
@@ -41,7 +46,28 @@ pub fn amiss(plan: &Plan, snapshot: &Snapshot) -> Option<Amiss> {
     if matches!(s2_pause::status(db), Pause::Requested | Pause::Acknowledged) {
         return Some(Amiss::Paused);
     }
-    plan.workloads.iter().find_map(|w| workload(w, snapshot))
+    let amiss = plan.workloads.iter().find_map(|w| workload(w, snapshot));
+    amiss.or_else(|| other_content(plan, snapshot))
+}
+
+/// A digest that this plan has set, replaced by another one of the same tag, where the pods do not run that one. What a rollback
+/// has brought back was the operator's own pin, and a workload that rolls by itself brings its pods along.
+fn other_content(plan: &Plan, snapshot: &Snapshot) -> Option<Amiss> {
+    let ours =
+        plan.workloads.iter().filter(|w| plan.action != Action::Rollback && w.strategy == Strategy::Evict);
+    ours.filter_map(|w| Some((w, snapshot.workload(&w.object.uid)?))).find_map(|(planned, now)| {
+        planned.images.iter().filter(|change| pinned(&change.after)).find_map(|change| {
+            let found = &now.container(&change.container)?.image;
+            let runs_it = |pod: &Pod| pod.image(&change.container) == Some(found);
+            let other = pinned(found) && *found != change.after && !snapshot.pods_of(now).all(runs_it);
+            other.then(|| Amiss::OtherContent {
+                workload: planned.object.to_string(),
+                container: change.container.clone(),
+                expected: change.after.clone(),
+                found: found.clone(),
+            })
+        })
+    })
 }
 
 fn workload(plan: &crate::model::WorkloadPlan, snapshot: &Snapshot) -> Option<Amiss> {

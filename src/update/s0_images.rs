@@ -1,0 +1,118 @@
+//! The images that a plan brings: whether their registries have them, and what becomes of templates that pin images to
+//! digests. Part of the preflight.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{
+    Action, Check, Container, Finding, ImageChange, ImageFound, OwnImage, Plan, Severity, Snapshot, Strategy,
+    UpdateStrategy, Workload, WorkloadPlan, pinned, registry, same_image,
+};
+
+use super::s0_preflight::{Context, note};
+
+/// The images whose registries are asked before these plans are shown: those that they bring. None once a plan is refused for
+/// another reason, where there is nothing to bring, and for a simulated version.
+pub fn to_ask<'a>(snapshot: &Snapshot, plans: impl Iterator<Item = &'a Plan>) -> BTreeSet<String> {
+    let hopeful = |plan: &&Plan| plan.refusals().all(|f| f.check == Check::PinnedRollingUpdate);
+    let real = |plan: &&Plan| {
+        matches!(plan.action, Action::Update | Action::Roll)
+            && snapshot.version(&plan.to.name).is_none_or(|version| !version.simulated)
+    };
+    let changes =
+        plans.take_while(hopeful).filter(real).flat_map(|plan| &plan.workloads).flat_map(|w| &w.images);
+    changes.map(|change| change.after.clone()).collect()
+}
+
+/// What comes into the place of an image. Where that one is pinned the new one is as well, if the registry has told how: the
+/// operator would pin it on the resume, and every pod would count as outdated.
+pub fn replacement(asked: &BTreeMap<String, ImageFound>, now: &str, target: &str) -> String {
+    match asked.get(target) {
+        Some(ImageFound::Exists { digest }) if pinned(now) && !pinned(target) => format!("{target}@{digest}"),
+        _ => target.to_owned(),
+    }
+}
+
+/// The image of the database's own pod templates that a container has, where the target's is another one: it is the user's,
+/// whatever the catalog says of it.
+pub fn own<'a>(context: &'a Context<'_>, container: &Container, target: &str) -> Option<&'a OwnImage> {
+    let own = &context.snapshot.database.own_images;
+    let is = |own: &&OwnImage| own.container == container.name && same_image(&own.image, &container.image);
+    own.iter().find(is).filter(|_| !same_image(target, &container.image))
+}
+
+/// Every finding about them.
+pub fn findings(context: &Context<'_>, planned: &[WorkloadPlan], found: &mut Vec<Finding>) {
+    missing(context, planned, found);
+    unchecked(context, planned, found);
+    if !context.on_target_version() {
+        found.extend(planned.iter().filter_map(|workload| loses_its_pin(context, workload)));
+    }
+}
+
+fn brought(planned: &[WorkloadPlan]) -> BTreeSet<&str> {
+    planned.iter().flat_map(|w| &w.images).map(|change| change.after.as_str()).collect()
+}
+
+fn missing(context: &Context<'_>, planned: &[WorkloadPlan], found: &mut Vec<Finding>) {
+    for image in brought(planned) {
+        let Some(ImageFound::Missing { why }) = context.snapshot.around.images.get(image) else { continue };
+        let message = format!("image {image} of {} does not exist: {why}", context.target.name);
+        let hint = format!(
+            "look at the version object: kubectl get {} {} -o yaml",
+            context.facts.version_plural, context.target.name
+        );
+        found.push(context.refusal(Check::ImageMissing, message, hint));
+    }
+}
+
+/// One for each registry and reason.
+fn unchecked(context: &Context<'_>, planned: &[WorkloadPlan], found: &mut Vec<Finding>) {
+    let mut of: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+    for image in brought(planned) {
+        if let Some(ImageFound::Unknown { why }) = context.snapshot.around.images.get(image) {
+            of.entry((registry(image), why)).or_default().push(image);
+        }
+    }
+    found.extend(of.into_iter().map(|((registry, why), images)| {
+        Finding {
+        hint: "a missing image shows when the first pod cannot pull it; --digests keep-tags asks no registry"
+            .to_owned(),
+        ..note(
+            Check::ImageUnchecked,
+            Severity::Warning,
+            format!("{registry} could not be asked for {}: {why}", images.join(", ")),
+        )
+    }
+    }));
+}
+
+/// A change that brings a tag into the place of a digest.
+fn unpins(change: &ImageChange) -> bool {
+    pinned(&change.now) && !pinned(&change.after)
+}
+
+/// Nobody but us restarts its pods, so that a digest that comes later only makes them look outdated. Less is said where nobody
+/// has been asked: the user has chosen that.
+fn loses_its_pin(context: &Context<'_>, workload: &WorkloadPlan) -> Option<Finding> {
+    let lost = workload.strategy == Strategy::Evict && workload.images.iter().any(unpins);
+    let asked = !context.snapshot.around.images.is_empty();
+    lost.then(|| Finding {
+        hint: "--via provisioner stays pinned by itself".to_owned(),
+        ..note(
+            Check::PinnedImages,
+            if asked { Severity::Warning } else { Severity::Info },
+            format!(
+                "{} pins images to digests, and the new ones are tags: when the operator pins them after the resume, \
+                 nothing restarts, but every pod counts as outdated",
+                workload.object
+            ),
+        )
+    })
+}
+
+/// The controller of a workload would restart its pods once more, for the digests that the operator puts into its template.
+pub fn rolls_twice(workload: &Workload, planned: &[WorkloadPlan]) -> bool {
+    let rolls = matches!(workload.strategy, UpdateStrategy::RollingUpdate { .. });
+    let plan = planned.iter().find(|plan| plan.object.uid == workload.object.uid);
+    rolls && plan.is_some_and(|plan| plan.images.iter().any(unpins))
+}
