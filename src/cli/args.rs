@@ -102,6 +102,13 @@ pub enum Command {
     Complete(CompleteArgs),
 }
 
+/// `--digests`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Digests {
+    Auto,
+    KeepTags,
+}
+
 /// `--on-failure`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum OnFailure {
@@ -256,6 +263,21 @@ pub struct RunArgs {
     /// When to use colours: auto, always, never
     #[arg(long, value_enum, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
     pub color: ColorArg,
+
+    /// Where images are pinned to digests: ask the registries for the new ones, or keep to the catalog's tags
+    ///
+    /// `auto` asks the registry of each new image whether it is there and which digest it has, as nobody or with your own
+    /// login of docker or podman. `keep-tags` asks no registry at all. A rollback asks none either: it brings back what was
+    /// there, to the letter.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "auto|keep-tags",
+        default_value = "auto",
+        hide_possible_values = true,
+        help_heading = "Images"
+    )]
+    pub digests: Digests,
 
     /// Stop after that time; 0 is never
     ///

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::Path;
 use std::time::Duration;
 
-use super::args;
+use super::args::{self, Digests};
 use super::cluster_args;
 use super::options::{Mode, Target, UpdateOptions};
 use crate::engine::Commands;
@@ -41,6 +41,7 @@ fn going_on(options: &UpdateOptions, plan: &Plan, through: Option<&str>) -> Stri
     words.extend(connection(&options.target));
     words.extend(times(options));
     words.extend(options.skip.iter().map(skipped));
+    words.extend(digests(options));
     words.join(" ")
 }
 
@@ -50,7 +51,10 @@ pub fn commands(options: &UpdateOptions, plan: &Plan, through: Option<&str>) -> 
         let (kind, name) = (plan.kind, &plan.database.name);
         named(command, kind, name, options.namespace.as_deref(), &options.target)
     };
-    let (resume, rollback, status) = (other("resume"), other("rollback"), other("status"));
+    let (mut resume, rollback, status) = (other("resume"), other("rollback"), other("status"));
+    if let Some(flag) = digests(options) {
+        resume = format!("{resume} {flag}");
+    }
     let client = Ways { all: Some(Via::Client), ..Ways::default() };
     let by_client = going_on(&UpdateOptions { ways: client, ..options.clone() }, plan, through);
     let again = match options.mode {
@@ -103,6 +107,10 @@ fn times(options: &UpdateOptions) -> Vec<String> {
     .filter(|(_, time, default)| time != default)
     .map(|(name, time, _)| format!("--{name} {}", typed(time)))
     .collect()
+}
+
+fn digests(options: &UpdateOptions) -> Option<String> {
+    (options.digests == Digests::KeepTags).then(|| "--digests keep-tags".to_owned())
 }
 
 /// A duration as [`super::duration::parse`] reads it.
@@ -173,6 +181,11 @@ mod tests {
                 "kubectl dbupdate kafka my-kf --to 3.6.1 --token TOKEN --as eve --as-group a --as-group b \
                  --insecure-skip-tls-verify",
             ),
+            (
+                "kf my-kf --digests keep-tags --dry-run",
+                "kubectl dbupdate kafka my-kf --to 3.6.1 --digests keep-tags",
+            ),
+            ("kf my-kf --digests auto", "kubectl dbupdate kafka my-kf --to 3.6.1"),
             ("kf my-kf --sandbox --sandbox-fail pull", "kubectl dbupdate kafka my-kf --to 3.6.1 --sandbox"),
         ] {
             let cli = args::parse(std::iter::once("x").chain(typed.split(' '))).expect(typed);

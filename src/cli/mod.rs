@@ -9,6 +9,7 @@ mod duration;
 pub mod exit_code;
 mod failure;
 mod identity;
+mod images;
 mod list;
 mod log;
 pub mod look_args;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::args::{
-    ColorArg, DryRun, OnFailure, Output, ProgressArg, ResumeArgs, RollbackArgs, RunArgs, SandboxArgs,
+    ColorArg, Digests, DryRun, OnFailure, Output, ProgressArg, ResumeArgs, RollbackArgs, RunArgs, SandboxArgs,
     UpdateArgs,
 };
 use super::auth::AuthArgs;
@@ -50,6 +50,7 @@ pub struct UpdateOptions {
     /// A live lock is waited for.
     pub take_over: bool,
     pub roll_back_on_failure: bool,
+    pub digests: Digests,
 }
 
 /// A look at databases, validated.
@@ -285,6 +286,7 @@ impl UpdateOptions {
             mode: Mode::Update,
             take_over: false,
             roll_back_on_failure: update.on_failure == OnFailure::Rollback,
+            digests: update.run.digests,
         })
     }
 

@@ -63,7 +63,7 @@ impl Session {
         };
         loop {
             let reading = read_all(cluster, kind, &db.namespace, &db.name, &ways);
-            let (snapshot, journal) = unless_stopped(&mut self.stop, reading).await??;
+            let (mut snapshot, journal) = unless_stopped(&mut self.stop, reading).await??;
             let going = match going {
                 Going::To { .. } => {
                     let (to, ways) = (destination.to_owned(), ways.clone());
@@ -77,6 +77,7 @@ impl Session {
                 plan.refusals().any(|f| passing.contains(&f.check))
             };
             if !unwell(&journey.first) || Instant::now() >= until {
+                let journey = self.with_images(&mut snapshot, &going, journey).await?;
                 return Ok(Outlook { snapshot, journal, going, journey });
             }
             unless_stopped(&mut self.stop, sleep(LOOK_EVERY)).await?;

@@ -95,6 +95,7 @@ impl Session {
             };
             journey = self.journey(&snapshot, &going)?;
         }
+        let journey = self.with_images(&mut snapshot, &going, journey).await?;
         Ok(Outlook { snapshot, journal, going, journey })
     }
 
