@@ -4,6 +4,7 @@ use std::error::Error;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use http::HeaderValue;
 use oci_client::client::{ClientConfig, ClientProtocol};
 use oci_client::errors::{OciDistributionError, OciErrorCode};
 use oci_client::secrets::RegistryAuth;
@@ -59,18 +60,23 @@ fn unknown(why: &str) -> ImageFound {
 }
 
 async fn answer_to(image: &Reference, login: &RegistryAuth) -> Answer {
-    let asking = async {
-        let client = client(image.resolve_registry())?;
-        // The client would drop what goes wrong here when it asks for a token by itself.
-        client.auth(image, login, RegistryOperation::Pull).await?;
-        client.fetch_manifest_digest(image, login).await
-    };
-    match timeout(PATIENCE, asking).await {
+    match timeout(PATIENCE, digest(image, login)).await {
         Ok(Ok(digest)) if is_digest(&digest) => Answer::Digest(digest),
         Ok(Ok(_)) => Answer::Failed(NONSENSE.to_owned()),
         Ok(Err(error)) => answer(&error),
         Err(_) => Answer::Failed(format!("it did not answer within {} s", PATIENCE.as_secs())),
     }
+}
+
+/// What the tag stands for, as the registry has it.
+async fn digest(image: &Reference, login: &RegistryAuth) -> Result<String, OciDistributionError> {
+    let client = client(image.resolve_registry())?;
+    // The client would drop what goes wrong here if it asked for a token by itself, and take any token for a header's value.
+    let token = client.auth(image, login, RegistryOperation::Pull).await?;
+    if token.is_some_and(|token| HeaderValue::try_from(token).is_err()) {
+        return Err(OciDistributionError::RegistryTokenDecodeError(String::new()));
+    }
+    client.fetch_manifest_digest(image, login).await
 }
 
 const NONSENSE: &str = "its answer makes no sense";
@@ -88,7 +94,7 @@ fn client(registry: &str) -> Result<Client, OciDistributionError> {
         // What the variables of the environment say of proxies is never meant for this machine itself; the client leaves them
         // unread where it is given a proxy, which then serves nothing.
         config.http_proxy = Some("http://localhost".to_owned());
-        config.no_proxy = Some("*".to_owned());
+        config.no_proxy = Some("localhost,127.0.0.0/8".to_owned());
     }
     Client::try_from(config)
 }

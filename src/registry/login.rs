@@ -68,7 +68,7 @@ fn login(found: Result<DockerCredential, CredentialRetrievalError>) -> Login {
             Login::Useless(format!("cannot be had: {helper} has failed"))
         }
         Err(Error::HelperCommunicationError) => {
-            Login::Useless("cannot be had: its credential helper cannot be run".to_owned())
+            Login::Useless("cannot be had: its credential helper does not run, or does not listen".to_owned())
         }
         Err(Error::MalformedHelperResponse) => {
             Login::Useless("cannot be had: its credential helper prints something else".to_owned())

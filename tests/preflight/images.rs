@@ -1,6 +1,7 @@
 //! What the images of the templates say.
 
-use kubectl_dbupdate::model::{Check, KeptWhy, Severity};
+use kubectl_dbupdate::model::{Action, Check, ImageFound, KeptWhy, Severity};
+use kubectl_dbupdate::update::s0_images::to_ask;
 use serde_json::{Value, json};
 use simcluster::DeleteOptions;
 use simcluster::world::{Database, Strategy};
@@ -8,6 +9,15 @@ use simcluster::world::{Database, Strategy};
 use crate::scene::{NAMESPACE, PETSETS, Scene, of, said};
 
 const SHAPE: &str = "patching images cannot do this step: KubeDB's operator has to render the new templates";
+const LOST_PIN: &str = "petset/zk pins images to digests, and the new ones are tags: when the operator pins them after \
+                        the resume, nothing restarts, but every pod counts as outdated";
+const ZOOKEEPER: &str = "ghcr.io/appscode-images/zookeeper:3.9.1";
+const DIGEST: &str = "sha256:00ff";
+
+fn exists() -> ImageFound {
+    ImageFound::Exists { digest: DIGEST.to_owned() }
+}
+
 const DRIFT: &str = "somebody has changed it by hand, or another update was left half done";
 
 #[tokio::test]
@@ -74,8 +84,7 @@ async fn digests_and_the_targets_own_images_are_no_drift() {
 async fn images_that_are_pinned() {
     let scene = Scene::new(Database::zookeeper("zk").pinned());
     let plan = scene.warns("3.9.1", &[]).await;
-    let message = "petset/zk pins images to digests, and the catalog names tags: the operator may pin the new ones after \
-                   the resume, which restarts nothing";
+    let message = LOST_PIN;
     assert_eq!(
         of(&plan, Check::PinnedImages).iter().map(|f| f.message.as_str()).collect::<Vec<_>>(),
         [message]
@@ -91,7 +100,11 @@ async fn images_that_are_pinned_and_a_controller_that_rolls() {
     let scene = Scene::new(Database::zookeeper("zk").pinned().strategy(rolling));
     let message =
         "petset/zk pins images to digests: when the operator pins the new ones, every pod restarts once more";
-    scene.yields("3.9.1", (Check::PinnedRollingUpdate, message, "")).await;
+    let hint = "they are pinned from the start where --digests auto can ask the registry";
+    scene.yields("3.9.1", (Check::PinnedRollingUpdate, message, hint)).await;
+    let known = [(ZOOKEEPER, exists())];
+    let plan = scene.plan_knowing("3.9.1", &[], &known).await;
+    assert_eq!(said(&plan, Severity::Refusal), [], "where the digest is known nothing restarts twice");
 }
 
 #[tokio::test]
@@ -161,4 +174,122 @@ async fn a_deployment_that_the_catalog_does_not_know() {
     let message = "deployment/kf-cruise-control has none of the containers that the catalog names (kafka, \
                    cruise-control): left alone";
     assert!(said(&plan, Severity::Info).contains(&(Check::Sidecar, message, "")));
+}
+
+#[tokio::test]
+async fn a_known_digest_comes_where_one_was() {
+    for (database, after) in [
+        (Database::zookeeper("zk").pinned(), format!("{ZOOKEEPER}@{DIGEST}")),
+        (Database::zookeeper("zk"), ZOOKEEPER.to_owned()),
+    ] {
+        let scene = Scene::new(database);
+        let plan = scene.plan_knowing("3.9.1", &[], &[(ZOOKEEPER, exists())]).await;
+        let on_target = "petset/zk: container zookeeper-init has the target's image already";
+        assert_eq!(said(&plan, Severity::Info), [(Check::AlreadyOnTarget, on_target, "")]);
+        assert_eq!(said(&plan, Severity::Warning), []);
+        assert_eq!(plan.workloads[0].images[0].after, after);
+    }
+}
+
+/// Half way, with another digest by now, or by tags alone: what is there stays.
+#[tokio::test]
+async fn an_image_that_is_there_stays_as_it_is() {
+    let scene = Scene::new(Database::zookeeper("zk").pinned());
+    for there in [ZOOKEEPER.to_owned(), format!("{ZOOKEEPER}@sha256:0a")] {
+        scene.change(PETSETS, "zk", |set| {
+            set["spec"]["template"]["spec"]["containers"][0]["image"] = json!(there);
+        });
+        let plan = scene.plan_knowing("3.9.1", &[], &[(ZOOKEEPER, exists())]).await;
+        assert_eq!((plan.action, plan.workloads[0].images.len()), (Action::Update, 0), "{there}");
+        let images: Vec<_> = plan.workloads[0].target_images().map(|(_, image)| image).collect();
+        assert!(images.contains(&there.as_str()), "{images:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_image_that_its_registry_does_not_have() {
+    let scene = Scene::new(Database::zookeeper("zk"));
+    let missing = ImageFound::Missing { why: "its registry has no such tag".to_owned() };
+    let known = [(ZOOKEEPER, missing)];
+    let plan = scene.plan_knowing("3.9.1", &[], &known).await;
+    let message = format!("image {ZOOKEEPER} of 3.9.1 does not exist: its registry has no such tag");
+    let hint = "look at the version object: kubectl get zookeeperversions 3.9.1 -o yaml";
+    let found = [(Check::ImageMissing, message.as_str(), hint)];
+    assert_eq!(said(&plan, Severity::Refusal), found);
+    let plan = scene.plan_knowing("3.9.1", &[Check::ImageMissing], &known).await;
+    assert_eq!((said(&plan, Severity::Refusal), said(&plan, Severity::Overridden)), (vec![], found.into()));
+}
+
+/// One warning for each registry and reason, and one for the tags that are kept.
+#[tokio::test]
+async fn images_whose_registries_do_not_tell() {
+    let scene = Scene::new(Database::zookeeper("zk").pinned());
+    let init = "ghcr.io/kubedb/zookeeper-init:3.9";
+    scene.change_version("3.9.1", |v| v["spec"]["initContainer"]["image"] = json!(init));
+    let unknown = |why: &str| ImageFound::Unknown { why: why.to_owned() };
+    let known = [(ZOOKEEPER, unknown("it answers 503")), (init, unknown("it answers 503"))];
+    let plan = scene.plan_knowing("3.9.1", &[], &known).await;
+    let message = format!("ghcr.io could not be asked for {ZOOKEEPER}, {init}: it answers 503");
+    let hint =
+        "a missing image shows when the first pod cannot pull it; --digests keep-tags asks no registry";
+    let lost = (Check::PinnedImages, LOST_PIN, "--via provisioner stays pinned by itself");
+    assert_eq!(said(&plan, Severity::Warning), [(Check::ImageUnchecked, message.as_str(), hint), lost]);
+    let known = [(ZOOKEEPER, unknown("it answers 503")), (init, unknown("it answers 429"))];
+    let plan = scene.plan_knowing("3.9.1", &[], &known).await;
+    assert_eq!(of(&plan, Check::ImageUnchecked).len(), 2);
+}
+
+/// Registries are asked for what a plan brings, if it can be carried out, and never for simulated images.
+#[tokio::test]
+async fn which_registries_are_asked() {
+    let scene = Scene::new(Database::zookeeper("zk").pinned());
+    let asked = async |to: &str| {
+        let snapshot = scene.read().await.expect("the database can be read");
+        let plan = scene.plan(to).await;
+        to_ask(&snapshot, std::iter::once(&plan)).into_iter().collect::<Vec<_>>()
+    };
+    assert_eq!(asked("3.9.1").await, Vec::<String>::new(), "simulated");
+    for version in ["3.7.2", "3.8.3", "3.9.1"] {
+        scene.change_version(version, |v| v["metadata"]["annotations"] = json!({}));
+    }
+    assert_eq!(asked("3.9.1").await, [ZOOKEEPER], "the init container has its image already");
+    assert_eq!(asked("3.7.2").await, Vec::<String>::new(), "refused: a downgrade");
+    assert_eq!(asked("3.8.3").await, Vec::<String>::new(), "nothing to do");
+    scene.change(PETSETS, "zk", |set| set["spec"]["updateStrategy"] = json!({"type": "RollingUpdate"}));
+    assert_eq!(asked("3.9.1").await, [ZOOKEEPER], "what is refused for want of a digest");
+}
+
+/// An image that the user has put into the database's own pod template is his, though the catalog has it as well.
+#[tokio::test]
+async fn an_image_of_the_users_own_is_not_overwritten_unasked() {
+    for (image, after) in
+        [("mirror/zk:3.8.3-fix", true), ("ghcr.io/appscode-images/zookeeper:3.8.3", true), (ZOOKEEPER, false)]
+    {
+        let own = move |db: &mut Value| {
+            let agent = json!({"name": "agent", "image": "agent:2"});
+            let containers = json!([agent, {"name": "zookeeper", "image": image}]);
+            db["spec"]["podTemplate"] = json!({"spec": {"containers": containers}});
+        };
+        let template =
+            move |set: &mut Value| set["spec"]["template"]["spec"]["containers"][0]["image"] = json!(image);
+        let database =
+            Database::zookeeper("zk").sidecar("agent", "agent:2").adjust(own).adjust_workload(template);
+        let scene = Scene::new(database);
+        let message = format!(
+            "petset/zk: container zookeeper has image {image}, which spec.podTemplate.spec.containers[1].image of \
+             zookeeper/zk asks for"
+        );
+        let hint = "the update would put the version's image into its place: take it out there first";
+        if after {
+            scene.yields("3.9.1", (Check::Drift, &message, hint)).await;
+        } else {
+            let plan = scene.plan("3.9.1").await;
+            assert_eq!(said(&plan, Severity::Refusal), [], "the target's own image is not overwritten");
+        }
+        let plan = scene.plan_skipping("3.9.1", &[Check::Drift]).await;
+        assert_eq!(of(&plan, Check::Sidecar).len(), 1, "a sidecar from there is a sidecar");
+        let changed: Vec<_> =
+            plan.workloads[0].images.iter().map(|i| (i.now.as_str(), i.after.as_str())).collect();
+        assert_eq!(changed, if after { vec![(image, ZOOKEEPER)] } else { Vec::new() });
+    }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use kubectl_dbupdate::cluster::{Cluster, ClusterError};
-use kubectl_dbupdate::model::{Check, Finding, Kind, Plan, Severity, Snapshot, Via, Ways};
+use kubectl_dbupdate::model::{Check, Finding, ImageFound, Kind, Plan, Severity, Snapshot, Via, Ways};
 use kubectl_dbupdate::update::s1_plan::{self, Request};
 use serde_json::Value;
 use simcluster::world::{Database, catalog};
@@ -106,7 +106,14 @@ impl Scene {
     }
 
     pub async fn plan_skipping(&self, to: &str, skip: &[Check]) -> Plan {
-        let snapshot = self.read().await.expect("the database can be read");
+        self.plan_knowing(to, skip, &[]).await
+    }
+
+    /// With what registries have said of images.
+    pub async fn plan_knowing(&self, to: &str, skip: &[Check], images: &[(&str, ImageFound)]) -> Plan {
+        let mut snapshot = self.read().await.expect("the database can be read");
+        snapshot.around.images =
+            images.iter().map(|(name, found)| ((*name).to_owned(), found.clone())).collect();
         let request = Request {
             ways: Ways { all: self.via, ..Ways::default() },
             skip: skip.iter().copied().collect(),

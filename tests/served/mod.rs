@@ -201,6 +201,11 @@ impl Sandbox {
         self.directory.path().join("kubeconfig")
     }
 
+    /// Where it listens: `127.0.0.1:38571`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
     /// The binary with these words, on this cluster.
     pub fn dbupdate(&self, line: &str) -> Command {
         let mut command = dbupdate(line);

@@ -1,0 +1,462 @@
+//! Images and digests, asked of a real registry on loopback: Debian's docker-registry.
+#![cfg(unix)]
+
+mod served;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, Permissions};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+
+use kubectl_dbupdate::model::ImageFound;
+use kubectl_dbupdate::registry::look_up;
+use serde_json::{Value, json};
+use served::{Directory, Outcome, Sandbox, isolated, run};
+
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+
+/// The digest of `{}`, which serves as the configuration of every image here.
+const EMPTY: &str = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+
+/// `ann` with the password `open-sesame`, by bcrypt, which is all that the registry takes.
+const USERS: &str = "ann:$2b$04$0LMeYifMjFFmC8dGVW0k1OL2ksfY0EnWCkRt0CFBCYqGxCb2GAQ9G\n";
+const PASSWORD: &str = "open-sesame";
+
+/// `ann:open-sesame` and `ann:open-barley` as docker keeps them.
+const RIGHT: &str = "YW5uOm9wZW4tc2VzYW1l";
+const WRONG: &str = "YW5uOm9wZW4tYmFybGV5";
+
+/// A registry of its own on a free port.
+struct Registry {
+    child: Child,
+    address: String,
+    /// The header with which images are pushed.
+    authorization: String,
+    _directory: Directory,
+}
+
+impl Registry {
+    fn open() -> Self {
+        Self::start("", "")
+    }
+
+    /// It lets in nobody but `ann`.
+    fn closed() -> Self {
+        Self::start(USERS, &format!("Authorization: Basic {RIGHT}\r\n"))
+    }
+
+    fn start(users: &str, authorization: &str) -> Self {
+        let directory = Directory::new();
+        let users = directory.file("users", users);
+        let auth = format!("auth: {{htpasswd: {{realm: here, path: {}}}}}\n", users.display());
+        let auth = if authorization.is_empty() { "" } else { &auth };
+        let config =
+            format!("version: 0.1\nstorage: {{inmemory: {{}}}}\nhttp: {{addr: \"127.0.0.1:0\"}}\n{auth}");
+        let mut command = isolated("docker-registry");
+        command.arg("serve").arg(directory.file("config.yml", &config)).env("OTEL_TRACES_EXPORTER", "none");
+        let started = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+        let mut child = started.unwrap_or_else(|error| {
+            panic!("docker-registry: {error}; these tests need it: apt-get install docker-registry")
+        });
+        let mut said = BufReader::new(child.stderr.take().expect("piped"));
+        let mut line = String::new();
+        let address = loop {
+            line.clear();
+            assert!(said.read_line(&mut line).is_ok_and(|read| read > 0), "it listens nowhere");
+            if let Some((_, rest)) = line.split_once("listening on ") {
+                break rest.split(['"', ' ', '\n']).next().unwrap_or_default().to_owned();
+            }
+        };
+        // It goes on telling of each request.
+        thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
+        Registry { child, address, authorization: authorization.to_owned(), _directory: directory }
+    }
+
+    /// The head of the answer to a request.
+    fn request(&self, method: &str, path: &str, kind: &str, body: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).expect("it listens");
+        let (address, authorization, length) = (&self.address, &self.authorization, body.len());
+        let head =
+            format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{authorization}");
+        write!(stream, "{head}Content-Type: {kind}\r\nContent-Length: {length}\r\n\r\n{body}")
+            .expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        assert!(answer.starts_with("HTTP/1.1 20"), "{method} {path}: {answer}");
+        answer
+    }
+
+    /// Pushes a manifest, and gives the digest that the registry computes of it.
+    fn put(&self, repository: &str, tag: &str, kind: &str, manifest: &Value) -> String {
+        let path = format!("/v2/{repository}/manifests/{tag}");
+        header(&self.request("PUT", &path, kind, &manifest.to_string()), "Docker-Content-Digest: ")
+    }
+
+    /// An image that differs from every other by its name; what it gives is its digest.
+    fn push(&self, repository: &str, tag: &str) -> String {
+        let begun = self.request("POST", &format!("/v2/{repository}/blobs/uploads/"), "", "");
+        let location = header(&begun, "Location: ");
+        let (_, path) = location.split_once(&self.address).expect("it is here");
+        self.request("PUT", &format!("{path}&digest={EMPTY}"), "application/octet-stream", "{}");
+        self.put(repository, tag, MANIFEST, &manifest(repository, tag))
+    }
+
+    /// An image of two platforms: the digest of its index.
+    fn push_index(&self, repository: &str, tag: &str) -> String {
+        let of = |arch: &str| {
+            let tag = format!("{tag}-{arch}");
+            let digest = self.push(repository, &tag);
+            let size = manifest(repository, &tag).to_string().len();
+            json!({
+                "mediaType": MANIFEST, "digest": digest, "size": size,
+                "platform": {"os": "linux", "architecture": arch},
+            })
+        };
+        let manifests = [of("amd64"), of("arm64")];
+        self.put(
+            repository,
+            tag,
+            INDEX,
+            &json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests}),
+        )
+    }
+
+    fn image(&self, name: &str) -> String {
+        format!("{}/{name}", self.address)
+    }
+}
+
+fn manifest(repository: &str, tag: &str) -> Value {
+    let config = json!({"mediaType": "application/vnd.oci.image.config.v1+json", "digest": EMPTY, "size": 2});
+    let annotations = json!({"name": format!("{repository}:{tag}")});
+    json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [], "annotations": annotations})
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn header(answer: &str, name: &str) -> String {
+    let line = answer.lines().find_map(|line| line.strip_prefix(name));
+    line.unwrap_or_else(|| panic!("no {name} in {answer}")).to_owned()
+}
+
+async fn found(image: &str) -> ImageFound {
+    look_up(&BTreeSet::from([image.to_owned()])).await.remove(image).expect("it was asked for")
+}
+
+/// A port on which nobody listens.
+fn nobody() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("it has an address").to_string()
+}
+
+/// Answers every connection with the same text.
+fn answering(text: impl Fn(&str) -> String + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("it has an address").to_string();
+    let text = text(&address);
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let (mut reader, mut line) = (BufReader::new(&stream), String::new());
+            while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
+                line.clear();
+            }
+            let _ = (&stream).write_all(text.as_bytes());
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn an_image_is_there_or_not() {
+    let registry = Registry::open();
+    let plain = registry.push("db/zookeeper", "3.9.1");
+    let index = registry.push_index("db/kafka", "3.6.1");
+    let images = ["db/zookeeper:3.9.1", "db/kafka:3.6.1", "db/zookeeper:3.9.2", "db/druid:1"];
+    let images = images.map(|name| registry.image(name));
+    let pinned = format!("{}@{plain}", images[0]);
+    let mut all = BTreeSet::from(images.clone());
+    all.insert(pinned.clone());
+    let missing = |why: &str| ImageFound::Missing { why: why.to_owned() };
+    let [zookeeper, kafka, no_tag, no_repository] = images;
+    let expected = BTreeMap::from([
+        (zookeeper, ImageFound::Exists { digest: plain.clone() }),
+        (kafka, ImageFound::Exists { digest: index }),
+        (no_tag, missing("its registry has no such tag")),
+        // It says the same of a repository that is not there.
+        (no_repository, missing("its registry has no such tag")),
+        (pinned, ImageFound::Exists { digest: plain }),
+    ]);
+    assert_eq!(look_up(&all).await, expected);
+}
+
+#[tokio::test]
+async fn who_cannot_be_asked_says_nothing_of_an_image() {
+    let page = "<h1>no such page</h1>";
+    let elsewhere = answering(move |_| {
+        format!("HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{page}", page.len())
+    });
+    // A token that is no value of a header, which the client takes for one.
+    let token = r#"{"token":"a\nb"}"#;
+    let odd = answering(move |address| {
+        format!(
+            "HTTP/1.1 200 OK\r\nConnection: close\r\nWWW-Authenticate: Bearer realm=\"http://{address}/token\"\r\n\
+             Docker-Content-Digest: sha256:short\r\nContent-Length: {}\r\n\r\n{token}",
+            token.len()
+        )
+    });
+    let closed = Registry::closed();
+    for (image, why) in [
+        (format!("{}/zk:1", nobody()), "it cannot be reached: Connection refused (os error 111)"),
+        (format!("{elsewhere}/zk:1"), "it answers 404"),
+        (format!("{odd}/zk:1"), "its answer makes no sense"),
+        // Any other address than loopback is asked by TLS, which this one does not speak.
+        (
+            closed.image("zk:1").replace("127.0.0.1", "0.0.0.0"),
+            "it cannot be reached: received corrupt message of type InvalidContentType",
+        ),
+        (closed.image("zk:1"), "it wants a login, and docker and podman have none for it"),
+        ("Not An Image".to_owned(), "that is no name of an image"),
+    ] {
+        assert_eq!(found(&image).await, ImageFound::Unknown { why: why.to_owned() }, "{image}");
+    }
+}
+
+/// Nobody waits for longer than a registry is given.
+#[tokio::test(start_paused = true)]
+async fn a_registry_that_does_not_answer_is_not_waited_for() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("it has an address");
+    match found(&format!("{address}/zk:1")).await {
+        ImageFound::Unknown { why } => assert!(why.starts_with("it did not answer within "), "{why}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A served sandbox whose versions of a kind have images of that registry.
+struct Site {
+    sandbox: Sandbox,
+    /// Where docker keeps its logins.
+    docker: Directory,
+}
+
+const TEMPLATE: &str = "/spec/template/spec/containers/0/image";
+
+impl Site {
+    fn new() -> Self {
+        Site { sandbox: Sandbox::start(), docker: Directory::new() }
+    }
+
+    /// The version's object names that image, as in a real cluster.
+    fn version(&self, plural: &str, name: &str, images: &Value) {
+        let merge = json!({"metadata": {"annotations": null}, "spec": images});
+        let path = format!("/apis/catalog.kubedb.com/v1alpha1/{plural}/{name}");
+        self.sandbox.request("PATCH", &path, "merge-patch+json", &merge);
+    }
+
+    /// ZooKeeper 3.8.3 and 3.9.1, of which only the image of the database itself differs, and the database on 3.8.3.
+    fn zookeeper(&self, registry: &Registry) {
+        for version in ["3.8.3", "3.9.1"] {
+            let image = registry.image(&format!("zookeeper:{version}"));
+            let init = registry.image("zookeeper-init:3.7-v1");
+            self.version(
+                "zookeeperversions",
+                version,
+                &json!({"db": {"image": image}, "initContainer": {"image": init}}),
+            );
+        }
+        let image = |name: &str| registry.image(name);
+        let (db, init) = (image("zookeeper:3.8.3"), image("zookeeper-init:3.7-v1"));
+        self.change("my-zk", &[("containers", db), ("initContainers", init)]);
+    }
+
+    fn set(path: &str) -> String {
+        format!("/apis/apps.k8s.appscode.com/v1/namespaces/default/petsets/{path}")
+    }
+
+    fn change(&self, set: &str, images: &[(&str, String)]) {
+        let patch: Vec<_> = images
+            .iter()
+            .map(|(list, image)| {
+                let path = format!("/spec/template/spec/{list}/0/image");
+                json!({"op": "replace", "path": path, "value": image})
+            })
+            .collect();
+        self.sandbox.request("PATCH", &Self::set(set), "json-patch+json", &json!(patch));
+    }
+
+    fn command(&self, line: &str) -> Command {
+        let mut command = self.sandbox.dbupdate(line);
+        for variable in
+            ["REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]
+        {
+            command.env_remove(variable);
+        }
+        command.env("DOCKER_CONFIG", self.docker.path());
+        command
+    }
+
+    #[track_caller]
+    fn run(&self, line: &str) -> Outcome {
+        run(self.command(line))
+    }
+}
+
+/// A pinned database ends pinned to the right digests, and not one of its pods counts as outdated.
+#[test]
+fn what_was_pinned_is_pinned_afterwards() {
+    let registry = Registry::open();
+    let site = Site::new();
+    let mut digests = BTreeMap::new();
+    for name in ["zookeeper:3.8.3", "zookeeper-init:3.7-v1", "kafka:3.5.2", "kafka:3.6.1"] {
+        let (repository, tag) = name.split_once(':').expect("it has a tag");
+        digests.insert(name, registry.push(repository, tag));
+    }
+    digests.insert("zookeeper:3.9.1", registry.push_index("zookeeper", "3.9.1"));
+    let pinned = |name: &str| format!("{}@{}", registry.image(name), digests[name]);
+    site.zookeeper(&registry);
+    for version in ["3.5.2", "3.6.1"] {
+        let image = json!({"db": {"image": registry.image(&format!("kafka:{version}"))}});
+        site.version("kafkaversions", version, &image);
+    }
+    let init = pinned("zookeeper-init:3.7-v1");
+    site.change("my-zk", &[("containers", pinned("zookeeper:3.8.3")), ("initContainers", init.clone())]);
+    for set in ["my-kf-controller", "my-kf-broker"] {
+        site.change(set, &[("containers", pinned("kafka:3.5.2"))]);
+    }
+
+    let dry = site.run("zk my-zk --to 3.9.1 --dry-run -o json").ended(0, "").object();
+    let change = &dry["workloads"][0]["images"][0];
+    assert_eq!(
+        (&change["now"], &change["after"]),
+        (&json!(pinned("zookeeper:3.8.3")), &json!(pinned("zookeeper:3.9.1")))
+    );
+    let checks: Vec<_> = dry["findings"].as_array().expect("a list").iter().map(|f| &f["check"]).collect();
+    assert_eq!(checks, ["already-on-target"], "nothing is to be said of the digests");
+    let tags = site.run("zk my-zk --to 3.9.1 --dry-run -o json --digests keep-tags").ended(0, "").object();
+    assert_eq!(tags["workloads"][0]["images"][0]["after"], json!(registry.image("zookeeper:3.9.1")));
+
+    let site = &site;
+    thread::scope(|scope| {
+        for line in ["zk my-zk --to 3.9.1", "kafka my-kf --to 3.6.1"] {
+            scope.spawn(move || {
+                let done = site.run(&format!("{line} --yes --progress json"));
+                done.ended(0, "\"outcome\":\"done\"");
+                assert!(!done.stdout.contains("repinned"), "{done:#?}");
+            });
+        }
+    });
+    for (set, image) in
+        [("my-zk", "zookeeper:3.9.1"), ("my-kf-controller", "kafka:3.6.1"), ("my-kf-broker", "kafka:3.6.1")]
+    {
+        let object = site.sandbox.get(&Site::set(set));
+        assert_eq!(object.pointer(TEMPLATE), Some(&json!(pinned(image))), "{set}");
+        let pods = site.sandbox.get("/api/v1/namespaces/default/pods");
+        let of_set = |pod: &&Value| pod["metadata"]["ownerReferences"][0]["uid"] == object["metadata"]["uid"];
+        let revisions: BTreeSet<_> = pods["items"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .filter(of_set)
+            .map(|pod| pod["metadata"]["labels"]["controller-revision-hash"].as_str().expect("a revision"))
+            .collect();
+        assert_eq!(
+            revisions,
+            BTreeSet::from([object["status"]["updateRevision"].as_str().expect("a revision")]),
+            "{set}"
+        );
+    }
+}
+
+#[test]
+fn an_image_that_is_missing_is_refused_and_one_that_cannot_be_asked_for_is_not() {
+    let registry = Registry::open();
+    let site = Site::new();
+    site.zookeeper(&registry);
+    registry.push("zookeeper", "3.8.3");
+    let image = registry.image("zookeeper:3.9.1");
+    let missing = format!("image {image} of 3.9.1 does not exist: its registry has no such tag");
+    let refused = site.run("zk my-zk --to 3.9.1 --dry-run -o json");
+    refused.ended(3, &missing);
+    site.run("zk my-zk --to 3.9.1 --yes --progress none")
+        .ended(3, "to go on all the same: --skip-check image-missing");
+    site.run("zk my-zk --to 3.9.1 --dry-run --skip-check image-missing").ended(0, "image-missing");
+    let unasked = site.run("zk my-zk --to 3.9.1 --dry-run --digests keep-tags");
+    assert!(!unasked.ended(0, "").stdout.contains("image-"), "{unasked:#?}");
+    let address = registry.address.clone();
+    drop(registry);
+    let why = format!("{address} could not be asked for {image}: it cannot be reached");
+    site.run("zk my-zk --to 3.9.1 --dry-run -o json").ended(0, &why);
+    // The simulated catalog's other versions have no registry, and none is asked.
+    let simulated = site.run("hz my-hz --to 5.5.6 --dry-run");
+    assert!(!simulated.ended(0, "").stdout.contains("image-"), "{simulated:#?}");
+}
+
+/// This machine's own registry is not asked by way of a proxy.
+#[test]
+fn a_proxy_is_for_others() {
+    let registry = Registry::open();
+    let site = Site::new();
+    site.zookeeper(&registry);
+    let server = site.sandbox.address().replace("127.0.0.1", "localhost");
+    let mut command = site.command(&format!("zk my-zk --to 3.9.1 --dry-run --server http://{server}"));
+    command.env("HTTP_PROXY", format!("http://{}", nobody())).env("NO_PROXY", "localhost");
+    run(command).ended(3, "its registry has no such tag");
+}
+
+/// With docker's login, podman's, and one from a program; with a wrong one, and with none.
+#[test]
+fn a_login_is_used_and_never_shown() {
+    let registry = Registry::closed();
+    let site = Site::new();
+    site.zookeeper(&registry);
+    let digest = registry.push("zookeeper", "3.9.1");
+    site.change("my-zk", &[("containers", format!("{}@{EMPTY}", registry.image("zookeeper:3.8.3")))]);
+    let address = &registry.address;
+    let login = |auth: &str| json!({"auths": {address: {"auth": auth}}}).to_string();
+    let program =
+        format!("#!/bin/sh\ncat > /dev/null\necho '{{\"Username\": \"ann\", \"Secret\": \"{PASSWORD}\"}}'\n");
+    let script = site.docker.file("docker-credential-safe", &program);
+    fs::set_permissions(script, Permissions::from_mode(0o755)).expect("it can be made a program");
+    let failing = site.docker.file(
+        "docker-credential-broken",
+        &format!("#!/bin/sh\ncat > /dev/null\necho {PASSWORD} >&2; exit 1\n"),
+    );
+    fs::set_permissions(failing, Permissions::from_mode(0o755)).expect("it can be made a program");
+    let helper = |name: &str| json!({"credHelpers": {address: name}}).to_string();
+    let pinned = format!("{}@{digest}", registry.image("zookeeper:3.9.1"));
+    for (docker, podman, said) in [
+        (login(RIGHT), String::new(), pinned.as_str()),
+        (String::new(), login(RIGHT), &pinned),
+        (helper("safe"), String::new(), &pinned),
+        (login(WRONG), String::new(), "it refuses your login of docker or podman"),
+        (
+            helper("broken"),
+            String::new(),
+            "it wants a login, and yours cannot be had: docker-credential-broken has failed",
+        ),
+        (String::new(), String::new(), "it wants a login, and docker and podman have none for it"),
+    ] {
+        site.docker.file("config.json", if docker.is_empty() { "{}" } else { &docker });
+        let mut command = site.command("zk my-zk --to 3.9.1 --dry-run -o json -v 9");
+        let path = std::env::var("PATH").unwrap_or_default();
+        command.env("PATH", format!("{}:{path}", site.docker.path().display()));
+        if !podman.is_empty() {
+            command.env("REGISTRY_AUTH_FILE", site.docker.file("auth.json", &podman));
+        }
+        let outcome = run(command);
+        outcome.ended(0, said);
+        let shown = format!("{}{}", outcome.stdout, outcome.stderr);
+        for secret in [PASSWORD, "open-barley", RIGHT, WRONG] {
+            assert!(!shown.contains(secret), "{secret} is shown: {shown}");
+        }
+    }
+}
