@@ -195,6 +195,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_registry_that_was_not_asked_is_not_asked_later() {
+        for (typed, resume) in [
+            ("kf my-kf --digests keep-tags", "kubectl dbupdate resume kafka my-kf --digests keep-tags"),
+            ("kf my-kf", "kubectl dbupdate resume kafka my-kf"),
+        ] {
+            let cli = args::parse(std::iter::once("x").chain(typed.split(' '))).expect(typed);
+            let everything = Terminal { stdin: true, stdout: true, stderr: true, ..Terminal::default() };
+            let options = UpdateOptions::new(cli.update, cli.cluster, &everything).expect(typed);
+            let commands = commands(&options, &plan(), None);
+            assert_eq!(commands.resume, resume);
+            assert_eq!(commands.rollback, "kubectl dbupdate rollback kafka my-kf", "it asks nobody");
+        }
+    }
+
     fn plan() -> Plan {
         let version = |name: &str| VersionRef { name: name.to_owned(), version: name.to_owned() };
         Plan {

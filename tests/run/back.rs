@@ -36,14 +36,14 @@ async fn way_back(world: &World, skip: BTreeSet<Check>) -> Option<(Snapshot, Pla
     Some((snapshot, plan, options))
 }
 
-async fn roll_back(world: &World) -> Option<Ended> {
+pub async fn roll_back(world: &World) -> Option<Ended> {
     let (snapshot, plan, options) = way_back(world, BTreeSet::new()).await?;
     assert_eq!(plan.refusals().count(), 0, "{:?}", plan.findings);
     Some(Running::start(world.cluster(), snapshot, plan, options).end().await)
 }
 
 /// Templates, revisions, pods' images and the version: what a rollback has to bring back.
-fn state(world: &World) -> BTreeMap<String, String> {
+pub fn state(world: &World) -> BTreeMap<String, String> {
     let mut state =
         BTreeMap::from([("version".to_owned(), text(&world.database(), "/spec/version").to_owned())]);
     for (name, workload) in world.workloads() {

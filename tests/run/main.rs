@@ -7,6 +7,7 @@ mod announce;
 mod back;
 mod budgets;
 mod credentials;
+mod digests;
 mod faults;
 mod hard_cases;
 mod lock;

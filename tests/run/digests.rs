@@ -1,0 +1,100 @@
+//! Runs that bring digests, and an operator that pins images itself.
+
+use std::collections::BTreeMap;
+
+use kubectl_dbupdate::event::{Event, Outcome};
+use kubectl_dbupdate::model::{Check, ImageFound};
+use kubectl_dbupdate::update::s1_plan;
+use simcluster::world::Database;
+use simcluster::{Behaviour, Provisioner};
+
+use crate::back::{roll_back, state};
+use crate::common::*;
+
+const TARGET: &str = "ghcr.io/appscode-images/zookeeper:3.9.1";
+const IMAGE: &str = "/spec/template/spec/containers/0/image";
+
+/// A ZooKeeper whose operator pins what it renders.
+fn pinning() -> World {
+    let provisioner = Provisioner { pin_digests: true, ..Provisioner::default() };
+    World::behaving(Behaviour { provisioner, ..Behaviour::default() }, Database::zookeeper("db").pinned())
+}
+
+fn template(world: &World) -> String {
+    text(&world.workloads()["petset/db"], IMAGE).to_owned()
+}
+
+/// The digest that the operator has for the target.
+fn the_operators() -> String {
+    let there = World::new(Database::zookeeper("db").version("3.9.1").pinned());
+    template(&there).split_once('@').expect("it is pinned").1.to_owned()
+}
+
+/// An update by what the registry has said of the target.
+async fn update_to(world: &World, digest: &str) -> Running {
+    let cluster = world.cluster();
+    let mut snapshot = world.snapshot(&cluster).await;
+    let exists = ImageFound::Exists { digest: digest.to_owned() };
+    snapshot.around.images = BTreeMap::from([(TARGET.to_owned(), exists)]);
+    let plan = s1_plan::plan(&snapshot, &request(world.target())).expect("the target is in the catalog");
+    assert!(plan.findings.iter().all(|f| f.check == Check::AlreadyOnTarget), "{:?}", plan.findings);
+    assert_eq!(plan.workloads[0].images[0].after, format!("{TARGET}@{digest}"));
+    Running::start(cluster, snapshot, plan, world.options("run1"))
+}
+
+/// Every pod is of the workload's current revision.
+fn no_pod_counts_as_outdated(world: &World) {
+    let current = text(&world.workloads()["petset/db"], "/status/updateRevision").to_owned();
+    for pod in world.pods() {
+        assert_eq!(text(&pod, "/metadata/labels/controller-revision-hash"), current);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_pinned_right_is_left_alone_by_the_operator() {
+    let world = pinning();
+    let digest = the_operators();
+    let ended = update_to(&world, &digest).await.end().await;
+    ended.done();
+    world.is_updated();
+    assert!(!ended.has(|e| matches!(e, Event::Repinned { .. })));
+    assert_eq!(template(&world), format!("{TARGET}@{digest}"));
+    no_pod_counts_as_outdated(&world);
+}
+
+/// The tag has moved between the look-up and the resume: the pods do not run what the template says.
+#[tokio::test(start_paused = true)]
+async fn other_content_under_the_same_tag_is_an_error() {
+    let world = pinning();
+    let ended = update_to(&world, "sha256:00ff").await.end().await;
+    let (is, was) = (format!("{TARGET}@{}", the_operators()), format!("{TARGET}@sha256:00ff"));
+    let said = format!("pinned container zookeeper to {is}, and its pods run {was}");
+    ended.ended(Outcome::Failed, 4, true, false).says(&[&said, "other content by now"]);
+    // What is there by then is what is gone on with.
+    world.goes_on().await;
+}
+
+/// A run that dies half way is finished without the registry, which may be away by then.
+#[tokio::test(start_paused = true)]
+async fn digests_outlive_the_run_that_has_set_them() {
+    let world = pinning();
+    let digest = the_operators();
+    let mut run = update_to(&world, &digest).await;
+    run.ready("db-0").await;
+    run.crash().await;
+    let ended = world.goes_on().await;
+    assert!(ended.plan.workloads[0].images.is_empty(), "{:?}", ended.plan.workloads[0].images);
+    assert_eq!(template(&world), format!("{TARGET}@{digest}"));
+    no_pod_counts_as_outdated(&world);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_brings_the_old_digests_back_to_the_letter() {
+    let world = pinning();
+    let before = state(&world);
+    let mut run = update_to(&world, &the_operators()).await;
+    run.ready("db-0").await;
+    run.crash().await;
+    roll_back(&world).await.expect("it is half done").done();
+    assert_eq!(state(&world), before);
+}
