@@ -1,14 +1,20 @@
 //! The user's own login at a registry, where docker and podman keep it: their files, and the programs that they name.
 
 use std::thread;
+use std::time::Duration;
 
 use docker_credential::{CredentialRetrievalError, DockerCredential, get_credential, get_podman_credential};
 use oci_client::Reference;
 use oci_client::secrets::RegistryAuth;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 /// What docker calls Docker Hub in its file.
 const HUB: &str = "https://index.docker.io/v1/";
+
+/// How long a program that gives logins may take; so much of all the time is left for the registry that it can be asked as
+/// nobody.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What was found.
 pub enum Login {
@@ -29,7 +35,10 @@ pub async fn of(image: &Reference) -> Login {
         let _ = tell.send(find(&registry, &repository));
     });
     match looking {
-        Ok(_) => heard.await.unwrap_or(Login::Nobody),
+        Ok(_) => match timeout(PATIENCE, heard).await {
+            Ok(found) => found.unwrap_or(Login::Nobody),
+            Err(_) => Login::Useless(format!("was not to be had within {} s", PATIENCE.as_secs())),
+        },
         Err(error) => Login::Useless(format!("cannot be looked for: {error}")),
     }
 }

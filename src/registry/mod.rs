@@ -18,7 +18,7 @@ const TOGETHER: Duration = Duration::from_secs(8);
 /// Asks for each image, all side by side. What does not answer in time is unknown.
 pub async fn look_up(images: &BTreeSet<String>) -> BTreeMap<String, ImageFound> {
     let unknown =
-        || ImageFound::Unknown { why: format!("it did not answer within {} s", TOGETHER.as_secs()) };
+        || ImageFound::Unknown { why: format!("there was no answer within {} s", TOGETHER.as_secs()) };
     let mut found: BTreeMap<_, _> = images.iter().map(|image| (image.clone(), unknown())).collect();
     // A task for each, so that whatever an answer does to the client ends nothing but its own task.
     let mut asked = JoinSet::new();
