@@ -244,7 +244,11 @@ fn what_is_not_there_is_told_with_what_is() {
             2,
             "nobody can be asked without a terminal; look at --dry-run, then add --yes",
         ),
-        ("kafka my-kf --to 4.0.0 --yes", 3, "4.0.0 needs init container kafka-init in petset/my-kf-broker"),
+        (
+            "kafka my-kf --to 4.0.0 --yes",
+            3,
+            "4.0.0 needs init container kafka-init, which is not in petset/my-kf-broker",
+        ),
         (
             "kafka my-kf --to 3.6.1 --dry-run --context prod",
             1,

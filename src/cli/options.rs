@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::args::{
-    ColorArg, Digests, DryRun, OnFailure, Output, ProgressArg, ResumeArgs, RollbackArgs, RunArgs, SandboxArgs,
-    UpdateArgs,
+    ColorArg, Digests, DryRun, OnFailure, Output, ProgressArg, ResumeArgs, RollbackArgs, RunArgs,
+    SandboxArgs, UpdateArgs,
 };
 use super::auth::AuthArgs;
 use super::cluster_args::ClusterArgs;

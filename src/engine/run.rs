@@ -161,7 +161,8 @@ impl Run {
         self.steps.now = Some(step);
         self.emit(Event::StepStarted { step });
         let made = match self.journal_step(step).await {
-            Ok(()) => make(self).await,
+            // Each step is large, and no two are under way at once: they need not lie on the stack together.
+            Ok(()) => Box::pin(make(self)).await,
             Err(halt) => Err(halt),
         };
         let outcome = match &made {

@@ -73,10 +73,10 @@ pub fn findings(
     versions(context, &mut found);
     workloads(context, &mut found);
     super::s1_plan::image_findings(context, &mut found);
-    s0_ways::findings(context, &mut found);
     health(context, &mut found);
     budgets(context, evicted, &mut found);
     s0_images::findings(context, planned, &mut found);
+    s0_ways::findings(context, &mut found);
     strategies(context, planned, &mut found);
     placement(context, &mut found);
     s0_surroundings::findings(context, planned, &mut found);

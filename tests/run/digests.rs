@@ -37,7 +37,11 @@ async fn update_to(world: &World, digest: &str) -> Running {
     let exists = ImageFound::Exists { digest: digest.to_owned() };
     snapshot.around.images = BTreeMap::from([(TARGET.to_owned(), exists)]);
     let plan = s1_plan::plan(&snapshot, &request(world.target())).expect("the target is in the catalog");
-    assert!(plan.findings.iter().all(|f| f.check == Check::AlreadyOnTarget), "{:?}", plan.findings);
+    assert!(
+        plan.findings.iter().all(|f| matches!(f.check, Check::AlreadyOnTarget | Check::Via)),
+        "{:?}",
+        plan.findings
+    );
     assert_eq!(plan.workloads[0].images[0].after, format!("{TARGET}@{digest}"));
     Running::start(cluster, snapshot, plan, world.options("run1"))
 }

@@ -26,7 +26,8 @@ fn behaving(behaviour: Behaviour, database: Database) -> (World, Invariants) {
 /// The init containers of every PetSet's template.
 fn inits(world: &World) -> Vec<String> {
     let sets = world.store().list(PETSETS, None);
-    let inits = sets.iter().filter_map(|w| w["spec"]["template"]["spec"]["initContainers"].as_array().cloned());
+    let inits =
+        sets.iter().filter_map(|w| w["spec"]["template"]["spec"]["initContainers"].as_array().cloned());
     inits.flatten().map(|c| text(&c, "/name").to_owned()).collect()
 }
 
