@@ -5,6 +5,7 @@ mod auth;
 pub mod cluster_args;
 mod complete;
 pub mod completion;
+mod dry_run;
 mod duration;
 pub mod exit_code;
 mod failure;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-use super::args::{DryRun, Output};
+use super::args::Output;
 use super::exit_code::ExitCode;
 use super::failure::Failure;
 use super::options::{Mode, Target, UpdateOptions};
@@ -17,7 +17,7 @@ use crate::cluster::{self, Cluster, Journal};
 use crate::engine::{self, RunOptions, Stop};
 use crate::event::{EVENT_SCHEMA, Event, Finish, Outcome, Record};
 use crate::journal::{Direction, Entry};
-use crate::model::{Action, Check, Kind, OpsRequestManifest, Plan, Snapshot, Trial, Via, Ways};
+use crate::model::{Action, Check, Kind, Plan, Snapshot, Trial, Via, Ways};
 use crate::report::object::{self, Format};
 use crate::report::{self, Progress, Reporter, View};
 use crate::sandbox::{self, Sandbox};
@@ -246,64 +246,6 @@ impl Session {
         }
     }
 
-    async fn dry_run(
-        mut self,
-        how: DryRun,
-        cluster: &Cluster,
-        outlook: &Outlook,
-    ) -> Result<ExitCode, Failure> {
-        let journey = &outlook.journey;
-        let refused = refused(journey).is_some();
-        let trials = match how {
-            DryRun::Client => None,
-            // A refused plan would not be sent, so there is nothing to try.
-            DryRun::Server if refused => None,
-            DryRun::Server => {
-                let clock = Clock::system();
-                let trials = engine::trials(cluster, &outlook.snapshot, &journey.first, &clock);
-                Some(unless_stopped(&mut self.stop, trials).await??)
-            }
-        };
-        if let Some(request) = journey.first.ops_request.as_ref().filter(|_| !refused)
-            && let Some(format) = format(self.options.output)
-        {
-            return self.manifest(request, format, journey, trials.as_deref());
-        }
-        stream::out(&self.way(journey, self.view_of_stdout()));
-        stream::out(&self.shown(&journey.first, trials.as_deref())?);
-        for plan in &journey.later {
-            if self.options.output == Output::Table {
-                stream::out("\n");
-            }
-            stream::out(&self.shown(plan, None)?);
-        }
-        let tried = trials.iter().flatten().all(|trial| trial.refused.is_none());
-        Ok(if refused || !tried { ExitCode::Refused } else { ExitCode::Done })
-    }
-
-    /// The ops request exactly as it would be made, for `kubectl apply -f -` or a repository.
-    fn manifest(
-        &self,
-        request: &OpsRequestManifest,
-        format: Format,
-        journey: &Journey,
-        trials: Option<&[Trial]>,
-    ) -> Result<ExitCode, Failure> {
-        stream::out(&object::manifest(request, format)?);
-        if let Some(last) = journey.later.last() {
-            let (first, to) = (&journey.first.to.name, &last.to.name);
-            stream::err(&format!(
-                "this request leads to {first}; others follow it, one after another, to {to}\n"
-            ));
-        }
-        let refused: Vec<&str> = trials.into_iter().flatten().filter_map(|t| t.refused.as_deref()).collect();
-        if refused.is_empty() {
-            return Ok(ExitCode::Done);
-        }
-        stream::err(&format!("refused: the server would not accept it: {}\n", refused.join("; ")));
-        Ok(ExitCode::Refused)
-    }
-
     async fn real_run(mut self, cluster: &Cluster, outlook: Outlook) -> Result<ExitCode, Failure> {
         let against = refused(&outlook.journey).unwrap_or(&outlook.journey.first);
         if let Some(finish) = self.not_begun(against) {
@@ -334,7 +276,7 @@ impl Session {
     }
 
     /// The whole way, where there is more of it than one update; a program has it from the plans.
-    fn way(&self, journey: &Journey, view: View) -> String {
+    pub(super) fn way(&self, journey: &Journey, view: View) -> String {
         match (journey.later.is_empty(), self.options.output) {
             (false, Output::Table) => report::way(&journey.all().collect::<Vec<_>>(), view),
             _ => String::new(),
@@ -411,7 +353,7 @@ impl Session {
         }
     }
 
-    fn shown(&self, plan: &Plan, trials: Option<&[Trial]>) -> Result<String, Failure> {
+    pub(super) fn shown(&self, plan: &Plan, trials: Option<&[Trial]>) -> Result<String, Failure> {
         match format(self.options.output) {
             None => Ok(report::plan(plan, trials, self.view_of_stdout())),
             Some(format) => Ok(object::plan(plan, trials, format)?),
@@ -507,7 +449,7 @@ impl Session {
 }
 
 /// The update that is refused: the first one, or one whose way will be barred.
-fn refused(journey: &Journey) -> Option<&Plan> {
+pub(super) fn refused(journey: &Journey) -> Option<&Plan> {
     if refusal(&journey.first).is_some() { Some(&journey.first) } else { journey.barred() }
 }
 
@@ -574,7 +516,7 @@ pub(super) fn refusal(plan: &Plan) -> Option<ExitCode> {
     Some(if somebody_else { ExitCode::SomebodyElse } else { ExitCode::Refused })
 }
 
-fn format(output: Output) -> Option<Format> {
+pub(super) fn format(output: Output) -> Option<Format> {
     match output {
         Output::Table => None,
         Output::Json => Some(Format::Json),

@@ -42,7 +42,7 @@ struct DatabaseRef {
 struct OpsRequestStatus {
     phase: String,
     #[serde(deserialize_with = "or_default")]
-    conditions: Vec<Condition>,
+    conditions: Vec<ConditionWire>,
 }
 
 impl OpsRequestWire {
@@ -54,15 +54,35 @@ impl OpsRequestWire {
             operation: clean(&self.spec.operation),
             target: clean(&self.spec.update_version.target_version),
             phase: clean(&self.status.phase),
-            conditions: self.status.conditions.into_iter().map(cleaned).collect(),
+            conditions: in_time(self.status.conditions),
         })
     }
 }
 
-/// Conditions are shown: their words are the Ops-manager's.
-fn cleaned(condition: Condition) -> Condition {
-    let Condition { kind, status, reason, message } = condition;
-    Condition { kind: clean(&kind), status: clean(&status), reason: clean(&reason), message: clean(&message) }
+/// A condition, with the time at which its status was written last: the Ops-manager writes some of them anew in their
+/// place, so that their order in the list says little.
+#[derive(Deserialize, Default, Clone)]
+#[serde(rename_all = "camelCase", default)]
+struct ConditionWire {
+    #[serde(rename = "type")]
+    kind: String,
+    status: String,
+    reason: String,
+    message: String,
+    last_transition_time: String,
+}
+
+/// The conditions, oldest first. They are shown: their words are the Ops-manager's.
+fn in_time(mut conditions: Vec<ConditionWire>) -> Vec<Condition> {
+    let time = |c: &ConditionWire| c.last_transition_time.parse::<jiff::Timestamp>().ok();
+    conditions.sort_by_key(time);
+    let cleaned = |c: ConditionWire| Condition {
+        kind: clean(&c.kind),
+        status: clean(&c.status),
+        reason: clean(&c.reason),
+        message: clean(&c.message),
+    };
+    conditions.into_iter().map(cleaned).collect()
 }
 
 impl Cluster {
@@ -82,5 +102,27 @@ impl Cluster {
             Err(error @ ClusterError::Forbidden { .. }) => Ok((Lookup::Unreadable(error.to_string()), None)),
             Err(error) => Err(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_are_in_the_order_of_their_times() {
+        let at = |kind: &str, time: &str| ConditionWire {
+            kind: kind.to_owned(),
+            last_transition_time: time.to_owned(),
+            ..ConditionWire::default()
+        };
+        let written = vec![
+            at("UpdateVersion", "2026-01-01T00:00:00Z"),
+            at("RestartPods", "2026-01-01T00:03:00Z"),
+            at("EvictPod--db-0", "2026-01-01T00:01:00Z"),
+            at("EvictPod--db-1", "2026-01-01T00:02:00+00:00"),
+        ];
+        let kinds: Vec<String> = in_time(written).into_iter().map(|c| c.kind).collect();
+        assert_eq!(kinds, ["UpdateVersion", "EvictPod--db-0", "EvictPod--db-1", "RestartPods"]);
     }
 }

@@ -17,7 +17,7 @@ pub struct OpsRequest {
     pub target: String,
     /// `status.phase`; empty while nobody has looked at it.
     pub phase: String,
-    /// In the order in which the Ops-manager has added them.
+    /// Oldest first.
     pub conditions: Vec<Condition>,
 }
 
@@ -32,10 +32,13 @@ impl OpsRequest {
         if self.phase.is_empty() { "not started" } else { &self.phase }
     }
 
-    /// Why it has ended as it has: what its last condition says.
+    /// Why it has ended as it has: what the condition says that tells of the failure, else the newest one. That one of them
+    /// is False says nothing: some stay so after a success.
     pub fn why(&self) -> String {
-        let said = self.conditions.iter().rfind(|c| !c.message.is_empty());
-        said.map(|c| c.message.clone()).unwrap_or_default()
+        let says = |c: &&Condition| !c.message.is_empty();
+        let failed = |c: &&Condition| says(c) && (c.kind == self.phase || c.reason == "Failed");
+        let found = self.conditions.iter().rfind(failed).or_else(|| self.conditions.iter().rfind(says));
+        found.map(|c| c.message.clone()).unwrap_or_default()
     }
 }
 

@@ -1,0 +1,75 @@
+//! What would be done, shown and not done.
+
+use super::args::{DryRun, Output};
+use super::exit_code::ExitCode;
+use super::failure::Failure;
+use super::stop::unless_stopped;
+use super::stream;
+use super::update::{Outlook, Session, format, refused};
+use crate::clock::Clock;
+use crate::cluster::Cluster;
+use crate::engine;
+use crate::model::{OpsRequestManifest, Trial};
+use crate::report::object::{self, Format};
+use crate::update::journey::Journey;
+
+impl Session {
+    /// Shows what would be done, and changes nothing.
+    pub(super) async fn dry_run(
+        mut self,
+        how: DryRun,
+        cluster: &Cluster,
+        outlook: &Outlook,
+    ) -> Result<ExitCode, Failure> {
+        let journey = &outlook.journey;
+        let refused = refused(journey).is_some();
+        let trials = match how {
+            DryRun::Client => None,
+            // A refused plan would not be sent, so there is nothing to try.
+            DryRun::Server if refused => None,
+            DryRun::Server => {
+                let clock = Clock::system();
+                let trials = engine::trials(cluster, &outlook.snapshot, &journey.first, &clock);
+                Some(unless_stopped(&mut self.stop, trials).await??)
+            }
+        };
+        if let Some(request) = journey.first.ops_request.as_ref().filter(|_| !refused)
+            && let Some(format) = format(self.options.output)
+        {
+            return self.manifest(request, format, journey, trials.as_deref());
+        }
+        stream::out(&self.way(journey, self.view_of_stdout()));
+        stream::out(&self.shown(&journey.first, trials.as_deref())?);
+        for plan in &journey.later {
+            if self.options.output == Output::Table {
+                stream::out("\n");
+            }
+            stream::out(&self.shown(plan, None)?);
+        }
+        let tried = trials.iter().flatten().all(|trial| trial.refused.is_none());
+        Ok(if refused || !tried { ExitCode::Refused } else { ExitCode::Done })
+    }
+
+    /// The ops request exactly as it would be made, for `kubectl apply -f -` or a repository.
+    fn manifest(
+        &self,
+        request: &OpsRequestManifest,
+        format: Format,
+        journey: &Journey,
+        trials: Option<&[Trial]>,
+    ) -> Result<ExitCode, Failure> {
+        stream::out(&object::manifest(request, format)?);
+        if let Some(last) = journey.later.last() {
+            let (first, to) = (&journey.first.to.name, &last.to.name);
+            stream::err(&format!(
+                "this request leads to {first}; others follow it, one after another, to {to}\n"
+            ));
+        }
+        let refused: Vec<&str> = trials.into_iter().flatten().filter_map(|t| t.refused.as_deref()).collect();
+        if refused.is_empty() {
+            return Ok(ExitCode::Done);
+        }
+        stream::err(&format!("refused: the server would not accept it: {}\n", refused.join("; ")));
+        Ok(ExitCode::Refused)
+    }
+}
