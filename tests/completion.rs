@@ -32,6 +32,8 @@ fn lines_are_completed() {
         ("--sandbox zk my-zk -n ", "default\n:4\n"),
         ("--sandbox zk -n elsewhere ", ":4\n"),
         ("zk my-zk --skip-check phase,dri", "phase,drift\n:4\n"),
+        ("kafka my-kf --via prov", "provisioner\n:4\n"),
+        ("kafka my-kf --via 4.0.0=o", "4.0.0=ops-manager\n:4\n"),
         (
             "kafka my-kf --min",
             "--min-ready\tHow long a new pod must stay Ready before the next one is restarted\n:4\n",

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use crate::event::{StepOutcome, WaitingOn};
+use crate::event::{Event, StepOutcome, WaitingOn};
 use crate::update::Blocked;
 use crate::update::s1_render::{self, Rendered};
 use crate::update::s2_pause::{self, Pause};
 
 use super::halt::Halt;
 use super::run::Run;
-use super::settle::SETTLE;
+use super::settle::{REMOVALS, SETTLE};
 
 /// How long the operator may take for its first or its next template: it may be electing a leader, which takes some 15 s,
 /// or have many databases before this one.
@@ -40,9 +40,17 @@ impl Run {
     async fn follow_rendering(&mut self) -> Result<(), Halt> {
         let patience = PATIENCE.max(self.options.pause_timeout);
         let (mut templates, mut moved, mut told) = (self.fingerprints(), self.now(), None);
+        let mut removals = 0;
         loop {
             self.blocked()?;
             self.stop_here()?;
+            if self.brought_back() && removals < REMOVALS {
+                // While it is there nothing is rendered.
+                removals += 1;
+                self.resume().await?;
+                self.emit(Event::PauseRemovedAgain);
+                continue;
+            }
             let (found, now) = (self.fingerprints(), self.now());
             if found != templates || !self.watching() {
                 (templates, moved) = (found, now);

@@ -15,7 +15,7 @@ use super::run::{Backoff, PATIENCE, Run};
 pub(super) const SETTLE: Duration = Duration::from_secs(3);
 
 /// How often our condition is removed again when a stale write has brought it back.
-const REMOVALS: u32 = 5;
+pub(super) const REMOVALS: u32 = 5;
 
 impl Run {
     /// Sets `spec.version`, unless it is the target already.
@@ -118,7 +118,7 @@ impl Run {
     }
 
     /// A stale status write has brought our condition back.
-    fn brought_back(&self) -> bool {
+    pub(super) fn brought_back(&self) -> bool {
         matches!(s2_pause::status(&self.snapshot.database), Pause::Requested | Pause::Acknowledged)
     }
 

@@ -220,6 +220,8 @@ impl Ledger {
         match wrote {
             _ if self.rendered && images => Some("the templates are the operator's".to_owned()),
             _ if self.rendered && restarts => self.disagreement(),
+            // Whatever is rendered then is what the version asks for.
+            Wrote::Resume if self.rendered => None,
             Wrote::Resume => self.disagreement(),
             _ => None,
         }

@@ -183,3 +183,14 @@ async fn a_version_that_is_set_back_ends_the_run() {
     ended.ended(Outcome::SomebodyElse, 5, true, true).says(&["spec.version", "3.9.0"]);
     assert_eq!(world.evictions().len(), 1);
 }
+
+/// A stale write that brings the pause back keeps the operator from rendering: it is removed again.
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_comes_back_does_not_keep_the_operator_from_rendering() {
+    let stuck = PodRule::new(Ailment::PullError).name("db-broker-1").image("*kafka:4.0.0*");
+    let (world, invariants) = behaving(Behaviour::default().with(stuck), kafka());
+    world.update().await.ended(Outcome::Failed, 4, true, true);
+    world.sim.behaviour().change(|b| b.provisioner.restore_pause = 2);
+    goes_back(&world).await;
+    invariants.hold();
+}

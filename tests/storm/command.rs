@@ -7,7 +7,7 @@ use kubectl_dbupdate::cluster::{Cluster, ClusterError, Journal};
 use kubectl_dbupdate::engine::{self, RunOptions, Stop};
 use kubectl_dbupdate::event::Record;
 use kubectl_dbupdate::journal::{Direction, Entry};
-use kubectl_dbupdate::model::{Action, Check, Plan, Snapshot};
+use kubectl_dbupdate::model::{Action, Check, Plan, Snapshot, Via, Ways};
 use kubectl_dbupdate::update::s1_plan::{self, Request, Unfinished};
 use kubectl_dbupdate::update::{rollback, s2_pause};
 use tokio::sync::{mpsc, watch};
@@ -83,7 +83,7 @@ pub async fn carry_out(
 
 /// Where a run goes.
 enum Going {
-    To { to: String, unfinished: Option<Entry> },
+    To { to: String, via: Option<Via>, unfinished: Option<Entry> },
     Back { entry: Option<Entry> },
 }
 
@@ -91,14 +91,18 @@ enum Going {
 fn going(command: Command, world: &World, snapshot: &Snapshot, journal: &Journal) -> Option<Going> {
     let unfinished = engine::unfinished(journal, snapshot);
     match command {
-        Command::Update => Some(Going::To { to: world.target().to_owned(), unfinished }),
+        Command::Update => {
+            Some(Going::To { to: world.target().to_owned(), via: Some(world.via), unfinished })
+        }
         Command::Resume => match unfinished {
             Some(entry) if entry.run.direction == Direction::Rollback => {
                 Some(Going::Back { entry: Some(entry) })
             }
-            Some(entry) => Some(Going::To { to: entry.run.plan.to.name.clone(), unfinished: Some(entry) }),
+            Some(entry) => {
+                Some(Going::To { to: entry.run.plan.to.name.clone(), via: None, unfinished: Some(entry) })
+            }
             None => {
-                let stays = Going::To { to: snapshot.database.version.clone(), unfinished: None };
+                let stays = Going::To { to: snapshot.database.version.clone(), via: None, unfinished: None };
                 Some(stays).filter(|stays| stays.plan(snapshot, &BTreeSet::new()).action == Action::Resume)
             }
         },
@@ -112,19 +116,21 @@ fn going(command: Command, world: &World, snapshot: &Snapshot, journal: &Journal
 impl Going {
     fn plan(&self, snapshot: &Snapshot, skip: &BTreeSet<Check>) -> Plan {
         let planned = match self {
-            Going::To { to, unfinished } => s1_plan::plan(snapshot, &request(to, unfinished.as_ref())),
+            Going::To { to, via, unfinished } => {
+                s1_plan::plan(snapshot, &request(to, *via, unfinished.as_ref()))
+            }
             Going::Back { entry: Some(entry) } => Ok(rollback::plan(snapshot, entry, skip)),
             Going::Back { entry: None } => {
-                rollback::without_a_journal(snapshot, &request(&snapshot.database.version, None))
+                rollback::without_a_journal(snapshot, &request(&snapshot.database.version, None, None))
             }
         };
         planned.expect("the target is in the catalog")
     }
 }
 
-fn request(to: &str, unfinished: Option<&Entry>) -> Request {
+fn request(to: &str, via: Option<Via>, unfinished: Option<&Entry>) -> Request {
     let unfinished = unfinished.map(Unfinished::from);
-    Request { to: to.to_owned(), unfinished, ..crate::common::request(to) }
+    Request { ways: Ways { all: via, ..Ways::default() }, unfinished, ..crate::common::request(to) }
 }
 
 #[expect(clippy::too_many_arguments, reason = "each is one part of what the command has found")]

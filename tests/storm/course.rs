@@ -50,6 +50,10 @@ impl<'a> Course<'a> {
         let provisioner = Provisioner { pin_digests: schedule.scene.pins(), ..Provisioner::default() };
         let world =
             World::behaving(Behaviour { provisioner, ..Behaviour::default() }, schedule.scene.database());
+        let world = match schedule.scene.rendered_to() {
+            Some(version) => world.rendered_to(version),
+            None => world,
+        };
         let slack = schedule.blind();
         // Each request is looked at before anything befalls the world because of it.
         let invariants = Invariants::watch(&world).slack(slack);

@@ -42,6 +42,8 @@ pub enum Scene {
     CassandraRolling,
     Hazelcast,
     HazelcastPinned,
+    KafkaRendered,
+    DruidRendered,
 }
 
 /// Something that goes wrong.
@@ -156,7 +158,7 @@ impl Schedule {
 }
 
 impl Scene {
-    const ALL: [Scene; 12] = [
+    const ALL: [Scene; 14] = [
         Scene::ZooKeeper,
         Scene::KafkaCombined,
         Scene::CassandraRacks,
@@ -169,6 +171,8 @@ impl Scene {
         Scene::ZooKeeperWithoutBudget,
         Scene::KafkaCruiseControl,
         Scene::Cassandra,
+        Scene::KafkaRendered,
+        Scene::DruidRendered,
     ];
 
     pub fn database(self) -> Database {
@@ -188,12 +192,25 @@ impl Scene {
             Scene::CassandraRolling => racks().strategy(Strategy::RollingUpdate { partition: 0 }),
             Scene::Hazelcast => Database::hazelcast("db").replicas(2),
             Scene::HazelcastPinned => Database::hazelcast("db").pinned(),
+            Scene::KafkaRendered => {
+                Database::kafka_topology("db").version("3.9.0").controllers(2).brokers(2).cruise_control()
+            }
+            Scene::DruidRendered => Database::druid("db").version("25.0.0").without("routers").pinned(),
+        }
+    }
+
+    /// The version to which it goes through the Provisioner, where it does.
+    pub fn rendered_to(self) -> Option<&'static str> {
+        match self {
+            Scene::KafkaRendered => Some("4.0.0"),
+            Scene::DruidRendered => Some("28.0.1"),
+            _ => None,
         }
     }
 
     /// The operator pins images to digests when it renders templates.
     pub fn pins(self) -> bool {
-        self == Scene::HazelcastPinned
+        matches!(self, Scene::HazelcastPinned | Scene::DruidRendered)
     }
 }
 
