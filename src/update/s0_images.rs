@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
     Action, Check, Container, Finding, ImageChange, ImageFound, OwnImage, Plan, Severity, Snapshot, Strategy,
-    UpdateStrategy, Workload, WorkloadPlan, pinned, registry, same_image,
+    UpdateStrategy, Via, Workload, WorkloadPlan, pinned, registry, same_image,
 };
 
 use super::s0_preflight::{Context, note};
@@ -18,16 +18,16 @@ pub fn to_ask<'a>(snapshot: &Snapshot, plans: impl Iterator<Item = &'a Plan>) ->
         matches!(plan.action, Action::Update | Action::Roll)
             && snapshot.version(&plan.to.name).is_none_or(|version| !version.simulated)
     };
-    let changes =
-        plans.take_while(hopeful).filter(real).flat_map(|plan| &plan.workloads).flat_map(|w| &w.images);
-    changes.map(|change| change.after.clone()).collect()
+    let planned = plans.take_while(hopeful).filter(real).flat_map(|plan| &plan.workloads);
+    brought(planned).map(str::to_owned).collect()
 }
 
 /// What comes into the place of an image. Where that one is pinned the new one is as well, if the registry has told how: the
-/// operator would pin it on the resume, and every pod would count as outdated.
-pub fn replacement(asked: &BTreeMap<String, ImageFound>, now: &str, target: &str) -> String {
-    match asked.get(target) {
-        Some(ImageFound::Exists { digest }) if pinned(now) && !pinned(target) => format!("{target}@{digest}"),
+/// operator would pin it on the resume, and every pod would count as outdated. Whoever renders the template pins by himself.
+pub fn replacement(context: &Context<'_>, now: &str, target: &str) -> String {
+    let pins = context.via == Via::Client && pinned(now) && !pinned(target);
+    match context.snapshot.around.images.get(target) {
+        Some(ImageFound::Exists { digest }) if pins => format!("{target}@{digest}"),
         _ => target.to_owned(),
     }
 }
@@ -44,17 +44,21 @@ pub fn own<'a>(context: &'a Context<'_>, container: &Container, target: &str) ->
 pub fn findings(context: &Context<'_>, planned: &[WorkloadPlan], found: &mut Vec<Finding>) {
     missing(context, planned, found);
     unchecked(context, planned, found);
-    if !context.on_target_version() {
+    if !context.on_target_version() && context.via == Via::Client {
         found.extend(planned.iter().filter_map(|workload| loses_its_pin(context, workload)));
     }
 }
 
-fn brought(planned: &[WorkloadPlan]) -> BTreeSet<&str> {
-    planned.iter().flat_map(|w| &w.images).map(|change| change.after.as_str()).collect()
+/// The images that these workloads come to have, and do not have yet.
+fn brought<'a>(planned: impl IntoIterator<Item = &'a WorkloadPlan>) -> impl Iterator<Item = &'a str> {
+    planned.into_iter().flat_map(|w| {
+        let changed = w.images.iter().map(|change| change.after.as_str());
+        changed.chain(w.added.iter().map(|added| added.image.as_str()))
+    })
 }
 
 fn missing(context: &Context<'_>, planned: &[WorkloadPlan], found: &mut Vec<Finding>) {
-    for image in brought(planned) {
+    for image in brought(planned).collect::<BTreeSet<_>>() {
         let Some(ImageFound::Missing { why }) = context.snapshot.around.images.get(image) else { continue };
         let message = format!("image {image} of {} does not exist: {why}", context.target.name);
         let hint = format!(
@@ -68,7 +72,7 @@ fn missing(context: &Context<'_>, planned: &[WorkloadPlan], found: &mut Vec<Find
 /// One for each registry and reason.
 fn unchecked(context: &Context<'_>, planned: &[WorkloadPlan], found: &mut Vec<Finding>) {
     let mut of: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
-    for image in brought(planned) {
+    for image in brought(planned).collect::<BTreeSet<_>>() {
         if let Some(ImageFound::Unknown { why }) = context.snapshot.around.images.get(image) {
             of.entry((registry(image), why)).or_default().push(image);
         }
@@ -111,8 +115,9 @@ fn loses_its_pin(context: &Context<'_>, workload: &WorkloadPlan) -> Option<Findi
 }
 
 /// The controller of a workload would restart its pods once more, for the digests that the operator puts into its template.
-pub fn rolls_twice(workload: &Workload, planned: &[WorkloadPlan]) -> bool {
-    let rolls = matches!(workload.strategy, UpdateStrategy::RollingUpdate { .. });
+pub fn rolls_twice(context: &Context<'_>, workload: &Workload, planned: &[WorkloadPlan]) -> bool {
+    let rolls =
+        context.via == Via::Client && matches!(workload.strategy, UpdateStrategy::RollingUpdate { .. });
     let plan = planned.iter().find(|plan| plan.object.uid == workload.object.uid);
     rolls && plan.is_some_and(|plan| plan.images.iter().any(unpins))
 }

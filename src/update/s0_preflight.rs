@@ -400,7 +400,7 @@ fn strategies(context: &Context<'_>, planned: &[WorkloadPlan], found: &mut Vec<F
                 "set spec.updateStrategy.rollingUpdate.partition to 0",
             ));
         }
-        if s0_images::rolls_twice(w, planned) {
+        if s0_images::rolls_twice(context, w, planned) {
             found.push(context.refusal(
                 Check::PinnedRollingUpdate,
                 format!("{} pins images to digests: when the operator pins the new ones, every pod restarts once more", w.object),

@@ -365,7 +365,7 @@ fn images(context: &Context<'_>, workload: &Workload) -> (Vec<ImageChange>, Vec<
                 init: container.init,
                 index: container.index,
                 now: container.image.clone(),
-                after: s0_images::replacement(&context.snapshot.around.images, &container.image, after),
+                after: s0_images::replacement(context, &container.image, after),
             }),
         }
     }

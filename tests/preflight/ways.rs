@@ -1,6 +1,6 @@
 //! Which ways are open, and what speaks against the one that was chosen.
 
-use kubectl_dbupdate::model::{Check, Severity, ShapeChange, Via};
+use kubectl_dbupdate::model::{Check, ImageFound, Severity, ShapeChange, Via};
 use simcluster::world::{Database, Strategy};
 
 use crate::scene::{Scene, said};
@@ -81,4 +81,20 @@ async fn the_provisioner_is_refused_where_controllers_roll_by_themselves() {
     let [(check, message, _)] = refusals[..] else { panic!("{refusals:?}") };
     assert_eq!(check, Check::Via);
     assert!(message.contains("petset/db has update strategy RollingUpdate"), "{message}");
+}
+
+/// Whoever renders a template pins its images by himself, and an image that comes with a new container has to be there.
+#[tokio::test]
+async fn what_is_rendered_is_asked_for_and_not_pinned_by_us() {
+    let scene = via(Via::Provisioner, kafka().pinned());
+    let (main, init) = ("ghcr.io/appscode-images/kafka:4.0.0", "ghcr.io/kubedb/kafka-init:4.0-v2");
+    let known = [
+        (main, ImageFound::Exists { digest: "sha256:00ff".to_owned() }),
+        (init, ImageFound::Missing { why: "its registry has no such tag".to_owned() }),
+    ];
+    let plan = scene.plan_knowing("4.0.0", &[], &known).await;
+    assert!(plan.workloads.iter().flat_map(|w| &w.images).all(|change| change.after == main));
+    let checks: Vec<_> = plan.findings.iter().map(|f| f.check).collect();
+    assert_eq!(checks.iter().filter(|c| **c == Check::ImageMissing).count(), 1, "{checks:?}");
+    assert!(!checks.contains(&Check::PinnedImages), "{checks:?}");
 }
