@@ -84,6 +84,7 @@ fn word(reach: &Reach) -> String {
         Reach::Current => "current".to_owned(),
         Reach::Allowed => "yes".to_owned(),
         Reach::InSteps { path } => format!("in {} steps", path.len().saturating_sub(1)),
+        Reach::Refused { check: Check::ShapeChange, .. } => "other way".to_owned(),
         Reach::Refused { .. } => "no".to_owned(),
     }
 }
@@ -108,6 +109,9 @@ pub fn marks(choice: &Choice) -> Vec<String> {
         Some(Reach::InSteps { path }) => {
             let between = path.iter().skip(1).filter(|step| **step != choice.name).cloned();
             Some(format!("first {}", clean(&between.collect::<Vec<_>>().join(", "))))
+        }
+        Some(Reach::Refused { check: Check::ShapeChange, .. }) => {
+            Some("images are not enough: --via provisioner".to_owned())
         }
         Some(Reach::Refused { check: Check::Downgrade, .. }) => Some("downgrade".to_owned()),
         // It is marked so already.
