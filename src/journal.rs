@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Finish, Outcome, Step, StepOutcome};
-use crate::model::{Check, Plan, Severity, Snapshot, Ways};
+use crate::model::{Check, Plan, Severity, Snapshot, Via, Ways};
 
 /// The version of the schema in which runs are written down.
 pub const JOURNAL_SCHEMA: &str = "dbupdate/v1";
@@ -95,9 +95,9 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Every pod had arrived, and the operator was let go, or was to be.
+    /// Every pod had arrived, and the version was set for that, or the operator was let go, or was to be.
     pub fn let_go(&self) -> bool {
-        self.steps.iter().any(|s| matches!(s.step, Step::Resume | Step::Verify))
+        self.steps.iter().any(|s| matches!(s.step, Step::SetVersion | Step::Resume | Step::Verify))
     }
 }
 
@@ -119,6 +119,9 @@ pub struct StepEntry {
 pub struct Resumption {
     pub who: String,
     pub time: String,
+    /// The way that was taken from there; absent in what older versions have written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<Via>,
 }
 
 /// A run and how far it has come.
@@ -152,6 +155,17 @@ impl Entry {
     /// Its process ended without a word, or is still at it.
     pub fn killed(&self) -> bool {
         self.progress.result.is_none()
+    }
+
+    /// The way that was taken last.
+    pub fn via(&self) -> Via {
+        let last = self.progress.resumed.iter().rev().find_map(|r| r.via);
+        last.unwrap_or(self.run.plan.via)
+    }
+
+    /// That way was taken at some time.
+    pub fn took(&self, via: Via) -> bool {
+        self.run.plan.via == via || self.progress.resumed.iter().any(|r| r.via == Some(via))
     }
 
     /// What the user has overridden by name.

@@ -118,7 +118,9 @@ impl Session {
                 }
                 Some(entry) => {
                     let (hop, through) = (entry.run.plan.to.name.clone(), entry.run.through.clone());
-                    let (is_through, ways) = (through.is_some(), entry.run.ways.clone());
+                    let (is_through, mut ways) = (through.is_some(), entry.run.ways.clone());
+                    // Whoever went on with it last may have chosen another way for it.
+                    ways.to.insert(hop.clone(), entry.via());
                     let to = through.unwrap_or(hop);
                     Ok(Going::To { to, through: is_through, ways, unfinished: Some(entry) })
                 }
@@ -468,7 +470,7 @@ pub(super) async fn read_all(
     let (snapshot, journal) =
         tokio::join!(read(cluster, kind, namespace, name), cluster.journal(kind, namespace, name));
     let (mut snapshot, journal) = (snapshot?, journal?);
-    let begun = |e: &Entry| e.unfinished() && e.run.plan.via == Via::OpsManager;
+    let begun = |e: &Entry| e.unfinished() && e.via() == Via::OpsManager;
     let by_ops_manager = ways.any(Via::OpsManager) || journal.last().is_some_and(begun);
     let needed = permissions::needed(&snapshot, by_ops_manager);
     snapshot.around = cluster.surroundings(&snapshot, &needed).await?;

@@ -1,6 +1,6 @@
 //! Turning back by itself after a failure.
 
-use crate::journal::{Before, Direction, Entry};
+use crate::journal::{Before, Direction, Entry, Progress, Resumption};
 use crate::update::rollback;
 
 use super::halt::Halt;
@@ -24,21 +24,29 @@ impl Run {
 
     /// Takes the way back as the plan.
     pub(super) fn turn_back(&mut self) {
+        let entry = self.as_begun();
+        self.plan = rollback::plan(&self.snapshot, &entry, &self.options.skip);
+        self.options.delete_unwell = true;
+        self.known = Default::default();
+        self.emit(crate::event::Event::RollingBack { plan: Box::new(self.plan.clone()) });
+    }
+
+    /// The run as a later one would read of it. One that is gone on with was planned by the process that began it: this
+    /// one may have found the version and templates on the target already.
+    pub(super) fn as_begun(&self) -> Entry {
+        let begun = self.options.going_on.as_ref();
         let run = crate::journal::Run {
             schema: crate::journal::JOURNAL_SCHEMA.to_owned(),
             run: self.options.run.clone(),
             direction: Direction::Update,
             who: self.options.who.clone(),
             began: String::new(),
-            plan: self.plan.clone(),
+            plan: begun.map_or(&self.plan, |entry| &entry.run.plan).clone(),
             through: None,
             ways: Default::default(),
             before: self.before.clone().unwrap_or_else(|| Before::of(&self.snapshot)),
         };
-        let entry = Entry { run, progress: Default::default() };
-        self.plan = rollback::plan(&self.snapshot, &entry, &self.options.skip);
-        self.options.delete_unwell = true;
-        self.known = Default::default();
-        self.emit(crate::event::Event::RollingBack { plan: Box::new(self.plan.clone()) });
+        let resumed = Resumption { who: String::new(), time: String::new(), via: Some(self.plan.via) };
+        Entry { run, progress: Progress { resumed: vec![resumed], ..Progress::default() } }
     }
 }

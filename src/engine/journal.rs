@@ -40,7 +40,8 @@ impl Run {
             None => (self.described(&self.after_the_last(&now)), Progress::default()),
         };
         if self.options.going_on.is_some() {
-            progress.resumed.push(Resumption { who: self.options.who.clone(), time: now });
+            let via = Some(self.plan.via);
+            progress.resumed.push(Resumption { who: self.options.who.clone(), time: now, via });
         }
         progress.result = None;
         let began = self.options.clock.rfc3339(3);

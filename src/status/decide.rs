@@ -145,12 +145,12 @@ fn left_by_us(seen: &Seen) -> Option<Decision> {
         db.version
     );
     let next = vec![Next::Resume, Next::Rollback];
-    if entry.run.plan.via == Via::OpsManager && !paused {
+    if entry.via() == Via::OpsManager && !paused {
         // Its request has ended, or somebody has deleted it.
         let sentence = format!("{name} is {between}; the ops request that was at it has ended");
         return Some((State::HalfDone, sentence, vec![Next::Client(to.clone()), Next::Rollback]));
     }
-    if entry.run.plan.via == Via::Provisioner && !paused {
+    if entry.via() == Via::Provisioner && !paused {
         let sentence = format!(
             "{name} is {between}; KubeDB's operator renders the templates of {}, and no pod is restarted by itself",
             db.version

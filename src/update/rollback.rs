@@ -88,11 +88,8 @@ fn workload_plan(snapshot: &Snapshot, entry: &Entry, planned: &WorkloadPlan) -> 
 
 /// The way back: whoever has rendered containers into a template takes them away again.
 fn way(entry: &Entry) -> Via {
-    match entry.run.plan.via {
-        Via::Provisioner => Via::Provisioner,
-        _ if entry.run.plan.workloads.iter().any(WorkloadPlan::reshapes) => Via::Provisioner,
-        Via::Client | Via::OpsManager => Via::Client,
-    }
+    let reshaped = || entry.run.plan.workloads.iter().any(WorkloadPlan::reshapes);
+    if entry.took(Via::Provisioner) || reshaped() { Via::Provisioner } else { Via::Client }
 }
 
 /// The container is one that the run was about.
@@ -310,7 +307,7 @@ fn declared(snapshot: &Snapshot, entry: &Entry) -> bool {
     let followed = || entry.run.direction == crate::journal::Direction::Update && entry.progress.let_go();
     snapshot.database.version == ahead.name
         && ahead.name != back.name
-        && (entry.run.plan.via != Via::Provisioner || followed())
+        && (!entry.took(Via::Provisioner) || followed())
 }
 
 /// A container of the new image has started in this pod.

@@ -129,7 +129,7 @@ impl From<&Entry> for Unfinished {
             began: entry.run.began.clone(),
             from: entry.run.plan.from.name.clone(),
             to: entry.run.plan.to.name.clone(),
-            via: entry.run.plan.via,
+            via: entry.via(),
             ops_request: entry.run.plan.ops_request.as_ref().map(|r| r.metadata.name.clone()),
             rollback: entry.run.direction == Direction::Rollback,
             overridden: entry.overridden(),

@@ -11,6 +11,7 @@ mod digests;
 mod faults;
 mod hard_cases;
 mod lock;
+mod mixed;
 mod others;
 mod pause;
 mod rendered;

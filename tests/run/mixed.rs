@@ -1,0 +1,86 @@
+//! Runs that go on another way than they began, and what goes wrong on the ways through KubeDB's own operators.
+
+use std::collections::BTreeSet;
+
+use kubectl_dbupdate::event::{Event, Outcome, Step, WaitingOn};
+use kubectl_dbupdate::model::{Check, Via};
+use serde_json::{Value, json};
+use simcluster::world::Database;
+use simcluster::{Ailment, Behaviour, Effect, Fault, OpsManager, PodRule, Verdict};
+
+use crate::common::invariants::Invariants;
+use crate::common::process::Process;
+use crate::common::{NAMESPACE, Running, World, secs, text};
+
+const PETSETS: &str = "petsets.apps.k8s.appscode.com";
+const REQUESTS: &str = "zookeeperopsrequests.ops.kubedb.com";
+const REQUEST: &str = "db-to-3-9-1";
+
+fn kafka(behaviour: Behaviour) -> World {
+    let database = Database::kafka_topology("db").version("3.9.0").controllers(3).brokers(2).cruise_control();
+    World::behaving(behaviour, database).rendered_to("4.0.0")
+}
+
+fn requested(verdict: Verdict) -> World {
+    let ops_manager = OpsManager { alive: true, verdict, ..OpsManager::default() };
+    let mut world =
+        World::behaving(Behaviour { ops_manager, ..Behaviour::default() }, Database::zookeeper("db"));
+    world.via = Via::OpsManager;
+    world
+}
+
+fn slow(reconcile: u64) -> Behaviour {
+    let mut behaviour = Behaviour::default();
+    behaviour.provisioner.reconcile = secs(reconcile);
+    behaviour
+}
+
+async fn while_rendering(world: &World) -> Running {
+    let mut running = world.start().await;
+    let rendering = |e: &Event| matches!(e, Event::Waiting { on: WaitingOn::Rendering { .. }, .. });
+    running.event("it waits for the operator", rendering).await;
+    running
+}
+
+fn set_version(world: &World, version: &str) {
+    let set = |db: &mut Value| db["spec"]["version"] = version.into();
+    world.store().update(&world.res(), NAMESPACE, "db", set).expect("it is there");
+}
+
+/// Somebody has every PetSet replace its pods by itself.
+fn let_them_roll(world: &World) {
+    for set in world.store().list(PETSETS, None) {
+        let name = text(&set, "/metadata/name").to_owned();
+        let roll = |set: &mut Value| set["spec"]["updateStrategy"] = json!({ "type": "RollingUpdate" });
+        world.store().update(PETSETS, NAMESPACE, &name, roll).expect("it is there");
+    }
+}
+
+/// A run that was gone on with knows where it came from, though the version is the target's by then.
+#[tokio::test(start_paused = true)]
+async fn what_is_gone_on_with_is_rolled_back_by_itself_to_where_it_began() {
+    let stuck = PodRule::new(Ailment::PullError).image("*kafka:4.0.0*");
+    let world = kafka(slow(30).with(stuck));
+    let invariants = Invariants::watch(&world);
+    while_rendering(&world).await.crash().await;
+    let again = Process::update(&world, world.cluster()).await.with(|o| o.roll_back_on_failure = true);
+    let ended = again.start().end().await;
+    ended.ended(Outcome::RolledBack, 4, true, false);
+    invariants.hold();
+    assert_eq!(text(&world.database(), "/spec/version"), "3.9.0");
+}
+
+/// What goes on with a run goes on the way that was taken last.
+#[tokio::test(start_paused = true)]
+async fn the_way_that_was_taken_last_is_gone_on_with() {
+    let mut world = requested(Verdict::Fail { at: "db-1".to_owned(), message: "no".to_owned() });
+    world.update().await.ended(Outcome::Failed, 4, true, false);
+    world.via = Via::Client;
+    let mut running = Process::update(&world, world.cluster()).await.start();
+    running.step(Step::SetVersion).await;
+    running.crash().await;
+    let resumed = Process::resume(&world, world.cluster(), BTreeSet::new()).await.expect("it is unfinished");
+    assert_eq!(resumed.plan.via, Via::Client);
+    resumed.start().end().await.done();
+    world.is_updated();
+}
