@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::cluster::{Aside, Cluster, ClusterError, Delta, HeldLease, LockError, Watches};
 use crate::event::{EVENT_SCHEMA, Event, Step, StepOutcome, WaitingOn, WorkloadResult};
 use crate::journal::Before;
-use crate::model::{Action, Plan, Pod, Purpose, Snapshot, Via, Workload, WorkloadPlan};
+use crate::model::{Action, Plan, Pod, Purpose, Snapshot, Via, Workload, WorkloadPlan, same_image};
 use crate::update::s2_pause::{self, Pause};
 use crate::update::s4_roll_pods::Known;
 use crate::update::{Blocked, Status, rollback, s5_set_version};
@@ -263,8 +263,18 @@ impl Run {
 
     /// A container of a new image runs in this pod, or has run.
     pub(super) fn has_started(&self, pod: &Pod) -> bool {
-        let new = |w: &&WorkloadPlan| !w.images.is_empty() && w.object.uid == pod.owner && w.has_images(pod);
+        let new = |w: &&WorkloadPlan| w.object.uid == pod.owner && self.brings_images(w) && w.has_images(pod);
         rollback::has_started(pod) && self.plan.workloads.iter().any(|w| new(&w))
+    }
+
+    /// The workload ends with other images than it had before the run: whoever goes on with one may find its template on
+    /// the target already.
+    fn brings_images(&self, planned: &WorkloadPlan) -> bool {
+        let Some(before) = &self.before else { return !planned.images.is_empty() };
+        let Some(was) = before.workloads.get(&planned.object.uid) else { return true };
+        planned.target_images().any(|(container, image)| {
+            was.iter().find(|b| b.container == container).is_none_or(|b| !same_image(&b.image, image))
+        })
     }
 
     /// Makes a call that writes. Where the run is stopped meanwhile the write may still be carried out.

@@ -70,6 +70,18 @@ async fn what_is_gone_on_with_is_rolled_back_by_itself_to_where_it_began() {
     assert_eq!(text(&world.database(), "/spec/version"), "3.9.0");
 }
 
+/// That a container of the new image runs is seen as well by whoever finds the templates on the target already.
+#[tokio::test(start_paused = true)]
+async fn what_has_started_before_is_not_rolled_back_by_itself() {
+    let never = PodRule::new(Ailment::NeverReady).image("*:3.9.1*");
+    let world = World::behaving(Behaviour::default().with(never), Database::zookeeper("db"));
+    let mut running = world.start().await;
+    running.event("it runs", |e| matches!(e, Event::PodWaiting { on: WaitingOn::Readiness, .. })).await;
+    running.crash().await;
+    let again = Process::update(&world, world.cluster()).await.with(|o| o.roll_back_on_failure = true);
+    again.start().end().await.ended(Outcome::Failed, 4, false, true);
+}
+
 /// What goes on with a run goes on the way that was taken last.
 #[tokio::test(start_paused = true)]
 async fn the_way_that_was_taken_last_is_gone_on_with() {
