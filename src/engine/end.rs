@@ -281,11 +281,10 @@ impl Run {
             Halt::Blocked(Blocked::OpsRequest { name, .. }) => {
                 kubectl(format!("describe {} {name}", self.plan.kind.facts().ops_plural))
             }
-            Halt::Blocked(Blocked::UnexpectedVersion { .. }) => kubectl(format!(
-                "patch {} {} --type merge -p '{{\"spec\":{{\"version\":\"{}\"}}}}'",
+            Halt::Blocked(Blocked::UnexpectedVersion { expected, .. }) => kubectl(format!(
+                "patch {} {} --type merge -p '{{\"spec\":{{\"version\":\"{expected}\"}}}}'",
                 self.plan.kind.plural(),
-                db.name,
-                self.plan.from.name
+                db.name
             )),
             Halt::RequestEnded { name, .. } | Halt::RequestStalled { name, .. } => {
                 kubectl(format!("describe {} {name}", self.plan.kind.facts().ops_plural))

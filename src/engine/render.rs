@@ -24,11 +24,18 @@ impl Run {
             && s1_render::rendered(&self.plan, &self.snapshot) == Rendered::All
             && self.paused()
         {
+            self.version_holds = true;
             return Ok(StepOutcome::AlreadyDone);
+        }
+        self.version_holds = false;
+        if s1_render::foreign(&self.plan, &self.snapshot) {
+            // Left to the version that it still has, the operator would render that one first.
+            self.set_version().await?;
         }
         // No template is kept from here on: they are the operator's until it is halted.
         self.resume().await?;
         self.set_version().await?;
+        self.version_holds = true;
         self.follow_rendering().await?;
         Ok(if version_is_there { StepOutcome::AlreadyDone } else { StepOutcome::Done })
     }

@@ -54,6 +54,8 @@ pub(super) struct Run {
     pub paused_by_us: bool,
     /// From when on a missing `Paused` means that somebody has lifted it.
     pub pause_holds: bool,
+    /// From when on another `spec.version` than the target means that somebody has changed it: where it comes first.
+    pub version_holds: bool,
     pub operator_confirmed: bool,
     /// Nobody has waited for the answer to a write.
     pub in_the_air: bool,
@@ -115,6 +117,7 @@ impl Run {
             before: None,
             paused_by_us: false,
             pause_holds: false,
+            version_holds: false,
             operator_confirmed: false,
             in_the_air: false,
             started: false,
@@ -435,13 +438,12 @@ impl Run {
             Pause::Absent if self.pause_holds => return Err(Blocked::PauseLifted),
             Pause::Absent | Pause::Requested | Pause::Acknowledged => {}
         }
-        if let Status::Blocked(why) = s5_set_version::status(&self.plan, db) {
-            return Err(why);
-        }
-        if self.plan.via == Via::Provisioner && self.pause_holds && db.version != self.plan.to.name {
-            // It was set before the pause, so somebody has set it back.
+        if self.version_holds && db.version != self.plan.to.name {
             let (expected, found) = (self.plan.to.name.clone(), db.version.clone());
             return Err(Blocked::UnexpectedVersion { expected, found });
+        }
+        if let Status::Blocked(why) = s5_set_version::status(&self.plan, db) {
+            return Err(why);
         }
         // What came since a run that is rolled back is on the version before it.
         let rollback = self.plan.action == Action::Rollback;

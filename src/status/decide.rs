@@ -128,15 +128,17 @@ fn left_by_us(seen: &Seen) -> Option<Decision> {
         return Some((State::Unverified, sentence, vec![Next::Resume]));
     }
     if paused && db.version != *from && db.version != *to {
+        // Where the operator renders the templates the version comes first.
+        let was = if entry.via() == Via::Provisioner { to } else { from };
         let sentence = format!(
             "{name} is paused and between {from} and {to}, and somebody has set spec.version to {} meanwhile: set it back to \
-             {from} first, then go on or back",
+             {was} first, then go on or back",
             db.version
         );
         return Some((
             State::HalfDone,
             sentence,
-            vec![Next::VersionBack(from.clone()), Next::Resume, Next::Rollback],
+            vec![Next::VersionBack(was.clone()), Next::Resume, Next::Rollback],
         ));
     }
     let between = format!(

@@ -28,6 +28,24 @@ pub fn rendered(plan: &Plan, snapshot: &Snapshot) -> Rendered {
     Rendered::All
 }
 
+/// A template has an image of the target that the version which the database declares does not name: the way was begun by
+/// patching images.
+pub fn foreign(plan: &Plan, snapshot: &Snapshot) -> bool {
+    let db = &snapshot.database;
+    let declared = snapshot.version(&db.version);
+    let strange = |image: &str| {
+        let named = declared.is_some_and(|v| v.images.values().any(|i| same_image(i, image)));
+        db.version != plan.to.name && !named
+    };
+    plan.workloads.iter().any(|planned| {
+        snapshot.workload(&planned.object.uid).is_some_and(|now| {
+            planned.target_images().any(|(container, target)| {
+                now.container(container).is_some_and(|c| same_image(&c.image, target) && strange(target))
+            })
+        })
+    })
+}
+
 /// The first thing in which a template is not what it comes to; pins to a digest are the operator's own business.
 fn missing(planned: &WorkloadPlan, now: &crate::model::Workload) -> Option<String> {
     for (container, image) in planned.target_images() {

@@ -82,6 +82,32 @@ async fn what_has_started_before_is_not_rolled_back_by_itself() {
     again.start().end().await.ended(Outcome::Failed, 4, false, true);
 }
 
+/// The pause is not lifted over templates that the version knows nothing of.
+#[tokio::test(start_paused = true)]
+async fn what_the_client_has_begun_the_provisioner_ends() {
+    let mut world = World::new(Database::zookeeper("db"));
+    let mut running = world.start().await;
+    running.ready("db-0").await;
+    running.crash().await;
+    world.via = Via::Provisioner;
+    let invariants = Invariants::watch(&world);
+    Process::update(&world, world.cluster()).await.start().end().await.done();
+    invariants.hold();
+    world.is_updated();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_that_is_set_back_while_the_operator_renders_ends_the_run() {
+    for version in ["3.9.0", "3.9.1"] {
+        let world = kafka(slow(30));
+        let running = while_rendering(&world).await;
+        set_version(&world, version);
+        let ended = running.end().await;
+        ended.ended(Outcome::SomebodyElse, 5, true, false).says(&["spec.version", version, "instead of 4.0.0"]);
+        assert!(ended.finish.next[0].contains(r#""version":"4.0.0""#), "{:?}", ended.finish.next);
+    }
+}
+
 /// What goes on with a run goes on the way that was taken last.
 #[tokio::test(start_paused = true)]
 async fn the_way_that_was_taken_last_is_gone_on_with() {
