@@ -128,6 +128,7 @@ impl Run {
                 };
                 Some((request, Part::Spec))
             }
+            Blocked::RollsByItself { .. } => None,
             Blocked::DatabaseGone | Blocked::DatabaseReplaced { .. } | Blocked::WorkloadGone { .. } => None,
         }
     }

@@ -9,7 +9,9 @@ use tokio::time::{Instant, sleep_until};
 use crate::cluster::{Aside, Cluster, ClusterError, Delta, HeldLease, LockError, Watches};
 use crate::event::{EVENT_SCHEMA, Event, Step, StepOutcome, WaitingOn, WorkloadResult};
 use crate::journal::Before;
-use crate::model::{Action, Plan, Pod, Purpose, Snapshot, Via, Workload, WorkloadPlan, same_image};
+use crate::model::{
+    Action, Plan, Pod, Purpose, Snapshot, Strategy, UpdateStrategy, Via, Workload, WorkloadPlan, same_image,
+};
 use crate::update::s2_pause::{self, Pause};
 use crate::update::s4_roll_pods::Known;
 use crate::update::{Blocked, Status, rollback, s5_set_version};
@@ -451,6 +453,9 @@ impl Run {
         if let Some(w) = self.snapshot.workloads.iter().find(new) {
             return Err(Blocked::WorkloadAppeared { workload: w.object.to_string() });
         }
+        if let Some(w) = self.plan.workloads.iter().find(|w| self.rolls_by_now(w)) {
+            return Err(Blocked::RollsByItself { workload: w.object.to_string() });
+        }
         let changed =
             |w: &&Workload| self.templates.get(&w.object.uid).is_some_and(|kept| *kept != w.template);
         match self.snapshot.workloads.iter().find(changed) {
@@ -461,6 +466,13 @@ impl Run {
 }
 
 impl Run {
+    /// Its pods are ours to evict by the plan, and its controller would restart them for every change of its template.
+    fn rolls_by_now(&self, planned: &WorkloadPlan) -> bool {
+        let by_itself = |w: &Workload| matches!(w.strategy, UpdateStrategy::RollingUpdate { .. });
+        planned.strategy == Strategy::Evict
+            && self.snapshot.workload(&planned.object.uid).is_some_and(by_itself)
+    }
+
     /// Another ops request than ours is at work.
     fn blocked_by_request(&self) -> Result<(), Blocked> {
         let ours = self.plan.ops_request.as_ref().map(|r| r.metadata.name.as_str());

@@ -49,6 +49,10 @@ pub enum Blocked {
     WorkloadAppeared { workload: String },
     #[error("another run has been written down since this one was planned")]
     JournalChanged,
+    #[error(
+        "{workload} has update strategy RollingUpdate by now: its controller restarts pods past every check between two pods"
+    )]
+    RollsByItself { workload: String },
     #[error("the template of {workload} has been changed by somebody else")]
     TemplateChanged { workload: String },
     #[error("{workload}: container {container} has image {found} instead of {expected}")]

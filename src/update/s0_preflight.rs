@@ -96,6 +96,7 @@ pub fn findings_of_a_rollback(
     health(context, &mut found);
     budgets(context, evicted, &mut found);
     strategies(context, planned, &mut found);
+    s0_ways::findings_of_a_rollback(context, planned, &mut found);
     placement(context, &mut found);
     s0_surroundings::findings(context, planned, &mut found);
     found.sort_by_key(|f| f.severity);

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use crate::kinds::Mapping;
 use crate::model::{
-    Check, Finding, Lookup, Permission, Severity, ShapeChange, UpdateStrategy, Via, Workload, WorkloadKind,
+    Check, Finding, Lookup, Permission, Severity, ShapeChange, Strategy, UpdateStrategy, Via, Workload,
+    WorkloadKind, WorkloadPlan,
 };
 
 use super::s0_preflight::{Context, note};
@@ -27,7 +28,7 @@ pub(super) fn findings(context: &Context<'_>, found: &mut Vec<Finding>) {
                     "--via provisioner cannot be: {workload} has update strategy RollingUpdate, so its controller would \
                      restart pods as soon as the operator renders its template, past every check between two pods"
                 ),
-                "choose another way",
+                "choose another way, or set its spec.updateStrategy.type to OnDelete first",
             )
         })),
         Via::OpsManager => {
@@ -44,6 +45,31 @@ pub(super) fn findings(context: &Context<'_>, found: &mut Vec<Finding>) {
     if !context.on_target_version() {
         found.push(note(Check::Via, Severity::Info, ways(context)));
     }
+}
+
+/// What speaks against a way back through the Provisioner.
+pub(super) fn findings_of_a_rollback(
+    context: &Context<'_>,
+    planned: &[WorkloadPlan],
+    found: &mut Vec<Finding>,
+) {
+    let rendered = |w: &&WorkloadPlan| {
+        context.via == Via::Provisioner
+            && w.kind != WorkloadKind::Deployment
+            && w.strategy == Strategy::Follow
+            && (w.reshapes() || !w.images.is_empty())
+    };
+    found.extend(planned.iter().filter(rendered).map(|workload| {
+        context.refusal(
+            Check::Via,
+            format!(
+                "{} has update strategy RollingUpdate by now: its controller would restart pods as soon as the operator \
+                 renders the old template, past every check between two pods",
+                workload.object
+            ),
+            "set its spec.updateStrategy.type to OnDelete first",
+        )
+    }));
 }
 
 /// The request of the run that is gone on with has ended, and not well: nobody is at it any more.

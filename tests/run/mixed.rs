@@ -97,6 +97,31 @@ async fn what_the_client_has_begun_the_provisioner_ends() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_rolls_by_itself_by_now_is_not_rendered() {
+    let world = kafka(Behaviour::default());
+    let cluster = world.cluster();
+    let (snapshot, plan) = (world.snapshot(&cluster).await, world.plan().await);
+    let pods = || world.pods().iter().map(|p| text(p, "/metadata/uid").to_owned()).collect::<BTreeSet<_>>();
+    let before = pods();
+    let_them_roll(&world);
+    let ended = Running::start(cluster, snapshot, plan, world.options("run1")).end().await;
+    ended.ended(Outcome::SomebodyElse, 5, false, false).says(&["RollingUpdate"]);
+    tokio::time::sleep(secs(60)).await;
+    assert_eq!(pods(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_rolls_by_itself_by_now_is_not_rendered_back() {
+    let world = kafka(Behaviour::default());
+    let mut running = world.start().await;
+    running.ready("db-controller-0").await;
+    running.crash().await;
+    let_them_roll(&world);
+    let back = Process::rollback(&world, world.cluster(), BTreeSet::new()).await.expect("it is unfinished");
+    assert_eq!(back.refusals(), [Check::Via; 2], "controllers and brokers");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_version_that_is_set_back_while_the_operator_renders_ends_the_run() {
     for version in ["3.9.0", "3.9.1"] {
         let world = kafka(slow(30));
