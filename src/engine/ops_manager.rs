@@ -60,9 +60,11 @@ impl Run {
         let workloads = self.plan.workloads.clone();
         let mut rolls: Vec<Roll<'_>> =
             workloads.iter().map(|w| Roll::new(w, self.options.pod_timeout, began)).collect();
+        let mut blind = None;
         loop {
             self.blocked()?;
             self.stop_here()?;
+            let seeing = self.bear_blindness(&mut blind)?;
             let now = self.now();
             let state = (self.request_as_seen(), self.pictures());
             if seen.as_ref() != Some(&state) || !self.watching() {
@@ -91,7 +93,7 @@ impl Run {
                     if unheard && now < began + UNHEARD { began + UNHEARD } else { deadline }
                 }
             };
-            self.wait(until.min(next)).await?;
+            self.wait(until.min(next).min(seeing)).await?;
         }
         self.released().await?;
         self.wait_over();

@@ -47,7 +47,7 @@ impl Run {
     async fn follow_rendering(&mut self) -> Result<(), Halt> {
         let patience = PATIENCE.max(self.options.pause_timeout);
         let (mut templates, mut moved, mut told) = (self.fingerprints(), self.now(), None);
-        let mut removals = 0;
+        let (mut removals, mut blind) = (0, None);
         loop {
             self.blocked()?;
             self.stop_here()?;
@@ -58,6 +58,7 @@ impl Run {
                 self.emit(Event::PauseRemovedAgain);
                 continue;
             }
+            let seeing = self.bear_blindness(&mut blind)?;
             let (found, now) = (self.fingerprints(), self.now());
             if found != templates || !self.watching() {
                 (templates, moved) = (found, now);
@@ -78,7 +79,7 @@ impl Run {
                     moved + patience
                 }
             };
-            self.wait(until).await?;
+            self.wait(until.min(seeing)).await?;
         }
         self.wait_over();
         Ok(())

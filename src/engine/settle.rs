@@ -9,7 +9,7 @@ use crate::update::s2_pause::{self, Pause};
 use crate::update::{Status, s5_set_version, s6_resume, s7_verify};
 
 use super::halt::Halt;
-use super::run::{Backoff, PATIENCE, Run};
+use super::run::{Backoff, Run};
 
 /// For so long no template may change after the resume: the operator reconciles at once, and may pin images then.
 pub(super) const SETTLE: Duration = Duration::from_secs(3);
@@ -81,15 +81,8 @@ impl Run {
                 continue;
             }
             let found = self.fingerprints();
-            let blind_since = match self.watching() {
-                true => None,
-                // The silence of a server that is away says nothing.
-                false => Some(*blind.get_or_insert(now)),
-            };
-            if blind_since.is_some_and(|since| now >= since + PATIENCE) {
-                return Err(Halt::Blind { seconds: PATIENCE.as_secs() });
-            }
-            blind = blind_since;
+            // The silence of a server that is away says nothing.
+            self.bear_blindness(&mut blind)?;
             if found != templates || blind.is_some() {
                 (templates, quiet_since) = (found, now);
             }

@@ -133,6 +133,24 @@ async fn a_version_that_is_set_back_while_the_operator_renders_ends_the_run() {
     }
 }
 
+/// Nobody waits for ever for a cluster that is away.
+#[tokio::test(start_paused = true)]
+async fn a_cluster_that_stays_away_ends_the_wait() {
+    let world = kafka(slow(30));
+    let running = while_rendering(&world).await;
+    world.sim.faults().add(Fault::new(Effect::Reset).always());
+    world.sim.faults().break_watches();
+    running.end().await.ended(Outcome::Failed, 4, true, false).says(&["watched"]);
+    let world = requested(Verdict::Succeed);
+    let mut running = world.start().await;
+    running.event("a pod moves", |e| matches!(e, Event::PodStarted { .. })).await;
+    world.sim.faults().add(Fault::new(Effect::Reset).always());
+    world.sim.faults().break_watches();
+    let ended = running.end().await;
+    ended.ended(Outcome::Failed, 4, true, false).says(&["watched"]);
+    assert_eq!(ended.finish.next, ["kubectl dbupdate status", "kubectl dbupdate resume"]);
+}
+
 /// What goes on with a run goes on the way that was taken last.
 #[tokio::test(start_paused = true)]
 async fn the_way_that_was_taken_last_is_gone_on_with() {
