@@ -7,9 +7,9 @@ use crate::cluster::ClusterError;
 use crate::event::{Event, StepOutcome, WaitingOn};
 use crate::model::{OpsRequest, Pod, WorkloadKind, WorkloadPlan};
 use crate::rollout::{FollowVerdict, Verdict, follow, judge};
-use crate::update::Blocked;
 use crate::update::ops_request::{self, Requested};
 use crate::update::s2_pause::{self, Pause};
+use crate::update::{Blocked, rollback};
 
 use super::halt::Halt;
 use super::pause::millis;
@@ -218,19 +218,19 @@ impl Run {
 
     /// It has failed, or was not carried out at all.
     fn ended_otherwise(&mut self, request: OpsRequest) -> Halt {
-        self.changed = self.changed_by_request();
+        // That there was a request is no change, and an earlier process may have seen no more of it.
+        (self.changed, self.changed_before) = (self.changed_by_request(), false);
         Halt::RequestEnded { name: request.name.clone(), phase: request.phase.clone(), why: request.why() }
     }
 
-    /// The Ops-manager has touched something: a template, or the version.
+    /// The Ops-manager has touched something: a template, the version, or a pod. With the pause gone the operator may have
+    /// put the old templates back by now, and restarts nothing.
     fn changed_by_request(&self) -> bool {
         let rendered = |w: &WorkloadPlan| {
             let now = self.snapshot.workload(&w.object.uid);
             now.is_some_and(|now| self.started_with.get(&w.object.uid).is_some_and(|t| *t != now.template))
         };
-        self.changed_before
-            || self.snapshot.database.version != self.plan.from.name
-            || self.plan.workloads.iter().any(rendered)
+        rollback::changed(&self.as_begun(), &self.snapshot) || self.plan.workloads.iter().any(rendered)
     }
 }
 

@@ -360,22 +360,23 @@ pub fn requested(entry: &Entry, snapshot: &Snapshot) -> bool {
 /// operator whose pause was lifted writes the old templates back, and restarts nothing.
 pub fn changed(entry: &Entry, snapshot: &Snapshot) -> bool {
     let plan = &entry.run.plan;
-    let there = |planned: &WorkloadPlan, container: &str, image: &str| {
+    let there = |planned: &WorkloadPlan, container: &str, image: &str, is: fn(&str, &str) -> bool| {
         snapshot.workload(&planned.object.uid).is_some_and(|now| {
-            now.container(container).is_some_and(|c| c.image == image)
+            now.container(container).is_some_and(|c| is(&c.image, image))
                 || snapshot.pods_of(now).any(|p| p.image(container).is_some_and(|i| same_image(i, image)))
         })
     };
-    let patched = plan
-        .workloads
-        .iter()
-        .any(|planned| planned.images.iter().any(|change| there(planned, &change.container, &change.after)));
-    // A run that is begun anew finds its templates on the target, and has nothing to change in them.
+    let patched = plan.workloads.iter().any(|planned| {
+        planned.images.iter().any(|change| there(planned, &change.container, &change.after, str::eq))
+    });
+    // A run that is begun anew finds its templates on the target, and has nothing to change in them. Whoever renders them may
+    // pin them to digests.
     let found = plan.workloads.iter().any(|planned| {
         let before = entry.run.before.workloads.get(&planned.object.uid);
         planned.target_images().any(|(container, target)| {
             let was = before.and_then(|images| images.iter().find(|b| b.container == container));
-            was.is_some_and(|was| !same_image(&was.image, target)) && there(planned, container, target)
+            was.is_some_and(|was| !same_image(&was.image, target))
+                && there(planned, container, target, same_image)
         })
     });
     patched || found || (snapshot.database.version == plan.to.name && plan.from.name != plan.to.name)

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use kubectl_dbupdate::event::{Event, Outcome, Step, WaitingOn};
 use kubectl_dbupdate::model::{Check, Via};
+use kubectl_dbupdate::update::rollback;
 use serde_json::{Value, json};
 use simcluster::world::Database;
 use simcluster::{Ailment, Behaviour, Effect, Fault, OpsManager, PodRule, Verdict};
@@ -151,6 +152,32 @@ async fn a_cluster_that_stays_away_ends_the_wait() {
     assert_eq!(ended.finish.next, ["kubectl dbupdate status", "kubectl dbupdate resume"]);
 }
 
+/// The operator has put the old templates back by the time the failure is heard of: the pods tell.
+#[tokio::test(start_paused = true)]
+async fn a_request_that_fails_is_told_by_its_pods_as_well() {
+    let world = requested(Verdict::Fail { at: "db-1".to_owned(), message: "no".to_owned() });
+    world.sim.behaviour().change(|b| b.provisioner.reconcile = secs(0));
+    world.update().await.ended(Outcome::Failed, 4, true, false);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_denied_after_all_has_changed_nothing() {
+    let world = requested(Verdict::WaitForApproval);
+    let mut running = world.start().await;
+    running.step(Step::Follow).await;
+    tokio::time::sleep(secs(20)).await;
+    running.interrupt();
+    running.end().await.ended(Outcome::Stopped, 130, true, false);
+    let resumed = Process::resume(&world, world.cluster(), BTreeSet::new()).await.expect("it is unfinished");
+    let mut running = resumed.start();
+    running.step(Step::Follow).await;
+    let deny = |request: &mut Value| request["status"]["phase"] = "Denied".into();
+    world.store().update_status(REQUESTS, NAMESPACE, REQUEST, deny).expect("it is there");
+    let ended = running.end().await;
+    ended.ended(Outcome::Failed, 1, false, false);
+    assert!(ended.finish.state.contains("nothing was changed"), "{}", ended.finish.state);
+}
+
 /// What goes on with a run goes on the way that was taken last.
 #[tokio::test(start_paused = true)]
 async fn the_way_that_was_taken_last_is_gone_on_with() {
@@ -164,4 +191,22 @@ async fn the_way_that_was_taken_last_is_gone_on_with() {
     assert_eq!(resumed.plan.via, Via::Client);
     resumed.start().end().await.done();
     world.is_updated();
+}
+
+/// What the operator renders it may pin: it is the run's all the same.
+#[tokio::test(start_paused = true)]
+async fn templates_that_are_pinned_count_as_changed() {
+    let mut behaviour = Behaviour::default();
+    behaviour.provisioner.pin_digests = true;
+    let database = Database::kafka_topology("db").version("3.9.0").pinned();
+    let world = World::behaving(behaviour, database).rendered_to("4.0.0");
+    let mut running = world.start().await;
+    running.event("it asks for the pause", |e| matches!(e, Event::PauseRequested { .. })).await;
+    running.crash().await;
+    set_version(&world, "3.9.0");
+    assert!(world.evictions().is_empty());
+    let cluster = world.cluster();
+    let journal = cluster.journal(world.kind, NAMESPACE, "db").await.expect("it can be read");
+    let snapshot = world.snapshot(&cluster).await;
+    assert!(rollback::changed(journal.last().expect("it is written down"), &snapshot));
 }
