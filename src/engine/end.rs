@@ -299,9 +299,15 @@ impl Run {
             _ => None,
         };
         let commands = &self.options.commands;
-        let in_flight = matches!(ops_request::requested(&self.plan, &self.snapshot), Requested::InFlight(_));
+        let requested = ops_request::requested(&self.plan, &self.snapshot);
         let ways = match self.half_done() {
-            true if in_flight => vec![commands.status.clone(), commands.resume.clone()],
+            true if matches!(requested, Requested::InFlight(_)) => {
+                vec![commands.status.clone(), commands.resume.clone()]
+            }
+            // It is made anew. Whatever else would go on or back stops at the pause that it has left.
+            true if self.plan.via == Via::OpsManager && requested == Requested::Absent => {
+                vec![commands.resume.clone()]
+            }
             // It is at its end, and goes no further; this tool does, forward or back.
             true if self.plan.via == Via::OpsManager => {
                 vec![commands.by_client.clone(), commands.rollback.clone()]

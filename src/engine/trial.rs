@@ -47,9 +47,10 @@ async fn try_one(cluster: &Cluster, write: &Write) -> Result<Trial, ClusterError
     Ok(Trial { write: write.purpose, object: write.object.to_string(), refused, warnings })
 }
 
-/// What the write expects does not change by itself: images and the version, not the status or a pod.
+/// What the write expects does not change by itself: images, the version, and a name that nobody has; not the status or a
+/// pod.
 fn exact(write: &Write) -> bool {
-    matches!(write.purpose, Purpose::PatchImages | Purpose::SetVersion)
+    matches!(write.purpose, Purpose::PatchImages | Purpose::SetVersion | Purpose::Request)
 }
 
 impl Run {

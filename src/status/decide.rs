@@ -2,6 +2,7 @@
 
 use crate::journal::Entry;
 use crate::model::{Lookup, Phase, Pod, Via, Workload, WorkloadKind};
+use crate::update::ops_request;
 use crate::update::rollback::{arrived, changed, half_done, requested};
 use crate::update::s2_pause::{self, Pause};
 
@@ -86,6 +87,20 @@ fn somebody_else(seen: &Seen) -> Option<Decision> {
         return Some((State::OpsRequest, sentence, vec![Next::Describe]));
     }
     let Pause::Foreign(message) = s2_pause::status(db) else { return None };
+    let made = |entry: &&Entry| {
+        let request = entry.run.plan.ops_request.as_ref().filter(|_| entry.via() == Via::OpsManager);
+        request.is_some_and(|r| ops_request::has_paused(&message, &r.metadata.namespace, &r.metadata.name))
+    };
+    if let Some(entry) = unfinished(seen).filter(made) {
+        let (from, to) = (&entry.run.plan.from.name, &entry.run.plan.to.name);
+        let sentence = format!(
+            "{} is between {from} and {to}, and still paused for the ops request of run {} of this tool, which is gone: {}",
+            db.object,
+            entry.run.run,
+            counted(seen, to, Some(entry))
+        );
+        return Some((State::HalfDone, sentence, vec![Next::Resume, Next::Describe]));
+    }
     let sentence = format!("{} is paused by somebody else ({message}){begun}", db.object);
     Some((State::PausedByOther, sentence, vec![Next::Describe]))
 }

@@ -68,6 +68,12 @@ pub fn write(plan: &Plan) -> Option<Write> {
     Some(Write { purpose: Purpose::Request, object, action })
 }
 
+/// The `Paused` condition was written for that request: the Ops-manager names it in the message.
+pub fn has_paused(message: &str, namespace: &str, name: &str) -> bool {
+    let request = format!("{namespace}/{name}");
+    message.split_whitespace().any(|word| word == request)
+}
+
 /// How far a plan's request has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Requested<'a> {

@@ -9,7 +9,7 @@ use crate::model::{
     Via, Workload, WorkloadKind, WorkloadPlan,
 };
 
-use super::{s0_images, s0_surroundings, s0_ways, s2_pause};
+use super::{ops_request, s0_images, s0_surroundings, s0_ways, s2_pause};
 
 /// What the checks look at.
 pub struct Context<'a> {
@@ -44,6 +44,13 @@ impl Context<'_> {
     /// It is the ops request that the plan goes on with.
     pub(super) fn follows(&self, request: &OpsRequest) -> bool {
         self.via == Via::OpsManager && self.ops_request == Some(request.name.as_str())
+    }
+
+    /// A pause was left by the ops request that the plan goes on with, and that is gone.
+    fn left_paused(&self, message: &str) -> bool {
+        let namespace = &self.snapshot.database.object.namespace;
+        self.via == Via::OpsManager
+            && self.ops_request.is_some_and(|name| ops_request::has_paused(message, namespace, name))
     }
 
     pub(super) fn refusal(&self, check: Check, message: String, hint: impl Into<String>) -> Finding {
@@ -140,6 +147,14 @@ fn others(context: &Context<'_>, found: &mut Vec<Finding>) {
                 format!(
                     "run {run} of this tool was not finished ({}); this goes on with it",
                     condition.message
+                ),
+            )),
+            None if context.left_paused(&condition.message) => found.push(note(
+                Check::PausedByOther,
+                Severity::Info,
+                format!(
+                    "{} is paused for the ops request of this run, which is gone: it is made anew",
+                    db.object
                 ),
             )),
             None => found.push(context.refusal(

@@ -10,6 +10,7 @@ use crate::model::{
 };
 
 use super::s0_preflight::{Context, note};
+use super::s2_pause;
 
 /// What speaks against the way that was chosen, and which ones are open.
 pub(super) fn findings(context: &Context<'_>, found: &mut Vec<Finding>) {
@@ -40,6 +41,7 @@ pub(super) fn findings(context: &Context<'_>, found: &mut Vec<Finding>) {
                 )
             }));
             found.extend(request_that_has_failed(context));
+            found.extend(begun_otherwise(context));
         }
     }
     if !context.on_target_version() {
@@ -90,6 +92,21 @@ fn request_that_has_failed(context: &Context<'_>) -> Option<Finding> {
             context.facts.ops_plural
         ),
     ))
+}
+
+/// A request that ends badly lifts the pause of whoever has set it: what this tool has left half done by itself would then be
+/// the operator's, which knows nothing of it.
+fn begun_otherwise(context: &Context<'_>) -> Option<Finding> {
+    let paused = context.snapshot.database.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some());
+    (paused || context.going_on && context.ops_request.is_none()).then(|| {
+        context.refusal(
+            Check::Via,
+            "--via ops-manager cannot go on with what this tool has begun by itself: where its request fails, nothing keeps \
+             the operator from putting old templates back"
+                .to_owned(),
+            "finish it with the command resume, or go back with the command rollback",
+        )
+    })
 }
 
 /// `ways that are open: client, provisioner; not ops-manager: the cluster serves no kafkaopsrequests.ops.kubedb.com`.

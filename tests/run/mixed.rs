@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use kubectl_dbupdate::event::{Event, Outcome, Step, WaitingOn};
-use kubectl_dbupdate::model::{Check, Via};
+use kubectl_dbupdate::model::{Check, Lookup, Via};
+use kubectl_dbupdate::status::{self, Seen, State};
 use kubectl_dbupdate::update::rollback;
 use serde_json::{Value, json};
 use simcluster::world::Database;
@@ -178,6 +179,43 @@ async fn a_request_that_is_denied_after_all_has_changed_nothing() {
     assert!(ended.finish.state.contains("nothing was changed"), "{}", ended.finish.state);
 }
 
+/// The pause that a deleted request has left does not keep its own run from making it anew.
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_deleted_is_made_anew_by_resume() {
+    let world = requested(Verdict::Succeed);
+    let mut running = world.start().await;
+    running.event("a pod moves", |e| matches!(e, Event::PodStarted { .. })).await;
+    world.store().delete(REQUESTS, NAMESPACE, REQUEST, Default::default()).expect("it is there");
+    let ended = running.end().await;
+    ended.ended(Outcome::Failed, 4, true, false).says(&["is gone"]);
+    assert_eq!(ended.finish.next, ["kubectl dbupdate resume"]);
+    let cluster = world.cluster();
+    let journal = cluster.journal(world.kind, NAMESPACE, "db").await.expect("it can be read");
+    let runs = Lookup::Found(journal.entries);
+    let seen = Seen { snapshot: world.snapshot(&cluster).await, runs, lock_age: None, unread: Vec::new() };
+    let status = status::status(&seen, |next| format!("{next:?}"));
+    assert_eq!((status.state, &status.next[0][..]), (State::HalfDone, "Resume"), "{}", status.sentence);
+    let resumed = Process::resume(&world, world.cluster(), BTreeSet::new()).await.expect("it is unfinished");
+    resumed.start().end().await.done();
+    world.is_updated();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_another_database_has_taken_is_told_at_once() {
+    let world = requested(Verdict::Succeed);
+    let other = json!({
+        "apiVersion": "ops.kubedb.com/v1alpha1", "kind": "ZooKeeperOpsRequest",
+        "metadata": { "name": REQUEST, "namespace": NAMESPACE },
+        "spec": { "type": "UpdateVersion", "databaseRef": { "name": "other" },
+            "updateVersion": { "targetVersion": "3.9.1" } },
+        "status": { "phase": "Failed" },
+    });
+    world.store().create(REQUESTS, other).expect("it is new");
+    let ended = world.update().await;
+    ended.ended(Outcome::Failed, 1, false, false).says(&[REQUEST, "already exists"]);
+    assert!(ended.finish.elapsed_ms < 60_000, "{}", ended.finish.elapsed_ms);
+}
+
 /// What goes on with a run goes on the way that was taken last.
 #[tokio::test(start_paused = true)]
 async fn the_way_that_was_taken_last_is_gone_on_with() {
@@ -191,6 +229,19 @@ async fn the_way_that_was_taken_last_is_gone_on_with() {
     assert_eq!(resumed.plan.via, Via::Client);
     resumed.start().end().await.done();
     world.is_updated();
+}
+
+/// A request that ends badly lifts our pause, over templates of both versions.
+#[tokio::test(start_paused = true)]
+async fn what_the_client_has_begun_is_not_left_to_a_request() {
+    let mut world = requested(Verdict::Deny { message: "no".to_owned() });
+    world.via = Via::Client;
+    let mut running = world.start().await;
+    running.ready("db-0").await;
+    running.crash().await;
+    world.via = Via::OpsManager;
+    let again = Process::update(&world, world.cluster()).await;
+    assert_eq!(again.refusals(), [Check::Via]);
 }
 
 /// What the operator renders it may pin: it is the run's all the same.
