@@ -1,7 +1,7 @@
 //! The way to a version that is not reachable at once: one update after another.
 
 use crate::catalog;
-use crate::model::{Action, Container, Plan, Snapshot};
+use crate::model::{Action, Container, Plan, Snapshot, WorkloadPlan};
 
 use super::s1_plan::{self, NoTarget, Request};
 
@@ -107,13 +107,27 @@ fn arrived(mut there: Snapshot, plan: &Plan) -> Snapshot {
             let is = |c: &&mut Container| c.name == change.container && c.init == change.init;
             workload.containers.iter_mut().filter(is).for_each(|c| c.image.clone_from(&change.after));
         }
+        reshape(&mut workload.containers, planned);
         for pod in &planned.pods {
             let Some(pod) = there.pods.iter_mut().find(|p| p.name == pod.name) else { continue };
             for change in &planned.images {
                 let is = |(container, _): &&mut (String, String)| *container == change.container;
                 pod.images.iter_mut().filter(is).for_each(|(_, image)| image.clone_from(&change.after));
             }
+            pod.images
+                .retain(|(container, _)| planned.removed.iter().all(|gone| gone.container != *container));
+            pod.images.extend(planned.added.iter().map(|new| (new.container.clone(), new.image.clone())));
         }
     }
     there
+}
+
+/// The containers as whoever renders the template will have made them.
+fn reshape(containers: &mut Vec<Container>, planned: &WorkloadPlan) {
+    containers.retain(|c| planned.removed.iter().all(|gone| gone.container != c.name || gone.init != c.init));
+    for new in &planned.added {
+        let index = containers.iter().filter(|c| c.init == new.init).count();
+        let (name, image) = (new.container.clone(), new.image.clone());
+        containers.push(Container { name, image, init: new.init, index });
+    }
 }

@@ -1,6 +1,6 @@
 //! `--through`: the way to a version that is not reachable at once.
 
-use kubectl_dbupdate::model::{Action, Check, Plan};
+use kubectl_dbupdate::model::{Action, Check, Plan, PodAction, Via, Ways};
 use kubectl_dbupdate::update::journey::{self, Journey};
 use kubectl_dbupdate::update::s1_plan::{Request, Unfinished};
 use serde_json::json;
@@ -95,4 +95,23 @@ async fn what_is_unfinished_on_the_way_is_finished_first() {
     let journey = journey(&scene, &elsewhere).await;
     assert!(journey.later.is_empty());
     assert!(journey.first.refusals().any(|f| f.check == Check::UnfinishedOther), "{:?}", hops(&journey));
+}
+
+/// What one update has rendered is there for those after it, by whichever way they go.
+#[tokio::test]
+async fn containers_that_one_update_brings_are_there_for_the_next() {
+    let scene = Scene::new(Database::druid("dr").version("25.0.0"));
+    scene
+        .change_version("25.0.0", |v| v["spec"]["updateConstraints"] = json!({ "allowlist": ["<= 28.0.1"] }));
+    let to = [("28.0.1".to_owned(), Via::Provisioner)].into();
+    let asked = Request { ways: Ways { all: None, to }, ..request("31.0.0") };
+    let journey = journey(&scene, &asked).await;
+    assert_eq!(hops(&journey), ["25.0.0 > 28.0.1", "28.0.1 > 30.0.1", "30.0.1 > 31.0.0"]);
+    assert_eq!(journey.barred(), None);
+    for plan in &journey.later {
+        assert!(
+            plan.workloads.iter().all(|w| !w.reshapes() && w.images.iter().any(|i| i.container == "druid"))
+        );
+        assert!(plan.pods().all(|p| p.action == PodAction::Evict), "{:?}", plan.to);
+    }
 }
