@@ -45,8 +45,9 @@ fn going_on(options: &UpdateOptions, plan: &Plan, through: Option<&str>) -> Stri
     words.join(" ")
 }
 
-/// The commands that go on with a run, and with those that are to follow it on the way `through` to a version.
-pub fn commands(options: &UpdateOptions, plan: &Plan, through: Option<&str>) -> Commands {
+/// The commands that go on with a run, and with those that are to follow it on the way `through` to a version, by the ways
+/// that were chosen for them.
+pub fn commands(options: &UpdateOptions, plan: &Plan, through: Option<&str>, ways: &Ways) -> Commands {
     let other = |command: &str| {
         let (kind, name) = (plan.kind, &plan.database.name);
         named(command, kind, name, options.namespace.as_deref(), &options.target)
@@ -55,7 +56,12 @@ pub fn commands(options: &UpdateOptions, plan: &Plan, through: Option<&str>) -> 
     if let Some(flag) = digests(options) {
         resume = format!("{resume} {flag}");
     }
-    let client = Ways { all: Some(Via::Client), ..Ways::default() };
+    let mut client = Ways { all: Some(Via::Client), ..Ways::default() };
+    if through.is_some() {
+        // Those that follow go as they would have gone.
+        client = ways.clone();
+        client.to.insert(plan.to.name.clone(), Via::Client);
+    }
     let by_client = going_on(&UpdateOptions { ways: client, ..options.clone() }, plan, through);
     let again = match options.mode {
         Mode::Update => going_on(options, plan, through),
@@ -140,6 +146,8 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::cli::terminal::Terminal;
     use crate::model::{Action, Kind, ObjectRef, PLAN_SCHEMA, VersionRef};
@@ -204,9 +212,29 @@ mod tests {
             let cli = args::parse(std::iter::once("x").chain(typed.split(' '))).expect(typed);
             let everything = Terminal { stdin: true, stdout: true, stderr: true, ..Terminal::default() };
             let options = UpdateOptions::new(cli.update, cli.cluster, &everything).expect(typed);
-            let commands = commands(&options, &plan(), None);
+            let commands = commands(&options, &plan(), None, &Ways::default());
             assert_eq!(commands.resume, resume);
             assert_eq!(commands.rollback, "kubectl dbupdate rollback kafka my-kf", "it asks nobody");
+        }
+    }
+
+    #[test]
+    fn only_the_update_that_has_failed_is_done_by_this_tool_alone() {
+        let (typed, all) = ("kf my-kf --to 4.2.0 --through --via ops-manager", Some(Via::OpsManager));
+        let cli = args::parse(std::iter::once("x").chain(typed.split(' '))).expect(typed);
+        let everything = Terminal { stdin: true, stdout: true, stderr: true, ..Terminal::default() };
+        let options = UpdateOptions::new(cli.update, cli.cluster, &everything).expect(typed);
+        let to = [("4.0.0".to_owned(), Via::Provisioner)].into();
+        for (through, expected) in [
+            (None, "kubectl dbupdate kafka my-kf --to 3.6.1 --via client"),
+            (
+                Some("4.2.0"),
+                "kubectl dbupdate kafka my-kf --to 4.2.0 --through --via ops-manager --via 3.6.1=client --via \
+                 4.0.0=provisioner",
+            ),
+        ] {
+            let ways = Ways { all, to: BTreeMap::clone(&to) };
+            assert_eq!(commands(&options, &plan(), through, &ways).by_client, expected);
         }
     }
 

@@ -107,7 +107,7 @@ impl Session {
 
     /// In which state the database is between two updates, and what goes on.
     fn say_between(&self, done: &Plan, destination: &str) {
-        let again = identity::commands(&self.options, done, Some(destination)).again;
+        let again = identity::commands(&self.options, done, Some(destination), &self.options.ways).again;
         let (database, version) = (&done.database, &done.to.name);
         stream::err(&format!(
             "stopped between two updates: {database} is wholly on {version}, and nothing is paused\n\

@@ -337,7 +337,7 @@ impl Session {
         RunOptions {
             run: going_on.as_ref().map_or_else(identity::run_id, |e| e.run.run.clone()),
             who: identity::who(),
-            commands: identity::commands(&self.options, plan, through.as_deref()),
+            commands: identity::commands(&self.options, plan, through.as_deref(), &ways),
             kubectl: identity::kubectl(&self.options.target),
             timeout: self.options.timeout,
             pod_timeout: self.options.pod_timeout,
