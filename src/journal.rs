@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Finish, Outcome, Step, StepOutcome};
-use crate::model::{Check, Plan, Severity, Snapshot, Via, Ways};
+use crate::model::{Check, Plan, Severity, Snapshot, Via, Ways, pinned};
 
 /// The version of the schema in which runs are written down.
 pub const JOURNAL_SCHEMA: &str = "dbupdate/v1";
@@ -172,6 +172,12 @@ impl Entry {
     pub fn overridden(&self) -> BTreeSet<Check> {
         let findings = self.run.plan.findings.iter();
         findings.filter(|f| f.severity == Severity::Overridden).map(|f| f.check).collect()
+    }
+
+    /// The images that it brings, pinned to the digests that their registries had for them when it began.
+    pub fn pins(&self) -> Vec<String> {
+        let brought = self.run.plan.workloads.iter().flat_map(|w| &w.images).map(|i| &i.after);
+        brought.filter(|image| pinned(image)).cloned().collect()
     }
 
     /// Every image that was there before the run, and every one that it brings.

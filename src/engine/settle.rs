@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::event::{Event, StepOutcome, WaitingOn};
+use crate::journal::Entry;
 use crate::model::Via;
 use crate::update::s2_pause::{self, Pause};
 use crate::update::{Status, s5_set_version, s6_resume, s7_verify};
@@ -68,6 +69,7 @@ impl Run {
         let limit = self.now() + self.options.pod_timeout;
         let (mut quiet_since, mut templates, mut removals) = (self.now(), self.fingerprints(), 0);
         let mut blind = None;
+        let pins = self.options.going_on.as_ref().map(Entry::pins).unwrap_or_default();
         self.waiting(WaitingOn::Settling { seconds: SETTLE.as_secs() });
         loop {
             self.catch_up();
@@ -90,7 +92,7 @@ impl Run {
                 self.wait(quiet_since + SETTLE).await?;
                 continue;
             }
-            match s7_verify::amiss(&self.plan, &self.snapshot) {
+            match s7_verify::amiss(&self.plan, &self.snapshot, &pins) {
                 None => break,
                 Some(amiss) if amiss.passing() && now < limit => self.wait(limit).await?,
                 Some(amiss) => return Err(amiss.into()),

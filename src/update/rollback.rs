@@ -195,6 +195,7 @@ fn findings(
         skip,
         going_on: true,
         known_images: &[],
+        pins: &[],
         via: way(entry),
         ops_request: None,
         coverage: Coverage::new(snapshot),

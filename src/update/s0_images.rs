@@ -23,11 +23,18 @@ pub fn to_ask<'a>(snapshot: &Snapshot, plans: impl Iterator<Item = &'a Plan>) ->
 }
 
 /// What comes into the place of an image. Where that one is pinned the new one is as well, if the registry has told how: the
-/// operator would pin it on the resume, and every pod would count as outdated. Whoever renders the template pins by himself.
+/// operator would pin it on the resume, and every pod would count as outdated; whoever renders the template pins by himself.
+/// An unfinished run goes on with what it has brought so far: the tag may have moved, and a database of two contents is
+/// nobody's wish.
 pub fn replacement(context: &Context<'_>, now: &str, target: &str) -> String {
-    let pins = context.via == Via::Client && pinned(now) && !pinned(target);
+    if context.via != Via::Client || !pinned(now) || pinned(target) {
+        return target.to_owned();
+    }
+    if let Some(brought) = context.pins.iter().find(|image| same_image(image, target)) {
+        return brought.clone();
+    }
     match context.snapshot.around.images.get(target) {
-        Some(ImageFound::Exists { digest }) if pins => format!("{target}@{digest}"),
+        Some(ImageFound::Exists { digest }) => format!("{target}@{digest}"),
         _ => target.to_owned(),
     }
 }

@@ -23,6 +23,8 @@ pub struct Context<'a> {
     pub skip: &'a BTreeSet<Check>,
     /// Images that an unfinished run has found and brought.
     pub known_images: &'a [String],
+    /// Images of the target as that run has pinned them.
+    pub pins: &'a [String],
     /// The plan goes on with an unfinished run: what that has caused is no finding.
     pub going_on: bool,
     pub via: Via,

@@ -66,6 +66,8 @@ pub struct Unfinished {
     pub overridden: BTreeSet<Check>,
     /// The images before and after it: none of them is drift, whatever the catalog says by now.
     pub images: Vec<String>,
+    /// Those after it that are pinned to digests.
+    pub pins: Vec<String>,
 }
 
 /// The target of a request is not in the catalog.
@@ -108,6 +110,7 @@ pub fn plan(snapshot: &Snapshot, request: &Request) -> Result<Plan, NoTarget> {
         skip: &skip,
         known_images: request.unfinished.as_ref().map_or(&[], |u| u.images.as_slice()),
         going_on: going_on.is_some(),
+        pins: going_on.map_or(&[], |u| u.pins.as_slice()),
         via: request.ways.to(&target.name).or(going_on.map(|u| u.via)).unwrap_or_default(),
         ops_request: going_on.and_then(|u| u.ops_request.as_deref()),
     };
@@ -134,6 +137,7 @@ impl From<&Entry> for Unfinished {
             rollback: entry.run.direction == Direction::Rollback,
             overridden: entry.overridden(),
             images: entry.images(),
+            pins: entry.pins(),
         }
     }
 }

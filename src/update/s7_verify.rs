@@ -37,8 +37,9 @@ impl Amiss {
     }
 }
 
-/// The first thing that is amiss; `None` when the update has arrived.
-pub fn amiss(plan: &Plan, snapshot: &Snapshot) -> Option<Amiss> {
+/// The first thing that is amiss; `None` when the update has arrived. `pins` are the images that earlier processes of the run
+/// have pinned.
+pub fn amiss(plan: &Plan, snapshot: &Snapshot, pins: &[String]) -> Option<Amiss> {
     let db = &snapshot.database;
     if db.version != plan.to.name {
         return Some(Amiss::Version { expected: plan.to.name.clone(), found: db.version.clone() });
@@ -47,23 +48,25 @@ pub fn amiss(plan: &Plan, snapshot: &Snapshot) -> Option<Amiss> {
         return Some(Amiss::Paused);
     }
     let amiss = plan.workloads.iter().find_map(|w| workload(w, snapshot));
-    amiss.or_else(|| other_content(plan, snapshot))
+    amiss.or_else(|| other_content(plan, snapshot, pins))
 }
 
-/// A digest that this plan has set, replaced by another one of the same tag, where the pods do not run that one. What a rollback
+/// A digest that this run has set, replaced by another one of the same tag, where the pods do not run that one. What a rollback
 /// has brought back was the operator's own pin, and a workload that rolls by itself brings its pods along.
-fn other_content(plan: &Plan, snapshot: &Snapshot) -> Option<Amiss> {
+fn other_content(plan: &Plan, snapshot: &Snapshot, pins: &[String]) -> Option<Amiss> {
     let ours =
         plan.workloads.iter().filter(|w| plan.action != Action::Rollback && w.strategy == Strategy::Evict);
     ours.filter_map(|w| Some((w, snapshot.workload(&w.object.uid)?))).find_map(|(planned, now)| {
-        planned.images.iter().filter(|change| pinned(&change.after)).find_map(|change| {
-            let found = &now.container(&change.container)?.image;
-            let runs_it = |pod: &Pod| pod.image(&change.container) == Some(found);
-            let other = pinned(found) && *found != change.after && !snapshot.pods_of(now).all(runs_it);
+        let set = planned.images.iter().map(|change| (&change.container, &change.after));
+        let was_set = planned.kept.iter().map(|k| (&k.container, &k.image)).filter(|(_, i)| pins.contains(i));
+        set.chain(was_set).filter(|(_, image)| pinned(image)).find_map(|(container, expected)| {
+            let found = &now.container(container)?.image;
+            let runs_it = |pod: &Pod| pod.image(container) == Some(found);
+            let other = pinned(found) && found != expected && !snapshot.pods_of(now).all(runs_it);
             other.then(|| Amiss::OtherContent {
                 workload: planned.object.to_string(),
-                container: change.container.clone(),
-                expected: change.after.clone(),
+                container: container.clone(),
+                expected: expected.clone(),
                 found: found.clone(),
             })
         })

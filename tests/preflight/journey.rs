@@ -79,6 +79,7 @@ async fn what_is_unfinished_on_the_way_is_finished_first() {
         rollback,
         overridden: Default::default(),
         images: Vec::new(),
+        pins: Vec::new(),
     };
     let on_the_way = ["28.0.1 > 30.0.1", "30.0.1 > 31.0.0"];
     for (to, unfinished, expected) in [

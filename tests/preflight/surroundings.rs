@@ -36,6 +36,7 @@ fn planned(snapshot: &Snapshot, skip: &[Check], unfinished: bool) -> Plan {
         rollback: false,
         overridden: Default::default(),
         images: Vec::new(),
+        pins: Vec::new(),
     };
     let unfinished = unfinished.then(begun);
     let request = Request { skip: skip.iter().copied().collect(), unfinished, ..Request::to(&to) };

@@ -1,15 +1,16 @@
 //! Runs that bring digests, and an operator that pins images itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kubectl_dbupdate::event::{Event, Outcome};
-use kubectl_dbupdate::model::{Check, ImageFound};
+use kubectl_dbupdate::model::{Check, ImageFound, Snapshot};
 use kubectl_dbupdate::update::s1_plan;
-use simcluster::world::Database;
+use simcluster::world::{Database, Strategy};
 use simcluster::{Behaviour, Provisioner};
 
 use crate::back::{roll_back, state};
-use crate::common::*;
+use crate::common::process::Process;
+use crate::common::{NAMESPACE, Running, World, request, secs, text};
 
 const TARGET: &str = "ghcr.io/appscode-images/zookeeper:3.9.1";
 const IMAGE: &str = "/spec/template/spec/containers/0/image";
@@ -101,4 +102,51 @@ async fn a_rollback_brings_the_old_digests_back_to_the_letter() {
     run.crash().await;
     roll_back(&world).await.expect("it is half done").done();
     assert_eq!(state(&world), before);
+}
+
+/// What an earlier process of the run has pinned is looked at as well, and told once.
+#[tokio::test(start_paused = true)]
+async fn other_content_is_an_error_of_a_run_that_is_gone_on_with() {
+    let world = pinning();
+    let mut run = update_to(&world, "sha256:00ff").await;
+    run.ready("db-0").await;
+    run.crash().await;
+    let ended = Process::update(&world, world.cluster()).await.start().end().await;
+    ended.ended(Outcome::Failed, 4, true, false).says(&["other content by now"]);
+    let resumed = Process::resume(&world, world.cluster(), BTreeSet::new()).await.expect("it is unfinished");
+    resumed.start().end().await.done();
+}
+
+/// A tag that has moved since a run began does not split the database between two contents.
+#[tokio::test(start_paused = true)]
+async fn a_run_that_is_gone_on_with_keeps_the_digest_that_it_began_with() {
+    let rolls = Strategy::RollingUpdate { partition: 0 };
+    let racks = Database::cassandra_racks("db", &[("r0", 1), ("r1", 1)]).pinned().strategy(rolls);
+    let world = World::new(racks);
+    let said = |digest: &str| {
+        let digest = digest.to_owned();
+        move |snapshot: &mut Snapshot| {
+            let targets = snapshot.version("5.0.7").expect("it is in the catalog").images.clone();
+            let exists = |image: String| (image, ImageFound::Exists { digest: digest.clone() });
+            snapshot.around.images = targets.into_values().map(exists).collect();
+        }
+    };
+    let cluster = world.cluster();
+    let mut snapshot = world.snapshot(&cluster).await;
+    said("sha256:00aa")(&mut snapshot);
+    let plan = s1_plan::plan(&snapshot, &request(world.target())).expect("the target is in the catalog");
+    let mut run = Running::start(cluster, snapshot, plan, world.options("run1"));
+    run.event("it is patched", |e| matches!(e, Event::WorkloadPatched { .. })).await;
+    run.crash().await;
+    tokio::time::sleep(secs(60)).await;
+    let cluster = world.cluster();
+    let mut snapshot = world.snapshot(&cluster).await;
+    let journal = cluster.journal(world.kind, NAMESPACE, "db").await.expect("it can be read");
+    let unfinished = journal.last().map(s1_plan::Unfinished::from);
+    said("sha256:00bb")(&mut snapshot);
+    let asked = s1_plan::Request { unfinished, ..request(world.target()) };
+    let plan = s1_plan::plan(&snapshot, &asked).expect("the target is in the catalog");
+    let brought: Vec<_> = plan.workloads.iter().flat_map(|w| &w.images).map(|i| &i.after).collect();
+    assert!(!brought.is_empty());
+    assert!(brought.iter().all(|image| image.ends_with("@sha256:00aa")), "{brought:?}");
 }
