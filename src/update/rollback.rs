@@ -225,14 +225,18 @@ fn consented(entry: &Entry) -> bool {
     entry.run.direction == crate::journal::Direction::Rollback && entry.run.plan.findings.iter().any(taken)
 }
 
-/// A workload of the run that is no longer there, or was never written down, cannot go back.
+/// A workload of the run that is no longer there, or was never written down, cannot go back. A Deployment that the operator has
+/// made anew it renders back by itself.
 fn gone(snapshot: &Snapshot, entry: &Entry) -> Vec<Finding> {
     let there = |w: &&WorkloadPlan| {
         snapshot.workload(&w.object.uid).is_some() && entry.run.before.workloads.contains_key(&w.object.uid)
     };
     let lost = entry.run.plan.workloads.iter().filter(|w| !there(w)).map(|w| Finding {
         check: Check::NoWorkloads,
-        severity: Severity::Refusal,
+        severity: match (w.kind, way(entry)) {
+            (WorkloadKind::Deployment, Via::Provisioner) => Severity::Warning,
+            _ => Severity::Refusal,
+        },
         message: format!("{} is gone, or what it was like before is not known", w.object),
         hint: String::new(),
     });

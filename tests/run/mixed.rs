@@ -12,7 +12,7 @@ use simcluster::{Ailment, Behaviour, Effect, Fault, OpsManager, PodRule, Verdict
 
 use crate::common::invariants::Invariants;
 use crate::common::process::Process;
-use crate::common::{NAMESPACE, Running, World, secs, text};
+use crate::common::{DEPLOYMENTS, NAMESPACE, Running, World, secs, text};
 
 const PETSETS: &str = "petsets.apps.k8s.appscode.com";
 const REQUESTS: &str = "zookeeperopsrequests.ops.kubedb.com";
@@ -130,7 +130,11 @@ async fn a_version_that_is_set_back_while_the_operator_renders_ends_the_run() {
         let running = while_rendering(&world).await;
         set_version(&world, version);
         let ended = running.end().await;
-        ended.ended(Outcome::SomebodyElse, 5, true, false).says(&["spec.version", version, "instead of 4.0.0"]);
+        ended.ended(Outcome::SomebodyElse, 5, true, false).says(&[
+            "spec.version",
+            version,
+            "instead of 4.0.0",
+        ]);
         assert!(ended.finish.next[0].contains(r#""version":"4.0.0""#), "{:?}", ended.finish.next);
     }
 }
@@ -260,4 +264,23 @@ async fn templates_that_are_pinned_count_as_changed() {
     let journal = cluster.journal(world.kind, NAMESPACE, "db").await.expect("it can be read");
     let snapshot = world.snapshot(&cluster).await;
     assert!(rollback::changed(journal.last().expect("it is written down"), &snapshot));
+}
+
+/// Cruise control's Deployment serves the database, it is not it: one that is made anew keeps nobody from going back.
+#[tokio::test(start_paused = true)]
+async fn a_deployment_that_is_made_anew_is_left_to_the_operator() {
+    let world = kafka(slow(5));
+    let running = while_rendering(&world).await;
+    world
+        .store()
+        .delete(DEPLOYMENTS, NAMESPACE, "db-cruise-control", Default::default())
+        .expect("it is there");
+    running.end().await.ended(Outcome::SomebodyElse, 5, true, false).says(&["deployment/db-cruise-control"]);
+    let back = Process::rollback(&world, world.cluster(), BTreeSet::new()).await.expect("it is unfinished");
+    back.start().end().await.done();
+    tokio::time::sleep(secs(60)).await;
+    let image =
+        world.get(DEPLOYMENTS, "db-cruise-control")["spec"]["template"]["spec"]["containers"][0]["image"]
+            .clone();
+    assert!(image.as_str().is_some_and(|image| image.contains("3.9.0")), "{image}");
 }
