@@ -315,6 +315,8 @@ impl Run {
             // Without a journal only the command itself knows where to.
             true if self.changed && self.journal.is_none() => vec![commands.again.clone()],
             true => vec![commands.resume.clone(), commands.rollback.clone()],
+            // Asking once more would be answered alike.
+            false if matches!(halt, Halt::RequestEnded { .. }) => vec![commands.by_client.clone()],
             false => vec![commands.again.clone()],
         };
         show.into_iter().chain(ways).filter(|c| !c.is_empty()).collect()

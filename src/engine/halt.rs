@@ -52,6 +52,10 @@ pub(super) enum Halt {
         "whether the update has arrived cannot be told: the cluster could not be watched for {seconds} s"
     )]
     Blind { seconds: u64 },
+    #[error(
+        "the templates have not come to rest within {seconds} s: somebody writes to them again and again"
+    )]
+    Restless { seconds: u64 },
     #[error("the update has not arrived: {0}")]
     Amiss(#[from] Amiss),
     #[error("{failure}; the update was rolled back")]

@@ -9,7 +9,7 @@ use crate::event::{Event, Finish, Step, StepOutcome};
 use crate::journal::{
     Before, Direction, Entry, JOURNAL_SCHEMA, KEPT_BYTES, Progress, Resumption, StepEntry, key,
 };
-use crate::model::{Action, Check, Kind, Ways};
+use crate::model::{Action, Check, Kind, Via, Ways};
 use crate::update::{Blocked, s2_pause};
 
 use super::halt::Halt;
@@ -45,7 +45,12 @@ impl Run {
         }
         progress.result = None;
         let began = self.options.clock.rfc3339(3);
-        progress.steps.push(StepEntry { step: Step::Pause, began, ended: None, outcome: None });
+        let first = match self.plan.via {
+            Via::Client => Step::Pause,
+            Via::Provisioner => Step::Render,
+            Via::OpsManager => Step::Request,
+        };
+        progress.steps.push(StepEntry { step: first, began, ended: None, outcome: None });
         self.changed_before |= progress.changed;
         self.before = Some(run.before.clone());
         self.started |= progress.started || self.snapshot.pods.iter().any(|pod| self.has_started(pod));
@@ -130,7 +135,7 @@ impl Run {
     pub(super) async fn journal_step(&mut self, step: Step) -> Result<(), Halt> {
         let began = self.options.clock.rfc3339(3);
         let Some(writer) = &mut self.journal else { return Ok(()) };
-        if step == Step::Pause {
+        if writer.progress.steps.last().is_some_and(|last| last.step == step && last.ended.is_none()) {
             // It was written down with the run itself.
             return Ok(());
         }

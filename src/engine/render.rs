@@ -46,6 +46,7 @@ impl Run {
 
     async fn follow_rendering(&mut self) -> Result<(), Halt> {
         let patience = PATIENCE.max(self.options.pause_timeout);
+        let limit = self.now() + self.options.pod_timeout.max(patience);
         let (mut templates, mut moved, mut told) = (self.fingerprints(), self.now(), None);
         let (mut removals, mut blind) = (0, None);
         loop {
@@ -67,6 +68,7 @@ impl Run {
                 Rendered::WorkloadGone { workload } => return Err(Blocked::WorkloadGone { workload }.into()),
                 Rendered::All if now >= moved + SETTLE => break,
                 Rendered::All => {
+                    self.bear_restlessness(limit)?;
                     let settling = WaitingOn::Settling { seconds: SETTLE.as_secs() };
                     self.tell_waiting(&mut told, settling);
                     moved + SETTLE

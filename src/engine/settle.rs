@@ -89,6 +89,7 @@ impl Run {
                 (templates, quiet_since) = (found, now);
             }
             if now < quiet_since + SETTLE {
+                self.bear_restlessness(limit)?;
                 self.wait(quiet_since + SETTLE).await?;
                 continue;
             }
@@ -110,6 +111,12 @@ impl Run {
             self.note = "no operator has confirmed it".to_owned();
         }
         Ok(StepOutcome::Done)
+    }
+
+    /// Templates that are written again and again never come to rest: that is somebody's fight over them.
+    pub(super) fn bear_restlessness(&self, limit: Duration) -> Result<(), Halt> {
+        let restless = self.watching() && self.now() >= limit;
+        if restless { Err(Halt::Restless { seconds: self.options.pod_timeout.as_secs() }) } else { Ok(()) }
     }
 
     /// A stale status write has brought our condition back.

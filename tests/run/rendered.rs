@@ -194,3 +194,24 @@ async fn a_pause_that_comes_back_does_not_keep_the_operator_from_rendering() {
     goes_back(&world).await;
     invariants.hold();
 }
+
+/// Somebody and the operator fight over a template: the run does not wait for ever.
+#[tokio::test(start_paused = true)]
+async fn templates_that_never_rest_end_the_run() {
+    let (world, _) = behaving(Behaviour::default(), kafka());
+    let (store, began) = (world.store().clone(), tokio::time::Instant::now());
+    let fight = tokio::spawn(async move {
+        for round in 0.. {
+            tokio::time::sleep(secs(2)).await;
+            let annotate = |set: &mut serde_json::Value| {
+                set["spec"]["template"]["metadata"]["annotations"]["round"] = round.to_string().into();
+            };
+            store.update(PETSETS, "default", "db-broker", annotate).expect("it is there");
+        }
+    });
+    let ended = world.start_with(|o| o.pod_timeout = secs(300)).await.end().await;
+    fight.abort();
+    ended.ended(Outcome::Failed, 4, true, false).says(&["have not come to rest within 300 s"]);
+    assert!(began.elapsed() < secs(400));
+    assert!(world.evictions().is_empty());
+}
