@@ -10,7 +10,7 @@ use crate::journal::{
     Before, Direction, Entry, JOURNAL_SCHEMA, KEPT_BYTES, Progress, Resumption, StepEntry, key,
 };
 use crate::model::{Action, Check, Kind, Via, Ways};
-use crate::update::{Blocked, s2_pause};
+use crate::update::{Blocked, rollback, s2_pause};
 
 use super::halt::Halt;
 use super::run::{Backoff, Run};
@@ -36,7 +36,12 @@ impl Run {
     pub(super) async fn open_journal(&mut self) -> Result<(), Halt> {
         let now = self.options.clock.rfc3339(3);
         let (run, mut progress) = match self.options.going_on.clone() {
-            Some(entry) => (entry.run, entry.progress),
+            Some(entry) => {
+                let mut progress = entry.progress.clone();
+                // Whoever was killed has not written down what he had changed last.
+                progress.changed |= rollback::changed(&entry, &self.snapshot);
+                (entry.run, progress)
+            }
             None => (self.described(&self.after_the_last(&now)), Progress::default()),
         };
         if self.options.going_on.is_some() {

@@ -284,3 +284,18 @@ async fn a_deployment_that_is_made_anew_is_left_to_the_operator() {
             .clone();
     assert!(image.as_str().is_some_and(|image| image.contains("3.9.0")), "{image}");
 }
+
+/// Whoever goes on with a run that was killed right after its first change, and changes nothing himself, leaves it as
+/// unfinished as it was.
+#[tokio::test(start_paused = true)]
+async fn what_a_killed_run_has_changed_is_not_forgotten_by_the_next() {
+    let world = kafka(slow(100));
+    while_rendering(&world).await.crash().await;
+    let resume = Process::resume(&world, world.cluster(), BTreeSet::new()).await.expect("it is unfinished");
+    let mut resumed = resume.start();
+    let rendering = |e: &Event| matches!(e, Event::Waiting { on: WaitingOn::Rendering { .. }, .. });
+    resumed.event("it waits for the operator", rendering).await;
+    resumed.interrupt();
+    resumed.end().await.ended(Outcome::Stopped, 130, false, false);
+    assert!(Process::rollback(&world, world.cluster(), BTreeSet::new()).await.is_some());
+}
