@@ -113,15 +113,21 @@ pub struct StepEntry {
     pub outcome: Option<StepOutcome>,
 }
 
-/// Somebody has gone on with a run.
+/// Somebody has gone on with a run, by the same way or by another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Resumption {
     pub who: String,
     pub time: String,
-    /// The way that was taken from there; absent in what older versions have written.
+    /// The way that is taken from here on; absent in what earlier versions have written: the run's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub via: Option<Via>,
+    /// Which ways were chosen for this update and for those that are to follow it.
+    #[serde(default, skip_serializing_if = "Ways::is_empty")]
+    pub ways: Ways,
+    /// The ops request that is made, or gone on with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ops_request: Option<String>,
 }
 
 /// A run and how far it has come.
@@ -146,6 +152,29 @@ impl Entry {
         }
     }
 
+    fn resumed(&self) -> Option<&Resumption> {
+        self.progress.resumed.last().filter(|r| r.via.is_some())
+    }
+
+    /// The way that it has taken last: whoever goes on with a run may choose another one.
+    pub fn via(&self) -> Via {
+        self.resumed().and_then(|r| r.via).unwrap_or(self.run.plan.via)
+    }
+
+    /// Which ways were chosen last for it and for the updates that are to follow it.
+    pub fn ways(&self) -> Ways {
+        let Some(resumed) = self.resumed() else { return self.run.ways.clone() };
+        let mut ways = resumed.ways.clone();
+        ways.to.insert(self.run.plan.to.name.clone(), self.via());
+        ways
+    }
+
+    /// The last ops request that it has made.
+    pub fn ops_request(&self) -> Option<&str> {
+        let later = self.progress.resumed.iter().rev().find_map(|r| r.ops_request.as_deref());
+        later.or(self.run.plan.ops_request.as_ref().map(|r| r.metadata.name.as_str()))
+    }
+
     /// It has come to its end, and further updates were to follow it: the version that they lead to.
     pub fn follow(&self) -> Option<&str> {
         let done = self.progress.result.as_ref().is_some_and(|finish| finish.outcome == Outcome::Done);
@@ -155,12 +184,6 @@ impl Entry {
     /// Its process ended without a word, or is still at it.
     pub fn killed(&self) -> bool {
         self.progress.result.is_none()
-    }
-
-    /// The way that was taken last.
-    pub fn via(&self) -> Via {
-        let last = self.progress.resumed.iter().rev().find_map(|r| r.via);
-        last.unwrap_or(self.run.plan.via)
     }
 
     /// That way was taken at some time.

@@ -9,7 +9,7 @@ use super::args::{self, Digests};
 use super::cluster_args;
 use super::options::{Mode, Target, UpdateOptions};
 use crate::engine::Commands;
-use crate::model::{Check, Kind, Plan, Via, Ways, clean};
+use crate::model::{Check, Kind, Plan, Via, Ways, WorkloadPlan, clean};
 
 /// An id that no other run has: 48 random bits.
 pub fn run_id() -> String {
@@ -56,19 +56,22 @@ pub fn commands(options: &UpdateOptions, plan: &Plan, through: Option<&str>, way
     if let Some(flag) = digests(options) {
         resume = format!("{resume} {flag}");
     }
-    let mut client = Ways { all: Some(Via::Client), ..Ways::default() };
+    // The operator renders the old shape again once nobody holds it back: only the Provisioner's way leads there by us.
+    let reshapes = plan.workloads.iter().any(WorkloadPlan::reshapes);
+    let via = if reshapes { Via::Provisioner } else { Via::Client };
+    let mut alone = Ways { all: Some(via), ..Ways::default() };
     if through.is_some() {
         // Those that follow go as they would have gone.
-        client = ways.clone();
-        client.to.insert(plan.to.name.clone(), Via::Client);
+        alone = ways.clone();
+        alone.to.insert(plan.to.name.clone(), via);
     }
-    let by_client = going_on(&UpdateOptions { ways: client, ..options.clone() }, plan, through);
+    let by_us = going_on(&UpdateOptions { ways: alone, ..options.clone() }, plan, through);
     let again = match options.mode {
         Mode::Update => going_on(options, plan, through),
         Mode::Resume => resume.clone(),
         Mode::Rollback => rollback.clone(),
     };
-    Commands { again, resume, rollback, status, by_client }
+    Commands { again, resume, rollback, status, by_us }
 }
 
 /// A command about one database: `kubectl dbupdate resume kafka my-kf`, or the update itself where it is empty, with the flags that lead to the same cluster.
@@ -234,7 +237,7 @@ mod tests {
             ),
         ] {
             let ways = Ways { all, to: BTreeMap::clone(&to) };
-            assert_eq!(commands(&options, &plan(), through, &ways).by_client, expected);
+            assert_eq!(commands(&options, &plan(), through, &ways).by_us, expected);
         }
     }
 

@@ -176,13 +176,15 @@ impl Look {
         match next {
             Next::Resume => ours("resume"),
             Next::Rollback => ours("rollback"),
-            Next::Client(to) => format!("{} --to {to} --via client", ours("")),
+            Next::Via(to, via) => format!("{} --to {to} --via {via}", ours("")),
             Next::Again => format!("{} --to {version}", ours("")),
             Next::VersionBack(from) => kubectl(format!(
                 "patch {} {} --type merge -p '{{\"spec\":{{\"version\":\"{from}\"}}}}'",
                 kind.plural(),
                 database.name
             )),
+            Next::DescribeRequest(name) => kubectl(format!("describe {} {name}", kind.facts().ops_plural)),
+            Next::DeleteRequest(name) => kubectl(format!("delete {} {name}", kind.facts().ops_plural)),
             Next::Describe => kubectl(format!("describe {} {}", kind.plural(), database.name)),
             Next::Pods => kubectl(format!("get pods -l app.kubernetes.io/instance={}", database.name)),
         }

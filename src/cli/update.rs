@@ -118,9 +118,7 @@ impl Session {
                 }
                 Some(entry) => {
                     let (hop, through) = (entry.run.plan.to.name.clone(), entry.run.through.clone());
-                    let (is_through, mut ways) = (through.is_some(), entry.run.ways.clone());
-                    // Whoever went on with it last may have chosen another way for it.
-                    ways.to.insert(hop.clone(), entry.via());
+                    let (is_through, ways) = (through.is_some(), entry.ways());
                     let to = through.unwrap_or(hop);
                     Ok(Going::To { to, through: is_through, ways, unfinished: Some(entry) })
                 }
@@ -334,10 +332,12 @@ impl Session {
         // A rollback of an update is a run of its own; going on is the same run.
         let going_on = entry.filter(|e| e.run.direction == direction);
         let consented = going_on.as_ref().map(Entry::overridden).unwrap_or_default();
+        // What it was meant to change may be there by now, and go again.
+        let begun = going_on.as_ref().map_or(plan, |e| &e.run.plan);
         RunOptions {
             run: going_on.as_ref().map_or_else(identity::run_id, |e| e.run.run.clone()),
             who: identity::who(),
-            commands: identity::commands(&self.options, plan, through.as_deref(), &ways),
+            commands: identity::commands(&self.options, begun, through.as_deref(), &ways),
             kubectl: identity::kubectl(&self.options.target),
             timeout: self.options.timeout,
             pod_timeout: self.options.pod_timeout,

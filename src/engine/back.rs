@@ -46,7 +46,13 @@ impl Run {
             ways: Default::default(),
             before: self.before.clone().unwrap_or_else(|| Before::of(&self.snapshot)),
         };
-        let resumed = Resumption { who: String::new(), time: String::new(), via: Some(self.plan.via) };
+        let resumed = Resumption {
+            who: String::new(),
+            time: String::new(),
+            via: Some(self.plan.via),
+            ways: Default::default(),
+            ops_request: None,
+        };
         Entry { run, progress: Progress { resumed: vec![resumed], ..Progress::default() } }
     }
 }

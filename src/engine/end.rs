@@ -237,8 +237,13 @@ impl Run {
         }
         let version = &self.snapshot.database.version;
         if let Requested::InFlight(r) = ops_request::requested(&self.plan, &self.snapshot) {
+            let goes_on = if r.phase.is_empty() {
+                "is there, and nobody is at it yet"
+            } else {
+                "goes on without this command"
+            };
             return format!(
-                "ops request {} ({}) goes on without this command: {updated} of {pods} pods of {db} are on {to} and \
+                "ops request {} ({}) {goes_on}: {updated} of {pods} pods of {db} are on {to} and \
                  Ready, spec.version is {version}",
                 r.name,
                 r.phase()
@@ -287,6 +292,7 @@ impl Run {
                 self.plan.kind.plural(),
                 db.name
             )),
+            Halt::RolledBack { .. } => return vec![self.options.commands.status.clone()],
             Halt::RequestEnded { name, .. } | Halt::RequestStalled { name, .. } => {
                 kubectl(format!("describe {} {name}", self.plan.kind.facts().ops_plural))
             }
@@ -300,9 +306,16 @@ impl Run {
         };
         let commands = &self.options.commands;
         let requested = ops_request::requested(&self.plan, &self.snapshot);
+        // Where no Ops-manager looks at it, deleting it is the only way out.
+        let out = match &requested {
+            Requested::InFlight(r) if r.phase.is_empty() => {
+                kubectl(format!("delete {} {}", self.plan.kind.facts().ops_plural, r.name))
+            }
+            _ => None,
+        };
         let ways = match self.half_done() {
             true if matches!(requested, Requested::InFlight(_)) => {
-                vec![commands.status.clone(), commands.resume.clone()]
+                [commands.status.clone(), commands.resume.clone()].into_iter().chain(out).collect()
             }
             // It is made anew. Whatever else would go on or back stops at the pause that it has left.
             true if self.plan.via == Via::OpsManager && requested == Requested::Absent => {
@@ -310,13 +323,13 @@ impl Run {
             }
             // It is at its end, and goes no further; this tool does, forward or back.
             true if self.plan.via == Via::OpsManager => {
-                vec![commands.by_client.clone(), commands.rollback.clone()]
+                vec![commands.by_us.clone(), commands.rollback.clone()]
             }
             // Without a journal only the command itself knows where to.
             true if self.changed && self.journal.is_none() => vec![commands.again.clone()],
             true => vec![commands.resume.clone(), commands.rollback.clone()],
             // Asking once more would be answered alike.
-            false if matches!(halt, Halt::RequestEnded { .. }) => vec![commands.by_client.clone()],
+            false if matches!(halt, Halt::RequestEnded { .. }) => vec![commands.by_us.clone()],
             false => vec![commands.again.clone()],
         };
         show.into_iter().chain(ways).filter(|c| !c.is_empty()).collect()

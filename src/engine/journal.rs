@@ -45,17 +45,18 @@ impl Run {
             None => (self.described(&self.after_the_last(&now)), Progress::default()),
         };
         if self.options.going_on.is_some() {
-            let via = Some(self.plan.via);
-            progress.resumed.push(Resumption { who: self.options.who.clone(), time: now, via });
+            let request = self.plan.ops_request.as_ref();
+            progress.resumed.push(Resumption {
+                who: self.options.who.clone(),
+                time: now,
+                via: Some(self.plan.via),
+                ways: self.options.ways.clone(),
+                ops_request: request.map(|r| r.metadata.name.clone()),
+            });
         }
         progress.result = None;
         let began = self.options.clock.rfc3339(3);
-        let first = match self.plan.via {
-            Via::Client => Step::Pause,
-            Via::Provisioner => Step::Render,
-            Via::OpsManager => Step::Request,
-        };
-        progress.steps.push(StepEntry { step: first, began, ended: None, outcome: None });
+        progress.steps.push(StepEntry { step: self.first_step(), began, ended: None, outcome: None });
         self.changed_before |= progress.changed;
         self.before = Some(run.before.clone());
         self.started |= progress.started || self.snapshot.pods.iter().any(|pod| self.has_started(pod));
@@ -134,6 +135,16 @@ impl Run {
             run.plan.workloads.iter_mut().for_each(|w| w.pods.clear());
         }
         run
+    }
+
+    /// The step that follows the lock.
+    fn first_step(&self) -> Step {
+        match self.plan.via {
+            Via::Client => Step::Pause,
+            Via::Provisioner => Step::Render,
+            Via::OpsManager if self.plan.action == Action::Resume => Step::Verify,
+            Via::OpsManager => Step::Request,
+        }
     }
 
     /// Writes down that a step begins, before its first write.
@@ -270,5 +281,5 @@ pub fn unfinished(journal: &Journal, snapshot: &crate::model::Snapshot) -> Optio
 /// The version to which further updates were to follow the last run, and their ways, if the database still is where that has brought it.
 pub fn to_follow(journal: &Journal, snapshot: &crate::model::Snapshot) -> Option<(String, Ways)> {
     let entry = journal.last().filter(|entry| entry.run.plan.to.name == snapshot.database.version)?;
-    entry.follow().map(|to| (to.to_owned(), entry.run.ways.clone()))
+    entry.follow().map(|to| (to.to_owned(), entry.ways()))
 }

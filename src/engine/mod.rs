@@ -82,7 +82,7 @@ pub struct Commands {
     pub rollback: String,
     pub status: String,
     /// The same update by this tool alone.
-    pub by_client: String,
+    pub by_us: String,
 }
 
 /// Runs a plan that has no refusals, from the snapshot that it was made from. Events tell everything that happens; the

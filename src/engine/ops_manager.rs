@@ -15,6 +15,7 @@ use super::halt::Halt;
 use super::pause::millis;
 use super::roll::Roll;
 use super::run::{Backoff, Run};
+use super::settle::SETTLE;
 
 /// An Ops-manager polls every 5 to 10 seconds: one that has not looked at a request after so long is not there, or may not.
 const UNHEARD: Duration = Duration::from_secs(60);
@@ -56,18 +57,18 @@ impl Run {
     /// Follows the request and the pods until it ends. Whoever stops following leaves it running.
     pub async fn follow_request(&mut self) -> Result<StepOutcome, Halt> {
         let began = self.now();
-        let (mut seen, mut moved, mut told) = (None, began, Told::default());
+        let (mut seen, mut moved, mut told, mut blind) = (None, began, Told::default(), None);
         let workloads = self.plan.workloads.clone();
         let mut rolls: Vec<Roll<'_>> =
             workloads.iter().map(|w| Roll::new(w, self.options.pod_timeout, began)).collect();
-        let mut blind = None;
         loop {
             self.blocked()?;
             self.stop_here()?;
-            let seeing = self.bear_blindness(&mut blind)?;
             let now = self.now();
             let state = (self.request_as_seen(), self.pictures());
-            if seen.as_ref() != Some(&state) || !self.watching() {
+            // What could not be seen has not stood still for that.
+            moved += self.blind_for(&mut blind)?;
+            if seen.as_ref() != Some(&state) {
                 (seen, moved) = (Some(state), now);
             }
             let next = self.follow_pods(&mut rolls, &mut told);
@@ -86,13 +87,19 @@ impl Run {
                     let (on, unheard) = (working(r), r.phase.is_empty());
                     self.tell_request(&mut told, on, unheard && now >= began + UNHEARD);
                     let deadline = moved + self.options.pod_timeout;
-                    if now >= deadline {
+                    if now >= deadline && blind.is_none() {
                         let seconds = self.options.pod_timeout.as_secs();
                         return Err(Halt::RequestStalled { name: self.request_name(), seconds });
                     }
-                    if unheard && now < began + UNHEARD { began + UNHEARD } else { deadline }
+                    if unheard && now < began + UNHEARD {
+                        began + UNHEARD
+                    } else {
+                        deadline.max(now + SETTLE)
+                    }
                 }
             };
+            // Nobody tells when everything is watched again.
+            let seeing = if blind.is_some() { now + SETTLE } else { Duration::MAX };
             self.wait(until.min(next).min(seeing)).await?;
         }
         self.released().await?;

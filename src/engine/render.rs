@@ -48,7 +48,7 @@ impl Run {
         let patience = PATIENCE.max(self.options.pause_timeout);
         let limit = self.now() + self.options.pod_timeout.max(patience);
         let (mut templates, mut moved, mut told) = (self.fingerprints(), self.now(), None);
-        let (mut removals, mut blind) = (0, None);
+        let (mut removals, mut quiet, mut blind) = (0, moved, None);
         loop {
             self.blocked()?;
             self.stop_here()?;
@@ -59,19 +59,25 @@ impl Run {
                 self.emit(Event::PauseRemovedAgain);
                 continue;
             }
-            let seeing = self.bear_blindness(&mut blind)?;
             let (found, now) = (self.fingerprints(), self.now());
-            if found != templates || !self.watching() {
-                (templates, moved) = (found, now);
+            // What could not be seen has neither moved nor stood still, and a watch is opened anew every few minutes.
+            moved += self.blind_for(&mut blind)?;
+            if found != templates {
+                (templates, moved, quiet) = (found, now, now);
+            }
+            if blind.is_some() {
+                quiet = now;
+                self.wait(now + SETTLE).await?;
+                continue;
             }
             let until = match s1_render::rendered(&self.plan, &self.snapshot) {
                 Rendered::WorkloadGone { workload } => return Err(Blocked::WorkloadGone { workload }.into()),
-                Rendered::All if now >= moved + SETTLE => break,
+                Rendered::All if now >= quiet + SETTLE => break,
                 Rendered::All => {
                     self.bear_restlessness(limit)?;
                     let settling = WaitingOn::Settling { seconds: SETTLE.as_secs() };
                     self.tell_waiting(&mut told, settling);
-                    moved + SETTLE
+                    quiet + SETTLE
                 }
                 Rendered::Not { workload, what } if now >= moved + patience => {
                     return Err(self.not_rendered(workload, what, patience).await);
@@ -81,7 +87,7 @@ impl Run {
                     moved + patience
                 }
             };
-            self.wait(until.min(seeing)).await?;
+            self.wait(until).await?;
         }
         self.wait_over();
         Ok(())

@@ -206,17 +206,6 @@ impl Run {
         self.watches.as_ref().is_some_and(Watches::all_open)
     }
 
-    /// Nobody waits for ever for a cluster that is away: `since` keeps from when on it could not be watched. Returns when to
-    /// look again at the latest.
-    pub fn bear_blindness(&self, since: &mut Option<Duration>) -> Result<Duration, Halt> {
-        if self.watching() {
-            *since = None;
-            return Ok(Duration::MAX);
-        }
-        let until = *since.get_or_insert(self.now()) + PATIENCE;
-        if self.now() >= until { Err(Halt::Blind { seconds: PATIENCE.as_secs() }) } else { Ok(until) }
-    }
-
     /// No longer follows anything.
     pub fn unfollow(&mut self) {
         self.watches = None;

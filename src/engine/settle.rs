@@ -10,7 +10,7 @@ use crate::update::s2_pause::{self, Pause};
 use crate::update::{Status, s5_set_version, s6_resume, s7_verify};
 
 use super::halt::Halt;
-use super::run::{Backoff, Run};
+use super::run::{Backoff, PATIENCE, Run};
 
 /// For so long no template may change after the resume: the operator reconciles at once, and may pin images then.
 pub(super) const SETTLE: Duration = Duration::from_secs(3);
@@ -84,7 +84,7 @@ impl Run {
             }
             let found = self.fingerprints();
             // The silence of a server that is away says nothing.
-            self.bear_blindness(&mut blind)?;
+            self.blind_for(&mut blind)?;
             if found != templates || blind.is_some() {
                 (templates, quiet_since) = (found, now);
             }
@@ -117,6 +117,18 @@ impl Run {
     pub(super) fn bear_restlessness(&self, limit: Duration) -> Result<(), Halt> {
         let restless = self.watching() && self.now() >= limit;
         if restless { Err(Halt::Restless { seconds: self.options.pod_timeout.as_secs() }) } else { Ok(()) }
+    }
+
+    /// Takes note since when not everything is watched. Returns for how long it was not, where it is again.
+    pub(super) fn blind_for(&self, since: &mut Option<Duration>) -> Result<Duration, Halt> {
+        let now = self.now();
+        if self.watching() {
+            return Ok(since.take().map(|since| now - since).unwrap_or_default());
+        }
+        match now >= *since.get_or_insert(now) + PATIENCE {
+            true => Err(Halt::Blind { seconds: PATIENCE.as_secs() }),
+            false => Ok(Duration::ZERO),
+        }
     }
 
     /// A stale status write has brought our condition back.

@@ -32,13 +32,16 @@ impl OpsRequest {
         if self.phase.is_empty() { "not started" } else { &self.phase }
     }
 
-    /// Why it has ended as it has: what the condition says that tells of the failure, else the newest one. That one of them
-    /// is False says nothing: some stay so after a success.
+    /// Why it has ended as it has: what the condition says that bears the name of its phase, else the last one that speaks
+    /// of a failure by its reason, else the last one. A condition keeps its place when it is written again, so that the
+    /// failure of a step may stand before the conditions of what came after its beginning.
     pub fn why(&self) -> String {
         let says = |c: &&Condition| !c.message.is_empty();
-        let failed = |c: &&Condition| says(c) && (c.kind == self.phase || c.reason == "Failed");
-        let found = self.conditions.iter().rfind(failed).or_else(|| self.conditions.iter().rfind(says));
-        found.map(|c| c.message.clone()).unwrap_or_default()
+        let named = |c: &&Condition| [&c.kind, &c.reason].contains(&&self.phase);
+        let failed = |c: &&Condition| c.reason.contains("Fail");
+        let all = || self.conditions.iter().filter(says);
+        let said = all().rfind(named).or_else(|| all().rfind(failed)).or_else(|| all().next_back());
+        said.map(|c| c.message.clone()).unwrap_or_default()
     }
 }
 

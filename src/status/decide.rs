@@ -1,7 +1,7 @@
 //! The state of a database in a word and in a sentence. The gravest thing is said first.
 
 use crate::journal::Entry;
-use crate::model::{Lookup, Phase, Pod, Via, Workload, WorkloadKind};
+use crate::model::{Lookup, Phase, Pod, Via, Workload, WorkloadKind, WorkloadPlan};
 use crate::update::ops_request;
 use crate::update::rollback::{arrived, changed, half_done, requested};
 use crate::update::s2_pause::{self, Pause};
@@ -81,15 +81,22 @@ fn somebody_else(seen: &Seen) -> Option<Decision> {
                 db.object,
                 counted(seen, to, Some(entry))
             );
-            return Some((State::OpsRequest, sentence, vec![Next::Resume, Next::Describe]));
+            let name = request.name.clone();
+            // Where no Ops-manager looks at it, deleting it is the only way out.
+            let other = if request.phase.is_empty() {
+                Next::DeleteRequest(name)
+            } else {
+                Next::DescribeRequest(name)
+            };
+            return Some((State::OpsRequest, sentence, vec![Next::Resume, other]));
         }
         let sentence = format!("{what} is at work on {}{begun}", db.object);
-        return Some((State::OpsRequest, sentence, vec![Next::Describe]));
+        return Some((State::OpsRequest, sentence, vec![Next::DescribeRequest(request.name.clone())]));
     }
     let Pause::Foreign(message) = s2_pause::status(db) else { return None };
     let made = |entry: &&Entry| {
-        let request = entry.run.plan.ops_request.as_ref().filter(|_| entry.via() == Via::OpsManager);
-        request.is_some_and(|r| ops_request::has_paused(&message, &r.metadata.namespace, &r.metadata.name))
+        let request = entry.ops_request().filter(|_| entry.via() == Via::OpsManager);
+        request.is_some_and(|name| ops_request::has_paused(&message, &db.object.namespace, name))
     };
     if let Some(entry) = unfinished(seen).filter(made) {
         let (from, to) = (&entry.run.plan.from.name, &entry.run.plan.to.name);
@@ -164,8 +171,14 @@ fn left_by_us(seen: &Seen) -> Option<Decision> {
     let next = vec![Next::Resume, Next::Rollback];
     if entry.via() == Via::OpsManager && !paused {
         // Its request has ended, or somebody has deleted it.
-        let sentence = format!("{name} is {between}; the ops request that was at it has ended");
-        return Some((State::HalfDone, sentence, vec![Next::Client(to.clone()), Next::Rollback]));
+        let exposed = match db.version == *from {
+            true => format!("; KubeDB's operator may put the templates of {from} back at any time"),
+            false => String::new(),
+        };
+        let sentence = format!("{name} is {between}; the ops request that was at it has ended{exposed}");
+        let reshapes = entry.run.plan.workloads.iter().any(WorkloadPlan::reshapes);
+        let via = if reshapes { Via::Provisioner } else { Via::Client };
+        return Some((State::HalfDone, sentence, vec![Next::Via(to.clone(), via), Next::Rollback]));
     }
     if entry.via() == Via::Provisioner && !paused {
         let sentence = format!(

@@ -11,7 +11,7 @@ pub use list::{Listed, PausedBy, listed};
 
 use crate::event::{Outcome, Step};
 use crate::journal::{Direction, Entry};
-use crate::model::{Kind, Lookup, ObjectRef, Snapshot};
+use crate::model::{Kind, Lookup, ObjectRef, Snapshot, Via};
 
 /// The version of the schema in which a status is printed.
 pub const STATUS_SCHEMA: &str = "dbupdate/v1";
@@ -106,12 +106,16 @@ pub enum Next {
     Rollback,
     /// The update to the version that it is on.
     Again,
-    /// The update to that version, by this tool alone.
-    Client(String),
+    /// The update to that version, by this tool alone: that way.
+    Via(String, Via),
     /// Set `spec.version` back to that, where the unfinished run came from.
     VersionBack(String),
     /// Look at the database object.
     Describe,
+    /// Look at that ops request.
+    DescribeRequest(String),
+    /// Delete that ops request, at which nobody is.
+    DeleteRequest(String),
     /// Look at the pods.
     Pods,
 }

@@ -309,7 +309,11 @@ fn data_at_risk(snapshot: &Snapshot, entry: &Entry) -> Option<String> {
 fn declared(snapshot: &Snapshot, entry: &Entry) -> bool {
     let (ahead, back) = ends(entry);
     // What a rollback goes back from was looked at when it began.
-    let followed = || entry.run.direction == crate::journal::Direction::Update && entry.progress.let_go();
+    // Where an Ops-manager was at it before, the version may be its word that all is done.
+    let by_another = || entry.run.plan.via != Via::Provisioner && arrived(&entry.run.plan, snapshot);
+    let followed = || {
+        entry.run.direction == crate::journal::Direction::Update && (entry.progress.let_go() || by_another())
+    };
     snapshot.database.version == ahead.name
         && ahead.name != back.name
         && (!entry.took(Via::Provisioner) || followed())
@@ -357,8 +361,7 @@ pub fn half_done(entry: &Entry, snapshot: &Snapshot) -> bool {
 
 /// The ops request that the run has made is at work.
 pub fn requested(entry: &Entry, snapshot: &Snapshot) -> bool {
-    let made = entry.run.plan.ops_request.as_ref().map(|r| r.metadata.name.as_str());
-    made.is_some_and(|made| snapshot.ops_in_flight().any(|r| r.name == made))
+    entry.ops_request().is_some_and(|made| snapshot.ops_in_flight().any(|r| r.name == made))
 }
 
 /// The version or an image of a run's target is there that was not there before it, in a template or in a pod alone: an

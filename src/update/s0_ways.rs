@@ -83,11 +83,12 @@ fn request_that_has_failed(context: &Context<'_>) -> Option<Finding> {
     let why = request.why();
     let why = if why.is_empty() { why } else { format!(": {why}") };
     let (name, namespace) = (&request.name, &context.snapshot.database.object.namespace);
+    let via = if reshaped(context).is_some() { Via::Provisioner } else { Via::Client };
     Some(context.refusal(
         Check::Via,
         format!("ops request {name} has ended: {}{why}", request.phase),
         format!(
-            "go on by this tool alone: the same update with --via client; or go back: rollback; or delete the request, and \
+            "go on by this tool alone: the same update with --via {via}; or go back: rollback; or delete the request, and \
              resume makes it anew: kubectl delete {} {name} -n {namespace}",
             context.facts.ops_plural
         ),

@@ -133,7 +133,7 @@ impl From<&Entry> for Unfinished {
             from: entry.run.plan.from.name.clone(),
             to: entry.run.plan.to.name.clone(),
             via: entry.via(),
-            ops_request: entry.run.plan.ops_request.as_ref().map(|r| r.metadata.name.clone()),
+            ops_request: entry.ops_request().map(str::to_owned),
             rollback: entry.run.direction == Direction::Rollback,
             overridden: entry.overridden(),
             images: entry.images(),
