@@ -153,7 +153,9 @@ mod tests {
 
     use super::*;
     use crate::cli::terminal::Terminal;
-    use crate::model::{Action, Kind, ObjectRef, PLAN_SCHEMA, VersionRef};
+    use crate::model::{
+        Action, Kind, ObjectRef, PLAN_SCHEMA, ShapeChange, Strategy, VersionRef, WorkloadKind,
+    };
 
     #[test]
     fn words_can_be_pasted_into_a_shell() {
@@ -239,6 +241,33 @@ mod tests {
             let ways = Ways { all, to: BTreeMap::clone(&to) };
             assert_eq!(commands(&options, &plan(), through, &ways).by_us, expected);
         }
+    }
+
+    /// What an Ops-manager has left of a step that changes the shape is the operator's to render.
+    #[test]
+    fn this_tool_goes_on_by_a_way_that_is_open() {
+        let cli = args::parse(["x", "kf", "my-kf", "--via", "ops-manager"]).expect("it is right");
+        let everything = Terminal { stdin: true, stdout: true, stderr: true, ..Terminal::default() };
+        let options = UpdateOptions::new(cli.update, cli.cluster, &everything).expect("it is right");
+        let mut plan = plan();
+        let by_us = |plan: &Plan| commands(&options, plan, None, &Ways::default()).by_us;
+        assert_eq!(by_us(&plan), "kubectl dbupdate kafka my-kf --to 3.6.1 --via client");
+        let (container, image) = ("kafka-init".to_owned(), "kafka-init:4.0".to_owned());
+        let added = vec![ShapeChange { container, init: true, image }];
+        plan.workloads.push(WorkloadPlan {
+            kind: WorkloadKind::PetSet,
+            object: plan.database.clone(),
+            role: String::new(),
+            strategy: Strategy::OpsManager,
+            replicas: 3,
+            min_ready_seconds: 0,
+            images: Vec::new(),
+            kept: Vec::new(),
+            added,
+            removed: Vec::new(),
+            pods: Vec::new(),
+        });
+        assert_eq!(by_us(&plan), "kubectl dbupdate kafka my-kf --to 3.6.1 --via provisioner");
     }
 
     fn plan() -> Plan {

@@ -114,3 +114,36 @@ impl OpsRequestManifest {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_told_wherever_its_condition_stands() {
+        let condition = |kind: &str, reason: &str, message: &str| Condition {
+            kind: kind.to_owned(),
+            status: "False".to_owned(),
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+        };
+        let evicted = condition("EvictPod--db-0", "EvictPod", "evict pod; PodName:db-0");
+        for (phase, conditions, why) in [
+            ("Failed", vec![condition("UpdateVersion", "Failed", "too slow"), evicted.clone()], "too slow"),
+            ("Failed", vec![condition("UpdateVersion", "UpdateFailed", "no"), evicted.clone()], "no"),
+            ("Denied", vec![condition("Denied", "Freeze", "not today"), evicted.clone()], "not today"),
+            ("Failed", vec![evicted.clone(), condition("RunningPod", "", "")], "evict pod; PodName:db-0"),
+            ("Skipped", vec![], ""),
+        ] {
+            let request = OpsRequest {
+                kind: "ZooKeeperOpsRequest".to_owned(),
+                name: "db-to-3-9-1".to_owned(),
+                operation: "UpdateVersion".to_owned(),
+                target: "3.9.1".to_owned(),
+                phase: phase.to_owned(),
+                conditions,
+            };
+            assert_eq!(request.why(), why, "{phase}");
+        }
+    }
+}

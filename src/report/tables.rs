@@ -23,8 +23,10 @@ pub fn plan(plan: &Plan, trials: Option<&[Trial]>, view: View) -> String {
 /// All updates of a way, of which the first one's plan is shown below.
 pub fn way(plans: &[&Plan], view: View) -> String {
     let versions = plans.iter().map(|plan| plan.to.name.as_str());
-    let names: Vec<&str> =
+    let mut names: Vec<&str> =
         plans.first().map(|first| first.from.name.as_str()).into_iter().chain(versions).collect();
+    // An update that is gone on with may have its version set already.
+    names.dedup();
     let text = format!(
         "{} updates, one after another, each verified before the next: {}",
         plans.len(),

@@ -132,7 +132,7 @@ impl World {
                 resume: "kubectl dbupdate resume".to_owned(),
                 rollback: "kubectl dbupdate rollback".to_owned(),
                 status: "kubectl dbupdate status".to_owned(),
-                by_us: "kubectl dbupdate by client".to_owned(),
+                by_us: "kubectl dbupdate by us".to_owned(),
             },
             kubectl: "kubectl".to_owned(),
             timeout: None,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use kubectl_dbupdate::cluster::{Cluster, Journal};
 use kubectl_dbupdate::engine::{self, RunOptions};
 use kubectl_dbupdate::journal::{Direction, Entry};
-use kubectl_dbupdate::model::{Action, Check, Lock, Plan, Snapshot, Via, Ways};
+use kubectl_dbupdate::model::{Action, Check, Lock, Plan, Snapshot, Ways};
 use kubectl_dbupdate::update::s1_plan::{self, Request, Unfinished};
 use kubectl_dbupdate::update::{rollback, s2_pause};
 
@@ -52,19 +52,21 @@ async fn found(world: &World, cluster: Cluster, take_over: bool) -> Found {
 impl Process {
     /// The command that updates, typed for the first time or again.
     pub async fn update(world: &World, cluster: Cluster) -> Self {
-        Process::forward(world, found(world, cluster, false).await, Some(world.via))
+        Process::forward(world, found(world, cluster, false).await, world.request().ways)
     }
 
     /// The same with `--take-over`.
     pub async fn take_over(world: &World, cluster: Cluster) -> Self {
-        Process::forward(world, found(world, cluster, true).await, Some(world.via))
+        Process::forward(world, found(world, cluster, true).await, world.request().ways)
     }
 
     /// `resume`, with what is overridden by name; `None` where nothing is unfinished.
     pub async fn resume(world: &World, cluster: Cluster, skip: BTreeSet<Check>) -> Option<Self> {
         let found = found(world, cluster, false).await;
-        match found.unfinished.as_ref()?.run.direction {
-            Direction::Update => Some(Process::forward(world, found, None)),
+        let unfinished = found.unfinished.as_ref()?;
+        let ways = unfinished.ways();
+        match unfinished.run.direction {
+            Direction::Update => Some(Process::forward(world, found, ways)),
             Direction::Rollback => Some(Process::back(world, found, skip)),
         }
     }
@@ -76,10 +78,8 @@ impl Process {
         (found.unfinished.is_some() || ours).then(|| Process::back(world, found, skip))
     }
 
-    /// Without a way of its own it takes that of the run that it goes on with.
-    fn forward(world: &World, found: Found, via: Option<Via>) -> Self {
+    fn forward(world: &World, found: Found, ways: Ways) -> Self {
         let unfinished = found.unfinished.as_ref().map(Unfinished::from);
-        let ways = Ways { all: via, ..Ways::default() };
         let asked = Request { unfinished, ways, ..world.request() };
         let plan = s1_plan::plan(&found.snapshot, &asked).expect("the target is in the catalog");
         Process::of(world, found, plan, Direction::Update, BTreeSet::new())

@@ -115,6 +115,42 @@ async fn without_an_operator_nothing_is_restarted() {
     assert!(world.evictions().is_empty(), "the pods had never left the old template");
 }
 
+/// A real server says nothing for minutes where nothing happens, so that quiet watches are opened anew: the patience does
+/// not begin anew with them.
+#[tokio::test(start_paused = true)]
+async fn watches_that_break_do_not_prolong_the_patience() {
+    let (world, _) = behaving(Behaviour::default(), kafka());
+    world.sim.behaviour().change(|b| b.provisioner.alive = false);
+    let began = tokio::time::Instant::now();
+    let mut running = world.start().await;
+    let rendering = |e: &Event| matches!(e, Event::Waiting { on: WaitingOn::Rendering { .. }, .. });
+    running.event("it waits for the operator", rendering).await;
+    let breaking = async {
+        for _ in 0..20 {
+            tokio::time::sleep(secs(50)).await;
+            world.sim.faults().break_watches();
+        }
+    };
+    tokio::select! {
+        ended = running.end() => { ended.ended(Outcome::Failed, 4, true, false).says(&["has not rendered"]); }
+        () = breaking => panic!("it still waits after {:?}", began.elapsed()),
+    }
+    assert!(began.elapsed() < secs(150), "{:?}", began.elapsed());
+}
+
+/// Where the server is away for good the wait ends as well.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_away_while_templates_are_rendered_ends_the_run() {
+    let (world, _) = behaving(Behaviour::default(), kafka());
+    world.sim.behaviour().change(|b| b.provisioner.alive = false);
+    let mut running = world.start().await;
+    let rendering = |e: &Event| matches!(e, Event::Waiting { on: WaitingOn::Rendering { .. }, .. });
+    running.event("it waits for the operator", rendering).await;
+    world.sim.faults().restart_server(secs(3600));
+    let ended = tokio::time::timeout(secs(1200), running.end()).await.expect("it does not wait for ever");
+    assert_eq!(ended.finish.outcome, Outcome::Failed, "{}", ended.finish.error);
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_was_interrupted_while_the_operator_renders_goes_on() {
     let mut behaviour = Behaviour::default();
@@ -154,6 +190,7 @@ async fn a_failure_is_rolled_back_by_itself() {
     let (world, invariants) = behaving(Behaviour::default().with(stuck), kafka());
     let ended = world.start_with(|o| o.roll_back_on_failure = true).await.end().await;
     ended.ended(Outcome::RolledBack, 4, true, false);
+    assert_eq!(ended.finish.next, ["kubectl dbupdate status"], "there is nothing to go on with");
     invariants.ended(&ended);
     invariants.hold();
     assert_eq!(text(&world.database(), "/spec/version"), "3.9.0");

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use kubectl_dbupdate::event::{Event, Outcome, Step, WaitingOn};
 use kubectl_dbupdate::model::{Check, Severity, Via};
-use kubectl_dbupdate::status::{self, State};
+use kubectl_dbupdate::status::{self, State, Status};
 use simcluster::world::Database;
 use simcluster::{Ailment, Behaviour, OpsManager, PodRule, Verdict};
 
@@ -32,6 +32,19 @@ fn phase(world: &World) -> String {
 /// What of the database we have written ourselves, beside the request.
 fn touched(world: &World) -> Vec<String> {
     world.sent().into_iter().filter(|s| !s.contains("opsrequests")).collect()
+}
+
+async fn status(world: &World) -> Status {
+    let cluster = world.cluster();
+    let snapshot = world.snapshot(&cluster).await;
+    let journal = cluster.journal(world.kind, "default", "db").await.expect("it can be read");
+    let seen = status::Seen {
+        snapshot,
+        runs: kubectl_dbupdate::model::Lookup::Found(journal.entries),
+        lock_age: None,
+        unread: Vec::new(),
+    };
+    status::status(&seen, |next| format!("{next:?}"))
 }
 
 async fn resumed(world: &World) -> Ended {
@@ -72,7 +85,7 @@ async fn a_request_that_fails_says_why_and_what_goes_on() {
         ended.finish.next,
         [
             "kubectl describe zookeeperopsrequests db-to-3-9-1 -n default",
-            "kubectl dbupdate by client",
+            "kubectl dbupdate by us",
             "kubectl dbupdate rollback"
         ]
     );
@@ -81,6 +94,52 @@ async fn a_request_that_fails_says_why_and_what_goes_on() {
     let back = Process::rollback(&world, world.cluster(), BTreeSet::new()).await.expect("it is unfinished");
     back.start().end().await.done();
     assert_eq!(text(&world.database(), "/spec/version"), "3.8.3");
+}
+
+/// Whoever goes on by another way and is interrupted goes on, or back, by that one.
+#[tokio::test(start_paused = true)]
+async fn a_run_that_changed_its_way_keeps_the_new_one() {
+    for back in [false, true] {
+        let mut world = verdict(Verdict::Fail { at: "db-1".to_owned(), message: "no".to_owned() });
+        world.update().await.ended(Outcome::Failed, 4, true, false);
+        world.via = Via::Client;
+        let mut running = Process::update(&world, world.cluster()).await.start();
+        running.event("a pod moves", |e| matches!(e, Event::PodStarted { .. })).await;
+        running.interrupt();
+        running.end().await.ended(Outcome::Stopped, 130, true, true);
+        if back {
+            let back = Process::rollback(&world, world.cluster(), BTreeSet::new()).await;
+            back.expect("it is unfinished").start().end().await.done();
+            assert_eq!(text(&world.database(), "/spec/version"), "3.8.3");
+        } else {
+            resumed(&world).await.done();
+            world.is_updated();
+        }
+    }
+}
+
+/// A step that changes the shape is gone on with through the Provisioner. While that renders, the version means nothing:
+/// the way back asks for no consent, and the status names the commands of this way.
+#[tokio::test(start_paused = true)]
+async fn a_request_of_another_shape_is_gone_on_with_through_the_provisioner() {
+    let fail = Verdict::Fail { at: "db-broker-1".to_owned(), message: "no".to_owned() };
+    let manager = OpsManager { alive: true, verdict: fail, ..OpsManager::default() };
+    let database = Database::kafka_topology("db").version("3.9.0").controllers(3).brokers(2);
+    let mut world = World::behaving(Behaviour { ops_manager: manager, ..Behaviour::default() }, database)
+        .rendered_to("4.0.0");
+    world.via = Via::OpsManager;
+    world.update().await.ended(Outcome::Failed, 4, true, false);
+    assert_eq!(status(&world).await.next, [r#"Via("4.0.0", Provisioner)"#, "Rollback"]);
+    world.via = Via::Provisioner;
+    let mut running = Process::update(&world, world.cluster()).await.start();
+    running.event("it waits", |e| matches!(e, Event::Waiting { step: Step::Render, .. })).await;
+    running.interrupt();
+    running.end().await.ended(Outcome::Stopped, 130, true, false);
+    assert_eq!(status(&world).await.next, ["Resume", "Rollback"]);
+    let back = Process::rollback(&world, world.cluster(), BTreeSet::new()).await.expect("it is unfinished");
+    assert_eq!(back.refusals(), []);
+    resumed(&world).await.done();
+    world.is_updated();
 }
 
 /// After a request that has failed this tool brings the update to its end by itself.
@@ -161,6 +220,10 @@ async fn a_request_at_which_nobody_looks_is_told() {
     running.event("it is told", heard).await;
     let ended = running.end().await;
     ended.ended(Outcome::Failed, 4, true, false).says(&["nothing has moved", "left running"]);
+    assert!(ended.finish.state.contains("nobody is at it yet"), "{}", ended.finish.state);
+    let out = "kubectl delete zookeeperopsrequests db-to-3-9-1 -n default";
+    assert_eq!(ended.finish.next.last().map(String::as_str), Some(out));
+    assert_eq!(status(&world).await.next, ["Resume", r#"DeleteRequest("db-to-3-9-1")"#]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -190,18 +253,9 @@ async fn the_status_tells_of_our_own_request() {
     running.event("a pod moves", |e| matches!(e, Event::PodStarted { .. })).await;
     running.interrupt();
     running.end().await;
-    let cluster = world.cluster();
-    let snapshot = world.snapshot(&cluster).await;
-    let journal = cluster.journal(world.kind, "default", "db").await.expect("it can be read");
-    let seen = status::Seen {
-        snapshot,
-        runs: kubectl_dbupdate::model::Lookup::Found(journal.entries),
-        lock_age: None,
-        unread: Vec::new(),
-    };
-    let status = status::status(&seen, |next| format!("{next:?}"));
+    let status = status(&world).await;
     assert_eq!(status.state, State::OpsRequest);
-    assert_eq!(status.next, ["Resume", "Describe"]);
+    assert_eq!(status.next, ["Resume", r#"DescribeRequest("db-to-3-9-1")"#]);
     assert!(status.sentence.contains("of this tool has made"), "{}", status.sentence);
 }
 
