@@ -220,7 +220,13 @@ impl Run {
                 Phase::Ready => String::new(),
                 phase => format!("; KubeDB's last health check says {phase}"),
             };
-            return format!("{db} is on {to}: {updated} of {pods} pods updated and Ready{confirmed}{phase}");
+            let paused = match s2_pause::status(&self.snapshot.database) {
+                Pause::Foreign(message) => format!("; it is still paused by somebody else ({message})"),
+                _ => String::new(),
+            };
+            return format!(
+                "{db} is on {to}: {updated} of {pods} pods updated and Ready{confirmed}{phase}{paused}"
+            );
         }
         if matches!(halt, Some(Halt::RolledBack { .. })) {
             return format!(

@@ -27,7 +27,7 @@ impl Run {
     /// Makes the request, unless it is there already.
     pub async fn request(&mut self) -> Result<StepOutcome, Halt> {
         let mut backoff = Backoff::new(self.now());
-        let mut sent = false;
+        let (mut sent, mut refused) = (false, 0);
         loop {
             self.blocked()?;
             self.stop_here()?;
@@ -43,9 +43,12 @@ impl Run {
                     self.emit(Event::Requested { request: write.object.to_string() });
                     return Ok(StepOutcome::Done);
                 }
+                // Its name is another database's: it is not among this one's requests, however often they are read.
+                Err(error @ ClusterError::Conflict { .. }) if refused > 0 => return Err(error.into()),
                 // It is there: made by an earlier try whose answer was lost, or by somebody else.
                 Err(error @ (ClusterError::Conflict { .. } | ClusterError::Transient { .. })) => {
                     sent = true;
+                    refused += u32::from(matches!(error, ClusterError::Conflict { .. }));
                     self.back_off(&mut backoff, &format!("create {}", write.object), &error).await?;
                     self.read_everything().await?;
                 }
@@ -82,7 +85,10 @@ impl Run {
                 Requested::Foreign(r) => return Err(in_the_way(r).into()),
                 // What has just been made may not have come by the watch yet.
                 Requested::Absent if now < began + UNHEARD && told.request.is_none() => began + UNHEARD,
-                Requested::Absent => return Err(Halt::RequestGone { name: self.request_name() }),
+                Requested::Absent => {
+                    self.released().await?;
+                    return Err(Halt::RequestGone { name: self.request_name() });
+                }
                 Requested::InFlight(r) => {
                     let (on, unheard) = (working(r), r.phase.is_empty());
                     self.tell_request(&mut told, on, unheard && now >= began + UNHEARD);

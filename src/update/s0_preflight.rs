@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use crate::catalog::{self, constraint::Verdict};
 use crate::kinds::Facts;
 use crate::model::{
-    CatalogVersion, Check, Coverage, Finding, Lookup, OpsRequest, Phase, Severity, Snapshot, UpdateStrategy,
-    Via, Workload, WorkloadKind, WorkloadPlan,
+    CatalogVersion, Check, Condition, Coverage, Finding, Lookup, OpsRequest, Phase, Severity, Snapshot,
+    UpdateStrategy, Via, Workload, WorkloadKind, WorkloadPlan,
 };
 
 use super::{ops_request, s0_images, s0_surroundings, s0_ways, s2_pause};
@@ -135,11 +135,28 @@ fn database(context: &Context<'_>, found: &mut Vec<Finding>) {
     }
 }
 
+/// How to get rid of the pause of an ops request that is gone, or has ended without letting go: nobody else will.
+fn left_over(snapshot: &Snapshot, at: usize, condition: &Condition) -> Option<String> {
+    let db = &snapshot.database;
+    let requests = matches!(snapshot.ops_requests, Lookup::Found(_));
+    if !requests || snapshot.ops_in_flight().next().is_some() || !condition.message.contains("OpsRequest") {
+        return None;
+    }
+    let (plural, name, namespace) = (db.kind.plural(), &db.object.name, &db.object.namespace);
+    Some(format!(
+        "no ops request of it is in flight; where nobody else is at work, remove the condition, and KubeDB's operator puts \
+         the templates of {} back: kubectl patch {plural} {name} -n {namespace} --subresource=status --type json -p \
+         '[{{\"op\":\"test\",\"path\":\"/status/conditions/{at}/type\",\"value\":\"Paused\"}},\
+         {{\"op\":\"remove\",\"path\":\"/status/conditions/{at}\"}}]'",
+        db.version
+    ))
+}
+
 fn others(context: &Context<'_>, found: &mut Vec<Finding>) {
     let snapshot = context.snapshot;
     let db = &snapshot.database;
     let followed = snapshot.ops_in_flight().any(|r| context.follows(r));
-    if let Some((_, condition)) = db.paused().filter(|_| !followed) {
+    if let Some((at, condition)) = db.paused().filter(|_| !followed) {
         match s2_pause::run_of(condition) {
             // The journal has said it, with more to tell.
             Some(_) if context.going_on => {}
@@ -162,7 +179,9 @@ fn others(context: &Context<'_>, found: &mut Vec<Finding>) {
             None => found.push(context.refusal(
                 Check::PausedByOther,
                 format!("{} is paused by somebody else: {}", db.object, said(&condition.message)),
-                "whoever paused it is at work on it; wait until the Paused condition is gone",
+                left_over(snapshot, at, condition).unwrap_or_else(|| {
+                    "whoever paused it is at work on it; wait until the Paused condition is gone".to_owned()
+                }),
             )),
         }
     }

@@ -17,7 +17,7 @@ const OPS: &str = "zookeeperopsrequests.ops.kubedb.com";
 async fn paused_by_somebody_else() {
     let hint = "whoever paused it is at work on it; wait until the Paused condition is gone";
     for (status, message, shown) in [
-        ("True", "Controller has started to Progress with OpsRequest: default/x", None),
+        ("True", "maintenance, by hand", None),
         ("Unknown", "", Some("no message")),
         ("False", "kubectl-dbupdate was here", None),
     ] {
