@@ -210,23 +210,6 @@ async fn one_that_waits_for_approval_goes_on_once_it_has_it() {
     running.end().await.done();
 }
 
-/// Somebody has made a request of that name for another database: it is not among ours, however often they are read.
-#[tokio::test(start_paused = true)]
-async fn a_name_that_is_another_databases_ends_the_run_soon() {
-    let world = behaving(OpsManager::default());
-    let mut running = world.start().await;
-    let other = serde_json::json!({
-        "apiVersion": "ops.kubedb.com/v1alpha1", "kind": "ZooKeeperOpsRequest",
-        "metadata": { "name": REQUEST, "namespace": "default" },
-        "spec": { "type": "Restart", "databaseRef": { "name": "other" } },
-    });
-    world.store().create(REQUESTS, other).expect("it is new");
-    running.step(Step::Request).await;
-    let ended = running.end().await;
-    ended.ended(Outcome::Failed, 1, false, false).says(&["already exists"]);
-    assert!(ended.finish.elapsed_ms < 5000, "{} ms", ended.finish.elapsed_ms);
-}
-
 /// The pause of a request that is gone may stay behind: it is said how to get rid of it.
 #[tokio::test(start_paused = true)]
 async fn a_pause_that_a_request_has_left_can_be_removed() {
