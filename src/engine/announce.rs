@@ -106,7 +106,7 @@ impl Run {
     fn beginning(&self) -> Announcement {
         let again = if self.options.going_on.is_some() { " goes on" } else { "" };
         let (run, who) = (&self.options.run, &self.options.who);
-        let (from, to) = (&self.plan.from.name, &self.plan.to.name);
+        let (from, to) = (self.came_from(), &self.plan.to.name);
         let (reason, doing) = match self.options.direction {
             Direction::Update => ("UpdateStarted", "updating"),
             Direction::Rollback => ("RollbackStarted", "going back from"),

@@ -69,7 +69,7 @@ impl Run {
 
     async fn request_pause(&mut self) -> Result<(), Halt> {
         let (run, who) = (self.options.run.clone(), self.options.who.clone());
-        let message = s2_pause::message(&run, &who, &self.plan.from.name, &self.plan.to.name);
+        let message = s2_pause::message(&run, &who, self.came_from(), &self.plan.to.name);
         let mut backoff = Backoff::new(self.now());
         loop {
             self.blocked()?;

@@ -151,6 +151,15 @@ impl Run {
         });
     }
 
+    /// The version from which the update goes, whichever process has begun it.
+    pub fn came_from(&self) -> &str {
+        let Plan { from, to, .. } = &self.plan;
+        match &self.before {
+            Some(before) if from.name == to.name && !before.version.is_empty() => &before.version,
+            _ => &from.name,
+        }
+    }
+
     /// The time since the run began.
     pub fn now(&self) -> Duration {
         self.emitter.began().elapsed()

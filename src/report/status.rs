@@ -5,7 +5,7 @@ use super::tables::{GAP, bare_table, print};
 use super::words;
 use crate::event::Outcome;
 use crate::journal::Direction;
-use crate::model::clean;
+use crate::model::{Via, clean};
 use crate::status::{ImageOf, ImageStatus, RunStatus, State, Status, WorkloadStatus};
 
 /// One database, with everything that is known of it.
@@ -138,7 +138,8 @@ fn going(run: &RunStatus) -> String {
         Direction::Update => "update",
         Direction::Rollback => "rollback",
     };
-    format!("{what} {} → {}", clean(&run.from), clean(&run.to))
+    let via = if run.via == Via::Client { String::new() } else { format!(" via {}", run.via) };
+    format!("{what} {} → {}{via}", clean(&run.from), clean(&run.to))
 }
 
 fn came_to(run: &RunStatus) -> String {

@@ -182,7 +182,8 @@ fn left_by_us(seen: &Seen) -> Option<Decision> {
     }
     if entry.via() == Via::Provisioner && !paused {
         let sentence = format!(
-            "{name} is {between}; KubeDB's operator renders the templates of {}, and no pod is restarted by itself",
+            "{name} is {between}; KubeDB's operator renders the templates of {}: no pod is restarted by itself, and one that dies \
+             comes back on them",
             db.version
         );
         return Some((State::HalfDone, sentence, next));

@@ -194,6 +194,8 @@ pub struct OpsStatus {
 pub struct RunStatus {
     pub run: String,
     pub direction: Direction,
+    /// The way that it took last.
+    pub via: Via,
     pub from: String,
     pub to: String,
     pub who: String,
@@ -221,6 +223,7 @@ impl RunStatus {
         RunStatus {
             run: run.run.clone(),
             direction: run.direction,
+            via: entry.via(),
             from: run.plan.from.name.clone(),
             to: run.plan.to.name.clone(),
             who: run.who.clone(),
