@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use crate::cluster::{ClusterError, FORBIDDEN_DOUBT, Journal};
+use crate::cluster::{CALL_TIMEOUT, ClusterError, FORBIDDEN_DOUBT, Journal};
 use crate::event::{Event, Finish, Step, StepOutcome};
 use crate::journal::{
     Before, Direction, Entry, JOURNAL_SCHEMA, KEPT_BYTES, Progress, Resumption, StepEntry, key,
@@ -254,9 +254,14 @@ impl Run {
         let (kind, db) = (self.plan.kind, &self.plan.database);
         let mut pause = Duration::from_millis(200);
         loop {
+            let sent = self.now();
             match self.cluster.write_progress(db, kind, &writer.key, &writer.progress).await {
-                // What was sent may still arrive, and what is sent after it arrives later.
-                Err(error) if error.transient() => tokio::time::sleep(pause).await,
+                // What was sent may still arrive, and what is sent after it arrives later, unless it was held up for so long
+                // that nobody has waited for it.
+                Err(error) if error.transient() => {
+                    self.in_the_air |= self.now() >= sent + CALL_TIMEOUT;
+                    tokio::time::sleep(pause).await;
+                }
                 written => return written,
             }
             pause *= 2;
