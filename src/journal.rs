@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Finish, Outcome, Step, StepOutcome};
-use crate::model::{Check, Plan, Severity, Snapshot, Via, Ways, pinned};
+use crate::model::{Check, Method, Methods, Plan, Severity, Snapshot, pinned};
 
 /// The version of the schema in which runs are written down.
 pub const JOURNAL_SCHEMA: &str = "dbupdate/v1";
@@ -37,8 +37,8 @@ pub struct Run {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub through: Option<String>,
     /// Which ways were chosen for them.
-    #[serde(default, skip_serializing_if = "Ways::is_empty")]
-    pub ways: Ways,
+    #[serde(rename = "ways", default, skip_serializing_if = "Methods::is_empty")]
+    pub methods: Methods,
     /// What a rollback goes back to.
     pub before: Before,
 }
@@ -120,11 +120,11 @@ pub struct Resumption {
     pub who: String,
     pub time: String,
     /// The way that is taken from here on; absent in what earlier versions have written: the run's own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub via: Option<Via>,
+    #[serde(rename = "via", default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<Method>,
     /// Which ways were chosen for this update and for those that are to follow it.
-    #[serde(default, skip_serializing_if = "Ways::is_empty")]
-    pub ways: Ways,
+    #[serde(rename = "ways", default, skip_serializing_if = "Methods::is_empty")]
+    pub methods: Methods,
     /// The ops request that is made, or gone on with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ops_request: Option<String>,
@@ -153,20 +153,20 @@ impl Entry {
     }
 
     fn resumed(&self) -> Option<&Resumption> {
-        self.progress.resumed.last().filter(|r| r.via.is_some())
+        self.progress.resumed.last().filter(|r| r.method.is_some())
     }
 
     /// The way that it has taken last: whoever goes on with a run may choose another one.
-    pub fn via(&self) -> Via {
-        self.resumed().and_then(|r| r.via).unwrap_or(self.run.plan.via)
+    pub fn method(&self) -> Method {
+        self.resumed().and_then(|r| r.method).unwrap_or(self.run.plan.method)
     }
 
     /// Which ways were chosen last for it and for the updates that are to follow it.
-    pub fn ways(&self) -> Ways {
-        let Some(resumed) = self.resumed() else { return self.run.ways.clone() };
-        let mut ways = resumed.ways.clone();
-        ways.to.insert(self.run.plan.to.name.clone(), self.via());
-        ways
+    pub fn methods(&self) -> Methods {
+        let Some(resumed) = self.resumed() else { return self.run.methods.clone() };
+        let mut methods = resumed.methods.clone();
+        methods.to.insert(self.run.plan.to.name.clone(), self.method());
+        methods
     }
 
     /// The last ops request that it has made.
@@ -187,8 +187,8 @@ impl Entry {
     }
 
     /// That way was taken at some time.
-    pub fn took(&self, via: Via) -> bool {
-        self.run.plan.via == via || self.progress.resumed.iter().any(|r| r.via == Some(via))
+    pub fn took(&self, method: Method) -> bool {
+        self.run.plan.method == method || self.progress.resumed.iter().any(|r| r.method == Some(method))
     }
 
     /// What the user has overridden by name.

@@ -14,7 +14,7 @@ use common::{BUDGETS, NAMESPACE, World, request, secs};
 use kubectl_dbupdate::cluster::Cluster;
 use kubectl_dbupdate::engine;
 use kubectl_dbupdate::event::{Event, Outcome, Step};
-use kubectl_dbupdate::model::{BACKUP_APIS, GITOPS_API, Kind, Permission, Snapshot, Via, WorkloadKind};
+use kubectl_dbupdate::model::{BACKUP_APIS, GITOPS_API, Kind, Method, Permission, Snapshot, WorkloadKind};
 use kubectl_dbupdate::update::{permissions, s1_plan};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -193,8 +193,8 @@ async fn dry_run(world: &World, cluster: &Cluster) -> Snapshot {
     let snapshot = world.snapshot(cluster).await;
     cluster.journal(world.kind, NAMESPACE, &world.name).await.expect("it can be read");
     let needed = permissions::needed(&snapshot, false);
-    let around = cluster.surroundings(&snapshot, &needed).await.expect("it can be asked");
-    Snapshot { around, ..snapshot }
+    let environment = cluster.environment(&snapshot, &needed).await.expect("it can be asked");
+    Snapshot { environment, ..snapshot }
 }
 
 /// A look, a trial on the server, and a whole update.
@@ -214,7 +214,7 @@ async fn updated(database: Database, record: &mut Record) {
 async fn requested(database: Database, record: &mut Record) {
     let mut world = World::new(database);
     world.sim.behaviour().change(|behaviour| behaviour.ops_manager.alive = true);
-    world.via = Via::OpsManager;
+    world.method = Method::OpsManager;
     world.update().await.done();
     record.take(&world);
 }

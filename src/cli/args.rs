@@ -11,7 +11,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand,
 use super::cluster_args::ClusterArgs;
 use super::completion::{COMPLETE, CompleteArgs, CompletionArgs};
 use super::look_args::{HistoryArgs, ListArgs, StatusArgs, VersionsArgs};
-use crate::model::{Check, Via};
+use crate::model::{Check, Method};
 use crate::sandbox::Fault;
 
 /// What `--pod-timeout` is unless it is given: a large image takes minutes to pull, and a broker as long to recover.
@@ -149,7 +149,7 @@ pub struct UpdateArgs {
     /// request for KubeDB's licensed engine, and follows it. On a way of several updates VERSION=WAY chooses for the one
     /// to that version; repeatable.
     #[arg(long, value_name = "[VERSION=]WAY", value_parser = chosen_way)]
-    pub via: Vec<(Option<String>, Via)>,
+    pub via: Vec<(Option<String>, Method)>,
 
     /// What to do when a pod is stuck on the new version: stop there, or go back
     ///
@@ -312,13 +312,13 @@ pub struct RunArgs {
 }
 
 /// `WAY` or `VERSION=WAY`.
-fn chosen_way(typed: &str) -> Result<(Option<String>, Via), String> {
+fn chosen_way(typed: &str) -> Result<(Option<String>, Method), String> {
     let (version, way) = match typed.rsplit_once('=') {
         Some((version, way)) => (Some(version.to_owned()), way),
         None => (None, typed),
     };
-    let via = Via::ALL.into_iter().find(|via| via.to_string() == way);
-    let known = || format!("the ways are {}", Via::ALL.map(|via| via.to_string()).join(", "));
+    let via = Method::ALL.into_iter().find(|via| via.to_string() == way);
+    let known = || format!("the ways are {}", Method::ALL.map(|via| via.to_string()).join(", "));
     via.map(|via| (version, via)).ok_or_else(known)
 }
 

@@ -16,7 +16,7 @@ use super::exit_code::ExitCode;
 use super::options::{self, Target};
 use super::stream;
 use crate::cluster::{self, Cluster};
-use crate::model::{Check, Kind, Via, clean};
+use crate::model::{Check, Kind, Method, clean};
 use crate::report::list;
 use crate::sandbox::{self, Sandbox};
 use crate::status::versions;
@@ -76,7 +76,7 @@ async fn answer(line: &Line<'_>) -> Option<Answer> {
                 }
                 "context" | "cluster" | "user" => in_kubeconfig(line, arg.get_id().as_str())?,
                 "skip_check" => checks(&line.typed),
-                "via" => ways(&line.typed),
+                "via" => methods(&line.typed),
                 "command" => commands(line),
                 _ if arg.get_value_hint() == ValueHint::AnyPath => return Some(Answer::Files),
                 _ => Vec::new(),
@@ -121,9 +121,9 @@ fn checks(typed: &str) -> Vec<Candidate> {
     Check::OVERRIDABLE.map(|check| bare(format!("{before}{check}"))).into()
 }
 
-fn ways(typed: &str) -> Vec<Candidate> {
+fn methods(typed: &str) -> Vec<Candidate> {
     let before = typed.rfind('=').map_or("", |equals| &typed[..=equals]);
-    Via::ALL.map(|via| bare(format!("{before}{via}"))).into()
+    Method::ALL.map(|method| bare(format!("{before}{method}"))).into()
 }
 
 /// The databases of the kind that was typed; with the kind in front where that is how they are typed.

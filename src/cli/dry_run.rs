@@ -11,7 +11,7 @@ use crate::cluster::Cluster;
 use crate::engine;
 use crate::model::{OpsRequestManifest, Trial};
 use crate::report::object::{self, Format};
-use crate::update::journey::Journey;
+use crate::update::hops::Hops;
 
 impl Session {
     /// Shows what would be done, and changes nothing.
@@ -21,26 +21,26 @@ impl Session {
         cluster: &Cluster,
         outlook: &Outlook,
     ) -> Result<ExitCode, Failure> {
-        let journey = &outlook.journey;
-        let refused = refused(journey).is_some();
+        let hops = &outlook.hops;
+        let refused = refused(hops).is_some();
         let trials = match how {
             DryRun::Client => None,
             // A refused plan would not be sent, so there is nothing to try.
             DryRun::Server if refused => None,
             DryRun::Server => {
                 let clock = Clock::system();
-                let trials = engine::trials(cluster, &outlook.snapshot, &journey.first, &clock);
+                let trials = engine::trials(cluster, &outlook.snapshot, &hops.first, &clock);
                 Some(unless_stopped(&mut self.stop, trials).await??)
             }
         };
-        if let Some(request) = journey.first.ops_request.as_ref().filter(|_| !refused)
+        if let Some(request) = hops.first.ops_request.as_ref().filter(|_| !refused)
             && let Some(format) = format(self.options.output)
         {
-            return self.manifest(request, format, journey, trials.as_deref());
+            return self.manifest(request, format, hops, trials.as_deref());
         }
-        stream::out(&self.way(journey, self.view_of_stdout()));
-        stream::out(&self.shown(&journey.first, trials.as_deref())?);
-        for plan in &journey.later {
+        stream::out(&self.way(hops, self.view_of_stdout()));
+        stream::out(&self.shown(&hops.first, trials.as_deref())?);
+        for plan in &hops.later {
             if self.options.output == Output::Table {
                 stream::out("\n");
             }
@@ -55,12 +55,12 @@ impl Session {
         &self,
         request: &OpsRequestManifest,
         format: Format,
-        journey: &Journey,
+        hops: &Hops,
         trials: Option<&[Trial]>,
     ) -> Result<ExitCode, Failure> {
         stream::out(&object::manifest(request, format)?);
-        if let Some(last) = journey.later.last() {
-            let (first, to) = (&journey.first.to.name, &last.to.name);
+        if let Some(last) = hops.later.last() {
+            let (first, to) = (&hops.first.to.name, &last.to.name);
             stream::err(&format!(
                 "this request leads to {first}; others follow it, one after another, to {to}\n"
             ));

@@ -9,7 +9,7 @@ use super::args::{self, Digests};
 use super::cluster_args;
 use super::options::{Mode, Target, UpdateOptions};
 use crate::engine::Commands;
-use crate::model::{Check, Kind, Plan, Via, Ways, WorkloadPlan, clean};
+use crate::model::{Check, Kind, Method, Methods, Plan, WorkloadPlan, clean};
 
 /// An id that no other run has: 48 random bits.
 pub fn run_id() -> String {
@@ -27,7 +27,7 @@ pub fn who() -> String {
 
 /// The command that goes on with a run, as the user would type it: what was chosen from a list is named, and what
 /// only concerns the screen is left out.
-fn going_on(options: &UpdateOptions, plan: &Plan, through: Option<&str>) -> String {
+fn resuming(options: &UpdateOptions, plan: &Plan, through: Option<&str>) -> String {
     let mut words = vec!["kubectl dbupdate".to_owned(), plan.kind.singular().to_owned()];
     words.push(quoted(&plan.database.name));
     let mut flag = |name: &str, value: &str| words.push(format!("--{name} {}", quoted(value)));
@@ -36,8 +36,8 @@ fn going_on(options: &UpdateOptions, plan: &Plan, through: Option<&str>) -> Stri
         flag("namespace", namespace);
     }
     words.extend(through.map(|_| "--through".to_owned()));
-    words.extend(options.ways.all.map(|via| format!("--via {via}")));
-    words.extend(options.ways.to.iter().map(|(to, via)| format!("--via {}={via}", quoted(to))));
+    words.extend(options.methods.all.map(|method| format!("--via {method}")));
+    words.extend(options.methods.to.iter().map(|(to, method)| format!("--via {}={method}", quoted(to))));
     words.extend(connection(&options.target));
     words.extend(times(options));
     words.extend(options.skip.iter().map(skipped));
@@ -47,7 +47,7 @@ fn going_on(options: &UpdateOptions, plan: &Plan, through: Option<&str>) -> Stri
 
 /// The commands that go on with a run, and with those that are to follow it on the way `through` to a version, by the ways
 /// that were chosen for them.
-pub fn commands(options: &UpdateOptions, plan: &Plan, through: Option<&str>, ways: &Ways) -> Commands {
+pub fn commands(options: &UpdateOptions, plan: &Plan, through: Option<&str>, methods: &Methods) -> Commands {
     let other = |command: &str| {
         let (kind, name) = (plan.kind, &plan.database.name);
         named(command, kind, name, options.namespace.as_deref(), &options.target)
@@ -58,16 +58,16 @@ pub fn commands(options: &UpdateOptions, plan: &Plan, through: Option<&str>, way
     }
     // The operator renders the old shape again once nobody holds it back: only the Provisioner's way leads there by us.
     let reshapes = plan.workloads.iter().any(WorkloadPlan::reshapes);
-    let via = if reshapes { Via::Provisioner } else { Via::Client };
-    let mut alone = Ways { all: Some(via), ..Ways::default() };
+    let method = if reshapes { Method::Provisioner } else { Method::Client };
+    let mut alone = Methods { all: Some(method), ..Methods::default() };
     if through.is_some() {
         // Those that follow go as they would have gone.
-        alone = ways.clone();
-        alone.to.insert(plan.to.name.clone(), via);
+        alone = methods.clone();
+        alone.to.insert(plan.to.name.clone(), method);
     }
-    let by_us = going_on(&UpdateOptions { ways: alone, ..options.clone() }, plan, through);
+    let by_us = resuming(&UpdateOptions { methods: alone, ..options.clone() }, plan, through);
     let again = match options.mode {
-        Mode::Update => going_on(options, plan, through),
+        Mode::Update => resuming(options, plan, through),
         Mode::Resume => resume.clone(),
         Mode::Rollback => rollback.clone(),
     };
@@ -204,7 +204,7 @@ mod tests {
             let cli = args::parse(std::iter::once("x").chain(typed.split(' '))).expect(typed);
             let everything = Terminal { stdin: true, stdout: true, stderr: true, ..Terminal::default() };
             let options = UpdateOptions::new(cli.update, cli.cluster, &everything).expect(typed);
-            assert_eq!(going_on(&options, &plan(), None), shown, "{typed}");
+            assert_eq!(resuming(&options, &plan(), None), shown, "{typed}");
         }
     }
 
@@ -217,7 +217,7 @@ mod tests {
             let cli = args::parse(std::iter::once("x").chain(typed.split(' '))).expect(typed);
             let everything = Terminal { stdin: true, stdout: true, stderr: true, ..Terminal::default() };
             let options = UpdateOptions::new(cli.update, cli.cluster, &everything).expect(typed);
-            let commands = commands(&options, &plan(), None, &Ways::default());
+            let commands = commands(&options, &plan(), None, &Methods::default());
             assert_eq!(commands.resume, resume);
             assert_eq!(commands.rollback, "kubectl dbupdate rollback kafka my-kf", "it asks nobody");
         }
@@ -225,11 +225,11 @@ mod tests {
 
     #[test]
     fn only_the_update_that_has_failed_is_done_by_this_tool_alone() {
-        let (typed, all) = ("kf my-kf --to 4.2.0 --through --via ops-manager", Some(Via::OpsManager));
+        let (typed, all) = ("kf my-kf --to 4.2.0 --through --via ops-manager", Some(Method::OpsManager));
         let cli = args::parse(std::iter::once("x").chain(typed.split(' '))).expect(typed);
         let everything = Terminal { stdin: true, stdout: true, stderr: true, ..Terminal::default() };
         let options = UpdateOptions::new(cli.update, cli.cluster, &everything).expect(typed);
-        let to = [("4.0.0".to_owned(), Via::Provisioner)].into();
+        let to = [("4.0.0".to_owned(), Method::Provisioner)].into();
         for (through, expected) in [
             (None, "kubectl dbupdate kafka my-kf --to 3.6.1 --via client"),
             (
@@ -238,8 +238,8 @@ mod tests {
                  4.0.0=provisioner",
             ),
         ] {
-            let ways = Ways { all, to: BTreeMap::clone(&to) };
-            assert_eq!(commands(&options, &plan(), through, &ways).by_us, expected);
+            let methods = Methods { all, to: BTreeMap::clone(&to) };
+            assert_eq!(commands(&options, &plan(), through, &methods).by_us, expected);
         }
     }
 
@@ -250,7 +250,7 @@ mod tests {
         let everything = Terminal { stdin: true, stdout: true, stderr: true, ..Terminal::default() };
         let options = UpdateOptions::new(cli.update, cli.cluster, &everything).expect("it is right");
         let mut plan = plan();
-        let by_us = |plan: &Plan| commands(&options, plan, None, &Ways::default()).by_us;
+        let by_us = |plan: &Plan| commands(&options, plan, None, &Methods::default()).by_us;
         assert_eq!(by_us(&plan), "kubectl dbupdate kafka my-kf --to 3.6.1 --via client");
         let (container, image) = ("kafka-init".to_owned(), "kafka-init:4.0".to_owned());
         let added = vec![ShapeChange { container, init: true, image }];
@@ -286,7 +286,7 @@ mod tests {
             from: version("3.5.2"),
             to: version("3.6.1"),
             action: Action::Update,
-            via: Via::Client,
+            method: Method::Client,
             ops_request: None,
             workloads: Vec::new(),
             findings: Vec::new(),

@@ -9,10 +9,10 @@ use super::args::Digests;
 use super::failure::Failure;
 use super::stop::unless_stopped;
 use super::stream;
-use super::update::{Going, Session};
+use super::update::{Goal, Session};
 use crate::model::{Snapshot, registry};
 use crate::registry::look_up;
-use crate::update::journey::Journey;
+use crate::update::hops::Hops;
 use crate::update::s0_images;
 
 /// After that time without an answer the user is told what is waited for.
@@ -23,16 +23,16 @@ impl Session {
     pub(super) async fn with_images(
         &mut self,
         snapshot: &mut Snapshot,
-        going: &Going,
-        journey: Journey,
-    ) -> Result<Journey, Failure> {
-        let images = match (self.options.digests, going) {
-            (Digests::Auto, Going::To { .. }) => s0_images::to_ask(snapshot, journey.all()),
+        goal: &Goal,
+        hops: Hops,
+    ) -> Result<Hops, Failure> {
+        let images = match (self.options.digests, goal) {
+            (Digests::Auto, Goal::To { .. }) => s0_images::to_ask(snapshot, hops.all()),
             // A way back leads to what was there.
-            (Digests::KeepTags, _) | (_, Going::Back { .. }) => BTreeSet::new(),
+            (Digests::KeepTags, _) | (_, Goal::Back { .. }) => BTreeSet::new(),
         };
         if images.is_empty() {
-            return Ok(journey);
+            return Ok(hops);
         }
         let asking = async {
             let mut asking = std::pin::pin!(look_up(&images));
@@ -44,7 +44,7 @@ impl Session {
             stream::err(&format!("asking {} for the new images\n", names.join(", ")));
             asking.await
         };
-        snapshot.around.images = unless_stopped(&mut self.stop, asking).await?;
-        self.journey(snapshot, going)
+        snapshot.environment.images = unless_stopped(&mut self.stop, asking).await?;
+        self.hops(snapshot, goal)
     }
 }

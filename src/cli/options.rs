@@ -14,7 +14,7 @@ use super::look_args::{HistoryArgs, ListArgs, ListOutput, ListedArgs, StatusArgs
 use super::names::{wrong_with_database, wrong_with_namespace};
 use super::terminal::Terminal;
 use crate::cluster::ConnectOptions;
-use crate::model::{Check, Kind, UnknownKind, Via, Ways, clean};
+use crate::model::{Check, Kind, Method, Methods, UnknownKind, clean};
 use crate::report::Progress;
 use crate::sandbox::Fault;
 
@@ -33,7 +33,7 @@ pub struct UpdateOptions {
     /// Every step of the way is taken.
     pub through: bool,
     /// Which way each update takes.
-    pub ways: Ways,
+    pub methods: Methods,
     pub dry_run: Option<DryRun>,
     pub yes: bool,
     pub output: Output,
@@ -215,7 +215,7 @@ pub enum UsageError {
     #[error("--to is empty; write a version, or latest")]
     NoVersion,
     #[error("--via {first} and --via {second} cannot both be")]
-    TwoWays { first: Via, second: Via },
+    TwoWays { first: Method, second: Method },
     #[error("--pod-timeout must be longer than 0")]
     PodTimeout,
     #[error("--sandbox reads no kubeconfig, so --{flag} does not go with it")]
@@ -272,7 +272,7 @@ impl UpdateOptions {
             name,
             to: update.to.map(|to| version_name(&to)),
             through: update.through,
-            ways: ways(update.via)?,
+            methods: methods(update.via)?,
             dry_run: update.run.dry_run,
             yes: update.run.yes,
             output: update.run.output,
@@ -407,18 +407,18 @@ fn namespace(typed: Option<&str>) -> Result<Option<String>, UsageError> {
 /// # Errors
 ///
 /// Two ways for the same update.
-fn ways(typed: Vec<(Option<String>, Via)>) -> Result<Ways, UsageError> {
-    let mut ways = Ways::default();
-    for (version, via) in typed {
+fn methods(typed: Vec<(Option<String>, Method)>) -> Result<Methods, UsageError> {
+    let mut methods = Methods::default();
+    for (version, method) in typed {
         let before = match version {
-            Some(version) => ways.to.insert(version, via),
-            None => ways.all.replace(via),
+            Some(version) => methods.to.insert(version, method),
+            None => methods.all.replace(method),
         };
-        if let Some(first) = before.filter(|before| *before != via) {
-            return Err(UsageError::TwoWays { first, second: via });
+        if let Some(first) = before.filter(|before| *before != method) {
+            return Err(UsageError::TwoWays { first, second: method });
         }
     }
-    Ok(ways)
+    Ok(methods)
 }
 
 fn checks(typed: &[String]) -> Result<BTreeSet<Check>, UsageError> {

@@ -176,7 +176,7 @@ impl Look {
         match next {
             Next::Resume => ours("resume"),
             Next::Rollback => ours("rollback"),
-            Next::Via(to, via) => format!("{} --to {to} --via {via}", ours("")),
+            Next::Method(to, method) => format!("{} --to {to} --via {method}", ours("")),
             Next::Again => format!("{} --to {version}", ours("")),
             Next::VersionBack(from) => kubectl(format!(
                 "patch {} {} --type merge -p '{{\"spec\":{{\"version\":\"{from}\"}}}}'",

@@ -7,11 +7,11 @@ use tokio::time::{Instant, sleep};
 use super::exit_code::ExitCode;
 use super::failure::Failure;
 use super::stop::unless_stopped;
-use super::update::{Going, Outlook, Session, read_all, refusal};
+use super::update::{Goal, Outlook, Session, read_all, refusal};
 use super::{identity, stream};
 use crate::cluster::Cluster;
 use crate::event::Outcome;
-use crate::model::{Check, Plan, Ways};
+use crate::model::{Check, Methods, Plan};
 use crate::report;
 
 /// How often a database that is not Ready yet is looked at between two updates.
@@ -24,25 +24,25 @@ impl Session {
         cluster: &Cluster,
         mut outlook: Outlook,
     ) -> Result<ExitCode, Failure> {
-        let count = outlook.journey.all().count();
+        let count = outlook.hops.all().count();
         for number in 2.. {
-            let later = !outlook.journey.later.is_empty();
-            let (going, plan) = (outlook.going.clone(), outlook.journey.first.clone());
-            let destination = outlook.journey.last().to.name.clone();
+            let later = !outlook.hops.later.is_empty();
+            let (goal, plan) = (outlook.goal.clone(), outlook.hops.first.clone());
+            let destination = outlook.hops.last().to.name.clone();
             let finish = self.carry_out(cluster, outlook).await?;
             if !later || finish.outcome != Outcome::Done {
                 return Ok(ExitCode::Run(finish.exit_code));
             }
-            let next = self.next(cluster, &going, &plan, &destination).await;
+            let next = self.next(cluster, &goal, &plan, &destination).await;
             outlook = match next {
                 Ok(next) => next,
                 Err(failure) => return Ok(self.stopped_between(&plan, &destination, &failure)),
             };
-            if let Some(code) = refusal(&outlook.journey.first) {
-                self.refused_between(&outlook.journey.first, &plan, &destination)?;
+            if let Some(code) = refusal(&outlook.hops.first) {
+                self.refused_between(&outlook.hops.first, &plan, &destination)?;
                 return Ok(if code == ExitCode::SomebodyElse { code } else { ExitCode::Unfinished });
             }
-            self.announce(number, count, &outlook.journey.first);
+            self.announce(number, count, &outlook.hops.first);
         }
         Ok(ExitCode::Done)
     }
@@ -51,34 +51,34 @@ impl Session {
     async fn next(
         &mut self,
         cluster: &Cluster,
-        going: &Going,
+        goal: &Goal,
         done: &Plan,
         destination: &str,
     ) -> Result<Outlook, Failure> {
         let until = Instant::now() + self.options.pod_timeout;
         let (kind, db) = (done.kind, &done.database);
-        let ways = match going {
-            Going::To { ways, .. } => ways.clone(),
-            Going::Back { .. } => Ways::default(),
+        let methods = match goal {
+            Goal::To { methods, .. } => methods.clone(),
+            Goal::Back { .. } => Methods::default(),
         };
         loop {
-            let reading = read_all(cluster, kind, &db.namespace, &db.name, &ways);
+            let reading = read_all(cluster, kind, &db.namespace, &db.name, &methods);
             let (mut snapshot, journal) = unless_stopped(&mut self.stop, reading).await??;
-            let going = match going {
-                Going::To { .. } => {
-                    let (to, ways) = (destination.to_owned(), ways.clone());
-                    Going::To { to, through: true, ways, unfinished: None }
+            let goal = match goal {
+                Goal::To { .. } => {
+                    let (to, methods) = (destination.to_owned(), methods.clone());
+                    Goal::To { to, through: true, methods, unfinished: None }
                 }
-                back @ Going::Back { .. } => back.clone(),
+                back @ Goal::Back { .. } => back.clone(),
             };
-            let journey = self.journey(&snapshot, &going)?;
-            let unwell = |plan: &Plan| {
+            let hops = self.hops(&snapshot, &goal)?;
+            let unhealthy = |plan: &Plan| {
                 let passing = [Check::Phase, Check::PodNotReady, Check::DatabaseHealth];
                 plan.refusals().any(|f| passing.contains(&f.check))
             };
-            if !unwell(&journey.first) || Instant::now() >= until {
-                let journey = self.with_images(&mut snapshot, &going, journey).await?;
-                return Ok(Outlook { snapshot, journal, going, journey });
+            if !unhealthy(&hops.first) || Instant::now() >= until {
+                let hops = self.with_images(&mut snapshot, &goal, hops).await?;
+                return Ok(Outlook { snapshot, journal, goal, hops });
             }
             unless_stopped(&mut self.stop, sleep(LOOK_EVERY)).await?;
         }
@@ -107,7 +107,7 @@ impl Session {
 
     /// In which state the database is between two updates, and what goes on.
     fn say_between(&self, done: &Plan, destination: &str) {
-        let again = identity::commands(&self.options, done, Some(destination), &self.options.ways).again;
+        let again = identity::commands(&self.options, done, Some(destination), &self.options.methods).again;
         let (database, version) = (&done.database, &done.to.name);
         stream::err(&format!(
             "stopped between two updates: {database} is wholly on {version}, and nothing is paused\n\

@@ -17,11 +17,11 @@ use crate::cluster::{self, Cluster, Journal};
 use crate::engine::{self, RunOptions, Stop};
 use crate::event::{EVENT_SCHEMA, Event, Finish, Outcome, Record};
 use crate::journal::{Direction, Entry};
-use crate::model::{Action, Check, Kind, Plan, Snapshot, Trial, Via, Ways};
+use crate::model::{Action, Check, Kind, Method, Methods, Plan, Snapshot, Trial};
 use crate::report::object::{self, Format};
 use crate::report::{self, Progress, Reporter, View};
 use crate::sandbox::{self, Sandbox};
-use crate::update::journey::{self, Journey};
+use crate::update::hops::{self, Hops};
 use crate::update::s1_plan::{self, Request, Unfinished};
 use crate::update::{permissions, rollback, s2_pause};
 
@@ -39,9 +39,9 @@ pub async fn run(options: UpdateOptions, terminal: Terminal) -> ExitCode {
 
 /// Where a run goes.
 #[derive(Clone)]
-pub(super) enum Going {
+pub(super) enum Goal {
     /// To a version, in one step or `through` those between; going on with the unfinished run where it was going there.
-    To { to: String, through: bool, ways: Ways, unfinished: Option<Entry> },
+    To { to: String, through: bool, methods: Methods, unfinished: Option<Entry> },
     /// Back to what was before the unfinished run.
     Back { entry: Option<Entry> },
 }
@@ -57,9 +57,9 @@ pub(super) struct Session {
 pub(super) struct Outlook {
     pub snapshot: Snapshot,
     pub journal: Journal,
-    pub going: Going,
+    pub goal: Goal,
     /// The first of the updates is planned from the snapshot.
-    pub journey: Journey,
+    pub hops: Hops,
 }
 
 impl Session {
@@ -81,46 +81,46 @@ impl Session {
         if journal.unreadable {
             return Err(Failure::LaterJournal { database: snapshot.database.object.to_string() });
         }
-        let mut going = self.going(&snapshot, &journal).await?;
-        let mut journey = self.journey(&snapshot, &going)?;
-        if snapshot.lock.is_some() && journey.first.action != Action::Nothing {
+        let mut goal = self.goal(&snapshot, &journal).await?;
+        let mut hops = self.hops(&snapshot, &goal)?;
+        if snapshot.lock.is_some() && hops.first.action != Action::Nothing {
             self.watch_lock(cluster, &mut snapshot).await?;
             (snapshot, journal) = self.read_again(cluster, snapshot).await?;
-            going = match going {
+            goal = match goal {
                 // What was chosen from a list stays chosen.
-                Going::To { to, through, ways, .. } if self.options.mode == Mode::Update => {
-                    Going::To { to, through, ways, unfinished: engine::unfinished(&journal, &snapshot) }
+                Goal::To { to, through, methods, .. } if self.options.mode == Mode::Update => {
+                    Goal::To { to, through, methods, unfinished: engine::unfinished(&journal, &snapshot) }
                 }
-                _ => self.going(&snapshot, &journal).await?,
+                _ => self.goal(&snapshot, &journal).await?,
             };
-            journey = self.journey(&snapshot, &going)?;
+            hops = self.hops(&snapshot, &goal)?;
         }
-        let journey = self.with_images(&mut snapshot, &going, journey).await?;
-        Ok(Outlook { snapshot, journal, going, journey })
+        let hops = self.with_images(&mut snapshot, &goal, hops).await?;
+        Ok(Outlook { snapshot, journal, goal, hops })
     }
 
     /// Where this run goes, given what was left unfinished.
-    async fn going(&mut self, snapshot: &Snapshot, journal: &Journal) -> Result<Going, Failure> {
+    async fn goal(&mut self, snapshot: &Snapshot, journal: &Journal) -> Result<Goal, Failure> {
         let unfinished = engine::unfinished(journal, snapshot);
         match self.options.mode {
             Mode::Update => {
                 let to = select::version(snapshot, &self.options, &self.terminal, &mut self.stop).await?;
-                Ok(Going::To {
+                Ok(Goal::To {
                     to,
                     through: self.options.through,
-                    ways: self.options.ways.clone(),
+                    methods: self.options.methods.clone(),
                     unfinished,
                 })
             }
             Mode::Resume => match unfinished {
                 Some(entry) if entry.run.direction == Direction::Rollback => {
-                    Ok(Going::Back { entry: Some(entry) })
+                    Ok(Goal::Back { entry: Some(entry) })
                 }
                 Some(entry) => {
                     let (hop, through) = (entry.run.plan.to.name.clone(), entry.run.through.clone());
-                    let (is_through, ways) = (through.is_some(), entry.ways());
+                    let (is_through, methods) = (through.is_some(), entry.methods());
                     let to = through.unwrap_or(hop);
-                    Ok(Going::To { to, through: is_through, ways, unfinished: Some(entry) })
+                    Ok(Goal::To { to, through: is_through, methods, unfinished: Some(entry) })
                 }
                 None => self.going_on_between(snapshot, journal),
             },
@@ -129,39 +129,39 @@ impl Session {
                 if unfinished.is_none() && !ours {
                     return Err(nothing_unfinished(snapshot));
                 }
-                Ok(Going::Back { entry: unfinished })
+                Ok(Goal::Back { entry: unfinished })
             }
         }
     }
 
     /// Where a resume goes that finds nothing half done: to the updates that were to follow the last one; or it removes our
     /// own pause, which the operator may bring back after a run's end.
-    fn going_on_between(&self, snapshot: &Snapshot, journal: &Journal) -> Result<Going, Failure> {
-        if let Some((to, ways)) = engine::to_follow(journal, snapshot) {
-            return Ok(Going::To { to, through: true, ways, unfinished: None });
+    fn going_on_between(&self, snapshot: &Snapshot, journal: &Journal) -> Result<Goal, Failure> {
+        if let Some((to, methods)) = engine::to_follow(journal, snapshot) {
+            return Ok(Goal::To { to, through: true, methods, unfinished: None });
         }
-        let (to, ways) = (snapshot.database.version.clone(), Ways::default());
-        let stays = Going::To { to, through: false, ways, unfinished: None };
-        let only_paused = self.journey(snapshot, &stays)?.first.action == Action::Resume;
+        let (to, methods) = (snapshot.database.version.clone(), Methods::default());
+        let stays = Goal::To { to, through: false, methods, unfinished: None };
+        let only_paused = self.hops(snapshot, &stays)?.first.action == Action::Resume;
         only_paused.then_some(stays).ok_or_else(|| nothing_unfinished(snapshot))
     }
 
-    pub(super) fn journey(&self, snapshot: &Snapshot, going: &Going) -> Result<Journey, Failure> {
-        match going {
-            Going::To { to, through, ways, unfinished } => {
-                let request = self.request(to.clone(), ways.clone(), unfinished.as_ref());
+    pub(super) fn hops(&self, snapshot: &Snapshot, goal: &Goal) -> Result<Hops, Failure> {
+        match goal {
+            Goal::To { to, through, methods, unfinished } => {
+                let request = self.request(to.clone(), methods.clone(), unfinished.as_ref());
                 if *through {
-                    return Ok(journey::plan(snapshot, &request)?);
+                    return Ok(hops::plan(snapshot, &request)?);
                 }
-                Ok(Journey::one(s1_plan::plan(snapshot, &request)?))
+                Ok(Hops::one(s1_plan::plan(snapshot, &request)?))
             }
-            Going::Back { entry: Some(entry) } => {
-                Ok(Journey::one(rollback::plan(snapshot, entry, &self.options.skip)))
+            Goal::Back { entry: Some(entry) } => {
+                Ok(Hops::one(rollback::plan(snapshot, entry, &self.options.skip)))
             }
             // Only our pause is left, and nobody knows from which run: the database stays on its version.
-            Going::Back { entry: None } => {
-                let request = self.request(snapshot.database.version.clone(), Ways::default(), None);
-                Ok(Journey::one(rollback::without_a_journal(snapshot, &request)?))
+            Goal::Back { entry: None } => {
+                let request = self.request(snapshot.database.version.clone(), Methods::default(), None);
+                Ok(Hops::one(rollback::without_a_journal(snapshot, &request)?))
             }
         }
     }
@@ -187,7 +187,7 @@ impl Session {
         let (kind, name) =
             select::database(cluster, &namespace, &self.options, &self.terminal, &mut self.stop).await?;
         let read =
-            unless_stopped(&mut self.stop, read_all(cluster, kind, &namespace, &name, &self.options.ways))
+            unless_stopped(&mut self.stop, read_all(cluster, kind, &namespace, &name, &self.options.methods))
                 .await?;
         read.map_err(|failure| match failure {
             Failure::Cluster(error @ cluster::ClusterError::Forbidden { .. }) => {
@@ -207,7 +207,8 @@ impl Session {
         before: Snapshot,
     ) -> Result<(Snapshot, Journal), Failure> {
         let db = &before.database;
-        let reading = read_all(cluster, db.kind, &db.object.namespace, &db.object.name, &self.options.ways);
+        let reading =
+            read_all(cluster, db.kind, &db.object.namespace, &db.object.name, &self.options.methods);
         let (mut snapshot, journal) = unless_stopped(&mut self.stop, reading).await??;
         let version = |lock: &crate::model::Lock| lock.resource_version.clone();
         if snapshot.lock.as_ref().map(version) == before.lock.as_ref().map(version) {
@@ -234,12 +235,12 @@ impl Session {
         Ok(())
     }
 
-    fn request(&self, to: String, ways: Ways, unfinished: Option<&Entry>) -> Request {
+    fn request(&self, to: String, methods: Methods, unfinished: Option<&Entry>) -> Request {
         let unfinished = unfinished.map(Unfinished::from);
         Request {
             unfinished,
             to,
-            ways,
+            methods,
             skip: self.options.skip.clone(),
             min_ready_seconds: whole_seconds(self.options.min_ready),
             step_timeout_seconds: whole_seconds(self.options.pod_timeout),
@@ -247,21 +248,21 @@ impl Session {
     }
 
     async fn real_run(mut self, cluster: &Cluster, outlook: Outlook) -> Result<ExitCode, Failure> {
-        let against = refused(&outlook.journey).unwrap_or(&outlook.journey.first);
+        let against = refused(&outlook.hops).unwrap_or(&outlook.hops.first);
         if let Some(finish) = self.not_begun(against) {
             self.say_not_begun(&finish, against)?;
             return Ok(ExitCode::Run(finish.exit_code));
         }
-        self.show_before(&outlook.journey);
+        self.show_before(&outlook.hops);
         if !self.options.yes {
-            self.confirm(cluster, &outlook.journey).await?;
+            self.confirm(cluster, &outlook.hops).await?;
         }
         self.carry_all_out(cluster, outlook).await
     }
 
     /// The plan for a person, out of the way of what a program reads on standard output.
-    fn show_before(&self, journey: &Journey) {
-        let shown = |view| self.way(journey, view) + &report::plan(&journey.first, None, view);
+    fn show_before(&self, hops: &Hops) {
+        let shown = |view| self.way(hops, view) + &report::plan(&hops.first, None, view);
         if !self.for_programs() {
             let gap = if self.options.yes { "\n" } else { "" };
             stream::out(&(shown(self.view_of_stdout()) + gap));
@@ -276,21 +277,21 @@ impl Session {
     }
 
     /// The whole way, where there is more of it than one update; a program has it from the plans.
-    pub(super) fn way(&self, journey: &Journey, view: View) -> String {
-        match (journey.later.is_empty(), self.options.output) {
-            (false, Output::Table) => report::way(&journey.all().collect::<Vec<_>>(), view),
+    pub(super) fn way(&self, hops: &Hops, view: View) -> String {
+        match (hops.later.is_empty(), self.options.output) {
+            (false, Output::Table) => report::way(&hops.all().collect::<Vec<_>>(), view),
             _ => String::new(),
         }
     }
 
-    async fn confirm(&mut self, cluster: &Cluster, journey: &Journey) -> Result<(), Failure> {
-        let plan = &journey.first;
+    async fn confirm(&mut self, cluster: &Cluster, hops: &Hops) -> Result<(), Failure> {
+        let plan = &hops.first;
         let intent = Intent {
             database: plan.database.to_string(),
             namespace: plan.database.namespace.clone(),
             cluster: cluster.name().to_owned(),
             from: plan.from.name.clone(),
-            to: journey.last().to.name.clone(),
+            to: hops.last().to.name.clone(),
         };
         let answer = pick::confirm(&intent, &self.terminal, &mut self.stop).await;
         match answer.map_err(Failure::Terminal)? {
@@ -302,10 +303,10 @@ impl Session {
 
     /// Carries out the first of the updates.
     pub(super) async fn carry_out(&self, cluster: &Cluster, outlook: Outlook) -> Result<Finish, Failure> {
-        let plan = outlook.journey.first.clone();
+        let plan = outlook.hops.first.clone();
         let reporter = Reporter::new(self.options.progress, self.options.colors.stderr);
-        let through = outlook.journey.later.last().map(|last| last.to.name.clone());
-        let options = self.run_options(&plan, outlook.journal, outlook.going, through);
+        let through = outlook.hops.later.last().map(|last| last.to.name.clone());
+        let options = self.run_options(&plan, outlook.journal, outlook.goal, through);
         let id = options.run.clone();
         let (events, records) = mpsc::unbounded_channel();
         let run = engine::run(cluster, outlook.snapshot, plan.clone(), options, events, self.stop.clone());
@@ -317,38 +318,32 @@ impl Session {
         Ok(finish)
     }
 
-    fn run_options(
-        &self,
-        plan: &Plan,
-        journal: Journal,
-        going: Going,
-        through: Option<String>,
-    ) -> RunOptions {
-        let (direction, entry, ways) = match going {
-            Going::To { unfinished, ways, .. } => (Direction::Update, unfinished, ways),
-            Going::Back { entry } => (Direction::Rollback, entry, Ways::default()),
+    fn run_options(&self, plan: &Plan, journal: Journal, goal: Goal, through: Option<String>) -> RunOptions {
+        let (direction, entry, methods) = match goal {
+            Goal::To { unfinished, methods, .. } => (Direction::Update, unfinished, methods),
+            Goal::Back { entry } => (Direction::Rollback, entry, Methods::default()),
         };
         let before = entry.as_ref().map(|e| e.run.before.clone());
         // A rollback of an update is a run of its own; going on is the same run.
-        let going_on = entry.filter(|e| e.run.direction == direction);
-        let consented = going_on.as_ref().map(Entry::overridden).unwrap_or_default();
+        let resuming = entry.filter(|e| e.run.direction == direction);
+        let consented = resuming.as_ref().map(Entry::overridden).unwrap_or_default();
         // What it was meant to change may be there by now, and go again.
-        let begun = going_on.as_ref().map_or(plan, |e| &e.run.plan);
+        let begun = resuming.as_ref().map_or(plan, |e| &e.run.plan);
         RunOptions {
-            run: going_on.as_ref().map_or_else(identity::run_id, |e| e.run.run.clone()),
+            run: resuming.as_ref().map_or_else(identity::run_id, |e| e.run.run.clone()),
             who: identity::who(),
-            commands: identity::commands(&self.options, begun, through.as_deref(), &ways),
+            commands: identity::commands(&self.options, begun, through.as_deref(), &methods),
             kubectl: identity::kubectl(&self.options.target),
             timeout: self.options.timeout,
             pod_timeout: self.options.pod_timeout,
             pause_timeout: self.options.pause_timeout,
             skip: self.options.skip.iter().copied().chain(consented).collect(),
-            delete_unwell: direction == Direction::Rollback,
+            delete_unhealthy: direction == Direction::Rollback,
             roll_back_on_failure: self.options.roll_back_on_failure,
             journal,
-            going_on,
+            resuming,
             through,
-            ways,
+            methods,
             direction,
             before,
             clock: Clock::system(),
@@ -451,8 +446,8 @@ impl Session {
 }
 
 /// The update that is refused: the first one, or one whose way will be barred.
-pub(super) fn refused(journey: &Journey) -> Option<&Plan> {
-    if refusal(&journey.first).is_some() { Some(&journey.first) } else { journey.barred() }
+pub(super) fn refused(hops: &Hops) -> Option<&Plan> {
+    if refusal(&hops.first).is_some() { Some(&hops.first) } else { hops.barred() }
 }
 
 fn nothing_unfinished(snapshot: &Snapshot) -> Failure {
@@ -465,17 +460,17 @@ pub(super) async fn read_all(
     kind: Kind,
     namespace: &str,
     name: &str,
-    ways: &Ways,
+    methods: &Methods,
 ) -> Result<(Snapshot, Journal), Failure> {
     let (snapshot, journal) =
         tokio::join!(read(cluster, kind, namespace, name), cluster.journal(kind, namespace, name));
     let (mut snapshot, journal) = (snapshot?, journal?);
-    let begun = |e: &Entry| e.unfinished() && e.via() == Via::OpsManager;
-    let by_ops_manager = ways.any(Via::OpsManager) || journal.last().is_some_and(begun);
+    let begun = |e: &Entry| e.unfinished() && e.method() == Method::OpsManager;
+    let by_ops_manager = methods.any(Method::OpsManager) || journal.last().is_some_and(begun);
     let needed = permissions::needed(&snapshot, by_ops_manager);
-    snapshot.around = cluster.surroundings(&snapshot, &needed).await?;
+    snapshot.environment = cluster.environment(&snapshot, &needed).await?;
     let left = |end: jiff::Timestamp| end.as_second() - jiff::Timestamp::now().as_second();
-    snapshot.around.credentials_left = cluster.expires().map(left);
+    snapshot.environment.credentials_left = cluster.expires().map(left);
     Ok((snapshot, journal))
 }
 

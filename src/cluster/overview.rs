@@ -7,7 +7,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use serde::de::DeserializeOwned;
 
 use crate::model::{
-    CatalogVersion, Database, Kind, Lock, Lookup, OPS_API, Pod, Snapshot, Surroundings, WorkloadKind,
+    CatalogVersion, Database, Environment, Kind, Lock, Lookup, OPS_API, Pod, Snapshot, WorkloadKind,
 };
 
 use super::journal::ConfigMapWire;
@@ -215,7 +215,7 @@ impl Lists {
             cordoned: Lookup::Absent,
             catalog: self.catalog.clone(),
             lock: self.locks.get(&key).cloned(),
-            around: Surroundings::default(),
+            environment: Environment::default(),
             database,
         };
         Found { snapshot, journal, unread: self.unread.clone() }

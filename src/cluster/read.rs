@@ -8,8 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::kinds::Facts;
 use crate::model::{
-    Budget, CatalogVersion, Database, Kind, Lookup, Pod, Snapshot, Surroundings, Workload, WorkloadKind,
-    clean,
+    Budget, CatalogVersion, Database, Environment, Kind, Lookup, Pod, Snapshot, Workload, WorkloadKind, clean,
 };
 
 use super::call::Call;
@@ -86,7 +85,7 @@ impl Cluster {
                 cordoned,
                 catalog,
                 lock,
-                around: Surroundings::default(),
+                environment: Environment::default(),
             })
             .await?;
         Ok(snapshot)

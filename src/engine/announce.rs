@@ -93,7 +93,7 @@ impl Run {
     /// From now on the run is told of on the database. It holds the lock, so that no other run's words come between.
     pub(super) fn begin_announcing(&mut self) {
         let denied = |p: &Permission| p.resource == "events" && p.verb == "create";
-        if self.snapshot.around.denied().iter().any(denied) {
+        if self.snapshot.environment.denied().iter().any(denied) {
             // The plan has said so already.
             return;
         }
@@ -104,7 +104,7 @@ impl Run {
     }
 
     fn beginning(&self) -> Announcement {
-        let again = if self.options.going_on.is_some() { " goes on" } else { "" };
+        let again = if self.options.resuming.is_some() { " goes on" } else { "" };
         let (run, who) = (&self.options.run, &self.options.who);
         let (from, to) = (self.came_from(), &self.plan.to.name);
         let (reason, doing) = match self.options.direction {

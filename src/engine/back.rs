@@ -3,16 +3,16 @@
 use crate::journal::{Before, Direction, Entry, Progress, Resumption};
 use crate::update::rollback;
 
-use super::halt::Halt;
 use super::run::Run;
+use super::stop_reason::StopReason;
 
 impl Run {
     /// The user has asked for it, a pod is stuck, and no container of the new image has ever started: the data has seen
     /// nothing of the new version.
-    pub(super) fn turns_back(&self, halt: &Halt) -> bool {
+    pub(super) fn turns_back(&self, reason: &StopReason) -> bool {
         let started = self.started || self.snapshot.pods.iter().any(|pod| self.has_started(pod));
         self.options.roll_back_on_failure
-            && matches!(halt, Halt::Stuck { .. })
+            && matches!(reason, StopReason::Stuck { .. })
             && self.options.direction == Direction::Update
             && !started
             && !self
@@ -26,15 +26,15 @@ impl Run {
     pub(super) fn turn_back(&mut self) {
         let entry = self.as_begun();
         self.plan = rollback::plan(&self.snapshot, &entry, &self.options.skip);
-        self.options.delete_unwell = true;
-        self.known = Default::default();
+        self.options.delete_unhealthy = true;
+        self.memory = Default::default();
         self.emit(crate::event::Event::RollingBack { plan: Box::new(self.plan.clone()) });
     }
 
     /// The run as a later one would read of it. One that is gone on with was planned by the process that began it: this
     /// one may have found the version and templates on the target already.
     pub(super) fn as_begun(&self) -> Entry {
-        let begun = self.options.going_on.as_ref();
+        let begun = self.options.resuming.as_ref();
         let run = crate::journal::Run {
             schema: crate::journal::JOURNAL_SCHEMA.to_owned(),
             run: self.options.run.clone(),
@@ -43,14 +43,14 @@ impl Run {
             began: String::new(),
             plan: begun.map_or(&self.plan, |entry| &entry.run.plan).clone(),
             through: None,
-            ways: Default::default(),
+            methods: Default::default(),
             before: self.before.clone().unwrap_or_else(|| Before::of(&self.snapshot)),
         };
         let resumed = Resumption {
             who: String::new(),
             time: String::new(),
-            via: Some(self.plan.via),
-            ways: Default::default(),
+            method: Some(self.plan.method),
+            methods: Default::default(),
             ops_request: None,
         };
         Entry { run, progress: Progress { resumed: vec![resumed], ..Progress::default() } }

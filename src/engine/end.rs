@@ -7,13 +7,13 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::cluster::{ClusterError, Delta, Part};
 use crate::event::{Event, Finish, Outcome};
-use crate::model::{OPS_API, ObjectRef, Phase, Pod, Via};
+use crate::model::{Method, OPS_API, ObjectRef, Phase, Pod};
 use crate::update::ops_request::{self, Requested};
 use crate::update::s2_pause::{self, Pause};
 use crate::update::{Blocked, s6_resume};
 
-use super::halt::Halt;
 use super::run::Run;
+use super::stop_reason::StopReason;
 
 /// How long the end may take to tidy up: a few calls, and no more than a user who has pressed Ctrl-C bears.
 const TIDY: Duration = Duration::from_secs(15);
@@ -29,7 +29,7 @@ const TELL: Duration = Duration::from_secs(2);
 
 impl Run {
     /// Tidies up, tells the last event, and returns it.
-    pub async fn end(mut self, came_to: Result<(), Halt>) -> Finish {
+    pub async fn end(mut self, came_to: Result<(), StopReason>) -> Finish {
         let hurried = matches!(*self.stop_wish(), super::Stop::Now(_));
         let until = Instant::now() + if hurried { TIDY_NOW } else { TIDY };
         if timeout_at(until, self.take_back_pause(came_to.is_err())).await.is_err() {
@@ -41,7 +41,7 @@ impl Run {
         }
         self.unfollow();
         self.renewal = None;
-        let by = match came_to.as_ref().err().and_then(|halt| self.suspect(halt)) {
+        let by = match came_to.as_ref().err().and_then(|reason| self.suspect(reason)) {
             Some((object, part)) => {
                 let asked =
                     timeout_at(until.min(Instant::now() + LOOK), self.cluster.last_writer(&object, part));
@@ -103,8 +103,8 @@ impl Run {
     }
 
     /// What somebody else has written to, where that has ended the run.
-    fn suspect(&self, halt: &Halt) -> Option<(ObjectRef, Part)> {
-        let Halt::Blocked(blocked) = halt else { return None };
+    fn suspect(&self, reason: &StopReason) -> Option<(ObjectRef, Part)> {
+        let StopReason::Blocked(blocked) = reason else { return None };
         let workload = |name: &str| {
             let planned = self.plan.workloads.iter().find(|w| w.object.to_string() == name)?;
             Some((planned.object.clone(), Part::Template))
@@ -139,8 +139,8 @@ impl Run {
 
     /// Takes back our own `Paused` where nothing was changed. Only while the lock is held: a pause is nobody else's to
     /// lift, and ours only as long as we hold it.
-    async fn take_back_pause(&mut self, halted: bool) {
-        if !halted || self.half_done() || !self.paused_by_us {
+    async fn take_back_pause(&mut self, stopped: bool) {
+        if !stopped || self.half_done() || !self.paused_by_us {
             return;
         }
         for tries in 0..5 {
@@ -166,9 +166,11 @@ impl Run {
         }
     }
 
-    fn finish(&mut self, came_to: Result<(), Halt>) -> Finish {
-        let gone =
-            matches!(&came_to, Err(Halt::Blocked(Blocked::DatabaseGone | Blocked::DatabaseReplaced { .. })));
+    fn finish(&mut self, came_to: Result<(), StopReason>) -> Finish {
+        let gone = matches!(
+            &came_to,
+            Err(StopReason::Blocked(Blocked::DatabaseGone | Blocked::DatabaseReplaced { .. }))
+        );
         let pause = s2_pause::status(&self.snapshot.database);
         let paused = !gone && matches!(pause, Pause::Requested | Pause::Acknowledged);
         let counted: Vec<_> =
@@ -181,7 +183,7 @@ impl Run {
         let workloads: Vec<_> =
             self.plan.workloads.iter().filter_map(|w| self.results.get(&w.object.uid).cloned()).collect();
         Finish {
-            outcome: came_to.as_ref().map_or_else(Halt::outcome, |()| Outcome::Done),
+            outcome: came_to.as_ref().map_or_else(StopReason::outcome, |()| Outcome::Done),
             exit_code: came_to.as_ref().map_or_else(|h| h.exit_code(self.half_done()), |()| 0),
             changed: self.changed,
             paused,
@@ -196,10 +198,13 @@ impl Run {
     }
 
     /// What state the database is in, in one sentence.
-    fn state(&self, halt: Option<&Halt>, paused: bool) -> String {
+    fn state(&self, reason: Option<&StopReason>, paused: bool) -> String {
         let db = &self.plan.database;
         let (from, to) = (&self.plan.from.name, &self.plan.to.name);
-        if matches!(halt, Some(Halt::Blocked(Blocked::DatabaseGone | Blocked::DatabaseReplaced { .. }))) {
+        if matches!(
+            reason,
+            Some(StopReason::Blocked(Blocked::DatabaseGone | Blocked::DatabaseReplaced { .. }))
+        ) {
             return format!("{db} is gone, or another one has its name; nothing is left to update");
         }
         let (pods, updated) = self
@@ -213,7 +218,7 @@ impl Run {
             _ if paused => "paused",
             _ => "not paused",
         };
-        if halt.is_none() {
+        if reason.is_none() {
             let confirmed = if self.operator_confirmed { "" } else { "; no operator has confirmed it" };
             // KubeDB's own checker looks only every 10 to 30 seconds, so its word may be older than the pods'.
             let phase = match &self.snapshot.database.phase {
@@ -228,7 +233,7 @@ impl Run {
                 "{db} is on {to}: {updated} of {pods} pods updated and Ready{confirmed}{phase}{paused}"
             );
         }
-        if matches!(halt, Some(Halt::RolledBack { .. })) {
+        if matches!(reason, Some(StopReason::RolledBack { .. })) {
             return format!(
                 "{db} is on {to} as before the update: {updated} of {pods} pods Ready with the old images"
             );
@@ -257,17 +262,17 @@ impl Run {
         }
         let between =
             if from == to { format!("not wholly on {to}") } else { format!("between {from} and {to}") };
-        let unwell = self.unwell();
-        let unwell = if unwell.is_empty() { unwell } else { format!("; not Ready: {unwell}") };
+        let unhealthy = self.unhealthy();
+        let unhealthy = if unhealthy.is_empty() { unhealthy } else { format!("; not Ready: {unhealthy}") };
         format!(
             "{db} is {operator} and {between}: {updated} of {pods} pods are on {to} and Ready, spec.version \
-             is {version}{unwell}"
+             is {version}{unhealthy}"
         )
     }
 
     /// The pods that are not well at this moment, some of them by name.
-    fn unwell(&self) -> String {
-        let ours = |p: &&Pod| self.plan.workload(&p.owner).is_some() && !p.well();
+    fn unhealthy(&self) -> String {
+        let ours = |p: &&Pod| self.plan.workload(&p.owner).is_some() && !p.healthy();
         let names: Vec<_> = self.snapshot.pods.iter().filter(ours).map(|p| p.name.as_str()).collect();
         match names.len() {
             0..=3 => names.join(", "),
@@ -281,31 +286,38 @@ impl Run {
     }
 
     /// The commands that go on or show more, most useful first.
-    fn next(&self, halt: &Halt) -> Vec<String> {
+    fn next(&self, reason: &StopReason) -> Vec<String> {
         let db = &self.plan.database;
         let kubectl = |words: String| Some(format!("{} {words} -n {}", self.options.kubectl, db.namespace));
-        let show = match halt {
-            Halt::Stuck { pod, .. } | Halt::OtherPod { pod, .. } | Halt::OldTemplate { pod } => {
-                kubectl(format!("describe pod {pod}"))
+        let show = match reason {
+            StopReason::Stuck { pod, .. }
+            | StopReason::OtherPod { pod, .. }
+            | StopReason::OldTemplate { pod } => kubectl(format!("describe pod {pod}")),
+            StopReason::BudgetBlocked { budget, .. } => {
+                kubectl(format!("describe poddisruptionbudget {budget}"))
             }
-            Halt::BudgetBlocked { budget, .. } => kubectl(format!("describe poddisruptionbudget {budget}")),
-            Halt::Blocked(Blocked::DatabaseGone | Blocked::DatabaseReplaced { .. }) => return Vec::new(),
-            Halt::Blocked(Blocked::OpsRequest { name, .. }) => {
+            StopReason::Blocked(Blocked::DatabaseGone | Blocked::DatabaseReplaced { .. }) => {
+                return Vec::new();
+            }
+            StopReason::Blocked(Blocked::OpsRequest { name, .. }) => {
                 kubectl(format!("describe {} {name}", self.plan.kind.facts().ops_plural))
             }
-            Halt::Blocked(Blocked::UnexpectedVersion { expected, .. }) => kubectl(format!(
+            StopReason::Blocked(Blocked::UnexpectedVersion { expected, .. }) => kubectl(format!(
                 "patch {} {} --type merge -p '{{\"spec\":{{\"version\":\"{expected}\"}}}}'",
                 self.plan.kind.plural(),
                 db.name
             )),
-            Halt::RolledBack { .. } => return vec![self.options.commands.status.clone()],
-            Halt::RequestEnded { name, .. } | Halt::RequestStalled { name, .. } => {
+            StopReason::RolledBack { .. } => return vec![self.options.commands.status.clone()],
+            StopReason::RequestEnded { name, .. } | StopReason::RequestStalled { name, .. } => {
                 kubectl(format!("describe {} {name}", self.plan.kind.facts().ops_plural))
             }
-            Halt::Blocked(_) | Halt::Unhealthy { .. } | Halt::Amiss(_) | Halt::PauseErased { .. } => {
+            StopReason::Blocked(_)
+            | StopReason::DatabaseUnhealthy { .. }
+            | StopReason::Unverified(_)
+            | StopReason::PauseErased { .. } => {
                 kubectl(format!("describe {} {}", self.plan.kind.plural(), db.name))
             }
-            Halt::Cluster(ClusterError::Forbidden { .. }) | Halt::WouldBeRefused { .. } => {
+            StopReason::Cluster(ClusterError::Forbidden { .. }) | StopReason::WouldBeRefused { .. } => {
                 kubectl("auth can-i --list".to_owned())
             }
             _ => None,
@@ -319,25 +331,25 @@ impl Run {
             }
             _ => None,
         };
-        let ways = match self.half_done() {
+        let methods = match self.half_done() {
             true if matches!(requested, Requested::InFlight(_)) => {
                 [commands.status.clone(), commands.resume.clone()].into_iter().chain(out).collect()
             }
             // It is made anew. Whatever else would go on or back stops at the pause that it has left.
-            true if self.plan.via == Via::OpsManager && requested == Requested::Absent => {
+            true if self.plan.method == Method::OpsManager && requested == Requested::Absent => {
                 vec![commands.resume.clone()]
             }
             // It is at its end, and goes no further; this tool does, forward or back.
-            true if self.plan.via == Via::OpsManager => {
+            true if self.plan.method == Method::OpsManager => {
                 vec![commands.by_us.clone(), commands.rollback.clone()]
             }
             // Without a journal only the command itself knows where to.
             true if self.changed && self.journal.is_none() => vec![commands.again.clone()],
             true => vec![commands.resume.clone(), commands.rollback.clone()],
             // Asking once more would be answered alike.
-            false if matches!(halt, Halt::RequestEnded { .. }) => vec![commands.by_us.clone()],
+            false if matches!(reason, StopReason::RequestEnded { .. }) => vec![commands.by_us.clone()],
             false => vec![commands.again.clone()],
         };
-        show.into_iter().chain(ways).filter(|c| !c.is_empty()).collect()
+        show.into_iter().chain(methods).filter(|c| !c.is_empty()).collect()
     }
 }

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use crate::event::{Event, WaitingOn};
-use crate::model::{Pod, Via, Workload, WorkloadKind};
+use crate::model::{Method, Pod, Workload, WorkloadKind};
 use crate::rollout::{Flight, FollowVerdict, Stuck, Verdict, follow, judge};
 use crate::update::Blocked;
-use crate::update::s4_roll_pods::Unwell;
+use crate::update::s4_roll_pods::Unhealthy;
 
-use super::halt::Halt;
 use super::pause::millis;
 use super::roll::Roll;
 use super::run::Run;
+use super::stop_reason::StopReason;
 
 /// How long a controller may take to see a new template.
 const TAKE_UP: Duration = Duration::from_secs(60);
@@ -19,18 +19,18 @@ const TAKE_UP: Duration = Duration::from_secs(60);
 impl Run {
     /// Patches a workload that rolls by itself, and follows it to its end. It cannot be stopped in between: its
     /// controller would go on all the same.
-    pub(super) async fn follow_workload(&mut self, roll: &mut Roll<'_>) -> Result<(), Halt> {
+    pub(super) async fn follow_workload(&mut self, roll: &mut Roll<'_>) -> Result<(), StopReason> {
         self.stop_here()?;
-        while self.plan.via == Via::Client
-            && let Some(Unwell { pod, why }) = self.patch_workload(roll.plan).await?
+        while self.plan.method == Method::Client
+            && let Some(Unhealthy { pod, why }) = self.patch_workload(roll.plan).await?
         {
             let on = WaitingOn::OtherPod { pod: pod.clone(), why: why.clone() };
-            self.held(roll, &pod.clone(), on, Halt::OtherPod { pod, why }, Duration::MAX).await?;
+            self.held(roll, &pod.clone(), on, StopReason::OtherPod { pod, why }, Duration::MAX).await?;
         }
         roll.held_since = None;
         let patched = self.now();
         let mut moved = (0, self.now());
-        let mut well_since: Option<Duration> = None;
+        let mut healthy_since: Option<Duration> = None;
         loop {
             self.catch_up();
             self.blocked()?;
@@ -40,7 +40,7 @@ impl Run {
             let workload = self.snapshot.workload(&roll.plan.object.uid).ok_or_else(gone)?;
             let wake = match follow(roll.plan, workload, &self.snapshot) {
                 FollowVerdict::Done => {
-                    let settled = *well_since.get_or_insert(now) + roll.limits.min_ready;
+                    let settled = *healthy_since.get_or_insert(now) + roll.limits.min_ready;
                     if now >= settled {
                         self.arrived(roll, &[]);
                         return Ok(());
@@ -55,13 +55,13 @@ impl Run {
                             continue;
                         }
                         let (workload, seconds) = (roll.name.clone(), TAKE_UP.as_secs());
-                        return Err(Halt::NotTakenUp { workload, seconds });
+                        return Err(StopReason::NotTakenUp { workload, seconds });
                     }
                     self.tell_pod(roll, "", WaitingOn::Controller);
                     patched + TAKE_UP
                 }
                 FollowVerdict::Rolling { pending, done } => {
-                    well_since = None;
+                    healthy_since = None;
                     if moved.0 != done {
                         moved = (done, now);
                     }
@@ -80,7 +80,7 @@ impl Run {
         roll: &mut Roll<'_>,
         pending: &[Pod],
         moved: Duration,
-    ) -> Result<Duration, Halt> {
+    ) -> Result<Duration, StopReason> {
         let now = self.now();
         let mut wake = moved + roll.limits.pod_timeout + longest_grace(pending);
         if now >= wake {
@@ -88,7 +88,7 @@ impl Run {
             let stuck = Stuck::TimedOut { on: WaitingOn::Readiness, seconds };
             let Some(first) = pending.first().cloned() else {
                 let (workload, seconds) = (roll.name.clone(), seconds);
-                return Err(Halt::NotTakenUp { workload, seconds });
+                return Err(StopReason::NotTakenUp { workload, seconds });
             };
             self.believe(&first.name.clone(), Some(first), stuck).await?;
             return Ok(now);

@@ -9,11 +9,11 @@ use crate::event::{Event, Finish, Step, StepOutcome};
 use crate::journal::{
     Before, Direction, Entry, JOURNAL_SCHEMA, KEPT_BYTES, Progress, Resumption, StepEntry, key,
 };
-use crate::model::{Action, Check, Kind, Via, Ways};
+use crate::model::{Action, Check, Kind, Method, Methods};
 use crate::update::{Blocked, rollback, s2_pause};
 
-use super::halt::Halt;
 use super::run::{Backoff, Run};
+use super::stop_reason::StopReason;
 
 /// How often the pods' progress is written at most. It follows behind, and nothing depends on it: a request for every few
 /// pods is enough.
@@ -33,9 +33,9 @@ pub(super) struct Writer {
 
 impl Run {
     /// Writes the run down, or that it is gone on with, before its first change.
-    pub(super) async fn open_journal(&mut self) -> Result<(), Halt> {
+    pub(super) async fn open_journal(&mut self) -> Result<(), StopReason> {
         let now = self.options.clock.rfc3339(3);
-        let (run, mut progress) = match self.options.going_on.clone() {
+        let (run, mut progress) = match self.options.resuming.clone() {
             Some(entry) => {
                 let mut progress = entry.progress.clone();
                 // Whoever was killed has not written down what he had changed last.
@@ -44,13 +44,13 @@ impl Run {
             }
             None => (self.described(&self.after_the_last(&now)), Progress::default()),
         };
-        if self.options.going_on.is_some() {
+        if self.options.resuming.is_some() {
             let request = self.plan.ops_request.as_ref();
             progress.resumed.push(Resumption {
                 who: self.options.who.clone(),
                 time: now,
-                via: Some(self.plan.via),
-                ways: self.options.ways.clone(),
+                method: Some(self.plan.method),
+                methods: self.options.methods.clone(),
                 ops_request: request.map(|r| r.metadata.name.clone()),
             });
         }
@@ -127,7 +127,7 @@ impl Run {
             began: now.to_owned(),
             plan: self.plan.clone(),
             through: self.options.through.clone(),
-            ways: self.options.ways.clone(),
+            methods: self.options.methods.clone(),
             before: self.options.before.clone().unwrap_or_else(|| self.before_it()),
         };
         // Which pods there were is for reading; a plan of many thousand pods would leave no room for the rest.
@@ -139,16 +139,16 @@ impl Run {
 
     /// The step that follows the lock.
     fn first_step(&self) -> Step {
-        match self.plan.via {
-            Via::Client => Step::Pause,
-            Via::Provisioner => Step::Render,
-            Via::OpsManager if self.plan.action == Action::Resume => Step::Verify,
-            Via::OpsManager => Step::Request,
+        match self.plan.method {
+            Method::Client => Step::Pause,
+            Method::Provisioner => Step::Render,
+            Method::OpsManager if self.plan.action == Action::Resume => Step::Verify,
+            Method::OpsManager => Step::Request,
         }
     }
 
     /// Writes down that a step begins, before its first write.
-    pub(super) async fn journal_step(&mut self, step: Step) -> Result<(), Halt> {
+    pub(super) async fn journal_step(&mut self, step: Step) -> Result<(), StopReason> {
         let began = self.options.clock.rfc3339(3);
         let Some(writer) = &mut self.journal else { return Ok(()) };
         if writer.progress.steps.last().is_some_and(|last| last.step == step && last.ended.is_none()) {
@@ -169,7 +169,7 @@ impl Run {
         }
     }
 
-    async fn write_journal(&mut self) -> Result<(), Halt> {
+    async fn write_journal(&mut self) -> Result<(), StopReason> {
         let mut backoff = Backoff::new(self.now());
         let began_writing = self.now();
         loop {
@@ -284,7 +284,7 @@ pub fn unfinished(journal: &Journal, snapshot: &crate::model::Snapshot) -> Optio
 }
 
 /// The version to which further updates were to follow the last run, and their ways, if the database still is where that has brought it.
-pub fn to_follow(journal: &Journal, snapshot: &crate::model::Snapshot) -> Option<(String, Ways)> {
+pub fn to_follow(journal: &Journal, snapshot: &crate::model::Snapshot) -> Option<(String, Methods)> {
     let entry = journal.last().filter(|entry| entry.run.plan.to.name == snapshot.database.version)?;
-    entry.follow().map(|to| (to.to_owned(), entry.ways()))
+    entry.follow().map(|to| (to.to_owned(), entry.methods()))
 }

@@ -7,10 +7,10 @@ use tokio::time::{Duration, sleep};
 
 use crate::cluster::{HeldLease, LockError, RENEW_EVERY};
 use crate::event::StepOutcome;
-use crate::model::Via;
+use crate::model::Method;
 
-use super::halt::Halt;
 use super::run::Run;
+use super::stop_reason::StopReason;
 
 /// How soon a renewal that got no answer is tried again.
 const RENEW_AGAIN: Duration = Duration::from_secs(1);
@@ -26,7 +26,7 @@ impl Drop for Renewal {
 
 impl Run {
     /// Takes the lock, then reads everything anew: whatever has changed since the plan was made shows here.
-    pub async fn lock(&mut self) -> Result<StepOutcome, Halt> {
+    pub async fn lock(&mut self) -> Result<StepOutcome, StopReason> {
         self.stop_here()?;
         let (cluster, clock) = (self.cluster.clone(), self.options.clock.clone());
         // A run that is gone on with keeps its id, so each process needs a name of its own.
@@ -55,7 +55,7 @@ impl Run {
         self.as_planned()?;
         self.started_with =
             self.snapshot.workloads.iter().map(|w| (w.object.uid.clone(), w.template)).collect();
-        if self.plan.via == Via::Client {
+        if self.plan.method == Method::Client {
             // What changes in them from here on was not there when the run was decided.
             self.keep_templates();
         }
@@ -71,14 +71,14 @@ impl Run {
     }
 
     /// The workloads are still as the plan found them, or nearer to the target.
-    fn as_planned(&self) -> Result<(), Halt> {
+    fn as_planned(&self) -> Result<(), StopReason> {
         for planned in &self.plan.workloads {
             let Some(now) = self.snapshot.workload(&planned.object.uid) else {
                 let workload = planned.object.to_string();
                 return Err(crate::update::Blocked::WorkloadGone { workload }.into());
             };
             // Elsewhere the templates are not ours, and may be on their way.
-            let ours = self.plan.via == Via::Client;
+            let ours = self.plan.method == Method::Client;
             if let crate::update::Status::Blocked(why) = crate::update::s3_patch_images::status(planned, now)
                 && ours
             {

@@ -5,7 +5,6 @@ mod back;
 mod emit;
 mod end;
 mod follow;
-mod halt;
 mod journal;
 mod lock;
 mod ops_manager;
@@ -16,6 +15,7 @@ mod roll;
 mod run;
 mod settle;
 mod stop;
+mod stop_reason;
 mod trial;
 
 use std::collections::BTreeSet;
@@ -27,14 +27,14 @@ use crate::clock::Clock;
 use crate::cluster::{Cluster, Journal};
 use crate::event::{Finish, Record, Step};
 use crate::journal::{Before, Direction, Entry};
-use crate::model::{Action, Check, Plan, Snapshot, Via, Ways};
+use crate::model::{Action, Check, Method, Methods, Plan, Snapshot};
 
 pub use journal::{to_follow, unfinished};
 pub use stop::{Signal, Stop};
 pub use trial::trials;
 
-use halt::Halt;
 use run::Run;
+use stop_reason::StopReason;
 
 /// What a run needs to know beside its plan.
 #[derive(Clone)]
@@ -57,17 +57,17 @@ pub struct RunOptions {
     /// The runs that are written down.
     pub journal: Journal,
     /// The unfinished run that this one goes on with.
-    pub going_on: Option<Entry>,
+    pub resuming: Option<Entry>,
     /// The version to which further updates are to follow this one.
     pub through: Option<String>,
     /// Which ways were chosen for it and for them.
-    pub ways: Ways,
+    pub methods: Methods,
     /// Which way it goes.
     pub direction: Direction,
     /// What a rollback goes back to; `None` is what is there when the run begins.
     pub before: Option<Before>,
     /// A pod that is not well is deleted where a budget forbids its eviction: the user has agreed to it.
-    pub delete_unwell: bool,
+    pub delete_unhealthy: bool,
     /// A failure is rolled back at once, as long as no container of the new image has ever started.
     pub roll_back_on_failure: bool,
     pub clock: Clock,
@@ -99,43 +99,43 @@ pub async fn run(
     run.started();
     let came_to = sequence(&mut run).await;
     let came_to = match came_to {
-        Err(halt) if run.turns_back(&halt) => go_back(&mut run, halt).await,
+        Err(reason) if run.turns_back(&reason) => go_back(&mut run, reason).await,
         came_to => came_to,
     };
     run.end(came_to).await
 }
 
 /// The way back after a failure, under the same lock and pause.
-async fn go_back(run: &mut Run, failure: Halt) -> Result<(), Halt> {
+async fn go_back(run: &mut Run, failure: StopReason) -> Result<(), StopReason> {
     run.turn_back();
-    match run.plan.via {
-        Via::Provisioner => {
+    match run.plan.method {
+        Method::Provisioner => {
             run.step(Step::Render, async |run| run.render().await).await?;
             run.step(Step::Pause, async |run| run.pause().await).await?;
         }
-        Via::Client | Via::OpsManager => {
+        Method::Client | Method::OpsManager => {
             run.step(Step::PatchImages, async |run| run.patch_images().await).await?;
         }
     }
     run.step(Step::RollPods, async |run| run.roll_pods().await).await?;
     run.step(Step::Resume, async |run| run.resume().await).await?;
     run.step(Step::Verify, async |run| run.verify().await).await?;
-    Err(Halt::RolledBack { failure: Box::new(failure) })
+    Err(StopReason::RolledBack { failure: Box::new(failure) })
 }
 
 /// The update.
-async fn sequence(run: &mut Run) -> Result<(), Halt> {
+async fn sequence(run: &mut Run) -> Result<(), StopReason> {
     run.step(Step::Lock, async |run| run.lock().await).await?;
-    match run.plan.via {
-        Via::Client => by_client(run).await?,
-        Via::Provisioner => by_provisioner(run).await?,
-        Via::OpsManager => by_ops_manager(run).await?,
+    match run.plan.method {
+        Method::Client => by_client(run).await?,
+        Method::Provisioner => by_provisioner(run).await?,
+        Method::OpsManager => by_ops_manager(run).await?,
     }
     run.step(Step::Verify, async |run| run.verify().await).await
 }
 
 /// We patch the images while the operator is halted, and set the version last.
-async fn by_client(run: &mut Run) -> Result<(), Halt> {
+async fn by_client(run: &mut Run) -> Result<(), StopReason> {
     run.step(Step::Pause, async |run| run.pause().await).await?;
     run.step(Step::PatchImages, async |run| run.patch_images().await).await?;
     run.step(Step::RollPods, async |run| run.roll_pods().await).await?;
@@ -144,7 +144,7 @@ async fn by_client(run: &mut Run) -> Result<(), Halt> {
 }
 
 /// The version comes first, the operator renders the templates, and is halted only while pods are rolled.
-async fn by_provisioner(run: &mut Run) -> Result<(), Halt> {
+async fn by_provisioner(run: &mut Run) -> Result<(), StopReason> {
     run.step(Step::Render, async |run| run.render().await).await?;
     run.step(Step::Pause, async |run| run.pause().await).await?;
     run.step(Step::RollPods, async |run| run.roll_pods().await).await?;
@@ -152,7 +152,7 @@ async fn by_provisioner(run: &mut Run) -> Result<(), Halt> {
 }
 
 /// The Ops-manager does all of it, by our request.
-async fn by_ops_manager(run: &mut Run) -> Result<(), Halt> {
+async fn by_ops_manager(run: &mut Run) -> Result<(), StopReason> {
     if run.plan.action == Action::Resume {
         // It is through; what is left is to verify.
         return Ok(());

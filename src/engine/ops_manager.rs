@@ -11,11 +11,11 @@ use crate::update::ops_request::{self, Requested};
 use crate::update::s2_pause::{self, Pause};
 use crate::update::{Blocked, rollback};
 
-use super::halt::Halt;
 use super::pause::millis;
 use super::roll::Roll;
 use super::run::{Backoff, Run};
 use super::settle::SETTLE;
+use super::stop_reason::StopReason;
 
 /// An Ops-manager polls every 5 to 10 seconds: one that has not looked at a request after so long is not there, or may not.
 const UNHEARD: Duration = Duration::from_secs(60);
@@ -25,7 +25,7 @@ const RELEASE: Duration = Duration::from_secs(10);
 
 impl Run {
     /// Makes the request, unless it is there already.
-    pub async fn request(&mut self) -> Result<StepOutcome, Halt> {
+    pub async fn request(&mut self) -> Result<StepOutcome, StopReason> {
         let mut backoff = Backoff::new(self.now());
         let (mut sent, mut refused) = (false, 0);
         loop {
@@ -58,7 +58,7 @@ impl Run {
     }
 
     /// Follows the request and the pods until it ends. Whoever stops following leaves it running.
-    pub async fn follow_request(&mut self) -> Result<StepOutcome, Halt> {
+    pub async fn follow_request(&mut self) -> Result<StepOutcome, StopReason> {
         let began = self.now();
         let (mut seen, mut moved, mut told, mut blind) = (None, began, Told::default(), None);
         let workloads = self.plan.workloads.clone();
@@ -87,7 +87,7 @@ impl Run {
                 Requested::Absent if now < began + UNHEARD && told.request.is_none() => began + UNHEARD,
                 Requested::Absent => {
                     self.released().await?;
-                    return Err(Halt::RequestGone { name: self.request_name() });
+                    return Err(StopReason::RequestGone { name: self.request_name() });
                 }
                 Requested::InFlight(r) => {
                     let (on, unheard) = (working(r), r.phase.is_empty());
@@ -95,7 +95,7 @@ impl Run {
                     let deadline = moved + self.options.pod_timeout;
                     if now >= deadline && blind.is_none() {
                         let seconds = self.options.pod_timeout.as_secs();
-                        return Err(Halt::RequestStalled { name: self.request_name(), seconds });
+                        return Err(StopReason::RequestStalled { name: self.request_name(), seconds });
                     }
                     if unheard && now < began + UNHEARD {
                         began + UNHEARD
@@ -116,7 +116,7 @@ impl Run {
     }
 
     /// Waits until the database is no longer paused: a webhook sees to that, a moment after a request has ended.
-    async fn released(&mut self) -> Result<(), Halt> {
+    async fn released(&mut self) -> Result<(), StopReason> {
         let until = self.now() + RELEASE;
         while matches!(s2_pause::status(&self.snapshot.database), Pause::Foreign(_)) && self.now() < until {
             self.wait(until).await?;
@@ -134,7 +134,7 @@ impl Run {
 
     /// What is moved by whoever is at work: which pods there are, and whether they are well.
     fn pictures(&self) -> BTreeSet<(String, bool)> {
-        self.snapshot.pods.iter().map(|p| (p.uid.clone(), p.well())).collect()
+        self.snapshot.pods.iter().map(|p| (p.uid.clone(), p.healthy())).collect()
     }
 
     fn tell_request(&mut self, told: &mut Told, on: WaitingOn, unheard: bool) {
@@ -213,7 +213,7 @@ impl Run {
         for flight in std::mem::take(&mut roll.flights) {
             let pod = self.snapshot.pods.iter().find(|p| p.name == flight.pod);
             match pod {
-                Some(pod) if pod.well() && roll.plan.has_images(pod) => {
+                Some(pod) if pod.healthy() && roll.plan.has_images(pod) => {
                     let took_ms = millis(now - flight.began);
                     if let Some(result) = self.results.get_mut(&roll.plan.object.uid) {
                         result.restarted += 1;
@@ -230,10 +230,14 @@ impl Run {
     }
 
     /// It has failed, or was not carried out at all.
-    fn ended_otherwise(&mut self, request: OpsRequest) -> Halt {
+    fn ended_otherwise(&mut self, request: OpsRequest) -> StopReason {
         // That there was a request is no change, and an earlier process may have seen no more of it.
         (self.changed, self.changed_before) = (self.changed_by_request(), false);
-        Halt::RequestEnded { name: request.name.clone(), phase: request.phase.clone(), why: request.why() }
+        StopReason::RequestEnded {
+            name: request.name.clone(),
+            phase: request.phase.clone(),
+            why: request.why(),
+        }
     }
 
     /// The Ops-manager has touched something: a template, the version, or a pod. With the pause gone the operator may have

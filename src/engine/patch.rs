@@ -3,15 +3,15 @@
 use crate::cluster::{ClusterError, Delta, FORBIDDEN_DOUBT, Sent};
 use crate::event::{Event, StepOutcome};
 use crate::model::{Check, Pod, Purpose, Strategy, WorkloadKind, WorkloadPlan, Write};
-use crate::update::s4_roll_pods::{self, Unwell};
+use crate::update::s4_roll_pods::{self, Unhealthy};
 use crate::update::{Blocked, Status, s3_patch_images};
 
-use super::halt::Halt;
 use super::run::{Backoff, Run};
+use super::stop_reason::StopReason;
 
 impl Run {
     /// Patches every workload whose pods we evict.
-    pub async fn patch_images(&mut self) -> Result<StepOutcome, Halt> {
+    pub async fn patch_images(&mut self) -> Result<StepOutcome, StopReason> {
         let pending: Vec<WorkloadPlan> =
             s3_patch_images::at_once(&self.plan, &self.snapshot).cloned().collect();
         for workload in &pending {
@@ -23,7 +23,10 @@ impl Run {
 
     /// Patches one workload, unless it has the images already, or the patch would restart pods while one elsewhere is not
     /// well: that one is returned.
-    pub(super) async fn patch_workload(&mut self, plan: &WorkloadPlan) -> Result<Option<Unwell>, Halt> {
+    pub(super) async fn patch_workload(
+        &mut self,
+        plan: &WorkloadPlan,
+    ) -> Result<Option<Unhealthy>, StopReason> {
         let uid = &plan.object.uid;
         let Some(write) = s3_patch_images::write(plan) else {
             // There was nothing to do for it. That has to be so still.
@@ -58,9 +61,9 @@ impl Run {
                 Status::Ready => {}
             }
             self.stop_here()?;
-            if let Some(unwell) = self.unwell_beside(plan) {
+            if let Some(unhealthy) = self.unhealthy_beside(plan) {
                 self.templates.extend(kept.map(|kept| (uid.clone(), kept)));
-                return Ok(Some(unwell));
+                return Ok(Some(unhealthy));
             }
             match self.send(&write).await? {
                 Ok(sent) => {
@@ -84,18 +87,20 @@ impl Run {
     }
 
     /// What keeps a patch that restarts well pods from being sent, unless the user has overridden it by name.
-    fn unwell_beside(&self, plan: &WorkloadPlan) -> Option<Unwell> {
+    fn unhealthy_beside(&self, plan: &WorkloadPlan) -> Option<Unhealthy> {
         let restarts = plan.strategy == Strategy::Follow
             && plan.kind != WorkloadKind::Deployment
             && !self.options.skip.contains(&Check::PodNotReady);
-        let well =
-            self.snapshot.workload(&plan.object.uid).is_some_and(|w| self.snapshot.pods_of(w).all(Pod::well));
-        (restarts && well).then(|| s4_roll_pods::beside(&self.plan, plan, &self.snapshot, &self.known))?
+        let healthy = self
+            .snapshot
+            .workload(&plan.object.uid)
+            .is_some_and(|w| self.snapshot.pods_of(w).all(Pod::healthy));
+        (restarts && healthy).then(|| s4_roll_pods::beside(&self.plan, plan, &self.snapshot, &self.memory))?
     }
 
     /// Reads the database and a workload afresh, side by side: what the next write depends on. While something is not
     /// watched, everything is read.
-    pub(super) async fn observe(&mut self, plan: &WorkloadPlan) -> Result<(), Halt> {
+    pub(super) async fn observe(&mut self, plan: &WorkloadPlan) -> Result<(), StopReason> {
         if !self.watching() {
             // Seldom done, and large: it need not lie on the stack of everything that observes.
             return Box::pin(self.observe_all(plan)).await;
@@ -129,7 +134,7 @@ impl Run {
     }
 
     /// Reads everything afresh.
-    pub(super) async fn observe_all(&mut self, plan: &WorkloadPlan) -> Result<(), Halt> {
+    pub(super) async fn observe_all(&mut self, plan: &WorkloadPlan) -> Result<(), StopReason> {
         self.read_everything().await?;
         match self.snapshot.workload(&plan.object.uid) {
             Some(_) => Ok(()),
@@ -137,7 +142,7 @@ impl Run {
         }
     }
 
-    pub(super) async fn read_everything(&mut self) -> Result<(), Halt> {
+    pub(super) async fn read_everything(&mut self) -> Result<(), StopReason> {
         let (cluster, before) = (self.cluster.clone(), self.snapshot.to_read_anew());
         match self.during(async move { cluster.again(before).await }).await? {
             Ok(fresh) => self.snapshot = fresh,
@@ -151,7 +156,7 @@ impl Run {
     /// Sends a write once, under the lock. What it changes counts as changed unless the server has surely refused it. A
     /// 403 that contradicts an earlier answer is doubted for a while: it comes back as a failure that may pass, so that
     /// whoever sends it again decides anew before.
-    pub(super) async fn send(&mut self, write: &Write) -> Result<Result<Sent, ClusterError>, Halt> {
+    pub(super) async fn send(&mut self, write: &Write) -> Result<Result<Sent, ClusterError>, StopReason> {
         let harmless =
             matches!(write.purpose, Purpose::RequestPause | Purpose::AssertPause | Purpose::Resume);
         let before = self.changed;

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use crate::cluster::{ClusterError, Delta};
 use crate::event::{Event, StepOutcome, WaitingOn};
-use crate::model::{Action, Via, Write};
+use crate::model::{Action, Method, Write};
 use crate::update::Blocked;
 use crate::update::s2_pause::{self, Pause};
 
-use super::halt::Halt;
 use super::run::{Backoff, Run};
+use super::stop_reason::StopReason;
 
 /// How often the condition is written again when the operator's own status write has erased it. Each time it was a race
 /// of two writers; losing that often in a row means something else is going on.
@@ -17,7 +17,7 @@ const REWRITES: u32 = 5;
 
 impl Run {
     /// Writes our condition and waits for the operator's answer; after a bounded wait the pause is asserted without one.
-    pub async fn pause(&mut self) -> Result<StepOutcome, Halt> {
+    pub async fn pause(&mut self) -> Result<StepOutcome, StopReason> {
         if self.plan.action == Action::Resume {
             return Ok(StepOutcome::AlreadyDone);
         }
@@ -39,7 +39,9 @@ impl Run {
                     self.emit(Event::PauseAcknowledged { took_ms: millis(self.now() - asked) });
                     break;
                 }
-                Pause::Absent if rewrites == REWRITES => return Err(Halt::PauseErased { times: rewrites }),
+                Pause::Absent if rewrites == REWRITES => {
+                    return Err(StopReason::PauseErased { times: rewrites });
+                }
                 Pause::Absent => {
                     rewrites += 1;
                     self.request_pause().await?;
@@ -61,13 +63,13 @@ impl Run {
             }
         }
         self.pause_holds = true;
-        if self.plan.via == Via::Provisioner {
+        if self.plan.method == Method::Provisioner {
             self.keep_rendered()?;
         }
         Ok(StepOutcome::Done)
     }
 
-    async fn request_pause(&mut self) -> Result<(), Halt> {
+    async fn request_pause(&mut self) -> Result<(), StopReason> {
         let (run, who) = (self.options.run.clone(), self.options.who.clone());
         let message = s2_pause::message(&run, &who, self.came_from(), &self.plan.to.name);
         let mut backoff = Backoff::new(self.now());
@@ -88,7 +90,7 @@ impl Run {
         }
     }
 
-    async fn assert_pause(&mut self) -> Result<(), Halt> {
+    async fn assert_pause(&mut self) -> Result<(), StopReason> {
         let mut backoff = Backoff::new(self.now());
         loop {
             self.blocked()?;
@@ -104,7 +106,11 @@ impl Run {
 
     /// Sends a patch of the database once. `false` means that it has to be decided anew, from the database as it was
     /// read again: it had changed meanwhile, or it is not known what became of the patch.
-    pub(super) async fn write_status(&mut self, write: &Write, backoff: &mut Backoff) -> Result<bool, Halt> {
+    pub(super) async fn write_status(
+        &mut self,
+        write: &Write,
+        backoff: &mut Backoff,
+    ) -> Result<bool, StopReason> {
         let error = match self.send(write).await? {
             Ok(sent) => {
                 let db = sent.database(self.plan.kind, &self.plan.database.api_version)?;
@@ -125,7 +131,7 @@ impl Run {
     }
 
     /// Reads the database afresh.
-    pub(super) async fn read_database(&mut self) -> Result<(), Halt> {
+    pub(super) async fn read_database(&mut self) -> Result<(), StopReason> {
         let (cluster, kind, db) = (self.cluster.clone(), self.plan.kind, self.plan.database.clone());
         let reading = async move { cluster.database(kind, &db.api_version, &db.namespace, &db.name).await };
         match self.during(reading).await? {

@@ -7,9 +7,9 @@ use crate::update::Blocked;
 use crate::update::s1_render::{self, Rendered};
 use crate::update::s2_pause::{self, Pause};
 
-use super::halt::Halt;
 use super::run::Run;
 use super::settle::{REMOVALS, SETTLE};
+use super::stop_reason::StopReason;
 
 /// How long the operator may take for its first or its next template: it may be electing a leader, which takes some 15 s,
 /// or have many databases before this one.
@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 impl Run {
     /// Sets `spec.version`, and waits until every template has followed it and nothing moves any more. A pause of ours is
     /// lifted for that, where it is still in the way.
-    pub async fn render(&mut self) -> Result<StepOutcome, Halt> {
+    pub async fn render(&mut self) -> Result<StepOutcome, StopReason> {
         let version_is_there = self.snapshot.database.version == self.plan.to.name;
         if version_is_there
             && s1_render::rendered(&self.plan, &self.snapshot) == Rendered::All
@@ -44,7 +44,7 @@ impl Run {
         s2_pause::status(&self.snapshot.database) == Pause::Acknowledged
     }
 
-    async fn follow_rendering(&mut self) -> Result<(), Halt> {
+    async fn follow_rendering(&mut self) -> Result<(), StopReason> {
         let patience = PATIENCE.max(self.options.pause_timeout);
         let limit = self.now() + self.options.pod_timeout.max(patience);
         let (mut templates, mut moved, mut told) = (self.fingerprints(), self.now(), None);
@@ -101,17 +101,19 @@ impl Run {
     }
 
     /// The last Event about the database often says why.
-    async fn not_rendered(&mut self, workload: String, what: String, patience: Duration) -> Halt {
+    async fn not_rendered(&mut self, workload: String, what: String, patience: Duration) -> StopReason {
         let (cluster, db) = (self.cluster.clone(), self.plan.database.clone());
         let asking = async move { cluster.last_warning(&db.namespace, &db.uid).await };
         match self.during(asking).await {
-            Ok(last_event) => Halt::NotRendered { workload, what, seconds: patience.as_secs(), last_event },
-            Err(halt) => halt,
+            Ok(last_event) => {
+                StopReason::NotRendered { workload, what, seconds: patience.as_secs(), last_event }
+            }
+            Err(reason) => reason,
         }
     }
 
     /// Now that the operator is halted: the templates are what was waited for, and stay so.
-    pub(super) fn keep_rendered(&mut self) -> Result<(), Halt> {
+    pub(super) fn keep_rendered(&mut self) -> Result<(), StopReason> {
         self.catch_up();
         match s1_render::rendered(&self.plan, &self.snapshot) {
             Rendered::All => {

@@ -11,9 +11,9 @@ use crate::update::Blocked;
 use crate::update::s4_roll_pods::{self, Next};
 use crate::update::s4_roll_pods::{deletion, write};
 
-use super::halt::Halt;
 use super::pause::millis;
 use super::run::{Backoff, Run};
+use super::stop_reason::StopReason;
 
 /// After a pod has become Ready its budget says so within some milliseconds: so long a blocked eviction is no news.
 const BUDGET_LAG: Duration = Duration::from_secs(1);
@@ -66,7 +66,7 @@ struct Blockage {
 
 impl Run {
     /// Rolls every workload, in order.
-    pub async fn roll_pods(&mut self) -> Result<StepOutcome, Halt> {
+    pub async fn roll_pods(&mut self) -> Result<StepOutcome, StopReason> {
         let workloads = self.plan.workloads.clone();
         let mut outcome = StepOutcome::AlreadyDone;
         for plan in &workloads {
@@ -94,11 +94,11 @@ impl Run {
     /// How many pods a workload has, and how many of them are on the target and well.
     pub(super) fn count(&self, plan: &WorkloadPlan) -> (u64, u64) {
         let Some(now) = self.snapshot.workload(&plan.object.uid) else { return (0, 0) };
-        let done = self.snapshot.pods_of(now).filter(|p| p.well() && plan.has_images(p)).count();
+        let done = self.snapshot.pods_of(now).filter(|p| p.healthy() && plan.has_images(p)).count();
         (now.replicas.max(0) as u64, done as u64)
     }
 
-    async fn roll(&mut self, roll: &mut Roll<'_>) -> Result<(), Halt> {
+    async fn roll(&mut self, roll: &mut Roll<'_>) -> Result<(), StopReason> {
         loop {
             self.catch_up();
             self.blocked()?;
@@ -106,12 +106,12 @@ impl Run {
             if wake.is_some() {
                 roll.held_since = None;
             }
-            let next = s4_roll_pods::next(&self.plan, roll.plan, &self.snapshot, &self.known);
+            let next = s4_roll_pods::next(&self.plan, roll.plan, &self.snapshot, &self.memory);
             if let Some(wake) = wake {
                 // Only a pod that is not well may be restarted while others are on their way.
                 let in_flight = roll.flights.first().map(|f| f.pod.clone());
                 match next {
-                    Next::Evict { pod, uid, well: false }
+                    Next::Evict { pod, uid, healthy: false }
                         if self.asked_to_stop(in_flight.as_deref()).is_none() =>
                     {
                         self.evict(roll, &pod, &uid).await?;
@@ -150,7 +150,7 @@ impl Run {
     }
 
     /// Judges the pods that are waited for. `None` when none is left; otherwise when to look again at the latest.
-    pub(super) async fn land(&mut self, roll: &mut Roll<'_>) -> Result<Option<Duration>, Halt> {
+    pub(super) async fn land(&mut self, roll: &mut Roll<'_>) -> Result<Option<Duration>, StopReason> {
         let now = self.now();
         let mut wake: Option<Duration> = None;
         for mut flight in std::mem::take(&mut roll.flights) {
@@ -167,7 +167,7 @@ impl Run {
                     self.tell_pod(roll, &flight.pod, on);
                     roll.flights.push(flight);
                 }
-                Verdict::Done { well_since } => self.landed(roll, &flight, well_since),
+                Verdict::Done { healthy_since } => self.landed(roll, &flight, healthy_since),
                 Verdict::Outdated => {}
                 Verdict::Stuck(stuck) => {
                     let (seen, name) = (pod.cloned(), flight.pod.clone());
@@ -188,7 +188,12 @@ impl Run {
     }
 
     /// A pod counts as stuck only when a fresh look says the same as the watch: then the run ends here.
-    pub(super) async fn believe(&mut self, pod: &str, seen: Option<Pod>, stuck: Stuck) -> Result<(), Halt> {
+    pub(super) async fn believe(
+        &mut self,
+        pod: &str,
+        seen: Option<Pod>,
+        stuck: Stuck,
+    ) -> Result<(), StopReason> {
         let version = |p: &Option<Pod>| p.as_ref().map(|p| (p.uid.clone(), p.resource_version.clone()));
         let fresh = self.read_pod(pod, seen.as_ref().map(|p| p.uid.as_str())).await?;
         if version(&fresh) != version(&seen) {
@@ -204,9 +209,9 @@ impl Run {
         named().find(|p| Some(&p.uid) != flight.old_uid.as_ref()).or_else(|| named().next())
     }
 
-    fn landed(&mut self, roll: &mut Roll<'_>, flight: &Flight, well_since: Duration) {
+    fn landed(&mut self, roll: &mut Roll<'_>, flight: &Flight, healthy_since: Duration) {
         let now = self.now();
-        let away_ms = if flight.old_uid.is_some() { millis(well_since - flight.began) } else { 0 };
+        let away_ms = if flight.old_uid.is_some() { millis(healthy_since - flight.began) } else { 0 };
         roll.last_ready = Some(now);
         if let Some(result) = self.results.get_mut(&roll.plan.object.uid) {
             result.restarted += u64::from(flight.old_uid.is_some());
@@ -223,7 +228,7 @@ impl Run {
     }
 
     /// A pod is stuck: the last event about it often says why.
-    async fn stuck(&mut self, pod: String, uid: &str, mut stuck: Stuck) -> Halt {
+    async fn stuck(&mut self, pod: String, uid: &str, mut stuck: Stuck) -> StopReason {
         let (cluster, ns, uid) = (self.cluster.clone(), self.plan.database.namespace.clone(), uid.to_owned());
         let node = match &stuck {
             Stuck::Terminating { node: Some(node), .. } => Some(node.clone()),
@@ -238,12 +243,12 @@ impl Run {
         };
         let (last_event, state) = match self.during(asking).await {
             Ok(answers) => answers,
-            Err(halt) => return halt,
+            Err(reason) => return reason,
         };
         if let Stuck::Terminating { node_state, .. } = &mut stuck {
             *node_state = state;
         }
-        Halt::Stuck { pod, stuck, last_event }
+        StopReason::Stuck { pod, stuck, last_event }
     }
 
     /// Says what a pod waits for, when that has changed.
@@ -263,15 +268,15 @@ impl Run {
         pod: String,
         uid: String,
         why: String,
-    ) -> Result<(), Halt> {
+    ) -> Result<(), StopReason> {
         let since = *roll.held_since.get_or_insert(self.now());
-        if self.now() >= since + RECOVERY && !self.known.given_up.contains(&uid) {
-            self.known.given_up.insert(uid);
+        if self.now() >= since + RECOVERY && !self.memory.given_up.contains(&uid) {
+            self.memory.given_up.insert(uid);
             return Ok(());
         }
         let on = WaitingOn::OtherPod { pod: pod.clone(), why: why.clone() };
-        let until = if self.known.given_up.contains(&uid) { Duration::MAX } else { since + RECOVERY };
-        self.held(roll, &pod.clone(), on, Halt::OtherPod { pod, why }, until).await
+        let until = if self.memory.given_up.contains(&uid) { Duration::MAX } else { since + RECOVERY };
+        self.held(roll, &pod.clone(), on, StopReason::OtherPod { pod, why }, until).await
     }
 
     /// Waits for something outside this workload, at most as long as for a pod.
@@ -280,20 +285,20 @@ impl Run {
         roll: &mut Roll<'_>,
         pod: &str,
         on: WaitingOn,
-        halt: Halt,
+        reason: StopReason,
         until: Duration,
-    ) -> Result<(), Halt> {
+    ) -> Result<(), StopReason> {
         let since = *roll.held_since.get_or_insert(self.now());
         let deadline = since + roll.limits.pod_timeout;
         if self.now() >= deadline {
-            return Err(halt);
+            return Err(reason);
         }
         self.tell_pod(roll, pod, on);
         self.wait(deadline.min(until)).await
     }
 
     /// Tries to evict a pod, or waits for what speaks against it. Afterwards everything is decided anew.
-    async fn evict(&mut self, roll: &mut Roll<'_>, pod: &str, uid: &str) -> Result<(), Halt> {
+    async fn evict(&mut self, roll: &mut Roll<'_>, pod: &str, uid: &str) -> Result<(), StopReason> {
         let now = self.now();
         let Some(old) = self.snapshot.pods.iter().find(|p| p.uid == uid).cloned() else { return Ok(()) };
         if let Some(until) = self.not_yet(roll, &old) {
@@ -303,30 +308,30 @@ impl Run {
             return self.wait(until).await;
         }
         // While the watch says that the database is unwell, nothing has to be read to know it.
-        if let Some(what) = self.unhealthy().filter(|_| old.well() && self.watching()) {
+        if let Some(what) = self.database_unhealthy().filter(|_| old.healthy() && self.watching()) {
             let on = WaitingOn::DatabaseHealth { what: what.clone() };
-            return self.held(roll, pod, on, Halt::Unhealthy { what }, Duration::MAX).await;
+            return self.held(roll, pod, on, StopReason::DatabaseUnhealthy { what }, Duration::MAX).await;
         }
         self.observe(roll.plan).await?;
         self.blocked()?;
         if !self.snapshot.workload(&roll.plan.object.uid).is_some_and(Workload::observed) {
             // A pod that is evicted now would come back from the old template, or not at all.
             let (workload, seconds) = (roll.name.clone(), roll.limits.pod_timeout.as_secs());
-            let halt = Halt::NotTakenUp { workload, seconds };
-            return self.held(roll, pod, WaitingOn::Controller, halt, Duration::MAX).await;
+            let reason = StopReason::NotTakenUp { workload, seconds };
+            return self.held(roll, pod, WaitingOn::Controller, reason, Duration::MAX).await;
         }
-        let decided = s4_roll_pods::next(&self.plan, roll.plan, &self.snapshot, &self.known);
+        let decided = s4_roll_pods::next(&self.plan, roll.plan, &self.snapshot, &self.memory);
         if !matches!(&decided, Next::Evict { uid: still, .. } if still == uid) {
             return Ok(());
         }
         // A pod that is not well may be what ails the database.
-        if let Some(what) = self.unhealthy().filter(|_| old.well()) {
+        if let Some(what) = self.database_unhealthy().filter(|_| old.healthy()) {
             let on = WaitingOn::DatabaseHealth { what: what.clone() };
-            return self.held(roll, pod, on, Halt::Unhealthy { what }, Duration::MAX).await;
+            return self.held(roll, pod, on, StopReason::DatabaseUnhealthy { what }, Duration::MAX).await;
         }
         let evictions = roll.evictions.get(pod).copied().unwrap_or_default();
         if evictions == EVICTIONS {
-            return Err(Halt::OldTemplate { pod: pod.to_owned() });
+            return Err(StopReason::OldTemplate { pod: pod.to_owned() });
         }
         if self.lease.as_ref().is_some_and(|lease| !lease.good()) {
             // By the time the lock is ours again, what was decided here is old, and watches that slept may not know better.
@@ -336,10 +341,11 @@ impl Run {
         let ns = &self.plan.database.namespace;
         let write = write(ns, pod, uid);
         let mut sent = self.send(&write).await?;
-        if matches!(sent, Err(ClusterError::Budget { .. })) && self.options.delete_unwell {
+        if matches!(sent, Err(ClusterError::Budget { .. })) && self.options.delete_unhealthy {
             // The budget may be right: what a watch has told of the pod can be old.
             let fresh = self.read_pod(pod, Some(uid)).await?;
-            if let Some(fresh) = fresh.filter(|fresh| fresh.uid == uid && !fresh.deleting && !fresh.well()) {
+            if let Some(fresh) = fresh.filter(|fresh| fresh.uid == uid && !fresh.deleting && !fresh.healthy())
+            {
                 let deletion = deletion(&self.plan.database.namespace, &fresh);
                 sent = self.send(&deletion).await?;
             }
@@ -347,7 +353,7 @@ impl Run {
         match sent {
             Ok(_) => {
                 roll.evictions.insert(pod.to_owned(), evictions + 1);
-                self.known.evicted.insert(uid.to_owned());
+                self.memory.evicted.insert(uid.to_owned());
                 (roll.blockage, roll.held_since) = (None, None);
                 roll.backoff = Backoff::new(self.now());
                 let flight = Flight::evicted(&old, self.now());
@@ -374,11 +380,11 @@ impl Run {
 
     /// Nothing that the budgets say speaks against the eviction.
     fn may_go(&self, pod: &Pod) -> bool {
-        !pod.well() || self.snapshot.budgets_of(pod).all(|b| b.allows())
+        !pod.healthy() || self.snapshot.budgets_of(pod).all(|b| b.allows())
     }
 
     /// What the database says of its own health, where that is bad.
-    fn unhealthy(&self) -> Option<String> {
+    fn database_unhealthy(&self) -> Option<String> {
         let db = &self.snapshot.database;
         if self.options.skip.contains(&Check::DatabaseHealth) {
             return None;
@@ -412,9 +418,9 @@ impl Run {
 
     /// The budget has counted too few healthy pods for a while, and nobody has said so yet.
     fn stale(&self, roll: &Roll<'_>, budget: &Budget) -> bool {
-        let well = self.snapshot.pods.iter().filter(|p| p.well() && budget.covers(p)).count() as i64;
+        let healthy = self.snapshot.pods.iter().filter(|p| p.healthy() && budget.covers(p)).count() as i64;
         let lasting = roll.blockage.as_ref().is_some_and(|b| self.now() >= b.since + BUDGET_STALE);
-        !roll.told_stale && lasting && !budget.allows() && well > budget.current_healthy
+        !roll.told_stale && lasting && !budget.allows() && healthy > budget.current_healthy
     }
 
     /// How the user makes the disruption controller look at a budget again.
@@ -429,7 +435,12 @@ impl Run {
     }
 
     /// The server has not evicted the pod, or it is not known whether it has.
-    async fn not_evicted(&mut self, roll: &mut Roll<'_>, pod: &Pod, error: ClusterError) -> Result<(), Halt> {
+    async fn not_evicted(
+        &mut self,
+        roll: &mut Roll<'_>,
+        pod: &Pod,
+        error: ClusterError,
+    ) -> Result<(), StopReason> {
         match error {
             ClusterError::Budget { message, .. } => self.budget_refused(roll, pod, &message),
             // The pod is gone, or another has its name: the watch will tell, if it has not yet.
@@ -454,14 +465,14 @@ impl Run {
         roll: &mut Roll<'_>,
         pod: &Pod,
         error: &ClusterError,
-    ) -> Result<(), Halt> {
+    ) -> Result<(), StopReason> {
         let mut backoff = std::mem::replace(&mut roll.backoff, Backoff::new(self.now()));
         let backed_off = self.back_off(&mut backoff, &format!("evict pod/{}", pod.name), error).await;
         roll.backoff = backoff;
         backed_off
     }
 
-    fn budget_refused(&mut self, roll: &mut Roll<'_>, pod: &Pod, message: &str) -> Result<(), Halt> {
+    fn budget_refused(&mut self, roll: &mut Roll<'_>, pod: &Pod, message: &str) -> Result<(), StopReason> {
         let now = self.now();
         roll.backoff = Backoff::new(now);
         let since = roll.blockage.as_ref().map_or(now, |b| b.since);
@@ -471,7 +482,7 @@ impl Run {
         roll.blockage = Some(Blockage { since, not_before, at_the_latest });
         if now >= since + roll.limits.pod_timeout {
             let budget = self.snapshot.budgets_of(pod).next();
-            return Err(Halt::BudgetBlocked {
+            return Err(StopReason::BudgetBlocked {
                 pod: pod.name.clone(),
                 budget: budget.map_or_else(|| message.to_owned(), |b| b.name.clone()),
                 needed: budget.map_or(0, |b| b.desired_healthy),
@@ -485,7 +496,7 @@ impl Run {
     }
 
     /// Reads a pod afresh, where the watch may not have told everything. `known` is the uid under which it was known.
-    async fn read_pod(&mut self, name: &str, known: Option<&str>) -> Result<Option<Pod>, Halt> {
+    async fn read_pod(&mut self, name: &str, known: Option<&str>) -> Result<Option<Pod>, StopReason> {
         let (cluster, ns, pod) =
             (self.cluster.clone(), self.plan.database.namespace.clone(), name.to_owned());
         let fresh = match self.during(async move { cluster.pod(&ns, &pod).await }).await? {

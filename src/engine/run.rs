@@ -10,17 +10,18 @@ use crate::cluster::{Aside, Cluster, ClusterError, Delta, HeldLease, LockError, 
 use crate::event::{EVENT_SCHEMA, Event, Step, StepOutcome, WaitingOn, WorkloadResult};
 use crate::journal::Before;
 use crate::model::{
-    Action, Plan, Pod, Purpose, Snapshot, Strategy, UpdateStrategy, Via, Workload, WorkloadPlan, same_image,
+    Action, Method, Plan, Pod, Purpose, Snapshot, Strategy, UpdateStrategy, Workload, WorkloadPlan,
+    same_image,
 };
 use crate::update::s2_pause::{self, Pause};
-use crate::update::s4_roll_pods::Known;
+use crate::update::s4_roll_pods::RollMemory;
 use crate::update::{Blocked, Status, rollback, s5_set_version};
 
 use super::announce::Announcer;
 use super::emit::Emitter;
-use super::halt::Halt;
 use super::journal::Writer;
 use super::lock::Renewal;
+use super::stop_reason::StopReason;
 use super::{RunOptions, Signal, Stop};
 
 /// How long a run bears a cluster that does not answer: an API server or a load balancer in front of it is replaced
@@ -41,7 +42,7 @@ pub(super) struct Run {
     pub templates: BTreeMap<String, u64>,
     /// The fingerprint that each workload's template had when the lock was taken.
     pub started_with: BTreeMap<String, u64>,
-    pub known: Known,
+    pub memory: RollMemory,
     /// What each workload has come to, by uid.
     pub results: BTreeMap<String, WorkloadResult>,
     /// Something of the database's workloads, pods or spec was changed.
@@ -99,7 +100,7 @@ impl Run {
         let (to_lost, lost) = watch::channel(None);
         let left_over = snapshot.database.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some());
         // Whoever goes on with a run, or back, does so because the database shows something of it.
-        let between = left_over || options.going_on.is_some() || options.before.is_some();
+        let between = left_over || options.resuming.is_some() || options.before.is_some();
         Run {
             cluster: cluster.for_run(&options.run, &plan.database, PATIENCE, to_aside),
             emitter: Emitter::new(events, options.clock.clone()),
@@ -111,7 +112,7 @@ impl Run {
             renewal: None,
             templates: BTreeMap::new(),
             started_with: BTreeMap::new(),
-            known: Known::default(),
+            memory: RollMemory::default(),
             changed: false,
             changed_before: between,
             journal: None,
@@ -169,19 +170,19 @@ impl Run {
     pub async fn step(
         &mut self,
         step: Step,
-        make: impl AsyncFnOnce(&mut Run) -> Result<StepOutcome, Halt>,
-    ) -> Result<(), Halt> {
+        make: impl AsyncFnOnce(&mut Run) -> Result<StepOutcome, StopReason>,
+    ) -> Result<(), StopReason> {
         let began = self.now();
         self.steps.now = Some(step);
         self.emit(Event::StepStarted { step });
         let made = match self.journal_step(step).await {
             // Each step is large, and no two are under way at once: they need not lie on the stack together.
             Ok(()) => Box::pin(make(self)).await,
-            Err(halt) => Err(halt),
+            Err(reason) => Err(reason),
         };
         let outcome = match &made {
             Ok(outcome) => *outcome,
-            Err(Halt::Stopped { .. } | Halt::TimedOut { .. }) => StepOutcome::Stopped,
+            Err(StopReason::Stopped { .. } | StopReason::TimedOut { .. }) => StepOutcome::Stopped,
             Err(_) => StepOutcome::Failed,
         };
         self.journal_step_end(step, outcome);
@@ -192,7 +193,7 @@ impl Run {
     }
 
     /// Reads everything anew, and follows it from there.
-    pub async fn follow(&mut self) -> Result<(), Halt> {
+    pub async fn follow(&mut self) -> Result<(), StopReason> {
         let (cluster, to) = (self.cluster.clone(), self.to_deltas.clone());
         let before = self.snapshot.to_read_anew();
         let (snapshot, watches) = self.during(async move { cluster.follow(before, to).await }).await??;
@@ -237,7 +238,7 @@ impl Run {
 
     /// Waits until something changes in the cluster, or that time has come. Ends the run when it must not go on: when
     /// it is told to leave now, when its time is over, when the lock is lost.
-    pub async fn wait(&mut self, until: Duration) -> Result<(), Halt> {
+    pub async fn wait(&mut self, until: Duration) -> Result<(), StopReason> {
         let deadline = self.options.timeout.map(|t| self.emitter.began() + t);
         let wake = self.emitter.began() + until;
         self.stop_now(deadline)?;
@@ -292,7 +293,7 @@ impl Run {
     }
 
     /// Makes a call that writes. Where the run is stopped meanwhile the write may still be carried out.
-    pub async fn during_write<T>(&mut self, call: impl Future<Output = T>) -> Result<T, Halt> {
+    pub async fn during_write<T>(&mut self, call: impl Future<Output = T>) -> Result<T, StopReason> {
         self.in_the_air = true;
         let answer = self.during(call).await?;
         self.in_the_air = false;
@@ -300,7 +301,7 @@ impl Run {
     }
 
     /// Makes calls of the cluster, and is stopped meanwhile only by what stops at once.
-    pub async fn during<T>(&mut self, calls: impl Future<Output = T>) -> Result<T, Halt> {
+    pub async fn during<T>(&mut self, calls: impl Future<Output = T>) -> Result<T, StopReason> {
         let deadline = self.options.timeout.map(|t| self.emitter.began() + t);
         tokio::pin!(calls);
         loop {
@@ -331,19 +332,19 @@ impl Run {
         }
     }
 
-    fn stop_now(&mut self, deadline: Option<Instant>) -> Result<(), Halt> {
+    fn stop_now(&mut self, deadline: Option<Instant>) -> Result<(), StopReason> {
         if let Stop::Now(signal) = *self.stop.borrow() {
-            return Err(Halt::Stopped { signal });
+            return Err(StopReason::Stopped { signal });
         }
         if deadline.is_some_and(|d| Instant::now() >= d) {
             let seconds = self.options.timeout.unwrap_or_default().as_secs();
-            return Err(Halt::TimedOut { seconds });
+            return Err(StopReason::TimedOut { seconds });
         }
         if let Some(error) = &self.blind {
             return Err(error.clone().into());
         }
         if let Some(why) = self.lost.borrow().clone() {
-            return Err(Halt::LockLost { why });
+            return Err(StopReason::LockLost { why });
         }
         Ok(())
     }
@@ -361,16 +362,16 @@ impl Run {
     }
 
     /// Ends the run here if it was asked to stop: nothing is in flight.
-    pub fn stop_here(&mut self) -> Result<(), Halt> {
+    pub fn stop_here(&mut self) -> Result<(), StopReason> {
         match self.asked_to_stop(None) {
-            Some(signal) => Err(Halt::Stopped { signal }),
+            Some(signal) => Err(StopReason::Stopped { signal }),
             None => Ok(()),
         }
     }
 
     /// Before any write: the lock is held, so that a write which takes as long as a call may take is still within it.
     /// After an outage the lease is renewed first; that succeeds only if nobody has taken it since.
-    pub async fn hold(&mut self) -> Result<(), Halt> {
+    pub async fn hold(&mut self) -> Result<(), StopReason> {
         let Some(lease) = self.lease.clone() else { return Ok(()) };
         let mut pauses = Backoff::new(self.now());
         while !lease.good() {
@@ -397,7 +398,7 @@ impl Run {
         backoff: &mut Backoff,
         call: &str,
         error: &ClusterError,
-    ) -> Result<(), Halt> {
+    ) -> Result<(), StopReason> {
         let now = self.now();
         if backoff.tries == 0 {
             backoff.began = now;
@@ -432,7 +433,7 @@ impl Run {
         if db.deleting {
             return Err(Blocked::DatabaseGone);
         }
-        if self.plan.via == Via::OpsManager {
+        if self.plan.method == Method::OpsManager {
             // Pause, templates and version are the Ops-manager's.
             return self.blocked_by_request();
         }

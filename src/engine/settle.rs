@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use crate::event::{Event, StepOutcome, WaitingOn};
 use crate::journal::Entry;
-use crate::model::Via;
+use crate::model::Method;
 use crate::update::s2_pause::{self, Pause};
 use crate::update::{Status, s5_set_version, s6_resume, s7_verify};
 
-use super::halt::Halt;
 use super::run::{Backoff, PATIENCE, Run};
+use super::stop_reason::StopReason;
 
 /// For so long no template may change after the resume: the operator reconciles at once, and may pin images then.
 pub(super) const SETTLE: Duration = Duration::from_secs(3);
@@ -20,7 +20,7 @@ pub(super) const REMOVALS: u32 = 5;
 
 impl Run {
     /// Sets `spec.version`, unless it is the target already.
-    pub async fn set_version(&mut self) -> Result<StepOutcome, Halt> {
+    pub async fn set_version(&mut self) -> Result<StepOutcome, StopReason> {
         let mut backoff = Backoff::new(self.now());
         let mut sent = false;
         loop {
@@ -42,7 +42,7 @@ impl Run {
     }
 
     /// Removes our `Paused` condition.
-    pub async fn resume(&mut self) -> Result<StepOutcome, Halt> {
+    pub async fn resume(&mut self) -> Result<StepOutcome, StopReason> {
         let mut removed = false;
         let mut backoff = Backoff::new(self.now());
         self.pause_holds = false;
@@ -65,11 +65,11 @@ impl Run {
     }
 
     /// Waits until everything has settled, then looks whether the update has arrived.
-    pub async fn verify(&mut self) -> Result<StepOutcome, Halt> {
+    pub async fn verify(&mut self) -> Result<StepOutcome, StopReason> {
         let limit = self.now() + self.options.pod_timeout;
         let (mut quiet_since, mut templates, mut removals) = (self.now(), self.fingerprints(), 0);
         let mut blind = None;
-        let pins = self.options.going_on.as_ref().map(Entry::pins).unwrap_or_default();
+        let pins = self.options.resuming.as_ref().map(Entry::pins).unwrap_or_default();
         self.waiting(WaitingOn::Settling { seconds: SETTLE.as_secs() });
         loop {
             self.catch_up();
@@ -93,15 +93,15 @@ impl Run {
                 self.wait(quiet_since + SETTLE).await?;
                 continue;
             }
-            match s7_verify::amiss(&self.plan, &self.snapshot, &pins) {
+            match s7_verify::unverified(&self.plan, &self.snapshot, &pins) {
                 None => break,
-                Some(amiss) if amiss.passing() && now < limit => self.wait(limit).await?,
-                Some(amiss) => return Err(amiss.into()),
+                Some(unverified) if unverified.passing() && now < limit => self.wait(limit).await?,
+                Some(unverified) => return Err(unverified.into()),
             }
         }
         self.wait_over();
         // Where the operator has rendered the templates, their pins were there before the pods were rolled.
-        let ours = self.plan.via == Via::Client;
+        let ours = self.plan.method == Method::Client;
         for (workload, container, image) in
             s7_verify::repinned(&self.plan, &self.snapshot).into_iter().filter(|_| ours)
         {
@@ -114,19 +114,23 @@ impl Run {
     }
 
     /// Templates that are written again and again never come to rest: that is somebody's fight over them.
-    pub(super) fn bear_restlessness(&self, limit: Duration) -> Result<(), Halt> {
+    pub(super) fn bear_restlessness(&self, limit: Duration) -> Result<(), StopReason> {
         let restless = self.watching() && self.now() >= limit;
-        if restless { Err(Halt::Restless { seconds: self.options.pod_timeout.as_secs() }) } else { Ok(()) }
+        if restless {
+            Err(StopReason::Restless { seconds: self.options.pod_timeout.as_secs() })
+        } else {
+            Ok(())
+        }
     }
 
     /// Takes note since when not everything is watched. Returns for how long it was not, where it is again.
-    pub(super) fn blind_for(&self, since: &mut Option<Duration>) -> Result<Duration, Halt> {
+    pub(super) fn blind_for(&self, since: &mut Option<Duration>) -> Result<Duration, StopReason> {
         let now = self.now();
         if self.watching() {
             return Ok(since.take().map(|since| now - since).unwrap_or_default());
         }
         match now >= *since.get_or_insert(now) + PATIENCE {
-            true => Err(Halt::Blind { seconds: PATIENCE.as_secs() }),
+            true => Err(StopReason::Blind { seconds: PATIENCE.as_secs() }),
             false => Ok(Duration::ZERO),
         }
     }

@@ -2,11 +2,11 @@
 
 use crate::clock::Clock;
 use crate::cluster::{Cluster, ClusterError};
-use crate::model::{Action, Plan, PodAction, Purpose, Snapshot, Trial, Via, Write};
+use crate::model::{Action, Method, Plan, PodAction, Purpose, Snapshot, Trial, Write};
 use crate::update::{ops_request, s2_pause, s3_patch_images, s4_roll_pods, s5_set_version};
 
-use super::halt::Halt;
 use super::run::{Backoff, Run};
+use super::stop_reason::StopReason;
 
 /// Sends every write of a plan that can be tried, changing nothing: the pause, each image patch, the version, and one
 /// eviction for each workload. Resuming is the pause's own permission and webhooks.
@@ -56,7 +56,7 @@ fn exact(write: &Write) -> bool {
 impl Run {
     /// Tries every write before the first one is sent: a webhook, a policy or a missing permission speaks now, and not
     /// when the database is half updated.
-    pub(super) async fn try_writes(&mut self) -> Result<(), Halt> {
+    pub(super) async fn try_writes(&mut self) -> Result<(), StopReason> {
         let mut backoff = Backoff::new(self.now());
         let mut refused = Vec::new();
         for write in writes(&self.snapshot, &self.plan, &self.options.clock.rfc3339(0)) {
@@ -74,7 +74,7 @@ impl Run {
         }
         // Whoever was overtaken while trying finds what the other has done, and not what the server would refuse.
         self.hold().await?;
-        Err(Halt::WouldBeRefused { refused })
+        Err(StopReason::WouldBeRefused { refused })
     }
 }
 
@@ -82,20 +82,20 @@ fn writes(snapshot: &Snapshot, plan: &Plan, now: &str) -> Vec<Write> {
     if plan.action == Action::Nothing {
         return Vec::new();
     }
-    if plan.via == Via::OpsManager {
+    if plan.method == Method::OpsManager {
         let there = ops_request::requested(plan, snapshot) != ops_request::Requested::Absent;
         return ops_request::write(plan).into_iter().filter(|_| !there).collect();
     }
     let message = s2_pause::message("trial", "kubectl-dbupdate", &plan.from.name, &plan.to.name);
     let mut writes = vec![s2_pause::request(&snapshot.database, &message, now)];
-    if plan.via == Via::Client {
+    if plan.method == Method::Client {
         writes.extend(plan.workloads.iter().filter_map(s3_patch_images::write));
     }
     if snapshot.database.version != plan.to.name {
         writes.push(s5_set_version::write(plan));
     }
     for workload in &plan.workloads {
-        let evicts = |a| matches!(a, PodAction::Evict | PodAction::EvictUnwell);
+        let evicts = |a| matches!(a, PodAction::Evict | PodAction::EvictUnhealthy);
         let first = workload.pods.iter().find(|p| evicts(p.action));
         let pod = first.and_then(|first| snapshot.pods.iter().find(|p| p.name == first.name));
         writes.extend(pod.map(|p| s4_roll_pods::write(&plan.database.namespace, &p.name, &p.uid)));

@@ -4,19 +4,19 @@ mod auth;
 mod budget;
 mod coverage;
 mod database;
+mod environment;
 mod finding;
 mod image;
 mod kind;
+mod method;
 mod ops_request;
 mod permission;
 mod plan;
 mod pod;
 mod reference;
 mod snapshot;
-mod surroundings;
 mod text;
 mod version;
-mod via;
 mod workload;
 mod write;
 
@@ -24,9 +24,11 @@ pub use auth::{AUTH_SCHEMA, Auth, Lacking, Rules};
 pub use budget::{Amount, Budget};
 pub use coverage::Coverage;
 pub use database::{Condition, Database, OwnImage, PAUSED, Phase};
+pub use environment::{BACKUP_APIS, Backup, Environment, GITOPS_API, Owner};
 pub use finding::{Check, Finding, Severity, Trial};
 pub use image::{ImageFound, pinned, registry, same_image};
 pub use kind::{Kind, UnknownKind};
+pub use method::{Method, Methods};
 pub use ops_request::{
     Apply, DatabaseRef, ManifestMeta, ManifestSpec, OPS_API, OpsRequest, OpsRequestManifest, UpdateVersion,
 };
@@ -38,9 +40,7 @@ pub use plan::{
 pub use pod::{ContainerState, ContainerStatus, Pod, PodCondition};
 pub use reference::ObjectRef;
 pub use snapshot::{Lock, Lookup, Snapshot};
-pub use surroundings::{BACKUP_APIS, Backup, GITOPS_API, Owner, Surroundings};
 pub use text::clean;
 pub use version::CatalogVersion;
-pub use via::{Via, Ways};
 pub use workload::{Container, PodManagement, UpdateStrategy, Workload, WorkloadKind};
 pub use write::{PatchOp, Purpose, Write, WriteAction};

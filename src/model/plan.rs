@@ -1,6 +1,8 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Finding, Kind, ObjectRef, OpsRequestManifest, Permission, Pod, Via, WorkloadKind, same_image};
+use super::{
+    Finding, Kind, Method, ObjectRef, OpsRequestManifest, Permission, Pod, WorkloadKind, same_image,
+};
 
 /// The version of the schema in which plans are printed; it changes when a field's meaning does.
 pub const PLAN_SCHEMA: &str = "dbupdate/v1";
@@ -19,7 +21,8 @@ pub struct Plan {
     pub action: Action,
     /// Who changes the templates, and who restarts the pods.
     #[serde(default)]
-    pub via: Via,
+    #[serde(rename = "via")]
+    pub method: Method,
     /// The ops request that is made, or followed where it is there; only where the Ops-manager does it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ops_request: Option<OpsRequestManifest>,
@@ -200,7 +203,8 @@ pub enum PodAction {
     /// It is well; we evict it.
     Evict,
     /// It is not well, so it goes first.
-    EvictUnwell,
+    #[serde(rename = "evictUnwell")]
+    EvictUnhealthy,
     /// The workload's controller replaces it.
     Follow,
     /// It is on the target and not Ready yet: we wait for it.

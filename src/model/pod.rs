@@ -30,7 +30,7 @@ pub struct Pod {
 
 impl Pod {
     /// Running, Ready and not going away.
-    pub fn well(&self) -> bool {
+    pub fn healthy(&self) -> bool {
         self.ready && !self.deleting && self.phase == "Running"
     }
 

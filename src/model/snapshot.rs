@@ -1,4 +1,4 @@
-use super::{Budget, CatalogVersion, Database, OpsRequest, Pod, Surroundings, Workload, WorkloadKind};
+use super::{Budget, CatalogVersion, Database, Environment, OpsRequest, Pod, Workload, WorkloadKind};
 
 /// Everything an update depends on, as it was read from the cluster at one moment, and kept up by watches
 /// while a run goes on.
@@ -22,7 +22,7 @@ pub struct Snapshot {
     /// Somebody's lock on the database.
     pub lock: Option<Lock>,
     /// What was asked beside it, for the preflight.
-    pub around: Surroundings,
+    pub environment: Environment,
 }
 
 impl Snapshot {
@@ -55,7 +55,7 @@ impl Snapshot {
             cordoned: self.cordoned.clone(),
             catalog: self.catalog.clone(),
             lock: self.lock.clone(),
-            around: self.around.clone(),
+            environment: self.environment.clone(),
         }
     }
 

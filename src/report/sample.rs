@@ -71,7 +71,7 @@ pub(super) fn plan() -> Plan {
         from: version("3.5.2"),
         to: version("3.6.1"),
         action: Action::Update,
-        via: crate::model::Via::Client,
+        method: crate::model::Method::Client,
         ops_request: None,
         workloads: vec![workload("controller", 3), broker],
         findings: vec![finding(

@@ -5,7 +5,7 @@ use super::tables::{GAP, bare_table, print};
 use super::words;
 use crate::event::Outcome;
 use crate::journal::Direction;
-use crate::model::{Via, clean};
+use crate::model::{Method, clean};
 use crate::status::{ImageOf, ImageStatus, RunStatus, State, Status, WorkloadStatus};
 
 /// One database, with everything that is known of it.
@@ -125,7 +125,7 @@ fn facts(status: &Status, view: View) -> String {
 fn described(run: &RunStatus) -> String {
     format!(
         "{} by {}, begun {}: {} (run {})",
-        going(run),
+        goal(run),
         clean(&run.who),
         clean(&run.began),
         came_to(run),
@@ -133,13 +133,13 @@ fn described(run: &RunStatus) -> String {
     )
 }
 
-fn going(run: &RunStatus) -> String {
+fn goal(run: &RunStatus) -> String {
     let what = match run.direction {
         Direction::Update => "update",
         Direction::Rollback => "rollback",
     };
-    let via = if run.via == Via::Client { String::new() } else { format!(" via {}", run.via) };
-    format!("{what} {} → {}{via}", clean(&run.from), clean(&run.to))
+    let method = if run.method == Method::Client { String::new() } else { format!(" via {}", run.method) };
+    format!("{what} {} → {}{method}", clean(&run.from), clean(&run.to))
 }
 
 fn came_to(run: &RunStatus) -> String {
@@ -221,7 +221,7 @@ pub fn history(runs: &[RunStatus], view: View) -> String {
         let by = std::iter::once(&run.who).chain(&run.resumed_by).map(|w| clean(w));
         let mut by: Vec<String> = by.collect();
         by.dedup();
-        table.add_row([clean(&run.run), clean(&began), going(run), by.join(", "), took, came_to(run)]);
+        table.add_row([clean(&run.run), clean(&began), goal(run), by.join(", "), took, came_to(run)]);
     }
     print(&table)
 }

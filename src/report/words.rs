@@ -2,7 +2,7 @@
 
 use crate::event::{Outcome, Step, StepOutcome, WaitingOn};
 use crate::model::{
-    Action, Check, KeptWhy, Plan, PodAction, Purpose, Severity, Strategy, Via, WorkloadPlan, clean,
+    Action, Check, KeptWhy, Method, Plan, PodAction, Purpose, Severity, Strategy, WorkloadPlan, clean,
 };
 
 /// A duration that is over, from milliseconds: `5 ms`, `0.4 s`, `1m 05s`, `2h 03m`. Never rounded up.
@@ -154,19 +154,19 @@ pub fn resource(group: &str, resource: &str) -> String {
 
 /// What a plan comes to.
 pub fn action(plan: &Plan) -> &'static str {
-    match (plan.action, plan.via) {
-        (Action::Update, Via::Client) => "images, pods and spec.version are updated",
-        (Action::Update, Via::Provisioner) => {
+    match (plan.action, plan.method) {
+        (Action::Update, Method::Client) => "images, pods and spec.version are updated",
+        (Action::Update, Method::Provisioner) => {
             "via provisioner: spec.version is set, KubeDB's operator renders the templates, then the pods are restarted"
         }
-        (Action::Update | Action::Roll, Via::OpsManager) => {
+        (Action::Update | Action::Roll, Method::OpsManager) => {
             "via ops-manager: an ops request is made, by which KubeDB's Ops-manager updates everything"
         }
-        (Action::Roll, Via::Client) => "spec.version is there already; images and pods follow it",
-        (Action::Roll, Via::Provisioner) => {
+        (Action::Roll, Method::Client) => "spec.version is there already; images and pods follow it",
+        (Action::Roll, Method::Provisioner) => {
             "via provisioner: spec.version is there already; templates and pods follow it"
         }
-        (Action::Rollback, Via::Provisioner) => {
+        (Action::Rollback, Method::Provisioner) => {
             "via provisioner: spec.version goes back, KubeDB's operator renders the templates, then the pods follow"
         }
         (Action::Rollback, _) => "images, pods and spec.version go back to what they were",
@@ -198,7 +198,7 @@ pub fn strategy(workload: &WorkloadPlan) -> &'static str {
 pub fn pod_action(action: PodAction) -> &'static str {
     match action {
         PodAction::Evict => "evicted",
-        PodAction::EvictUnwell => "evicted first",
+        PodAction::EvictUnhealthy => "evicted first",
         PodAction::Follow => "replaced",
         PodAction::Await | PodAction::Skip => "left alone",
     }

@@ -21,7 +21,7 @@ pub fn follow<'a>(plan: &WorkloadPlan, now: &'a Workload, snapshot: &'a Snapshot
     }
     let deployment = now.kind == WorkloadKind::Deployment;
     let revised = |p: &Pod| deployment || p.revision == now.update_revision;
-    let good = |p: &Pod| p.well() && revised(p) && plan.has_images(p);
+    let good = |p: &Pod| p.healthy() && revised(p) && plan.has_images(p);
     let (done, pending): (Vec<&Pod>, Vec<&Pod>) = snapshot.pods_of(now).partition(|p| good(p));
     let available = if deployment { now.available_replicas } else { now.ready_replicas };
     let counted = now.updated_replicas == now.replicas

@@ -35,7 +35,7 @@ pub struct Flight {
     restarted: i64,
     trouble: Option<(Trouble, Duration)>,
     /// Since when the new pod has been well.
-    well_since: Option<Duration>,
+    healthy_since: Option<Duration>,
     /// Since when the new pod has been going away again.
     leaving_since: Option<Duration>,
 }
@@ -60,7 +60,7 @@ pub enum Verdict {
     Stuck(Stuck),
     /// It is on the target and has been well for long enough.
     Done {
-        well_since: Duration,
+        healthy_since: Duration,
     },
     /// A new pod stands in its place that is not on the target.
     Outdated,
@@ -171,7 +171,7 @@ impl Flight {
             seen: None,
             restarted: 0,
             trouble: None,
-            well_since: None,
+            healthy_since: None,
             leaving_since: None,
         }
     }
@@ -185,18 +185,18 @@ impl Flight {
             self.seen = Some((pod.uid.clone(), before));
             self.restarted = 0;
             self.trouble = None;
-            self.well_since = None;
+            self.healthy_since = None;
             self.leaving_since = None;
         }
         let before = self.seen.as_ref().map_or(0, |(_, restarts)| *restarts);
         let restarted = new.map_or(0, |p| restarts(p) - before);
         if restarted > self.restarted {
             // It was down in between, whether that was seen or not.
-            self.well_since = None;
+            self.healthy_since = None;
         }
         self.restarted = restarted;
         self.leaving_since = new.filter(|p| p.deleting).map(|_| self.leaving_since.unwrap_or(now));
-        self.well_since = new.filter(|p| p.well()).map(|_| self.well_since.unwrap_or(now));
+        self.healthy_since = new.filter(|p| p.healthy()).map(|_| self.healthy_since.unwrap_or(now));
         let trouble = new.and_then(|p| troubled(p)).map(|(kind, ..)| kind);
         self.trouble = match (trouble, self.trouble) {
             (Some(kind), Some((known, since))) if kind == known => Some((kind, since)),
@@ -248,12 +248,12 @@ pub fn judge(
     if !target.has_images(pod) {
         return if revised { wrong_image(pod, target) } else { Verdict::Outdated };
     }
-    if pod.well() {
-        let since = flight.well_since.unwrap_or(now);
+    if pod.healthy() {
+        let since = flight.healthy_since.unwrap_or(now);
         let steady = if flight.restarted > 0 { STEADY } else { Duration::ZERO };
         let min_ready = limits.min_ready.max(steady);
         if now >= since + min_ready {
-            return Verdict::Done { well_since: since };
+            return Verdict::Done { healthy_since: since };
         }
         return Verdict::Progress {
             on: WaitingOn::MinReady { seconds: min_ready.as_secs() },

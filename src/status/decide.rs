@@ -1,7 +1,7 @@
 //! The state of a database in a word and in a sentence. The gravest thing is said first.
 
 use crate::journal::Entry;
-use crate::model::{Lookup, Phase, Pod, Via, Workload, WorkloadKind, WorkloadPlan};
+use crate::model::{Lookup, Method, Phase, Pod, Workload, WorkloadKind, WorkloadPlan};
 use crate::update::ops_request;
 use crate::update::rollback::{arrived, changed, half_done, requested};
 use crate::update::s2_pause::{self, Pause};
@@ -95,7 +95,7 @@ fn somebody_else(seen: &Seen) -> Option<Decision> {
     }
     let Pause::Foreign(message) = s2_pause::status(db) else { return None };
     let made = |entry: &&Entry| {
-        let request = entry.ops_request().filter(|_| entry.via() == Via::OpsManager);
+        let request = entry.ops_request().filter(|_| entry.method() == Method::OpsManager);
         request.is_some_and(|name| ops_request::has_paused(&message, &db.object.namespace, name))
     };
     if let Some(entry) = unfinished(seen).filter(made) {
@@ -151,7 +151,7 @@ fn left_by_us(seen: &Seen) -> Option<Decision> {
     }
     if paused && db.version != *from && db.version != *to {
         // Where the operator renders the templates the version comes first.
-        let was = if entry.via() == Via::Provisioner { to } else { from };
+        let was = if entry.method() == Method::Provisioner { to } else { from };
         let sentence = format!(
             "{name} is paused and between {from} and {to}, and somebody has set spec.version to {} meanwhile: set it back to \
              {was} first, then go on or back",
@@ -169,7 +169,7 @@ fn left_by_us(seen: &Seen) -> Option<Decision> {
         db.version
     );
     let next = vec![Next::Resume, Next::Rollback];
-    if entry.via() == Via::OpsManager && !paused {
+    if entry.method() == Method::OpsManager && !paused {
         // Its request has ended, or somebody has deleted it.
         let exposed = match db.version == *from {
             true => format!("; KubeDB's operator may put the templates of {from} back at any time"),
@@ -177,10 +177,10 @@ fn left_by_us(seen: &Seen) -> Option<Decision> {
         };
         let sentence = format!("{name} is {between}; the ops request that was at it has ended{exposed}");
         let reshapes = entry.run.plan.workloads.iter().any(WorkloadPlan::reshapes);
-        let via = if reshapes { Via::Provisioner } else { Via::Client };
-        return Some((State::HalfDone, sentence, vec![Next::Via(to.clone(), via), Next::Rollback]));
+        let method = if reshapes { Method::Provisioner } else { Method::Client };
+        return Some((State::HalfDone, sentence, vec![Next::Method(to.clone(), method), Next::Rollback]));
     }
-    if entry.via() == Via::Provisioner && !paused {
+    if entry.method() == Method::Provisioner && !paused {
         let sentence = format!(
             "{name} is {between}; KubeDB's operator renders the templates of {}: no pod is restarted by itself, and one that dies \
              comes back on them",
@@ -214,10 +214,13 @@ fn by_itself(seen: &Seen) -> Decision {
             format!("templates of {name} do not have the images that the catalog has for {version}");
         return (State::Drift, sentence, vec![Next::Again]);
     }
-    let unwell = unwell(seen);
-    if db.phase != Phase::Ready || !unwell.is_empty() {
-        let pods =
-            if unwell.is_empty() { String::new() } else { format!("; not Ready: {}", unwell.join(", ")) };
+    let unhealthy = unhealthy(seen);
+    if db.phase != Phase::Ready || !unhealthy.is_empty() {
+        let pods = if unhealthy.is_empty() {
+            String::new()
+        } else {
+            format!("; not Ready: {}", unhealthy.join(", "))
+        };
         let sentence = format!("{name} is on {version} and {}{pods}", db.phase);
         return (State::NotReady, sentence, vec![Next::Pods, Next::Describe]);
     }
@@ -245,7 +248,7 @@ fn counted(seen: &Seen, to: &str, entry: Option<&Entry>) -> String {
     for planned in entry.iter().flat_map(|e| &e.run.plan.workloads) {
         let Some(now) = seen.snapshot.workload(&planned.object.uid) else { continue };
         pods += now.replicas.max(0);
-        let done = |p: &&Pod| p.well() && planned.has_images(p);
+        let done = |p: &&Pod| p.healthy() && planned.has_images(p);
         updated += seen.snapshot.pods_of(now).filter(done).count() as i64;
     }
     format!("{updated} of {pods} pods are on {to} and Ready")
@@ -259,12 +262,12 @@ fn drifted(seen: &Seen) -> bool {
     known && snapshot.workloads.iter().any(other)
 }
 
-fn unwell(seen: &Seen) -> Vec<String> {
+fn unhealthy(seen: &Seen) -> Vec<String> {
     let snapshot = &seen.snapshot;
     let mut names = Vec::new();
     for workload in snapshot.workloads.iter().filter(|w| w.kind != WorkloadKind::Deployment) {
         let pods: Vec<&Pod> = snapshot.pods_of(workload).collect();
-        names.extend(pods.iter().filter(|p| !p.well()).map(|p| p.name.clone()));
+        names.extend(pods.iter().filter(|p| !p.healthy()).map(|p| p.name.clone()));
         let missing = workload.replicas - pods.len() as i64;
         if missing > 0 {
             names.push(format!("{missing} of {} of {} not there", workload.replicas, workload.object));

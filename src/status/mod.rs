@@ -11,7 +11,7 @@ pub use list::{Listed, PausedBy, listed};
 
 use crate::event::{Outcome, Step};
 use crate::journal::{Direction, Entry};
-use crate::model::{Kind, Lookup, ObjectRef, Snapshot, Via};
+use crate::model::{Kind, Lookup, Method, ObjectRef, Snapshot};
 
 /// The version of the schema in which a status is printed.
 pub const STATUS_SCHEMA: &str = "dbupdate/v1";
@@ -107,7 +107,7 @@ pub enum Next {
     /// The update to the version that it is on.
     Again,
     /// The update to that version, by this tool alone: that way.
-    Via(String, Via),
+    Method(String, Method),
     /// Set `spec.version` back to that, where the unfinished run came from.
     VersionBack(String),
     /// Look at the database object.
@@ -195,7 +195,8 @@ pub struct RunStatus {
     pub run: String,
     pub direction: Direction,
     /// The way that it took last.
-    pub via: Via,
+    #[serde(rename = "via")]
+    pub method: Method,
     pub from: String,
     pub to: String,
     pub who: String,
@@ -223,7 +224,7 @@ impl RunStatus {
         RunStatus {
             run: run.run.clone(),
             direction: run.direction,
-            via: entry.via(),
+            method: entry.method(),
             from: run.plan.from.name.clone(),
             to: run.plan.to.name.clone(),
             who: run.who.clone(),

@@ -59,7 +59,7 @@ fn revisions(seen: &Seen, workload: &Workload) -> Vec<RevisionStatus> {
     let mut by_revision: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
     for pod in seen.snapshot.pods_of(workload) {
         let (pods, ready) = by_revision.entry(&pod.revision).or_default();
-        (*pods, *ready) = (*pods + 1, *ready + u64::from(pod.well()));
+        (*pods, *ready) = (*pods + 1, *ready + u64::from(pod.healthy()));
     }
     let status = |(revision, (pods, ready)): (&str, (u64, u64))| RevisionStatus {
         revision: revision.to_owned(),

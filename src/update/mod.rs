@@ -4,14 +4,14 @@
 //! A step knows its own [`Status`] and the writes that it needs, so that going on after an interruption is observing
 //! again and skipping what is done.
 
-pub mod journey;
+pub mod hops;
 pub mod ops_request;
 pub mod permissions;
 pub mod rollback;
+mod s0_environment;
 pub mod s0_images;
+mod s0_methods;
 pub mod s0_preflight;
-mod s0_surroundings;
-mod s0_ways;
 pub mod s1_plan;
 pub mod s1_render;
 pub mod s2_pause;

@@ -25,7 +25,7 @@ pub(super) fn manifest(context: &Context<'_>, timeout_seconds: i64) -> OpsReques
         Some(name) => name.to_owned(),
         None => name(&db.object.name, target, &|name| context.snapshot.ops_request(name).is_some()),
     };
-    let unwell = context.skip.contains(&Check::Phase) || context.skip.contains(&Check::PodNotReady);
+    let unhealthy = context.skip.contains(&Check::Phase) || context.skip.contains(&Check::PodNotReady);
     OpsRequestManifest {
         api_version: OPS_API.to_owned(),
         kind: context.facts.ops_kind.to_owned(),
@@ -35,7 +35,7 @@ pub(super) fn manifest(context: &Context<'_>, timeout_seconds: i64) -> OpsReques
             database_ref: DatabaseRef { name: db.object.name.clone() },
             update_version: UpdateVersion { target_version: target.clone() },
             timeout: go_duration(timeout_seconds),
-            apply: if unwell { Apply::Always } else { Apply::IfReady },
+            apply: if unhealthy { Apply::Always } else { Apply::IfReady },
             max_retries: MAX_RETRIES,
         },
     }

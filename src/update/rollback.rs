@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use crate::journal::{BeforeImage, Entry};
 use crate::model::{
     Action, CatalogVersion, Check, Container, ContainerState, Coverage, Finding, ImageChange, KeptContainer,
-    KeptWhy, Kind, PLAN_SCHEMA, Plan, Pod, PodAction, PodPlan, Severity, ShapeChange, Snapshot, Strategy,
-    UpdateStrategy, VersionRef, Via, Workload, WorkloadKind, WorkloadPlan, same_image,
+    KeptWhy, Kind, Method, PLAN_SCHEMA, Plan, Pod, PodAction, PodPlan, Severity, ShapeChange, Snapshot,
+    Strategy, UpdateStrategy, VersionRef, Workload, WorkloadKind, WorkloadPlan, same_image,
 };
 
 use super::s0_preflight::{self, Context};
@@ -43,11 +43,11 @@ pub fn plan(snapshot: &Snapshot, entry: &Entry, skip: &BTreeSet<Check>) -> Plan 
         from: ahead.clone(),
         to: back.clone(),
         action,
-        via: way(entry),
+        method: way(entry),
         ops_request: None,
         workloads,
         findings,
-        missing: snapshot.around.denied().to_vec(),
+        missing: snapshot.environment.denied().to_vec(),
         path: Vec::new(),
         afterwards: Vec::new(),
     }
@@ -87,9 +87,9 @@ fn workload_plan(snapshot: &Snapshot, entry: &Entry, planned: &WorkloadPlan) -> 
 }
 
 /// The way back: whoever has rendered containers into a template takes them away again.
-fn way(entry: &Entry) -> Via {
+fn way(entry: &Entry) -> Method {
     let reshaped = || entry.run.plan.workloads.iter().any(WorkloadPlan::reshapes);
-    if entry.took(Via::Provisioner) || reshaped() { Via::Provisioner } else { Via::Client }
+    if entry.took(Method::Provisioner) || reshaped() { Method::Provisioner } else { Method::Client }
 }
 
 /// The container is one that the run was about.
@@ -152,15 +152,15 @@ fn images(
 /// The pods that are not well first, then the others from the last to the first.
 fn pods(snapshot: &Snapshot, now: &Workload, plan: &WorkloadPlan) -> Vec<PodPlan> {
     let mut pods: Vec<&Pod> = snapshot.pods_of(now).collect();
-    pods.sort_by_key(|p| (p.well(), std::cmp::Reverse(p.ordinal()), p.name.clone()));
+    pods.sort_by_key(|p| (p.healthy(), std::cmp::Reverse(p.ordinal()), p.name.clone()));
     let planned = |pod: &&Pod| {
-        let (action, waits_for) = match (plan.has_images(pod), pod.well(), plan.strategy) {
+        let (action, waits_for) = match (plan.has_images(pod), pod.healthy(), plan.strategy) {
             (true, true, _) => (PodAction::Skip, "nothing, it has the old images"),
             (true, false, _) => (PodAction::Await, "its own readiness"),
             (false, _, Strategy::Follow | Strategy::OpsManager) => (PodAction::Follow, "its controller"),
             (false, true, Strategy::Evict) => (PodAction::Evict, "every other pod Ready"),
             (false, false, Strategy::Evict) => (
-                PodAction::EvictUnwell,
+                PodAction::EvictUnhealthy,
                 "nothing, it is not well; deleted where a budget forbids the eviction",
             ),
         };
@@ -193,10 +193,10 @@ fn findings(
         current: None,
         target: &target,
         skip,
-        going_on: true,
+        resuming: true,
         known_images: &[],
         pins: &[],
-        via: way(entry),
+        method: way(entry),
         ops_request: None,
         coverage: Coverage::new(snapshot),
     };
@@ -234,7 +234,7 @@ fn gone(snapshot: &Snapshot, entry: &Entry) -> Vec<Finding> {
     let lost = entry.run.plan.workloads.iter().filter(|w| !there(w)).map(|w| Finding {
         check: Check::NoWorkloads,
         severity: match (w.kind, way(entry)) {
-            (WorkloadKind::Deployment, Via::Provisioner) => Severity::Warning,
+            (WorkloadKind::Deployment, Method::Provisioner) => Severity::Warning,
             _ => Severity::Refusal,
         },
         message: format!("{} is gone, or what it was like before is not known", w.object),
@@ -310,13 +310,13 @@ fn declared(snapshot: &Snapshot, entry: &Entry) -> bool {
     let (ahead, back) = ends(entry);
     // What a rollback goes back from was looked at when it began.
     // Where an Ops-manager was at it before, the version may be its word that all is done.
-    let by_another = || entry.run.plan.via != Via::Provisioner && arrived(&entry.run.plan, snapshot);
+    let by_another = || entry.run.plan.method != Method::Provisioner && arrived(&entry.run.plan, snapshot);
     let followed = || {
         entry.run.direction == crate::journal::Direction::Update && (entry.progress.let_go() || by_another())
     };
     snapshot.database.version == ahead.name
         && ahead.name != back.name
-        && (!entry.took(Via::Provisioner) || followed())
+        && (!entry.took(Method::Provisioner) || followed())
 }
 
 /// A container of the new image has started in this pod.

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
-    Action, Check, Container, Finding, ImageChange, ImageFound, OwnImage, Plan, Severity, Snapshot, Strategy,
-    UpdateStrategy, Via, Workload, WorkloadPlan, pinned, registry, same_image,
+    Action, Check, Container, Finding, ImageChange, ImageFound, Method, OwnImage, Plan, Severity, Snapshot,
+    Strategy, UpdateStrategy, Workload, WorkloadPlan, pinned, registry, same_image,
 };
 
 use super::s0_preflight::{Context, note};
@@ -27,13 +27,13 @@ pub fn to_ask<'a>(snapshot: &Snapshot, plans: impl Iterator<Item = &'a Plan>) ->
 /// An unfinished run goes on with what it has brought so far: the tag may have moved, and a database of two contents is
 /// nobody's wish.
 pub fn replacement(context: &Context<'_>, now: &str, target: &str) -> String {
-    if context.via != Via::Client || !pinned(now) || pinned(target) {
+    if context.method != Method::Client || !pinned(now) || pinned(target) {
         return target.to_owned();
     }
     if let Some(brought) = context.pins.iter().find(|image| same_image(image, target)) {
         return brought.clone();
     }
-    match context.snapshot.around.images.get(target) {
+    match context.snapshot.environment.images.get(target) {
         Some(ImageFound::Exists { digest }) => format!("{target}@{digest}"),
         _ => target.to_owned(),
     }
@@ -51,7 +51,7 @@ pub fn own<'a>(context: &'a Context<'_>, container: &Container, target: &str) ->
 pub fn findings(context: &Context<'_>, planned: &[WorkloadPlan], found: &mut Vec<Finding>) {
     missing(context, planned, found);
     unchecked(context, planned, found);
-    if !context.on_target_version() && context.via == Via::Client {
+    if !context.on_target_version() && context.method == Method::Client {
         found.extend(planned.iter().filter_map(|workload| loses_its_pin(context, workload)));
     }
 }
@@ -66,7 +66,9 @@ fn brought<'a>(planned: impl IntoIterator<Item = &'a WorkloadPlan>) -> impl Iter
 
 fn missing(context: &Context<'_>, planned: &[WorkloadPlan], found: &mut Vec<Finding>) {
     for image in brought(planned).collect::<BTreeSet<_>>() {
-        let Some(ImageFound::Missing { why }) = context.snapshot.around.images.get(image) else { continue };
+        let Some(ImageFound::Missing { why }) = context.snapshot.environment.images.get(image) else {
+            continue;
+        };
         let message = format!("image {image} of {} does not exist: {why}", context.target.name);
         let hint = format!(
             "look at the version object: kubectl get {} {} -o yaml",
@@ -80,7 +82,7 @@ fn missing(context: &Context<'_>, planned: &[WorkloadPlan], found: &mut Vec<Find
 fn unchecked(context: &Context<'_>, planned: &[WorkloadPlan], found: &mut Vec<Finding>) {
     let mut of: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
     for image in brought(planned).collect::<BTreeSet<_>>() {
-        if let Some(ImageFound::Unknown { why }) = context.snapshot.around.images.get(image) {
+        if let Some(ImageFound::Unknown { why }) = context.snapshot.environment.images.get(image) {
             of.entry((registry(image), why)).or_default().push(image);
         }
     }
@@ -106,7 +108,7 @@ fn unpins(change: &ImageChange) -> bool {
 /// has been asked: the user has chosen that.
 fn loses_its_pin(context: &Context<'_>, workload: &WorkloadPlan) -> Option<Finding> {
     let lost = workload.strategy == Strategy::Evict && workload.images.iter().any(unpins);
-    let asked = !context.snapshot.around.images.is_empty();
+    let asked = !context.snapshot.environment.images.is_empty();
     lost.then(|| Finding {
         hint: "--via provisioner stays pinned by itself".to_owned(),
         ..note(
@@ -124,7 +126,7 @@ fn loses_its_pin(context: &Context<'_>, workload: &WorkloadPlan) -> Option<Findi
 /// The controller of a workload would restart its pods once more, for the digests that the operator puts into its template.
 pub fn rolls_twice(context: &Context<'_>, workload: &Workload, planned: &[WorkloadPlan]) -> bool {
     let rolls =
-        context.via == Via::Client && matches!(workload.strategy, UpdateStrategy::RollingUpdate { .. });
+        context.method == Method::Client && matches!(workload.strategy, UpdateStrategy::RollingUpdate { .. });
     let plan = planned.iter().find(|plan| plan.object.uid == workload.object.uid);
     rolls && plan.is_some_and(|plan| plan.images.iter().any(unpins))
 }

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use crate::catalog::{self, constraint::Verdict};
 use crate::kinds::Facts;
 use crate::model::{
-    CatalogVersion, Check, Condition, Coverage, Finding, Lookup, OpsRequest, Phase, Severity, Snapshot,
-    UpdateStrategy, Via, Workload, WorkloadKind, WorkloadPlan,
+    CatalogVersion, Check, Condition, Coverage, Finding, Lookup, Method, OpsRequest, Phase, Severity,
+    Snapshot, UpdateStrategy, Workload, WorkloadKind, WorkloadPlan,
 };
 
-use super::{ops_request, s0_images, s0_surroundings, s0_ways, s2_pause};
+use super::{ops_request, s0_environment, s0_images, s0_methods, s2_pause};
 
 /// What the checks look at.
 pub struct Context<'a> {
@@ -26,8 +26,8 @@ pub struct Context<'a> {
     /// Images of the target as that run has pinned them.
     pub pins: &'a [String],
     /// The plan goes on with an unfinished run: what that has caused is no finding.
-    pub going_on: bool,
-    pub via: Via,
+    pub resuming: bool,
+    pub method: Method,
     /// The ops request that the run has made that is gone on with.
     pub ops_request: Option<&'a str>,
 }
@@ -40,18 +40,18 @@ impl Context<'_> {
 
     /// A run of ours was interrupted: what it has caused is no finding.
     pub(super) fn unfinished(&self) -> bool {
-        self.going_on || self.snapshot.database.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some())
+        self.resuming || self.snapshot.database.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some())
     }
 
     /// It is the ops request that the plan goes on with.
     pub(super) fn follows(&self, request: &OpsRequest) -> bool {
-        self.via == Via::OpsManager && self.ops_request == Some(request.name.as_str())
+        self.method == Method::OpsManager && self.ops_request == Some(request.name.as_str())
     }
 
     /// A pause was left by the ops request that the plan goes on with, and that is gone.
     fn left_paused(&self, message: &str) -> bool {
         let namespace = &self.snapshot.database.object.namespace;
-        self.via == Via::OpsManager
+        self.method == Method::OpsManager
             && self.ops_request.is_some_and(|name| ops_request::has_paused(message, namespace, name))
     }
 
@@ -85,10 +85,10 @@ pub fn findings(
     health(context, &mut found);
     budgets(context, evicted, &mut found);
     s0_images::findings(context, planned, &mut found);
-    s0_ways::findings(context, &mut found);
+    s0_methods::findings(context, &mut found);
     strategies(context, planned, &mut found);
     placement(context, &mut found);
-    s0_surroundings::findings(context, planned, &mut found);
+    s0_environment::findings(context, planned, &mut found);
     found.sort_by_key(|f| f.severity);
     found
 }
@@ -105,9 +105,9 @@ pub fn findings_of_a_rollback(
     health(context, &mut found);
     budgets(context, evicted, &mut found);
     strategies(context, planned, &mut found);
-    s0_ways::findings_of_a_rollback(context, planned, &mut found);
+    s0_methods::findings_of_a_rollback(context, planned, &mut found);
     placement(context, &mut found);
-    s0_surroundings::findings(context, planned, &mut found);
+    s0_environment::findings(context, planned, &mut found);
     found.sort_by_key(|f| f.severity);
     found
 }
@@ -159,7 +159,7 @@ fn others(context: &Context<'_>, found: &mut Vec<Finding>) {
     if let Some((at, condition)) = db.paused().filter(|_| !followed) {
         match s2_pause::run_of(condition) {
             // The journal has said it, with more to tell.
-            Some(_) if context.going_on => {}
+            Some(_) if context.resuming => {}
             Some(run) => found.push(note(
                 Check::UnfinishedRun,
                 Severity::Info,
@@ -352,15 +352,16 @@ fn workloads(context: &Context<'_>, found: &mut Vec<Finding>) {
 fn health(context: &Context<'_>, found: &mut Vec<Finding>) {
     for w in context.workloads().filter(|w| w.kind != WorkloadKind::Deployment) {
         let pods: Vec<_> = context.snapshot.pods_of(w).collect();
-        let mut unwell: Vec<String> = pods.iter().filter(|p| !p.well()).map(|p| p.name.clone()).collect();
+        let mut unhealthy: Vec<String> =
+            pods.iter().filter(|p| !p.healthy()).map(|p| p.name.clone()).collect();
         let missing = w.replicas - pods.len() as i64;
         if missing > 0 {
-            unwell.push(format!("{missing} of {} not there", w.replicas));
+            unhealthy.push(format!("{missing} of {} not there", w.replicas));
         }
-        if unwell.is_empty() {
+        if unhealthy.is_empty() {
             continue;
         }
-        let message = format!("{}: not Ready: {}", w.object, unwell.join(", "));
+        let message = format!("{}: not Ready: {}", w.object, unhealthy.join(", "));
         found.push(if context.unfinished() {
             note(Check::PodNotReady, Severity::Info, message)
         } else {

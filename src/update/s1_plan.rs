@@ -6,13 +6,13 @@ use crate::catalog;
 use crate::journal::{Direction, Entry};
 use crate::kinds::{self, Mapping, Shape};
 use crate::model::{
-    Action, CatalogVersion, Check, Container, Coverage, Finding, ImageChange, KeptContainer, KeptWhy,
-    PLAN_SCHEMA, Plan, Pod, PodAction, PodPlan, Severity, Snapshot, Strategy, UpdateStrategy, VersionRef,
-    Via, Ways, Workload, WorkloadKind, WorkloadPlan, same_image,
+    Action, CatalogVersion, Check, Container, Coverage, Finding, ImageChange, KeptContainer, KeptWhy, Method,
+    Methods, PLAN_SCHEMA, Plan, Pod, PodAction, PodPlan, Severity, Snapshot, Strategy, UpdateStrategy,
+    VersionRef, Workload, WorkloadKind, WorkloadPlan, same_image,
 };
 
 use super::s0_preflight::{self, Context};
-use super::{ops_request, s0_images, s0_ways, s2_pause};
+use super::{ops_request, s0_images, s0_methods, s2_pause};
 
 /// What the user asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct Request {
     /// The name of a version object, or `latest`.
     pub to: String,
     /// Which way each update takes.
-    pub ways: Ways,
+    pub methods: Methods,
     /// Findings that are overridden by name.
     pub skip: BTreeSet<Check>,
     /// Seconds that a new pod must stay Ready, where that is more than the workload's own `minReadySeconds`.
@@ -36,7 +36,7 @@ impl Request {
     pub fn to(version: &str) -> Self {
         Request {
             to: version.to_owned(),
-            ways: Ways::default(),
+            methods: Methods::default(),
             skip: BTreeSet::new(),
             min_ready_seconds: 0,
             step_timeout_seconds: 1200,
@@ -57,7 +57,7 @@ pub struct Unfinished {
     /// The version that it was going to.
     pub to: String,
     /// The way that it took.
-    pub via: Via,
+    pub method: Method,
     /// The ops request that it has made.
     pub ops_request: Option<String>,
     /// It was a rollback.
@@ -98,8 +98,8 @@ pub fn plan(snapshot: &Snapshot, request: &Request) -> Result<Plan, NoTarget> {
     }
     let facts = snapshot.database.kind.facts();
     let target = snapshot.version(&request.to).ok_or_else(|| no_target(snapshot, &request.to))?;
-    let going_on = request.unfinished.as_ref().filter(|u| u.target() == target.name);
-    let consented = going_on.filter(|u| !u.rollback).map(|u| &u.overridden).into_iter().flatten();
+    let resuming = request.unfinished.as_ref().filter(|u| u.target() == target.name);
+    let consented = resuming.filter(|u| !u.rollback).map(|u| &u.overridden).into_iter().flatten();
     let skip: BTreeSet<Check> = request.skip.iter().chain(consented).copied().collect();
     let context = Context {
         snapshot,
@@ -109,16 +109,16 @@ pub fn plan(snapshot: &Snapshot, request: &Request) -> Result<Plan, NoTarget> {
         coverage: Coverage::new(snapshot),
         skip: &skip,
         known_images: request.unfinished.as_ref().map_or(&[], |u| u.images.as_slice()),
-        going_on: going_on.is_some(),
-        pins: going_on.map_or(&[], |u| u.pins.as_slice()),
-        via: request.ways.to(&target.name).or(going_on.map(|u| u.via)).unwrap_or_default(),
-        ops_request: going_on.and_then(|u| u.ops_request.as_deref()),
+        resuming: resuming.is_some(),
+        pins: resuming.map_or(&[], |u| u.pins.as_slice()),
+        method: request.methods.to(&target.name).or(resuming.map(|u| u.method)).unwrap_or_default(),
+        ops_request: resuming.and_then(|u| u.ops_request.as_deref()),
     };
     let mut plan = plan_for(&context, request);
     if let Some(unfinished) = &request.unfinished {
         // It says all of what the pause alone tells, and more.
         plan.findings.retain(|f| f.check != Check::UnfinishedRun);
-        plan.findings.insert(0, unfinished_finding(unfinished, context.going_on));
+        plan.findings.insert(0, unfinished_finding(unfinished, context.resuming));
         plan.findings.sort_by_key(|f| f.severity);
     }
     Ok(plan)
@@ -132,7 +132,7 @@ impl From<&Entry> for Unfinished {
             began: entry.run.began.clone(),
             from: entry.run.plan.from.name.clone(),
             to: entry.run.plan.to.name.clone(),
-            via: entry.via(),
+            method: entry.method(),
             ops_request: entry.ops_request().map(str::to_owned),
             rollback: entry.run.direction == Direction::Rollback,
             overridden: entry.overridden(),
@@ -151,16 +151,16 @@ impl Unfinished {
 }
 
 /// Going to the same target goes on with the unfinished run; any other would leave a third state behind.
-fn unfinished_finding(unfinished: &Unfinished, going_on: bool) -> Finding {
+fn unfinished_finding(unfinished: &Unfinished, resuming: bool) -> Finding {
     let Unfinished { run, who, began, to, rollback, .. } = unfinished;
     let what = if *rollback { "rollback" } else { "update" };
-    if going_on && *rollback {
+    if resuming && *rollback {
         let message = format!(
             "the rollback to {to} that {who} began at {began} (run {run}) is given up, and the update gone on with"
         );
         return finding(Check::UnfinishedRun, Severity::Info, message, "");
     }
-    if going_on {
+    if resuming {
         let message = format!("the {what} to {to} that {who} began at {began} (run {run}) is gone on with");
         return finding(Check::UnfinishedRun, Severity::Info, message, "");
     }
@@ -240,7 +240,7 @@ fn plan_for(context: &Context<'_>, request: &Request) -> Plan {
         workloads.iter().filter(|w| w.object.uid == uid).any(|w| {
             let by_ops_manager = w.strategy == Strategy::OpsManager;
             w.pods.iter().any(|p| match p.action {
-                PodAction::Evict | PodAction::EvictUnwell => true,
+                PodAction::Evict | PodAction::EvictUnhealthy => true,
                 PodAction::Follow => by_ops_manager,
                 PodAction::Await | PodAction::Skip => false,
             })
@@ -261,10 +261,10 @@ fn plan_for(context: &Context<'_>, request: &Request) -> Plan {
         },
         to: VersionRef { name: context.target.name.clone(), version: context.target.version.clone() },
         action,
-        via: context.via,
-        ops_request: (context.via == Via::OpsManager && action != Action::Nothing)
+        method: context.method,
+        ops_request: (context.method == Method::OpsManager && action != Action::Nothing)
             .then(|| ops_request::manifest(context, request.step_timeout_seconds)),
-        missing: context.snapshot.around.denied().to_vec(),
+        missing: context.snapshot.environment.denied().to_vec(),
         path: path(context, &findings),
         afterwards: afterwards(context),
         workloads,
@@ -277,7 +277,7 @@ fn action(context: &Context<'_>, workloads: &[WorkloadPlan]) -> Action {
         !w.reshapes() && w.images.is_empty() && w.pods.iter().all(|p| p.action == PodAction::Skip)
     };
     let ours = context.snapshot.database.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some());
-    let unfinished = ours || context.going_on;
+    let unfinished = ours || context.resuming;
     match (context.on_target_version(), workloads.iter().all(settled)) {
         (false, _) => Action::Update,
         (true, false) if outdated(workloads) || unfinished => Action::Roll,
@@ -289,8 +289,8 @@ fn action(context: &Context<'_>, workloads: &[WorkloadPlan]) -> Action {
 /// It is in the way of doing something, and says nothing against there being nothing to do.
 fn speaks_against_acting(check: Check) -> bool {
     let about_health = matches!(check, Check::Phase | Check::PodNotReady | Check::OpsRequestsUnreadable);
-    let around = matches!(check, Check::Permissions | Check::NoJournal | Check::Gitops | Check::Backup);
-    about_health || around || check.somebody_else()
+    let environment = matches!(check, Check::Permissions | Check::NoJournal | Check::Gitops | Check::Backup);
+    about_health || environment || check.somebody_else()
 }
 
 fn soften(finding: &mut Finding) {
@@ -324,11 +324,11 @@ fn afterwards(context: &Context<'_>) -> Vec<String> {
 
 fn workload_plan(context: &Context<'_>, workload: &Workload, min_ready: i64) -> WorkloadPlan {
     let (images, kept) = images(context, workload);
-    let (added, removed) = s0_ways::shape_changes(context, workload);
+    let (added, removed) = s0_methods::shape_changes(context, workload);
     let goes = |k: &KeptContainer| removed.iter().any(|r| r.container == k.container && r.init == k.init);
     let kept = kept.into_iter().filter(|k| !goes(k)).collect();
     let strategy = match (workload.kind, workload.strategy) {
-        _ if context.via == Via::OpsManager => Strategy::OpsManager,
+        _ if context.method == Method::OpsManager => Strategy::OpsManager,
         (WorkloadKind::Deployment, _) | (_, UpdateStrategy::RollingUpdate { .. }) => Strategy::Follow,
         (_, UpdateStrategy::OnDelete) => Strategy::Evict,
     };
@@ -385,18 +385,18 @@ fn pods(context: &Context<'_>, workload: &Workload, plan: &WorkloadPlan) -> Vec<
     let evict = plan.strategy == Strategy::Evict;
     let key = |p: &&Pod| {
         let ordinal = i64::from(p.ordinal().unwrap_or(u32::MAX));
-        (p.well(), if evict { ordinal } else { -ordinal }, p.name.clone())
+        (p.healthy(), if evict { ordinal } else { -ordinal }, p.name.clone())
     };
     pods.sort_by_key(key);
     pods.into_iter()
         .map(|pod| {
             let on_target = plan.has_images(pod);
-            let action = match (on_target, pod.well(), plan.strategy) {
+            let action = match (on_target, pod.healthy(), plan.strategy) {
                 (true, true, _) => PodAction::Skip,
                 (true, false, _) => PodAction::Await,
                 (false, _, Strategy::Follow | Strategy::OpsManager) => PodAction::Follow,
                 (false, true, Strategy::Evict) => PodAction::Evict,
-                (false, false, Strategy::Evict) => PodAction::EvictUnwell,
+                (false, false, Strategy::Evict) => PodAction::EvictUnhealthy,
             };
             PodPlan { name: pod.name.clone(), action, waits_for: waits_for(context, pod, action) }
         })
@@ -410,8 +410,8 @@ fn waits_for(context: &Context<'_>, pod: &Pod, action: PodAction) -> String {
     };
     match action {
         PodAction::Evict => format!("every other pod Ready{}", budget()),
-        PodAction::EvictUnwell => format!("nothing, it is not well{}", budget()),
-        PodAction::Follow if context.via == Via::OpsManager => "the Ops-manager".to_owned(),
+        PodAction::EvictUnhealthy => format!("nothing, it is not well{}", budget()),
+        PodAction::Follow if context.method == Method::OpsManager => "the Ops-manager".to_owned(),
         PodAction::Follow => "its controller".to_owned(),
         PodAction::Await => "its own readiness".to_owned(),
         PodAction::Skip => "nothing, it is on the target".to_owned(),

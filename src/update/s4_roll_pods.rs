@@ -19,14 +19,14 @@ pub enum Next {
     /// This pod has to become well first: it is on its way, or not there at all.
     Await { pod: String },
     /// This pod is to be evicted.
-    Evict { pod: String, uid: String, well: bool },
+    Evict { pod: String, uid: String, healthy: bool },
     /// A pod elsewhere in the database is not well, and restarting it is not ours to do.
     Hold { pod: String, uid: String, why: String },
 }
 
 /// What a run has done and seen that no snapshot shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Known {
+pub struct RollMemory {
     /// The uids of pods whose eviction was accepted: they are as good as deleted, whatever the watch has shown so far.
     pub evicted: HashSet<String>,
     /// The uids of old pods that have become unwell in the run and did not recover.
@@ -34,31 +34,31 @@ pub struct Known {
 }
 
 /// Decides.
-pub fn next(plan: &Plan, workload: &WorkloadPlan, snapshot: &Snapshot, known: &Known) -> Next {
+pub fn next(plan: &Plan, workload: &WorkloadPlan, snapshot: &Snapshot, memory: &RollMemory) -> Next {
     let Some(now) = snapshot.workload(&workload.object.uid) else { return Next::WorkloadGone };
     let mut pods: Vec<&Pod> = snapshot.pods_of(now).collect();
     pods.sort_by_key(|p| p.ordinal());
     if plan.action == Action::Rollback {
         pods.reverse();
     }
-    let leaving = |p: &Pod| p.deleting || known.evicted.contains(&p.uid);
+    let leaving = |p: &Pod| p.deleting || memory.evicted.contains(&p.uid);
     let outdated = |p: &Pod| !workload.has_images(p);
-    let evict = |p: &Pod| Next::Evict { pod: p.name.clone(), uid: p.uid.clone(), well: p.well() };
+    let evict = |p: &Pod| Next::Evict { pod: p.name.clone(), uid: p.uid.clone(), healthy: p.healthy() };
     let hold = |p: &Pod| Next::Hold { pod: p.name.clone(), uid: p.uid.clone(), why: ailment(p) };
-    if let Some(pod) = pods.iter().find(|p| !p.well() && restartable(workload, p, known)) {
+    if let Some(pod) = pods.iter().find(|p| !p.healthy() && restartable(workload, p, memory)) {
         return evict(pod);
     }
-    if let Some(pod) = pods.iter().find(|p| (!p.well() && !outdated(p)) || leaving(p)) {
+    if let Some(pod) = pods.iter().find(|p| (!p.healthy() && !outdated(p)) || leaving(p)) {
         return Next::Await { pod: pod.name.clone() };
     }
     if (pods.len() as i64) < now.replicas {
         return Next::Await { pod: missing(&now.object.name, &pods) };
     }
-    if let Some(pod) = pods.iter().find(|p| !p.well()) {
+    if let Some(pod) = pods.iter().find(|p| !p.healthy()) {
         return hold(pod);
     }
     let Some(pod) = pods.iter().find(|p| outdated(p)) else { return Next::Done };
-    match unwell_elsewhere(plan, workload, snapshot, known) {
+    match unhealthy_elsewhere(plan, workload, snapshot, memory) {
         Some((other, true)) => evict(other),
         Some((other, false)) => hold(other),
         None => match missing_elsewhere(plan, workload, snapshot) {
@@ -70,28 +70,33 @@ pub fn next(plan: &Plan, workload: &WorkloadPlan, snapshot: &Snapshot, known: &K
 
 /// A pod that is not well, or not there, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unwell {
+pub struct Unhealthy {
     pub pod: String,
     pub why: String,
 }
 
 /// A pod of another workload that is not well or not there: no well pod is restarted before it is.
-pub fn beside(plan: &Plan, workload: &WorkloadPlan, snapshot: &Snapshot, known: &Known) -> Option<Unwell> {
-    let ill = unwell_elsewhere(plan, workload, snapshot, known);
-    let ill = ill.map(|(pod, _)| Unwell { pod: pod.name.clone(), why: ailment(pod) });
+pub fn beside(
+    plan: &Plan,
+    workload: &WorkloadPlan,
+    snapshot: &Snapshot,
+    memory: &RollMemory,
+) -> Option<Unhealthy> {
+    let ill = unhealthy_elsewhere(plan, workload, snapshot, memory);
+    let ill = ill.map(|(pod, _)| Unhealthy { pod: pod.name.clone(), why: ailment(pod) });
     let missing = || missing_elsewhere(plan, workload, snapshot);
-    ill.or_else(|| missing().map(|pod| Unwell { pod, why: "not there".to_owned() }))
+    ill.or_else(|| missing().map(|pod| Unhealthy { pod, why: "not there".to_owned() }))
 }
 
 /// A pod on the old images that is not well, and was not from the start or has not recovered.
-fn restartable(workload: &WorkloadPlan, pod: &Pod, known: &Known) -> bool {
+fn restartable(workload: &WorkloadPlan, pod: &Pod, memory: &RollMemory) -> bool {
     let from_the_start =
-        || workload.pods.iter().any(|p| p.name == pod.name && p.action == PodAction::EvictUnwell);
+        || workload.pods.iter().any(|p| p.name == pod.name && p.action == PodAction::EvictUnhealthy);
     workload.strategy == Strategy::Evict
         && !pod.deleting
-        && !known.evicted.contains(&pod.uid)
+        && !memory.evicted.contains(&pod.uid)
         && !workload.has_images(pod)
-        && (known.given_up.contains(&pod.uid) || from_the_start())
+        && (memory.given_up.contains(&pod.uid) || from_the_start())
 }
 
 /// The first ordinal that has no pod.
@@ -103,17 +108,17 @@ fn missing(workload: &str, pods: &[&Pod]) -> String {
 
 /// A pod of another workload that is not well, and whether it is one that we may restart. A Deployment's pods hold
 /// nothing up: they serve the database, they are not it.
-fn unwell_elsewhere<'a>(
+fn unhealthy_elsewhere<'a>(
     plan: &Plan,
     workload: &WorkloadPlan,
     snapshot: &'a Snapshot,
-    known: &Known,
+    memory: &RollMemory,
 ) -> Option<(&'a Pod, bool)> {
-    let ill = |p: &&Pod| !p.well() || known.evicted.contains(&p.uid);
+    let ill = |p: &&Pod| !p.healthy() || memory.evicted.contains(&p.uid);
     snapshot.pods.iter().filter(ill).find_map(|pod| {
         let other = plan.workload(&pod.owner)?;
         let counts = other.object.uid != workload.object.uid && other.kind != WorkloadKind::Deployment;
-        counts.then(|| (pod, restartable(other, pod, known)))
+        counts.then(|| (pod, restartable(other, pod, memory)))
     })
 }
 

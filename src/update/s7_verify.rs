@@ -6,7 +6,7 @@ use super::s2_pause::{self, Pause};
 
 /// Something that is not as it should be in the end.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Amiss {
+pub enum Unverified {
     #[error("spec.version is {found} instead of {expected}")]
     Version { expected: String, found: String },
     #[error("{workload} is gone")]
@@ -30,30 +30,30 @@ pub enum Amiss {
     Paused,
 }
 
-impl Amiss {
+impl Unverified {
     /// It may come right by waiting: a pod that is not Ready yet, or not there.
     pub fn passing(&self) -> bool {
-        matches!(self, Amiss::NotReady { .. } | Amiss::Missing { .. })
+        matches!(self, Unverified::NotReady { .. } | Unverified::Missing { .. })
     }
 }
 
 /// The first thing that is amiss; `None` when the update has arrived. `pins` are the images that earlier processes of the run
 /// have pinned.
-pub fn amiss(plan: &Plan, snapshot: &Snapshot, pins: &[String]) -> Option<Amiss> {
+pub fn unverified(plan: &Plan, snapshot: &Snapshot, pins: &[String]) -> Option<Unverified> {
     let db = &snapshot.database;
     if db.version != plan.to.name {
-        return Some(Amiss::Version { expected: plan.to.name.clone(), found: db.version.clone() });
+        return Some(Unverified::Version { expected: plan.to.name.clone(), found: db.version.clone() });
     }
     if matches!(s2_pause::status(db), Pause::Requested | Pause::Acknowledged) {
-        return Some(Amiss::Paused);
+        return Some(Unverified::Paused);
     }
-    let amiss = plan.workloads.iter().find_map(|w| workload(w, snapshot));
-    amiss.or_else(|| other_content(plan, snapshot, pins))
+    let unverified = plan.workloads.iter().find_map(|w| workload(w, snapshot));
+    unverified.or_else(|| other_content(plan, snapshot, pins))
 }
 
 /// A digest that this run has set, replaced by another one of the same tag, where the pods do not run that one. What a rollback
 /// has brought back was the operator's own pin, and a workload that rolls by itself brings its pods along.
-fn other_content(plan: &Plan, snapshot: &Snapshot, pins: &[String]) -> Option<Amiss> {
+fn other_content(plan: &Plan, snapshot: &Snapshot, pins: &[String]) -> Option<Unverified> {
     let ours =
         plan.workloads.iter().filter(|w| plan.action != Action::Rollback && w.strategy == Strategy::Evict);
     ours.filter_map(|w| Some((w, snapshot.workload(&w.object.uid)?))).find_map(|(planned, now)| {
@@ -63,7 +63,7 @@ fn other_content(plan: &Plan, snapshot: &Snapshot, pins: &[String]) -> Option<Am
             let found = &now.container(container)?.image;
             let runs_it = |pod: &Pod| pod.image(container) == Some(found);
             let other = pinned(found) && found != expected && !snapshot.pods_of(now).all(runs_it);
-            other.then(|| Amiss::OtherContent {
+            other.then(|| Unverified::OtherContent {
                 workload: planned.object.to_string(),
                 container: container.clone(),
                 expected: expected.clone(),
@@ -73,15 +73,15 @@ fn other_content(plan: &Plan, snapshot: &Snapshot, pins: &[String]) -> Option<Am
     })
 }
 
-fn workload(plan: &crate::model::WorkloadPlan, snapshot: &Snapshot) -> Option<Amiss> {
+fn workload(plan: &crate::model::WorkloadPlan, snapshot: &Snapshot) -> Option<Unverified> {
     let name = || plan.object.to_string();
     let Some(now) = snapshot.workload(&plan.object.uid) else {
-        return Some(Amiss::WorkloadGone { workload: name() });
+        return Some(Unverified::WorkloadGone { workload: name() });
     };
     for (container, expected) in plan.target_images() {
         let found = now.container(container).map_or("none", |c| c.image.as_str());
         if !same_image(found, expected) {
-            return Some(Amiss::Template {
+            return Some(Unverified::Template {
                 workload: name(),
                 container: container.to_owned(),
                 expected: expected.to_owned(),
@@ -90,21 +90,21 @@ fn workload(plan: &crate::model::WorkloadPlan, snapshot: &Snapshot) -> Option<Am
         }
     }
     if let Some(left) = plan.removed.iter().find(|r| now.container(&r.container).is_some()) {
-        return Some(Amiss::Container { workload: name(), container: left.container.clone() });
+        return Some(Unverified::Container { workload: name(), container: left.container.clone() });
     }
     let pods: Vec<_> = snapshot.pods_of(now).collect();
     // A Deployment makes its new pods before the old ones are gone.
     let counted = plan.kind != WorkloadKind::Deployment;
     for pod in pods.iter().filter(|p| counted || !p.deleting) {
         if !plan.has_images(pod) {
-            return Some(Amiss::Pod { workload: name(), pod: pod.name.clone() });
+            return Some(Unverified::Pod { workload: name(), pod: pod.name.clone() });
         }
-        if !pod.well() {
-            return Some(Amiss::NotReady { workload: name(), pod: pod.name.clone() });
+        if !pod.healthy() {
+            return Some(Unverified::NotReady { workload: name(), pod: pod.name.clone() });
         }
     }
     let found = pods.len() as i64;
-    (counted && found < now.replicas).then(|| Amiss::Missing {
+    (counted && found < now.replicas).then(|| Unverified::Missing {
         workload: name(),
         expected: now.replicas,
         found,

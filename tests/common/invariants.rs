@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kubectl_dbupdate::event::{Event, Outcome};
-use kubectl_dbupdate::model::Via;
+use kubectl_dbupdate::model::Method;
 use serde_json::Value;
 use simcluster::{Change, ChangeKind, RecordedRequest, Store, Subscription, object};
 use tokio::time::Instant;
@@ -57,7 +57,7 @@ struct Ledger {
 
 /// What stands under a pod's name.
 struct Slot {
-    well: bool,
+    healthy: bool,
     /// Since when it has been so.
     since: Instant,
     /// Whether it was well before its last change.
@@ -79,7 +79,7 @@ impl Invariants {
             images: images_of_catalog(&store, &format!("{singular}versions.catalog.kubedb.com")),
             began: now,
             slack: Duration::ZERO,
-            rendered: world.via == Via::Provisioner,
+            rendered: world.method == Method::Provisioner,
             pods: world.pods().iter().map(slot).collect(),
             pause_changed: None,
             not_paused_since: (!in_force(&world.database())).then_some(now),
@@ -124,10 +124,10 @@ impl Invariants {
     }
 
     /// How many pods of the database are not well.
-    pub fn unwell(&self) -> usize {
+    pub fn unhealthy(&self) -> usize {
         let mut ledger = self.ledger();
         ledger.catch_up();
-        ledger.expected_pods().iter().filter(|p| !ledger.pods.get(*p).is_some_and(|s| s.well)).count()
+        ledger.expected_pods().iter().filter(|p| !ledger.pods.get(*p).is_some_and(|s| s.healthy)).count()
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
@@ -136,8 +136,8 @@ impl Invariants {
 }
 
 impl Slot {
-    fn new(well: bool, since: Instant) -> Self {
-        Slot { well, since, before: well }
+    fn new(healthy: bool, since: Instant) -> Self {
+        Slot { healthy, since, before: healthy }
     }
 }
 
@@ -238,7 +238,7 @@ impl Ledger {
             return None;
         }
         let own = |pod: &str| pod.rsplit_once('-').is_some_and(|(set, _)| set == workload);
-        let ill = self.unwell_beside(own, request)?;
+        let ill = self.unhealthy_beside(own, request)?;
         Some(format!("it restarts pods while {ill} is not well"))
     }
 
@@ -261,7 +261,7 @@ impl Ledger {
         if let Some(other) = away {
             return Some(format!("we have taken {other} away, and it is not back"));
         }
-        let ill = self.unwell_beside(|other| other == pod, request)?;
+        let ill = self.unhealthy_beside(|other| other == pod, request)?;
         Some(format!("a well pod is evicted while {ill} is not well"))
     }
 
@@ -271,9 +271,9 @@ impl Ledger {
     }
 
     /// A pod of the database, but for these, that has not been well since before the request.
-    fn unwell_beside(&self, own: impl Fn(&str) -> bool, request: &RecordedRequest) -> Option<String> {
+    fn unhealthy_beside(&self, own: impl Fn(&str) -> bool, request: &RecordedRequest) -> Option<String> {
         let ill = |name: &String| match self.pods.get(name) {
-            Some(slot) => !slot.well && self.known(slot.since, request),
+            Some(slot) => !slot.healthy && self.known(slot.since, request),
             None => self.known(self.began, request),
         };
         self.expected_pods().into_iter().find(|name| !own(name) && ill(name))
@@ -346,7 +346,7 @@ impl Ledger {
 
     /// It has not been well since before that moment.
     fn ill_before(&self, pod: &str, moment: Instant) -> bool {
-        self.pods.get(pod).is_none_or(|slot| !slot.well && slot.since + self.slack < moment)
+        self.pods.get(pod).is_none_or(|slot| !slot.healthy && slot.since + self.slack < moment)
     }
 
     fn outdated(&self, pod: &str, version: &str) -> Option<String> {
@@ -395,14 +395,14 @@ impl Ledger {
     }
 
     fn pod_changed(&mut self, change: &Change) {
-        let well = change.kind != ChangeKind::Deleted && is_well(&change.object);
+        let healthy = change.kind != ChangeKind::Deleted && is_well(&change.object);
         let before = change.previous.as_ref().is_some_and(|p| is_well(p));
         let slot = self.pods.entry(change.name.clone()).or_insert(Slot::new(false, change.at));
-        if slot.well != well {
+        if slot.healthy != healthy {
             slot.since = change.at;
         }
-        (slot.well, slot.before) = (well, before);
-        if well && self.away.get(&change.name).is_some_and(|old| *old != object::uid(&change.object)) {
+        (slot.healthy, slot.before) = (healthy, before);
+        if healthy && self.away.get(&change.name).is_some_and(|old| *old != object::uid(&change.object)) {
             self.away.remove(&change.name);
         }
     }

@@ -15,7 +15,7 @@ use kubectl_dbupdate::cluster::{Cluster, Journal};
 use kubectl_dbupdate::engine::{self, Commands, RunOptions, Signal, Stop};
 use kubectl_dbupdate::event::{Event, Finish, Outcome, Record, Step};
 use kubectl_dbupdate::journal::Direction;
-use kubectl_dbupdate::model::{Kind, Plan, PodAction, Snapshot, Strategy, Via, Ways, WorkloadPlan};
+use kubectl_dbupdate::model::{Kind, Method, Methods, Plan, PodAction, Snapshot, Strategy, WorkloadPlan};
 use kubectl_dbupdate::update::s1_plan::{self, Request};
 use serde_json::Value;
 use simcluster::world::{self, Database};
@@ -45,7 +45,7 @@ pub struct World {
     /// The version to which it is updated: at first one that the new database can reach in one step.
     pub target: &'static str,
     /// The way that an update takes.
-    pub via: Via,
+    pub method: Method,
     /// How many clients there have been.
     clients: AtomicUsize,
 }
@@ -72,7 +72,7 @@ impl World {
             Kind::ZooKeeper => "3.9.1",
         };
         let (name, clients) = (object::name(&installed).to_owned(), AtomicUsize::new(0));
-        World { sim, kind, name, target, via: Via::Client, clients }
+        World { sim, kind, name, target, method: Method::Client, clients }
     }
 
     pub fn store(&self) -> &Store {
@@ -81,13 +81,13 @@ impl World {
 
     /// Through the Provisioner, to that version.
     pub fn rendered_to(mut self, target: &'static str) -> Self {
-        (self.target, self.via) = (target, Via::Provisioner);
+        (self.target, self.method) = (target, Method::Provisioner);
         self
     }
 
     /// What is asked for: the usual target, by the usual way.
     pub fn request(&self) -> Request {
-        Request { ways: Ways { all: Some(self.via), ..Ways::default() }, ..request(self.target) }
+        Request { methods: Methods { all: Some(self.method), ..Methods::default() }, ..request(self.target) }
     }
 
     /// The version to which the database is updated.
@@ -140,12 +140,12 @@ impl World {
             pause_timeout: secs(30),
             skip: BTreeSet::new(),
             journal: Journal::default(),
-            going_on: None,
+            resuming: None,
             through: None,
-            ways: Ways::default(),
+            methods: Methods::default(),
             direction: Direction::Update,
             before: None,
-            delete_unwell: false,
+            delete_unhealthy: false,
             roll_back_on_failure: false,
             clock: self.clock(),
         }
@@ -281,8 +281,8 @@ impl World {
         let changes = self.store().subscribe();
         let pods = self.pods();
         let counted = pods.iter().filter(|p| is_counted(p));
-        let well = counted.clone().map(|p| (object::name(p).to_owned(), is_well(p))).collect();
-        Guard { changes, well }
+        let healthy = counted.clone().map(|p| (object::name(p).to_owned(), is_well(p))).collect();
+        Guard { changes, healthy }
     }
 
     /// Waits in simulated time until something holds in the store.
@@ -474,18 +474,18 @@ impl Ended {
 /// Tells how many pods have been away at once, by the server's own record.
 pub struct Guard {
     changes: Subscription,
-    well: BTreeMap<String, bool>,
+    healthy: BTreeMap<String, bool>,
 }
 
 impl Guard {
     /// The largest number of pods that were away at the same moment.
     pub fn most_away(&mut self) -> usize {
-        let mut most = self.well.values().filter(|well| !**well).count();
+        let mut most = self.healthy.values().filter(|healthy| !**healthy).count();
         while let Some(change) = self.changes.try_next() {
             if change.res == "pods" && is_counted(&change.object) {
-                let well = change.kind != ChangeKind::Deleted && is_well(&change.object);
-                self.well.insert(change.name.clone(), well);
-                most = most.max(self.well.values().filter(|well| !**well).count());
+                let healthy = change.kind != ChangeKind::Deleted && is_well(&change.object);
+                self.healthy.insert(change.name.clone(), healthy);
+                most = most.max(self.healthy.values().filter(|healthy| !**healthy).count());
             }
         }
         most
@@ -581,7 +581,7 @@ pub fn announced(plan: &Plan) -> Vec<String> {
             all.push(images(workload));
         }
         let pods =
-            workload.pods.iter().filter(|p| matches!(p.action, PodAction::Evict | PodAction::EvictUnwell));
+            workload.pods.iter().filter(|p| matches!(p.action, PodAction::Evict | PodAction::EvictUnhealthy));
         all.extend(pods.map(|p| format!("evict {}", p.name)));
     }
     all.push(format!("version {}", plan.to.name));

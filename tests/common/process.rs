@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use kubectl_dbupdate::cluster::{Cluster, Journal};
 use kubectl_dbupdate::engine::{self, RunOptions};
 use kubectl_dbupdate::journal::{Direction, Entry};
-use kubectl_dbupdate::model::{Action, Check, Lock, Plan, Snapshot, Ways};
+use kubectl_dbupdate::model::{Action, Check, Lock, Methods, Plan, Snapshot};
 use kubectl_dbupdate::update::s1_plan::{self, Request, Unfinished};
 use kubectl_dbupdate::update::{rollback, s2_pause};
 
@@ -52,21 +52,21 @@ async fn found(world: &World, cluster: Cluster, take_over: bool) -> Found {
 impl Process {
     /// The command that updates, typed for the first time or again.
     pub async fn update(world: &World, cluster: Cluster) -> Self {
-        Process::forward(world, found(world, cluster, false).await, world.request().ways)
+        Process::forward(world, found(world, cluster, false).await, world.request().methods)
     }
 
     /// The same with `--take-over`.
     pub async fn take_over(world: &World, cluster: Cluster) -> Self {
-        Process::forward(world, found(world, cluster, true).await, world.request().ways)
+        Process::forward(world, found(world, cluster, true).await, world.request().methods)
     }
 
     /// `resume`, with what is overridden by name; `None` where nothing is unfinished.
     pub async fn resume(world: &World, cluster: Cluster, skip: BTreeSet<Check>) -> Option<Self> {
         let found = found(world, cluster, false).await;
         let unfinished = found.unfinished.as_ref()?;
-        let ways = unfinished.ways();
+        let methods = unfinished.methods();
         match unfinished.run.direction {
-            Direction::Update => Some(Process::forward(world, found, ways)),
+            Direction::Update => Some(Process::forward(world, found, methods)),
             Direction::Rollback => Some(Process::back(world, found, skip)),
         }
     }
@@ -78,9 +78,9 @@ impl Process {
         (found.unfinished.is_some() || ours).then(|| Process::back(world, found, skip))
     }
 
-    fn forward(world: &World, found: Found, ways: Ways) -> Self {
+    fn forward(world: &World, found: Found, methods: Methods) -> Self {
         let unfinished = found.unfinished.as_ref().map(Unfinished::from);
-        let asked = Request { unfinished, ways, ..world.request() };
+        let asked = Request { unfinished, methods, ..world.request() };
         let plan = s1_plan::plan(&found.snapshot, &asked).expect("the target is in the catalog");
         Process::of(world, found, plan, Direction::Update, BTreeSet::new())
     }
@@ -98,16 +98,16 @@ impl Process {
     }
 
     fn of(world: &World, found: Found, plan: Plan, direction: Direction, skip: BTreeSet<Check>) -> Self {
-        let delete_unwell = direction == Direction::Rollback;
+        let delete_unhealthy = direction == Direction::Rollback;
         let before = found.unfinished.as_ref().map(|e| e.run.before.clone());
-        let going_on = found.unfinished.filter(|e| e.run.direction == direction);
-        let id = match (&going_on, direction) {
+        let resuming = found.unfinished.filter(|e| e.run.direction == direction);
+        let id = match (&resuming, direction) {
             (Some(entry), _) => entry.run.run.clone(),
             (None, _) => found.cluster.name().replace(' ', "-"),
         };
         let usual = world.options(&id);
         let journal = found.journal;
-        let options = RunOptions { journal, going_on, before, direction, skip, delete_unwell, ..usual };
+        let options = RunOptions { journal, resuming, before, direction, skip, delete_unhealthy, ..usual };
         Process { plan, cluster: found.cluster, snapshot: found.snapshot, options }
     }
 

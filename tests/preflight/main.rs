@@ -2,14 +2,14 @@
 
 mod budgets;
 mod database;
+mod environment;
+mod hops;
 mod images;
-mod journey;
 mod latest;
+mod methods;
 mod odd;
 mod others;
 mod scene;
-mod surroundings;
 mod target;
 mod versions;
-mod ways;
 mod workloads;

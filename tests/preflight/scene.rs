@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use kubectl_dbupdate::cluster::{Cluster, ClusterError};
-use kubectl_dbupdate::model::{Check, Finding, ImageFound, Kind, Plan, Severity, Snapshot, Via, Ways};
+use kubectl_dbupdate::model::{Check, Finding, ImageFound, Kind, Method, Methods, Plan, Severity, Snapshot};
 use kubectl_dbupdate::update::s1_plan::{self, Request};
 use serde_json::Value;
 use simcluster::world::{Database, catalog};
@@ -22,7 +22,7 @@ pub struct Scene {
     pub kind: Kind,
     pub name: String,
     /// The way that is asked for.
-    pub via: Option<Via>,
+    pub method: Option<Method>,
 }
 
 impl Scene {
@@ -38,7 +38,7 @@ impl Scene {
         let kind =
             installed["kind"].as_str().and_then(|k| Kind::ALL.into_iter().find(|kind| kind.name() == k));
         let (kind, name) = (kind.expect("a kind that we know"), object::name(&installed).to_owned());
-        Scene { kind, name, via: None, sim }
+        Scene { kind, name, method: None, sim }
     }
 
     pub fn store(&self) -> &Store {
@@ -112,10 +112,10 @@ impl Scene {
     /// With what registries have said of images.
     pub async fn plan_knowing(&self, to: &str, skip: &[Check], images: &[(&str, ImageFound)]) -> Plan {
         let mut snapshot = self.read().await.expect("the database can be read");
-        snapshot.around.images =
+        snapshot.environment.images =
             images.iter().map(|(name, found)| ((*name).to_owned(), found.clone())).collect();
         let request = Request {
-            ways: Ways { all: self.via, ..Ways::default() },
+            methods: Methods { all: self.method, ..Methods::default() },
             skip: skip.iter().copied().collect(),
             ..Request::to(to)
         };

@@ -16,7 +16,7 @@ async fn a_pod_that_is_not_ready() {
     scene.yields("3.9.1", (Check::PodNotReady, "petset/zk: not Ready: zk-1", FIND_OUT)).await;
     let plan = scene.plan_skipping("3.9.1", &[Check::PodNotReady]).await;
     let pods: Vec<_> = plan.pods().map(|p| (p.name.as_str(), p.action)).collect();
-    let order = [("zk-1", PodAction::EvictUnwell), ("zk-0", PodAction::Evict), ("zk-2", PodAction::Evict)];
+    let order = [("zk-1", PodAction::EvictUnhealthy), ("zk-0", PodAction::Evict), ("zk-2", PodAction::Evict)];
     assert_eq!(pods, order);
 }
 

@@ -29,10 +29,10 @@ async fn way_back(world: &World, skip: BTreeSet<Check>) -> Option<(Snapshot, Pla
     let entry = engine::unfinished(&journal, &snapshot)?;
     let plan = rollback::plan(&snapshot, &entry, &skip);
     let before = Some(entry.run.before.clone());
-    let going_on = Some(entry).filter(|e| e.run.direction == Direction::Rollback);
+    let resuming = Some(entry).filter(|e| e.run.direction == Direction::Rollback);
     let direction = Direction::Rollback;
     let options =
-        RunOptions { journal, going_on, before, direction, delete_unwell: true, ..world.options("back") };
+        RunOptions { journal, resuming, before, direction, delete_unhealthy: true, ..world.options("back") };
     Some((snapshot, plan, options))
 }
 
@@ -101,11 +101,11 @@ async fn a_run_that_was_killed_while_it_verified_is_verified_by_the_next() {
     run.crash().await;
     let (snapshot, journal) = found(&world).await;
     let entry = engine::unfinished(&journal, &snapshot).expect("it was not verified");
-    let going_on = s1_plan::Unfinished::from(&entry);
-    let asked = s1_plan::Request { unfinished: Some(going_on), ..request(world.target()) };
+    let resuming = s1_plan::Unfinished::from(&entry);
+    let asked = s1_plan::Request { unfinished: Some(resuming), ..request(world.target()) };
     let plan = s1_plan::plan(&snapshot, &asked).unwrap();
     assert_eq!(plan.action, Action::Resume);
-    let options = RunOptions { journal, going_on: Some(entry), ..world.options("run1") };
+    let options = RunOptions { journal, resuming: Some(entry), ..world.options("run1") };
     Running::start(world.cluster(), snapshot, plan, options).end().await.done();
     world.is_updated();
     let (snapshot, journal) = found(&world).await;
@@ -157,10 +157,10 @@ async fn the_pause_of_what_is_half_done_is_not_taken_back() {
     world.lift_pause();
     run.end().await.ended(Outcome::SomebodyElse, 5, true, false);
     let (snapshot, journal) = found(&world).await;
-    let going_on = engine::unfinished(&journal, &snapshot);
-    assert!(going_on.is_some());
+    let resuming = engine::unfinished(&journal, &snapshot);
+    assert!(resuming.is_some());
     let plan = s1_plan::plan(&snapshot, &request(world.target())).unwrap();
-    let options = RunOptions { journal, going_on, ..world.options("run1") };
+    let options = RunOptions { journal, resuming, ..world.options("run1") };
     let mut run = Running::start(world.cluster(), snapshot, plan, options);
     run.event("asked", |e| matches!(e, Event::PauseRequested { .. })).await;
     run.interrupt();

@@ -36,7 +36,7 @@ async fn update_to(world: &World, digest: &str) -> Running {
     let cluster = world.cluster();
     let mut snapshot = world.snapshot(&cluster).await;
     let exists = ImageFound::Exists { digest: digest.to_owned() };
-    snapshot.around.images = BTreeMap::from([(TARGET.to_owned(), exists)]);
+    snapshot.environment.images = BTreeMap::from([(TARGET.to_owned(), exists)]);
     let plan = s1_plan::plan(&snapshot, &request(world.target())).expect("the target is in the catalog");
     assert!(
         plan.findings.iter().all(|f| matches!(f.check, Check::AlreadyOnTarget | Check::Via)),
@@ -128,7 +128,7 @@ async fn a_run_that_is_gone_on_with_keeps_the_digest_that_it_began_with() {
         move |snapshot: &mut Snapshot| {
             let targets = snapshot.version("5.0.7").expect("it is in the catalog").images.clone();
             let exists = |image: String| (image, ImageFound::Exists { digest: digest.clone() });
-            snapshot.around.images = targets.into_values().map(exists).collect();
+            snapshot.environment.images = targets.into_values().map(exists).collect();
         }
     };
     let cluster = world.cluster();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use kubectl_dbupdate::event::{Event, Outcome, Step, WaitingOn};
-use kubectl_dbupdate::model::{Check, Lookup, Via};
+use kubectl_dbupdate::model::{Check, Lookup, Method};
 use kubectl_dbupdate::status::{self, Seen, State};
 use kubectl_dbupdate::update::rollback;
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ fn requested(verdict: Verdict) -> World {
     let ops_manager = OpsManager { alive: true, verdict, ..OpsManager::default() };
     let mut world =
         World::behaving(Behaviour { ops_manager, ..Behaviour::default() }, Database::zookeeper("db"));
-    world.via = Via::OpsManager;
+    world.method = Method::OpsManager;
     world
 }
 
@@ -91,7 +91,7 @@ async fn what_the_client_has_begun_the_provisioner_ends() {
     let mut running = world.start().await;
     running.ready("db-0").await;
     running.crash().await;
-    world.via = Via::Provisioner;
+    world.method = Method::Provisioner;
     let invariants = Invariants::watch(&world);
     Process::update(&world, world.cluster()).await.start().end().await.done();
     invariants.hold();
@@ -225,12 +225,12 @@ async fn a_name_that_another_database_has_taken_is_told_at_once() {
 async fn the_way_that_was_taken_last_is_gone_on_with() {
     let mut world = requested(Verdict::Fail { at: "db-1".to_owned(), message: "no".to_owned() });
     world.update().await.ended(Outcome::Failed, 4, true, false);
-    world.via = Via::Client;
+    world.method = Method::Client;
     let mut running = Process::update(&world, world.cluster()).await.start();
     running.step(Step::SetVersion).await;
     running.crash().await;
     let resumed = Process::resume(&world, world.cluster(), BTreeSet::new()).await.expect("it is unfinished");
-    assert_eq!(resumed.plan.via, Via::Client);
+    assert_eq!(resumed.plan.method, Method::Client);
     resumed.start().end().await.done();
     world.is_updated();
 }
@@ -239,11 +239,11 @@ async fn the_way_that_was_taken_last_is_gone_on_with() {
 #[tokio::test(start_paused = true)]
 async fn what_the_client_has_begun_is_not_left_to_a_request() {
     let mut world = requested(Verdict::Deny { message: "no".to_owned() });
-    world.via = Via::Client;
+    world.method = Method::Client;
     let mut running = world.start().await;
     running.ready("db-0").await;
     running.crash().await;
-    world.via = Via::OpsManager;
+    world.method = Method::OpsManager;
     let again = Process::update(&world, world.cluster()).await;
     assert_eq!(again.refusals(), [Check::Via]);
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use kubectl_dbupdate::event::{Event, Outcome, Step, WaitingOn};
-use kubectl_dbupdate::model::{Check, Severity, Via};
+use kubectl_dbupdate::model::{Check, Method, Severity};
 use kubectl_dbupdate::status::{self, State, Status};
 use simcluster::world::Database;
 use simcluster::{Ailment, Behaviour, OpsManager, PodRule, Verdict};
@@ -17,7 +17,7 @@ const REQUEST: &str = "db-to-3-9-1";
 fn behaving(manager: OpsManager) -> World {
     let behaviour = Behaviour { ops_manager: OpsManager { alive: true, ..manager }, ..Behaviour::default() };
     let mut world = World::behaving(behaviour, Database::zookeeper("db"));
-    world.via = Via::OpsManager;
+    world.method = Method::OpsManager;
     world
 }
 
@@ -102,7 +102,7 @@ async fn a_run_that_changed_its_way_keeps_the_new_one() {
     for back in [false, true] {
         let mut world = verdict(Verdict::Fail { at: "db-1".to_owned(), message: "no".to_owned() });
         world.update().await.ended(Outcome::Failed, 4, true, false);
-        world.via = Via::Client;
+        world.method = Method::Client;
         let mut running = Process::update(&world, world.cluster()).await.start();
         running.event("a pod moves", |e| matches!(e, Event::PodStarted { .. })).await;
         running.interrupt();
@@ -127,10 +127,10 @@ async fn a_request_of_another_shape_is_gone_on_with_through_the_provisioner() {
     let database = Database::kafka_topology("db").version("3.9.0").controllers(3).brokers(2);
     let mut world = World::behaving(Behaviour { ops_manager: manager, ..Behaviour::default() }, database)
         .rendered_to("4.0.0");
-    world.via = Via::OpsManager;
+    world.method = Method::OpsManager;
     world.update().await.ended(Outcome::Failed, 4, true, false);
     assert_eq!(status(&world).await.next, [r#"Via("4.0.0", Provisioner)"#, "Rollback"]);
-    world.via = Via::Provisioner;
+    world.method = Method::Provisioner;
     let mut running = Process::update(&world, world.cluster()).await.start();
     running.event("it waits", |e| matches!(e, Event::Waiting { step: Step::Render, .. })).await;
     running.interrupt();
@@ -147,7 +147,7 @@ async fn a_request_of_another_shape_is_gone_on_with_through_the_provisioner() {
 async fn a_request_that_fails_is_gone_on_with_by_the_client() {
     let mut world = verdict(Verdict::Fail { at: "db-1".to_owned(), message: "no".to_owned() });
     world.update().await.ended(Outcome::Failed, 4, true, false);
-    world.via = Via::Client;
+    world.method = Method::Client;
     Process::update(&world, world.cluster()).await.start().end().await.done();
     world.is_updated();
 }

@@ -7,7 +7,7 @@ use kubectl_dbupdate::cluster::{Cluster, ClusterError, Journal};
 use kubectl_dbupdate::engine::{self, RunOptions, Stop};
 use kubectl_dbupdate::event::Record;
 use kubectl_dbupdate::journal::{Direction, Entry};
-use kubectl_dbupdate::model::{Action, Check, Plan, Snapshot, Via, Ways};
+use kubectl_dbupdate::model::{Action, Check, Method, Methods, Plan, Snapshot};
 use kubectl_dbupdate::update::s1_plan::{self, Request, Unfinished};
 use kubectl_dbupdate::update::{rollback, s2_pause};
 use tokio::sync::{mpsc, watch};
@@ -63,14 +63,14 @@ pub async fn carry_out(
         Err(error) => return Came::Unread(error),
     };
     let skip = &settings.skip;
-    let Some(going) = going(command, world, &snapshot, &journal) else { return Came::NothingUnfinished };
-    let mut plan = going.plan(&snapshot, skip);
+    let Some(goal) = goal(command, world, &snapshot, &journal) else { return Came::NothingUnfinished };
+    let mut plan = goal.plan(&snapshot, skip);
     if let Some(lock) = snapshot.lock.take_if(|_| plan.action != Action::Nothing) {
         match cluster.watch_lock(world.kind, NAMESPACE, &world.name, lock).await {
             Ok(watched) => snapshot.lock = watched,
             Err(error) => return Came::Unread(error),
         }
-        plan = going.plan(&snapshot, skip);
+        plan = goal.plan(&snapshot, skip);
     }
     if plan.refusals().next().is_some() {
         return Came::Refused(Box::new(plan));
@@ -78,49 +78,50 @@ pub async fn carry_out(
     if plan.action == Action::Nothing {
         return Came::Nothing;
     }
-    Came::Ended(Box::new(run(world, cluster, snapshot, plan, journal, going, settings, stop).await))
+    Came::Ended(Box::new(run(world, cluster, snapshot, plan, journal, goal, settings, stop).await))
 }
 
 /// Where a run goes.
-enum Going {
-    To { to: String, via: Option<Via>, unfinished: Option<Entry> },
+enum Goal {
+    To { to: String, method: Option<Method>, unfinished: Option<Entry> },
     Back { entry: Option<Entry> },
 }
 
 /// `None` where nothing is unfinished.
-fn going(command: Command, world: &World, snapshot: &Snapshot, journal: &Journal) -> Option<Going> {
+fn goal(command: Command, world: &World, snapshot: &Snapshot, journal: &Journal) -> Option<Goal> {
     let unfinished = engine::unfinished(journal, snapshot);
     match command {
         Command::Update => {
-            Some(Going::To { to: world.target().to_owned(), via: Some(world.via), unfinished })
+            Some(Goal::To { to: world.target().to_owned(), method: Some(world.method), unfinished })
         }
         Command::Resume => match unfinished {
             Some(entry) if entry.run.direction == Direction::Rollback => {
-                Some(Going::Back { entry: Some(entry) })
+                Some(Goal::Back { entry: Some(entry) })
             }
             Some(entry) => {
-                Some(Going::To { to: entry.run.plan.to.name.clone(), via: None, unfinished: Some(entry) })
+                Some(Goal::To { to: entry.run.plan.to.name.clone(), method: None, unfinished: Some(entry) })
             }
             None => {
-                let stays = Going::To { to: snapshot.database.version.clone(), via: None, unfinished: None };
+                let stays =
+                    Goal::To { to: snapshot.database.version.clone(), method: None, unfinished: None };
                 Some(stays).filter(|stays| stays.plan(snapshot, &BTreeSet::new()).action == Action::Resume)
             }
         },
         Command::Rollback => {
             let ours = snapshot.database.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some());
-            (unfinished.is_some() || ours).then_some(Going::Back { entry: unfinished })
+            (unfinished.is_some() || ours).then_some(Goal::Back { entry: unfinished })
         }
     }
 }
 
-impl Going {
+impl Goal {
     fn plan(&self, snapshot: &Snapshot, skip: &BTreeSet<Check>) -> Plan {
         let planned = match self {
-            Going::To { to, via, unfinished } => {
-                s1_plan::plan(snapshot, &request(to, *via, unfinished.as_ref()))
+            Goal::To { to, method, unfinished } => {
+                s1_plan::plan(snapshot, &request(to, *method, unfinished.as_ref()))
             }
-            Going::Back { entry: Some(entry) } => Ok(rollback::plan(snapshot, entry, skip)),
-            Going::Back { entry: None } => {
+            Goal::Back { entry: Some(entry) } => Ok(rollback::plan(snapshot, entry, skip)),
+            Goal::Back { entry: None } => {
                 rollback::without_a_journal(snapshot, &request(&snapshot.database.version, None, None))
             }
         };
@@ -128,9 +129,13 @@ impl Going {
     }
 }
 
-fn request(to: &str, via: Option<Via>, unfinished: Option<&Entry>) -> Request {
+fn request(to: &str, method: Option<Method>, unfinished: Option<&Entry>) -> Request {
     let unfinished = unfinished.map(Unfinished::from);
-    Request { ways: Ways { all: via, ..Ways::default() }, unfinished, ..crate::common::request(to) }
+    Request {
+        methods: Methods { all: method, ..Methods::default() },
+        unfinished,
+        ..crate::common::request(to)
+    }
 }
 
 #[expect(clippy::too_many_arguments, reason = "each is one part of what the command has found")]
@@ -140,27 +145,27 @@ async fn run(
     snapshot: Snapshot,
     plan: Plan,
     journal: Journal,
-    going: Going,
+    goal: Goal,
     settings: Settings,
     stop: watch::Receiver<Stop>,
 ) -> Ended {
-    let (direction, entry) = match going {
-        Going::To { unfinished, .. } => (Direction::Update, unfinished),
-        Going::Back { entry } => (Direction::Rollback, entry),
+    let (direction, entry) = match goal {
+        Goal::To { unfinished, .. } => (Direction::Update, unfinished),
+        Goal::Back { entry } => (Direction::Rollback, entry),
     };
     let before = entry.as_ref().map(|e| e.run.before.clone());
-    let going_on = entry.filter(|e| e.run.direction == direction);
-    let run = going_on.as_ref().map_or(settings.run, |e| e.run.run.clone());
+    let resuming = entry.filter(|e| e.run.direction == direction);
+    let run = resuming.as_ref().map_or(settings.run, |e| e.run.run.clone());
     let options = RunOptions {
         pod_timeout: secs(180),
         pause_timeout: secs(10),
         journal,
-        going_on,
+        resuming,
         through: None,
         direction,
         before,
         skip: settings.skip,
-        delete_unwell: direction == Direction::Rollback,
+        delete_unhealthy: direction == Direction::Rollback,
         roll_back_on_failure: settings.roll_back_on_failure,
         clock: settings.clock,
         ..world.options(&run)

@@ -104,7 +104,7 @@ fn short(verdict: &Verdict) -> String {
             format!("{} until {}", on.split([' ', '{']).next().unwrap_or_default(), until.as_secs())
         }
         Verdict::Stuck(stuck) => format!("stuck: {stuck}"),
-        Verdict::Done { well_since } => format!("done since {}", well_since.as_secs()),
+        Verdict::Done { healthy_since } => format!("done since {}", healthy_since.as_secs()),
         Verdict::Outdated => "outdated".into(),
     }
 }
@@ -240,16 +240,16 @@ fn a_pod_is_done_when_it_has_been_ready_for_long_enough() {
 
 #[test]
 fn a_pod_that_has_crashed_must_stay_ready_for_longer() {
-    let well = |restarts| Pod {
+    let healthy = |restarts| Pod {
         containers: vec![container(ContainerState::Running, restarts)],
         ..pod("new", NEW, "r2")
     };
     let mut flight = evicted();
     look(&mut flight, Some(&new_pod(waiting("CrashLoopBackOff"), 1)), 105);
-    assert_eq!(short(&look(&mut flight, Some(&well(1)), 110)), "MinReady until 120");
+    assert_eq!(short(&look(&mut flight, Some(&healthy(1)), 110)), "MinReady until 120");
     // It was down between two looks.
-    assert_eq!(short(&look(&mut flight, Some(&well(2)), 118)), "MinReady until 128");
-    assert_eq!(short(&look(&mut flight, Some(&well(2)), 128)), "done since 118");
+    assert_eq!(short(&look(&mut flight, Some(&healthy(2)), 118)), "MinReady until 128");
+    assert_eq!(short(&look(&mut flight, Some(&healthy(2)), 128)), "done since 118");
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn workload(name: &str, replicas: i64) -> Workload {
 
 /// A pod in one word: `old` and `new` are well, `ill-old` and `ill-new` not, `-going` is being deleted.
 fn pod(workload: &str, ordinal: usize, word: &str) -> Pod {
-    let (ill, going) = (word.starts_with("ill-"), word.ends_with("-going"));
+    let (ill, goal) = (word.starts_with("ill-"), word.ends_with("-going"));
     let image = if word.contains("old") { OLD } else { NEW };
     Pod {
         name: format!("{workload}-{ordinal}"),
@@ -61,7 +61,7 @@ fn pod(workload: &str, ordinal: usize, word: &str) -> Pod {
         phase: "Running".into(),
         ready: !ill,
         conditions: Vec::new(),
-        deleting: going,
+        deleting: goal,
         grace_seconds: 30,
         finalizers: Vec::new(),
         images: vec![("db".into(), image.into())],
@@ -99,7 +99,7 @@ fn snapshot(a: &[&str], b: &[&str]) -> Snapshot {
         cordoned: Lookup::Absent,
         catalog: Vec::new(),
         lock: None,
-        around: Default::default(),
+        environment: Default::default(),
     }
 }
 
@@ -125,7 +125,11 @@ fn plan(ill: &[&str]) -> Plan {
         pods: (0..3)
             .map(|at| format!("{name}-{at}"))
             .map(|name| PodPlan {
-                action: if ill.contains(&name.as_str()) { PodAction::EvictUnwell } else { PodAction::Evict },
+                action: if ill.contains(&name.as_str()) {
+                    PodAction::EvictUnhealthy
+                } else {
+                    PodAction::Evict
+                },
                 name,
                 waits_for: String::new(),
             })
@@ -138,7 +142,7 @@ fn plan(ill: &[&str]) -> Plan {
         from: VersionRef { name: "1".into(), version: "1".into() },
         to: VersionRef { name: "2".into(), version: "2".into() },
         action: Action::Update,
-        via: crate::model::Via::Client,
+        method: crate::model::Method::Client,
         ops_request: None,
         workloads: vec![planned("a"), planned("b")],
         findings: Vec::new(),
@@ -153,15 +157,15 @@ fn short(next: Next) -> String {
         Next::Done => "done".into(),
         Next::WorkloadGone => "gone".into(),
         Next::Await { pod } => format!("await {pod}"),
-        Next::Evict { pod, well, .. } => format!("evict {pod}{}", if well { "" } else { ", ill" }),
+        Next::Evict { pod, healthy, .. } => format!("evict {pod}{}", if healthy { "" } else { ", ill" }),
         Next::Hold { pod, .. } => format!("hold for {pod}"),
     }
 }
 
 /// What comes next in `a`.
-fn next_of(a: &[&str], b: &[&str], ill: &[&str], known: &Known) -> String {
+fn next_of(a: &[&str], b: &[&str], ill: &[&str], memory: &RollMemory) -> String {
     let plan = plan(ill);
-    short(next(&plan, &plan.workloads[0], &snapshot(a, b), known))
+    short(next(&plan, &plan.workloads[0], &snapshot(a, b), memory))
 }
 
 const WELL: [&str; 3] = ["old", "old", "old"];
@@ -189,13 +193,16 @@ fn one_pod_after_the_other_while_all_others_are_well() {
         (["new", "old", "old"], ["old", "old-going", "old"], "hold for b-1"),
         (["new", "new", "new"], ["old", "ill-old", "old"], "done"),
     ] {
-        assert_eq!(next_of(&a, &b, &[], &Known::default()), expected, "{a:?} {b:?}");
+        assert_eq!(next_of(&a, &b, &[], &RollMemory::default()), expected, "{a:?} {b:?}");
     }
 }
 
 #[test]
 fn a_pod_that_is_missing_elsewhere_holds_as_well() {
-    assert_eq!(next_of(&["new", "old", "old"], &["old", "-", "old"], &[], &Known::default()), "hold for b-1");
+    assert_eq!(
+        next_of(&["new", "old", "old"], &["old", "-", "old"], &[], &RollMemory::default()),
+        "hold for b-1"
+    );
 }
 
 #[test]
@@ -208,15 +215,15 @@ fn what_was_ill_from_the_start_goes_first() {
         (["ill-new", "old", "ill-old"], WELL, "a-2", "evict a-2, ill"),
         (["old", "old", "old"], ["old", "old", "ill-old"], "b-2", "evict b-2, ill"),
     ] {
-        assert_eq!(next_of(&a, &b, &[ill], &Known::default()), expected, "{a:?} {b:?}");
+        assert_eq!(next_of(&a, &b, &[ill], &RollMemory::default()), expected, "{a:?} {b:?}");
     }
 }
 
 #[test]
 fn what_the_run_knows_counts_before_the_watch_tells_it() {
     let uid = |name: &str, at| pod(name, at, "old").uid;
-    let evicted = |uid| Known { evicted: [uid].into(), ..Known::default() };
-    let given_up = |uid| Known { given_up: [uid].into(), ..Known::default() };
+    let evicted = |uid| RollMemory { evicted: [uid].into(), ..RollMemory::default() };
+    let given_up = |uid| RollMemory { given_up: [uid].into(), ..RollMemory::default() };
     assert_eq!(next_of(&WELL, &WELL, &[], &evicted(uid("a", 0))), "await a-0");
     assert_eq!(next_of(&WELL, &WELL, &[], &evicted(uid("b", 1))), "hold for b-1");
     let ill = ["new", "old", "ill-old"];
@@ -228,14 +235,14 @@ fn what_the_run_knows_counts_before_the_watch_tells_it() {
 fn a_workload_that_is_gone_is_told() {
     let (plan, mut now) = (plan(&[]), snapshot(&WELL, &WELL));
     now.workloads.remove(0);
-    assert_eq!(short(next(&plan, &plan.workloads[0], &now, &Known::default())), "gone");
+    assert_eq!(short(next(&plan, &plan.workloads[0], &now, &RollMemory::default())), "gone");
 }
 
 #[test]
 fn a_workload_that_was_scaled_up_has_all_of_its_pods() {
     let (plan, mut now) = (plan(&[]), snapshot(&["new", "new", "new"], &WELL));
     now.workloads[0].replicas = 4;
-    assert_eq!(short(next(&plan, &plan.workloads[0], &now, &Known::default())), "await a-3");
+    assert_eq!(short(next(&plan, &plan.workloads[0], &now, &RollMemory::default())), "await a-3");
 }
 
 #[test]

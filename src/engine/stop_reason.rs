@@ -4,13 +4,13 @@ use crate::cluster::{ClusterError, LockError};
 use crate::event::Outcome;
 use crate::rollout::Stuck;
 use crate::update::Blocked;
-use crate::update::s7_verify::Amiss;
+use crate::update::s7_verify::Unverified;
 
 use super::Signal;
 
 /// Why a run ends before it is done.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Halt {
+pub(super) enum StopReason {
     #[error(transparent)]
     Blocked(#[from] Blocked),
     #[error(transparent)]
@@ -30,7 +30,7 @@ pub(super) enum Halt {
     #[error("pod {pod} is not well ({why}), and no other pod is restarted before it is")]
     OtherPod { pod: String, why: String },
     #[error("the database reports {what}, and no pod is restarted before it is healthy")]
-    Unhealthy { what: String },
+    DatabaseUnhealthy { what: String },
     #[error("{workload}: its controller has not taken up the new template within {seconds} s")]
     NotTakenUp { workload: String, seconds: u64 },
     #[error(
@@ -57,9 +57,9 @@ pub(super) enum Halt {
     )]
     Restless { seconds: u64 },
     #[error("the update has not arrived: {0}")]
-    Amiss(#[from] Amiss),
+    Unverified(#[from] Unverified),
     #[error("{failure}; the update was rolled back")]
-    RolledBack { failure: Box<Halt> },
+    RolledBack { failure: Box<StopReason> },
     #[error("the whole run's --timeout of {seconds} s is over")]
     TimedOut { seconds: u64 },
     #[error("interrupted by {signal}")]
@@ -74,21 +74,21 @@ fn reason_of(why: &str) -> String {
     if why.is_empty() { String::new() } else { format!(": {why}") }
 }
 
-impl Halt {
+impl StopReason {
     /// Somebody else is at work on the database.
     pub fn somebody_else(&self) -> bool {
         match self {
-            Halt::Blocked(blocked) => blocked.somebody_else(),
-            Halt::Lock(error) => !matches!(error, LockError::Cluster(_)),
-            Halt::LockLost { .. } => true,
+            StopReason::Blocked(blocked) => blocked.somebody_else(),
+            StopReason::Lock(error) => !matches!(error, LockError::Cluster(_)),
+            StopReason::LockLost { .. } => true,
             _ => false,
         }
     }
 
     pub fn outcome(&self) -> Outcome {
         match self {
-            Halt::TimedOut { .. } | Halt::Stopped { .. } => Outcome::Stopped,
-            Halt::RolledBack { .. } => Outcome::RolledBack,
+            StopReason::TimedOut { .. } | StopReason::Stopped { .. } => Outcome::Stopped,
+            StopReason::RolledBack { .. } => Outcome::RolledBack,
             _ if self.somebody_else() => Outcome::SomebodyElse,
             _ => Outcome::Failed,
         }
@@ -98,8 +98,8 @@ impl Halt {
     /// `half_done` tells whether this run, or the one that it goes on from, has changed something.
     pub fn exit_code(&self, half_done: bool) -> u8 {
         match self {
-            Halt::TimedOut { .. } => 124,
-            Halt::Stopped { signal } => signal.exit_code(),
+            StopReason::TimedOut { .. } => 124,
+            StopReason::Stopped { signal } => signal.exit_code(),
             _ if self.somebody_else() => 5,
             _ if half_done => 4,
             _ => 1,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// The three ways to an update: who changes the templates, and who restarts the pods.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Via {
+pub enum Method {
     /// We patch the images while the operator is halted, restart the pods, and set `spec.version` last.
     #[default]
     Client,
@@ -17,12 +17,12 @@ pub enum Via {
     OpsManager,
 }
 
-impl Via {
+impl Method {
     /// All of them.
-    pub const ALL: [Via; 3] = [Via::Client, Via::Provisioner, Via::OpsManager];
+    pub const ALL: [Method; 3] = [Method::Client, Method::Provisioner, Method::OpsManager];
 }
 
-impl fmt::Display for Via {
+impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Serialize::serialize(self, f)
     }
@@ -31,24 +31,24 @@ impl fmt::Display for Via {
 /// Which way each update takes: one for all, or another for the update to some version.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Ways {
-    /// Where nothing else is said; `None` is [`Via::Client`], or the way of the run that is gone on with.
+pub struct Methods {
+    /// Where nothing else is said; `None` is [`Method::Client`], or the way of the run that is gone on with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub all: Option<Via>,
+    pub all: Option<Method>,
     /// By the name of the version.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub to: BTreeMap<String, Via>,
+    pub to: BTreeMap<String, Method>,
 }
 
-impl Ways {
+impl Methods {
     /// The way that was chosen for the update to a version.
-    pub fn to(&self, version: &str) -> Option<Via> {
+    pub fn to(&self, version: &str) -> Option<Method> {
         self.to.get(version).copied().or(self.all)
     }
 
     /// Some update takes that way.
-    pub fn any(&self, via: Via) -> bool {
-        self.all == Some(via) || self.to.values().any(|v| *v == via)
+    pub fn any(&self, method: Method) -> bool {
+        self.all == Some(method) || self.to.values().any(|v| *v == method)
     }
 
     /// Nothing was chosen.

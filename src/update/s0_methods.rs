@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::kinds::Mapping;
 use crate::model::{
-    Check, Finding, Lookup, Permission, Severity, ShapeChange, Strategy, UpdateStrategy, Via, Workload,
+    Check, Finding, Lookup, Method, Permission, Severity, ShapeChange, Strategy, UpdateStrategy, Workload,
     WorkloadKind, WorkloadPlan,
 };
 
@@ -20,9 +20,9 @@ pub(super) fn findings(context: &Context<'_>, found: &mut Vec<Finding>) {
         }
     }
     shape_change(context, found);
-    match context.via {
-        Via::Client => {}
-        Via::Provisioner => found.extend(rolls_by_itself(context).map(|workload| {
+    match context.method {
+        Method::Client => {}
+        Method::Provisioner => found.extend(rolls_by_itself(context).map(|workload| {
             context.refusal(
                 Check::Via,
                 format!(
@@ -32,7 +32,7 @@ pub(super) fn findings(context: &Context<'_>, found: &mut Vec<Finding>) {
                 "choose another way, or set its spec.updateStrategy.type to OnDelete first",
             )
         })),
-        Via::OpsManager => {
+        Method::OpsManager => {
             found.extend(no_ops_manager(context).map(|why| {
                 context.refusal(
                     Check::Via,
@@ -45,7 +45,7 @@ pub(super) fn findings(context: &Context<'_>, found: &mut Vec<Finding>) {
         }
     }
     if !context.on_target_version() {
-        found.push(note(Check::Via, Severity::Info, ways(context)));
+        found.push(note(Check::Via, Severity::Info, methods(context)));
     }
 }
 
@@ -56,7 +56,7 @@ pub(super) fn findings_of_a_rollback(
     found: &mut Vec<Finding>,
 ) {
     let rendered = |w: &&WorkloadPlan| {
-        context.via == Via::Provisioner
+        context.method == Method::Provisioner
             && w.kind != WorkloadKind::Deployment
             && w.strategy == Strategy::Follow
             && (w.reshapes() || !w.images.is_empty())
@@ -83,12 +83,12 @@ fn request_that_has_failed(context: &Context<'_>) -> Option<Finding> {
     let why = request.why();
     let why = if why.is_empty() { why } else { format!(": {why}") };
     let (name, namespace) = (&request.name, &context.snapshot.database.object.namespace);
-    let via = if reshaped(context).is_some() { Via::Provisioner } else { Via::Client };
+    let method = if reshaped(context).is_some() { Method::Provisioner } else { Method::Client };
     Some(context.refusal(
         Check::Via,
         format!("ops request {name} has ended: {}{why}", request.phase),
         format!(
-            "go on by this tool alone: the same update with --via {via}; or go back: rollback; or delete the request, and \
+            "go on by this tool alone: the same update with --via {method}; or go back: rollback; or delete the request, and \
              resume makes it anew: kubectl delete {} {name} -n {namespace}",
             context.facts.ops_plural
         ),
@@ -99,7 +99,7 @@ fn request_that_has_failed(context: &Context<'_>) -> Option<Finding> {
 /// the operator's, which knows nothing of it.
 fn begun_otherwise(context: &Context<'_>) -> Option<Finding> {
     let paused = context.snapshot.database.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some());
-    (paused || context.going_on && context.ops_request.is_none()).then(|| {
+    (paused || context.resuming && context.ops_request.is_none()).then(|| {
         context.refusal(
             Check::Via,
             "--via ops-manager cannot go on with what this tool has begun by itself: where its request fails, nothing keeps \
@@ -111,19 +111,19 @@ fn begun_otherwise(context: &Context<'_>) -> Option<Finding> {
 }
 
 /// `ways that are open: client, provisioner; not ops-manager: the cluster serves no kafkaopsrequests.ops.kubedb.com`.
-fn ways(context: &Context<'_>) -> String {
-    let against = |via| match via {
-        Via::Client => reshaped(context),
-        Via::Provisioner => {
+fn methods(context: &Context<'_>) -> String {
+    let against = |method| match method {
+        Method::Client => reshaped(context),
+        Method::Provisioner => {
             rolls_by_itself(context).next().map(|w| format!("{w} has update strategy RollingUpdate"))
         }
-        Via::OpsManager => no_ops_manager(context),
+        Method::OpsManager => no_ops_manager(context),
     };
     let (mut open, mut closed) = (Vec::new(), String::new());
-    for via in Via::ALL {
-        match against(via) {
-            None => open.push(via.to_string()),
-            Some(why) => closed += &format!("; not {via}: {why}"),
+    for method in Method::ALL {
+        match against(method) {
+            None => open.push(method.to_string()),
+            Some(why) => closed += &format!("; not {method}: {why}"),
         }
     }
     let open = if open.is_empty() { "none".to_owned() } else { open.join(", ") };
@@ -158,7 +158,7 @@ fn no_ops_manager(context: &Context<'_>) -> Option<String> {
         Lookup::Unreadable(_) => Some(format!("{plural}.ops.kubedb.com cannot be read")),
         Lookup::Found(_) => {
             let denied = |p: &&Permission| p.resource == plural && p.verb == "create";
-            let denied = context.snapshot.around.denied().iter().find(denied);
+            let denied = context.snapshot.environment.denied().iter().find(denied);
             denied.map(|permission| format!("you may not {permission}"))
         }
     }
@@ -231,9 +231,13 @@ fn shape_change(context: &Context<'_>, found: &mut Vec<Finding>) {
     let goes = goes.into_iter().map(|((kind, container), workloads)| {
         format!("{target} names no image for {kind} {container} of {}", workloads.join(", "))
     });
-    found.extend(comes.chain(goes).map(|message| match context.via {
-        Via::Client => context.refusal(Check::ShapeChange, message, PROVISIONER_HINT),
-        Via::Provisioner => note(Check::ShapeChange, Severity::Info, message + ": the operator renders it"),
-        Via::OpsManager => note(Check::ShapeChange, Severity::Info, message + ": the Ops-manager renders it"),
+    found.extend(comes.chain(goes).map(|message| match context.method {
+        Method::Client => context.refusal(Check::ShapeChange, message, PROVISIONER_HINT),
+        Method::Provisioner => {
+            note(Check::ShapeChange, Severity::Info, message + ": the operator renders it")
+        }
+        Method::OpsManager => {
+            note(Check::ShapeChange, Severity::Info, message + ": the Ops-manager renders it")
+        }
     }));
 }

@@ -19,14 +19,14 @@ fn zookeeper() -> Scene {
 async fn look(scene: &Scene) -> Snapshot {
     let mut snapshot = scene.read().await.expect("the database can be read");
     let needed = permissions::needed(&snapshot, false);
-    snapshot.around = scene.cluster().surroundings(&snapshot, &needed).await.expect("it can be asked");
+    snapshot.environment = scene.cluster().environment(&snapshot, &needed).await.expect("it can be asked");
     snapshot
 }
 
 fn planned(snapshot: &Snapshot, skip: &[Check], unfinished: bool) -> Plan {
     let to = "3.9.1".to_owned();
     let begun = || Unfinished {
-        via: Default::default(),
+        method: Default::default(),
         ops_request: None,
         run: "run1".to_owned(),
         who: "ann@laptop".to_owned(),
@@ -264,7 +264,7 @@ async fn credentials_that_may_not_last_are_a_warning() {
         (Some(90), Some("your credentials expire in 90 s, and 3 pods may take 11 min")),
         (Some(-5), Some("your credentials have expired, by their own word")),
     ] {
-        snapshot.around.credentials_left = left;
+        snapshot.environment.credentials_left = left;
         let expected: Vec<_> = message.map(|m| (Severity::Warning, m.to_owned())).into_iter().collect();
         assert_eq!(said(&planned(&snapshot, &[], false), Check::CredentialsExpire), expected, "{left:?}");
     }

@@ -30,7 +30,7 @@ fn not_checked(what: String) -> Finding {
 
 fn permissions(context: &Context<'_>, found: &mut Vec<Finding>) {
     let namespace = &context.snapshot.database.object.namespace;
-    let denied = match &context.snapshot.around.denied {
+    let denied = match &context.snapshot.environment.denied {
         Lookup::Absent => return,
         Lookup::Unreadable(why) => {
             return found.push(not_checked(format!("whether every permission is there: {why}")));
@@ -66,8 +66,9 @@ fn permissions(context: &Context<'_>, found: &mut Vec<Finding>) {
 }
 
 fn credentials(context: &Context<'_>, workloads: &[WorkloadPlan], found: &mut Vec<Finding>) {
-    let Some(left) = context.snapshot.around.credentials_left else { return };
-    let restarts = |a: PodAction| matches!(a, PodAction::Evict | PodAction::EvictUnwell | PodAction::Follow);
+    let Some(left) = context.snapshot.environment.credentials_left else { return };
+    let restarts =
+        |a: PodAction| matches!(a, PodAction::Evict | PodAction::EvictUnhealthy | PodAction::Follow);
     let pods = workloads.iter().flat_map(|w| &w.pods).filter(|p| restarts(p.action)).count() as i64;
     let takes = pods * SECONDS_PER_POD + SECONDS_BESIDE;
     if left >= takes {
@@ -107,7 +108,7 @@ fn owner(context: &Context<'_>, found: &mut Vec<Finding>) {
         )),
         None => {}
     }
-    match &context.snapshot.around.gitops {
+    match &context.snapshot.environment.gitops {
         Lookup::Found(true) => {
             owners.push(format!("{}.gitops.kubedb.com/{}", db.kind.plural(), db.object.name));
         }
@@ -132,7 +133,7 @@ fn owner(context: &Context<'_>, found: &mut Vec<Finding>) {
 
 fn backups(context: &Context<'_>, found: &mut Vec<Finding>) {
     let namespace = &context.snapshot.database.object.namespace;
-    match &context.snapshot.around.backups {
+    match &context.snapshot.environment.backups {
         Lookup::Absent => {}
         Lookup::Unreadable(why) => found.push(not_checked(format!("whether a backup is on its way: {why}"))),
         Lookup::Found(backups) => found.extend(backups.iter().map(|b| {

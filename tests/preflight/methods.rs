@@ -1,12 +1,12 @@
 //! Which ways are open, and what speaks against the one that was chosen.
 
-use kubectl_dbupdate::model::{Check, ImageFound, Severity, ShapeChange, Via};
+use kubectl_dbupdate::model::{Check, ImageFound, Method, Severity, ShapeChange};
 use simcluster::world::{Database, Strategy};
 
 use crate::scene::{Scene, said};
 
-fn via(via: Via, database: Database) -> Scene {
-    Scene { via: Some(via), ..Scene::new(database) }
+fn method(method: Method, database: Database) -> Scene {
+    Scene { method: Some(method), ..Scene::new(database) }
 }
 
 fn kafka() -> Database {
@@ -14,7 +14,7 @@ fn kafka() -> Database {
 }
 
 /// Which ways the plan says are open.
-async fn ways(scene: &Scene, to: &str) -> String {
+async fn methods(scene: &Scene, to: &str) -> String {
     let plan = scene.plan(to).await;
     let found = plan.findings.iter().find(|f| f.check == Check::Via && f.severity == Severity::Info);
     found.map(|f| f.message.clone()).unwrap_or_default()
@@ -42,7 +42,7 @@ async fn every_plan_says_which_ways_are_open() {
              update strategy RollingUpdate",
         ),
     ] {
-        assert_eq!(ways(&Scene::new(database), to).await, format!("ways that are open: {said}"));
+        assert_eq!(methods(&Scene::new(database), to).await, format!("ways that are open: {said}"));
     }
 }
 
@@ -61,7 +61,7 @@ async fn the_refusal_of_a_shape_change_names_the_way() {
 
 #[tokio::test]
 async fn what_is_rendered_is_planned_with_its_containers() {
-    let there = via(Via::Provisioner, kafka()).plan("4.0.0").await;
+    let there = method(Method::Provisioner, kafka()).plan("4.0.0").await;
     assert_eq!(there.refusals().count(), 0);
     let init = ShapeChange {
         container: "kafka-init".to_owned(),
@@ -76,7 +76,7 @@ async fn what_is_rendered_is_planned_with_its_containers() {
 #[tokio::test]
 async fn the_provisioner_is_refused_where_controllers_roll_by_themselves() {
     let rolls = Database::zookeeper("db").strategy(Strategy::RollingUpdate { partition: 0 });
-    let plan = via(Via::Provisioner, rolls).plan("3.9.1").await;
+    let plan = method(Method::Provisioner, rolls).plan("3.9.1").await;
     let refusals = said(&plan, Severity::Refusal);
     let [(check, message, _)] = refusals[..] else { panic!("{refusals:?}") };
     assert_eq!(check, Check::Via);
@@ -86,7 +86,7 @@ async fn the_provisioner_is_refused_where_controllers_roll_by_themselves() {
 /// Whoever renders a template pins its images by himself, and an image that comes with a new container has to be there.
 #[tokio::test]
 async fn what_is_rendered_is_asked_for_and_not_pinned_by_us() {
-    let scene = via(Via::Provisioner, kafka().pinned());
+    let scene = method(Method::Provisioner, kafka().pinned());
     let (main, init) = ("ghcr.io/appscode-images/kafka:4.0.0", "ghcr.io/kubedb/kafka-init:4.0-v2");
     let known = [
         (main, ImageFound::Exists { digest: "sha256:00ff".to_owned() }),

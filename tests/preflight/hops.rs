@@ -1,7 +1,7 @@
 //! `--through`: the way to a version that is not reachable at once.
 
-use kubectl_dbupdate::model::{Action, Check, Plan, PodAction, Via, Ways};
-use kubectl_dbupdate::update::journey::{self, Journey};
+use kubectl_dbupdate::model::{Action, Check, Method, Methods, Plan, PodAction};
+use kubectl_dbupdate::update::hops::{self, Hops};
 use kubectl_dbupdate::update::s1_plan::{Request, Unfinished};
 use serde_json::json;
 use simcluster::world::Database;
@@ -12,9 +12,9 @@ fn request(to: &str) -> Request {
     Request::to(to)
 }
 
-async fn journey(scene: &Scene, request: &Request) -> Journey {
+async fn hops(scene: &Scene, request: &Request) -> Hops {
     let snapshot = scene.read().await.expect("the database can be read");
-    journey::plan(&snapshot, request).expect("the target is in the catalog")
+    hops::plan(&snapshot, request).expect("the target is in the catalog")
 }
 
 /// `from > to`, and what refuses it.
@@ -23,8 +23,8 @@ fn hop(plan: &Plan) -> String {
     format!("{} > {} {}", plan.from.name, plan.to.name, refused.join(" ")).trim_end().to_owned()
 }
 
-fn hops(journey: &Journey) -> Vec<String> {
-    journey.all().map(hop).collect()
+fn each_hop(hops: &Hops) -> Vec<String> {
+    hops.all().map(hop).collect()
 }
 
 #[tokio::test]
@@ -38,13 +38,13 @@ async fn every_step_of_the_way_is_planned_as_if_those_before_had_arrived() {
         ("28.0.1", &["28.0.1 > 28.0.1"]),
         ("25.0.0", &["28.0.1 > 25.0.0 deprecated-target downgrade version-denied"]),
     ] {
-        let journey = journey(&scene, &request(to)).await;
-        assert_eq!(hops(&journey), expected, "{to}");
-        assert_eq!(journey.barred(), None, "{to}");
-        let mut images = journey.all().flat_map(|plan| &plan.workloads).flat_map(|w| &w.images);
+        let hops = hops(&scene, &request(to)).await;
+        assert_eq!(each_hop(&hops), expected, "{to}");
+        assert_eq!(hops.barred(), None, "{to}");
+        let mut images = hops.all().flat_map(|plan| &plan.workloads).flat_map(|w| &w.images);
         assert!(images.all(|i| i.now != i.after), "{to}");
         for plan in
-            journey.all().filter(|plan| plan.action == Action::Update && plan.refusals().next().is_none())
+            hops.all().filter(|plan| plan.action == Action::Update && plan.refusals().next().is_none())
         {
             assert!(
                 plan.workloads.iter().all(|w| w.images.iter().all(|i| i.after.ends_with(&plan.to.name))),
@@ -59,17 +59,17 @@ async fn every_step_of_the_way_is_planned_as_if_those_before_had_arrived() {
 async fn a_way_that_is_barred_later_is_known_at_once() {
     let scene = Scene::new(Database::druid("dr"));
     scene.change_version("36.0.0", |v| v["spec"]["deprecated"] = json!(true));
-    let journey = journey(&scene, &request("36.0.0")).await;
-    let barred = journey.barred().map(hop);
-    assert_eq!(barred.as_deref(), Some("35.0.1 > 36.0.0 deprecated-target"), "{:?}", hops(&journey));
-    assert_eq!(journey.first.refusals().count(), 0);
+    let hops = hops(&scene, &request("36.0.0")).await;
+    let barred = hops.barred().map(hop);
+    assert_eq!(barred.as_deref(), Some("35.0.1 > 36.0.0 deprecated-target"), "{:?}", each_hop(&hops));
+    assert_eq!(hops.first.refusals().count(), 0);
 }
 
 #[tokio::test]
 async fn what_is_unfinished_on_the_way_is_finished_first() {
     let scene = Scene::new(Database::druid("dr"));
     let unfinished = |from: &str, to: &str, rollback: bool| Unfinished {
-        via: Default::default(),
+        method: Default::default(),
         ops_request: None,
         run: "r1".to_owned(),
         who: "ann@laptop".to_owned(),
@@ -87,15 +87,15 @@ async fn what_is_unfinished_on_the_way_is_finished_first() {
         ("31.0.0", unfinished("30.0.1", "28.0.1", true), &on_the_way),
         ("30.0.1", unfinished("28.0.1", "30.0.1", false), &["28.0.1 > 30.0.1"]),
     ] {
-        let journey = journey(&scene, &Request { unfinished: Some(unfinished), ..request(to) }).await;
-        assert_eq!(hops(&journey), expected, "{to}");
-        assert!(journey.first.findings.iter().any(|f| f.check == Check::UnfinishedRun), "{to}");
+        let hops = hops(&scene, &Request { unfinished: Some(unfinished), ..request(to) }).await;
+        assert_eq!(each_hop(&hops), expected, "{to}");
+        assert!(hops.first.findings.iter().any(|f| f.check == Check::UnfinishedRun), "{to}");
     }
     // From 36.0.0 no way leads to 31.0.0.
     let elsewhere = Request { unfinished: Some(unfinished("28.0.1", "36.0.0", false)), ..request("31.0.0") };
-    let journey = journey(&scene, &elsewhere).await;
-    assert!(journey.later.is_empty());
-    assert!(journey.first.refusals().any(|f| f.check == Check::UnfinishedOther), "{:?}", hops(&journey));
+    let hops = hops(&scene, &elsewhere).await;
+    assert!(hops.later.is_empty());
+    assert!(hops.first.refusals().any(|f| f.check == Check::UnfinishedOther), "{:?}", each_hop(&hops));
 }
 
 /// What one update has rendered is there for those after it, by whichever way they go.
@@ -104,12 +104,12 @@ async fn containers_that_one_update_brings_are_there_for_the_next() {
     let scene = Scene::new(Database::druid("dr").version("25.0.0"));
     scene
         .change_version("25.0.0", |v| v["spec"]["updateConstraints"] = json!({ "allowlist": ["<= 28.0.1"] }));
-    let to = [("28.0.1".to_owned(), Via::Provisioner)].into();
-    let asked = Request { ways: Ways { all: None, to }, ..request("31.0.0") };
-    let journey = journey(&scene, &asked).await;
-    assert_eq!(hops(&journey), ["25.0.0 > 28.0.1", "28.0.1 > 30.0.1", "30.0.1 > 31.0.0"]);
-    assert_eq!(journey.barred(), None);
-    for plan in &journey.later {
+    let to = [("28.0.1".to_owned(), Method::Provisioner)].into();
+    let asked = Request { methods: Methods { all: None, to }, ..request("31.0.0") };
+    let hops = hops(&scene, &asked).await;
+    assert_eq!(each_hop(&hops), ["25.0.0 > 28.0.1", "28.0.1 > 30.0.1", "30.0.1 > 31.0.0"]);
+    assert_eq!(hops.barred(), None);
+    for plan in &hops.later {
         assert!(
             plan.workloads.iter().all(|w| !w.reshapes() && w.images.iter().any(|i| i.container == "druid"))
         );

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::model::{
-    BACKUP_APIS, Backup, Database, GITOPS_API, Lookup, Permission, Snapshot, Surroundings, clean,
+    BACKUP_APIS, Backup, Database, Environment, GITOPS_API, Lookup, Permission, Snapshot, clean,
 };
 
 use super::call::Call;
@@ -52,16 +52,16 @@ impl Cluster {
     ///
     /// # Errors
     /// What keeps us from asking at all. What is there and may not be read is told as such.
-    pub async fn surroundings(
+    pub async fn environment(
         &self,
         snapshot: &Snapshot,
         needed: &[Permission],
-    ) -> Result<Surroundings, ClusterError> {
+    ) -> Result<Environment, ClusterError> {
         let db = &snapshot.database;
         let (denied, served) =
             tokio::try_join!(self.denied(&db.object.namespace, needed), self.served_versions())?;
         let (gitops, backups) = tokio::try_join!(self.gitops(db, &served), self.backups(db, &served))?;
-        Ok(Surroundings { denied, gitops, backups, ..Surroundings::default() })
+        Ok(Environment { denied, gitops, backups, ..Environment::default() })
     }
 
     /// Every `group/version` that the cluster serves.

@@ -8,15 +8,15 @@ use super::s1_plan::{self, NoTarget, Request};
 /// The updates that lead to a version, in their order. The first is planned from what is there, each later one as if those
 /// before it had arrived, so that what will be in its way is known before anything is touched.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Journey {
+pub struct Hops {
     pub first: Plan,
     pub later: Vec<Plan>,
 }
 
-impl Journey {
+impl Hops {
     /// A single update.
     pub fn one(plan: Plan) -> Self {
-        Journey { first: plan, later: Vec::new() }
+        Hops { first: plan, later: Vec::new() }
     }
 
     /// All updates, in their order.
@@ -45,7 +45,7 @@ fn open(plan: &Plan) -> bool {
 ///
 /// # Errors
 /// When the target is not in the catalog.
-pub fn plan(snapshot: &Snapshot, request: &Request) -> Result<Journey, NoTarget> {
+pub fn plan(snapshot: &Snapshot, request: &Request) -> Result<Hops, NoTarget> {
     if request.unfinished.as_ref().is_some_and(|u| u.target() != request.to) {
         return beyond_the_unfinished(snapshot, request);
     }
@@ -62,38 +62,38 @@ pub fn plan(snapshot: &Snapshot, request: &Request) -> Result<Journey, NoTarget>
     }
     let mut plans = plans.into_iter();
     Ok(match plans.next() {
-        Some(first) => Journey { first, later: plans.collect() },
-        None => Journey::one(at_once),
+        Some(first) => Hops { first, later: plans.collect() },
+        None => Hops::one(at_once),
     })
 }
 
 /// What is unfinished leads to another version: it is finished, if the way goes on from there.
-fn beyond_the_unfinished(snapshot: &Snapshot, request: &Request) -> Result<Journey, NoTarget> {
+fn beyond_the_unfinished(snapshot: &Snapshot, request: &Request) -> Result<Hops, NoTarget> {
     let to = request.unfinished.as_ref().map(|u| u.target().to_owned()).unwrap_or_default();
     let first = s1_plan::plan(snapshot, &Request { to, ..request.clone() })?;
     let rest = plan(&arrived(snapshot.clone(), &first), &Request { unfinished: None, ..request.clone() })?;
     if rest.first.action == Action::Nothing {
-        return Ok(Journey::one(first));
+        return Ok(Hops::one(first));
     }
     if !open(&rest.first) {
         // It is refused as any other target is while a run is unfinished.
-        return Ok(Journey::one(s1_plan::plan(snapshot, request)?));
+        return Ok(Hops::one(s1_plan::plan(snapshot, request)?));
     }
-    Ok(Journey { first, later: rest.all().cloned().collect() })
+    Ok(Hops { first, later: rest.all().cloned().collect() })
 }
 
 /// To the newest version to which a way leads; what one update reaches where there is no other.
-fn latest(snapshot: &Snapshot, request: &Request) -> Result<Journey, NoTarget> {
+fn latest(snapshot: &Snapshot, request: &Request) -> Result<Hops, NoTarget> {
     let at_once = s1_plan::plan(snapshot, request)?;
     let mut newer: Vec<_> = snapshot.catalog.iter().collect();
     newer.sort_by(|a, b| catalog::newest_first(a, b));
     for version in newer.into_iter().take_while(|version| version.name != at_once.to.name) {
-        let journey = plan(snapshot, &Request { to: version.name.clone(), ..request.clone() })?;
-        if !journey.later.is_empty() && journey.all().all(open) {
-            return Ok(journey);
+        let hops = plan(snapshot, &Request { to: version.name.clone(), ..request.clone() })?;
+        if !hops.later.is_empty() && hops.all().all(open) {
+            return Ok(hops);
         }
     }
-    Ok(Journey::one(at_once))
+    Ok(Hops::one(at_once))
 }
 
 /// The snapshot as it will be when that update has arrived.

@@ -11,7 +11,7 @@ pub const BACKUP_APIS: [&str; 2] = ["core.kubestash.com/v1alpha1", "stash.appsco
 /// What is asked before a plan is made, beside the database and what belongs to it. By default nothing was asked, and then
 /// nothing is found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Surroundings {
+pub struct Environment {
     /// What the user lacks of what a run needs.
     pub denied: Lookup<Vec<Permission>>,
     /// For how many seconds the credentials are still good; `None` where they renew themselves, or do not say.
@@ -24,9 +24,9 @@ pub struct Surroundings {
     pub images: BTreeMap<String, ImageFound>,
 }
 
-impl Default for Surroundings {
+impl Default for Environment {
     fn default() -> Self {
-        Surroundings {
+        Environment {
             denied: Lookup::Absent,
             credentials_left: None,
             gitops: Lookup::Absent,
@@ -36,7 +36,7 @@ impl Default for Surroundings {
     }
 }
 
-impl Surroundings {
+impl Environment {
     /// What the user lacks, as far as it is known.
     pub fn denied(&self) -> &[Permission] {
         match &self.denied {
