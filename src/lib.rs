@@ -3,7 +3,8 @@
 //! The sequence: **preflight** and **plan** are decided in pure code from one `Snapshot` of the cluster (a dry run
 //! prints the plan and stops there); then the run takes a **lock**, **pauses** KubeDB's operator for the database,
 //! **patches the images** of its workloads, **rolls the pods** one at a time, **sets the version**, **resumes** the
-//! operator and **verifies** what came of it. `update/` holds the steps in that order, `engine/` runs them.
+//! operator and **verifies** what came of it. `plan/` decides, `steps/` holds the steps in that order, `roll/` says which pod is
+//! next, `engine/` carries it out.
 #![forbid(unsafe_code)]
 
 pub mod catalog;
@@ -15,9 +16,10 @@ pub mod event;
 pub mod journal;
 pub mod kinds;
 pub mod model;
+pub mod plan;
 pub mod registry;
 pub mod report;
-pub mod rollout;
+pub mod roll;
 pub mod sandbox;
-pub mod status;
-pub mod update;
+pub mod situation;
+pub mod steps;

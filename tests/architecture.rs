@@ -6,26 +6,38 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module of the package may name of the others. A module that is not listed may name none.
-const LAYERS: [(&str, &[&str]); 17] = [
+const LAYERS: [(&str, &[&str]); 18] = [
     ("model", &[]),
     ("clock", &[]),
     ("catalog", &["model"]),
     ("kinds", &["model"]),
     ("event", &["model"]),
     ("journal", &["event", "model"]),
-    ("update", &["kinds", "catalog", "journal", "model"]),
-    ("status", &["update", "catalog", "journal", "kinds", "event", "model"]),
-    ("rollout", &["event", "model"]),
+    ("steps", &["kinds", "journal", "model"]),
+    ("roll", &["event", "model"]),
+    ("plan", &["steps", "roll", "kinds", "catalog", "journal", "model"]),
+    ("situation", &["plan", "steps", "kinds", "catalog", "journal", "event", "model"]),
     ("cluster", &["kinds", "journal", "model", "clock"]),
     ("registry", &["model"]),
-    ("engine", &["update", "rollout", "cluster", "journal", "kinds", "event", "model", "clock"]),
-    ("report", &["status", "journal", "event", "model"]),
+    ("engine", &["plan", "steps", "roll", "cluster", "journal", "kinds", "event", "model", "clock"]),
+    ("report", &["plan", "situation", "journal", "event", "model"]),
     ("sandbox", &["model"]),
     (
         "cli",
         &[
-            "engine", "status", "journal", "update", "cluster", "registry", "catalog", "report", "sandbox",
-            "event", "model", "clock",
+            "engine",
+            "situation",
+            "plan",
+            "steps",
+            "journal",
+            "cluster",
+            "registry",
+            "catalog",
+            "report",
+            "sandbox",
+            "event",
+            "model",
+            "clock",
         ],
     ),
     ("lib", &[]),
@@ -33,7 +45,8 @@ const LAYERS: [(&str, &[&str]); 17] = [
 ];
 
 /// Modules that decide and do nothing else: time, randomness and the cluster come in as values.
-const PURE: [&str; 8] = ["model", "kinds", "catalog", "event", "journal", "update", "rollout", "status"];
+const PURE: [&str; 9] =
+    ["model", "kinds", "catalog", "event", "journal", "plan", "steps", "roll", "situation"];
 
 /// What a pure module must not name. The client's plain data types (`kube::core`) are none of it.
 const IMPURE: [&str; 15] = [

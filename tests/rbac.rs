@@ -15,7 +15,7 @@ use kubectl_dbupdate::cluster::Cluster;
 use kubectl_dbupdate::engine;
 use kubectl_dbupdate::event::{Event, Outcome, Step};
 use kubectl_dbupdate::model::{BACKUP_APIS, GITOPS_API, Kind, Method, Permission, Snapshot, WorkloadKind};
-use kubectl_dbupdate::update::{permissions, s1_plan};
+use kubectl_dbupdate::plan::{permissions, update};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use simcluster::world::{self, Database};
@@ -176,7 +176,7 @@ fn complete(world: World) -> World {
 async fn look(world: &World) {
     let cluster = world.cluster_of("look");
     let snapshot = dry_run(world, &cluster).await;
-    s1_plan::plan(&snapshot, &request(world.target())).expect("the target is in the catalog");
+    update::plan(&snapshot, &request(world.target())).expect("the target is in the catalog");
     if let Some(lock) = snapshot.lock {
         cluster.watch_lock(world.kind, NAMESPACE, &world.name, lock).await.expect("it can be watched");
     }
@@ -203,7 +203,7 @@ async fn updated(database: Database, record: &mut Record) {
     look(&world).await;
     let cluster = world.cluster();
     let snapshot = dry_run(&world, &cluster).await;
-    let plan = s1_plan::plan(&snapshot, &request(world.target())).expect("the target is in the catalog");
+    let plan = update::plan(&snapshot, &request(world.target())).expect("the target is in the catalog");
     engine::trials(&cluster, &snapshot, &plan, &world.clock()).await.expect("they can be tried");
     world.update().await.done();
     world.is_updated();

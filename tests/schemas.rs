@@ -19,7 +19,7 @@ use kubectl_dbupdate::model::{
     Action, Check, ImageChange, KeptWhy, Kind, Permission, Plan, PodAction, Purpose, Severity, Strategy,
     Trial, WorkloadKind,
 };
-use kubectl_dbupdate::status::{ImageOf, PausedBy, State};
+use kubectl_dbupdate::situation::{ImageOf, PausedBy, State};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use served::{Running, Sandbox};

@@ -6,7 +6,7 @@ mod served;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use kubectl_dbupdate::status::{State, Status};
+use kubectl_dbupdate::situation::{State, Status};
 use serde_json::Value;
 use served::{Outcome, Running, Sandbox, run};
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use kubectl_dbupdate::cluster::Cluster;
 use kubectl_dbupdate::model::{Kind, Snapshot};
-use kubectl_dbupdate::update::s1_plan::{self, Request};
+use kubectl_dbupdate::plan::update::{self, Request};
 use serde_json::Value;
 use simcluster::world::{self, Database};
 use simcluster::{Behaviour, SimCluster};
@@ -195,7 +195,7 @@ fn pure_planning(pods: usize) -> Duration {
     let request = Request::to("5.0.7");
     let once = || {
         let began = std::time::Instant::now();
-        let plan = s1_plan::plan(&snapshot, &request).expect("the version is in the catalog");
+        let plan = update::plan(&snapshot, &request).expect("the version is in the catalog");
         assert_eq!(plan.pods().count(), pods);
         began.elapsed()
     };

@@ -12,8 +12,8 @@ use super::terminal::Terminal;
 use super::{stream, update};
 use crate::cluster::{Cluster, ClusterError};
 use crate::model::{Auth, Kind, Lookup, ObjectRef};
+use crate::plan::permissions;
 use crate::report;
-use crate::update::permissions;
 
 /// Show what you may not do of all that an update of a database asks for
 ///

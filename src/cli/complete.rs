@@ -17,9 +17,9 @@ use super::options::{self, Target};
 use super::stream;
 use crate::cluster::{self, Cluster};
 use crate::model::{Check, Kind, Method, clean};
+use crate::plan::versions;
 use crate::report::list;
 use crate::sandbox::{self, Sandbox};
-use crate::status::versions;
 use line::{Asked, Line};
 
 /// Nobody waits longer for a list of names.

@@ -10,8 +10,8 @@ use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::engine;
 use crate::model::{OpsRequestManifest, Trial};
+use crate::plan::hops::Hops;
 use crate::report::object::{self, Format};
-use crate::update::hops::Hops;
 
 impl Session {
     /// Shows what would be done, and changes nothing.

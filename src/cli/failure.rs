@@ -4,7 +4,7 @@ use super::exit_code::ExitCode;
 use crate::cluster::{Cluster, ClusterError, ConnectError};
 use crate::engine::Signal;
 use crate::model::Kind;
-use crate::update::s1_plan::NoTarget;
+use crate::plan::update::NoTarget;
 
 /// Why a command ended before it changed anything.
 #[derive(Debug, thiserror::Error)]

@@ -11,9 +11,9 @@ use super::stop::unless_stopped;
 use super::stream;
 use super::update::{Goal, Session};
 use crate::model::{Snapshot, registry};
+use crate::plan::hops::Hops;
+use crate::plan::images;
 use crate::registry::look_up;
-use crate::update::hops::Hops;
-use crate::update::s0_images;
 
 /// After that time without an answer the user is told what is waited for.
 const SILENCE: Duration = Duration::from_secs(1);
@@ -27,7 +27,7 @@ impl Session {
         hops: Hops,
     ) -> Result<Hops, Failure> {
         let images = match (self.options.digests, goal) {
-            (Digests::Auto, Goal::To { .. }) => s0_images::to_ask(snapshot, hops.all()),
+            (Digests::Auto, Goal::To { .. }) => images::to_ask(snapshot, hops.all()),
             // A way back leads to what was there.
             (Digests::KeepTags, _) | (_, Goal::Back { .. }) => BTreeSet::new(),
         };

@@ -8,7 +8,7 @@ use super::status::{Look, ended, format};
 use super::stream;
 use super::terminal::Terminal;
 use crate::report;
-use crate::status::{self, Listed};
+use crate::situation::{self, Listed};
 
 /// Lists databases.
 pub async fn list(options: LookOptions, terminal: Terminal) -> ExitCode {
@@ -17,7 +17,7 @@ pub async fn list(options: LookOptions, terminal: Terminal) -> ExitCode {
 
 async fn show(look: &mut Look) -> Result<ExitCode, Failure> {
     let found = look.found().await?;
-    let all: Vec<Listed> = found.iter().map(|found| status::listed(&found.snapshot)).collect();
+    let all: Vec<Listed> = found.iter().map(|found| situation::listed(&found.snapshot)).collect();
     let text = match (look.options.output, format(look.options.output)) {
         (_, Some(format)) => report::object::databases(&all, format)?,
         (ListOutput::Name, None) => all.iter().map(name).collect(),

@@ -11,8 +11,9 @@ use super::terminal::Terminal;
 use crate::cluster::{Cluster, ClusterError};
 use crate::engine::Stop;
 use crate::model::{Kind, Snapshot};
+use crate::plan::versions;
 use crate::report::list::{database_lines, version_line};
-use crate::status::{self, Listed, versions};
+use crate::situation::{self, Listed};
 
 /// The database that is meant.
 ///
@@ -53,7 +54,7 @@ async fn databases(cluster: &Cluster, namespace: &str, kinds: &[Kind]) -> Result
     let mut absent = None;
     for kind in kinds {
         match cluster.overview(*kind, namespace, None, "").await {
-            Ok(databases) => found.extend(databases.iter().map(|found| status::listed(&found.snapshot))),
+            Ok(databases) => found.extend(databases.iter().map(|found| situation::listed(&found.snapshot))),
             Err(error) if error.absent() => absent = Some(error),
             Err(error) => return Err(error),
         }

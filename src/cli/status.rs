@@ -15,7 +15,7 @@ use crate::model::{Kind, Lookup, ObjectRef};
 use crate::report::object::Format;
 use crate::report::{self, View};
 use crate::sandbox::{self, Sandbox};
-use crate::status::{self, Next, RunStatus, Seen, Status};
+use crate::situation::{self, Next, RunStatus, Seen, Status};
 
 /// Shows the state of one database or of many.
 pub async fn status(options: LookOptions, terminal: Terminal) -> ExitCode {
@@ -97,7 +97,7 @@ impl Look {
             Lookup::Absent => &[],
             Lookup::Unreadable(why) => return Err(Failure::JournalUnreadable { why: why.clone() }),
         };
-        let unfinished = status::unfinished(&seen).map(|entry| entry.run.run.as_str());
+        let unfinished = situation::unfinished(&seen).map(|entry| entry.run.run.as_str());
         let runs: Vec<RunStatus> =
             runs.iter().rev().map(|e| RunStatus::of(e, Some(e.run.run.as_str()) == unfinished)).collect();
         let text = match format(self.options.output) {
@@ -160,7 +160,7 @@ impl Look {
     fn status_of(&self, found: Found) -> Status {
         let database = found.snapshot.database.object.clone();
         let (kind, version) = (found.snapshot.database.kind, found.snapshot.database.version.clone());
-        status::status(&seen(found), |next| self.command(next, kind, &database, &version))
+        situation::status(&seen(found), |next| self.command(next, kind, &database, &version))
     }
 
     /// A command as the user would type it here.

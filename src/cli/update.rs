@@ -18,12 +18,13 @@ use crate::engine::{self, RunOptions, Stop};
 use crate::event::{EVENT_SCHEMA, Event, Finish, Outcome, Record};
 use crate::journal::{Direction, Entry};
 use crate::model::{Action, Check, Kind, Method, Methods, Plan, Snapshot, Trial};
+use crate::plan::hops::{self, Hops};
+use crate::plan::update::{self, Request, Unfinished};
+use crate::plan::{permissions, rollback};
 use crate::report::object::{self, Format};
 use crate::report::{self, Progress, Reporter, View};
 use crate::sandbox::{self, Sandbox};
-use crate::update::hops::{self, Hops};
-use crate::update::s1_plan::{self, Request, Unfinished};
-use crate::update::{permissions, rollback, s2_pause};
+use crate::steps::s1_pause;
 
 /// Updates one database, or says why not.
 pub async fn run(options: UpdateOptions, terminal: Terminal) -> ExitCode {
@@ -125,7 +126,7 @@ impl Session {
                 None => self.going_on_between(snapshot, journal),
             },
             Mode::Rollback => {
-                let ours = snapshot.database.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some());
+                let ours = snapshot.database.paused().is_some_and(|(_, c)| s1_pause::run_of(c).is_some());
                 if unfinished.is_none() && !ours {
                     return Err(nothing_unfinished(snapshot));
                 }
@@ -153,7 +154,7 @@ impl Session {
                 if *through {
                     return Ok(hops::plan(snapshot, &request)?);
                 }
-                Ok(Hops::one(s1_plan::plan(snapshot, &request)?))
+                Ok(Hops::one(update::plan(snapshot, &request)?))
             }
             Goal::Back { entry: Some(entry) } => {
                 Ok(Hops::one(rollback::plan(snapshot, entry, &self.options.skip)))

@@ -12,8 +12,8 @@ use super::terminal::Terminal;
 use super::{select, stream};
 use crate::cluster::{Cluster, ClusterError};
 use crate::model::{Kind, Snapshot};
+use crate::plan::versions::{self, Choice};
 use crate::report;
-use crate::status::versions::{self, Choice};
 
 /// Lists the versions of a kind, or those of one database.
 pub async fn versions(options: LookOptions, terminal: Terminal) -> ExitCode {

@@ -1,7 +1,7 @@
 //! Turning back by itself after a failure.
 
 use crate::journal::{Before, Direction, Entry, Progress, Resumption};
-use crate::update::rollback;
+use crate::plan::rollback;
 
 use super::run::Run;
 use super::stop_reason::StopReason;

@@ -8,9 +8,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::cluster::{ClusterError, Delta, Part};
 use crate::event::{Event, Finish, Outcome};
 use crate::model::{Method, OPS_API, ObjectRef, Phase, Pod};
-use crate::update::ops_request::{self, Requested};
-use crate::update::s2_pause::{self, Pause};
-use crate::update::{Blocked, s6_resume};
+use crate::steps::ops_request::{self, Requested};
+use crate::steps::s1_pause::{self, Pause};
+use crate::steps::{Blocked, s5_resume};
 
 use super::run::Run;
 use super::stop_reason::StopReason;
@@ -152,9 +152,9 @@ impl Run {
             let Ok(fresh) = read else { continue };
             Delta::Database(Box::new(fresh)).apply(&mut self.snapshot);
             let ours = |run| run == Some(self.options.run.as_str());
-            let ours = self.snapshot.database.paused().is_some_and(|(_, c)| ours(s2_pause::run_of(c)));
+            let ours = self.snapshot.database.paused().is_some_and(|(_, c)| ours(s1_pause::run_of(c)));
             let held = self.lease.as_ref().is_some_and(|l| l.good());
-            let Some(write) = s6_resume::write(&self.snapshot.database).filter(|_| ours && held) else {
+            let Some(write) = s5_resume::write(&self.snapshot.database).filter(|_| ours && held) else {
                 break;
             };
             if let Ok(sent) = self.cluster.send(&write, false).await
@@ -171,7 +171,7 @@ impl Run {
             &came_to,
             Err(StopReason::Blocked(Blocked::DatabaseGone | Blocked::DatabaseReplaced { .. }))
         );
-        let pause = s2_pause::status(&self.snapshot.database);
+        let pause = s1_pause::status(&self.snapshot.database);
         let paused = !gone && matches!(pause, Pause::Requested | Pause::Acknowledged);
         let counted: Vec<_> =
             self.plan.workloads.iter().map(|w| (w.object.uid.clone(), self.count(w))).collect();
@@ -213,7 +213,7 @@ impl Run {
             .iter()
             .map(|w| self.count(w))
             .fold((0, 0), |(pods, done), (p, d)| (pods + p, done + d));
-        let operator = match s2_pause::status(&self.snapshot.database) {
+        let operator = match s1_pause::status(&self.snapshot.database) {
             Pause::Foreign(_) => "paused by somebody else",
             _ if paused => "paused",
             _ => "not paused",
@@ -225,7 +225,7 @@ impl Run {
                 Phase::Ready => String::new(),
                 phase => format!("; KubeDB's last health check says {phase}"),
             };
-            let paused = match s2_pause::status(&self.snapshot.database) {
+            let paused = match s1_pause::status(&self.snapshot.database) {
                 Pause::Foreign(message) => format!("; it is still paused by somebody else ({message})"),
                 _ => String::new(),
             };

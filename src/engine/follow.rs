@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::event::{Event, WaitingOn};
 use crate::model::{Method, Pod, Workload, WorkloadKind};
-use crate::rollout::{Flight, FollowVerdict, Stuck, Verdict, follow, judge};
-use crate::update::Blocked;
-use crate::update::s4_roll_pods::Unhealthy;
+use crate::roll::order::Unhealthy;
+use crate::roll::{Flight, FollowVerdict, Stuck, Verdict, follow, judge};
+use crate::steps::Blocked;
 
 use super::pause::millis;
 use super::roll::Roll;

@@ -10,7 +10,8 @@ use crate::journal::{
     Before, Direction, Entry, JOURNAL_SCHEMA, KEPT_BYTES, Progress, Resumption, StepEntry, key,
 };
 use crate::model::{Action, Check, Kind, Method, Methods};
-use crate::update::{Blocked, rollback, s2_pause};
+use crate::steps::leftover;
+use crate::steps::{Blocked, s1_pause};
 
 use super::run::{Backoff, Run};
 use super::stop_reason::StopReason;
@@ -39,7 +40,7 @@ impl Run {
             Some(entry) => {
                 let mut progress = entry.progress.clone();
                 // Whoever was killed has not written down what he had changed last.
-                progress.changed |= rollback::changed(&entry, &self.snapshot);
+                progress.changed |= leftover::changed(&entry, &self.snapshot);
                 (entry.run, progress)
             }
             None => (self.described(&self.after_the_last(&now)), Progress::default()),
@@ -105,7 +106,7 @@ impl Run {
     /// What a rollback goes back to: what there is now, unless a run that is not written down as ended has left its pause,
     /// and with it who knows what.
     fn before_it(&self) -> Before {
-        let pause = self.snapshot.database.paused().and_then(|(_, condition)| s2_pause::run_of(condition));
+        let pause = self.snapshot.database.paused().and_then(|(_, condition)| s1_pause::run_of(condition));
         let ended =
             |run: &str| self.options.journal.entries.iter().any(|e| e.run.run == run && !e.unfinished());
         match pause {
@@ -280,7 +281,7 @@ fn passes(error: &ClusterError, tried: Duration, doubt: Duration) -> bool {
 
 /// The unfinished run of a journal, if the cluster still shows something of it.
 pub fn unfinished(journal: &Journal, snapshot: &crate::model::Snapshot) -> Option<Entry> {
-    journal.last().filter(|entry| crate::update::rollback::half_done(entry, snapshot)).cloned()
+    journal.last().filter(|entry| crate::steps::leftover::half_done(entry, snapshot)).cloned()
 }
 
 /// The version to which further updates were to follow the last run, and their ways, if the database still is where that has brought it.

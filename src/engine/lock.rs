@@ -75,18 +75,18 @@ impl Run {
         for planned in &self.plan.workloads {
             let Some(now) = self.snapshot.workload(&planned.object.uid) else {
                 let workload = planned.object.to_string();
-                return Err(crate::update::Blocked::WorkloadGone { workload }.into());
+                return Err(crate::steps::Blocked::WorkloadGone { workload }.into());
             };
             // Elsewhere the templates are not ours, and may be on their way.
             let ours = self.plan.method == Method::Client;
-            if let crate::update::Status::Blocked(why) = crate::update::s3_patch_images::status(planned, now)
+            if let crate::steps::Status::Blocked(why) = crate::steps::s2_patch_images::status(planned, now)
                 && ours
             {
                 return Err(why.into());
             }
         }
-        if let crate::update::Status::Blocked(why) =
-            crate::update::s5_set_version::status(&self.plan, &self.snapshot.database)
+        if let crate::steps::Status::Blocked(why) =
+            crate::steps::s4_set_version::status(&self.plan, &self.snapshot.database)
         {
             return Err(why.into());
         }

@@ -6,10 +6,11 @@ use std::time::Duration;
 use crate::cluster::ClusterError;
 use crate::event::{Event, StepOutcome, WaitingOn};
 use crate::model::{OpsRequest, Pod, WorkloadKind, WorkloadPlan};
-use crate::rollout::{FollowVerdict, Verdict, follow, judge};
-use crate::update::ops_request::{self, Requested};
-use crate::update::s2_pause::{self, Pause};
-use crate::update::{Blocked, rollback};
+use crate::roll::{FollowVerdict, Verdict, follow, judge};
+use crate::steps::Blocked;
+use crate::steps::leftover;
+use crate::steps::ops_request::{self, Requested};
+use crate::steps::s1_pause::{self, Pause};
 
 use super::pause::millis;
 use super::roll::Roll;
@@ -118,7 +119,7 @@ impl Run {
     /// Waits until the database is no longer paused: a webhook sees to that, a moment after a request has ended.
     async fn released(&mut self) -> Result<(), StopReason> {
         let until = self.now() + RELEASE;
-        while matches!(s2_pause::status(&self.snapshot.database), Pause::Foreign(_)) && self.now() < until {
+        while matches!(s1_pause::status(&self.snapshot.database), Pause::Foreign(_)) && self.now() < until {
             self.wait(until).await?;
         }
         Ok(())
@@ -191,7 +192,7 @@ impl Run {
         let mut next = Duration::MAX;
         for pod in pending {
             if !roll.flights.iter().any(|f| f.pod == pod.name) {
-                self.take_off(roll, crate::rollout::Flight::awaited(&pod.name, now));
+                self.take_off(roll, crate::roll::Flight::awaited(&pod.name, now));
             }
             let Some(at) = roll.flights.iter().position(|f| f.pod == pod.name) else { continue };
             roll.flights[at].observe(Some(pod), now);
@@ -247,7 +248,7 @@ impl Run {
             let now = self.snapshot.workload(&w.object.uid);
             now.is_some_and(|now| self.started_with.get(&w.object.uid).is_some_and(|t| *t != now.template))
         };
-        rollback::changed(&self.as_begun(), &self.snapshot) || self.plan.workloads.iter().any(rendered)
+        leftover::changed(&self.as_begun(), &self.snapshot) || self.plan.workloads.iter().any(rendered)
     }
 }
 

@@ -3,8 +3,8 @@
 use crate::cluster::{ClusterError, Delta, FORBIDDEN_DOUBT, Sent};
 use crate::event::{Event, StepOutcome};
 use crate::model::{Check, Pod, Purpose, Strategy, WorkloadKind, WorkloadPlan, Write};
-use crate::update::s4_roll_pods::{self, Unhealthy};
-use crate::update::{Blocked, Status, s3_patch_images};
+use crate::roll::order::{self, Unhealthy};
+use crate::steps::{Blocked, Status, s2_patch_images};
 
 use super::run::{Backoff, Run};
 use super::stop_reason::StopReason;
@@ -13,7 +13,7 @@ impl Run {
     /// Patches every workload whose pods we evict.
     pub async fn patch_images(&mut self) -> Result<StepOutcome, StopReason> {
         let pending: Vec<WorkloadPlan> =
-            s3_patch_images::at_once(&self.plan, &self.snapshot).cloned().collect();
+            s2_patch_images::at_once(&self.plan, &self.snapshot).cloned().collect();
         for workload in &pending {
             // Only a patch that restarts pods is ever held back.
             let _never_held = self.patch_workload(workload).await?;
@@ -28,9 +28,9 @@ impl Run {
         plan: &WorkloadPlan,
     ) -> Result<Option<Unhealthy>, StopReason> {
         let uid = &plan.object.uid;
-        let Some(write) = s3_patch_images::write(plan) else {
+        let Some(write) = s2_patch_images::write(plan) else {
             // There was nothing to do for it. That has to be so still.
-            return match self.snapshot.workload(uid).map(|now| s3_patch_images::status(plan, now)) {
+            return match self.snapshot.workload(uid).map(|now| s2_patch_images::status(plan, now)) {
                 Some(Status::Blocked(why)) => Err(why.into()),
                 _ => Ok(None),
             };
@@ -49,7 +49,7 @@ impl Run {
             let Some(now) = self.snapshot.workload(uid) else {
                 return Err(Blocked::WorkloadGone { workload: plan.object.to_string() }.into());
             };
-            match s3_patch_images::status(plan, now) {
+            match s2_patch_images::status(plan, now) {
                 Status::Blocked(why) => return Err(why.into()),
                 Status::AlreadyDone => {
                     self.templates.insert(uid.clone(), now.template);
@@ -95,7 +95,7 @@ impl Run {
             .snapshot
             .workload(&plan.object.uid)
             .is_some_and(|w| self.snapshot.pods_of(w).all(Pod::healthy));
-        (restarts && healthy).then(|| s4_roll_pods::beside(&self.plan, plan, &self.snapshot, &self.memory))?
+        (restarts && healthy).then(|| order::beside(&self.plan, plan, &self.snapshot, &self.memory))?
     }
 
     /// Reads the database and a workload afresh, side by side: what the next write depends on. While something is not

@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::cluster::{ClusterError, Delta};
 use crate::event::{Event, StepOutcome, WaitingOn};
 use crate::model::{Action, Method, Write};
-use crate::update::Blocked;
-use crate::update::s2_pause::{self, Pause};
+use crate::steps::Blocked;
+use crate::steps::s1_pause::{self, Pause};
 
 use super::run::{Backoff, Run};
 use super::stop_reason::StopReason;
@@ -22,7 +22,7 @@ impl Run {
             return Ok(StepOutcome::AlreadyDone);
         }
         let adopted =
-            matches!(s2_pause::status(&self.snapshot.database), Pause::Requested | Pause::Acknowledged);
+            matches!(s1_pause::status(&self.snapshot.database), Pause::Requested | Pause::Acknowledged);
         self.request_pause().await?;
         self.emit(Event::PauseRequested { adopted });
         let asked = self.now();
@@ -32,7 +32,7 @@ impl Run {
         loop {
             self.blocked()?;
             self.stop_here()?;
-            match s2_pause::status(&self.snapshot.database) {
+            match s1_pause::status(&self.snapshot.database) {
                 Pause::Acknowledged => {
                     self.wait_over();
                     self.operator_confirmed = true;
@@ -71,17 +71,17 @@ impl Run {
 
     async fn request_pause(&mut self) -> Result<(), StopReason> {
         let (run, who) = (self.options.run.clone(), self.options.who.clone());
-        let message = s2_pause::message(&run, &who, self.came_from(), &self.plan.to.name);
+        let message = s1_pause::message(&run, &who, self.came_from(), &self.plan.to.name);
         let mut backoff = Backoff::new(self.now());
         loop {
             self.blocked()?;
             self.stop_here()?;
             let db = &self.snapshot.database;
-            if db.paused().is_some_and(|(_, c)| s2_pause::run_of(c) == Some(&run)) {
+            if db.paused().is_some_and(|(_, c)| s1_pause::run_of(c) == Some(&run)) {
                 return Ok(());
             }
             let ours_to_lift = db.paused().is_none();
-            let write = s2_pause::request(db, &message, &self.options.clock.rfc3339(0));
+            let write = s1_pause::request(db, &message, &self.options.clock.rfc3339(0));
             // Even a write whose answer is lost may have paused the database.
             self.paused_by_us |= ours_to_lift;
             if self.write_status(&write, &mut backoff).await? {
@@ -94,9 +94,9 @@ impl Run {
         let mut backoff = Backoff::new(self.now());
         loop {
             self.blocked()?;
-            let write = s2_pause::assert(&self.snapshot.database, &self.options.clock.rfc3339(0));
+            let write = s1_pause::assert(&self.snapshot.database, &self.options.clock.rfc3339(0));
             let Some(write) = write else { return Err(Blocked::PauseLifted.into()) };
-            if s2_pause::status(&self.snapshot.database) == Pause::Acknowledged
+            if s1_pause::status(&self.snapshot.database) == Pause::Acknowledged
                 || self.write_status(&write, &mut backoff).await?
             {
                 return Ok(());

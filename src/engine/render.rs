@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::event::{Event, StepOutcome, WaitingOn};
-use crate::update::Blocked;
-use crate::update::s1_render::{self, Rendered};
-use crate::update::s2_pause::{self, Pause};
+use crate::steps::Blocked;
+use crate::steps::render::{self, Rendered};
+use crate::steps::s1_pause::{self, Pause};
 
 use super::run::Run;
 use super::settle::{REMOVALS, SETTLE};
@@ -20,15 +20,13 @@ impl Run {
     /// lifted for that, where it is still in the way.
     pub async fn render(&mut self) -> Result<StepOutcome, StopReason> {
         let version_is_there = self.snapshot.database.version == self.plan.to.name;
-        if version_is_there
-            && s1_render::rendered(&self.plan, &self.snapshot) == Rendered::All
-            && self.paused()
+        if version_is_there && render::rendered(&self.plan, &self.snapshot) == Rendered::All && self.paused()
         {
             self.version_holds = true;
             return Ok(StepOutcome::AlreadyDone);
         }
         self.version_holds = false;
-        if s1_render::foreign(&self.plan, &self.snapshot) {
+        if render::foreign(&self.plan, &self.snapshot) {
             // Left to the version that it still has, the operator would render that one first.
             self.set_version().await?;
         }
@@ -41,7 +39,7 @@ impl Run {
     }
 
     fn paused(&self) -> bool {
-        s2_pause::status(&self.snapshot.database) == Pause::Acknowledged
+        s1_pause::status(&self.snapshot.database) == Pause::Acknowledged
     }
 
     async fn follow_rendering(&mut self) -> Result<(), StopReason> {
@@ -70,7 +68,7 @@ impl Run {
                 self.wait(now + SETTLE).await?;
                 continue;
             }
-            let until = match s1_render::rendered(&self.plan, &self.snapshot) {
+            let until = match render::rendered(&self.plan, &self.snapshot) {
                 Rendered::WorkloadGone { workload } => return Err(Blocked::WorkloadGone { workload }.into()),
                 Rendered::All if now >= quiet + SETTLE => break,
                 Rendered::All => {
@@ -115,7 +113,7 @@ impl Run {
     /// Now that the operator is halted: the templates are what was waited for, and stay so.
     pub(super) fn keep_rendered(&mut self) -> Result<(), StopReason> {
         self.catch_up();
-        match s1_render::rendered(&self.plan, &self.snapshot) {
+        match render::rendered(&self.plan, &self.snapshot) {
             Rendered::All => {
                 self.keep_templates();
                 Ok(())

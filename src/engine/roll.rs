@@ -6,10 +6,10 @@ use std::time::Duration;
 use crate::cluster::{ClusterError, Delta};
 use crate::event::{Event, StepOutcome, WaitingOn};
 use crate::model::{Budget, Check, Phase, Pod, Strategy, Workload, WorkloadPlan};
-use crate::rollout::{Flight, Limits, Stuck, Verdict, judge};
-use crate::update::Blocked;
-use crate::update::s4_roll_pods::{self, Next};
-use crate::update::s4_roll_pods::{deletion, write};
+use crate::roll::order::{self, Next};
+use crate::roll::{Flight, Limits, Stuck, Verdict, judge};
+use crate::steps::Blocked;
+use crate::steps::s3_roll_pods;
 
 use super::pause::millis;
 use super::run::{Backoff, Run};
@@ -106,7 +106,7 @@ impl Run {
             if wake.is_some() {
                 roll.held_since = None;
             }
-            let next = s4_roll_pods::next(&self.plan, roll.plan, &self.snapshot, &self.memory);
+            let next = order::next(&self.plan, roll.plan, &self.snapshot, &self.memory);
             if let Some(wake) = wake {
                 // Only a pod that is not well may be restarted while others are on their way.
                 let in_flight = roll.flights.first().map(|f| f.pod.clone());
@@ -320,7 +320,7 @@ impl Run {
             let reason = StopReason::NotTakenUp { workload, seconds };
             return self.held(roll, pod, WaitingOn::Controller, reason, Duration::MAX).await;
         }
-        let decided = s4_roll_pods::next(&self.plan, roll.plan, &self.snapshot, &self.memory);
+        let decided = order::next(&self.plan, roll.plan, &self.snapshot, &self.memory);
         if !matches!(&decided, Next::Evict { uid: still, .. } if still == uid) {
             return Ok(());
         }
@@ -339,14 +339,14 @@ impl Run {
             return Box::pin(self.observe_all(roll.plan)).await;
         }
         let ns = &self.plan.database.namespace;
-        let write = write(ns, pod, uid);
+        let write = s3_roll_pods::evict(ns, pod, uid);
         let mut sent = self.send(&write).await?;
         if matches!(sent, Err(ClusterError::Budget { .. })) && self.options.delete_unhealthy {
             // The budget may be right: what a watch has told of the pod can be old.
             let fresh = self.read_pod(pod, Some(uid)).await?;
             if let Some(fresh) = fresh.filter(|fresh| fresh.uid == uid && !fresh.deleting && !fresh.healthy())
             {
-                let deletion = deletion(&self.plan.database.namespace, &fresh);
+                let deletion = s3_roll_pods::delete(&self.plan.database.namespace, &fresh);
                 sent = self.send(&deletion).await?;
             }
         }

@@ -13,9 +13,10 @@ use crate::model::{
     Action, Method, Plan, Pod, Purpose, Snapshot, Strategy, UpdateStrategy, Workload, WorkloadPlan,
     same_image,
 };
-use crate::update::s2_pause::{self, Pause};
-use crate::update::s4_roll_pods::RollMemory;
-use crate::update::{Blocked, Status, rollback, s5_set_version};
+use crate::roll::order::RollMemory;
+use crate::steps::leftover;
+use crate::steps::s1_pause::{self, Pause};
+use crate::steps::{Blocked, Status, s4_set_version};
 
 use super::announce::Announcer;
 use super::emit::Emitter;
@@ -98,7 +99,7 @@ impl Run {
         let (to_aside, asides) = mpsc::unbounded_channel();
         let (to_deltas, deltas) = mpsc::unbounded_channel();
         let (to_lost, lost) = watch::channel(None);
-        let left_over = snapshot.database.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some());
+        let left_over = snapshot.database.paused().is_some_and(|(_, c)| s1_pause::run_of(c).is_some());
         // Whoever goes on with a run, or back, does so because the database shows something of it.
         let between = left_over || options.resuming.is_some() || options.before.is_some();
         Run {
@@ -279,7 +280,7 @@ impl Run {
     /// A container of a new image runs in this pod, or has run.
     pub(super) fn has_started(&self, pod: &Pod) -> bool {
         let new = |w: &&WorkloadPlan| w.object.uid == pod.owner && self.brings_images(w) && w.has_images(pod);
-        rollback::has_started(pod) && self.plan.workloads.iter().any(|w| new(&w))
+        leftover::has_started(pod) && self.plan.workloads.iter().any(|w| new(&w))
     }
 
     /// The workload ends with other images than it had before the run: whoever goes on with one may find its template on
@@ -445,7 +446,7 @@ impl Run {
                 phase: r.phase,
             });
         }
-        match s2_pause::status(db) {
+        match s1_pause::status(db) {
             Pause::Foreign(message) => return Err(Blocked::PausedByOther { message }),
             Pause::Absent if self.pause_holds => return Err(Blocked::PauseLifted),
             Pause::Absent | Pause::Requested | Pause::Acknowledged => {}
@@ -454,7 +455,7 @@ impl Run {
             let (expected, found) = (self.plan.to.name.clone(), db.version.clone());
             return Err(Blocked::UnexpectedVersion { expected, found });
         }
-        if let Status::Blocked(why) = s5_set_version::status(&self.plan, db) {
+        if let Status::Blocked(why) = s4_set_version::status(&self.plan, db) {
             return Err(why);
         }
         // What came since a run that is rolled back is on the version before it.

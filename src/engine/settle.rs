@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::event::{Event, StepOutcome, WaitingOn};
 use crate::journal::Entry;
 use crate::model::Method;
-use crate::update::s2_pause::{self, Pause};
-use crate::update::{Status, s5_set_version, s6_resume, s7_verify};
+use crate::steps::s1_pause::{self, Pause};
+use crate::steps::{Status, s4_set_version, s5_resume, s6_verify};
 
 use super::run::{Backoff, PATIENCE, Run};
 use super::stop_reason::StopReason;
@@ -26,13 +26,13 @@ impl Run {
         loop {
             self.blocked()?;
             self.stop_here()?;
-            match s5_set_version::status(&self.plan, &self.snapshot.database) {
+            match s4_set_version::status(&self.plan, &self.snapshot.database) {
                 Status::Blocked(why) => return Err(why.into()),
                 Status::AlreadyDone if sent => break,
                 Status::AlreadyDone => return Ok(StepOutcome::AlreadyDone),
                 Status::Ready => sent = true,
             }
-            if self.write_status(&s5_set_version::write(&self.plan), &mut backoff).await? {
+            if self.write_status(&s4_set_version::write(&self.plan), &mut backoff).await? {
                 break;
             }
         }
@@ -48,7 +48,7 @@ impl Run {
         self.pause_holds = false;
         loop {
             self.blocked()?;
-            let Some(write) = s6_resume::write(&self.snapshot.database) else { break };
+            let Some(write) = s5_resume::write(&self.snapshot.database) else { break };
             removed = true;
             if self.write_status(&write, &mut backoff).await? {
                 break;
@@ -93,7 +93,7 @@ impl Run {
                 self.wait(quiet_since + SETTLE).await?;
                 continue;
             }
-            match s7_verify::unverified(&self.plan, &self.snapshot, &pins) {
+            match s6_verify::unverified(&self.plan, &self.snapshot, &pins) {
                 None => break,
                 Some(unverified) if unverified.passing() && now < limit => self.wait(limit).await?,
                 Some(unverified) => return Err(unverified.into()),
@@ -103,7 +103,7 @@ impl Run {
         // Where the operator has rendered the templates, their pins were there before the pods were rolled.
         let ours = self.plan.method == Method::Client;
         for (workload, container, image) in
-            s7_verify::repinned(&self.plan, &self.snapshot).into_iter().filter(|_| ours)
+            s6_verify::repinned(&self.plan, &self.snapshot).into_iter().filter(|_| ours)
         {
             self.emit(Event::Repinned { workload, container, image });
         }
@@ -137,7 +137,7 @@ impl Run {
 
     /// A stale status write has brought our condition back.
     pub(super) fn brought_back(&self) -> bool {
-        matches!(s2_pause::status(&self.snapshot.database), Pause::Requested | Pause::Acknowledged)
+        matches!(s1_pause::status(&self.snapshot.database), Pause::Requested | Pause::Acknowledged)
     }
 
     pub(super) fn fingerprints(&self) -> BTreeMap<String, u64> {

@@ -2,9 +2,9 @@
 
 use crate::cluster::{ClusterError, LockError};
 use crate::event::Outcome;
-use crate::rollout::Stuck;
-use crate::update::Blocked;
-use crate::update::s7_verify::Unverified;
+use crate::roll::Stuck;
+use crate::steps::Blocked;
+use crate::steps::s6_verify::Unverified;
 
 use super::Signal;
 

@@ -3,7 +3,7 @@
 use crate::clock::Clock;
 use crate::cluster::{Cluster, ClusterError};
 use crate::model::{Action, Method, Plan, PodAction, Purpose, Snapshot, Trial, Write};
-use crate::update::{ops_request, s2_pause, s3_patch_images, s4_roll_pods, s5_set_version};
+use crate::steps::{ops_request, s1_pause, s2_patch_images, s3_roll_pods, s4_set_version};
 
 use super::run::{Backoff, Run};
 use super::stop_reason::StopReason;
@@ -86,19 +86,19 @@ fn writes(snapshot: &Snapshot, plan: &Plan, now: &str) -> Vec<Write> {
         let there = ops_request::requested(plan, snapshot) != ops_request::Requested::Absent;
         return ops_request::write(plan).into_iter().filter(|_| !there).collect();
     }
-    let message = s2_pause::message("trial", "kubectl-dbupdate", &plan.from.name, &plan.to.name);
-    let mut writes = vec![s2_pause::request(&snapshot.database, &message, now)];
+    let message = s1_pause::message("trial", "kubectl-dbupdate", &plan.from.name, &plan.to.name);
+    let mut writes = vec![s1_pause::request(&snapshot.database, &message, now)];
     if plan.method == Method::Client {
-        writes.extend(plan.workloads.iter().filter_map(s3_patch_images::write));
+        writes.extend(plan.workloads.iter().filter_map(s2_patch_images::write));
     }
     if snapshot.database.version != plan.to.name {
-        writes.push(s5_set_version::write(plan));
+        writes.push(s4_set_version::write(plan));
     }
     for workload in &plan.workloads {
         let evicts = |a| matches!(a, PodAction::Evict | PodAction::EvictUnhealthy);
         let first = workload.pods.iter().find(|p| evicts(p.action));
         let pod = first.and_then(|first| snapshot.pods.iter().find(|p| p.name == first.name));
-        writes.extend(pod.map(|p| s4_roll_pods::write(&plan.database.namespace, &p.name, &p.uid)));
+        writes.extend(pod.map(|p| s3_roll_pods::evict(&plan.database.namespace, &p.name, &p.uid)));
     }
     writes
 }

@@ -4,8 +4,8 @@ use super::View;
 use super::layout::wrap;
 use super::tables::{GAP, bare_table, print};
 use crate::model::{Check, clean};
-use crate::status::versions::{Choice, Reach};
-use crate::status::{Listed, PausedBy};
+use crate::plan::versions::{Choice, Reach};
+use crate::situation::{Listed, PausedBy};
 
 /// The databases of a list.
 pub fn databases(all: &[Listed], namespaces: bool, view: View) -> String {

@@ -6,8 +6,8 @@ use crate::event::Finish;
 use crate::model::{
     Auth, Finding, Kind, ObjectRef, OpsRequestManifest, PLAN_SCHEMA, Plan, Trial, VersionRef,
 };
-use crate::status::versions::Choice;
-use crate::status::{Listed, RunStatus, STATUS_SCHEMA, Status};
+use crate::plan::versions::Choice;
+use crate::situation::{Listed, RunStatus, STATUS_SCHEMA, Status};
 
 /// The form of a printed object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

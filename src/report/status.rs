@@ -6,7 +6,7 @@ use super::words;
 use crate::event::Outcome;
 use crate::journal::Direction;
 use crate::model::{Method, clean};
-use crate::status::{ImageOf, ImageStatus, RunStatus, State, Status, WorkloadStatus};
+use crate::situation::{ImageOf, ImageStatus, RunStatus, State, Status, WorkloadStatus};
 
 /// One database, with everything that is known of it.
 pub fn one(status: &Status, view: View) -> String {

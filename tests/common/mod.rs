@@ -16,7 +16,7 @@ use kubectl_dbupdate::engine::{self, Commands, RunOptions, Signal, Stop};
 use kubectl_dbupdate::event::{Event, Finish, Outcome, Record, Step};
 use kubectl_dbupdate::journal::Direction;
 use kubectl_dbupdate::model::{Kind, Method, Methods, Plan, PodAction, Snapshot, Strategy, WorkloadPlan};
-use kubectl_dbupdate::update::s1_plan::{self, Request};
+use kubectl_dbupdate::plan::update::{self, Request};
 use serde_json::Value;
 use simcluster::world::{self, Database};
 use simcluster::{Behaviour, ChangeKind, RecordedRequest, SimCluster, Store, Subscription, object};
@@ -119,7 +119,7 @@ impl World {
     /// The plan to the usual target, which may have refusals.
     pub async fn plan(&self) -> Plan {
         let snapshot = self.snapshot(&self.cluster()).await;
-        s1_plan::plan(&snapshot, &self.request()).expect("the target is in the catalog")
+        update::plan(&snapshot, &self.request()).expect("the target is in the catalog")
     }
 
     /// Options with short bounds; a test changes what it is about.
@@ -177,7 +177,7 @@ impl World {
             snapshot.lock = watched.expect("the lock can be watched");
         }
         let asked = Request { skip: options.skip.clone(), ..self.request() };
-        let plan = s1_plan::plan(&snapshot, &asked).expect("the target is in the catalog");
+        let plan = update::plan(&snapshot, &asked).expect("the target is in the catalog");
         let refusals: Vec<_> = plan.refusals().map(|f| (f.check, f.message.clone())).collect();
         assert!(refusals.is_empty(), "refused: {refusals:?}");
         Running::start(cluster, snapshot, plan, options)

@@ -6,8 +6,9 @@ use kubectl_dbupdate::cluster::{Cluster, Journal};
 use kubectl_dbupdate::engine::{self, RunOptions};
 use kubectl_dbupdate::journal::{Direction, Entry};
 use kubectl_dbupdate::model::{Action, Check, Lock, Methods, Plan, Snapshot};
-use kubectl_dbupdate::update::s1_plan::{self, Request, Unfinished};
-use kubectl_dbupdate::update::{rollback, s2_pause};
+use kubectl_dbupdate::plan::rollback;
+use kubectl_dbupdate::plan::update::{self, Request, Unfinished};
+use kubectl_dbupdate::steps::s1_pause;
 
 use super::{NAMESPACE, Running, World, request};
 
@@ -74,14 +75,14 @@ impl Process {
     /// `rollback`, with what is overridden by name; `None` where nothing is unfinished.
     pub async fn rollback(world: &World, cluster: Cluster, skip: BTreeSet<Check>) -> Option<Self> {
         let found = found(world, cluster, false).await;
-        let ours = found.snapshot.database.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some());
+        let ours = found.snapshot.database.paused().is_some_and(|(_, c)| s1_pause::run_of(c).is_some());
         (found.unfinished.is_some() || ours).then(|| Process::back(world, found, skip))
     }
 
     fn forward(world: &World, found: Found, methods: Methods) -> Self {
         let unfinished = found.unfinished.as_ref().map(Unfinished::from);
         let asked = Request { unfinished, methods, ..world.request() };
-        let plan = s1_plan::plan(&found.snapshot, &asked).expect("the target is in the catalog");
+        let plan = update::plan(&found.snapshot, &asked).expect("the target is in the catalog");
         Process::of(world, found, plan, Direction::Update, BTreeSet::new())
     }
 

@@ -1,8 +1,8 @@
 //! What the preflight finds beside the database: permissions, whoever else keeps it, and backups.
 
 use kubectl_dbupdate::model::{Check, Plan, Severity, Snapshot, rules};
-use kubectl_dbupdate::update::permissions;
-use kubectl_dbupdate::update::s1_plan::{self, Request, Unfinished};
+use kubectl_dbupdate::plan::permissions;
+use kubectl_dbupdate::plan::update::{self, Request, Unfinished};
 use serde_json::{Value, json};
 use simcluster::world::Database;
 
@@ -40,7 +40,7 @@ fn planned(snapshot: &Snapshot, skip: &[Check], unfinished: bool) -> Plan {
     };
     let unfinished = unfinished.then(begun);
     let request = Request { skip: skip.iter().copied().collect(), unfinished, ..Request::to(&to) };
-    s1_plan::plan(snapshot, &request).expect("the target is in the catalog")
+    update::plan(snapshot, &request).expect("the target is in the catalog")
 }
 
 /// What one check says, with its weight.

@@ -1,8 +1,8 @@
 //! `--through`: the way to a version that is not reachable at once.
 
 use kubectl_dbupdate::model::{Action, Check, Method, Methods, Plan, PodAction};
-use kubectl_dbupdate::update::hops::{self, Hops};
-use kubectl_dbupdate::update::s1_plan::{Request, Unfinished};
+use kubectl_dbupdate::plan::hops::{self, Hops};
+use kubectl_dbupdate::plan::update::{Request, Unfinished};
 use serde_json::json;
 use simcluster::world::Database;
 

@@ -1,7 +1,7 @@
 //! What the images of the templates say.
 
 use kubectl_dbupdate::model::{Action, Check, ImageFound, KeptWhy, Severity};
-use kubectl_dbupdate::update::s0_images::to_ask;
+use kubectl_dbupdate::plan::images::to_ask;
 use serde_json::{Value, json};
 use simcluster::DeleteOptions;
 use simcluster::world::{Database, Strategy};

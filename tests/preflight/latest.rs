@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use kubectl_dbupdate::model::{Action, Check, Severity};
-use kubectl_dbupdate::status::versions::{self, Choice, Reach};
+use kubectl_dbupdate::plan::versions::{self, Choice, Reach};
 use serde_json::json;
 use simcluster::DeleteOptions;
 use simcluster::world::{Database, catalog};

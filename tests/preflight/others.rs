@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kubectl_dbupdate::model::{Action, Check, Lookup, Severity};
-use kubectl_dbupdate::update::s1_plan;
+use kubectl_dbupdate::plan::update;
 use serde_json::{Value, json};
 use simcluster::world::Database;
 use tokio::time::{Instant, sleep};
@@ -131,8 +131,8 @@ async fn locked() {
     let watched = cluster.watch_lock(scene.kind, NAMESPACE, "zk", lock).await.expect("it can be watched");
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     snapshot.lock = watched;
-    let request = s1_plan::Request::to("3.9.1");
-    let plan = s1_plan::plan(&snapshot, &request).expect("the target is there");
+    let request = update::Request::to("3.9.1");
+    let plan = update::plan(&snapshot, &request).expect("the target is there");
     let message = "locked by bob@desk run 77aa since 2026-01-02T03:04:05Z; it is alive: its lock was renewed just now \
                    and is good for 30 s more";
     assert_eq!(said(&plan, Severity::Refusal), [(Check::Locked, message, "wait until that run has ended")]);
@@ -150,7 +150,7 @@ async fn a_lock_that_nobody_renews_is_no_obstacle() {
     assert!(began.elapsed() >= Duration::from_secs(30), "{:?}", began.elapsed());
     assert!(watched.as_ref().is_some_and(|lock| !lock.alive));
     snapshot.lock = watched;
-    let request = s1_plan::Request::to("3.9.1");
-    let plan = s1_plan::plan(&snapshot, &request).expect("the target is there");
+    let request = update::Request::to("3.9.1");
+    let plan = update::plan(&snapshot, &request).expect("the target is there");
     assert!(of(&plan, Check::Locked).is_empty());
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use kubectl_dbupdate::cluster::{Cluster, ClusterError};
 use kubectl_dbupdate::model::{Check, Finding, ImageFound, Kind, Method, Methods, Plan, Severity, Snapshot};
-use kubectl_dbupdate::update::s1_plan::{self, Request};
+use kubectl_dbupdate::plan::update::{self, Request};
 use serde_json::Value;
 use simcluster::world::{Database, catalog};
 use simcluster::{Behaviour, SimCluster, Store, object};
@@ -119,7 +119,7 @@ impl Scene {
             skip: skip.iter().copied().collect(),
             ..Request::to(to)
         };
-        s1_plan::plan(&snapshot, &request).expect("the target is in the catalog")
+        update::plan(&snapshot, &request).expect("the target is in the catalog")
     }
 
     /// Exactly these refusals are found, and no override helps.

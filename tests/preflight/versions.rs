@@ -1,7 +1,7 @@
 //! Which version may follow which, by the catalog of the cluster.
 
 use kubectl_dbupdate::model::{Check, Plan, Severity};
-use kubectl_dbupdate::update::s1_plan::{self, NoTarget, Request};
+use kubectl_dbupdate::plan::update::{self, NoTarget, Request};
 use serde_json::{Value, json};
 use simcluster::DeleteOptions;
 use simcluster::world::{Database, catalog};
@@ -137,7 +137,7 @@ async fn no_catalog_at_all() {
 
 async fn plan_to(scene: &Scene, to: &str) -> Result<Plan, NoTarget> {
     let request = Request::to(to);
-    s1_plan::plan(&scene.read().await.expect("it can be read"), &request)
+    update::plan(&scene.read().await.expect("it can be read"), &request)
 }
 
 /// Anything may stand in a catalog that a user has edited.

@@ -7,7 +7,7 @@ use kubectl_dbupdate::engine::{self, RunOptions};
 use kubectl_dbupdate::event::{Event, Outcome, Step};
 use kubectl_dbupdate::journal::Direction;
 use kubectl_dbupdate::model::{Action, Check, Plan, Snapshot};
-use kubectl_dbupdate::update::{rollback, s1_plan};
+use kubectl_dbupdate::plan::{rollback, update};
 use simcluster::world::Database;
 use simcluster::{Ailment, Behaviour, PodRule};
 
@@ -101,9 +101,9 @@ async fn a_run_that_was_killed_while_it_verified_is_verified_by_the_next() {
     run.crash().await;
     let (snapshot, journal) = found(&world).await;
     let entry = engine::unfinished(&journal, &snapshot).expect("it was not verified");
-    let resuming = s1_plan::Unfinished::from(&entry);
-    let asked = s1_plan::Request { unfinished: Some(resuming), ..request(world.target()) };
-    let plan = s1_plan::plan(&snapshot, &asked).unwrap();
+    let resuming = update::Unfinished::from(&entry);
+    let asked = update::Request { unfinished: Some(resuming), ..request(world.target()) };
+    let plan = update::plan(&snapshot, &asked).unwrap();
     assert_eq!(plan.action, Action::Resume);
     let options = RunOptions { journal, resuming: Some(entry), ..world.options("run1") };
     Running::start(world.cluster(), snapshot, plan, options).end().await.done();
@@ -159,7 +159,7 @@ async fn the_pause_of_what_is_half_done_is_not_taken_back() {
     let (snapshot, journal) = found(&world).await;
     let resuming = engine::unfinished(&journal, &snapshot);
     assert!(resuming.is_some());
-    let plan = s1_plan::plan(&snapshot, &request(world.target())).unwrap();
+    let plan = update::plan(&snapshot, &request(world.target())).unwrap();
     let options = RunOptions { journal, resuming, ..world.options("run1") };
     let mut run = Running::start(world.cluster(), snapshot, plan, options);
     run.event("asked", |e| matches!(e, Event::PauseRequested { .. })).await;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures::FutureExt;
 use kubectl_dbupdate::cluster::{Cluster, Renew};
 use kubectl_dbupdate::event::{Event, Outcome};
-use kubectl_dbupdate::update::s1_plan;
+use kubectl_dbupdate::plan::update;
 use simcluster::world::Database;
 use simcluster::{ApiError, Effect, Fault};
 
@@ -43,7 +43,7 @@ fn expire(world: &World, n: u64) {
 
 async fn run(world: &World, cluster: Cluster, expire_at: u64) -> Ended {
     let snapshot = world.snapshot(&cluster).await;
-    let plan = s1_plan::plan(&snapshot, &request(world.target())).unwrap();
+    let plan = update::plan(&snapshot, &request(world.target())).unwrap();
     expire(world, expire_at);
     Running::start(cluster, snapshot, plan, world.options("run1")).end().await
 }
@@ -68,7 +68,7 @@ async fn every_watch_that_is_refused_takes_the_same_new_credentials() {
     let (world, renewals) = (World::new(Database::zookeeper("db")), Renewals::default());
     let cluster = world.cluster().renewing(renewals.to(&world.sim, true));
     let snapshot = world.snapshot(&cluster).await;
-    let plan = s1_plan::plan(&snapshot, &request(world.target())).unwrap();
+    let plan = update::plan(&snapshot, &request(world.target())).unwrap();
     let mut running = Running::start(cluster, snapshot, plan, world.options("run1"));
     running.evicted("db-0").await;
     world.sim.faults().add(Fault::new(Effect::Answer(ApiError::unauthorized())).always());
@@ -82,7 +82,7 @@ async fn credentials_that_are_refused_again_end_the_run_after_one_try() {
     let (world, renewals) = (World::new(Database::zookeeper("db")), Renewals::default());
     let cluster = world.cluster().renewing(renewals.to(&world.sim, false));
     let snapshot = world.snapshot(&cluster).await;
-    let plan = s1_plan::plan(&snapshot, &request(world.target())).unwrap();
+    let plan = update::plan(&snapshot, &request(world.target())).unwrap();
     let mut running = Running::start(cluster, snapshot, plan, world.options("run1"));
     running.evicted("db-0").await;
     world.sim.faults().add(Fault::new(Effect::Answer(ApiError::unauthorized())).always());

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kubectl_dbupdate::event::{Event, Outcome};
 use kubectl_dbupdate::model::{Check, ImageFound, Snapshot};
-use kubectl_dbupdate::update::s1_plan;
+use kubectl_dbupdate::plan::update;
 use simcluster::world::{Database, Strategy};
 use simcluster::{Behaviour, Provisioner};
 
@@ -37,7 +37,7 @@ async fn update_to(world: &World, digest: &str) -> Running {
     let mut snapshot = world.snapshot(&cluster).await;
     let exists = ImageFound::Exists { digest: digest.to_owned() };
     snapshot.environment.images = BTreeMap::from([(TARGET.to_owned(), exists)]);
-    let plan = s1_plan::plan(&snapshot, &request(world.target())).expect("the target is in the catalog");
+    let plan = update::plan(&snapshot, &request(world.target())).expect("the target is in the catalog");
     assert!(
         plan.findings.iter().all(|f| matches!(f.check, Check::AlreadyOnTarget | Check::Via)),
         "{:?}",
@@ -134,7 +134,7 @@ async fn a_run_that_is_gone_on_with_keeps_the_digest_that_it_began_with() {
     let cluster = world.cluster();
     let mut snapshot = world.snapshot(&cluster).await;
     said("sha256:00aa")(&mut snapshot);
-    let plan = s1_plan::plan(&snapshot, &request(world.target())).expect("the target is in the catalog");
+    let plan = update::plan(&snapshot, &request(world.target())).expect("the target is in the catalog");
     let mut run = Running::start(cluster, snapshot, plan, world.options("run1"));
     run.event("it is patched", |e| matches!(e, Event::WorkloadPatched { .. })).await;
     run.crash().await;
@@ -142,10 +142,10 @@ async fn a_run_that_is_gone_on_with_keeps_the_digest_that_it_began_with() {
     let cluster = world.cluster();
     let mut snapshot = world.snapshot(&cluster).await;
     let journal = cluster.journal(world.kind, NAMESPACE, "db").await.expect("it can be read");
-    let unfinished = journal.last().map(s1_plan::Unfinished::from);
+    let unfinished = journal.last().map(update::Unfinished::from);
     said("sha256:00bb")(&mut snapshot);
-    let asked = s1_plan::Request { unfinished, ..request(world.target()) };
-    let plan = s1_plan::plan(&snapshot, &asked).expect("the target is in the catalog");
+    let asked = update::Request { unfinished, ..request(world.target()) };
+    let plan = update::plan(&snapshot, &asked).expect("the target is in the catalog");
     let brought: Vec<_> = plan.workloads.iter().flat_map(|w| &w.images).map(|i| &i.after).collect();
     assert!(!brought.is_empty());
     assert!(brought.iter().all(|image| image.ends_with("@sha256:00aa")), "{brought:?}");

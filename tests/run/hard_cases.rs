@@ -6,7 +6,7 @@ use kubectl_dbupdate::clock::Clock;
 use kubectl_dbupdate::engine::{Signal, Stop};
 use kubectl_dbupdate::event::{Event, Outcome};
 use kubectl_dbupdate::model::Check;
-use kubectl_dbupdate::status::{self, Seen, Status};
+use kubectl_dbupdate::situation::{self, Seen, Status};
 use serde_json::json;
 use simcluster::world::Database;
 use simcluster::{Ailment, ApiError, Behaviour, Cause, DeleteOptions, Effect, Fault, PodRule};
@@ -23,7 +23,7 @@ async fn status_of(world: &World) -> Status {
         lock_age: None,
         unread: found.unread,
     };
-    status::status(&seen, |next| format!("{next:?}"))
+    situation::status(&seen, |next| format!("{next:?}"))
 }
 
 fn no_journal(world: &World) {

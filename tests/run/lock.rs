@@ -8,7 +8,7 @@ use kubectl_dbupdate::clock::Clock;
 use kubectl_dbupdate::engine::{Signal, Stop};
 use kubectl_dbupdate::event::{Event, Outcome};
 use kubectl_dbupdate::model::Check;
-use kubectl_dbupdate::update::s1_plan;
+use kubectl_dbupdate::plan::update;
 use serde_json::{Value, json};
 use simcluster::world::{Database, Strategy};
 use simcluster::{Ailment, ApiError, Behaviour, DeleteOptions, Effect, Fault, PodRule, RecordedRequest};
@@ -62,7 +62,7 @@ async fn two_runs_at_once_are_one_too_many() {
     let world = zookeeper();
     let cluster = world.cluster();
     let snapshot = world.snapshot(&cluster).await;
-    let plan = s1_plan::plan(&snapshot, &request(world.target())).unwrap();
+    let plan = update::plan(&snapshot, &request(world.target())).unwrap();
     let mut first = world.start().await;
     first.evicted("db-0").await;
     let second = Running::start(cluster, snapshot, plan, world.options("run2")).end().await;
@@ -80,7 +80,7 @@ async fn a_lock_whose_holder_lives_is_told_in_the_plan() {
     let mut snapshot = world.snapshot(&cluster).await;
     let lock = snapshot.lock.take().unwrap();
     snapshot.lock = cluster.watch_lock(world.kind, NAMESPACE, "db", lock).await.unwrap();
-    let plan = s1_plan::plan(&snapshot, &request(world.target())).unwrap();
+    let plan = update::plan(&snapshot, &request(world.target())).unwrap();
     let refusals: Vec<_> = plan.refusals().collect();
     let locked = refusals.iter().find(|f| f.check == Check::Locked).expect("it is locked");
     assert!(locked.message.contains("ann@laptop (run run1"), "{}", locked.message);

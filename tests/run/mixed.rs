@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use kubectl_dbupdate::event::{Event, Outcome, Step, WaitingOn};
 use kubectl_dbupdate::model::{Check, Lookup, Method};
-use kubectl_dbupdate::status::{self, Seen, State};
-use kubectl_dbupdate::update::rollback;
+use kubectl_dbupdate::situation::{self, Seen, State};
 use serde_json::{Value, json};
 use simcluster::world::Database;
 use simcluster::{Ailment, Behaviour, Effect, Fault, OpsManager, PodRule, Verdict};
@@ -197,7 +196,7 @@ async fn a_request_that_is_deleted_is_made_anew_by_resume() {
     let journal = cluster.journal(world.kind, NAMESPACE, "db").await.expect("it can be read");
     let runs = Lookup::Found(journal.entries);
     let seen = Seen { snapshot: world.snapshot(&cluster).await, runs, lock_age: None, unread: Vec::new() };
-    let status = status::status(&seen, |next| format!("{next:?}"));
+    let status = situation::status(&seen, |next| format!("{next:?}"));
     assert_eq!((status.state, &status.next[0][..]), (State::HalfDone, "Resume"), "{}", status.sentence);
     let resumed = Process::resume(&world, world.cluster(), BTreeSet::new()).await.expect("it is unfinished");
     resumed.start().end().await.done();
@@ -263,7 +262,7 @@ async fn templates_that_are_pinned_count_as_changed() {
     let cluster = world.cluster();
     let journal = cluster.journal(world.kind, NAMESPACE, "db").await.expect("it can be read");
     let snapshot = world.snapshot(&cluster).await;
-    assert!(rollback::changed(journal.last().expect("it is written down"), &snapshot));
+    assert!(leftover::changed(journal.last().expect("it is written down"), &snapshot));
 }
 
 /// Cruise control's Deployment serves the database, it is not it: one that is made anew keeps nobody from going back.

@@ -2,7 +2,7 @@
 
 use kubectl_dbupdate::event::{Event, Outcome, WaitingOn};
 use kubectl_dbupdate::model::Check;
-use kubectl_dbupdate::update::s1_plan;
+use kubectl_dbupdate::plan::update;
 use serde_json::{Value, json};
 use simcluster::world::{Database, Strategy};
 use simcluster::{Ailment, Behaviour, DeleteOptions, Effect, Fault, PodRule, RecordedRequest, object};
@@ -311,7 +311,7 @@ async fn a_template_that_was_put_back_since_the_plan_stops_the_run() {
     run.end().await.ended(Outcome::SomebodyElse, 5, true, false);
     let cluster = world.cluster();
     let snapshot = world.snapshot(&cluster).await;
-    let plan = s1_plan::plan(&snapshot, &request(world.target())).unwrap();
+    let plan = update::plan(&snapshot, &request(world.target())).unwrap();
     world.sim.behaviour().change(|b| b.provisioner.alive = true);
     tokio::time::sleep(secs(1)).await;
     let before = world.sent();

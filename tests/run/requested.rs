@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use kubectl_dbupdate::event::{Event, Outcome, Step, WaitingOn};
 use kubectl_dbupdate::model::{Check, Method, Severity};
-use kubectl_dbupdate::status::{self, State, Status};
+use kubectl_dbupdate::situation::{self, State, Status};
 use simcluster::world::Database;
 use simcluster::{Ailment, Behaviour, OpsManager, PodRule, Verdict};
 
@@ -38,13 +38,13 @@ async fn status(world: &World) -> Status {
     let cluster = world.cluster();
     let snapshot = world.snapshot(&cluster).await;
     let journal = cluster.journal(world.kind, "default", "db").await.expect("it can be read");
-    let seen = status::Seen {
+    let seen = situation::Seen {
         snapshot,
         runs: kubectl_dbupdate::model::Lookup::Found(journal.entries),
         lock_age: None,
         unread: Vec::new(),
     };
-    status::status(&seen, |next| format!("{next:?}"))
+    situation::status(&seen, |next| format!("{next:?}"))
 }
 
 async fn resumed(world: &World) -> Ended {

@@ -2,7 +2,7 @@
 
 use kubectl_dbupdate::engine;
 use kubectl_dbupdate::model::Purpose;
-use kubectl_dbupdate::update::s1_plan;
+use kubectl_dbupdate::plan::update;
 use serde_json::Value;
 use simcluster::RecordedRequest;
 use simcluster::world::Database;
@@ -47,7 +47,7 @@ async fn a_dry_run_on_the_server_sends_what_the_run_sends_and_changes_nothing() 
         let world = World::new(database);
         let cluster = world.cluster();
         let snapshot = world.snapshot(&cluster).await;
-        let plan = s1_plan::plan(&snapshot, &request(world.target())).unwrap();
+        let plan = update::plan(&snapshot, &request(world.target())).unwrap();
         let version = world.store().version();
         let trials = engine::trials(&cluster, &snapshot, &plan, &world.clock()).await.unwrap();
         assert_eq!(world.store().version(), version, "nothing has changed");

@@ -3,7 +3,7 @@
 use kubectl_dbupdate::event::Step;
 use kubectl_dbupdate::model::{Kind, Lookup};
 use kubectl_dbupdate::report::{self, View};
-use kubectl_dbupdate::status::{self, ImageOf, Next, Seen, State, Status};
+use kubectl_dbupdate::situation::{self, ImageOf, Next, Seen, State, Status};
 use serde_json::{Value, json};
 use simcluster::world::Database;
 use simcluster::{Ailment, Behaviour, DeleteOptions, Effect, Fault, PodRule};
@@ -20,7 +20,7 @@ async fn told(world: &World, lock_age: Option<i64>) -> Status {
         lock_age,
         unread: found.unread,
     };
-    status::status(&seen, |next| format!("{next:?}"))
+    situation::status(&seen, |next| format!("{next:?}"))
 }
 
 /// A lock whose holder has died long ago.

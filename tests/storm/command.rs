@@ -8,8 +8,9 @@ use kubectl_dbupdate::engine::{self, RunOptions, Stop};
 use kubectl_dbupdate::event::Record;
 use kubectl_dbupdate::journal::{Direction, Entry};
 use kubectl_dbupdate::model::{Action, Check, Method, Methods, Plan, Snapshot};
-use kubectl_dbupdate::update::s1_plan::{self, Request, Unfinished};
-use kubectl_dbupdate::update::{rollback, s2_pause};
+use kubectl_dbupdate::plan::rollback;
+use kubectl_dbupdate::plan::update::{self, Request, Unfinished};
+use kubectl_dbupdate::steps::s1_pause;
 use tokio::sync::{mpsc, watch};
 
 use crate::common::{Ended, NAMESPACE, World, secs};
@@ -108,7 +109,7 @@ fn goal(command: Command, world: &World, snapshot: &Snapshot, journal: &Journal)
             }
         },
         Command::Rollback => {
-            let ours = snapshot.database.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some());
+            let ours = snapshot.database.paused().is_some_and(|(_, c)| s1_pause::run_of(c).is_some());
             (unfinished.is_some() || ours).then_some(Goal::Back { entry: unfinished })
         }
     }
@@ -118,7 +119,7 @@ impl Goal {
     fn plan(&self, snapshot: &Snapshot, skip: &BTreeSet<Check>) -> Plan {
         let planned = match self {
             Goal::To { to, method, unfinished } => {
-                s1_plan::plan(snapshot, &request(to, *method, unfinished.as_ref()))
+                update::plan(snapshot, &request(to, *method, unfinished.as_ref()))
             }
             Goal::Back { entry: Some(entry) } => Ok(rollback::plan(snapshot, entry, skip)),
             Goal::Back { entry: None } => {

@@ -4,7 +4,7 @@
 use crate::model::{Check, Finding, Lookup, Owner, PodAction, Severity, Weight, WorkloadPlan};
 
 use super::permissions;
-use super::s0_preflight::{Context, note};
+use super::preflight::{Context, note};
 
 /// A pod's part of a run, in seconds, where nobody knows better: the official engine's published timelines have 30 to 60
 /// seconds for each, and a large image comes on top.

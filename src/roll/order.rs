@@ -6,8 +6,9 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use crate::model::{Action, Plan, Pod, PodAction, Snapshot, Strategy, WorkloadKind, WorkloadPlan, Write};
-use crate::model::{ContainerState, ObjectRef, Purpose, WriteAction};
+use crate::model::{
+    Action, ContainerState, Plan, Pod, PodAction, Snapshot, Strategy, WorkloadKind, WorkloadPlan,
+};
 
 /// What a workload's rolling comes to next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,28 +147,6 @@ pub fn ailment(pod: &Pod) -> String {
         _ => None,
     });
     waiting.unwrap_or_else(|| if pod.ready { pod.phase.clone() } else { "not Ready".to_owned() })
-}
-
-/// The deletion of a pod; the server refuses it unless the pod still is as it was read.
-pub fn deletion(namespace: &str, pod: &Pod) -> Write {
-    let action = WriteAction::Delete { resource_version: pod.resource_version.clone() };
-    Write { purpose: Purpose::Delete, action, ..write(namespace, &pod.name, &pod.uid) }
-}
-
-/// The eviction of a pod; the server refuses it unless the pod has that uid.
-pub fn write(namespace: &str, pod: &str, uid: &str) -> Write {
-    Write {
-        purpose: Purpose::Evict,
-        object: ObjectRef {
-            api_version: "v1".to_owned(),
-            kind: "Pod".to_owned(),
-            plural: "pods".to_owned(),
-            namespace: namespace.to_owned(),
-            name: pod.to_owned(),
-            uid: uid.to_owned(),
-        },
-        action: WriteAction::Evict,
-    }
 }
 
 #[cfg(test)]

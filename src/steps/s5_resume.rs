@@ -2,14 +2,14 @@
 
 use crate::model::{Database, PAUSED, PatchOp, Purpose, Write};
 
-use super::s2_pause;
+use super::s1_pause;
 
 /// Removes our condition; `None` where there is none of ours. Somebody else's is never removed.
 pub fn write(database: &Database) -> Option<Write> {
     let (at, condition) = database.paused()?;
-    s2_pause::run_of(condition)?;
+    s1_pause::run_of(condition)?;
     let at = format!("/status/conditions/{at}");
-    Some(s2_pause::patch(
+    Some(s1_pause::patch(
         database,
         Purpose::Resume,
         vec![PatchOp::test(format!("{at}/type"), PAUSED), PatchOp::remove(at)],

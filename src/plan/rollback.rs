@@ -5,14 +5,15 @@ use std::collections::BTreeSet;
 
 use crate::journal::{BeforeImage, Entry};
 use crate::model::{
-    Action, CatalogVersion, Check, Container, ContainerState, Coverage, Finding, ImageChange, KeptContainer,
-    KeptWhy, Kind, Method, PLAN_SCHEMA, Plan, Pod, PodAction, PodPlan, Severity, ShapeChange, Snapshot,
-    Strategy, UpdateStrategy, VersionRef, Workload, WorkloadKind, WorkloadPlan, same_image,
+    Action, CatalogVersion, Check, Container, Coverage, Finding, ImageChange, KeptContainer, KeptWhy, Kind,
+    Method, PLAN_SCHEMA, Plan, Pod, PodAction, PodPlan, Severity, ShapeChange, Snapshot, Strategy,
+    UpdateStrategy, VersionRef, Workload, WorkloadKind, WorkloadPlan, same_image,
 };
 
-use super::s0_preflight::{self, Context};
-use super::s1_plan::{self, NoTarget, Request};
-use super::s2_pause;
+use super::preflight::{self, Context};
+use super::update::{self, NoTarget, Request};
+use crate::steps::leftover::{arrived, has_started};
+use crate::steps::s1_pause;
 
 /// Decides the way back from an unfinished run. Where nothing is half done the plan only removes our own `Paused`, or
 /// nothing at all.
@@ -27,7 +28,7 @@ pub fn plan(snapshot: &Snapshot, entry: &Entry, skip: &BTreeSet<Check>) -> Plan 
     let settled = |w: &WorkloadPlan| {
         !w.reshapes() && w.images.is_empty() && w.pods.iter().all(|p| p.action == PodAction::Skip)
     };
-    let ours = db.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some());
+    let ours = db.paused().is_some_and(|(_, c)| s1_pause::run_of(c).is_some());
     // A rollback that has not come to its end has not been verified.
     let unverified = entry.run.direction == crate::journal::Direction::Rollback;
     let action = match (db.version == back.name && workloads.iter().all(settled), ours || unverified) {
@@ -203,7 +204,7 @@ fn findings(
     let evicts = |uid: &str| {
         workloads.iter().any(|w| w.object.uid == uid && w.pods.iter().any(|p| p.action == PodAction::Evict))
     };
-    let mut found = s0_preflight::findings_of_a_rollback(&context, workloads, &evicts);
+    let mut found = preflight::findings_of_a_rollback(&context, workloads, &evicts);
     found.extend(gone(snapshot, entry));
     found.extend(of_others(snapshot, entry, skip));
     if let Some(why) = data_at_risk(snapshot, entry) {
@@ -328,13 +329,6 @@ fn started_on_target(pod: &Pod, planned: &WorkloadPlan, entry: &Entry) -> bool {
     new && has_started(pod)
 }
 
-/// One of the pod's main containers has run.
-pub fn has_started(pod: &Pod) -> bool {
-    pod.containers.iter().filter(|c| !c.init).any(|c| {
-        c.restarts > 0 || matches!(c.state, ContainerState::Running | ContainerState::Terminated { .. })
-    })
-}
-
 fn look_at(snapshot: &Snapshot) -> String {
     let db = &snapshot.database.object;
     let (container, command) = match snapshot.database.kind {
@@ -348,55 +342,13 @@ fn look_at(snapshot: &Snapshot) -> String {
     format!("kubectl exec {pod} -n {} -c {container} -- sh -c '{command}'", db.namespace)
 }
 
-/// The cluster still shows something of an unfinished run: our pause, its ops request, or what it has [`changed`]. Where it shows nothing the
-/// run has ended before its first change. Where everything has arrived the verification is
-/// still to come. A database that is on a third version by now has been moved on by others.
-pub fn half_done(entry: &Entry, snapshot: &Snapshot) -> bool {
-    let plan = &entry.run.plan;
-    let version = &snapshot.database.version;
-    let paused = snapshot.database.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some());
-    let concerned = *version == plan.to.name || *version == plan.from.name;
-    entry.unfinished() && (paused || requested(entry, snapshot) || (concerned && changed(entry, snapshot)))
-}
-
-/// The ops request that the run has made is at work.
-pub fn requested(entry: &Entry, snapshot: &Snapshot) -> bool {
-    entry.ops_request().is_some_and(|made| snapshot.ops_in_flight().any(|r| r.name == made))
-}
-
-/// The version or an image of a run's target is there that was not there before it, in a template or in a pod alone: an
-/// operator whose pause was lifted writes the old templates back, and restarts nothing.
-pub fn changed(entry: &Entry, snapshot: &Snapshot) -> bool {
-    let plan = &entry.run.plan;
-    let there = |planned: &WorkloadPlan, container: &str, image: &str, is: fn(&str, &str) -> bool| {
-        snapshot.workload(&planned.object.uid).is_some_and(|now| {
-            now.container(container).is_some_and(|c| is(&c.image, image))
-                || snapshot.pods_of(now).any(|p| p.image(container).is_some_and(|i| same_image(i, image)))
-        })
-    };
-    let patched = plan.workloads.iter().any(|planned| {
-        planned.images.iter().any(|change| there(planned, &change.container, &change.after, str::eq))
-    });
-    // A run that is begun anew finds its templates on the target, and has nothing to change in them. Whoever renders them may
-    // pin them to digests.
-    let found = plan.workloads.iter().any(|planned| {
-        let before = entry.run.before.workloads.get(&planned.object.uid);
-        planned.target_images().any(|(container, target)| {
-            let was = before.and_then(|images| images.iter().find(|b| b.container == container));
-            was.is_some_and(|was| !same_image(&was.image, target))
-                && there(planned, container, target, same_image)
-        })
-    });
-    patched || found || (snapshot.database.version == plan.to.name && plan.from.name != plan.to.name)
-}
-
 /// The way back from a run of which nothing is written down: where everything is on the version that the database declares
 /// only our pause is removed. Else nobody knows what was there before, nor what the data have seen.
 ///
 /// # Errors
 /// When the version is not in the catalog.
 pub fn without_a_journal(snapshot: &Snapshot, request: &Request) -> Result<Plan, NoTarget> {
-    let mut plan = s1_plan::plan(snapshot, request)?;
+    let mut plan = update::plan(snapshot, request)?;
     if matches!(plan.action, Action::Resume | Action::Nothing) {
         return Ok(plan);
     }
@@ -414,16 +366,4 @@ pub fn without_a_journal(snapshot: &Snapshot, request: &Request) -> Result<Plan,
     plan.findings.insert(0, finding);
     plan.findings.sort_by_key(|f| f.severity);
     Ok(plan)
-}
-
-/// Version, templates and pods are where the plan was going.
-pub fn arrived(plan: &Plan, snapshot: &Snapshot) -> bool {
-    let on_target = |planned: &WorkloadPlan| {
-        snapshot.workload(&planned.object.uid).is_some_and(|now| {
-            let image = |container: &str| now.container(container).map(|c| c.image.as_str());
-            planned.target_images().all(|(c, target)| image(c).is_some_and(|i| same_image(i, target)))
-                && snapshot.pods_of(now).all(|p| planned.has_images(p))
-        })
-    };
-    snapshot.database.version == plan.to.name && plan.workloads.iter().all(on_target)
 }

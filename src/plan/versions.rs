@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::catalog::newest_first;
 use crate::model::{CatalogVersion, Check, Plan, Snapshot};
 
-use crate::update::s1_plan::{self, Request};
+use super::update::{self, Request};
 
 /// A version of the catalog, as a database sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -70,7 +70,7 @@ pub fn latest(snapshot: &Snapshot, skip: &BTreeSet<Check>) -> Option<String> {
 fn plan(snapshot: &Snapshot, skip: &BTreeSet<Check>, to: &str) -> Option<Plan> {
     let skip = skip.clone();
     let request = Request { skip, ..Request::to(to) };
-    s1_plan::plan(snapshot, &request).ok()
+    update::plan(snapshot, &request).ok()
 }
 
 fn sorted(versions: &[CatalogVersion]) -> Vec<&CatalogVersion> {
@@ -91,7 +91,7 @@ fn choice(version: &CatalogVersion, latest: bool, reach: Option<Reach>) -> Choic
 }
 
 fn reach(plan: Plan) -> Reach {
-    let against = plan.refusals().filter(|f| s1_plan::about_the_version(f.check));
+    let against = plan.refusals().filter(|f| update::about_the_version(f.check));
     // That it is deprecated is told beside it; what else there is weighs more.
     let Some(finding) = against.min_by_key(|f| f.check == Check::DeprecatedTarget) else {
         return Reach::Allowed;

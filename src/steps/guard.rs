@@ -1,34 +1,4 @@
-//! The steps of an update, in their order. Pure: each decides from a [`Snapshot`](crate::model::Snapshot), the engine
-//! acts.
-//!
-//! A step knows its own [`Status`] and the writes that it needs, so that going on after an interruption is observing
-//! again and skipping what is done.
-
-pub mod hops;
-pub mod ops_request;
-pub mod permissions;
-pub mod rollback;
-mod s0_environment;
-pub mod s0_images;
-mod s0_methods;
-pub mod s0_preflight;
-pub mod s1_plan;
-pub mod s1_render;
-pub mod s2_pause;
-pub mod s3_patch_images;
-pub mod s4_roll_pods;
-pub mod s5_set_version;
-pub mod s6_resume;
-pub mod s7_verify;
-
-/// Whether a step has anything to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Status {
-    AlreadyDone,
-    Ready,
-    /// It must not be done; why.
-    Blocked(Blocked),
-}
+//! What speaks against the next write of a run: the cluster is no longer as its plan expects it.
 
 /// Why a step must not go on: the cluster is not as the plan expects it. Every write of a run checks for these first.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -9,8 +9,8 @@ use crate::model::{
     WorkloadKind, WorkloadPlan,
 };
 
-use super::s0_preflight::{Context, note};
-use super::s2_pause;
+use super::preflight::{Context, note};
+use crate::steps::s1_pause;
 
 /// What speaks against the way that was chosen, and which ones are open.
 pub(super) fn findings(context: &Context<'_>, found: &mut Vec<Finding>) {
@@ -98,7 +98,7 @@ fn request_that_has_failed(context: &Context<'_>) -> Option<Finding> {
 /// A request that ends badly lifts the pause of whoever has set it: what this tool has left half done by itself would then be
 /// the operator's, which knows nothing of it.
 fn begun_otherwise(context: &Context<'_>) -> Option<Finding> {
-    let paused = context.snapshot.database.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some());
+    let paused = context.snapshot.database.paused().is_some_and(|(_, c)| s1_pause::run_of(c).is_some());
     (paused || context.resuming && context.ops_request.is_none()).then(|| {
         context.refusal(
             Check::Via,

@@ -3,7 +3,6 @@
 mod decide;
 mod list;
 mod parts;
-pub mod versions;
 
 use serde::{Deserialize, Serialize};
 

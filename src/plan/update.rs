@@ -11,8 +11,11 @@ use crate::model::{
     VersionRef, Workload, WorkloadKind, WorkloadPlan, same_image,
 };
 
-use super::s0_preflight::{self, Context};
-use super::{ops_request, s0_images, s0_methods, s2_pause};
+use super::preflight::{self, Context};
+use super::{images, methods};
+use crate::steps::s1_pause;
+
+use super::ops_request;
 
 /// What the user asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -247,7 +250,7 @@ fn plan_for(context: &Context<'_>, request: &Request) -> Plan {
         })
     };
     let action = action(context, &workloads);
-    let mut findings = s0_preflight::findings(context, &workloads, &evicts);
+    let mut findings = preflight::findings(context, &workloads, &evicts);
     if action == Action::Nothing {
         findings.iter_mut().filter(|f| f.refuses() && speaks_against_acting(f.check)).for_each(soften);
     }
@@ -276,7 +279,7 @@ fn action(context: &Context<'_>, workloads: &[WorkloadPlan]) -> Action {
     let settled = |w: &WorkloadPlan| {
         !w.reshapes() && w.images.is_empty() && w.pods.iter().all(|p| p.action == PodAction::Skip)
     };
-    let ours = context.snapshot.database.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some());
+    let ours = context.snapshot.database.paused().is_some_and(|(_, c)| s1_pause::run_of(c).is_some());
     let unfinished = ours || context.resuming;
     match (context.on_target_version(), workloads.iter().all(settled)) {
         (false, _) => Action::Update,
@@ -324,7 +327,7 @@ fn afterwards(context: &Context<'_>) -> Vec<String> {
 
 fn workload_plan(context: &Context<'_>, workload: &Workload, min_ready: i64) -> WorkloadPlan {
     let (images, kept) = images(context, workload);
-    let (added, removed) = s0_methods::shape_changes(context, workload);
+    let (added, removed) = methods::shape_changes(context, workload);
     let goes = |k: &KeptContainer| removed.iter().any(|r| r.container == k.container && r.init == k.init);
     let kept = kept.into_iter().filter(|k| !goes(k)).collect();
     let strategy = match (workload.kind, workload.strategy) {
@@ -369,7 +372,7 @@ fn images(context: &Context<'_>, workload: &Workload) -> (Vec<ImageChange>, Vec<
                 init: container.init,
                 index: container.index,
                 now: container.image.clone(),
-                after: s0_images::replacement(context, &container.image, after),
+                after: images::replacement(context, &container.image, after),
             }),
         }
     }
@@ -453,7 +456,7 @@ fn drift(context: &Context<'_>, workload: &Workload, shape: &Shape, found: &mut 
             continue;
         };
         let has = format!("{}: container {} has image {}", workload.object, c.name, c.image);
-        let (message, hint) = match s0_images::own(context, c, target) {
+        let (message, hint) = match images::own(context, c, target) {
             Some(own) => (
                 format!("{has}, which {} of {} asks for", own.path, context.snapshot.database.object),
                 "the update would put the version's image into its place: take it out there first",

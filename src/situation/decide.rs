@@ -2,9 +2,9 @@
 
 use crate::journal::Entry;
 use crate::model::{Lookup, Method, Phase, Pod, Workload, WorkloadKind, WorkloadPlan};
-use crate::update::ops_request;
-use crate::update::rollback::{arrived, changed, half_done, requested};
-use crate::update::s2_pause::{self, Pause};
+use crate::steps::leftover::{arrived, changed, half_done, requested};
+use crate::steps::ops_request;
+use crate::steps::s1_pause::{self, Pause};
 
 use super::parts::image_of;
 use super::{ImageOf, Next, Seen, State};
@@ -93,7 +93,7 @@ fn somebody_else(seen: &Seen) -> Option<Decision> {
         let sentence = format!("{what} is at work on {}{begun}", db.object);
         return Some((State::OpsRequest, sentence, vec![Next::DescribeRequest(request.name.clone())]));
     }
-    let Pause::Foreign(message) = s2_pause::status(db) else { return None };
+    let Pause::Foreign(message) = s1_pause::status(db) else { return None };
     let made = |entry: &&Entry| {
         let request = entry.ops_request().filter(|_| entry.method() == Method::OpsManager);
         request.is_some_and(|name| ops_request::has_paused(&message, &db.object.namespace, name))
@@ -116,7 +116,7 @@ fn somebody_else(seen: &Seen) -> Option<Decision> {
 fn left_by_us(seen: &Seen) -> Option<Decision> {
     let db = &seen.snapshot.database;
     let name = &db.object;
-    let paused = db.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some());
+    let paused = db.paused().is_some_and(|(_, c)| s1_pause::run_of(c).is_some());
     let Some(entry) = unfinished(seen) else {
         if !paused {
             return None;

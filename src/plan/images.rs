@@ -8,7 +8,7 @@ use crate::model::{
     Strategy, UpdateStrategy, Workload, WorkloadPlan, pinned, registry, same_image,
 };
 
-use super::s0_preflight::{Context, note};
+use super::preflight::{Context, note};
 
 /// The images whose registries are asked before these plans are shown: those that they bring. None once a plan is refused for
 /// another reason, where there is nothing to bring, and for a simulated version.

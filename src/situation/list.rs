@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Kind, ObjectRef, Snapshot};
-use crate::update::s2_pause;
+use crate::steps::s1_pause;
 
-use super::versions;
+use crate::plan::versions;
 
 /// A database as a line of a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,7 +40,7 @@ pub enum PausedBy {
 pub fn listed(snapshot: &Snapshot) -> Listed {
     let db = &snapshot.database;
     let newest = versions::latest(snapshot, &BTreeSet::new()).filter(|newest| *newest != db.version);
-    let paused_by = db.paused().map(|(_, condition)| match s2_pause::run_of(condition) {
+    let paused_by = db.paused().map(|(_, condition)| match s1_pause::run_of(condition) {
         Some(_) => PausedBy::Dbupdate,
         None => PausedBy::Other,
     });

@@ -9,7 +9,8 @@ use crate::model::{
     Snapshot, UpdateStrategy, Workload, WorkloadKind, WorkloadPlan,
 };
 
-use super::{ops_request, s0_environment, s0_images, s0_methods, s2_pause};
+use super::{environment, images, methods};
+use crate::steps::{ops_request, s1_pause};
 
 /// What the checks look at.
 pub struct Context<'a> {
@@ -40,7 +41,7 @@ impl Context<'_> {
 
     /// A run of ours was interrupted: what it has caused is no finding.
     pub(super) fn unfinished(&self) -> bool {
-        self.resuming || self.snapshot.database.paused().is_some_and(|(_, c)| s2_pause::run_of(c).is_some())
+        self.resuming || self.snapshot.database.paused().is_some_and(|(_, c)| s1_pause::run_of(c).is_some())
     }
 
     /// It is the ops request that the plan goes on with.
@@ -81,14 +82,14 @@ pub fn findings(
     others(context, &mut found);
     versions(context, &mut found);
     workloads(context, &mut found);
-    super::s1_plan::image_findings(context, &mut found);
+    super::update::image_findings(context, &mut found);
     health(context, &mut found);
     budgets(context, evicted, &mut found);
-    s0_images::findings(context, planned, &mut found);
-    s0_methods::findings(context, &mut found);
+    images::findings(context, planned, &mut found);
+    methods::findings(context, &mut found);
     strategies(context, planned, &mut found);
     placement(context, &mut found);
-    s0_environment::findings(context, planned, &mut found);
+    environment::findings(context, planned, &mut found);
     found.sort_by_key(|f| f.severity);
     found
 }
@@ -105,9 +106,9 @@ pub fn findings_of_a_rollback(
     health(context, &mut found);
     budgets(context, evicted, &mut found);
     strategies(context, planned, &mut found);
-    s0_methods::findings_of_a_rollback(context, planned, &mut found);
+    methods::findings_of_a_rollback(context, planned, &mut found);
     placement(context, &mut found);
-    s0_environment::findings(context, planned, &mut found);
+    environment::findings(context, planned, &mut found);
     found.sort_by_key(|f| f.severity);
     found
 }
@@ -157,7 +158,7 @@ fn others(context: &Context<'_>, found: &mut Vec<Finding>) {
     let db = &snapshot.database;
     let followed = snapshot.ops_in_flight().any(|r| context.follows(r));
     if let Some((at, condition)) = db.paused().filter(|_| !followed) {
-        match s2_pause::run_of(condition) {
+        match s1_pause::run_of(condition) {
             // The journal has said it, with more to tell.
             Some(_) if context.resuming => {}
             Some(run) => found.push(note(
@@ -438,7 +439,7 @@ fn strategies(context: &Context<'_>, planned: &[WorkloadPlan], found: &mut Vec<F
                 "set spec.updateStrategy.rollingUpdate.partition to 0",
             ));
         }
-        if s0_images::rolls_twice(context, w, planned) {
+        if images::rolls_twice(context, w, planned) {
             found.push(context.refusal(
                 Check::PinnedRollingUpdate,
                 format!("{} pins images to digests: when the operator pins the new ones, every pod restarts once more", w.object),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::journal::Entry;
 use crate::kinds::role;
 use crate::model::{CatalogVersion, Container, Database, Lookup, Workload, same_image};
-use crate::update::s2_pause;
+use crate::steps::s1_pause;
 
 use super::{ImageOf, ImageStatus, LockStatus, OpsStatus, PauseStatus, RevisionStatus, Seen, WorkloadStatus};
 
@@ -73,7 +73,7 @@ fn revisions(seen: &Seen, workload: &Workload) -> Vec<RevisionStatus> {
 pub(super) fn paused(db: &Database) -> Option<PauseStatus> {
     let (_, condition) = db.paused()?;
     Some(PauseStatus {
-        ours: s2_pause::run_of(condition).is_some(),
+        ours: s1_pause::run_of(condition).is_some(),
         acknowledged: condition.status == "True",
         message: condition.message.clone(),
     })

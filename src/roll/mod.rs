@@ -2,6 +2,7 @@
 
 mod follow;
 mod judge;
+pub mod order;
 
 pub use follow::{FollowVerdict, follow};
 pub use judge::{Flight, Limits, Stuck, Verdict, judge};

@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::model::{
-    Action, Database, ImageChange, Kind, Lookup, PLAN_SCHEMA, Phase, PodManagement, PodPlan, UpdateStrategy,
-    VersionRef, Workload,
+    Action, Database, ImageChange, Kind, Lookup, ObjectRef, PLAN_SCHEMA, Phase, PodManagement, PodPlan,
+    UpdateStrategy, VersionRef, Workload,
 };
 
 const OLD: &str = "repo/db:1";
@@ -243,11 +243,4 @@ fn a_workload_that_was_scaled_up_has_all_of_its_pods() {
     let (plan, mut now) = (plan(&[]), snapshot(&["new", "new", "new"], &WELL));
     now.workloads[0].replicas = 4;
     assert_eq!(short(next(&plan, &plan.workloads[0], &now, &RollMemory::default())), "await a-3");
-}
-
-#[test]
-fn an_eviction_says_which_pod_it_means() {
-    let write = write("ns", "a-0", "uid-1");
-    assert_eq!((write.purpose, write.action), (Purpose::Evict, WriteAction::Evict));
-    assert_eq!((write.object.to_string().as_str(), write.object.uid.as_str()), ("pod/a-0", "uid-1"));
 }

@@ -3,7 +3,7 @@
 use crate::catalog;
 use crate::model::{Action, Container, Plan, Snapshot, WorkloadPlan};
 
-use super::s1_plan::{self, NoTarget, Request};
+use super::update::{self, NoTarget, Request};
 
 /// The updates that lead to a version, in their order. The first is planned from what is there, each later one as if those
 /// before it had arrived, so that what will be in its way is known before anything is touched.
@@ -37,7 +37,7 @@ impl Hops {
 
 /// Nothing that is known of the version speaks against it.
 fn open(plan: &Plan) -> bool {
-    !plan.refusals().any(|f| s1_plan::about_the_version(f.check))
+    !plan.refusals().any(|f| update::about_the_version(f.check))
 }
 
 /// The updates that lead to the request's target: a single one where it is reachable at once, or no way leads there. A run
@@ -52,11 +52,11 @@ pub fn plan(snapshot: &Snapshot, request: &Request) -> Result<Hops, NoTarget> {
     if request.to == "latest" {
         return latest(snapshot, request);
     }
-    let at_once = s1_plan::plan(snapshot, request)?;
+    let at_once = update::plan(snapshot, request)?;
     let steps = if at_once.path.len() > 2 { at_once.path.clone() } else { Vec::new() };
     let (mut plans, mut there) = (Vec::new(), snapshot.clone());
     for to in steps.into_iter().skip(1) {
-        let plan = s1_plan::plan(&there, &Request { to, ..request.clone() })?;
+        let plan = update::plan(&there, &Request { to, ..request.clone() })?;
         there = arrived(there, &plan);
         plans.push(plan);
     }
@@ -70,21 +70,21 @@ pub fn plan(snapshot: &Snapshot, request: &Request) -> Result<Hops, NoTarget> {
 /// What is unfinished leads to another version: it is finished, if the way goes on from there.
 fn beyond_the_unfinished(snapshot: &Snapshot, request: &Request) -> Result<Hops, NoTarget> {
     let to = request.unfinished.as_ref().map(|u| u.target().to_owned()).unwrap_or_default();
-    let first = s1_plan::plan(snapshot, &Request { to, ..request.clone() })?;
+    let first = update::plan(snapshot, &Request { to, ..request.clone() })?;
     let rest = plan(&arrived(snapshot.clone(), &first), &Request { unfinished: None, ..request.clone() })?;
     if rest.first.action == Action::Nothing {
         return Ok(Hops::one(first));
     }
     if !open(&rest.first) {
         // It is refused as any other target is while a run is unfinished.
-        return Ok(Hops::one(s1_plan::plan(snapshot, request)?));
+        return Ok(Hops::one(update::plan(snapshot, request)?));
     }
     Ok(Hops { first, later: rest.all().cloned().collect() })
 }
 
 /// To the newest version to which a way leads; what one update reaches where there is no other.
 fn latest(snapshot: &Snapshot, request: &Request) -> Result<Hops, NoTarget> {
-    let at_once = s1_plan::plan(snapshot, request)?;
+    let at_once = update::plan(snapshot, request)?;
     let mut newer: Vec<_> = snapshot.catalog.iter().collect();
     newer.sort_by(|a, b| catalog::newest_first(a, b));
     for version in newer.into_iter().take_while(|version| version.name != at_once.to.name) {

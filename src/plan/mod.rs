@@ -1,0 +1,14 @@
+//! What will be done, decided in full before anything is touched: an update, a rollback, or several hops. Pure.
+//!
+//! The checks look at a [`Context`](preflight::Context) and yield findings; the plans hold them.
+
+pub mod environment;
+pub mod hops;
+pub mod images;
+mod methods;
+mod ops_request;
+pub mod permissions;
+pub mod preflight;
+pub mod rollback;
+pub mod update;
+pub mod versions;
