@@ -14,7 +14,7 @@ use super::terminal::Terminal;
 use super::{identity, select, stream};
 use crate::clock::Clock;
 use crate::cluster::{self, Cluster, Journal};
-use crate::engine::{self, RunOptions, Stop};
+use crate::engine::{self, Bounds, Caller, RunOptions, Stop, Story};
 use crate::event::{EVENT_SCHEMA, Event, Finish, Outcome, Record};
 use crate::journal::{Direction, Entry};
 use crate::model::{Action, Check, Kind, Method, Methods, Plan, Snapshot, Trial};
@@ -126,7 +126,7 @@ impl Session {
                 None => self.going_on_between(snapshot, journal),
             },
             Mode::Rollback => {
-                let ours = snapshot.database.paused().is_some_and(|(_, c)| s1_pause::run_of(c).is_some());
+                let ours = s1_pause::ours(&snapshot.database).is_some();
                 if unfinished.is_none() && !ours {
                     return Err(nothing_unfinished(snapshot));
                 }
@@ -308,7 +308,7 @@ impl Session {
         let reporter = Reporter::new(self.options.progress, self.options.colors.stderr);
         let through = outlook.hops.later.last().map(|last| last.to.name.clone());
         let options = self.run_options(&plan, outlook.journal, outlook.goal, through);
-        let id = options.run.clone();
+        let id = options.caller.run.clone();
         let (events, records) = mpsc::unbounded_channel();
         let run = engine::run(cluster, outlook.snapshot, plan.clone(), options, events, self.stop.clone());
         let (finish, heard) = tokio::join!(run, report_all(records, reporter));
@@ -331,22 +331,20 @@ impl Session {
         // What it was meant to change may be there by now, and go again.
         let begun = resuming.as_ref().map_or(plan, |e| &e.run.plan);
         RunOptions {
-            run: resuming.as_ref().map_or_else(identity::run_id, |e| e.run.run.clone()),
-            who: identity::who(),
-            commands: identity::commands(&self.options, begun, through.as_deref(), &methods),
-            kubectl: identity::kubectl(&self.options.target),
-            timeout: self.options.timeout,
-            pod_timeout: self.options.pod_timeout,
-            pause_timeout: self.options.pause_timeout,
+            caller: Caller {
+                run: resuming.as_ref().map_or_else(identity::run_id, |e| e.run.run.clone()),
+                who: identity::who(),
+                commands: identity::commands(&self.options, begun, through.as_deref(), &methods),
+                kubectl: identity::kubectl(&self.options.target),
+            },
+            bounds: Bounds {
+                timeout: self.options.timeout,
+                pod_timeout: self.options.pod_timeout,
+                pause_timeout: self.options.pause_timeout,
+            },
+            story: Story { journal, resuming, direction, before, through, methods },
             skip: self.options.skip.iter().copied().chain(consented).collect(),
-            delete_unhealthy: direction == Direction::Rollback,
             roll_back_on_failure: self.options.roll_back_on_failure,
-            journal,
-            resuming,
-            through,
-            methods,
-            direction,
-            before,
             clock: Clock::system(),
         }
     }

@@ -11,9 +11,9 @@ use crate::clock::Clock;
 use crate::cluster::{Announcement, Cluster, ClusterError};
 use crate::event::{Event, Finish, Outcome};
 use crate::journal::Direction;
-use crate::model::{ObjectRef, Permission, Plan};
+use crate::model::{ObjectRef, Permission};
 
-use super::emit::Emitter;
+use super::narrator::Emitter;
 use super::run::Run;
 
 /// How often an announcement is tried before it is dropped.
@@ -53,7 +53,7 @@ impl Announcer {
         Announcer { to: Some(to), task }
     }
 
-    fn say(&self, said: Announcement) {
+    pub fn say(&self, said: Announcement) {
         if let Some(to) = &self.to {
             let _ = to.send(said);
         }
@@ -93,21 +93,22 @@ impl Run {
     /// From now on the run is told of on the database. It holds the lock, so that no other run's words come between.
     pub(super) fn begin_announcing(&mut self) {
         let denied = |p: &Permission| p.resource == "events" && p.verb == "create";
-        if self.snapshot.environment.denied().iter().any(denied) {
+        if self.observer.snapshot.environment.denied().iter().any(denied) {
             // The plan has said so already.
             return;
         }
-        let (cluster, about) = (self.cluster.clone(), self.plan.database.clone());
-        let announcer = Announcer::start(cluster, about, self.options.clock.clone(), self.emitter.clone());
+        let (cluster, about) = (self.observer.cluster.clone(), self.plan.database.clone());
+        let announcer =
+            Announcer::start(cluster, about, self.options.clock.clone(), self.narrator.emitter.clone());
         announcer.say(self.beginning());
-        self.announcer = Some(announcer);
+        self.narrator.announcer = Some(announcer);
     }
 
     fn beginning(&self) -> Announcement {
-        let again = if self.options.resuming.is_some() { " goes on" } else { "" };
-        let (run, who) = (&self.options.run, &self.options.who);
-        let (from, to) = (self.came_from(), &self.plan.to.name);
-        let (reason, doing) = match self.options.direction {
+        let again = if self.options.story.resuming.is_some() { " goes on" } else { "" };
+        let (run, who) = (&self.options.caller.run, &self.options.caller.who);
+        let (from, to) = (self.ledger.came_from(&self.plan), &self.plan.to.name);
+        let (reason, doing) = match self.options.story.direction {
             Direction::Update => ("UpdateStarted", "updating"),
             Direction::Rollback => ("RollbackStarted", "going back from"),
         };
@@ -115,23 +116,16 @@ impl Run {
         Announcement { warning: false, reason, message }
     }
 
-    pub(super) fn announce(&self, event: &Event) {
-        if let (Some(announcer), Some(said)) = (&self.announcer, announcement(event, &self.plan)) {
-            announcer.say(said);
-        }
-    }
-
     /// Announces how the run has ended.
     pub(super) fn announce_end(&self, finish: &Finish) {
-        if let Some(announcer) = &self.announcer {
-            announcer.say(ending(finish, self.options.direction));
+        if let Some(announcer) = &self.narrator.announcer {
+            announcer.say(ending(finish, self.options.story.direction));
         }
     }
 }
 
 /// What is announced of an event; `None` where it concerns only whoever watches the run.
-fn announcement(event: &Event, plan: &Plan) -> Option<Announcement> {
-    let to = &plan.to.name;
+pub(super) fn announcement(event: &Event, to: &str) -> Option<Announcement> {
     let (warning, reason, message) = match event {
         Event::PauseAcknowledged { .. } => (
             false,

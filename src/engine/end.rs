@@ -12,6 +12,7 @@ use crate::steps::ops_request::{self, Requested};
 use crate::steps::s1_pause::{self, Pause};
 use crate::steps::{Blocked, s5_resume};
 
+use super::Stop;
 use super::run::Run;
 use super::stop_reason::StopReason;
 
@@ -30,21 +31,23 @@ const TELL: Duration = Duration::from_secs(2);
 impl Run {
     /// Tidies up, tells the last event, and returns it.
     pub async fn end(mut self, came_to: Result<(), StopReason>) -> Finish {
-        let hurried = matches!(*self.stop_wish(), super::Stop::Now(_));
+        let hurried = matches!(self.interrupt.wish(), Stop::Now(_));
         let until = Instant::now() + if hurried { TIDY_NOW } else { TIDY };
         if timeout_at(until, self.take_back_pause(came_to.is_err())).await.is_err() {
-            self.notice("our Paused condition could not be taken back in time".to_owned());
+            self.narrator.notice("our Paused condition could not be taken back in time".to_owned());
         }
         self.catch_up();
-        if !self.watching() {
+        if !self.observer.watching() {
             self.look_once_more(until).await;
         }
-        self.unfollow();
-        self.renewal = None;
+        self.observer.watches = None;
+        self.lock.renewal = None;
         let by = match came_to.as_ref().err().and_then(|reason| self.suspect(reason)) {
             Some((object, part)) => {
-                let asked =
-                    timeout_at(until.min(Instant::now() + LOOK), self.cluster.last_writer(&object, part));
+                let asked = timeout_at(
+                    until.min(Instant::now() + LOOK),
+                    self.observer.cluster.last_writer(&object, part),
+                );
                 asked.await.ok().flatten()
             }
             None => None,
@@ -56,48 +59,56 @@ impl Run {
         self.announce_end(&finish);
         match timeout_at(until, self.close_journal(&finish)).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => self.notice(format!("the end could not be written into the journal: {error}")),
+            Ok(Err(error)) => {
+                self.narrator.notice(format!("the end could not be written into the journal: {error}"))
+            }
             Err(_) => {
-                self.in_the_air = true;
-                self.notice("the end could not be written into the journal in time".to_owned());
+                self.ledger.in_the_air = true;
+                self.narrator.notice("the end could not be written into the journal in time".to_owned());
             }
         }
-        if self.in_the_air && self.lease.take().is_some() {
+        if self.ledger.in_the_air && self.lock.lease.take().is_some() {
             // Whoever holds the lock next must not meet a write of this run.
-            self.notice(
+            self.narrator.notice(
                 "a write may still be on its way: the lock is kept, and runs out by itself".to_owned(),
             );
         }
-        if let Some(lease) = self.lease.take() {
+        if let Some(lease) = self.lock.lease.take() {
             match timeout_at(until, lease.release()).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
-                    self.notice(format!("the lock could not be given back, and runs out by itself: {error}"));
+                    self.narrator
+                        .notice(format!("the lock could not be given back, and runs out by itself: {error}"));
                 }
                 Err(_) => {
-                    self.notice("the lock could not be given back in time; it runs out by itself".to_owned());
+                    self.narrator
+                        .notice("the lock could not be given back in time; it runs out by itself".to_owned());
                 }
             }
         }
-        if let Some(announcer) = self.announcer.take() {
+        if let Some(announcer) = self.narrator.announcer.take() {
             announcer.finish(until.min(Instant::now() + TELL)).await;
         }
-        self.emit(Event::Finished(finish.clone()));
+        self.narrator.emit(Event::Finished(finish.clone()));
         finish
     }
 
     /// Reads what no watch has told lately, so that the end says how the database is and not how it was: whoever was cut
     /// off may have been overtaken.
     async fn look_once_more(&mut self, until: Instant) {
-        let (cluster, before) = (self.cluster.clone(), self.snapshot.to_read_anew());
-        let read = timeout_at(until.min(Instant::now() + LOOK), cluster.read_anew(before)).await;
+        let before = self.observer.snapshot.to_read_anew();
+        let reading = self.observer.cluster.read_anew(before);
+        let read = timeout_at(until.min(Instant::now() + LOOK), reading).await;
         self.catch_up();
         match read {
-            Ok(Ok(fresh)) if fresh.database.object.uid == self.plan.database.uid => self.snapshot = fresh,
+            Ok(Ok(fresh)) if fresh.database.object.uid == self.plan.database.uid => {
+                self.observer.snapshot = fresh
+            }
             // It is gone, or another one has its name: the run has ended for that reason, or will be told apart by it.
             Ok(Ok(_) | Err(ClusterError::NotFound { .. })) => {}
             Ok(Err(_)) | Err(_) => {
-                self.notice("the cluster cannot be read: the state is told as it was seen last".to_owned());
+                self.narrator
+                    .notice("the cluster cannot be read: the state is told as it was seen last".to_owned());
             }
         }
     }
@@ -133,14 +144,10 @@ impl Run {
         }
     }
 
-    fn notice(&self, message: String) {
-        self.emit(Event::Notice { message });
-    }
-
     /// Takes back our own `Paused` where nothing was changed. Only while the lock is held: a pause is nobody else's to
     /// lift, and ours only as long as we hold it.
     async fn take_back_pause(&mut self, stopped: bool) {
-        if !stopped || self.half_done() || !self.paused_by_us {
+        if !stopped || self.ledger.changed.half_done() || !self.expected.pause.fresh() {
             return;
         }
         for tries in 0..5 {
@@ -148,19 +155,23 @@ impl Run {
                 sleep(Duration::from_millis(100 << tries)).await;
             }
             let db = &self.plan.database;
-            let read = self.cluster.database(self.plan.kind, &db.api_version, &db.namespace, &db.name).await;
+            let read = self
+                .observer
+                .cluster
+                .database(self.plan.kind, &db.api_version, &db.namespace, &db.name)
+                .await;
             let Ok(fresh) = read else { continue };
-            Delta::Database(Box::new(fresh)).apply(&mut self.snapshot);
-            let ours = |run| run == Some(self.options.run.as_str());
-            let ours = self.snapshot.database.paused().is_some_and(|(_, c)| ours(s1_pause::run_of(c)));
-            let held = self.lease.as_ref().is_some_and(|l| l.good());
-            let Some(write) = s5_resume::write(&self.snapshot.database).filter(|_| ours && held) else {
+            Delta::Database(Box::new(fresh)).apply(&mut self.observer.snapshot);
+            let ours = s1_pause::ours(&self.observer.snapshot.database) == Some(&*self.options.caller.run);
+            let held = self.lock.good();
+            let Some(write) = s5_resume::write(&self.observer.snapshot.database).filter(|_| ours && held)
+            else {
                 break;
             };
-            if let Ok(sent) = self.cluster.send(&write, false).await
+            if let Ok(sent) = self.observer.cluster.send(&write, false).await
                 && let Ok(fresh) = sent.database(self.plan.kind, &self.plan.database.api_version)
             {
-                Delta::Database(Box::new(fresh)).apply(&mut self.snapshot);
+                Delta::Database(Box::new(fresh)).apply(&mut self.observer.snapshot);
                 break;
             }
         }
@@ -171,29 +182,33 @@ impl Run {
             &came_to,
             Err(StopReason::Blocked(Blocked::DatabaseGone | Blocked::DatabaseReplaced { .. }))
         );
-        let pause = s1_pause::status(&self.snapshot.database);
+        let pause = s1_pause::status(&self.observer.snapshot.database);
         let paused = !gone && matches!(pause, Pause::Requested | Pause::Acknowledged);
         let counted: Vec<_> =
-            self.plan.workloads.iter().map(|w| (w.object.uid.clone(), self.count(w))).collect();
+            self.plan.workloads.iter().map(|w| (w.object.uid.clone(), self.observer.count(w))).collect();
         for (uid, (pods, updated)) in counted {
-            if let Some(result) = self.results.get_mut(&uid) {
+            if let Some(result) = self.ledger.results.get_mut(&uid) {
                 (result.pods, result.updated) = (pods, updated);
             }
         }
-        let workloads: Vec<_> =
-            self.plan.workloads.iter().filter_map(|w| self.results.get(&w.object.uid).cloned()).collect();
+        let workloads: Vec<_> = self
+            .plan
+            .workloads
+            .iter()
+            .filter_map(|w| self.ledger.results.get(&w.object.uid).cloned())
+            .collect();
         Finish {
             outcome: came_to.as_ref().map_or_else(StopReason::outcome, |()| Outcome::Done),
-            exit_code: came_to.as_ref().map_or_else(|h| h.exit_code(self.half_done()), |()| 0),
-            changed: self.changed,
+            exit_code: came_to.as_ref().map_or_else(|h| h.exit_code(self.ledger.changed.half_done()), |()| 0),
+            changed: self.ledger.changed.by_this_run,
             paused,
-            operator_confirmed: self.operator_confirmed,
+            operator_confirmed: self.ledger.operator_confirmed,
             error: came_to.as_ref().err().map(ToString::to_string).unwrap_or_default(),
             state: self.state(came_to.as_ref().err(), paused),
             next: came_to.as_ref().err().map(|h| self.next(h)).unwrap_or_default(),
             longest_away_ms: workloads.iter().map(|w| w.longest_away_ms).max().unwrap_or_default(),
             workloads,
-            elapsed_ms: self.now().as_millis() as u64,
+            elapsed_ms: self.narrator.now().as_millis() as u64,
         }
     }
 
@@ -211,21 +226,22 @@ impl Run {
             .plan
             .workloads
             .iter()
-            .map(|w| self.count(w))
+            .map(|w| self.observer.count(w))
             .fold((0, 0), |(pods, done), (p, d)| (pods + p, done + d));
-        let operator = match s1_pause::status(&self.snapshot.database) {
+        let operator = match s1_pause::status(&self.observer.snapshot.database) {
             Pause::Foreign(_) => "paused by somebody else",
             _ if paused => "paused",
             _ => "not paused",
         };
         if reason.is_none() {
-            let confirmed = if self.operator_confirmed { "" } else { "; no operator has confirmed it" };
+            let confirmed =
+                if self.ledger.operator_confirmed { "" } else { "; no operator has confirmed it" };
             // KubeDB's own checker looks only every 10 to 30 seconds, so its word may be older than the pods'.
-            let phase = match &self.snapshot.database.phase {
+            let phase = match &self.observer.snapshot.database.phase {
                 Phase::Ready => String::new(),
                 phase => format!("; KubeDB's last health check says {phase}"),
             };
-            let paused = match s1_pause::status(&self.snapshot.database) {
+            let paused = match s1_pause::status(&self.observer.snapshot.database) {
                 Pause::Foreign(message) => format!("; it is still paused by somebody else ({message})"),
                 _ => String::new(),
             };
@@ -238,16 +254,16 @@ impl Run {
                 "{db} is on {to} as before the update: {updated} of {pods} pods Ready with the old images"
             );
         }
-        if !self.half_done() && !paused {
+        if !self.ledger.changed.half_done() && !paused {
             return format!("nothing was changed: {db} is as it was and {operator}");
         }
-        if !self.half_done() && self.paused_by_us {
+        if !self.ledger.changed.half_done() && self.expected.pause.fresh() {
             return format!(
                 "nothing of {db} was changed, but our Paused condition could not be taken back: {db} is paused"
             );
         }
-        let version = &self.snapshot.database.version;
-        if let Requested::InFlight(r) = ops_request::requested(&self.plan, &self.snapshot) {
+        let version = &self.observer.snapshot.database.version;
+        if let Requested::InFlight(r) = ops_request::requested(&self.plan, &self.observer.snapshot) {
             let goes_on = if r.phase.is_empty() {
                 "is there, and nobody is at it yet"
             } else {
@@ -273,22 +289,19 @@ impl Run {
     /// The pods that are not well at this moment, some of them by name.
     fn unhealthy(&self) -> String {
         let ours = |p: &&Pod| self.plan.workload(&p.owner).is_some() && !p.healthy();
-        let names: Vec<_> = self.snapshot.pods.iter().filter(ours).map(|p| p.name.as_str()).collect();
+        let names: Vec<_> =
+            self.observer.snapshot.pods.iter().filter(ours).map(|p| p.name.as_str()).collect();
         match names.len() {
             0..=3 => names.join(", "),
             more => format!("{} and {} more", names[..3].join(", "), more - 3),
         }
     }
 
-    /// The database is between two states, by this run or by the one that it goes on from.
-    fn half_done(&self) -> bool {
-        self.changed || self.changed_before
-    }
-
     /// The commands that go on or show more, most useful first.
     fn next(&self, reason: &StopReason) -> Vec<String> {
         let db = &self.plan.database;
-        let kubectl = |words: String| Some(format!("{} {words} -n {}", self.options.kubectl, db.namespace));
+        let kubectl =
+            |words: String| Some(format!("{} {words} -n {}", self.options.caller.kubectl, db.namespace));
         let show = match reason {
             StopReason::Stuck { pod, .. }
             | StopReason::OtherPod { pod, .. }
@@ -307,7 +320,7 @@ impl Run {
                 self.plan.kind.plural(),
                 db.name
             )),
-            StopReason::RolledBack { .. } => return vec![self.options.commands.status.clone()],
+            StopReason::RolledBack { .. } => return vec![self.options.caller.commands.status.clone()],
             StopReason::RequestEnded { name, .. } | StopReason::RequestStalled { name, .. } => {
                 kubectl(format!("describe {} {name}", self.plan.kind.facts().ops_plural))
             }
@@ -322,8 +335,8 @@ impl Run {
             }
             _ => None,
         };
-        let commands = &self.options.commands;
-        let requested = ops_request::requested(&self.plan, &self.snapshot);
+        let commands = &self.options.caller.commands;
+        let requested = ops_request::requested(&self.plan, &self.observer.snapshot);
         // Where no Ops-manager looks at it, deleting it is the only way out.
         let out = match &requested {
             Requested::InFlight(r) if r.phase.is_empty() => {
@@ -331,7 +344,7 @@ impl Run {
             }
             _ => None,
         };
-        let methods = match self.half_done() {
+        let methods = match self.ledger.changed.half_done() {
             true if matches!(requested, Requested::InFlight(_)) => {
                 [commands.status.clone(), commands.resume.clone()].into_iter().chain(out).collect()
             }
@@ -344,7 +357,9 @@ impl Run {
                 vec![commands.by_us.clone(), commands.rollback.clone()]
             }
             // Without a journal only the command itself knows where to.
-            true if self.changed && self.journal.is_none() => vec![commands.again.clone()],
+            true if self.ledger.changed.by_this_run && self.ledger.journal.is_none() => {
+                vec![commands.again.clone()]
+            }
             true => vec![commands.resume.clone(), commands.rollback.clone()],
             // Asking once more would be answered alike.
             false if matches!(reason, StopReason::RequestEnded { .. }) => vec![commands.by_us.clone()],

@@ -20,7 +20,7 @@ impl Run {
     /// Patches a workload that rolls by itself, and follows it to its end. It cannot be stopped in between: its
     /// controller would go on all the same.
     pub(super) async fn follow_workload(&mut self, roll: &mut Roll<'_>) -> Result<(), StopReason> {
-        self.stop_here()?;
+        self.interrupt.stop_here()?;
         while self.plan.method == Method::Client
             && let Some(Unhealthy { pod, why }) = self.patch_workload(roll.plan).await?
         {
@@ -28,17 +28,17 @@ impl Run {
             self.held(roll, &pod.clone(), on, StopReason::OtherPod { pod, why }, Duration::MAX).await?;
         }
         roll.held_since = None;
-        let patched = self.now();
-        let mut moved = (0, self.now());
+        let patched = self.narrator.now();
+        let mut moved = (0, self.narrator.now());
         let mut healthy_since: Option<Duration> = None;
         loop {
             self.catch_up();
-            self.blocked()?;
-            self.asked_to_stop(Some(&roll.name));
-            let now = self.now();
+            self.guard()?;
+            self.interrupt.requested(Some(&roll.name));
+            let now = self.narrator.now();
             let gone = || Blocked::WorkloadGone { workload: roll.name.clone() };
-            let workload = self.snapshot.workload(&roll.plan.object.uid).ok_or_else(gone)?;
-            let wake = match follow(roll.plan, workload, &self.snapshot) {
+            let workload = self.observer.snapshot.workload(&roll.plan.object.uid).ok_or_else(gone)?;
+            let wake = match follow(roll.plan, workload, &self.observer.snapshot) {
                 FollowVerdict::Done => {
                     let settled = *healthy_since.get_or_insert(now) + roll.limits.min_ready;
                     if now >= settled {
@@ -51,7 +51,12 @@ impl Run {
                     if now >= patched + TAKE_UP {
                         // Only a fresh look tells: the watch may have been cut off meanwhile.
                         self.observe(roll.plan).await?;
-                        if self.snapshot.workload(&roll.plan.object.uid).is_some_and(Workload::observed) {
+                        if self
+                            .observer
+                            .snapshot
+                            .workload(&roll.plan.object.uid)
+                            .is_some_and(Workload::observed)
+                        {
                             continue;
                         }
                         let (workload, seconds) = (roll.name.clone(), TAKE_UP.as_secs());
@@ -81,7 +86,7 @@ impl Run {
         pending: &[Pod],
         moved: Duration,
     ) -> Result<Duration, StopReason> {
-        let now = self.now();
+        let now = self.narrator.now();
         let mut wake = moved + roll.limits.pod_timeout + longest_grace(pending);
         if now >= wake {
             let seconds = (now - moved).as_secs();
@@ -93,7 +98,7 @@ impl Run {
             self.believe(&first.name.clone(), Some(first), stuck).await?;
             return Ok(now);
         }
-        let revision = match self.snapshot.workload(&roll.plan.object.uid) {
+        let revision = match self.observer.snapshot.workload(&roll.plan.object.uid) {
             Some(w) if w.kind != WorkloadKind::Deployment => w.update_revision.clone(),
             _ => String::new(),
         };
@@ -120,22 +125,22 @@ impl Run {
 
     /// Tells of the pods that were waited for and have become well.
     fn arrived(&mut self, roll: &mut Roll<'_>, pending: &[Pod]) {
-        let now = self.now();
+        let now = self.narrator.now();
         let flights = std::mem::take(&mut roll.flights);
         let (waiting, landed) =
             flights.into_iter().partition(|f: &Flight| pending.iter().any(|p| p.name == f.pod));
         roll.flights = waiting;
         for flight in landed {
             // A pod of a Deployment that went away for good was none that had to come up.
-            if !self.snapshot.pods.iter().any(|p| p.name == flight.pod) {
+            if !self.observer.snapshot.pods.iter().any(|p| p.name == flight.pod) {
                 continue;
             }
             let took_ms = millis(now - flight.began);
-            if let Some(result) = self.results.get_mut(&roll.plan.object.uid) {
+            if let Some(result) = self.ledger.results.get_mut(&roll.plan.object.uid) {
                 result.restarted += 1;
                 result.longest_away_ms = result.longest_away_ms.max(took_ms);
             }
-            self.emit(Event::PodReady {
+            self.narrator.emit(Event::PodReady {
                 workload: roll.name.clone(),
                 pod: flight.pod,
                 took_ms,

@@ -9,7 +9,7 @@ use crate::event::{Event, Finish, Step, StepOutcome};
 use crate::journal::{
     Before, Direction, Entry, JOURNAL_SCHEMA, KEPT_BYTES, Progress, Resumption, StepEntry, key,
 };
-use crate::model::{Action, Check, Kind, Method, Methods};
+use crate::model::{Action, Check, Kind, Method, Methods, Plan};
 use crate::steps::leftover;
 use crate::steps::{Blocked, s1_pause};
 
@@ -27,7 +27,7 @@ const NO_JOURNAL_DOUBT: Duration = Duration::from_secs(2);
 /// The journal of a run on its way.
 pub(super) struct Writer {
     key: String,
-    progress: Progress,
+    pub progress: Progress,
     written: Duration,
     behind: Option<JoinHandle<()>>,
 }
@@ -36,65 +36,71 @@ impl Run {
     /// Writes the run down, or that it is gone on with, before its first change.
     pub(super) async fn open_journal(&mut self) -> Result<(), StopReason> {
         let now = self.options.clock.rfc3339(3);
-        let (run, mut progress) = match self.options.resuming.clone() {
+        let (run, mut progress) = match self.options.story.resuming.clone() {
             Some(entry) => {
                 let mut progress = entry.progress.clone();
                 // Whoever was killed has not written down what he had changed last.
-                progress.changed |= leftover::changed(&entry, &self.snapshot);
+                progress.changed |= leftover::changed(&entry, &self.observer.snapshot);
                 (entry.run, progress)
             }
             None => (self.described(&self.after_the_last(&now)), Progress::default()),
         };
-        if self.options.resuming.is_some() {
+        if self.options.story.resuming.is_some() {
             let request = self.plan.ops_request.as_ref();
             progress.resumed.push(Resumption {
-                who: self.options.who.clone(),
+                who: self.options.caller.who.clone(),
                 time: now,
                 method: Some(self.plan.method),
-                methods: self.options.methods.clone(),
+                methods: self.options.story.methods.clone(),
                 ops_request: request.map(|r| r.metadata.name.clone()),
             });
         }
         progress.result = None;
         let began = self.options.clock.rfc3339(3);
         progress.steps.push(StepEntry { step: self.first_step(), began, ended: None, outcome: None });
-        self.changed_before |= progress.changed;
-        self.before = Some(run.before.clone());
-        self.started |= progress.started || self.snapshot.pods.iter().any(|pod| self.has_started(pod));
-        let writer = Writer { key: key(&run), progress, written: self.now(), behind: None };
-        let (mut backoff, began_writing) = (Backoff::new(self.now()), self.now());
+        self.ledger.changed.before |= progress.changed;
+        self.ledger.before = Some(run.before.clone());
+        self.ledger.started |= progress.started
+            || self.observer.snapshot.pods.iter().any(|pod| self.ledger.has_started(&self.plan, pod));
+        let writer = Writer { key: key(&run), progress, written: self.narrator.now(), behind: None };
+        let (mut backoff, began_writing) = (Backoff::new(self.narrator.now()), self.narrator.now());
         loop {
             self.hold().await?;
-            let (cluster, kind, db) = (self.cluster.clone(), self.plan.kind, self.plan.database.clone());
-            let (journal, run, progress) =
-                (self.options.journal.clone(), run.clone(), writer.progress.clone());
-            let writing = async move { cluster.open_journal(&db, kind, &journal, &run, &progress).await };
+            let (plan, journal) = (&self.plan, &self.options.story.journal);
+            let writing = self.observer.cluster.open_journal(
+                &plan.database,
+                plan.kind,
+                journal,
+                &run,
+                &writer.progress,
+            );
             let without = self.options.skip.contains(&Check::NoJournal);
             let doubt = if without { NO_JOURNAL_DOUBT } else { FORBIDDEN_DOUBT };
-            match self.during_write(writing).await? {
+            match self.interrupt.during_write(&mut self.ledger.in_the_air, writing).await? {
                 Ok(()) => break,
                 // What was planned from is no longer so: another run has begun, or ended, meanwhile.
                 Err(ClusterError::Conflict { .. }) => return Err(Blocked::JournalChanged.into()),
-                Err(error) if passes(&error, self.now() - began_writing, doubt) => {
+                Err(error) if passes(&error, self.narrator.now() - began_writing, doubt) => {
                     self.back_off(&mut backoff, "write the journal", &error).await?;
                 }
                 // The way back by one command depends on it, which the user has done without by name.
                 Err(error @ ClusterError::Forbidden { .. }) if without => {
                     let message =
                         format!("no journal is kept, so the command rollback will know nothing: {error}");
-                    self.emit(Event::Notice { message });
+                    self.narrator.emit(Event::Notice { message });
                     return Ok(());
                 }
                 Err(error) => return Err(error.into()),
             }
         }
-        self.journal = Some(writer);
+        self.ledger.journal = Some(writer);
         Ok(())
     }
 
     /// The last run that is written down is the one that counts, whatever the clocks of two machines say.
     fn after_the_last(&self, now: &str) -> String {
-        let last = self.options.journal.last().and_then(|e| e.run.began.parse::<jiff::Timestamp>().ok());
+        let last =
+            self.options.story.journal.last().and_then(|e| e.run.began.parse::<jiff::Timestamp>().ok());
         match (last, now.parse::<jiff::Timestamp>()) {
             (Some(last), Ok(at)) if at <= last => {
                 format!("{:.3}", last + jiff::SignedDuration::from_millis(1))
@@ -106,30 +112,32 @@ impl Run {
     /// What a rollback goes back to: what there is now, unless a run that is not written down as ended has left its pause,
     /// and with it who knows what.
     fn before_it(&self) -> Before {
-        let pause = self.snapshot.database.paused().and_then(|(_, condition)| s1_pause::run_of(condition));
-        let ended =
-            |run: &str| self.options.journal.entries.iter().any(|e| e.run.run == run && !e.unfinished());
+        let pause =
+            self.observer.snapshot.database.paused().and_then(|(_, condition)| s1_pause::run_of(condition));
+        let ended = |run: &str| {
+            self.options.story.journal.entries.iter().any(|e| e.run.run == run && !e.unfinished())
+        };
         match pause {
             Some(run) if !ended(run) => Before::default(),
-            _ => Before::of(&self.snapshot),
+            _ => Before::of(&self.observer.snapshot),
         }
     }
 
     fn described(&self, now: &str) -> crate::journal::Run {
         let direction = match self.plan.action {
             Action::Rollback => Direction::Rollback,
-            _ => self.options.direction,
+            _ => self.options.story.direction,
         };
         let mut run = crate::journal::Run {
             schema: JOURNAL_SCHEMA.to_owned(),
-            run: self.options.run.clone(),
+            run: self.options.caller.run.clone(),
             direction,
-            who: self.options.who.clone(),
+            who: self.options.caller.who.clone(),
             began: now.to_owned(),
-            plan: self.plan.clone(),
-            through: self.options.through.clone(),
-            methods: self.options.methods.clone(),
-            before: self.options.before.clone().unwrap_or_else(|| self.before_it()),
+            plan: Plan::clone(&self.plan),
+            through: self.options.story.through.clone(),
+            methods: self.options.story.methods.clone(),
+            before: self.options.story.before.clone().unwrap_or_else(|| self.before_it()),
         };
         // Which pods there were is for reading; a plan of many thousand pods would leave no room for the rest.
         if serde_json::to_string(&run).map_or(0, |text| text.len()) > KEPT_BYTES / 2 {
@@ -151,7 +159,7 @@ impl Run {
     /// Writes down that a step begins, before its first write.
     pub(super) async fn journal_step(&mut self, step: Step) -> Result<(), StopReason> {
         let began = self.options.clock.rfc3339(3);
-        let Some(writer) = &mut self.journal else { return Ok(()) };
+        let Some(writer) = &mut self.ledger.journal else { return Ok(()) };
         if writer.progress.steps.last().is_some_and(|last| last.step == step && last.ended.is_none()) {
             // It was written down with the run itself.
             return Ok(());
@@ -164,32 +172,28 @@ impl Run {
     /// Takes note of how a step has ended; it is written with what comes next.
     pub(super) fn journal_step_end(&mut self, step: Step, outcome: StepOutcome) {
         let ended = self.options.clock.rfc3339(3);
-        let last = self.journal.as_mut().and_then(|w| w.progress.steps.last_mut());
+        let last = self.ledger.journal.as_mut().and_then(|w| w.progress.steps.last_mut());
         if let Some(entry) = last.filter(|e| e.step == step && e.ended.is_none()) {
             (entry.ended, entry.outcome) = (Some(ended), Some(outcome));
         }
     }
 
     async fn write_journal(&mut self) -> Result<(), StopReason> {
-        let mut backoff = Backoff::new(self.now());
-        let began_writing = self.now();
+        let mut backoff = Backoff::new(self.narrator.now());
+        let began_writing = self.narrator.now();
         loop {
-            let (changed, started) = (self.changed, self.started);
-            let Some(writer) = &mut self.journal else { return Ok(()) };
-            writer.progress.changed |= changed;
-            writer.progress.started |= started;
+            let Some(writer) = self.ledger.noted() else { return Ok(()) };
             // Two writes in the air could land in the wrong order.
             if let Some(behind) = writer.behind.take() {
-                self.during(async move { drop(behind.await) }).await?;
+                self.interrupt.during(async move { drop(behind.await) }).await?;
             }
             self.hold().await?;
-            let Some(writer) = &self.journal else { return Ok(()) };
-            let (cluster, kind, db) = (self.cluster.clone(), self.plan.kind, self.plan.database.clone());
-            let (key, progress) = (writer.key.clone(), writer.progress.clone());
-            let writing = async move { cluster.write_progress(&db, kind, &key, &progress).await };
-            let written = self.during_write(writing).await?;
-            let now = self.now();
-            match (written, &mut self.journal) {
+            let Some(writer) = &self.ledger.journal else { return Ok(()) };
+            let (cluster, plan) = (&self.observer.cluster, &self.plan);
+            let writing = cluster.write_progress(&plan.database, plan.kind, &writer.key, &writer.progress);
+            let written = self.interrupt.during_write(&mut self.ledger.in_the_air, writing).await?;
+            let now = self.narrator.now();
+            match (written, &mut self.ledger.journal) {
                 (Ok(()), Some(writer)) => writer.written = now,
                 (Ok(()), None) => {}
                 (Err(error), _) if passes(&error, now - began_writing, FORBIDDEN_DOUBT) => {
@@ -204,11 +208,8 @@ impl Run {
 
     /// Takes note of a pod that has arrived. The note is written behind the run's back, and not for every pod.
     pub(super) fn journal_pods(&mut self, workload: &str, done: u64) {
-        let (now, changed, started) = (self.now(), self.changed, self.started);
-        let held = self.lease.as_ref().is_some_and(|l| l.good());
-        let Some(writer) = &mut self.journal else { return };
-        writer.progress.changed |= changed;
-        writer.progress.started |= started;
+        let (now, held) = (self.narrator.now(), self.lock.good());
+        let Some(writer) = self.ledger.noted() else { return };
         writer.progress.pods.insert(workload.to_owned(), done);
         if held && now >= writer.written + PROGRESS_EVERY {
             self.write_behind();
@@ -218,8 +219,8 @@ impl Run {
     /// Takes note that a container of a new image has started, and at once where a way back depends on it: the pod may be
     /// gone when somebody asks.
     pub(super) fn journal_started(&mut self) {
-        let held = self.lease.as_ref().is_some_and(|l| l.good());
-        let Some(writer) = &mut self.journal else { return };
+        let held = self.lock.good();
+        let Some(writer) = &mut self.ledger.journal else { return };
         writer.progress.started = true;
         if held && self.plan.kind == Kind::Cassandra {
             self.write_behind();
@@ -228,13 +229,13 @@ impl Run {
 
     /// Writes the progress behind the run's back, unless it is still being written.
     fn write_behind(&mut self) {
-        let now = self.now();
-        let Some(writer) = &mut self.journal else { return };
+        let now = self.narrator.now();
+        let Some(writer) = &mut self.ledger.journal else { return };
         if writer.behind.as_ref().is_some_and(|b| !b.is_finished()) {
             return;
         }
         writer.written = now;
-        let (cluster, kind, db) = (self.cluster.clone(), self.plan.kind, self.plan.database.clone());
+        let (cluster, kind, db) = (self.observer.cluster.clone(), self.plan.kind, self.plan.database.clone());
         let (key, progress) = (writer.key.clone(), writer.progress.clone());
         writer.behind = Some(tokio::spawn(async move {
             // It is behind already, and the next note holds all of it.
@@ -244,23 +245,22 @@ impl Run {
 
     /// Writes down how the run has ended; tries again for as long as its caller has the patience.
     pub(super) async fn close_journal(&mut self, finish: &Finish) -> Result<(), ClusterError> {
-        let held = self.lease.as_ref().is_some_and(|l| l.good());
-        let Some(mut writer) = self.journal.take().filter(|_| held) else { return Ok(()) };
+        let held = self.lock.good();
+        let _ = self.ledger.noted();
+        let Some(mut writer) = self.ledger.journal.take().filter(|_| held) else { return Ok(()) };
         if let Some(behind) = writer.behind.take() {
             let _ = behind.await;
         }
-        writer.progress.changed |= self.changed;
-        writer.progress.started |= self.started;
         writer.progress.result = Some(finish.clone());
         let (kind, db) = (self.plan.kind, &self.plan.database);
         let mut pause = Duration::from_millis(200);
         loop {
-            let sent = self.now();
-            match self.cluster.write_progress(db, kind, &writer.key, &writer.progress).await {
+            let sent = self.narrator.now();
+            match self.observer.cluster.write_progress(db, kind, &writer.key, &writer.progress).await {
                 // What was sent may still arrive, and what is sent after it arrives later, unless it was held up for so long
                 // that nobody has waited for it.
                 Err(error) if error.transient() => {
-                    self.in_the_air |= self.now() >= sent + CALL_TIMEOUT;
+                    self.ledger.in_the_air |= self.narrator.now() >= sent + CALL_TIMEOUT;
                     tokio::time::sleep(pause).await;
                 }
                 written => return written,

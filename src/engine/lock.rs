@@ -2,6 +2,7 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Duration, sleep};
 
@@ -15,6 +16,32 @@ use super::stop_reason::StopReason;
 /// How soon a renewal that got no answer is tried again.
 const RENEW_AGAIN: Duration = Duration::from_secs(1);
 
+/// The lock of a run, and the task that renews it.
+pub(super) struct Lock {
+    /// Absent until it is taken.
+    pub lease: Option<HeldLease>,
+    pub renewal: Option<Renewal>,
+    to_lost: watch::Sender<Option<String>>,
+}
+
+impl Lock {
+    /// `to_lost` hears why the lock was lost.
+    pub fn new(to_lost: watch::Sender<Option<String>>) -> Self {
+        Lock { lease: None, renewal: None, to_lost }
+    }
+
+    /// Holds it from here on.
+    fn keep(&mut self, lease: HeldLease) {
+        self.renewal = Some(Renewal(tokio::spawn(renew(lease.clone(), self.to_lost.clone()))));
+        self.lease = Some(lease);
+    }
+
+    /// It is held for long enough to write.
+    pub fn good(&self) -> bool {
+        self.lease.as_ref().is_some_and(HeldLease::good)
+    }
+}
+
 /// The task that renews the lock; it ends when this is dropped.
 pub(super) struct Renewal(JoinHandle<()>);
 
@@ -27,34 +54,34 @@ impl Drop for Renewal {
 impl Run {
     /// Takes the lock, then reads everything anew: whatever has changed since the plan was made shows here.
     pub async fn lock(&mut self) -> Result<StepOutcome, StopReason> {
-        self.stop_here()?;
-        let (cluster, clock) = (self.cluster.clone(), self.options.clock.clone());
+        self.interrupt.stop_here()?;
         // A run that is gone on with keeps its id, so each process needs a name of its own.
         let process = RandomState::new().build_hasher().finish() & 0xffff_ffff;
-        let holder = format!("{} (run {}, process {process:08x})", self.options.who, self.options.run);
-        let (kind, database) = (self.plan.kind, self.plan.database.clone());
-        let dead = self.snapshot.lock.clone().filter(|l| !l.alive);
+        let holder =
+            format!("{} (run {}, process {process:08x})", self.options.caller.who, self.options.caller.run);
+        let dead = self.observer.snapshot.lock.clone().filter(|l| !l.alive);
         if let Some(dead) = &dead {
-            self.note = format!("taken over from {}, which was silent for its whole lease", dead.holder);
+            self.narrator.note =
+                format!("taken over from {}, which was silent for its whole lease", dead.holder);
         }
-        let taking = async move { cluster.take_lock(kind, &database, dead.as_ref(), &holder, &clock).await };
-        let lease = self.during(taking).await??;
+        let (plan, clock) = (&self.plan, &self.options.clock);
+        let taking =
+            self.observer.cluster.take_lock(plan.kind, &plan.database, dead.as_ref(), &holder, clock);
+        let lease = self.interrupt.during(taking).await??;
         // Whoever may make a lease and not renew it must hear so before the first change.
-        let renewing = lease.clone();
-        let renewed = self.during(async move { renewing.renew().await }).await?;
+        let renewed = self.interrupt.during(lease.renew()).await?;
         if let Err(LockError::Cluster(error)) = &renewed
             && !error.transient()
         {
             let _ = lease.release().await;
             return Err(error.clone().into());
         }
-        self.renewal = Some(Renewal(tokio::spawn(renew(lease.clone(), self.to_lost.clone()))));
-        self.lease = Some(lease);
+        self.lock.keep(lease);
         self.follow().await?;
-        self.blocked()?;
+        self.guard()?;
         self.as_planned()?;
-        self.started_with =
-            self.snapshot.workloads.iter().map(|w| (w.object.uid.clone(), w.template)).collect();
+        self.ledger.started_with =
+            self.observer.snapshot.workloads.iter().map(|w| (w.object.uid.clone(), w.template)).collect();
         if self.plan.method == Method::Client {
             // What changes in them from here on was not there when the run was decided.
             self.keep_templates();
@@ -67,13 +94,14 @@ impl Run {
 
     /// From here on no template may change.
     pub(super) fn keep_templates(&mut self) {
-        self.templates = self.snapshot.workloads.iter().map(|w| (w.object.uid.clone(), w.template)).collect();
+        self.expected.templates =
+            self.observer.snapshot.workloads.iter().map(|w| (w.object.uid.clone(), w.template)).collect();
     }
 
     /// The workloads are still as the plan found them, or nearer to the target.
     fn as_planned(&self) -> Result<(), StopReason> {
         for planned in &self.plan.workloads {
-            let Some(now) = self.snapshot.workload(&planned.object.uid) else {
+            let Some(now) = self.observer.snapshot.workload(&planned.object.uid) else {
                 let workload = planned.object.to_string();
                 return Err(crate::steps::Blocked::WorkloadGone { workload }.into());
             };
@@ -86,7 +114,7 @@ impl Run {
             }
         }
         if let crate::steps::Status::Blocked(why) =
-            crate::steps::s4_set_version::status(&self.plan, &self.snapshot.database)
+            crate::steps::s4_set_version::status(&self.plan, &self.observer.snapshot.database)
         {
             return Err(why.into());
         }

@@ -2,17 +2,22 @@
 
 mod announce;
 mod back;
-mod emit;
 mod end;
 mod follow;
+mod interrupt;
 mod journal;
+mod ledger;
 mod lock;
+mod look;
+mod narrator;
+mod observer;
 mod ops_manager;
 mod patch;
 mod pause;
 mod render;
 mod roll;
 mod run;
+mod send;
 mod settle;
 mod stop;
 mod stop_reason;
@@ -39,6 +44,19 @@ use stop_reason::StopReason;
 /// What a run needs to know beside its plan.
 #[derive(Clone)]
 pub struct RunOptions {
+    pub caller: Caller,
+    pub bounds: Bounds,
+    pub story: Story,
+    /// What the user has overridden by name.
+    pub skip: BTreeSet<Check>,
+    /// A failure is rolled back at once, as long as no container of the new image has ever started.
+    pub roll_back_on_failure: bool,
+    pub clock: Clock,
+}
+
+/// Who runs it, and what they would type.
+#[derive(Debug, Clone, Default)]
+pub struct Caller {
     /// Tells this run from every other.
     pub run: String,
     /// Who runs it, on which host.
@@ -46,31 +64,33 @@ pub struct RunOptions {
     pub commands: Commands,
     /// `kubectl` with the flags that lead to the same cluster, for commands that show more.
     pub kubectl: String,
-    /// The bound of the whole run.
+}
+
+/// How long things may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// The whole run.
     pub timeout: Option<Duration>,
-    /// The bound of one pod, on top of its termination grace, and of one blocked eviction.
+    /// One pod, on top of its termination grace, and one blocked eviction.
     pub pod_timeout: Duration,
-    /// How long the operator has to acknowledge the pause.
+    /// The operator's acknowledgement of the pause.
     pub pause_timeout: Duration,
-    /// What the user has overridden by name.
-    pub skip: BTreeSet<Check>,
-    /// The runs that are written down.
+}
+
+/// What came before the run, and what is to follow it.
+#[derive(Debug, Clone)]
+pub struct Story {
+    /// The runs of this database so far.
     pub journal: Journal,
-    /// The unfinished run that this one goes on with.
+    /// The unfinished run that this one resumes.
     pub resuming: Option<Entry>,
-    /// The version to which further updates are to follow this one.
-    pub through: Option<String>,
-    /// Which ways were chosen for it and for them.
-    pub methods: Methods,
-    /// Which way it goes.
     pub direction: Direction,
     /// What a rollback goes back to; `None` is what is there when the run begins.
     pub before: Option<Before>,
-    /// A pod that is not well is deleted where a budget forbids its eviction: the user has agreed to it.
-    pub delete_unhealthy: bool,
-    /// A failure is rolled back at once, as long as no container of the new image has ever started.
-    pub roll_back_on_failure: bool,
-    pub clock: Clock,
+    /// The version to which further updates are to follow this one.
+    pub through: Option<String>,
+    /// Which methods were chosen for it and for them.
+    pub methods: Methods,
 }
 
 /// The commands that go on with a run, as the user would type them.
@@ -97,17 +117,18 @@ pub async fn run(
 ) -> Finish {
     let mut run = Run::new(cluster, snapshot, plan, options, events, stop);
     run.started();
-    let came_to = sequence(&mut run).await;
-    let came_to = match came_to {
-        Err(reason) if run.turns_back(&reason) => go_back(&mut run, reason).await,
-        came_to => came_to,
-    };
-    run.end(came_to).await
+    match sequence(&mut run).await {
+        Err(failure) if run.turns_back(&failure) => {
+            let mut back = run.rolling_back();
+            let result = rollback(&mut back).await;
+            back.end(result.and(Err(StopReason::RolledBack { failure: Box::new(failure) }))).await
+        }
+        result => run.end(result).await,
+    }
 }
 
-/// The way back after a failure, under the same lock and pause.
-async fn go_back(run: &mut Run, failure: StopReason) -> Result<(), StopReason> {
-    run.turn_back();
+/// The rollback after a failure, under the lock and the pause that the update has handed over.
+async fn rollback(run: &mut Run) -> Result<(), StopReason> {
     match run.plan.method {
         Method::Provisioner => {
             run.step(Step::Render, async |run| run.render().await).await?;
@@ -119,8 +140,7 @@ async fn go_back(run: &mut Run, failure: StopReason) -> Result<(), StopReason> {
     }
     run.step(Step::RollPods, async |run| run.roll_pods().await).await?;
     run.step(Step::Resume, async |run| run.resume().await).await?;
-    run.step(Step::Verify, async |run| run.verify().await).await?;
-    Err(StopReason::RolledBack { failure: Box::new(failure) })
+    run.step(Step::Verify, async |run| run.verify().await).await
 }
 
 /// The update.

@@ -27,12 +27,12 @@ const RELEASE: Duration = Duration::from_secs(10);
 impl Run {
     /// Makes the request, unless it is there already.
     pub async fn request(&mut self) -> Result<StepOutcome, StopReason> {
-        let mut backoff = Backoff::new(self.now());
+        let mut backoff = Backoff::new(self.narrator.now());
         let (mut sent, mut refused) = (false, 0);
         loop {
-            self.blocked()?;
-            self.stop_here()?;
-            match ops_request::requested(&self.plan, &self.snapshot) {
+            self.guard()?;
+            self.interrupt.stop_here()?;
+            match ops_request::requested(&self.plan, &self.observer.snapshot) {
                 Requested::Foreign(r) => return Err(in_the_way(r).into()),
                 Requested::Absent => {}
                 _ if sent => return Ok(StepOutcome::Done),
@@ -41,7 +41,7 @@ impl Run {
             let Some(write) = ops_request::write(&self.plan) else { return Ok(StepOutcome::AlreadyDone) };
             match self.send(&write).await? {
                 Ok(_) => {
-                    self.emit(Event::Requested { request: write.object.to_string() });
+                    self.narrator.emit(Event::Requested { request: write.object.to_string() });
                     return Ok(StepOutcome::Done);
                 }
                 // Its name is another database's: it is not among this one's requests, however often they are read.
@@ -60,15 +60,15 @@ impl Run {
 
     /// Follows the request and the pods until it ends. Whoever stops following leaves it running.
     pub async fn follow_request(&mut self) -> Result<StepOutcome, StopReason> {
-        let began = self.now();
+        let began = self.narrator.now();
         let (mut seen, mut moved, mut told, mut blind) = (None, began, Told::default(), None);
         let workloads = self.plan.workloads.clone();
         let mut rolls: Vec<Roll<'_>> =
-            workloads.iter().map(|w| Roll::new(w, self.options.pod_timeout, began)).collect();
+            workloads.iter().map(|w| Roll::new(w, self.options.bounds.pod_timeout, began)).collect();
         loop {
-            self.blocked()?;
-            self.stop_here()?;
-            let now = self.now();
+            self.guard()?;
+            self.interrupt.stop_here()?;
+            let now = self.narrator.now();
             let state = (self.request_as_seen(), self.pictures());
             // What could not be seen has not stood still for that.
             moved += self.blind_for(&mut blind)?;
@@ -76,7 +76,7 @@ impl Run {
                 (seen, moved) = (Some(state), now);
             }
             let next = self.follow_pods(&mut rolls, &mut told);
-            let until = match ops_request::requested(&self.plan, &self.snapshot) {
+            let until = match ops_request::requested(&self.plan, &self.observer.snapshot) {
                 Requested::Successful => break,
                 Requested::Ended(r) => {
                     let request = r.clone();
@@ -93,9 +93,9 @@ impl Run {
                 Requested::InFlight(r) => {
                     let (on, unheard) = (working(r), r.phase.is_empty());
                     self.tell_request(&mut told, on, unheard && now >= began + UNHEARD);
-                    let deadline = moved + self.options.pod_timeout;
+                    let deadline = moved + self.options.bounds.pod_timeout;
                     if now >= deadline && blind.is_none() {
-                        let seconds = self.options.pod_timeout.as_secs();
+                        let seconds = self.options.bounds.pod_timeout.as_secs();
                         return Err(StopReason::RequestStalled { name: self.request_name(), seconds });
                     }
                     if unheard && now < began + UNHEARD {
@@ -110,16 +110,18 @@ impl Run {
             self.wait(until.min(next).min(seeing)).await?;
         }
         self.released().await?;
-        self.wait_over();
-        self.operator_confirmed = true;
+        self.narrator.wait_over();
+        self.ledger.operator_confirmed = true;
         self.follow_pods(&mut rolls, &mut told);
         Ok(StepOutcome::Done)
     }
 
     /// Waits until the database is no longer paused: a webhook sees to that, a moment after a request has ended.
     async fn released(&mut self) -> Result<(), StopReason> {
-        let until = self.now() + RELEASE;
-        while matches!(s1_pause::status(&self.snapshot.database), Pause::Foreign(_)) && self.now() < until {
+        let until = self.narrator.now() + RELEASE;
+        while matches!(s1_pause::status(&self.observer.snapshot.database), Pause::Foreign(_))
+            && self.narrator.now() < until
+        {
             self.wait(until).await?;
         }
         Ok(())
@@ -130,22 +132,22 @@ impl Run {
     }
 
     fn request_as_seen(&self) -> Option<OpsRequest> {
-        self.snapshot.ops_request(&self.request_name()).cloned()
+        self.observer.snapshot.ops_request(&self.request_name()).cloned()
     }
 
     /// What is moved by whoever is at work: which pods there are, and whether they are well.
     fn pictures(&self) -> BTreeSet<(String, bool)> {
-        self.snapshot.pods.iter().map(|p| (p.uid.clone(), p.healthy())).collect()
+        self.observer.snapshot.pods.iter().map(|p| (p.uid.clone(), p.healthy())).collect()
     }
 
     fn tell_request(&mut self, told: &mut Told, on: WaitingOn, unheard: bool) {
         if told.request.as_ref() != Some(&on) {
             told.request = Some(on.clone());
-            self.waiting(on);
+            self.narrator.waiting(on);
         }
         if unheard && !std::mem::replace(&mut told.unheard, true) {
             let (name, seconds) = (self.request_name(), UNHEARD.as_secs());
-            self.emit(Event::Notice {
+            self.narrator.emit(Event::Notice {
                 message: format!(
                     "nobody has looked at ops request {name} for {seconds} s: is KubeDB's Ops-manager running, and licensed?"
                 ),
@@ -157,18 +159,18 @@ impl Run {
     fn follow_pods(&mut self, rolls: &mut [Roll<'_>], told: &mut Told) -> Duration {
         let mut next = Duration::MAX;
         for roll in rolls {
-            let Some(workload) = self.snapshot.workload(&roll.plan.object.uid) else { continue };
-            let pending: Vec<Pod> = match follow(roll.plan, workload, &self.snapshot) {
+            let Some(workload) = self.observer.snapshot.workload(&roll.plan.object.uid) else { continue };
+            let pending: Vec<Pod> = match follow(roll.plan, workload, &self.observer.snapshot) {
                 FollowVerdict::Rolling { pending, .. } => {
                     pending.into_iter().filter(|p| p.deleting || roll.plan.has_images(p)).cloned().collect()
                 }
                 FollowVerdict::Unobserved | FollowVerdict::Done => Vec::new(),
             };
-            let (pods, done) = self.count(roll.plan);
+            let (pods, done) = self.observer.count(roll.plan);
             let moving = !pending.is_empty() || !roll.flights.is_empty();
             if moving && !told.begun.contains_key(&roll.name) {
-                told.begun.insert(roll.name.clone(), self.now());
-                self.emit(Event::WorkloadStarted { workload: roll.name.clone(), pods, done });
+                told.begun.insert(roll.name.clone(), self.narrator.now());
+                self.narrator.emit(Event::WorkloadStarted { workload: roll.name.clone(), pods, done });
             }
             next = next.min(self.fly(roll, &pending));
             self.land_all(roll);
@@ -176,11 +178,11 @@ impl Run {
             if let Some(began) = began.filter(|_| pods > 0 && done == pods && roll.flights.is_empty())
                 && told.finished.insert(roll.name.clone())
             {
-                let took_ms = millis(self.now() - began);
-                if let Some(result) = self.results.get_mut(&roll.plan.object.uid) {
+                let took_ms = millis(self.narrator.now() - began);
+                if let Some(result) = self.ledger.results.get_mut(&roll.plan.object.uid) {
                     result.took_ms = took_ms;
                 }
-                self.emit(Event::WorkloadFinished { workload: roll.name.clone(), took_ms });
+                self.narrator.emit(Event::WorkloadFinished { workload: roll.name.clone(), took_ms });
             }
         }
         next
@@ -188,7 +190,7 @@ impl Run {
 
     /// Tells what the pods wait for that are being replaced. Whether one is stuck is the Ops-manager's to say.
     fn fly(&mut self, roll: &mut Roll<'_>, pending: &[Pod]) -> Duration {
-        let now = self.now();
+        let now = self.narrator.now();
         let mut next = Duration::MAX;
         for pod in pending {
             if !roll.flights.iter().any(|f| f.pod == pod.name) {
@@ -209,19 +211,19 @@ impl Run {
 
     /// Tells of the pods that stand well in their places again.
     fn land_all(&mut self, roll: &mut Roll<'_>) {
-        let now = self.now();
+        let now = self.narrator.now();
         let deployment = roll.plan.kind == WorkloadKind::Deployment;
         for flight in std::mem::take(&mut roll.flights) {
-            let pod = self.snapshot.pods.iter().find(|p| p.name == flight.pod);
+            let pod = self.observer.snapshot.pods.iter().find(|p| p.name == flight.pod);
             match pod {
                 Some(pod) if pod.healthy() && roll.plan.has_images(pod) => {
                     let took_ms = millis(now - flight.began);
-                    if let Some(result) = self.results.get_mut(&roll.plan.object.uid) {
+                    if let Some(result) = self.ledger.results.get_mut(&roll.plan.object.uid) {
                         result.restarted += 1;
                         result.longest_away_ms = result.longest_away_ms.max(took_ms);
                     }
                     let (workload, pod) = (roll.name.clone(), flight.pod);
-                    self.emit(Event::PodReady { workload, pod, took_ms, away_ms: took_ms });
+                    self.narrator.emit(Event::PodReady { workload, pod, took_ms, away_ms: took_ms });
                 }
                 // A Deployment's pod does not come back under its name.
                 None if deployment => {}
@@ -233,7 +235,7 @@ impl Run {
     /// It has failed, or was not carried out at all.
     fn ended_otherwise(&mut self, request: OpsRequest) -> StopReason {
         // That there was a request is no change, and an earlier process may have seen no more of it.
-        (self.changed, self.changed_before) = (self.changed_by_request(), false);
+        (self.ledger.changed.by_this_run, self.ledger.changed.before) = (self.changed_by_request(), false);
         StopReason::RequestEnded {
             name: request.name.clone(),
             phase: request.phase.clone(),
@@ -245,10 +247,13 @@ impl Run {
     /// put the old templates back by now, and restarts nothing.
     fn changed_by_request(&self) -> bool {
         let rendered = |w: &WorkloadPlan| {
-            let now = self.snapshot.workload(&w.object.uid);
-            now.is_some_and(|now| self.started_with.get(&w.object.uid).is_some_and(|t| *t != now.template))
+            let now = self.observer.snapshot.workload(&w.object.uid);
+            now.is_some_and(|now| {
+                self.ledger.started_with.get(&w.object.uid).is_some_and(|t| *t != now.template)
+            })
         };
-        leftover::changed(&self.as_begun(), &self.snapshot) || self.plan.workloads.iter().any(rendered)
+        leftover::changed(&self.as_begun(), &self.observer.snapshot)
+            || self.plan.workloads.iter().any(rendered)
     }
 }
 

@@ -19,45 +19,47 @@ impl Run {
     /// Sets `spec.version`, and waits until every template has followed it and nothing moves any more. A pause of ours is
     /// lifted for that, where it is still in the way.
     pub async fn render(&mut self) -> Result<StepOutcome, StopReason> {
-        let version_is_there = self.snapshot.database.version == self.plan.to.name;
-        if version_is_there && render::rendered(&self.plan, &self.snapshot) == Rendered::All && self.paused()
+        let version_is_there = self.observer.snapshot.database.version == self.plan.to.name;
+        if version_is_there
+            && render::rendered(&self.plan, &self.observer.snapshot) == Rendered::All
+            && self.paused()
         {
-            self.version_holds = true;
+            self.expected.version = true;
             return Ok(StepOutcome::AlreadyDone);
         }
-        self.version_holds = false;
-        if render::foreign(&self.plan, &self.snapshot) {
+        self.expected.version = false;
+        if render::foreign(&self.plan, &self.observer.snapshot) {
             // Left to the version that it still has, the operator would render that one first.
             self.set_version().await?;
         }
         // No template is kept from here on: they are the operator's until it is halted.
         self.resume().await?;
         self.set_version().await?;
-        self.version_holds = true;
+        self.expected.version = true;
         self.follow_rendering().await?;
         Ok(if version_is_there { StepOutcome::AlreadyDone } else { StepOutcome::Done })
     }
 
     fn paused(&self) -> bool {
-        s1_pause::status(&self.snapshot.database) == Pause::Acknowledged
+        s1_pause::status(&self.observer.snapshot.database) == Pause::Acknowledged
     }
 
     async fn follow_rendering(&mut self) -> Result<(), StopReason> {
-        let patience = PATIENCE.max(self.options.pause_timeout);
-        let limit = self.now() + self.options.pod_timeout.max(patience);
-        let (mut templates, mut moved, mut told) = (self.fingerprints(), self.now(), None);
+        let patience = PATIENCE.max(self.options.bounds.pause_timeout);
+        let limit = self.narrator.now() + self.options.bounds.pod_timeout.max(patience);
+        let (mut templates, mut moved, mut told) = (self.observer.fingerprints(), self.narrator.now(), None);
         let (mut removals, mut quiet, mut blind) = (0, moved, None);
         loop {
-            self.blocked()?;
-            self.stop_here()?;
+            self.guard()?;
+            self.interrupt.stop_here()?;
             if self.brought_back() && removals < REMOVALS {
                 // While it is there nothing is rendered.
                 removals += 1;
                 self.resume().await?;
-                self.emit(Event::PauseRemovedAgain);
+                self.narrator.emit(Event::PauseRemovedAgain);
                 continue;
             }
-            let (found, now) = (self.fingerprints(), self.now());
+            let (found, now) = (self.observer.fingerprints(), self.narrator.now());
             // What could not be seen has neither moved nor stood still, and a watch is opened anew every few minutes.
             moved += self.blind_for(&mut blind)?;
             if found != templates {
@@ -68,7 +70,7 @@ impl Run {
                 self.wait(now + SETTLE).await?;
                 continue;
             }
-            let until = match render::rendered(&self.plan, &self.snapshot) {
+            let until = match render::rendered(&self.plan, &self.observer.snapshot) {
                 Rendered::WorkloadGone { workload } => return Err(Blocked::WorkloadGone { workload }.into()),
                 Rendered::All if now >= quiet + SETTLE => break,
                 Rendered::All => {
@@ -87,22 +89,22 @@ impl Run {
             };
             self.wait(until).await?;
         }
-        self.wait_over();
+        self.narrator.wait_over();
         Ok(())
     }
 
     fn tell_waiting(&mut self, told: &mut Option<WaitingOn>, on: WaitingOn) {
         if told.as_ref() != Some(&on) {
             *told = Some(on.clone());
-            self.waiting(on);
+            self.narrator.waiting(on);
         }
     }
 
     /// The last Event about the database often says why.
     async fn not_rendered(&mut self, workload: String, what: String, patience: Duration) -> StopReason {
-        let (cluster, db) = (self.cluster.clone(), self.plan.database.clone());
-        let asking = async move { cluster.last_warning(&db.namespace, &db.uid).await };
-        match self.during(asking).await {
+        let db = &self.plan.database;
+        let asking = self.observer.cluster.last_warning(&db.namespace, &db.uid);
+        match self.interrupt.during(asking).await {
             Ok(last_event) => {
                 StopReason::NotRendered { workload, what, seconds: patience.as_secs(), last_event }
             }
@@ -113,7 +115,7 @@ impl Run {
     /// Now that the operator is halted: the templates are what was waited for, and stay so.
     pub(super) fn keep_rendered(&mut self) -> Result<(), StopReason> {
         self.catch_up();
-        match render::rendered(&self.plan, &self.snapshot) {
+        match render::rendered(&self.plan, &self.observer.snapshot) {
             Rendered::All => {
                 self.keep_templates();
                 Ok(())

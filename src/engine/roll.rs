@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::cluster::{ClusterError, Delta};
+use crate::cluster::ClusterError;
 use crate::event::{Event, StepOutcome, WaitingOn};
-use crate::model::{Budget, Check, Phase, Pod, Strategy, Workload, WorkloadPlan};
+use crate::journal::Direction;
+use crate::model::{Action, Budget, Check, Phase, Pod, Strategy, Workload, WorkloadPlan};
 use crate::roll::order::{self, Next};
 use crate::roll::{Flight, Limits, Stuck, Verdict, judge};
 use crate::steps::Blocked;
@@ -70,49 +71,42 @@ impl Run {
         let workloads = self.plan.workloads.clone();
         let mut outcome = StepOutcome::AlreadyDone;
         for plan in &workloads {
-            let began = self.now();
-            let mut roll = Roll::new(plan, self.options.pod_timeout, self.now());
-            let (pods, done) = self.count(plan);
+            let began = self.narrator.now();
+            let mut roll = Roll::new(plan, self.options.bounds.pod_timeout, self.narrator.now());
+            let (pods, done) = self.observer.count(plan);
             if pods > done || !plan.images.is_empty() {
                 outcome = StepOutcome::Done;
             }
-            self.emit(Event::WorkloadStarted { workload: roll.name.clone(), pods, done });
+            self.narrator.emit(Event::WorkloadStarted { workload: roll.name.clone(), pods, done });
             let rolled = match plan.strategy {
                 Strategy::Evict => self.roll(&mut roll).await,
                 Strategy::Follow | Strategy::OpsManager => self.follow_workload(&mut roll).await,
             };
-            let took_ms = millis(self.now() - began);
-            if let Some(result) = self.results.get_mut(&plan.object.uid) {
+            let took_ms = millis(self.narrator.now() - began);
+            if let Some(result) = self.ledger.results.get_mut(&plan.object.uid) {
                 result.took_ms = took_ms;
             }
             rolled?;
-            self.emit(Event::WorkloadFinished { workload: roll.name, took_ms });
+            self.narrator.emit(Event::WorkloadFinished { workload: roll.name, took_ms });
         }
         Ok(outcome)
-    }
-
-    /// How many pods a workload has, and how many of them are on the target and well.
-    pub(super) fn count(&self, plan: &WorkloadPlan) -> (u64, u64) {
-        let Some(now) = self.snapshot.workload(&plan.object.uid) else { return (0, 0) };
-        let done = self.snapshot.pods_of(now).filter(|p| p.healthy() && plan.has_images(p)).count();
-        (now.replicas.max(0) as u64, done as u64)
     }
 
     async fn roll(&mut self, roll: &mut Roll<'_>) -> Result<(), StopReason> {
         loop {
             self.catch_up();
-            self.blocked()?;
+            self.guard()?;
             let wake = self.land(roll).await?;
             if wake.is_some() {
                 roll.held_since = None;
             }
-            let next = order::next(&self.plan, roll.plan, &self.snapshot, &self.memory);
+            let next = order::next(&self.plan, roll.plan, &self.observer.snapshot, &self.memory);
             if let Some(wake) = wake {
                 // Only a pod that is not well may be restarted while others are on their way.
                 let in_flight = roll.flights.first().map(|f| f.pod.clone());
                 match next {
                     Next::Evict { pod, uid, healthy: false }
-                        if self.asked_to_stop(in_flight.as_deref()).is_none() =>
+                        if self.interrupt.requested(in_flight.as_deref()).is_none() =>
                     {
                         self.evict(roll, &pod, &uid).await?;
                     }
@@ -120,19 +114,19 @@ impl Run {
                         return Err(Blocked::WorkloadGone { workload: roll.name.clone() }.into());
                     }
                     _ => {
-                        self.asked_to_stop(in_flight.as_deref());
+                        self.interrupt.requested(in_flight.as_deref());
                         self.wait(wake).await?;
                     }
                 }
                 continue;
             }
-            self.stop_here()?;
+            self.interrupt.stop_here()?;
             match next {
                 Next::Done => return Ok(()),
                 Next::WorkloadGone => {
                     return Err(Blocked::WorkloadGone { workload: roll.name.clone() }.into());
                 }
-                Next::Await { pod } => self.take_off(roll, Flight::awaited(&pod, self.now())),
+                Next::Await { pod } => self.take_off(roll, Flight::awaited(&pod, self.narrator.now())),
                 Next::Evict { pod, uid, .. } => self.evict(roll, &pod, &uid).await?,
                 Next::Hold { pod, uid, why } => self.hold_for(roll, pod, uid, why).await?,
             }
@@ -140,8 +134,8 @@ impl Run {
     }
 
     pub(super) fn take_off(&mut self, roll: &mut Roll<'_>, flight: Flight) {
-        let started = self.results.get(&roll.plan.object.uid).map_or(0, |r| r.restarted);
-        self.emit(Event::PodStarted {
+        let started = self.ledger.results.get(&roll.plan.object.uid).map_or(0, |r| r.restarted);
+        self.narrator.emit(Event::PodStarted {
             workload: roll.name.clone(),
             pod: flight.pod.clone(),
             ordinal_in_run: started,
@@ -151,10 +145,10 @@ impl Run {
 
     /// Judges the pods that are waited for. `None` when none is left; otherwise when to look again at the latest.
     pub(super) async fn land(&mut self, roll: &mut Roll<'_>) -> Result<Option<Duration>, StopReason> {
-        let now = self.now();
+        let now = self.narrator.now();
         let mut wake: Option<Duration> = None;
         for mut flight in std::mem::take(&mut roll.flights) {
-            let workload = self.snapshot.workload(&roll.plan.object.uid);
+            let workload = self.observer.snapshot.workload(&roll.plan.object.uid);
             let revision = workload.filter(|w| w.observed()).map(|w| w.update_revision.as_str());
             let pod = self.in_place_of(&flight);
             if pod.is_none() && workload.is_some_and(|w| self.scaled_away(w, &flight.pod)) {
@@ -183,7 +177,7 @@ impl Run {
     /// Nobody will make that pod again: the workload was scaled down meanwhile, and has all the others.
     fn scaled_away(&self, workload: &Workload, pod: &str) -> bool {
         let ordinal = pod.rsplit_once('-').and_then(|(_, ordinal)| ordinal.parse::<i64>().ok());
-        let pods = self.snapshot.pods_of(workload).count() as i64;
+        let pods = self.observer.snapshot.pods_of(workload).count() as i64;
         ordinal.is_some_and(|o| o >= workload.replicas) && pods >= workload.replicas
     }
 
@@ -205,21 +199,21 @@ impl Run {
 
     /// The pod that stands where the evicted one stood: the new one, as soon as there is one.
     fn in_place_of(&self, flight: &Flight) -> Option<&Pod> {
-        let named = || self.snapshot.pods.iter().filter(|p| p.name == flight.pod);
+        let named = || self.observer.snapshot.pods.iter().filter(|p| p.name == flight.pod);
         named().find(|p| Some(&p.uid) != flight.old_uid.as_ref()).or_else(|| named().next())
     }
 
     fn landed(&mut self, roll: &mut Roll<'_>, flight: &Flight, healthy_since: Duration) {
-        let now = self.now();
+        let now = self.narrator.now();
         let away_ms = if flight.old_uid.is_some() { millis(healthy_since - flight.began) } else { 0 };
         roll.last_ready = Some(now);
-        if let Some(result) = self.results.get_mut(&roll.plan.object.uid) {
+        if let Some(result) = self.ledger.results.get_mut(&roll.plan.object.uid) {
             result.restarted += u64::from(flight.old_uid.is_some());
             result.longest_away_ms = result.longest_away_ms.max(away_ms);
         }
-        let (_, done) = self.count(roll.plan);
+        let (_, done) = self.observer.count(roll.plan);
         self.journal_pods(&roll.name, done);
-        self.emit(Event::PodReady {
+        self.narrator.emit(Event::PodReady {
             workload: roll.name.clone(),
             pod: flight.pod.clone(),
             took_ms: millis(now - flight.began),
@@ -229,19 +223,19 @@ impl Run {
 
     /// A pod is stuck: the last event about it often says why.
     async fn stuck(&mut self, pod: String, uid: &str, mut stuck: Stuck) -> StopReason {
-        let (cluster, ns, uid) = (self.cluster.clone(), self.plan.database.namespace.clone(), uid.to_owned());
+        let (cluster, ns) = (&self.observer.cluster, &self.plan.database.namespace);
         let node = match &stuck {
             Stuck::Terminating { node: Some(node), .. } => Some(node.clone()),
             _ => None,
         };
-        let asking = async move {
+        let asking = async {
             let state = match node {
                 Some(node) => Some(cluster.node_state(&node).await),
                 None => None,
             };
-            (cluster.last_event(&ns, &uid).await, state)
+            (cluster.last_event(ns, uid).await, state)
         };
-        let (last_event, state) = match self.during(asking).await {
+        let (last_event, state) = match self.interrupt.during(asking).await {
             Ok(answers) => answers,
             Err(reason) => return reason,
         };
@@ -256,7 +250,7 @@ impl Run {
         let told = Some((pod.to_owned(), on.clone()));
         if roll.told != told {
             roll.told = told;
-            self.emit(Event::PodWaiting { workload: roll.name.clone(), pod: pod.to_owned(), on });
+            self.narrator.emit(Event::PodWaiting { workload: roll.name.clone(), pod: pod.to_owned(), on });
         }
     }
 
@@ -269,8 +263,8 @@ impl Run {
         uid: String,
         why: String,
     ) -> Result<(), StopReason> {
-        let since = *roll.held_since.get_or_insert(self.now());
-        if self.now() >= since + RECOVERY && !self.memory.given_up.contains(&uid) {
+        let since = *roll.held_since.get_or_insert(self.narrator.now());
+        if self.narrator.now() >= since + RECOVERY && !self.memory.given_up.contains(&uid) {
             self.memory.given_up.insert(uid);
             return Ok(());
         }
@@ -288,9 +282,9 @@ impl Run {
         reason: StopReason,
         until: Duration,
     ) -> Result<(), StopReason> {
-        let since = *roll.held_since.get_or_insert(self.now());
+        let since = *roll.held_since.get_or_insert(self.narrator.now());
         let deadline = since + roll.limits.pod_timeout;
-        if self.now() >= deadline {
+        if self.narrator.now() >= deadline {
             return Err(reason);
         }
         self.tell_pod(roll, pod, on);
@@ -299,8 +293,10 @@ impl Run {
 
     /// Tries to evict a pod, or waits for what speaks against it. Afterwards everything is decided anew.
     async fn evict(&mut self, roll: &mut Roll<'_>, pod: &str, uid: &str) -> Result<(), StopReason> {
-        let now = self.now();
-        let Some(old) = self.snapshot.pods.iter().find(|p| p.uid == uid).cloned() else { return Ok(()) };
+        let now = self.narrator.now();
+        let Some(old) = self.observer.snapshot.pods.iter().find(|p| p.uid == uid).cloned() else {
+            return Ok(());
+        };
         if let Some(until) = self.not_yet(roll, &old) {
             if !roll.within_lag(now) {
                 self.tell_blocked(roll, &old, "");
@@ -308,19 +304,19 @@ impl Run {
             return self.wait(until).await;
         }
         // While the watch says that the database is unwell, nothing has to be read to know it.
-        if let Some(what) = self.database_unhealthy().filter(|_| old.healthy() && self.watching()) {
+        if let Some(what) = self.database_unhealthy().filter(|_| old.healthy() && self.observer.watching()) {
             let on = WaitingOn::DatabaseHealth { what: what.clone() };
             return self.held(roll, pod, on, StopReason::DatabaseUnhealthy { what }, Duration::MAX).await;
         }
         self.observe(roll.plan).await?;
-        self.blocked()?;
-        if !self.snapshot.workload(&roll.plan.object.uid).is_some_and(Workload::observed) {
+        self.guard()?;
+        if !self.observer.snapshot.workload(&roll.plan.object.uid).is_some_and(Workload::observed) {
             // A pod that is evicted now would come back from the old template, or not at all.
             let (workload, seconds) = (roll.name.clone(), roll.limits.pod_timeout.as_secs());
             let reason = StopReason::NotTakenUp { workload, seconds };
             return self.held(roll, pod, WaitingOn::Controller, reason, Duration::MAX).await;
         }
-        let decided = order::next(&self.plan, roll.plan, &self.snapshot, &self.memory);
+        let decided = order::next(&self.plan, roll.plan, &self.observer.snapshot, &self.memory);
         if !matches!(&decided, Next::Evict { uid: still, .. } if still == uid) {
             return Ok(());
         }
@@ -333,7 +329,7 @@ impl Run {
         if evictions == EVICTIONS {
             return Err(StopReason::OldTemplate { pod: pod.to_owned() });
         }
-        if self.lease.as_ref().is_some_and(|lease| !lease.good()) {
+        if self.lock.lease.as_ref().is_some_and(|lease| !lease.good()) {
             // By the time the lock is ours again, what was decided here is old, and watches that slept may not know better.
             self.hold().await?;
             return Box::pin(self.observe_all(roll.plan)).await;
@@ -341,7 +337,7 @@ impl Run {
         let ns = &self.plan.database.namespace;
         let write = s3_roll_pods::evict(ns, pod, uid);
         let mut sent = self.send(&write).await?;
-        if matches!(sent, Err(ClusterError::Budget { .. })) && self.options.delete_unhealthy {
+        if matches!(sent, Err(ClusterError::Budget { .. })) && self.may_delete() {
             // The budget may be right: what a watch has told of the pod can be old.
             let fresh = self.read_pod(pod, Some(uid)).await?;
             if let Some(fresh) = fresh.filter(|fresh| fresh.uid == uid && !fresh.deleting && !fresh.healthy())
@@ -355,20 +351,26 @@ impl Run {
                 roll.evictions.insert(pod.to_owned(), evictions + 1);
                 self.memory.evicted.insert(uid.to_owned());
                 (roll.blockage, roll.held_since) = (None, None);
-                roll.backoff = Backoff::new(self.now());
-                let flight = Flight::evicted(&old, self.now());
+                roll.backoff = Backoff::new(self.narrator.now());
+                let flight = Flight::evicted(&old, self.narrator.now());
                 self.take_off(roll, flight);
-                self.emit(Event::PodEvicted { workload: roll.name.clone(), pod: pod.to_owned() });
+                self.narrator.emit(Event::PodEvicted { workload: roll.name.clone(), pod: pod.to_owned() });
                 Ok(())
             }
             Err(error) => self.not_evicted(roll, &old, error).await,
         }
     }
 
+    /// A pod that is not healthy is deleted where a budget forbids its eviction: a rollback may, since the user has asked
+    /// to be rid of what the update has brought.
+    fn may_delete(&self) -> bool {
+        self.plan.action == Action::Rollback || self.options.story.direction == Direction::Rollback
+    }
+
     /// When the eviction is to be tried at the latest; `None` for now. A budget covers a pod that is well, and its own
     /// word is waited for; whether one that is not may go, only the server can tell.
     fn not_yet(&self, roll: &Roll<'_>, pod: &Pod) -> Option<Duration> {
-        let now = self.now();
+        let now = self.narrator.now();
         let until = match (&roll.blockage, self.may_go(pod)) {
             (Some(b), true) => b.not_before,
             (Some(b), false) => b.at_the_latest,
@@ -380,12 +382,12 @@ impl Run {
 
     /// Nothing that the budgets say speaks against the eviction.
     fn may_go(&self, pod: &Pod) -> bool {
-        !pod.healthy() || self.snapshot.budgets_of(pod).all(|b| b.allows())
+        !pod.healthy() || self.observer.snapshot.budgets_of(pod).all(|b| b.allows())
     }
 
     /// What the database says of its own health, where that is bad.
     fn database_unhealthy(&self) -> Option<String> {
-        let db = &self.snapshot.database;
+        let db = &self.observer.snapshot.database;
         if self.options.skip.contains(&Check::DatabaseHealth) {
             return None;
         }
@@ -398,11 +400,11 @@ impl Run {
 
     /// Says which budget blocks the eviction, with its numbers; the server's own words where it is not known.
     fn tell_blocked(&mut self, roll: &mut Roll<'_>, pod: &Pod, message: &str) {
-        let budgets = || self.snapshot.budgets_of(pod);
+        let budgets = || self.observer.snapshot.budgets_of(pod);
         let budget = budgets().find(|b| !b.allows()).or_else(|| budgets().next()).cloned();
         if let Some(b) = budget.as_ref().filter(|b| self.stale(roll, b)) {
             roll.told_stale = true;
-            self.emit(Event::Notice { message: self.poke(b) });
+            self.narrator.emit(Event::Notice { message: self.poke(b) });
         }
         let on = match budget {
             Some(b) => WaitingOn::Budget {
@@ -418,19 +420,20 @@ impl Run {
 
     /// The budget has counted too few healthy pods for a while, and nobody has said so yet.
     fn stale(&self, roll: &Roll<'_>, budget: &Budget) -> bool {
-        let healthy = self.snapshot.pods.iter().filter(|p| p.healthy() && budget.covers(p)).count() as i64;
-        let lasting = roll.blockage.as_ref().is_some_and(|b| self.now() >= b.since + BUDGET_STALE);
+        let healthy =
+            self.observer.snapshot.pods.iter().filter(|p| p.healthy() && budget.covers(p)).count() as i64;
+        let lasting = roll.blockage.as_ref().is_some_and(|b| self.narrator.now() >= b.since + BUDGET_STALE);
         !roll.told_stale && lasting && !budget.allows() && healthy > budget.current_healthy
     }
 
     /// How the user makes the disruption controller look at a budget again.
     fn poke(&self, budget: &Budget) -> String {
-        let (name, ns, kubectl) = (&budget.name, &self.plan.database.namespace, &self.options.kubectl);
+        let (name, ns, kubectl) = (&budget.name, &self.plan.database.namespace, &self.options.caller.kubectl);
         format!(
             "disruption budget {name} counts {} healthy pods, and there are more: its status is out of date; this makes \
              its controller look again: {kubectl} annotate poddisruptionbudget {name} -n {ns} --overwrite \
              kubectl-dbupdate/poke={}",
-            budget.current_healthy, self.options.run
+            budget.current_healthy, self.options.caller.run
         )
     }
 
@@ -466,14 +469,14 @@ impl Run {
         pod: &Pod,
         error: &ClusterError,
     ) -> Result<(), StopReason> {
-        let mut backoff = std::mem::replace(&mut roll.backoff, Backoff::new(self.now()));
+        let mut backoff = std::mem::replace(&mut roll.backoff, Backoff::new(self.narrator.now()));
         let backed_off = self.back_off(&mut backoff, &format!("evict pod/{}", pod.name), error).await;
         roll.backoff = backoff;
         backed_off
     }
 
     fn budget_refused(&mut self, roll: &mut Roll<'_>, pod: &Pod, message: &str) -> Result<(), StopReason> {
-        let now = self.now();
+        let now = self.narrator.now();
         roll.backoff = Backoff::new(now);
         let since = roll.blockage.as_ref().map_or(now, |b| b.since);
         let lag = roll.within_lag(now);
@@ -481,7 +484,7 @@ impl Run {
         let not_before = now + if lag || !self.may_go(pod) { EVICT_AGAIN } else { EVICT_DOUBTED };
         roll.blockage = Some(Blockage { since, not_before, at_the_latest });
         if now >= since + roll.limits.pod_timeout {
-            let budget = self.snapshot.budgets_of(pod).next();
+            let budget = self.observer.snapshot.budgets_of(pod).next();
             return Err(StopReason::BudgetBlocked {
                 pod: pod.name.clone(),
                 budget: budget.map_or_else(|| message.to_owned(), |b| b.name.clone()),
@@ -493,24 +496,6 @@ impl Run {
             self.tell_blocked(roll, pod, message);
         }
         Ok(())
-    }
-
-    /// Reads a pod afresh, where the watch may not have told everything. `known` is the uid under which it was known.
-    async fn read_pod(&mut self, name: &str, known: Option<&str>) -> Result<Option<Pod>, StopReason> {
-        let (cluster, ns, pod) =
-            (self.cluster.clone(), self.plan.database.namespace.clone(), name.to_owned());
-        let fresh = match self.during(async move { cluster.pod(&ns, &pod).await }).await? {
-            Ok(fresh) => Some(fresh),
-            Err(ClusterError::NotFound { .. }) => None,
-            Err(error) => return Err(error.into()),
-        };
-        if let Some(known) = known.filter(|known| fresh.as_ref().is_none_or(|f| f.uid != *known)) {
-            Delta::PodGone { uid: known.to_owned() }.apply(&mut self.snapshot);
-        }
-        if let Some(fresh) = fresh.clone() {
-            Delta::Pod(Box::new(fresh)).apply(&mut self.snapshot);
-        }
-        Ok(fresh)
     }
 }
 

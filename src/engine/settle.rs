@@ -1,15 +1,15 @@
 //! The end of the sequence: the version, the resume, and whether the update has arrived.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::event::{Event, StepOutcome, WaitingOn};
 use crate::journal::Entry;
 use crate::model::Method;
+use crate::steps::guard::OurPause;
 use crate::steps::s1_pause::{self, Pause};
 use crate::steps::{Status, s4_set_version, s5_resume, s6_verify};
 
-use super::run::{Backoff, PATIENCE, Run};
+use super::run::{Backoff, OUTAGE, Run};
 use super::stop_reason::StopReason;
 
 /// For so long no template may change after the resume: the operator reconciles at once, and may pin images then.
@@ -21,12 +21,12 @@ pub(super) const REMOVALS: u32 = 5;
 impl Run {
     /// Sets `spec.version`, unless it is the target already.
     pub async fn set_version(&mut self) -> Result<StepOutcome, StopReason> {
-        let mut backoff = Backoff::new(self.now());
+        let mut backoff = Backoff::new(self.narrator.now());
         let mut sent = false;
         loop {
-            self.blocked()?;
-            self.stop_here()?;
-            match s4_set_version::status(&self.plan, &self.snapshot.database) {
+            self.guard()?;
+            self.interrupt.stop_here()?;
+            match s4_set_version::status(&self.plan, &self.observer.snapshot.database) {
                 Status::Blocked(why) => return Err(why.into()),
                 Status::AlreadyDone if sent => break,
                 Status::AlreadyDone => return Ok(StepOutcome::AlreadyDone),
@@ -37,52 +37,54 @@ impl Run {
             }
         }
         let (from, to) = (self.plan.from.name.clone(), self.plan.to.name.clone());
-        self.emit(Event::VersionSet { from, to });
+        self.narrator.emit(Event::VersionSet { from, to });
         Ok(StepOutcome::Done)
     }
 
     /// Removes our `Paused` condition.
     pub async fn resume(&mut self) -> Result<StepOutcome, StopReason> {
         let mut removed = false;
-        let mut backoff = Backoff::new(self.now());
-        self.pause_holds = false;
+        let mut backoff = Backoff::new(self.narrator.now());
+        // From here on it may go, and is still ours to take back.
+        self.expected.pause = self.expected.pause.no_longer_held();
         loop {
-            self.blocked()?;
-            let Some(write) = s5_resume::write(&self.snapshot.database) else { break };
+            self.guard()?;
+            let Some(write) = s5_resume::write(&self.observer.snapshot.database) else { break };
             removed = true;
             if self.write_status(&write, &mut backoff).await? {
                 break;
             }
         }
-        self.paused_by_us = false;
+        self.expected.pause = OurPause::Free;
         // From here on the templates are the operator's again.
-        self.templates.clear();
+        self.expected.templates.clear();
         if !removed {
             return Ok(StepOutcome::AlreadyDone);
         }
-        self.emit(Event::Resumed);
+        self.narrator.emit(Event::Resumed);
         Ok(StepOutcome::Done)
     }
 
     /// Waits until everything has settled, then looks whether the update has arrived.
     pub async fn verify(&mut self) -> Result<StepOutcome, StopReason> {
-        let limit = self.now() + self.options.pod_timeout;
-        let (mut quiet_since, mut templates, mut removals) = (self.now(), self.fingerprints(), 0);
+        let limit = self.narrator.now() + self.options.bounds.pod_timeout;
+        let (mut quiet_since, mut templates, mut removals) =
+            (self.narrator.now(), self.observer.fingerprints(), 0);
         let mut blind = None;
-        let pins = self.options.resuming.as_ref().map(Entry::pins).unwrap_or_default();
-        self.waiting(WaitingOn::Settling { seconds: SETTLE.as_secs() });
+        let pins = self.options.story.resuming.as_ref().map(Entry::pins).unwrap_or_default();
+        self.narrator.waiting(WaitingOn::Settling { seconds: SETTLE.as_secs() });
         loop {
             self.catch_up();
-            self.stop_here()?;
-            let now = self.now();
+            self.interrupt.stop_here()?;
+            let now = self.narrator.now();
             if self.brought_back() && removals < REMOVALS {
                 removals += 1;
                 self.resume().await?;
-                quiet_since = self.now();
-                self.emit(Event::PauseRemovedAgain);
+                quiet_since = self.narrator.now();
+                self.narrator.emit(Event::PauseRemovedAgain);
                 continue;
             }
-            let found = self.fingerprints();
+            let found = self.observer.fingerprints();
             // The silence of a server that is away says nothing.
             self.blind_for(&mut blind)?;
             if found != templates || blind.is_some() {
@@ -93,31 +95,31 @@ impl Run {
                 self.wait(quiet_since + SETTLE).await?;
                 continue;
             }
-            match s6_verify::unverified(&self.plan, &self.snapshot, &pins) {
+            match s6_verify::unverified(&self.plan, &self.observer.snapshot, &pins) {
                 None => break,
                 Some(unverified) if unverified.passing() && now < limit => self.wait(limit).await?,
                 Some(unverified) => return Err(unverified.into()),
             }
         }
-        self.wait_over();
+        self.narrator.wait_over();
         // Where the operator has rendered the templates, their pins were there before the pods were rolled.
         let ours = self.plan.method == Method::Client;
         for (workload, container, image) in
-            s6_verify::repinned(&self.plan, &self.snapshot).into_iter().filter(|_| ours)
+            s6_verify::repinned(&self.plan, &self.observer.snapshot).into_iter().filter(|_| ours)
         {
-            self.emit(Event::Repinned { workload, container, image });
+            self.narrator.emit(Event::Repinned { workload, container, image });
         }
-        if !self.operator_confirmed {
-            self.note = "no operator has confirmed it".to_owned();
+        if !self.ledger.operator_confirmed {
+            self.narrator.note = "no operator has confirmed it".to_owned();
         }
         Ok(StepOutcome::Done)
     }
 
     /// Templates that are written again and again never come to rest: that is somebody's fight over them.
     pub(super) fn bear_restlessness(&self, limit: Duration) -> Result<(), StopReason> {
-        let restless = self.watching() && self.now() >= limit;
+        let restless = self.observer.watching() && self.narrator.now() >= limit;
         if restless {
-            Err(StopReason::Restless { seconds: self.options.pod_timeout.as_secs() })
+            Err(StopReason::Restless { seconds: self.options.bounds.pod_timeout.as_secs() })
         } else {
             Ok(())
         }
@@ -125,22 +127,18 @@ impl Run {
 
     /// Takes note since when not everything is watched. Returns for how long it was not, where it is again.
     pub(super) fn blind_for(&self, since: &mut Option<Duration>) -> Result<Duration, StopReason> {
-        let now = self.now();
-        if self.watching() {
+        let now = self.narrator.now();
+        if self.observer.watching() {
             return Ok(since.take().map(|since| now - since).unwrap_or_default());
         }
-        match now >= *since.get_or_insert(now) + PATIENCE {
-            true => Err(StopReason::Blind { seconds: PATIENCE.as_secs() }),
+        match now >= *since.get_or_insert(now) + OUTAGE {
+            true => Err(StopReason::Blind { seconds: OUTAGE.as_secs() }),
             false => Ok(Duration::ZERO),
         }
     }
 
     /// A stale status write has brought our condition back.
     pub(super) fn brought_back(&self) -> bool {
-        matches!(s1_pause::status(&self.snapshot.database), Pause::Requested | Pause::Acknowledged)
-    }
-
-    pub(super) fn fingerprints(&self) -> BTreeMap<String, u64> {
-        self.snapshot.workloads.iter().map(|w| (w.object.uid.clone(), w.template)).collect()
+        matches!(s1_pause::status(&self.observer.snapshot.database), Pause::Requested | Pause::Acknowledged)
     }
 }

@@ -57,12 +57,11 @@ impl Run {
     /// Tries every write before the first one is sent: a webhook, a policy or a missing permission speaks now, and not
     /// when the database is half updated.
     pub(super) async fn try_writes(&mut self) -> Result<(), StopReason> {
-        let mut backoff = Backoff::new(self.now());
+        let mut backoff = Backoff::new(self.narrator.now());
         let mut refused = Vec::new();
-        for write in writes(&self.snapshot, &self.plan, &self.options.clock.rfc3339(0)) {
+        for write in writes(&self.observer.snapshot, &self.plan, &self.options.clock.rfc3339(0)) {
             let trial = loop {
-                let (cluster, tried) = (self.cluster.clone(), write.clone());
-                match self.during(async move { try_one(&cluster, &tried).await }).await? {
+                match self.interrupt.during(try_one(&self.observer.cluster, &write)).await? {
                     Ok(trial) => break trial,
                     Err(error) => self.back_off(&mut backoff, "try the writes", &error).await?,
                 }

@@ -98,7 +98,7 @@ fn request_that_has_failed(context: &Context<'_>) -> Option<Finding> {
 /// A request that ends badly lifts the pause of whoever has set it: what this tool has left half done by itself would then be
 /// the operator's, which knows nothing of it.
 fn begun_otherwise(context: &Context<'_>) -> Option<Finding> {
-    let paused = context.snapshot.database.paused().is_some_and(|(_, c)| s1_pause::run_of(c).is_some());
+    let paused = s1_pause::ours(&context.snapshot.database).is_some();
     (paused || context.resuming && context.ops_request.is_none()).then(|| {
         context.refusal(
             Check::Via,

@@ -41,7 +41,7 @@ impl Context<'_> {
 
     /// A run of ours was interrupted: what it has caused is no finding.
     pub(super) fn unfinished(&self) -> bool {
-        self.resuming || self.snapshot.database.paused().is_some_and(|(_, c)| s1_pause::run_of(c).is_some())
+        self.resuming || s1_pause::ours(&self.snapshot.database).is_some()
     }
 
     /// It is the ops request that the plan goes on with.

@@ -279,7 +279,7 @@ fn action(context: &Context<'_>, workloads: &[WorkloadPlan]) -> Action {
     let settled = |w: &WorkloadPlan| {
         !w.reshapes() && w.images.is_empty() && w.pods.iter().all(|p| p.action == PodAction::Skip)
     };
-    let ours = context.snapshot.database.paused().is_some_and(|(_, c)| s1_pause::run_of(c).is_some());
+    let ours = s1_pause::ours(&context.snapshot.database).is_some();
     let unfinished = ours || context.resuming;
     match (context.on_target_version(), workloads.iter().all(settled)) {
         (false, _) => Action::Update,

@@ -10,7 +10,7 @@ use crate::model::{ContainerState, Plan, Pod, Snapshot, WorkloadPlan, same_image
 pub fn half_done(entry: &Entry, snapshot: &Snapshot) -> bool {
     let plan = &entry.run.plan;
     let version = &snapshot.database.version;
-    let paused = snapshot.database.paused().is_some_and(|(_, c)| s1_pause::run_of(c).is_some());
+    let paused = s1_pause::ours(&snapshot.database).is_some();
     let concerned = *version == plan.to.name || *version == plan.from.name;
     entry.unfinished() && (paused || requested(entry, snapshot) || (concerned && changed(entry, snapshot)))
 }

@@ -5,7 +5,7 @@
 //! A step knows its own [`Status`] and its writes, so that resuming after an interruption is observing again and skipping
 //! what is done.
 
-mod guard;
+pub mod guard;
 pub mod leftover;
 pub mod ops_request;
 pub mod render;

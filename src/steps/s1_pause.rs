@@ -20,6 +20,11 @@ pub fn run_of(condition: &Condition) -> Option<&str> {
     condition.message.strip_prefix(MARK)?.split([' ', ':']).next().filter(|run| !run.is_empty())
 }
 
+/// The run of this tool that has paused the database; `None` where nobody has, or somebody else.
+pub fn ours(database: &Database) -> Option<&str> {
+    run_of(database.paused()?.1)
+}
+
 /// Where the handshake stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pause {

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use kubectl_dbupdate::clock::Clock;
 use kubectl_dbupdate::cluster::{Cluster, Journal};
-use kubectl_dbupdate::engine::{self, Commands, RunOptions, Signal, Stop};
+use kubectl_dbupdate::engine::{self, Bounds, Caller, Commands, RunOptions, Signal, Stop, Story};
 use kubectl_dbupdate::event::{Event, Finish, Outcome, Record, Step};
 use kubectl_dbupdate::journal::Direction;
 use kubectl_dbupdate::model::{Kind, Method, Methods, Plan, PodAction, Snapshot, Strategy, WorkloadPlan};
@@ -125,27 +125,28 @@ impl World {
     /// Options with short bounds; a test changes what it is about.
     pub fn options(&self, run: &str) -> RunOptions {
         RunOptions {
-            run: run.to_owned(),
-            who: "ann@laptop".to_owned(),
-            commands: Commands {
-                again: "kubectl dbupdate again".to_owned(),
-                resume: "kubectl dbupdate resume".to_owned(),
-                rollback: "kubectl dbupdate rollback".to_owned(),
-                status: "kubectl dbupdate status".to_owned(),
-                by_us: "kubectl dbupdate by us".to_owned(),
+            caller: Caller {
+                run: run.to_owned(),
+                who: "ann@laptop".to_owned(),
+                commands: Commands {
+                    again: "kubectl dbupdate again".to_owned(),
+                    resume: "kubectl dbupdate resume".to_owned(),
+                    rollback: "kubectl dbupdate rollback".to_owned(),
+                    status: "kubectl dbupdate status".to_owned(),
+                    by_us: "kubectl dbupdate by us".to_owned(),
+                },
+                kubectl: "kubectl".to_owned(),
             },
-            kubectl: "kubectl".to_owned(),
-            timeout: None,
-            pod_timeout: secs(1200),
-            pause_timeout: secs(30),
+            bounds: Bounds { timeout: None, pod_timeout: secs(1200), pause_timeout: secs(30) },
+            story: Story {
+                journal: Journal::default(),
+                resuming: None,
+                direction: Direction::Update,
+                before: None,
+                through: None,
+                methods: Methods::default(),
+            },
             skip: BTreeSet::new(),
-            journal: Journal::default(),
-            resuming: None,
-            through: None,
-            methods: Methods::default(),
-            direction: Direction::Update,
-            before: None,
-            delete_unhealthy: false,
             roll_back_on_failure: false,
             clock: self.clock(),
         }
@@ -168,7 +169,7 @@ impl World {
         let cluster = self.cluster();
         let map = format!("dbupdate-{}-{}", self.kind.singular(), self.name);
         if self.store().get("configmaps", NAMESPACE, &map).is_some() {
-            options.journal =
+            options.story.journal =
                 cluster.journal(self.kind, NAMESPACE, &self.name).await.expect("it can be read");
         }
         let mut snapshot = self.snapshot(&cluster).await;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use kubectl_dbupdate::cluster::{Cluster, Journal};
-use kubectl_dbupdate::engine::{self, RunOptions};
+use kubectl_dbupdate::engine::{self, RunOptions, Story};
 use kubectl_dbupdate::journal::{Direction, Entry};
 use kubectl_dbupdate::model::{Action, Check, Lock, Methods, Plan, Snapshot};
 use kubectl_dbupdate::plan::rollback;
@@ -99,7 +99,6 @@ impl Process {
     }
 
     fn of(world: &World, found: Found, plan: Plan, direction: Direction, skip: BTreeSet<Check>) -> Self {
-        let delete_unhealthy = direction == Direction::Rollback;
         let before = found.unfinished.as_ref().map(|e| e.run.before.clone());
         let resuming = found.unfinished.filter(|e| e.run.direction == direction);
         let id = match (&resuming, direction) {
@@ -107,8 +106,8 @@ impl Process {
             (None, _) => found.cluster.name().replace(' ', "-"),
         };
         let usual = world.options(&id);
-        let journal = found.journal;
-        let options = RunOptions { journal, resuming, before, direction, skip, delete_unhealthy, ..usual };
+        let story = Story { journal: found.journal, resuming, before, direction, ..usual.story };
+        let options = RunOptions { story, skip, ..usual };
         Process { plan, cluster: found.cluster, snapshot: found.snapshot, options }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kubectl_dbupdate::cluster::Journal;
-use kubectl_dbupdate::engine::{self, RunOptions};
+use kubectl_dbupdate::engine::{self, RunOptions, Story};
 use kubectl_dbupdate::event::{Event, Outcome, Step};
 use kubectl_dbupdate::journal::Direction;
 use kubectl_dbupdate::model::{Action, Check, Plan, Snapshot};
@@ -32,7 +32,7 @@ async fn way_back(world: &World, skip: BTreeSet<Check>) -> Option<(Snapshot, Pla
     let resuming = Some(entry).filter(|e| e.run.direction == Direction::Rollback);
     let direction = Direction::Rollback;
     let options =
-        RunOptions { journal, resuming, before, direction, delete_unhealthy: true, ..world.options("back") };
+        story_of(world.options("back"), |story| Story { journal, resuming, before, direction, ..story });
     Some((snapshot, plan, options))
 }
 
@@ -105,7 +105,7 @@ async fn a_run_that_was_killed_while_it_verified_is_verified_by_the_next() {
     let asked = update::Request { unfinished: Some(resuming), ..request(world.target()) };
     let plan = update::plan(&snapshot, &asked).unwrap();
     assert_eq!(plan.action, Action::Resume);
-    let options = RunOptions { journal, resuming: Some(entry), ..world.options("run1") };
+    let options = story_of(world.options("run1"), |story| Story { journal, resuming: Some(entry), ..story });
     Running::start(world.cluster(), snapshot, plan, options).end().await.done();
     world.is_updated();
     let (snapshot, journal) = found(&world).await;
@@ -152,7 +152,7 @@ async fn pods_alone_on_the_new_images_are_half_done() {
 async fn the_pause_of_what_is_half_done_is_not_taken_back() {
     let world = World::new(Database::zookeeper("db"));
     world.sim.behaviour().change(|b| b.provisioner.alive = false);
-    let mut run = world.start_with(|o| o.pause_timeout = secs(1)).await;
+    let mut run = world.start_with(|o| o.bounds.pause_timeout = secs(1)).await;
     run.ready("db-0").await;
     world.lift_pause();
     run.end().await.ended(Outcome::SomebodyElse, 5, true, false);
@@ -160,7 +160,7 @@ async fn the_pause_of_what_is_half_done_is_not_taken_back() {
     let resuming = engine::unfinished(&journal, &snapshot);
     assert!(resuming.is_some());
     let plan = update::plan(&snapshot, &request(world.target())).unwrap();
-    let options = RunOptions { journal, resuming, ..world.options("run1") };
+    let options = story_of(world.options("run1"), |story| Story { journal, resuming, ..story });
     let mut run = Running::start(world.cluster(), snapshot, plan, options);
     run.event("asked", |e| matches!(e, Event::PauseRequested { .. })).await;
     run.interrupt();
@@ -192,4 +192,8 @@ async fn a_rollback_that_was_stopped_at_once_is_still_to_be_done() {
     world.lift_pause();
     roll_back(&world).await.expect("it is half done").done();
     assert_eq!(state(&world), before);
+}
+
+fn story_of(usual: RunOptions, change: impl FnOnce(Story) -> Story) -> RunOptions {
+    RunOptions { story: change(usual.story), ..usual }
 }

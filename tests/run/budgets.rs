@@ -21,7 +21,7 @@ fn on_a_budget(event: &Event) -> bool {
 
 /// A run that is blocked after its first pod.
 async fn blocked(world: &World) -> Running {
-    let mut run = world.start_with(|o| o.pod_timeout = secs(60)).await;
+    let mut run = world.start_with(|o| o.bounds.pod_timeout = secs(60)).await;
     run.evicted("db-0").await;
     world::block_budgets(&world.sim);
     let shown = run.event("the budget is shown", on_a_budget).await;

@@ -68,7 +68,7 @@ async fn what_has_started_once_is_not_rolled_back_by_itself() {
     let mut run = world
         .start_with(|o| {
             o.roll_back_on_failure = true;
-            o.pod_timeout = secs(120);
+            o.bounds.pod_timeout = secs(120);
         })
         .await;
     run.evicted("db-0").await;

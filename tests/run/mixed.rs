@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use kubectl_dbupdate::event::{Event, Outcome, Step, WaitingOn};
 use kubectl_dbupdate::model::{Check, Lookup, Method};
 use kubectl_dbupdate::situation::{self, Seen, State};
+use kubectl_dbupdate::steps::leftover;
 use serde_json::{Value, json};
 use simcluster::world::Database;
 use simcluster::{Ailment, Behaviour, Effect, Fault, OpsManager, PodRule, Verdict};

@@ -224,7 +224,7 @@ async fn a_database_that_reports_ill_health_holds_the_next_eviction() {
         [("NotReady", "True", "NotReady"), ("Ready", "False", "AcceptingConnection")]
     {
         let world = World::new(Database::zookeeper("db"));
-        let mut run = world.start_with(|o| o.pod_timeout = secs(100)).await;
+        let mut run = world.start_with(|o| o.bounds.pod_timeout = secs(100)).await;
         run.evicted("db-0").await;
         reports(&world, phase, accepting);
         run.event("it is held", on_health).await;
@@ -305,7 +305,7 @@ async fn a_workload_that_rolls_by_itself_waits_for_an_unwell_pod_of_another() {
 async fn a_template_that_was_put_back_since_the_plan_stops_the_run() {
     let world = World::new(Database::zookeeper("db"));
     world.sim.behaviour().change(|b| b.provisioner.alive = false);
-    let mut run = world.start_with(|o| o.pause_timeout = secs(1)).await;
+    let mut run = world.start_with(|o| o.bounds.pause_timeout = secs(1)).await;
     run.ready("db-0").await;
     world.lift_pause();
     run.end().await.ended(Outcome::SomebodyElse, 5, true, false);

@@ -246,7 +246,7 @@ async fn templates_that_never_rest_end_the_run() {
             store.update(PETSETS, "default", "db-broker", annotate).expect("it is there");
         }
     });
-    let ended = world.start_with(|o| o.pod_timeout = secs(300)).await.end().await;
+    let ended = world.start_with(|o| o.bounds.pod_timeout = secs(300)).await.end().await;
     fight.abort();
     ended.ended(Outcome::Failed, 4, true, false).says(&["have not come to rest within 300 s"]);
     assert!(began.elapsed() < secs(400));

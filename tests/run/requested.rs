@@ -265,7 +265,7 @@ async fn success_is_not_believed_without_a_look() {
     world.sim.behaviour().change(|b| {
         b.pods.push(PodRule::new(Ailment::NeverReady).name("db-2").image("*zookeeper:3.9.1*"));
     });
-    let ended = world.start_with(|o| o.pod_timeout = secs(120)).await.end().await;
+    let ended = world.start_with(|o| o.bounds.pod_timeout = secs(120)).await.end().await;
     ended.ended(Outcome::Failed, 4, true, false).says(&["db-2", "not Ready"]);
 }
 

@@ -54,7 +54,7 @@ async fn a_database_that_nobody_touches_is_fine() {
 #[tokio::test(start_paused = true)]
 async fn updates_that_were_to_follow_are_told() {
     let world = World::new(Database::druid("db"));
-    let run = world.start_with(|options| options.through = Some("31.0.0".to_owned())).await;
+    let run = world.start_with(|options| options.story.through = Some("31.0.0".to_owned())).await;
     run.end().await.done();
     let status = told(&world, None).await;
     let sentence = "druid/db is on 30.0.1: 6 of 6 pods Ready; further updates were to follow, to 31.0.0";

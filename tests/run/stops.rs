@@ -176,7 +176,7 @@ async fn a_stop_while_a_workload_rolls_by_itself_ends_with_that_workload() {
 #[tokio::test(start_paused = true)]
 async fn the_whole_run_is_bounded() {
     let world = World::new(Database::zookeeper("db"));
-    let ended = world.start_with(|o| o.timeout = Some(secs(4))).await.end().await;
+    let ended = world.start_with(|o| o.bounds.timeout = Some(secs(4))).await.end().await;
     ended.ended(Outcome::Stopped, 124, true, true).says(&["--timeout", "4 s", "kubectl dbupdate resume"]);
     assert!((secs(4)..secs(5)).contains(&ended.took()), "{:?}", ended.took());
     world.no_lease();
@@ -189,7 +189,7 @@ async fn a_run_whose_time_is_over_before_it_changes_anything_says_so() {
     let provisioner = Provisioner { acknowledge: None, ..Provisioner::default() };
     let behaviour = Behaviour { provisioner, ..Behaviour::default() };
     let world = World::behaving(behaviour, Database::zookeeper("db"));
-    let ended = world.start_with(|o| o.timeout = Some(secs(10))).await.end().await;
+    let ended = world.start_with(|o| o.bounds.timeout = Some(secs(10))).await.end().await;
     ended.ended(Outcome::Stopped, 124, false, false).says(&["nothing was changed"]);
     untouched(&world);
 }

@@ -18,7 +18,7 @@ fn ill(ailment: Ailment) -> World {
 }
 
 async fn run(world: &World) -> Ended {
-    world.start_with(|o| o.pod_timeout = POD_TIMEOUT).await.end().await
+    world.start_with(|o| o.bounds.pod_timeout = POD_TIMEOUT).await.end().await
 }
 
 /// The run has stopped at `db-1`, so long after its eviction, and can be gone on with once it is healed.
@@ -146,7 +146,7 @@ async fn a_done_pod_that_relapses_holds_the_other_workloads() {
     let relapse = Ailment::Relapse { after: secs(6) };
     let rule = PodRule::new(relapse).name("db-controller-0").image("*kafka-kraft:3.6.1");
     let world = World::behaving(Behaviour::default().with(rule), Database::kafka_topology("db"));
-    let mut run = world.start_with(|o| o.pod_timeout = POD_TIMEOUT).await;
+    let mut run = world.start_with(|o| o.bounds.pod_timeout = POD_TIMEOUT).await;
     let held = |e: &Event| matches!(e, Event::PodWaiting { on: WaitingOn::OtherPod { pod, .. }, .. } if pod == "db-controller-0");
     run.event("a broker is held", held).await;
     let before = world.sent();

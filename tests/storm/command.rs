@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use kubectl_dbupdate::clock::Clock;
 use kubectl_dbupdate::cluster::{Cluster, ClusterError, Journal};
-use kubectl_dbupdate::engine::{self, RunOptions, Stop};
+use kubectl_dbupdate::engine::{self, Bounds, RunOptions, Stop, Story};
 use kubectl_dbupdate::event::Record;
 use kubectl_dbupdate::journal::{Direction, Entry};
 use kubectl_dbupdate::model::{Action, Check, Method, Methods, Plan, Snapshot};
@@ -157,19 +157,14 @@ async fn run(
     let before = entry.as_ref().map(|e| e.run.before.clone());
     let resuming = entry.filter(|e| e.run.direction == direction);
     let run = resuming.as_ref().map_or(settings.run, |e| e.run.run.clone());
+    let usual = world.options(&run);
     let options = RunOptions {
-        pod_timeout: secs(180),
-        pause_timeout: secs(10),
-        journal,
-        resuming,
-        through: None,
-        direction,
-        before,
+        bounds: Bounds { pod_timeout: secs(180), pause_timeout: secs(10), ..usual.bounds },
+        story: Story { journal, resuming, direction, before, through: None, ..usual.story },
         skip: settings.skip,
-        delete_unhealthy: direction == Direction::Rollback,
         roll_back_on_failure: settings.roll_back_on_failure,
         clock: settings.clock,
-        ..world.options(&run)
+        ..usual
     };
     let client = cluster.name().to_owned();
     let (events, mut told) = mpsc::unbounded_channel();

@@ -1,0 +1,162 @@
+//! What ends a wait early: the user's wish, the deadline, a lost lock, or a cluster that can no longer be watched.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
+
+use crate::cluster::{Aside, ClusterError};
+use crate::event::Event;
+
+use super::narrator::Emitter;
+use super::stop_reason::StopReason;
+use super::{Signal, Stop};
+
+/// Wakes a waiting run and says whether it may continue. A call that waits borrows this and nothing else of the run.
+pub(super) struct Interrupt {
+    stop: watch::Receiver<Stop>,
+    lost: watch::Receiver<Option<String>>,
+    /// The bound of the whole run.
+    timeout: Option<Duration>,
+    asides: mpsc::UnboundedReceiver<Aside>,
+    /// Why a collection can no longer be watched.
+    unwatchable: Option<ClusterError>,
+    /// The user has been told that the run is stopping.
+    told: bool,
+    emitter: Emitter,
+}
+
+impl Interrupt {
+    pub fn new(
+        stop: watch::Receiver<Stop>,
+        lost: watch::Receiver<Option<String>>,
+        timeout: Option<Duration>,
+        asides: mpsc::UnboundedReceiver<Aside>,
+        emitter: Emitter,
+    ) -> Self {
+        Interrupt { stop, lost, timeout, asides, unwatchable: None, told: false, emitter }
+    }
+
+    /// What the user or the system wants of the run now.
+    pub fn wish(&self) -> Stop {
+        *self.stop.borrow()
+    }
+
+    /// Ends the run where it must not continue for even one more call.
+    pub fn check(&self) -> Result<(), StopReason> {
+        if let Stop::Now(signal) = self.wish() {
+            return Err(StopReason::Stopped { signal });
+        }
+        if self.deadline().is_some_and(|deadline| Instant::now() >= deadline) {
+            let seconds = self.timeout.unwrap_or_default().as_secs();
+            return Err(StopReason::TimedOut { seconds });
+        }
+        if let Some(error) = &self.unwatchable {
+            return Err(error.clone().into());
+        }
+        match self.lost.borrow().clone() {
+            Some(why) => Err(StopReason::LockLost { why }),
+            None => Ok(()),
+        }
+    }
+
+    /// The signal that asks the run to finish what is in flight and stop. Said once, with the pod that is waited for.
+    pub fn requested(&mut self, in_flight: Option<&str>) -> Option<Signal> {
+        let signal = match self.wish() {
+            Stop::Go => return None,
+            Stop::Finish(signal) | Stop::Now(signal) => signal,
+        };
+        if !std::mem::replace(&mut self.told, true) {
+            self.emitter.emit(Event::Stopping { why: signal.to_string(), pod: in_flight.map(str::to_owned) });
+        }
+        Some(signal)
+    }
+
+    /// Ends the run here if it was asked to stop: nothing is in flight.
+    pub fn stop_here(&mut self) -> Result<(), StopReason> {
+        match self.requested(None) {
+            Some(signal) => Err(StopReason::Stopped { signal }),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes calls of the cluster. Only what stops at once ends them early.
+    pub async fn during<T>(&mut self, calls: impl Future<Output = T>) -> Result<T, StopReason> {
+        tokio::pin!(calls);
+        loop {
+            self.check()?;
+            let deadline = self.deadline().unwrap_or_else(far_away);
+            tokio::select! {
+                biased;
+                answer = &mut calls => return Ok(answer),
+                Ok(()) = self.stop.changed() => {}
+                Some(aside) = self.asides.recv() => self.tell(aside),
+                () = sleep_until(deadline) => {}
+            }
+        }
+    }
+
+    /// Makes a call that writes. Where the run is stopped meanwhile the write may still be carried out, and `in_the_air`
+    /// stays set.
+    pub async fn during_write<T>(
+        &mut self,
+        in_the_air: &mut bool,
+        call: impl Future<Output = T>,
+    ) -> Result<T, StopReason> {
+        *in_the_air = true;
+        let answer = self.during(call).await?;
+        *in_the_air = false;
+        Ok(answer)
+    }
+
+    /// Waits for news until that moment. `None` where something else woke it.
+    pub async fn wait<T>(
+        &mut self,
+        news: impl Future<Output = Option<T>>,
+        until: Instant,
+    ) -> Result<Option<T>, StopReason> {
+        self.check()?;
+        let wake = self.deadline().map_or(until, |deadline| deadline.min(until));
+        tokio::select! {
+            biased;
+            _ = self.lost.changed() => {}
+            Ok(()) = self.stop.changed() => {}
+            Some(aside) = self.asides.recv() => self.tell(aside),
+            Some(heard) = news => return Ok(Some(heard)),
+            () = sleep_until(wake) => {}
+        }
+        Ok(None)
+    }
+
+    /// Passes on what the cluster has said beside its answers.
+    pub fn catch_up(&mut self) {
+        while let Ok(aside) = self.asides.try_recv() {
+            self.tell(aside);
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.timeout.map(|timeout| self.emitter.began() + timeout)
+    }
+
+    fn tell(&mut self, aside: Aside) {
+        let message = match aside {
+            Aside::Retry(r) => {
+                let (call, why, attempt, in_ms) = (r.call, r.why, r.attempt, r.in_ms);
+                return self.emitter.emit(Event::Retrying { call, why, attempt, in_ms });
+            }
+            Aside::WatchLost(error) => {
+                self.unwatchable = Some(error);
+                return;
+            }
+            Aside::Warning(message) => format!("the API server warns: {message}"),
+            Aside::Renewed => "the server no longer accepted the credentials; new ones are used".to_owned(),
+        };
+        self.emitter.emit(Event::Notice { message });
+    }
+}
+
+/// A moment that no wait reaches.
+fn far_away() -> Instant {
+    Instant::now() + Duration::from_secs(3600)
+}

@@ -1,0 +1,106 @@
+//! What a run has done, as far as the end of it, or a later run, has to know.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::event::WorkloadResult;
+use crate::journal::Before;
+use crate::model::{Plan, Pod, Purpose, WorkloadPlan, same_image};
+use crate::steps::leftover;
+
+use super::journal::Writer;
+
+/// The books of a run.
+pub(super) struct Ledger {
+    pub journal: Option<Writer>,
+    pub changed: Changed,
+    /// What there was before the update.
+    pub before: Option<Before>,
+    /// A container of a new image has started at some time: the data may have seen the new version.
+    pub started: bool,
+    pub operator_confirmed: bool,
+    /// Nobody has waited for the answer to a write.
+    pub in_the_air: bool,
+    /// What has become of each workload, by uid.
+    pub results: BTreeMap<String, WorkloadResult>,
+    /// The fingerprint that each workload's template had when the lock was taken.
+    pub started_with: BTreeMap<String, u64>,
+    /// Since when the server has answered 403 to what it had allowed before.
+    pub forbidden_since: Option<(Purpose, String, Duration)>,
+}
+
+/// Whether something of the database's workloads, pods or spec was changed.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Changed {
+    pub by_this_run: bool,
+    /// By an earlier process, whose run this one resumes or rolls back.
+    pub before: bool,
+}
+
+impl Changed {
+    /// The database is between two states.
+    pub fn half_done(self) -> bool {
+        self.by_this_run || self.before
+    }
+}
+
+impl Ledger {
+    pub fn new(plan: &Plan, changed_before: bool) -> Self {
+        Ledger {
+            journal: None,
+            changed: Changed { by_this_run: false, before: changed_before },
+            before: None,
+            started: false,
+            operator_confirmed: false,
+            in_the_air: false,
+            results: plan.workloads.iter().map(|w| (w.object.uid.clone(), untouched(w))).collect(),
+            started_with: BTreeMap::new(),
+            forbidden_since: None,
+        }
+    }
+
+    /// The journal, with everything that it has to know of what was done so far.
+    pub fn noted(&mut self) -> Option<&mut Writer> {
+        let writer = self.journal.as_mut()?;
+        writer.progress.changed |= self.changed.by_this_run;
+        writer.progress.started |= self.started;
+        Some(writer)
+    }
+
+    /// The version from which the update goes, whichever process has begun it.
+    pub fn came_from<'a>(&'a self, plan: &'a Plan) -> &'a str {
+        let Plan { from, to, .. } = plan;
+        match &self.before {
+            Some(before) if from.name == to.name && !before.version.is_empty() => &before.version,
+            _ => &from.name,
+        }
+    }
+
+    /// A container of a new image runs in this pod, or has run.
+    pub fn has_started(&self, plan: &Plan, pod: &Pod) -> bool {
+        let new = |w: &&WorkloadPlan| w.object.uid == pod.owner && self.brings_images(w) && w.has_images(pod);
+        leftover::has_started(pod) && plan.workloads.iter().any(|w| new(&w))
+    }
+
+    /// The workload ends with other images than it had before the run: whoever resumes one may find its template on the
+    /// target already.
+    fn brings_images(&self, planned: &WorkloadPlan) -> bool {
+        let Some(before) = &self.before else { return !planned.images.is_empty() };
+        let Some(was) = before.workloads.get(&planned.object.uid) else { return true };
+        planned.target_images().any(|(container, image)| {
+            was.iter().find(|b| b.container == container).is_none_or(|b| !same_image(&b.image, image))
+        })
+    }
+}
+
+fn untouched(plan: &WorkloadPlan) -> WorkloadResult {
+    WorkloadResult {
+        workload: plan.object.to_string(),
+        role: plan.role.clone(),
+        pods: plan.pods.len() as u64,
+        updated: 0,
+        restarted: 0,
+        took_ms: 0,
+        longest_away_ms: 0,
+    }
+}

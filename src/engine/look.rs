@@ -1,0 +1,96 @@
+//! Reading afresh what a decision depends on.
+
+use crate::cluster::{ClusterError, Delta};
+use crate::model::{Pod, WorkloadPlan};
+use crate::steps::Blocked;
+
+use super::run::Run;
+use super::stop_reason::StopReason;
+
+impl Run {
+    /// Reads the database and a workload afresh, side by side: what the next write depends on. While something is not
+    /// watched, everything is read.
+    pub(super) async fn observe(&mut self, plan: &WorkloadPlan) -> Result<(), StopReason> {
+        if !self.observer.watching() {
+            // Seldom done, and large: it need not lie on the stack of everything that observes.
+            return Box::pin(self.observe_all(plan)).await;
+        }
+        let (cluster, db, object) = (&self.observer.cluster, &self.plan.database, &plan.object);
+        let reading = async {
+            tokio::join!(
+                cluster.database(self.plan.kind, &db.api_version, &db.namespace, &db.name),
+                cluster.workload(plan.kind, &object.namespace, &object.name, &db.uid),
+            )
+        };
+        let (database, workload) = self.interrupt.during(reading).await?;
+        self.catch_up();
+        match database {
+            Ok(db) => Delta::Database(Box::new(db)).apply(&mut self.observer.snapshot),
+            Err(ClusterError::NotFound { .. }) => return Err(Blocked::DatabaseGone.into()),
+            Err(error) => return Err(error.into()),
+        }
+        let gone = || Blocked::WorkloadGone { workload: plan.object.to_string() };
+        match workload {
+            Ok(Some(now)) if now.object.uid == plan.object.uid => {
+                Delta::Workload(Box::new(now)).apply(&mut self.observer.snapshot);
+            }
+            Ok(_) | Err(ClusterError::NotFound { .. }) => return Err(gone().into()),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// Reads everything afresh.
+    pub(super) async fn observe_all(&mut self, plan: &WorkloadPlan) -> Result<(), StopReason> {
+        self.read_everything().await?;
+        match self.observer.snapshot.workload(&plan.object.uid) {
+            Some(_) => Ok(()),
+            None => Err(Blocked::WorkloadGone { workload: plan.object.to_string() }.into()),
+        }
+    }
+
+    pub(super) async fn read_everything(&mut self) -> Result<(), StopReason> {
+        let before = self.observer.snapshot.to_read_anew();
+        match self.interrupt.during(self.observer.cluster.again(before)).await? {
+            Ok(fresh) => self.observer.snapshot = fresh,
+            Err(ClusterError::NotFound { .. }) => return Err(Blocked::DatabaseGone.into()),
+            Err(error) => return Err(error.into()),
+        }
+        self.catch_up();
+        Ok(())
+    }
+
+    /// Reads the database afresh.
+    pub(super) async fn read_database(&mut self) -> Result<(), StopReason> {
+        let db = &self.plan.database;
+        let reading =
+            self.observer.cluster.database(self.plan.kind, &db.api_version, &db.namespace, &db.name);
+        match self.interrupt.during(reading).await? {
+            Ok(db) => Delta::Database(Box::new(db)).apply(&mut self.observer.snapshot),
+            Err(ClusterError::NotFound { .. }) => return Err(Blocked::DatabaseGone.into()),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// Reads a pod afresh, where the watch may not have told everything. `known` is the uid under which it was known.
+    pub(super) async fn read_pod(
+        &mut self,
+        name: &str,
+        known: Option<&str>,
+    ) -> Result<Option<Pod>, StopReason> {
+        let reading = self.observer.cluster.pod(&self.plan.database.namespace, name);
+        let fresh = match self.interrupt.during(reading).await? {
+            Ok(fresh) => Some(fresh),
+            Err(ClusterError::NotFound { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
+        if let Some(known) = known.filter(|known| fresh.as_ref().is_none_or(|f| f.uid != *known)) {
+            Delta::PodGone { uid: known.to_owned() }.apply(&mut self.observer.snapshot);
+        }
+        if let Some(fresh) = fresh.clone() {
+            Delta::Pod(Box::new(fresh)).apply(&mut self.observer.snapshot);
+        }
+        Ok(fresh)
+    }
+}
