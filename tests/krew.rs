@@ -6,6 +6,8 @@
 //! <https://krew.sigs.k8s.io/docs/developer-guide/release/submitting-to-krew/>, and krew's `internal/index/validation` and
 //! `cmd/validate-krew-manifest`.
 
+mod programs;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -235,6 +237,9 @@ fn the_manifest_is_what_the_bot_would_make_of_the_template() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_release_renders_the_manifest_of_the_archives_that_are_there() {
+    if !release_can_run() {
+        return;
+    }
     let dist = Folder::new("manifest");
     let sum = "a948904f2f0f479b8f8197694b30184b0d2ed1c1cd2a1ec0fb85d299a192a447";
     let whole = rendered(&read(".krew.yaml"), &manifest().spec.version, |_| sum.to_owned());
@@ -254,6 +259,9 @@ fn a_release_renders_the_manifest_of_the_archives_that_are_there() {
 #[test]
 #[cfg(target_os = "linux")]
 fn the_workflow_builds_what_the_manifest_offers() {
+    if !release_can_run() {
+        return;
+    }
     let workflow: serde_json::Value =
         serde_yaml::from_str(&read(".github/workflows/release.yml")).expect("the workflow is YAML");
     let builds = workflow["jobs"]["build"]["strategy"]["matrix"]["include"].as_array().expect("a matrix");
@@ -294,6 +302,11 @@ fn each_objection_is_raised() {
         let found = objections(&bad);
         assert!(found.iter().any(|found| found.contains(objection)), "{from} → {to}: {found:?}");
     }
+}
+
+/// `.ci/release` is a script of bash, and reads the version with sed.
+fn release_can_run() -> bool {
+    ["bash", "sed"].into_iter().all(programs::installed)
 }
 
 /// What `.ci/release` prints. It takes the forge's own repository for ours where there is one: not here.

@@ -1,12 +1,14 @@
 //! The real kubectl against the served sandbox, and the plugin called through it.
 #![cfg(unix)]
 
+mod programs;
 mod served;
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
+use programs::{installed, not_tested};
 use serde_json::{Value, json};
 use served::{BINARY, Directory, Outcome, Running, Sandbox, isolated, run};
 
@@ -52,20 +54,9 @@ impl Site {
     }
 }
 
-/// Without kubectl there is nothing to test, which a CI must not overlook.
-fn kubectl_is_there() -> bool {
-    let version = Command::new("kubectl").args(["version", "--client"]).stdout(Stdio::null()).status();
-    let there = version.is_ok_and(|status| status.success());
-    assert!(there || std::env::var_os("CI").is_none(), "kubectl has to be installed in a CI");
-    if !there {
-        eprintln!("NOT TESTED: kubectl is not installed");
-    }
-    there
-}
-
 #[test]
 fn objects_are_listed_as_tables() {
-    if !kubectl_is_there() {
+    if !installed("kubectl") {
         return;
     }
     let site = Site::new();
@@ -104,7 +95,7 @@ fn objects_are_listed_as_tables() {
 
 #[test]
 fn objects_are_described_and_patched() {
-    if !kubectl_is_there() {
+    if !installed("kubectl") {
         return;
     }
     let site = Site::new();
@@ -144,7 +135,7 @@ fn objects_are_described_and_patched() {
 /// A pod that is deleted comes back, and whoever watches sees it.
 #[test]
 fn a_deleted_pod_comes_back_before_the_eyes_of_a_watch() {
-    if !kubectl_is_there() {
+    if !installed("kubectl") {
         return;
     }
     let site = Site::new();
@@ -166,7 +157,7 @@ fn a_deleted_pod_comes_back_before_the_eyes_of_a_watch() {
 /// The whole tool as its users call it, while kubectl looks on.
 #[test]
 fn the_plugin_is_called_through_kubectl() {
-    if !kubectl_is_there() {
+    if !installed("kubectl") {
         return;
     }
     let site = Site::new();
@@ -199,12 +190,12 @@ fn minor(site: &Site) -> u32 {
 /// kubectl asks the program that `completion kubectl` prints, from 1.26 on.
 #[test]
 fn kubectl_completes_what_is_typed_behind_it() {
-    if !kubectl_is_there() {
+    if !installed("kubectl") {
         return;
     }
     let site = Site::new();
     if minor(&site) < 26 {
-        eprintln!("NOT TESTED: this kubectl does not complete the lines of plugins");
+        not_tested("this kubectl does not complete the lines of plugins");
         return;
     }
     let script =

@@ -1,151 +1,65 @@
-//! Images and digests, asked of a real registry on loopback: Debian's docker-registry.
+//! Images and digests, asked of a registry on loopback. Every test that needs one runs on our own, and, where it is
+//! installed, on Debian's docker-registry, so that ours answers as a real one does.
 #![cfg(unix)]
 
+mod backend;
+#[path = "../programs/mod.rs"]
+mod programs;
+#[path = "../served/mod.rs"]
 mod served;
+mod server;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Permissions};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::thread;
 
+use backend::{Backend, EMPTY, INDEX, MANIFEST, PASSWORD, RIGHT, Registry, WRONG, manifest};
 use kubectl_dbupdate::model::ImageFound;
 use kubectl_dbupdate::registry::look_up;
 use serde_json::{Value, json};
-use served::{Directory, Outcome, Sandbox, isolated, run};
+use served::{Directory, Outcome, Sandbox, run};
 
-const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+/// Makes two tests of each function.
+macro_rules! on_each_registry {
+    ($($test:ident),* $(,)?) => {
+        mod ours {
+            $(#[test]
+            fn $test() {
+                super::$test(super::Backend::Ours);
+            })*
+        }
 
-/// The digest of `{}`, which serves as the configuration of every image here.
-const EMPTY: &str = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
-
-/// `ann` with the password `open-sesame`, by bcrypt, which is all that the registry takes.
-const USERS: &str = "ann:$2b$04$0LMeYifMjFFmC8dGVW0k1OL2ksfY0EnWCkRt0CFBCYqGxCb2GAQ9G\n";
-const PASSWORD: &str = "open-sesame";
-
-/// `ann:open-sesame` and `ann:open-barley` as docker keeps them.
-const RIGHT: &str = "YW5uOm9wZW4tc2VzYW1l";
-const WRONG: &str = "YW5uOm9wZW4tYmFybGV5";
-
-/// A registry of its own on a free port.
-struct Registry {
-    child: Child,
-    address: String,
-    /// The header with which images are pushed.
-    authorization: String,
-    _directory: Directory,
+        mod debian {
+            $(#[test]
+            fn $test() {
+                if super::programs::installed("docker-registry") {
+                    super::$test(super::Backend::Debian);
+                }
+            })*
+        }
+    };
 }
 
-impl Registry {
-    fn open() -> Self {
-        Self::start("", "")
-    }
+on_each_registry!(
+    what_is_pushed_is_checked,
+    what_was_pushed_is_given,
+    a_closed_registry_wants_a_login,
+    an_image_is_there_or_not,
+    who_cannot_be_asked_says_nothing_of_an_image,
+    what_was_pinned_is_pinned_afterwards,
+    an_image_that_is_missing_is_refused_and_one_that_cannot_be_asked_for_is_not,
+    a_proxy_is_for_others,
+    a_login_is_used_and_never_shown,
+);
 
-    /// It lets in nobody but `ann`.
-    fn closed() -> Self {
-        Self::start(USERS, &format!("Authorization: Basic {RIGHT}\r\n"))
-    }
-
-    fn start(users: &str, authorization: &str) -> Self {
-        let directory = Directory::new();
-        let users = directory.file("users", users);
-        let auth = format!("auth: {{htpasswd: {{realm: here, path: {}}}}}\n", users.display());
-        let auth = if authorization.is_empty() { "" } else { &auth };
-        let config =
-            format!("version: 0.1\nstorage: {{inmemory: {{}}}}\nhttp: {{addr: \"127.0.0.1:0\"}}\n{auth}");
-        let mut command = isolated("docker-registry");
-        command.arg("serve").arg(directory.file("config.yml", &config)).env("OTEL_TRACES_EXPORTER", "none");
-        let started = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
-        let mut child = started.unwrap_or_else(|error| {
-            panic!("docker-registry: {error}; these tests need it: apt-get install docker-registry")
-        });
-        let mut said = BufReader::new(child.stderr.take().expect("piped"));
-        let mut line = String::new();
-        let address = loop {
-            line.clear();
-            assert!(said.read_line(&mut line).is_ok_and(|read| read > 0), "it listens nowhere");
-            if let Some((_, rest)) = line.split_once("listening on ") {
-                break rest.split(['"', ' ', '\n']).next().unwrap_or_default().to_owned();
-            }
-        };
-        // It goes on telling of each request.
-        thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
-        Registry { child, address, authorization: authorization.to_owned(), _directory: directory }
-    }
-
-    /// The head of the answer to a request.
-    fn request(&self, method: &str, path: &str, kind: &str, body: &str) -> String {
-        let mut stream = TcpStream::connect(&self.address).expect("it listens");
-        let (address, authorization, length) = (&self.address, &self.authorization, body.len());
-        let head =
-            format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{authorization}");
-        write!(stream, "{head}Content-Type: {kind}\r\nContent-Length: {length}\r\n\r\n{body}")
-            .expect("it reads");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("it answers");
-        assert!(answer.starts_with("HTTP/1.1 20"), "{method} {path}: {answer}");
-        answer
-    }
-
-    /// Pushes a manifest, and gives the digest that the registry computes of it.
-    fn put(&self, repository: &str, tag: &str, kind: &str, manifest: &Value) -> String {
-        let path = format!("/v2/{repository}/manifests/{tag}");
-        header(&self.request("PUT", &path, kind, &manifest.to_string()), "Docker-Content-Digest: ")
-    }
-
-    /// An image that differs from every other by its name; what it gives is its digest.
-    fn push(&self, repository: &str, tag: &str) -> String {
-        let begun = self.request("POST", &format!("/v2/{repository}/blobs/uploads/"), "", "");
-        let location = header(&begun, "Location: ");
-        let (_, path) = location.split_once(&self.address).expect("it is here");
-        self.request("PUT", &format!("{path}&digest={EMPTY}"), "application/octet-stream", "{}");
-        self.put(repository, tag, MANIFEST, &manifest(repository, tag))
-    }
-
-    /// An image of two platforms: the digest of its index.
-    fn push_index(&self, repository: &str, tag: &str) -> String {
-        let of = |arch: &str| {
-            let tag = format!("{tag}-{arch}");
-            let digest = self.push(repository, &tag);
-            let size = manifest(repository, &tag).to_string().len();
-            json!({
-                "mediaType": MANIFEST, "digest": digest, "size": size,
-                "platform": {"os": "linux", "architecture": arch},
-            })
-        };
-        let manifests = [of("amd64"), of("arm64")];
-        self.put(
-            repository,
-            tag,
-            INDEX,
-            &json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests}),
-        )
-    }
-
-    fn image(&self, name: &str) -> String {
-        format!("{}/{name}", self.address)
-    }
-}
-
-fn manifest(repository: &str, tag: &str) -> Value {
-    let config = json!({"mediaType": "application/vnd.oci.image.config.v1+json", "digest": EMPTY, "size": 2});
-    let annotations = json!({"name": format!("{repository}:{tag}")});
-    json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [], "annotations": annotations})
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn header(answer: &str, name: &str) -> String {
-    let line = answer.lines().find_map(|line| line.strip_prefix(name));
-    line.unwrap_or_else(|| panic!("no {name} in {answer}")).to_owned()
+/// Waits for it.
+fn now<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime can be made").block_on(future)
 }
 
 async fn found(image: &str) -> ImageFound {
@@ -175,9 +89,81 @@ fn answering(text: impl Fn(&str) -> String + Send + 'static) -> String {
     address
 }
 
-#[tokio::test]
-async fn an_image_is_there_or_not() {
-    let registry = Registry::open();
+const OK: &str = "HTTP/1.1 200 OK\r\n";
+const BAD: &str = "HTTP/1.1 400 Bad Request\r\n";
+const NOT_FOUND: &str = "HTTP/1.1 404 Not Found\r\n";
+
+/// This and the next two hold both registries to the answers that the other tests rely on.
+fn what_is_pushed_is_checked(backend: Backend) {
+    let registry = backend.open();
+    let (body, kind) = (manifest("db/zk", "1").to_string(), format!("Content-Type: {MANIFEST}\r\n"));
+    let put = |path: &str, body: &str, expected: &[&str]| registry.says("PUT", path, &kind, body, expected);
+    let one = "/v2/db/zk/manifests/1";
+    put(one, &body, &[BAD, r#""code":"MANIFEST_BLOB_UNKNOWN""#, EMPTY]);
+    let upload = format!("{}&digest={EMPTY}", registry.begin_upload("db/zk"));
+    put(&upload, "{ }", &[BAD, r#""code":"DIGEST_INVALID""#]);
+    assert_eq!(registry.put_configuration("db/zk"), EMPTY);
+    put(&format!("/v2/db/zk/manifests/{EMPTY}"), &body, &[BAD, r#""code":"DIGEST_INVALID""#]);
+    put(one, "no JSON", &[BAD, r#""code":"MANIFEST_INVALID""#]);
+    put(one, &body, &["HTTP/1.1 201 Created\r\n", "Docker-Content-Digest: sha256:"]);
+}
+
+fn what_was_pushed_is_given(backend: Backend) {
+    let registry = backend.open();
+    let digest = registry.push("db/zk", "1");
+    let body = manifest("db/zk", "1").to_string();
+    let get = |method: &str, path: &str, accept: &str, expected: &[&str]| {
+        registry.says(method, path, &format!("Accept: {accept}\r\n"), "", expected)
+    };
+    let any = format!("{INDEX}, {MANIFEST}");
+    let found = [
+        OK,
+        &format!("Content-Type: {MANIFEST}\r\n"),
+        &format!("Docker-Content-Digest: {digest}\r\n"),
+        &format!("Content-Length: {}\r\n", body.len()),
+    ];
+    for path in ["/v2/db/zk/manifests/1", &format!("/v2/db/zk/manifests/{digest}")] {
+        assert_eq!(get("GET", path, &any, &found), body);
+        assert_eq!(get("HEAD", path, &any, &found), "", "a HEAD has no body");
+        // A client is not given a manifest of a kind that it does not accept.
+        get("GET", path, INDEX, &[NOT_FOUND, r#""code":"MANIFEST_UNKNOWN""#]);
+    }
+    let nothing = format!("/v2/db/zk/manifests/sha256:{}", "0".repeat(64));
+    for path in ["/v2/db/zk/manifests/2", "/v2/db/nope/manifests/1", &nothing] {
+        let missing = [NOT_FOUND, "Content-Type: application/json"];
+        let said: Value = serde_json::from_str(&get("GET", path, &any, &missing)).expect("JSON");
+        let (code, message) = (&said["errors"][0]["code"], &said["errors"][0]["message"]);
+        assert_eq!((code, message), (&json!("MANIFEST_UNKNOWN"), &json!("manifest unknown")));
+        assert_eq!(get("HEAD", path, &any, &missing), "", "a HEAD has no body");
+    }
+    let version = "Docker-Distribution-Api-Version: registry/2.0\r\n";
+    assert_eq!(get("GET", "/v2/", "*/*", &[OK, version]), "{}");
+    let page = get("GET", "/other", "*/*", &[NOT_FOUND, "Content-Type: text/plain"]);
+    assert_eq!(page, "404 page not found\n");
+}
+
+fn a_closed_registry_wants_a_login(backend: Backend) {
+    let registry = backend.closed();
+    let digest = registry.push("zk", "1");
+    for path in ["/v2/", "/v2/zk/manifests/1", "/v2/zk/manifests/2"] {
+        for login in [String::new(), format!("Authorization: Basic {WRONG}\r\n")] {
+            let refused = registry.answer("GET", path, &login, "");
+            assert!(refused.starts_with("HTTP/1.1 401 Unauthorized\r\n"), "{path}: {refused}");
+            // The case of a header's name does not matter, and Go changes it.
+            assert!(
+                refused.to_lowercase().contains("\r\nwww-authenticate: basic realm=\"here\"\r\n"),
+                "{refused}"
+            );
+            assert!(refused.contains(r#""code":"UNAUTHORIZED""#), "{path}: {refused}");
+        }
+    }
+    let headers = format!("Authorization: Basic {RIGHT}\r\nAccept: {MANIFEST}\r\n");
+    let found = registry.answer("HEAD", "/v2/zk/manifests/1", &headers, "");
+    assert!(found.contains(&digest), "{found}");
+}
+
+fn an_image_is_there_or_not(backend: Backend) {
+    let registry = backend.open();
     let plain = registry.push("db/zookeeper", "3.9.1");
     let index = registry.push_index("db/kafka", "3.6.1");
     let images = ["db/zookeeper:3.9.1", "db/kafka:3.6.1", "db/zookeeper:3.9.2", "db/druid:1"];
@@ -195,11 +181,10 @@ async fn an_image_is_there_or_not() {
         (no_repository, missing("its registry has no such tag")),
         (pinned, ImageFound::Exists { digest: plain }),
     ]);
-    assert_eq!(look_up(&all).await, expected);
+    assert_eq!(now(look_up(&all)), expected);
 }
 
-#[tokio::test]
-async fn who_cannot_be_asked_says_nothing_of_an_image() {
+fn who_cannot_be_asked_says_nothing_of_an_image(backend: Backend) {
     let page = "<h1>no such page</h1>";
     let elsewhere = answering(move |_| {
         format!("HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{page}", page.len())
@@ -213,7 +198,7 @@ async fn who_cannot_be_asked_says_nothing_of_an_image() {
             token.len()
         )
     });
-    let closed = Registry::closed();
+    let closed = backend.closed();
     for (image, why) in [
         (format!("{}/zk:1", nobody()), "it cannot be reached: Connection refused (os error 111)"),
         (format!("{elsewhere}/zk:1"), "it answers 404"),
@@ -226,7 +211,7 @@ async fn who_cannot_be_asked_says_nothing_of_an_image() {
         (closed.image("zk:1"), "it wants a login, and docker and podman have none for it"),
         ("Not An Image".to_owned(), "that is no name of an image"),
     ] {
-        assert_eq!(found(&image).await, ImageFound::Unknown { why: why.to_owned() }, "{image}");
+        assert_eq!(now(found(&image)), ImageFound::Unknown { why: why.to_owned() }, "{image}");
     }
 }
 
@@ -311,9 +296,8 @@ impl Site {
 }
 
 /// A pinned database ends pinned to the right digests, and not one of its pods counts as outdated.
-#[test]
-fn what_was_pinned_is_pinned_afterwards() {
-    let registry = Registry::open();
+fn what_was_pinned_is_pinned_afterwards(backend: Backend) {
+    let registry = backend.open();
     let site = Site::new();
     let mut digests = BTreeMap::new();
     for name in ["zookeeper:3.8.3", "zookeeper-init:3.7-v1", "kafka:3.5.2", "kafka:3.6.1"] {
@@ -376,9 +360,8 @@ fn what_was_pinned_is_pinned_afterwards() {
     }
 }
 
-#[test]
-fn an_image_that_is_missing_is_refused_and_one_that_cannot_be_asked_for_is_not() {
-    let registry = Registry::open();
+fn an_image_that_is_missing_is_refused_and_one_that_cannot_be_asked_for_is_not(backend: Backend) {
+    let registry = backend.open();
     let site = Site::new();
     site.zookeeper(&registry);
     registry.push("zookeeper", "3.8.3");
@@ -401,9 +384,8 @@ fn an_image_that_is_missing_is_refused_and_one_that_cannot_be_asked_for_is_not()
 }
 
 /// This machine's own registry is not asked by way of a proxy.
-#[test]
-fn a_proxy_is_for_others() {
-    let registry = Registry::open();
+fn a_proxy_is_for_others(backend: Backend) {
+    let registry = backend.open();
     let site = Site::new();
     site.zookeeper(&registry);
     let server = site.sandbox.address().replace("127.0.0.1", "localhost");
@@ -413,9 +395,8 @@ fn a_proxy_is_for_others() {
 }
 
 /// With docker's login, podman's, and one from a program; with a wrong one, and with none.
-#[test]
-fn a_login_is_used_and_never_shown() {
-    let registry = Registry::closed();
+fn a_login_is_used_and_never_shown(backend: Backend) {
+    let registry = backend.closed();
     let site = Site::new();
     site.zookeeper(&registry);
     let digest = registry.push("zookeeper", "3.9.1");
