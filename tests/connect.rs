@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+#[cfg(target_os = "linux")]
+use std::time::Duration;
 
 use kubectl_dbupdate::cluster::{Cluster, ClusterError, ConnectOptions, connect};
 use kubectl_dbupdate::model::Kind;
@@ -247,4 +249,161 @@ async fn a_plugin_that_gives_nothing_is_told_without_its_secrets() {
     let kubeconfig = Some(served.kubeconfig.clone());
     let error = connect(&ConnectOptions { kubeconfig, ..ConnectOptions::default() }).await.err();
     assert!(error.expect("it is not there").to_string().contains("it cannot be run"));
+}
+
+/// Every way in which a token comes may end in a newline, as `kubectl create token > file` leaves it.
+#[tokio::test]
+async fn a_token_may_end_in_a_newline() {
+    let served = Served::new("newline").await;
+    served.write("first", &served.address, "ann");
+    let plain = fs::read_to_string(&served.kubeconfig).unwrap();
+    let file = served.kubeconfig.with_extension("token");
+    fs::write(&file, "t\r\n").unwrap();
+    let in_a_file = format!("tokenFile: {}", file.display());
+    for user in ["token: \"a\\n\"", in_a_file.as_str()] {
+        fs::write(&served.kubeconfig, plain.replace("token: a", user)).unwrap();
+        let cluster = served.connect().await;
+        assert_eq!(read(&cluster).await.unwrap(), 1, "{user}");
+        served.refuse();
+        assert_eq!(read(&cluster).await.unwrap(), 1, "{user}: after a 401");
+    }
+    let (kubeconfig, token) = (Some(served.kubeconfig.clone()), "typed\n".parse().ok());
+    let options = ConnectOptions { kubeconfig, token, ..ConnectOptions::default() };
+    assert_eq!(read(&connect(&options).await.unwrap()).await.unwrap(), 1);
+    let _ = fs::remove_file(file);
+}
+
+#[tokio::test]
+async fn a_token_that_cannot_be_sent_is_an_error_at_any_time() {
+    let served = Served::new("control").await;
+    served.write("first", &served.address, "ann");
+    let plain = fs::read_to_string(&served.kubeconfig).unwrap();
+    let cluster = served.connect().await;
+    assert_eq!(read(&cluster).await.unwrap(), 1);
+    fs::write(&served.kubeconfig, plain.replace("token: a", "token: \"secret\\nmore\"")).unwrap();
+    served.refuse();
+    let renewed = read(&cluster).await.unwrap_err().to_string();
+    let kubeconfig = Some(served.kubeconfig.clone());
+    let error = connect(&ConnectOptions { kubeconfig, ..ConnectOptions::default() }).await.err();
+    for said in [renewed, error.expect("it cannot be sent").to_string()] {
+        assert!(said.contains("the token cannot be sent") && !said.contains("secret"), "{said}");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_a_plugin_gives_may_end_in_a_newline() {
+    let served = Served::new("plugin-newline").await;
+    let gives = r#"printf '%s' '{"kind":"ExecCredential","status":{"token":"t\n"}}'"#;
+    let (program, asked) = plugin(&served, "plugin-newline", gives);
+    let cluster = served.connect().await;
+    assert_eq!(read(&cluster).await.unwrap(), 1);
+    fs::write(&program, "#!/bin/sh\nprintf '%s' '{\"status\":{\"token\":\"secret\\nmore\"}}'\n").unwrap();
+    served.refuse();
+    let error = read(&cluster).await.unwrap_err().to_string();
+    assert!(error.contains("the token cannot be sent") && !error.contains("secret"), "{error}");
+    let _ = (fs::remove_file(program), fs::remove_file(asked));
+}
+
+/// Waits until the process whose id a plugin has written there is gone.
+#[cfg(target_os = "linux")]
+async fn is_killed(pid: &Path) {
+    let pid = fs::read_to_string(pid).unwrap();
+    for _ in 0..100 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+        if stat.is_empty() || stat.contains(") Z ") {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("process {pid} still runs");
+}
+
+/// Whoever no longer waits for a plugin ends it, and at a renewal whatever it has started.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_plugin_that_nobody_waits_for_is_killed() {
+    let served = Served::new("hangs").await;
+    let pid = served.kubeconfig.with_extension("pid");
+    let token = r#"echo '{"status":{"token":"t"}}'"#;
+    let (program, asked) = plugin(&served, "hangs", token);
+    let cluster = served.connect().await;
+    assert_eq!(read(&cluster).await.unwrap(), 1);
+    fs::write(&program, format!("#!/bin/sh\nsleep 600 &\necho $! > {}\nwait\n", pid.display())).unwrap();
+    served.refuse();
+    let waited = tokio::time::timeout(Duration::from_secs(2), read(&cluster)).await;
+    assert!(waited.is_err(), "it hangs");
+    is_killed(&pid).await;
+    fs::write(&program, format!("#!/bin/sh\necho $$ > {}\nexec sleep 600\n", pid.display())).unwrap();
+    let kubeconfig = Some(served.kubeconfig.clone());
+    let options = ConnectOptions { kubeconfig, ..ConnectOptions::default() };
+    assert!(tokio::time::timeout(Duration::from_secs(2), connect(&options)).await.is_err(), "it hangs");
+    is_killed(&pid).await;
+    let _ = (fs::remove_file(program), fs::remove_file(asked), fs::remove_file(pid));
+}
+
+/// The built binary, with that kubeconfig.
+#[cfg(unix)]
+fn binary(served: &Served, line: &[&str]) -> tokio::process::Command {
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_kubectl-dbupdate"));
+    command.args(line).env("KUBECONFIG", &served.kubeconfig).stdin(std::process::Stdio::null());
+    command.kill_on_drop(true);
+    command
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_plugin_that_hangs_at_the_start_is_ended_by_the_timeout_and_by_a_signal() {
+    let served = Served::new("start").await;
+    let pid = served.kubeconfig.with_extension("pid");
+    let gives = format!("echo $$ > {}\nexec sleep 600", pid.display());
+    let (program, asked) = plugin(&served, "start", &gives);
+    let update = ["zk", "db", "--to", "3.9.1", "--dry-run", "--timeout"];
+    let out = binary(&served, &[&update[..], &["1s"]].concat()).output().await.unwrap();
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(124), "{said}");
+    assert!(said.contains("--timeout of 1 s was over") && said.contains("nothing was changed"), "{said}");
+    is_killed(&pid).await;
+    fs::remove_file(&pid).unwrap();
+    let mut child = binary(&served, &[&update[..], &["1h"]].concat()).spawn().unwrap();
+    while !fs::read_to_string(&pid).is_ok_and(|pid| pid.ends_with('\n')) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let id = child.id().unwrap().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    let ended = tokio::time::timeout(Duration::from_secs(10), child.wait()).await;
+    assert_eq!(ended.expect("one signal ends it").unwrap().code(), Some(130));
+    is_killed(&pid).await;
+    let _ = (fs::remove_file(program), fs::remove_file(asked), fs::remove_file(pid));
+}
+
+/// Whoever may write version objects must not write what an administrator pastes into a shell.
+#[cfg(unix)]
+#[tokio::test]
+async fn the_commands_at_the_end_of_a_run_are_read_back_as_they_were_meant() {
+    const VERSION: &str = "3.9.1; touch x #";
+    let served = Served::new("pasted").await;
+    served.write("first", &served.address, "ann");
+    let mut version = (*served.sim.store().list("zookeeperversions.catalog.kubedb.com", None))
+        .iter()
+        .find(|v| v["metadata"]["name"] == "3.9.1")
+        .map(|v| (**v).clone())
+        .expect("the catalog has it");
+    let metadata = version["metadata"].as_object_mut().unwrap();
+    metadata.retain(|field, _| ["annotations", "labels"].contains(&field.as_str()));
+    metadata.insert("name".to_owned(), VERSION.into());
+    served.sim.store().create("zookeeperversions.catalog.kubedb.com", version).unwrap();
+    // Nothing in this cluster moves, so that the run waits for the operator until its time is over.
+    let line = ["zk", "db", "--to", VERSION, "--yes", "--progress", "none", "-o", "json", "--timeout", "2s"];
+    let out = binary(&served, &line).output().await.unwrap();
+    let said = String::from_utf8_lossy(&out.stderr);
+    let result: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap_or_default();
+    let next: Vec<&str> =
+        result["next"].as_array().into_iter().flatten().filter_map(|n| n.as_str()).collect();
+    let again =
+        next.iter().find(|n| n.contains("--to")).unwrap_or_else(|| panic!("{next:?} {result} {said}"));
+    let read = std::process::Command::new("sh").args(["-c", &format!("printf '%s\\n' {again}")]).output();
+    let read = String::from_utf8(read.unwrap().stdout).unwrap();
+    let words: Vec<_> = read.lines().collect();
+    assert_eq!(words, ["kubectl", "dbupdate", "zookeeper", "db", "--to", VERSION], "{again}");
 }

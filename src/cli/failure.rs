@@ -50,6 +50,10 @@ pub enum Failure {
     LaterJournal { database: String },
     #[error("declined; nothing was changed")]
     Declined,
+    #[error(
+        "the whole run's --timeout of {seconds} s was over before there were credentials; nothing was changed"
+    )]
+    TimedOut { seconds: u64 },
     #[error("ended by {0}; nothing was changed")]
     Signalled(Signal),
 }
@@ -76,6 +80,7 @@ impl Failure {
             | Failure::LaterJournal { .. }
             | Failure::Declined => ExitCode::Refused,
             Failure::NothingUnfinished { .. } => ExitCode::Done,
+            Failure::TimedOut { .. } => ExitCode::TimedOut,
             Failure::Signalled(signal) => ExitCode::Signal(*signal),
             Failure::Connect(_)
             | Failure::Cluster(_)

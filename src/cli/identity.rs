@@ -2,14 +2,13 @@
 
 use std::env;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::path::Path;
 use std::time::Duration;
 
 use super::args::{self, Digests};
 use super::cluster_args;
 use super::options::{Mode, Target, UpdateOptions};
 use crate::engine::Commands;
-use crate::model::{Check, Kind, Method, Methods, Plan, WorkloadPlan, clean};
+use crate::model::{Check, Command, Kind, Method, Methods, Plan, WorkloadPlan, clean};
 
 /// An id that no other run has: 48 random bits.
 pub fn run_id() -> String {
@@ -27,22 +26,21 @@ pub fn who() -> String {
 
 /// The command that goes on with a run, as the user would type it: what was chosen from a list is named, and what
 /// only concerns the screen is left out.
-fn resuming(options: &UpdateOptions, plan: &Plan, through: Option<&str>) -> String {
-    let mut words = vec!["kubectl dbupdate".to_owned(), plan.kind.singular().to_owned()];
-    words.push(quoted(&plan.database.name));
-    let mut flag = |name: &str, value: &str| words.push(format!("--{name} {}", quoted(value)));
-    flag("to", through.unwrap_or(&plan.to.name));
+fn resuming(options: &UpdateOptions, plan: &Plan, through: Option<&str>) -> Command {
+    let command = Command::new(["kubectl", "dbupdate", plan.kind.singular(), plan.database.name.as_str()]);
+    let mut command = command.flag("--to", through.unwrap_or(&plan.to.name));
     if let Some(namespace) = &options.namespace {
-        flag("namespace", namespace);
+        command = command.flag("--namespace", namespace);
     }
-    words.extend(through.map(|_| "--through".to_owned()));
-    words.extend(options.methods.all.map(|method| format!("--via {method}")));
-    words.extend(options.methods.to.iter().map(|(to, method)| format!("--via {}={method}", quoted(to))));
-    words.extend(connection(&options.target));
-    words.extend(times(options));
-    words.extend(options.skip.iter().map(skipped));
-    words.extend(digests(options));
-    words.join(" ")
+    command = command.words(through.map(|_| "--through"));
+    if let Some(method) = options.methods.all {
+        command = command.flag("--via", &method.to_string());
+    }
+    for (to, method) in &options.methods.to {
+        command = command.flag("--via", &format!("{to}={method}"));
+    }
+    command = times(options, connection(&options.target, command));
+    command.words(options.skip.iter().flat_map(skipped)).words(digests(options).iter().copied())
 }
 
 /// The commands that go on with a run, and with those that are to follow it on the way `through` to a version, by the ways
@@ -52,10 +50,8 @@ pub fn commands(options: &UpdateOptions, plan: &Plan, through: Option<&str>, met
         let (kind, name) = (plan.kind, &plan.database.name);
         named(command, kind, name, options.namespace.as_deref(), &options.target)
     };
-    let (mut resume, rollback, status) = (other("resume"), other("rollback"), other("status"));
-    if let Some(flag) = digests(options) {
-        resume = format!("{resume} {flag}");
-    }
+    let resume = other("resume").words(digests(options).iter().copied()).to_string();
+    let (rollback, status) = (other("rollback").to_string(), other("status").to_string());
     // The operator renders the old shape again once nobody holds it back: only the Provisioner's way leads there by us.
     let reshapes = plan.workloads.iter().any(WorkloadPlan::reshapes);
     let method = if reshapes { Method::Provisioner } else { Method::Client };
@@ -66,8 +62,9 @@ pub fn commands(options: &UpdateOptions, plan: &Plan, through: Option<&str>, met
         alone.to.insert(plan.to.name.clone(), method);
     }
     let by_us = resuming(&UpdateOptions { methods: alone, ..options.clone() }, plan, through);
+    let by_us = by_us.to_string();
     let again = match options.mode {
-        Mode::Update => resuming(options, plan, through),
+        Mode::Update => resuming(options, plan, through).to_string(),
         Mode::Resume => resume.clone(),
         Mode::Rollback => rollback.clone(),
     };
@@ -75,51 +72,50 @@ pub fn commands(options: &UpdateOptions, plan: &Plan, through: Option<&str>, met
 }
 
 /// A command about one database: `kubectl dbupdate resume kafka my-kf`, or the update itself where it is empty, with the flags that lead to the same cluster.
-pub fn named(command: &str, kind: Kind, name: &str, namespace: Option<&str>, target: &Target) -> String {
-    let mut words = vec![format!("kubectl dbupdate {command}").trim_end().to_owned()];
-    words.extend([kind.singular().to_owned(), quoted(name)]);
-    words.extend(namespace.map(|n| format!("--namespace {}", quoted(n))));
-    words.extend(connection(target));
-    words.join(" ")
+pub fn named(command: &str, kind: Kind, name: &str, namespace: Option<&str>, target: &Target) -> Command {
+    let ours = Command::new(["kubectl", "dbupdate"]).words(Some(command).filter(|c| !c.is_empty()));
+    let mut ours = ours.words([kind.singular(), name]);
+    if let Some(namespace) = namespace {
+        ours = ours.flag("--namespace", namespace);
+    }
+    connection(target, ours)
 }
 
 /// `kubectl` with the flags that lead to the same cluster.
-pub fn kubectl(target: &Target) -> String {
-    let flags = match target {
-        Target::Cluster(_) => connection(target),
-        Target::Sandbox(_) => Vec::new(),
-    };
-    std::iter::once("kubectl".to_owned()).chain(flags).collect::<Vec<_>>().join(" ")
+pub fn kubectl(target: &Target) -> Command {
+    let kubectl = Command::new(["kubectl"]);
+    match target {
+        Target::Cluster(_) => connection(target, kubectl),
+        Target::Sandbox(_) => kubectl,
+    }
 }
 
-/// The flags that lead to the same cluster.
-fn connection(target: &Target) -> Vec<String> {
+/// The command with the flags that lead to the same cluster.
+fn connection(target: &Target, command: Command) -> Command {
     let connection = match target {
         Target::Cluster(connection) => connection,
-        Target::Sandbox(_) => return vec!["--sandbox".to_owned()],
+        Target::Sandbox(_) => return command.word("--sandbox"),
     };
-    let typed = |(name, value): (&str, Option<String>)| match value {
-        Some(value) => format!("--{name} {}", quoted(&value)),
-        None => format!("--{name}"),
-    };
-    cluster_args::flags(connection).into_iter().map(typed).collect()
+    cluster_args::flags(connection).into_iter().fold(command, |command, (name, value)| match value {
+        Some(value) => command.flag(&format!("--{name}"), &value),
+        None => command.word(format!("--{name}")),
+    })
 }
 
-/// The times that are not the default.
-fn times(options: &UpdateOptions) -> Vec<String> {
+/// The command with the times that are not the default.
+fn times(options: &UpdateOptions, command: Command) -> Command {
     [
-        ("pod-timeout", options.pod_timeout, args::POD_TIMEOUT),
-        ("min-ready", options.min_ready, Duration::ZERO),
-        ("pause-timeout", options.pause_timeout, args::PAUSE_TIMEOUT),
+        ("--pod-timeout", options.pod_timeout, args::POD_TIMEOUT),
+        ("--min-ready", options.min_ready, Duration::ZERO),
+        ("--pause-timeout", options.pause_timeout, args::PAUSE_TIMEOUT),
     ]
     .into_iter()
     .filter(|(_, time, default)| time != default)
-    .map(|(name, time, _)| format!("--{name} {}", typed(time)))
-    .collect()
+    .fold(command, |command, (name, time, _)| command.flag(name, &typed(time)))
 }
 
-fn digests(options: &UpdateOptions) -> Option<String> {
-    (options.digests == Digests::KeepTags).then(|| "--digests keep-tags".to_owned())
+fn digests(options: &UpdateOptions) -> &'static [&'static str] {
+    if options.digests == Digests::KeepTags { &["--digests", "keep-tags"] } else { &[] }
 }
 
 /// A duration as [`super::duration::parse`] reads it.
@@ -130,21 +126,9 @@ fn typed(time: Duration) -> String {
     }
 }
 
-fn skipped(check: &Check) -> String {
-    crate::report::words::flag(*check).unwrap_or_else(|| format!("--skip-check {check}"))
-}
-
-/// A path as a shell reads it.
-pub fn quoted_path(path: &Path) -> String {
-    quoted(&path.display().to_string())
-}
-
-fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "/._-:@".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
+fn skipped(check: &Check) -> Vec<String> {
+    let flag = crate::report::words::flag(*check).unwrap_or_else(|| format!("--skip-check {check}"));
+    flag.split(' ').map(str::to_owned).collect()
 }
 
 #[cfg(test)]
@@ -156,20 +140,6 @@ mod tests {
     use crate::model::{
         Action, Kind, ObjectRef, PLAN_SCHEMA, ShapeChange, Strategy, VersionRef, WorkloadKind,
     };
-
-    #[test]
-    fn words_can_be_pasted_into_a_shell() {
-        for (text, shown) in [
-            ("/tmp/sandbox.yaml", "/tmp/sandbox.yaml"),
-            ("https://10.0.0.1:6443", "https://10.0.0.1:6443"),
-            ("/my dir/s.yaml", "'/my dir/s.yaml'"),
-            ("it's", r"'it'\''s'"),
-            ("$(reboot)", "'$(reboot)'"),
-            ("", "''"),
-        ] {
-            assert_eq!(quoted(text), shown);
-        }
-    }
 
     #[test]
     fn the_command_says_what_was_chosen_and_not_how_it_was_shown() {
@@ -204,7 +174,27 @@ mod tests {
             let cli = args::parse(std::iter::once("x").chain(typed.split(' '))).expect(typed);
             let everything = Terminal { stdin: true, stdout: true, stderr: true, ..Terminal::default() };
             let options = UpdateOptions::new(cli.update, cli.cluster, &everything).expect(typed);
-            assert_eq!(resuming(&options, &plan(), None), shown, "{typed}");
+            assert_eq!(resuming(&options, &plan(), None).to_string(), shown, "{typed}");
+        }
+    }
+
+    /// A version object's name is whatever its maker has typed.
+    #[test]
+    fn names_from_a_cluster_are_words_and_no_more() {
+        let cli = args::parse(["x", "kf", "my-kf"]).expect("it is right");
+        let everything = Terminal { stdin: true, stdout: true, stderr: true, ..Terminal::default() };
+        let mut options = UpdateOptions::new(cli.update, cli.cluster, &everything).expect("it is right");
+        options.namespace = Some("a b".to_owned());
+        let mut plan = plan();
+        (plan.to.name, plan.database.name) = ("3.9.1; touch x #".to_owned(), "$(reboot)".to_owned());
+        let commands = commands(&options, &plan, None, &Methods::default());
+        for (command, shown) in [
+            (commands.again, "kubectl dbupdate kafka '$(reboot)' --to '3.9.1; touch x #' --namespace 'a b'"),
+            (commands.resume, "kubectl dbupdate resume kafka '$(reboot)' --namespace 'a b'"),
+            (commands.rollback, "kubectl dbupdate rollback kafka '$(reboot)' --namespace 'a b'"),
+            (commands.status, "kubectl dbupdate status kafka '$(reboot)' --namespace 'a b'"),
+        ] {
+            assert_eq!(command, shown);
         }
     }
 

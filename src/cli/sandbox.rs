@@ -9,10 +9,10 @@ use std::process;
 use tokio::net::TcpListener;
 
 use super::exit_code::ExitCode;
-use super::identity::quoted_path;
 use super::options::SandboxOptions;
 use super::stop;
 use super::stream;
+use crate::model::quoted;
 use crate::sandbox::{NAMESPACE, Sandbox};
 
 /// The first line of a kubeconfig that this command has written, by which it knows what it may overwrite.
@@ -142,6 +142,6 @@ fn instructions(server: &str, kubeconfig: &Path) -> String {
 
 Ctrl-C ends it, and everything in it is gone.
 ",
-        quoted_path(kubeconfig)
+        quoted(&kubeconfig.display().to_string())
     )
 }

@@ -1,15 +1,16 @@
 //! `kubectl dbupdate status` and `history`: read, and change nothing.
 
+use serde_json::json;
 use tokio::sync::watch;
 
 use super::exit_code::ExitCode;
 use super::failure::Failure;
 use super::look_args::ListOutput;
 use super::options::{LookOptions, Target};
-use super::stop::{self, unless_stopped};
+use super::stop::{self, connect, unless_stopped};
 use super::terminal::Terminal;
 use super::{identity, select, stream};
-use crate::cluster::{self, Cluster, ClusterError, Found};
+use crate::cluster::{Cluster, ClusterError, Found};
 use crate::engine::Stop;
 use crate::model::{Kind, Lookup, ObjectRef};
 use crate::report::object::Format;
@@ -61,9 +62,7 @@ impl Look {
                 let sandbox = Sandbox::start(faults);
                 (Cluster::new(sandbox.client(), sandbox::NAME), Some(sandbox))
             }
-            Target::Cluster(connection) => {
-                (unless_stopped(&mut stop, cluster::connect(connection)).await??, None)
-            }
+            Target::Cluster(connection) => (connect(connection, &mut stop, None).await?, None),
         };
         Ok(Look { options, terminal, cluster, _sandbox: sandbox, stop })
     }
@@ -171,23 +170,28 @@ impl Look {
             false => self.options.namespace.as_deref(),
         };
         let ours = |command: &str| identity::named(command, kind, &database.name, namespace, target);
-        let kubectl =
-            |words: String| format!("{} {words} -n {}", identity::kubectl(target), database.namespace);
-        match next {
+        let kubectl = |words: &[&str]| {
+            identity::kubectl(target).words(words.iter().copied()).in_namespace(&database.namespace)
+        };
+        let (plural, ops_plural) = (kind.plural(), kind.facts().ops_plural);
+        let command = match next {
             Next::Resume => ours("resume"),
             Next::Rollback => ours("rollback"),
-            Next::Method(to, method) => format!("{} --to {to} --via {method}", ours("")),
-            Next::Again => format!("{} --to {version}", ours("")),
-            Next::VersionBack(from) => kubectl(format!(
-                "patch {} {} --type merge -p '{{\"spec\":{{\"version\":\"{from}\"}}}}'",
-                kind.plural(),
-                database.name
-            )),
-            Next::DescribeRequest(name) => kubectl(format!("describe {} {name}", kind.facts().ops_plural)),
-            Next::DeleteRequest(name) => kubectl(format!("delete {} {name}", kind.facts().ops_plural)),
-            Next::Describe => kubectl(format!("describe {} {}", kind.plural(), database.name)),
-            Next::Pods => kubectl(format!("get pods -l app.kubernetes.io/instance={}", database.name)),
-        }
+            Next::Method(to, method) => ours("").flag("--to", &to).flag("--via", &method.to_string()),
+            Next::Again => ours("").flag("--to", version),
+            Next::VersionBack(from) => {
+                let patch = json!({ "spec": { "version": from } }).to_string();
+                kubectl(&["patch", plural, &database.name, "--type", "merge", "-p", &patch])
+            }
+            Next::DescribeRequest(name) => kubectl(&["describe", ops_plural, &name]),
+            Next::DeleteRequest(name) => kubectl(&["delete", ops_plural, &name]),
+            Next::Describe => kubectl(&["describe", plural, &database.name]),
+            Next::Pods => {
+                let label = format!("app.kubernetes.io/instance={}", database.name);
+                kubectl(&["get", "pods", "-l", &label])
+            }
+        };
+        command.to_string()
     }
 
     pub fn view(&self) -> View {

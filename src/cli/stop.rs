@@ -1,10 +1,13 @@
 //! Listens to the signals that end a run.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 
 use super::failure::Failure;
+use crate::cluster::{self, Cluster, ConnectOptions};
 use crate::engine::{Signal, Stop};
 
 /// Listens from now on. The first signal asks to finish, every further one to leave now.
@@ -62,6 +65,23 @@ pub async fn unless_stopped<T>(
         signal = signalled(stop) => Err(Failure::Signalled(signal)),
         done = work => Ok(done),
     }
+}
+
+/// Connects, unless a signal comes before that is done, or the bound of the whole run: a plugin that gives the credentials
+/// may ask the user, or hang.
+///
+/// # Errors
+///
+/// The signal that has come, the bound that is over, or why there is no connection.
+pub async fn connect(
+    to: &ConnectOptions,
+    stop: &mut watch::Receiver<Stop>,
+    limit: Option<Duration>,
+) -> Result<Cluster, Failure> {
+    let connecting = unless_stopped(stop, cluster::connect(to));
+    let Some(limit) = limit else { return Ok(connecting.await??) };
+    let late = |_| Failure::TimedOut { seconds: limit.as_secs() };
+    Ok(timeout(limit, connecting).await.map_err(late)???)
 }
 
 #[cfg(unix)]

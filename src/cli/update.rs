@@ -9,7 +9,7 @@ use super::exit_code::ExitCode;
 use super::failure::Failure;
 use super::options::{Mode, Target, UpdateOptions};
 use super::pick::{self, Answer, Intent};
-use super::stop::{self, unless_stopped};
+use super::stop::{self, connect, unless_stopped};
 use super::terminal::Terminal;
 use super::{identity, select, stream};
 use crate::clock::Clock;
@@ -174,7 +174,7 @@ impl Session {
                 Ok((Cluster::new(sandbox.client(), sandbox::NAME), Some(sandbox)))
             }
             Target::Cluster(connection) => {
-                let cluster = unless_stopped(&mut self.stop, cluster::connect(connection)).await??;
+                let cluster = connect(connection, &mut self.stop, self.options.timeout).await?;
                 Ok((cluster, None))
             }
         }
@@ -193,7 +193,7 @@ impl Session {
         read.map_err(|failure| match failure {
             Failure::Cluster(error @ cluster::ClusterError::Forbidden { .. }) => {
                 let (namespace, target) = (self.options.namespace.as_deref(), &self.options.target);
-                let command = identity::named("auth", kind, &name, namespace, target);
+                let command = identity::named("auth", kind, &name, namespace, target).to_string();
                 Failure::MayNotRead { error, command }
             }
             other => other,

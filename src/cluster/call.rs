@@ -47,6 +47,10 @@ pub enum Aside {
     Warning(String),
     /// The credentials were refused, and others were found and accepted.
     Renewed,
+    /// The credential plugin of that name is run for new credentials, and waited for.
+    Asking(String),
+    /// It is no longer waited for.
+    Asked,
     /// A collection can no longer be watched, and trying again will not help.
     WatchLost(ClusterError),
 }
@@ -68,7 +72,7 @@ pub struct Cluster {
     answer_within: Duration,
     /// Calls that have been allowed before, by verb and resource.
     allowed: Arc<Mutex<HashSet<(String, String)>>>,
-    aside: Option<mpsc::UnboundedSender<Aside>>,
+    pub(super) aside: Option<mpsc::UnboundedSender<Aside>>,
 }
 
 /// A call that is about to be made.
@@ -119,6 +123,11 @@ impl Cluster {
     /// The same, with a way to make the client anew when its credentials are no longer accepted.
     pub fn renewing(self, renew: Renew) -> Self {
         Cluster { connection: self.connection.with_renew(renew), ..self }
+    }
+
+    /// The same, where new credentials come from the plugin of that name.
+    pub fn asking(self, plugin: Option<&str>) -> Self {
+        Cluster { connection: self.connection.with_plugin(plugin), ..self }
     }
 
     /// The same, with credentials that say how long they are good.

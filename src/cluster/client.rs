@@ -3,13 +3,20 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use std::time::Duration;
+
 use futures::future::BoxFuture;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use super::call::{Aside, Call};
 use super::read::path;
 use super::wire::Named;
 use super::{Cluster, ClusterError, ConnectError};
 use crate::model::{ObjectRef, clean};
+
+/// How long new credentials are waited for. A plugin that nobody can answer now either has them, or never will.
+const RENEWAL: Duration = Duration::from_secs(60);
 
 /// Makes a client from the credentials as they are at that moment, for the context, server and user that were resolved at
 /// the start; an error where the kubeconfig now means another.
@@ -22,6 +29,8 @@ pub(super) struct Connection {
     /// One at a time: many calls get a 401 at once.
     renewing: Arc<tokio::sync::Mutex<()>>,
     renew: Option<Renew>,
+    /// The plugin that gives new credentials, where there is one.
+    plugin: Option<Arc<str>>,
 }
 
 struct Current {
@@ -30,16 +39,27 @@ struct Current {
     generation: u64,
     /// Its credentials have been accepted since it was made, or it has not been tried to make it anew.
     accepted: bool,
+    /// Why nothing is asked for new credentials any more, where the asking itself has failed.
+    given_up: Option<String>,
 }
 
 impl Connection {
     pub fn new(client: kube::Client) -> Self {
-        let current = Current { client, generation: 0, accepted: false };
-        Connection { current: Arc::new(Mutex::new(current)), renewing: Arc::default(), renew: None }
+        let current = Current { client, generation: 0, accepted: false, given_up: None };
+        Connection {
+            current: Arc::new(Mutex::new(current)),
+            renewing: Arc::default(),
+            renew: None,
+            plugin: None,
+        }
     }
 
     pub fn with_renew(self, renew: Renew) -> Self {
         Connection { renew: Some(renew), ..self }
+    }
+
+    pub fn with_plugin(self, plugin: Option<&str>) -> Self {
+        Connection { plugin: plugin.map(Into::into), ..self }
     }
 
     /// The client, and which one it is.
@@ -79,17 +99,20 @@ impl Cluster {
                 return Ok(());
             }
             if !current.accepted {
-                return Err(error);
+                return Err(match &current.given_up {
+                    Some(why) => and(error, why),
+                    None => error,
+                });
             }
             current.generation
         };
         let Some(renew) = &self.connection.renew else { return Err(error) };
-        let client = renew().await.map_err(|e| and(error.clone(), &e))?;
+        let client = self.renewed(renew, &error).await?;
         let looked = self.same_database(&client).await;
         let mut current = self.connection.current();
         match looked {
             Ok(()) => {
-                *current = Current { client, generation: generation + 1, accepted: false };
+                *current = Current { client, generation: generation + 1, accepted: false, given_up: None };
                 self.tell(Aside::Renewed);
             }
             // A server that does not answer now says nothing about the credentials.
@@ -97,6 +120,28 @@ impl Cluster {
             Err(_) => current.accepted = false,
         }
         looked
+    }
+
+    /// The client that new credentials make, within bounds. Whatever hangs is not asked a second time.
+    async fn renewed(&self, renew: &Renew, refused: &ClusterError) -> Result<kube::Client, ClusterError> {
+        let _asking = Asking::begin(self);
+        let made = timeout(RENEWAL, renew()).await;
+        made.map_err(|_| {
+            let from = match &self.connection.plugin {
+                Some(plugin) => format!("the credential plugin {plugin} gave none"),
+                None => "there were none".to_owned(),
+            };
+            let why = format!("new ones were waited for, and {from} within {} s", RENEWAL.as_secs());
+            self.keep_credentials();
+            self.connection.current().given_up = Some(why.clone());
+            and(refused.clone(), &why)
+        })?
+        .map_err(|why| and(refused.clone(), &why.to_string()))
+    }
+
+    /// From now on a 401 is the last word: nothing is run for new credentials.
+    pub fn keep_credentials(&self) {
+        self.connection.current().accepted = false;
     }
 
     /// The new client sees the very database that the run is about.
@@ -121,6 +166,25 @@ impl Cluster {
     }
 }
 
+/// Says that a plugin is waited for, and when that is over, however it ends.
+struct Asking(Option<mpsc::UnboundedSender<Aside>>);
+
+impl Asking {
+    fn begin(cluster: &Cluster) -> Self {
+        let Some(plugin) = &cluster.connection.plugin else { return Asking(None) };
+        cluster.tell(Aside::Asking(plugin.to_string()));
+        Asking(cluster.aside.clone())
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        if let Some(aside) = &self.0 {
+            let _ = aside.send(Aside::Asked);
+        }
+    }
+}
+
 fn elsewhere(expected: &ObjectRef, found: &str) -> String {
     format!(
         "with the new credentials {expected} has uid {}, and not {}: this is another cluster, or another database",
@@ -130,7 +194,7 @@ fn elsewhere(expected: &ObjectRef, found: &str) -> String {
 }
 
 /// The 401, and why there are no other credentials.
-fn and(error: ClusterError, why: &ConnectError) -> ClusterError {
+fn and(error: ClusterError, why: &str) -> ClusterError {
     match error {
         ClusterError::Unauthorized { what, message } => {
             ClusterError::Unauthorized { what, message: format!("{message}; {why}") }

@@ -1,6 +1,7 @@
 //! From what the user typed and the kubeconfig says to a client.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use crate::model::clean;
 
 use super::overrides::{self, Chosen};
 use super::plugin::{self, Asking};
-use super::{Cluster, proxy};
+use super::{Cluster, credentials, proxy};
 
 /// The connection flags, as typed. They mean what they mean to kubectl.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -98,6 +99,11 @@ pub enum ConnectError {
     Elsewhere { context: String },
     #[error("the plugin {name:?} gives no credentials: {why}")]
     Plugin { name: String, why: String },
+    #[error(
+        "the token cannot be sent: there is a line break or another control character in it; log in again, or look at \
+         the token in the kubeconfig, in its tokenFile, or behind --token"
+    )]
+    Token,
     #[error("cannot make a client from the kubeconfig: {why}")]
     Client { why: String },
 }
@@ -136,12 +142,13 @@ pub async fn connect(options: &ConnectOptions) -> Result<Cluster, ConnectError> 
     let address = clean(at_first.config.cluster_url.to_string().trim_end_matches('/'));
     let name = format!("{} ({address})", clean(&at_first.name));
     let (options, same) = (at_first.pinned(options), at_first.identity());
-    let expires = super::credentials::expiry(&at_first.config.auth_info);
+    let expires = credentials::expiry(&at_first.config.auth_info);
+    let plugin = plugin::name_of(&at_first.config.auth_info);
     tracing::info!(cluster = name, user = at_first.user.as_deref().map(clean), "connecting");
     let cluster = Cluster::new(client(at_first.config, Asking::Allowed).await?, &name)
         .answering_within(options.request_timeout);
     let renew = Arc::new(move || anew(options.clone(), same.clone()).boxed());
-    Ok(cluster.renewing(renew).expiring(expires))
+    Ok(cluster.renewing(renew).asking(plugin.as_deref()).expiring(expires))
 }
 
 /// A client from what the kubeconfig says by now, for the same context, server and user.
@@ -155,11 +162,14 @@ async fn anew(options: ConnectOptions, same: Identity) -> Result<kube::Client, C
 }
 
 async fn client(mut config: Config, asking: Asking) -> Result<kube::Client, ConnectError> {
-    config.auth_info = plugin::resolved(config.auth_info, asking).await?;
+    let auth = credentials::sendable(config.auth_info)?;
+    config.auth_info = credentials::sendable(plugin::resolved(auth, asking).await?)?;
     // Its retries are silent, and an eviction that a budget blocks would look like a hang of minutes.
     config.default_retry = false;
     config.connect_timeout = Some(super::CALL_TIMEOUT);
-    kube::Client::try_from(config).map_err(|e| ConnectError::Client { why: clean(&e.to_string()) })
+    // kube runs the command of an auth-provider itself, and panics where its output is no header value.
+    let made = catch_unwind(AssertUnwindSafe(|| kube::Client::try_from(config)));
+    made.map_err(|_| ConnectError::Token)?.map_err(|e| ConnectError::Client { why: clean(&e.to_string()) })
 }
 
 /// What the kubeconfig, the environment and the flags come to.

@@ -1,13 +1,56 @@
-//! Until when credentials are good, as far as they say it themselves.
+//! What is sent of credentials, and until when they are good, as far as they say it themselves.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use http::HeaderValue;
 use jiff::Timestamp;
 use kube::config::AuthInfo;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use x509_cert::Certificate;
 use x509_cert::der::DecodePem;
+
+use super::connect::ConnectError;
+
+/// The same credentials with their tokens as kubectl sends them: without the space around them, which a file or a plugin
+/// ends with. One that is empty is none.
+///
+/// # Errors
+/// [`ConnectError::Token`] where a token cannot stand in a header at all.
+pub(super) fn sendable(mut auth: AuthInfo) -> Result<AuthInfo, ConnectError> {
+    if auth.token.is_none()
+        && let Some(file) = &auth.token_file
+        && let Some(text) = token_in(file)
+        && text.trim() != text
+    {
+        // As it stands in the file the client would send it. From here on it is read again after a 401.
+        (auth.token, auth.token_file) = (Some(text.into()), None);
+    }
+    if let Some(token) = auth.token.take() {
+        let token = token.expose_secret().trim().to_owned();
+        fits_a_header(&token)?;
+        auth.token = Some(token).filter(|token| !token.is_empty()).map(Into::into);
+    }
+    if let Some(provider) = &mut auth.auth_provider {
+        for name in ["id-token", "access-token"] {
+            if let Some(token) = provider.config.get_mut(name) {
+                *token = token.trim().to_owned();
+                fits_a_header(token)?;
+            }
+        }
+    }
+    Ok(auth)
+}
+
+/// What a file holds; `None` where it cannot be read, or is no file: reading a pipe would take its text away.
+fn token_in(file: &str) -> Option<String> {
+    let is_file = std::fs::metadata(file).is_ok_and(|found| found.is_file());
+    if is_file { std::fs::read_to_string(file).ok() } else { None }
+}
+
+fn fits_a_header(token: &str) -> Result<(), ConnectError> {
+    HeaderValue::try_from(format!("Bearer {token}")).map(drop).map_err(|_| ConnectError::Token)
+}
 
 /// The first moment at which one of these credentials is no longer good. `None` where they renew themselves (a plugin, a
 /// provider, a token in a file) or do not say.
@@ -70,6 +113,34 @@ mod tests {
 
     fn token(claims: &str) -> String {
         format!("e30.{}.c2lnbmF0dXJl", URL_SAFE_NO_PAD.encode(claims))
+    }
+
+    /// The token that is sent, `none`, or the error.
+    fn sent(token: &str) -> String {
+        let auth = AuthInfo { token: Some(token.to_owned().into()), ..AuthInfo::default() };
+        match sendable(auth) {
+            Ok(auth) => auth.token.map_or_else(|| "none".to_owned(), |t| t.expose_secret().to_owned()),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn a_token_is_sent_without_the_space_around_it() {
+        for (token, expected) in [
+            ("t", "t"),
+            ("t\n", "t"),
+            ("t\r\n\n", "t"),
+            (" \tt ", "t"),
+            ("\n", "none"),
+            ("", "none"),
+            ("a b", "a b"),
+        ] {
+            assert_eq!(sent(token), expected, "{token:?}");
+        }
+        for token in ["secret\nagain", "secret\u{1}", "secret\u{7f}x", "secret\0x"] {
+            let error = sent(token);
+            assert!(error.contains("cannot be sent") && !error.contains("secret"), "{token:?}: {error}");
+        }
     }
 
     #[test]

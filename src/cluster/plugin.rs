@@ -3,13 +3,14 @@
 //! user at the start, and never later: when the server no longer accepts what it gave, it is run again without a terminal.
 
 use std::io::{self, IsTerminal};
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kube::config::{AuthInfo, ExecConfig, ExecInteractiveMode};
 use serde::Deserialize;
 use serde_json::json;
+use tokio::process::{Child, Command};
 
 use super::connect::ConnectError;
 use crate::model::clean;
@@ -36,20 +37,30 @@ struct Status {
     client_key_data: Option<String>,
 }
 
+/// What a user of the kubeconfig has to run before there are credentials, as it is shown; `None` where nothing is run.
+pub(super) fn name_of(auth: &AuthInfo) -> Option<String> {
+    let plugin = auth.exec.as_ref().filter(|_| !given(auth))?;
+    Some(clean(plugin.command.as_deref().unwrap_or_default()))
+}
+
+/// The user needs no plugin.
+fn given(auth: &AuthInfo) -> bool {
+    let said = auth.token.is_some() || auth.token_file.is_some() || auth.password.is_some();
+    said || auth.auth_provider.is_some()
+}
+
 /// The same user with what the plugin gives in the plugin's place. A user with a password or a token has no need of one.
 ///
 /// # Errors
 /// [`ConnectError::Plugin`] when it cannot be run, fails, or gives nothing.
 pub(super) async fn resolved(auth: AuthInfo, asking: Asking) -> Result<AuthInfo, ConnectError> {
-    let given = auth.token.is_some() || auth.token_file.is_some() || auth.password.is_some();
-    let Some(plugin) = auth.exec.clone().filter(|_| !given && auth.auth_provider.is_none()) else {
+    let Some(plugin) = auth.exec.clone().filter(|_| !given(&auth)) else {
         return Ok(auth);
     };
     let name = clean(plugin.command.as_deref().unwrap_or_default());
     let failed = |why: String| ConnectError::Plugin { name: name.clone(), why };
-    // A person may take minutes to log in: meanwhile everything else goes on.
-    let output = tokio::task::spawn_blocking(move || run(&plugin, asking)).await;
-    let output = output.map_err(|e| failed(e.to_string()))?.map_err(|why| failed(clean(&why)))?;
+    // A person may take minutes to log in: meanwhile everything else goes on, and whoever no longer waits ends the plugin.
+    let output = run(&plugin, asking).await.map_err(|why| failed(clean(&why)))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
@@ -73,7 +84,19 @@ pub(super) async fn resolved(auth: AuthInfo, asking: Asking) -> Result<AuthInfo,
     }
 }
 
-fn run(plugin: &ExecConfig, asking: Asking) -> Result<Output, String> {
+/// Runs a plugin to its end. Where nobody waits for that any more it is killed.
+async fn run(plugin: &ExecConfig, asking: Asking) -> Result<Output, String> {
+    let mut command = command(plugin, asking)?;
+    command.kill_on_drop(true);
+    let hint = plugin.install_hint.as_deref().map(|hint| format!("; {hint}")).unwrap_or_default();
+    let child = command.spawn().map_err(|e| format!("it cannot be run: {e}{hint}"))?;
+    let group = Group::of(&child, asking);
+    let output = child.wait_with_output().await.map_err(|e| e.to_string())?;
+    group.keep();
+    Ok(output)
+}
+
+fn command(plugin: &ExecConfig, asking: Asking) -> Result<Command, String> {
     let program = plugin.command.as_deref().unwrap_or_default();
     let terminal = io::stdin().is_terminal();
     let interactive = match plugin.interactive_mode {
@@ -99,7 +122,43 @@ fn run(plugin: &ExecConfig, asking: Asking) -> Result<Output, String> {
     command.stdin(if interactive { Stdio::inherit() } else { Stdio::null() });
     command.stdout(Stdio::piped());
     command.stderr(if asking == Asking::Allowed { Stdio::inherit() } else { Stdio::piped() });
-    let hint = plugin.install_hint.as_deref().map(|hint| format!("; {hint}")).unwrap_or_default();
-    let unstarted = |e: io::Error| format!("it cannot be run: {e}{hint}");
-    command.spawn().map_err(unstarted)?.wait_with_output().map_err(|e| e.to_string())
+    #[cfg(unix)]
+    if asking == Asking::No {
+        // The Ctrl-C that asks the run to finish a pod is not meant for the plugin, and what the plugin has started ends with it.
+        command.process_group(0);
+    }
+    Ok(command)
+}
+
+/// The processes that a plugin has started, where it has a group of its own. They are killed when this is dropped.
+struct Group {
+    #[cfg(unix)]
+    leader: Option<rustix::process::Pid>,
+}
+
+impl Group {
+    #[cfg(unix)]
+    fn of(child: &Child, asking: Asking) -> Self {
+        let leader = child.id().filter(|_| asking == Asking::No).and_then(|id| i32::try_from(id).ok());
+        Group { leader: leader.and_then(rustix::process::Pid::from_raw) }
+    }
+
+    #[cfg(not(unix))]
+    fn of(_: &Child, _: Asking) -> Self {
+        Group {}
+    }
+
+    /// The plugin has ended by itself: what it has left running is its own affair.
+    fn keep(self) {
+        std::mem::forget(self);
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(leader) = self.leader {
+            let _ = rustix::process::kill_process_group(leader, rustix::process::Signal::KILL);
+        }
+    }
 }

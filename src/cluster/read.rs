@@ -169,7 +169,8 @@ impl Cluster {
     /// # Errors
     /// [`ClusterError::NotFound`] when it is gone; whatever else keeps us from reading.
     pub async fn pod(&self, namespace: &str, name: &str) -> Result<Pod, ClusterError> {
-        Ok(self.get::<PodWire>("v1", namespace, "pods", "pod", name).await?.pod())
+        let pod = self.get::<PodWire>("v1", namespace, "pods", "pod", name).await?.pod();
+        identified(&pod).map(|()| pod)
     }
 
     /// Fills in what hangs on the database object.
@@ -218,7 +219,9 @@ impl Cluster {
     pub(super) async fn pods(&self, db: &Database) -> Result<(Vec<Pod>, String), ClusterError> {
         let labels = labels(db.kind, &db.object.name);
         let (items, mark) = self.list::<PodWire>("v1", &db.object.namespace, "pods", &labels, "").await?;
-        Ok((items.into_iter().map(PodWire::pod).collect(), mark))
+        let pods: Vec<Pod> = items.into_iter().map(PodWire::pod).collect();
+        pods.iter().try_for_each(identified)?;
+        Ok((pods, mark))
     }
 
     pub(super) async fn budgets(&self, namespace: &str) -> Result<(Vec<Budget>, String), ClusterError> {
@@ -373,6 +376,15 @@ impl Cluster {
             params.continue_token = Some(page.metadata.next);
         }
     }
+}
+
+/// Pods are told apart by their uid, never by their name: one without cannot be followed.
+fn identified(pod: &Pod) -> Result<(), ClusterError> {
+    if pod.uid.is_empty() {
+        let what = format!("read pod/{}", pod.name);
+        return Err(ClusterError::Unexpected { what, message: "it has no uid".to_owned() });
+    }
+    Ok(())
 }
 
 #[derive(Deserialize)]

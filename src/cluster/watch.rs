@@ -200,6 +200,8 @@ enum Ended {
     Resumable,
     /// It fell too far behind: everything has to be read anew.
     Expired,
+    /// It told of an object that no server can have: what it says cannot be followed, and is read instead.
+    Nonsense,
 }
 
 impl Watch {
@@ -218,9 +220,12 @@ impl Watch {
                 // Something in between ends every watch at once: the server must not be asked without a pause.
                 sleep(SILENT_END).await;
             }
+            if matches!(ended, Ok(Ended::Nonsense)) {
+                sleep(SILENT_END).await;
+            }
             let trouble = match ended {
                 Ok(Ended::Resumable) => continue,
-                Ok(Ended::Expired) => match self.relist().await {
+                Ok(Ended::Expired | Ended::Nonsense) => match self.relist().await {
                     Ok(fresh) => {
                         mark = fresh;
                         continue;
@@ -357,6 +362,11 @@ impl Watch {
                 Ok(Some(Ok(event))) => event,
             };
             let delta = match event {
+                WatchEvent::Added(object) | WatchEvent::Modified(object) | WatchEvent::Deleted(object)
+                    if meta(&object).uid.is_empty() =>
+                {
+                    return Ok(Ended::Nonsense);
+                }
                 WatchEvent::Added(object) | WatchEvent::Modified(object) => {
                     mark.clone_from(&meta(&object).resource_version);
                     changed(object)

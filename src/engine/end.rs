@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::cluster::{ClusterError, Delta, Part};
@@ -31,7 +32,14 @@ const TELL: Duration = Duration::from_secs(2);
 impl Run {
     /// Tidies up, tells the last event, and returns it.
     pub async fn end(mut self, came_to: Result<(), StopReason>) -> Finish {
-        let hurried = matches!(self.interrupt.wish(), Stop::Now(_));
+        let unanswered = self.interrupt.asking();
+        if unanswered {
+            // Whoever has ended the run has ended the waiting for the plugin: it is not run once more.
+            self.observer.cluster.keep_credentials();
+            self.observer.watches = None;
+            self.lock.renewal = None;
+        }
+        let hurried = unanswered || matches!(self.interrupt.wish(), Stop::Now(_));
         let until = Instant::now() + if hurried { TIDY_NOW } else { TIDY };
         if timeout_at(until, self.take_back_pause(came_to.is_err())).await.is_err() {
             self.narrator.notice("our Paused condition could not be taken back in time".to_owned());
@@ -126,7 +134,7 @@ impl Run {
                 workload(name)
             }
             Blocked::UnexpectedVersion { .. } => database(Part::Version),
-            Blocked::WorkloadAppeared { .. } | Blocked::JournalChanged => None,
+            Blocked::WorkloadAppeared { .. } | Blocked::JournalChanged | Blocked::PodTaken { .. } => None,
             Blocked::PauseLifted | Blocked::PausedByOther { .. } => database(Part::Conditions),
             Blocked::OpsRequest { kind, name, .. } => {
                 let request = ObjectRef {
@@ -300,38 +308,35 @@ impl Run {
     /// The commands that go on or show more, most useful first.
     fn next(&self, reason: &StopReason) -> Vec<String> {
         let db = &self.plan.database;
-        let kubectl =
-            |words: String| Some(format!("{} {words} -n {}", self.options.caller.kubectl, db.namespace));
+        let kubectl = |words: &[&str]| {
+            let command = self.options.caller.kubectl.clone().words(words.iter().copied());
+            Some(command.in_namespace(&db.namespace).to_string())
+        };
+        let (plural, ops_plural) = (self.plan.kind.plural(), self.plan.kind.facts().ops_plural);
         let show = match reason {
             StopReason::Stuck { pod, .. }
             | StopReason::OtherPod { pod, .. }
-            | StopReason::OldTemplate { pod } => kubectl(format!("describe pod {pod}")),
-            StopReason::BudgetBlocked { budget, .. } => {
-                kubectl(format!("describe poddisruptionbudget {budget}"))
-            }
+            | StopReason::OldTemplate { pod }
+            | StopReason::Blocked(Blocked::PodTaken { pod, .. }) => kubectl(&["describe", "pod", pod]),
+            StopReason::BudgetBlocked { budget, .. } => kubectl(&["describe", "poddisruptionbudget", budget]),
             StopReason::Blocked(Blocked::DatabaseGone | Blocked::DatabaseReplaced { .. }) => {
                 return Vec::new();
             }
-            StopReason::Blocked(Blocked::OpsRequest { name, .. }) => {
-                kubectl(format!("describe {} {name}", self.plan.kind.facts().ops_plural))
+            StopReason::Blocked(Blocked::OpsRequest { name, .. }) => kubectl(&["describe", ops_plural, name]),
+            StopReason::Blocked(Blocked::UnexpectedVersion { expected, .. }) => {
+                let patch = json!({ "spec": { "version": expected } }).to_string();
+                kubectl(&["patch", plural, &db.name, "--type", "merge", "-p", &patch])
             }
-            StopReason::Blocked(Blocked::UnexpectedVersion { expected, .. }) => kubectl(format!(
-                "patch {} {} --type merge -p '{{\"spec\":{{\"version\":\"{expected}\"}}}}'",
-                self.plan.kind.plural(),
-                db.name
-            )),
             StopReason::RolledBack { .. } => return vec![self.options.caller.commands.status.clone()],
             StopReason::RequestEnded { name, .. } | StopReason::RequestStalled { name, .. } => {
-                kubectl(format!("describe {} {name}", self.plan.kind.facts().ops_plural))
+                kubectl(&["describe", ops_plural, name])
             }
             StopReason::Blocked(_)
             | StopReason::DatabaseUnhealthy { .. }
             | StopReason::Unverified(_)
-            | StopReason::PauseErased { .. } => {
-                kubectl(format!("describe {} {}", self.plan.kind.plural(), db.name))
-            }
+            | StopReason::PauseErased { .. } => kubectl(&["describe", plural, &db.name]),
             StopReason::Cluster(ClusterError::Forbidden { .. }) | StopReason::WouldBeRefused { .. } => {
-                kubectl("auth can-i --list".to_owned())
+                kubectl(&["auth", "can-i", "--list"])
             }
             _ => None,
         };
@@ -339,9 +344,7 @@ impl Run {
         let requested = ops_request::requested(&self.plan, &self.observer.snapshot);
         // Where no Ops-manager looks at it, deleting it is the only way out.
         let out = match &requested {
-            Requested::InFlight(r) if r.phase.is_empty() => {
-                kubectl(format!("delete {} {}", self.plan.kind.facts().ops_plural, r.name))
-            }
+            Requested::InFlight(r) if r.phase.is_empty() => kubectl(&["delete", ops_plural, &r.name]),
             _ => None,
         };
         let methods = match self.ledger.changed.half_done() {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::event::{Event, WaitingOn};
 use crate::model::{Method, Pod, Workload, WorkloadKind};
-use crate::roll::order::Unhealthy;
+use crate::roll::order::{self, Unhealthy};
 use crate::roll::{Flight, FollowVerdict, Stuck, Verdict, follow, judge};
 use crate::steps::Blocked;
 
@@ -32,9 +32,11 @@ impl Run {
         let mut moved = (0, self.narrator.now());
         let mut healthy_since: Option<Duration> = None;
         loop {
+            self.never_spin(&mut roll.turns).await?;
             self.catch_up();
             self.guard()?;
             self.interrupt.requested(Some(&roll.name));
+            self.none_taken(roll).await?;
             let now = self.narrator.now();
             let gone = || Blocked::WorkloadGone { workload: roll.name.clone() };
             let workload = self.observer.snapshot.workload(&roll.plan.object.uid).ok_or_else(gone)?;
@@ -76,6 +78,16 @@ impl Run {
                 }
             };
             self.wait(wake).await?;
+        }
+    }
+
+    /// No pod of others stands where one of the workload's should: its controller would never come to an end.
+    async fn none_taken(&mut self, roll: &Roll<'_>) -> Result<(), StopReason> {
+        let workload = self.observer.snapshot.workload(&roll.plan.object.uid);
+        let taken = workload.and_then(|w| order::taken(w, &self.observer.snapshot).next());
+        match taken.map(|p| (p.name.clone(), p.uid.clone())) {
+            Some((pod, uid)) => self.taken(roll, &pod, &uid).await,
+            None => Ok(()),
         }
     }
 
@@ -132,7 +144,8 @@ impl Run {
         roll.flights = waiting;
         for flight in landed {
             // A pod of a Deployment that went away for good was none that had to come up.
-            if !self.observer.snapshot.pods.iter().any(|p| p.name == flight.pod) {
+            let workload = self.observer.snapshot.workload(&roll.plan.object.uid);
+            if !workload.is_some_and(|w| self.observer.snapshot.pods_of(w).any(|p| p.name == flight.pod)) {
                 continue;
             }
             let took_ms = millis(now - flight.began);

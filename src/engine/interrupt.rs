@@ -23,6 +23,10 @@ pub(super) struct Interrupt {
     unwatchable: Option<ClusterError>,
     /// The user has been told that the run is stopping.
     told: bool,
+    /// What was wanted of the run when a credential plugin was started that is still waited for.
+    asking: Option<Stop>,
+    /// How often the run has waited.
+    pub waits: u64,
     emitter: Emitter,
 }
 
@@ -34,7 +38,17 @@ impl Interrupt {
         asides: mpsc::UnboundedReceiver<Aside>,
         emitter: Emitter,
     ) -> Self {
-        Interrupt { stop, lost, timeout, asides, unwatchable: None, told: false, emitter }
+        Interrupt {
+            stop,
+            lost,
+            timeout,
+            asides,
+            unwatchable: None,
+            told: false,
+            asking: None,
+            waits: 0,
+            emitter,
+        }
     }
 
     /// What the user or the system wants of the run now.
@@ -42,9 +56,18 @@ impl Interrupt {
         *self.stop.borrow()
     }
 
+    /// A credential plugin is being waited for.
+    pub fn asking(&self) -> bool {
+        self.asking.is_some()
+    }
+
     /// Ends the run where it must not continue for even one more call.
     pub fn check(&self) -> Result<(), StopReason> {
         if let Stop::Now(signal) = self.wish() {
+            return Err(StopReason::Stopped { signal });
+        }
+        if let (Some(Stop::Go), Stop::Finish(signal)) = (self.asking, self.wish()) {
+            // Without credentials there is nothing to finish, and nobody waits for a plugin that hangs.
             return Err(StopReason::Stopped { signal });
         }
         if self.deadline().is_some_and(|deadline| Instant::now() >= deadline) {
@@ -115,6 +138,8 @@ impl Interrupt {
         news: impl Future<Output = Option<T>>,
         until: Instant,
     ) -> Result<Option<T>, StopReason> {
+        // A wait that is over at once is none.
+        self.waits += u64::from(until > Instant::now());
         self.check()?;
         let wake = self.deadline().map_or(until, |deadline| deadline.min(until));
         tokio::select! {
@@ -147,6 +172,14 @@ impl Interrupt {
             }
             Aside::WatchLost(error) => {
                 self.unwatchable = Some(error);
+                return;
+            }
+            Aside::Asking(plugin) => {
+                self.asking = Some(self.wish());
+                format!("waiting for the credential plugin {plugin}, for up to a minute")
+            }
+            Aside::Asked => {
+                self.asking = None;
                 return;
             }
             Aside::Warning(message) => format!("the API server warns: {message}"),

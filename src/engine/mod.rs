@@ -32,7 +32,7 @@ use crate::clock::Clock;
 use crate::cluster::{Cluster, Journal};
 use crate::event::{Finish, Record, Step};
 use crate::journal::{Before, Direction, Entry};
-use crate::model::{Action, Check, Method, Methods, Plan, Snapshot};
+use crate::model::{Action, Check, Command, Method, Methods, Plan, Snapshot};
 
 pub use journal::{to_follow, unfinished};
 pub use stop::{Signal, Stop};
@@ -63,7 +63,7 @@ pub struct Caller {
     pub who: String,
     pub commands: Commands,
     /// `kubectl` with the flags that lead to the same cluster, for commands that show more.
-    pub kubectl: String,
+    pub kubectl: Command,
 }
 
 /// How long things may take.

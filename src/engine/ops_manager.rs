@@ -214,7 +214,8 @@ impl Run {
         let now = self.narrator.now();
         let deployment = roll.plan.kind == WorkloadKind::Deployment;
         for flight in std::mem::take(&mut roll.flights) {
-            let pod = self.observer.snapshot.pods.iter().find(|p| p.name == flight.pod);
+            let workload = self.observer.snapshot.workload(&roll.plan.object.uid);
+            let pod = workload.and_then(|w| self.observer.snapshot.pods_of(w).find(|p| p.name == flight.pod));
             match pod {
                 Some(pod) if pod.healthy() && roll.plan.has_images(pod) => {
                     let took_ms = millis(now - flight.began);

@@ -39,6 +39,12 @@ const RECOVERY: Duration = Duration::from_secs(60);
 /// A pod that comes back on the old template once was made by a controller that had not seen the new one yet.
 const EVICTIONS: u32 = 2;
 
+/// So often a loop may come round without waiting: an eviction, its answer and what follows from it are a few turns.
+const TURNS: u32 = 8;
+
+/// The wait of a loop that has come round too often.
+const BREATH: Duration = Duration::from_secs(1);
+
 /// One workload that is rolled.
 pub(super) struct Roll<'a> {
     pub plan: &'a WorkloadPlan,
@@ -56,6 +62,25 @@ pub(super) struct Roll<'a> {
     told_stale: bool,
     told: Option<(String, WaitingOn)>,
     backoff: Backoff,
+    pub turns: Turns,
+}
+
+/// How often a loop has come round without waiting.
+#[derive(Default)]
+pub(super) struct Turns {
+    waits: u64,
+    idle: u32,
+}
+
+impl Turns {
+    /// Counts a turn; `waits` is how often the run has waited so far. `true` where it is time to wait.
+    fn spins(&mut self, waits: u64) -> bool {
+        if waits != self.waits {
+            (self.waits, self.idle) = (waits, 0);
+        }
+        self.idle += 1;
+        self.idle > TURNS
+    }
 }
 
 /// An eviction that is refused for the moment.
@@ -94,6 +119,7 @@ impl Run {
 
     async fn roll(&mut self, roll: &mut Roll<'_>) -> Result<(), StopReason> {
         loop {
+            self.never_spin(&mut roll.turns).await?;
             self.catch_up();
             self.guard()?;
             let wake = self.land(roll).await?;
@@ -113,6 +139,7 @@ impl Run {
                     Next::WorkloadGone => {
                         return Err(Blocked::WorkloadGone { workload: roll.name.clone() }.into());
                     }
+                    Next::Taken { pod, uid } => self.taken(roll, &pod, &uid).await?,
                     _ => {
                         self.interrupt.requested(in_flight.as_deref());
                         self.wait(wake).await?;
@@ -126,11 +153,45 @@ impl Run {
                 Next::WorkloadGone => {
                     return Err(Blocked::WorkloadGone { workload: roll.name.clone() }.into());
                 }
-                Next::Await { pod } => self.take_off(roll, Flight::awaited(&pod, self.narrator.now())),
+                Next::Taken { pod, uid } => self.taken(roll, &pod, &uid).await?,
+                Next::Await { pod } => self.look_for(roll, &pod).await?,
                 Next::Evict { pod, uid, .. } => self.evict(roll, &pod, &uid).await?,
                 Next::Hold { pod, uid, why } => self.hold_for(roll, pod, uid, why).await?,
             }
         }
+    }
+
+    /// Waits where a loop has come round many times without waiting: whatever the cluster shows, signals, the lock and the
+    /// bounds of the run must get their turn.
+    pub(super) async fn never_spin(&mut self, turns: &mut Turns) -> Result<(), StopReason> {
+        if turns.spins(self.interrupt.waits) {
+            self.wait(self.narrator.now() + BREATH).await?;
+        }
+        Ok(())
+    }
+
+    /// A pod that the workload does not own has the name of one that it needs. A fresh look must say the same as the
+    /// watch: then somebody else changes the database.
+    pub(super) async fn taken(&mut self, roll: &Roll<'_>, pod: &str, uid: &str) -> Result<(), StopReason> {
+        let fresh = self.read_pod(pod, Some(uid)).await?;
+        match fresh.filter(|p| p.uid == uid && !p.deleting && p.owner != roll.plan.object.uid) {
+            Some(fresh) => {
+                let (workload, pod) = (roll.name.clone(), pod.to_owned());
+                Err(Blocked::PodTaken { workload, pod, owner: fresh.owner }.into())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Begins to wait for a pod. Where the watch shows none it is looked for once: one that has lost the database's labels
+    /// still has the name, and the watch no longer tells of it.
+    async fn look_for(&mut self, roll: &mut Roll<'_>, pod: &str) -> Result<(), StopReason> {
+        let flight = Flight::awaited(pod, self.narrator.now());
+        if self.in_place_of(roll, &flight).is_none() && self.read_pod(pod, None).await?.is_some() {
+            return Ok(());
+        }
+        self.take_off(roll, flight);
+        Ok(())
     }
 
     pub(super) fn take_off(&mut self, roll: &mut Roll<'_>, flight: Flight) {
@@ -150,7 +211,7 @@ impl Run {
         for mut flight in std::mem::take(&mut roll.flights) {
             let workload = self.observer.snapshot.workload(&roll.plan.object.uid);
             let revision = workload.filter(|w| w.observed()).map(|w| w.update_revision.as_str());
-            let pod = self.in_place_of(&flight);
+            let pod = self.in_place_of(roll, &flight);
             if pod.is_none() && workload.is_some_and(|w| self.scaled_away(w, &flight.pod)) {
                 continue;
             }
@@ -197,9 +258,10 @@ impl Run {
         Err(self.stuck(pod.to_owned(), &uid, stuck).await)
     }
 
-    /// The pod that stands where the evicted one stood: the new one, as soon as there is one.
-    fn in_place_of(&self, flight: &Flight) -> Option<&Pod> {
-        let named = || self.observer.snapshot.pods.iter().filter(|p| p.name == flight.pod);
+    /// The workload's pod that stands where the evicted one stood: the new one, as soon as there is one.
+    fn in_place_of(&self, roll: &Roll<'_>, flight: &Flight) -> Option<&Pod> {
+        let workload = self.observer.snapshot.workload(&roll.plan.object.uid)?;
+        let named = || self.observer.snapshot.pods_of(workload).filter(|p| p.name == flight.pod);
         named().find(|p| Some(&p.uid) != flight.old_uid.as_ref()).or_else(|| named().next())
     }
 
@@ -428,12 +490,14 @@ impl Run {
 
     /// How the user makes the disruption controller look at a budget again.
     fn poke(&self, budget: &Budget) -> String {
-        let (name, ns, kubectl) = (&budget.name, &self.plan.database.namespace, &self.options.caller.kubectl);
+        let name = &budget.name;
+        let command = self.options.caller.kubectl.clone().words(["annotate", "poddisruptionbudget", name]);
+        let command = command.in_namespace(&self.plan.database.namespace).word("--overwrite");
+        let command = command.word(format!("kubectl-dbupdate/poke={}", self.options.caller.run));
         format!(
             "disruption budget {name} counts {} healthy pods, and there are more: its status is out of date; this makes \
-             its controller look again: {kubectl} annotate poddisruptionbudget {name} -n {ns} --overwrite \
-             kubectl-dbupdate/poke={}",
-            budget.current_healthy, self.options.caller.run
+             its controller look again: {command}",
+            budget.current_healthy
         )
     }
 
@@ -514,6 +578,7 @@ impl<'a> Roll<'a> {
             told_stale: false,
             told: None,
             backoff: Backoff::new(now),
+            turns: Turns::default(),
         }
     }
 

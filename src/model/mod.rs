@@ -2,6 +2,7 @@
 
 mod auth;
 mod budget;
+mod command;
 mod coverage;
 mod database;
 mod environment;
@@ -22,6 +23,7 @@ mod write;
 
 pub use auth::{AUTH_SCHEMA, Auth, Lacking, Rules};
 pub use budget::{Amount, Budget};
+pub use command::{Command, quoted};
 pub use coverage::Coverage;
 pub use database::{Condition, Database, OwnImage, PAUSED, Phase};
 pub use environment::{BACKUP_APIS, Backup, Environment, GITOPS_API, Owner};

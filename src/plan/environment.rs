@@ -1,7 +1,7 @@
 //! What speaks against an update outside the database itself: missing permissions, credentials that run out, whoever would
 //! put the old version back, and a backup on its way. Part of the preflight.
 
-use crate::model::{Check, Finding, Lookup, Owner, PodAction, Severity, Weight, WorkloadPlan};
+use crate::model::{Check, Command, Finding, Lookup, Owner, PodAction, Severity, Weight, WorkloadPlan};
 
 use super::permissions;
 use super::preflight::{Context, note};
@@ -142,7 +142,10 @@ fn backups(context: &Context<'_>, found: &mut Vec<Finding>) {
                 context,
                 Check::Backup,
                 format!("{} {} of the database is on its way: {phase}", b.kind, b.name),
-                &format!("wait for its end: kubectl get {} {} -n {namespace} -w", b.resource, b.name),
+                &format!(
+                    "wait for its end: {}",
+                    Command::kubectl(["get", &b.resource, &b.name]).in_namespace(namespace).word("-w")
+                ),
             )
         })),
     }

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
-    Action, Check, Container, Finding, ImageChange, ImageFound, Method, OwnImage, Plan, Severity, Snapshot,
-    Strategy, UpdateStrategy, Workload, WorkloadPlan, pinned, registry, same_image,
+    Action, Check, Command, Container, Finding, ImageChange, ImageFound, Method, OwnImage, Plan, Severity,
+    Snapshot, Strategy, UpdateStrategy, Workload, WorkloadPlan, pinned, registry, same_image,
 };
 
 use super::preflight::{Context, note};
@@ -71,8 +71,8 @@ fn missing(context: &Context<'_>, planned: &[WorkloadPlan], found: &mut Vec<Find
         };
         let message = format!("image {image} of {} does not exist: {why}", context.target.name);
         let hint = format!(
-            "look at the version object: kubectl get {} {} -o yaml",
-            context.facts.version_plural, context.target.name
+            "look at the version object: {}",
+            Command::kubectl(["get", context.facts.version_plural, &context.target.name, "-o", "yaml"])
         );
         found.push(context.refusal(Check::ImageMissing, message, hint));
     }

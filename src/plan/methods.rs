@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use crate::kinds::Mapping;
 use crate::model::{
-    Check, Finding, Lookup, Method, Permission, Severity, ShapeChange, Strategy, UpdateStrategy, Workload,
-    WorkloadKind, WorkloadPlan,
+    Check, Command, Finding, Lookup, Method, Permission, Severity, ShapeChange, Strategy, UpdateStrategy,
+    Workload, WorkloadKind, WorkloadPlan,
 };
 
 use super::preflight::{Context, note};
@@ -89,8 +89,8 @@ fn request_that_has_failed(context: &Context<'_>) -> Option<Finding> {
         format!("ops request {name} has ended: {}{why}", request.phase),
         format!(
             "go on by this tool alone: the same update with --via {method}; or go back: rollback; or delete the request, and \
-             resume makes it anew: kubectl delete {} {name} -n {namespace}",
-            context.facts.ops_plural
+             resume makes it anew: {}",
+            Command::kubectl(["delete", context.facts.ops_plural, name]).in_namespace(namespace)
         ),
     ))
 }

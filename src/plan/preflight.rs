@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use crate::catalog::{self, constraint::Verdict};
 use crate::kinds::Facts;
 use crate::model::{
-    CatalogVersion, Check, Condition, Coverage, Finding, Lookup, Method, OpsRequest, Phase, Severity,
-    Snapshot, UpdateStrategy, Workload, WorkloadKind, WorkloadPlan,
+    CatalogVersion, Check, Command, Condition, Coverage, Finding, Lookup, Method, OpsRequest, Phase,
+    Severity, Snapshot, UpdateStrategy, Workload, WorkloadKind, WorkloadPlan,
 };
 
 use super::{environment, images, methods};
@@ -144,11 +144,15 @@ fn left_over(snapshot: &Snapshot, at: usize, condition: &Condition) -> Option<St
         return None;
     }
     let (plural, name, namespace) = (db.kind.plural(), &db.object.name, &db.object.namespace);
+    let patch = format!(
+        "[{{\"op\":\"test\",\"path\":\"/status/conditions/{at}/type\",\"value\":\"Paused\"}},\
+         {{\"op\":\"remove\",\"path\":\"/status/conditions/{at}\"}}]"
+    );
+    let command = Command::kubectl(["patch", plural, name]).in_namespace(namespace);
+    let command = command.words(["--subresource=status", "--type", "json", "-p", &patch]);
     Some(format!(
         "no ops request of it is in flight; where nobody else is at work, remove the condition, and KubeDB's operator puts \
-         the templates of {} back: kubectl patch {plural} {name} -n {namespace} --subresource=status --type json -p \
-         '[{{\"op\":\"test\",\"path\":\"/status/conditions/{at}/type\",\"value\":\"Paused\"}},\
-         {{\"op\":\"remove\",\"path\":\"/status/conditions/{at}\"}}]'",
+         the templates of {} back: {command}",
         db.version
     ))
 }
@@ -278,7 +282,10 @@ fn transition(context: &Context<'_>, current: &CatalogVersion, found: &mut Vec<F
                 target.name,
                 with_source(&error)
             ),
-            format!("mend the object: kubectl edit {} {}", context.facts.version_plural, error.object()),
+            format!(
+                "mend the object: {}",
+                Command::kubectl(["edit", context.facts.version_plural, error.object()])
+            ),
         ),
     };
     found.push(refused);
@@ -370,8 +377,9 @@ fn health(context: &Context<'_>, found: &mut Vec<Finding>) {
                 Check::PodNotReady,
                 message,
                 format!(
-                    "find out why first: kubectl get pods -n {}",
-                    context.snapshot.database.object.namespace
+                    "find out why first: {}",
+                    Command::kubectl(["get", "pods"])
+                        .in_namespace(&context.snapshot.database.object.namespace)
                 ),
             )
         });
@@ -413,7 +421,10 @@ fn budgets(context: &Context<'_>, evicted: &dyn Fn(&str) -> bool, found: &mut Ve
         context.refusal(
             Check::BudgetNever,
             format!("disruption budget {b} never allows an eviction"),
-            format!("give it room for one pod: kubectl edit poddisruptionbudget {b} -n {namespace}"),
+            format!(
+                "give it room for one pod: {}",
+                Command::kubectl(["edit", "poddisruptionbudget", b]).in_namespace(namespace)
+            ),
         )
     }));
     found.extend(blocked.into_iter().map(|(b, healthy, needed)| {

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use crate::journal::{BeforeImage, Entry};
 use crate::model::{
-    Action, CatalogVersion, Check, Container, Coverage, Finding, ImageChange, KeptContainer, KeptWhy, Kind,
-    Method, PLAN_SCHEMA, Plan, Pod, PodAction, PodPlan, Severity, ShapeChange, Snapshot, Strategy,
-    UpdateStrategy, VersionRef, Workload, WorkloadKind, WorkloadPlan, same_image,
+    Action, CatalogVersion, Check, Command, Container, Coverage, Finding, ImageChange, KeptContainer,
+    KeptWhy, Kind, Method, PLAN_SCHEMA, Plan, Pod, PodAction, PodPlan, Severity, ShapeChange, Snapshot,
+    Strategy, UpdateStrategy, VersionRef, Workload, WorkloadKind, WorkloadPlan, same_image,
 };
 
 use super::preflight::{self, Context};
@@ -339,7 +339,8 @@ fn look_at(snapshot: &Snapshot) -> String {
         Kind::ZooKeeper => ("zookeeper", "zkServer.sh status"),
     };
     let pod = snapshot.pods.first().map_or("POD", |p| p.name.as_str());
-    format!("kubectl exec {pod} -n {} -c {container} -- sh -c '{command}'", db.namespace)
+    let exec = Command::kubectl(["exec", pod]).in_namespace(&db.namespace);
+    exec.words(["-c", container, "--", "sh", "-c", command]).to_string()
 }
 
 /// The way back from a run of which nothing is written down: where everything is on the version that the database declares

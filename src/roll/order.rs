@@ -7,7 +7,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::model::{
-    Action, ContainerState, Plan, Pod, PodAction, Snapshot, Strategy, WorkloadKind, WorkloadPlan,
+    Action, ContainerState, Plan, Pod, PodAction, Snapshot, Strategy, Workload, WorkloadKind, WorkloadPlan,
 };
 
 /// What a workload's rolling comes to next.
@@ -23,6 +23,8 @@ pub enum Next {
     Evict { pod: String, uid: String, healthy: bool },
     /// A pod elsewhere in the database is not well, and restarting it is not ours to do.
     Hold { pod: String, uid: String, why: String },
+    /// A pod that the workload does not own has the name of one that it needs: its controller cannot make its own.
+    Taken { pod: String, uid: String },
 }
 
 /// What a run has done and seen that no snapshot shows.
@@ -46,6 +48,9 @@ pub fn next(plan: &Plan, workload: &WorkloadPlan, snapshot: &Snapshot, memory: &
     let outdated = |p: &Pod| !workload.has_images(p);
     let evict = |p: &Pod| Next::Evict { pod: p.name.clone(), uid: p.uid.clone(), healthy: p.healthy() };
     let hold = |p: &Pod| Next::Hold { pod: p.name.clone(), uid: p.uid.clone(), why: ailment(p) };
+    if let Some(pod) = taken(now, snapshot).find(|p| !memory.evicted.contains(&p.uid)) {
+        return Next::Taken { pod: pod.name.clone(), uid: pod.uid.clone() };
+    }
     if let Some(pod) = pods.iter().find(|p| !p.healthy() && restartable(workload, p, memory)) {
         return evict(pod);
     }
@@ -67,6 +72,19 @@ pub fn next(plan: &Plan, workload: &WorkloadPlan, snapshot: &Snapshot, memory: &
             None => evict(pod),
         },
     }
+}
+
+/// The pods that stand where pods of this workload should: they have the name of one that is missing, and are owned by
+/// nobody, or by another. A pod whose labels no longer match is released by its controller, which can then neither use it
+/// nor make another of its name.
+pub fn taken<'a>(workload: &'a Workload, snapshot: &'a Snapshot) -> impl Iterator<Item = &'a Pod> {
+    let named = workload.kind != WorkloadKind::Deployment;
+    let short = named && (snapshot.pods_of(workload).count() as i64) < workload.replicas;
+    let (name, uid) = (&workload.object.name, &workload.object.uid);
+    snapshot.pods.iter().filter(move |p| {
+        let ordinal = p.name.strip_prefix(name.as_str()).and_then(|rest| rest.strip_prefix('-'));
+        short && p.owner != *uid && !p.deleting && ordinal.is_some_and(|o| o.parse::<u32>().is_ok())
+    })
 }
 
 /// A pod that is not well, or not there, and why.

@@ -24,6 +24,13 @@ pub enum Blocked {
     OpsRequest { kind: String, name: String, operation: String, phase: String },
     #[error("{workload} is gone")]
     WorkloadGone { workload: String },
+    #[error(
+        "pod {pod} no longer belongs to {workload}{}: another user or controller is changing the database. {workload} \
+         cannot have its own pod {pod} as long as this one is there: put the labels back that the selector of \
+         {workload} asks for, or delete the pod, then resume",
+        owned_by(.owner)
+    )]
+    PodTaken { workload: String, pod: String, owner: String },
     #[error("{workload} has appeared since the run was planned, and is not part of it")]
     WorkloadAppeared { workload: String },
     #[error("another run has been written down since this one was planned")]
@@ -38,6 +45,14 @@ pub enum Blocked {
     UnexpectedImage { workload: String, container: String, expected: String, found: String },
     #[error("spec.version of the database is {found} instead of {expected}")]
     UnexpectedVersion { expected: String, found: String },
+}
+
+fn owned_by(owner: &str) -> String {
+    if owner.is_empty() {
+        " (it has no owner)".to_owned()
+    } else {
+        format!(" (the uid of its owner is {owner})")
+    }
 }
 
 impl Blocked {

@@ -15,7 +15,9 @@ use kubectl_dbupdate::cluster::{Cluster, Journal};
 use kubectl_dbupdate::engine::{self, Bounds, Caller, Commands, RunOptions, Signal, Stop, Story};
 use kubectl_dbupdate::event::{Event, Finish, Outcome, Record, Step};
 use kubectl_dbupdate::journal::Direction;
-use kubectl_dbupdate::model::{Kind, Method, Methods, Plan, PodAction, Snapshot, Strategy, WorkloadPlan};
+use kubectl_dbupdate::model::{
+    Command, Kind, Method, Methods, Plan, PodAction, Snapshot, Strategy, WorkloadPlan,
+};
 use kubectl_dbupdate::plan::update::{self, Request};
 use serde_json::Value;
 use simcluster::world::{self, Database};
@@ -135,7 +137,7 @@ impl World {
                     status: "kubectl dbupdate status".to_owned(),
                     by_us: "kubectl dbupdate by us".to_owned(),
                 },
-                kubectl: "kubectl".to_owned(),
+                kubectl: Command::new(["kubectl"]),
             },
             bounds: Bounds { timeout: None, pod_timeout: secs(1200), pause_timeout: secs(30) },
             story: Story {

@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::FutureExt;
 use kubectl_dbupdate::cluster::{Cluster, Renew};
+use kubectl_dbupdate::engine::{Signal, Stop};
 use kubectl_dbupdate::event::{Event, Outcome};
 use kubectl_dbupdate::plan::update;
 use simcluster::world::Database;
 use simcluster::{ApiError, Effect, Fault};
 
-use crate::common::{Ended, NAMESPACE, Running, World, request};
+use crate::common::{Ended, NAMESPACE, Running, World, request, secs};
 
 /// What was asked of a [`Renew`].
 #[derive(Clone, Default)]
@@ -111,4 +112,61 @@ async fn credentials_that_lead_to_another_database_are_not_taken() {
 async fn a_run_without_other_credentials_ends_at_the_first_401() {
     let world = World::new(Database::zookeeper("db"));
     run(&world, world.cluster(), 16).await.ended(Outcome::Failed, 4, true, true).says(&["credentials"]);
+}
+
+/// A run whose credentials are refused once the first pod is evicted, and whose plugin then hangs.
+async fn hangs(world: &World, renewals: &Renewals) -> Running {
+    let count = renewals.0.clone();
+    let renew: Renew = Arc::new(move || {
+        count.fetch_add(1, Ordering::Relaxed);
+        std::future::pending().boxed()
+    });
+    let cluster = world.cluster().renewing(renew).asking(Some("aws"));
+    let snapshot = world.snapshot(&cluster).await;
+    let plan = update::plan(&snapshot, &request(world.target())).unwrap();
+    let mut running = Running::start(cluster, snapshot, plan, world.options("run1"));
+    running.evicted("db-0").await;
+    world.sim.faults().add(Fault::new(Effect::Answer(ApiError::unauthorized())).always());
+    running
+}
+
+fn on_the_plugin(event: &Event) -> bool {
+    matches!(event, Event::Notice { message } if message.contains("waiting for the credential plugin aws"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plugin_that_hangs_is_waited_for_for_a_minute() {
+    let (world, renewals) = (World::new(Database::zookeeper("db")), Renewals::default());
+    let mut running = hangs(&world, &renewals).await;
+    running.event("it is said", on_the_plugin).await;
+    let ended = running.end().await;
+    ended.ended(Outcome::Failed, 4, true, true);
+    ended.says(&["the credential plugin aws gave none within 60 s", "kubectl dbupdate resume"]);
+    let waited = ended.took() - ended.at("said", on_the_plugin);
+    assert!((secs(60)..secs(90)).contains(&waited), "{waited:?}");
+    assert_eq!(renewals.count(), 1, "it is not run again");
+    world.sim.faults().clear();
+    world.goes_on().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_interrupt_ends_the_waiting_for_a_plugin() {
+    for (stop, code) in [
+        (Stop::Finish(Signal::Interrupt), 130),
+        (Stop::Now(Signal::Interrupt), 130),
+        (Stop::Finish(Signal::Terminate), 143),
+    ] {
+        let (world, renewals) = (World::new(Database::zookeeper("db")), Renewals::default());
+        let mut running = hangs(&world, &renewals).await;
+        running.event("it is said", on_the_plugin).await;
+        tokio::time::sleep(secs(5)).await;
+        running.stop(stop);
+        let ended = running.end().await;
+        ended.ended(Outcome::Stopped, code, true, true);
+        ended.says(&["db is paused and between", "kubectl dbupdate resume"]);
+        let waited = ended.took() - ended.at("said", on_the_plugin);
+        assert!((secs(5)..secs(10)).contains(&waited), "{waited:?}");
+        assert_eq!(renewals.count(), 1, "it is not run again");
+        world.sim.faults().clear();
+    }
 }

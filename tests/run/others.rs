@@ -186,6 +186,74 @@ async fn a_pod_that_somebody_drains_is_waited_for() {
     assert!(ended.evicted_at("db-1") > ended.ready_at("db-0"));
 }
 
+/// Somebody takes a label off a pod that has just come back: its controller releases it, and can neither use it nor make
+/// another of its name. `own` is what then stands for its owner.
+fn release(world: &World, pod: &str, own: &Value, database_label: bool) {
+    let change = |pod: &mut Value| {
+        pod["metadata"]["ownerReferences"] = own.clone();
+        if !database_label {
+            pod["metadata"]["labels"].as_object_mut().unwrap().remove("app.kubernetes.io/instance");
+        }
+    };
+    world.store().update("pods", NAMESPACE, pod, change).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_its_controller_has_released_stops_the_run() {
+    let other = json!([{ "apiVersion": "apps/v1", "kind": "StatefulSet", "name": "x", "uid": "x", "controller": true }]);
+    for (own, labelled) in [(json!([]), true), (json!([]), false), (other.clone(), true), (other, false)] {
+        let world = World::new(Database::zookeeper("db"));
+        let owners = world.pod("db-0")["metadata"]["ownerReferences"].clone();
+        let mut run = world.start().await;
+        run.ready("db-0").await;
+        release(&world, "db-0", &own, labelled);
+        let ended = run.end().await;
+        ended.ended(Outcome::SomebodyElse, 5, true, true);
+        ended.says(&["pod db-0 no longer belongs to petset/db", "another user or controller", "resume"]);
+        ended.says(&["kubectl describe pod db-0 -n default", "kubectl dbupdate resume"]);
+        assert!(ended.took() < secs(300), "{own} {labelled}: {:?}", ended.took());
+        assert!(ended.records.len() < 200, "{own} {labelled}: {} events", ended.records.len());
+        world.no_lease();
+        // The same again is stopped again, and once the pod is back everything is.
+        let again = world.launch(world.options("again")).await.end().await;
+        assert_eq!(again.finish.exit_code, 5, "{}", again.finish.error);
+        let back = |pod: &mut Value| {
+            pod["metadata"]["ownerReferences"] = owners.clone();
+            pod["metadata"]["labels"]["app.kubernetes.io/instance"] = json!("db");
+        };
+        world.store().update("pods", NAMESPACE, "db-0", back).unwrap();
+        world.goes_on().await;
+    }
+}
+
+/// While it is on its way, or before its turn has come.
+#[tokio::test(start_paused = true)]
+async fn a_pod_may_be_released_at_any_moment() {
+    for (pod, labelled) in [("db-0", true), ("db-0", false), ("db-2", true), ("db-2", false)] {
+        let world = World::new(Database::zookeeper("db"));
+        let mut run = world.start().await;
+        run.evicted("db-0").await;
+        world.until("it is there", || world.pods().len() == 3 && world.old_pods().len() == 2).await;
+        release(&world, pod, &json!([]), labelled);
+        let ended = run.end().await;
+        ended.ended(Outcome::SomebodyElse, 5, true, true).says(&[pod, "no longer belongs to petset/db"]);
+        assert!(ended.records.len() < 200, "{pod} {labelled}: {} events", ended.records.len());
+    }
+}
+
+/// A workload that rolls by itself never comes to an end without its pod.
+#[tokio::test(start_paused = true)]
+async fn a_released_pod_of_a_workload_that_rolls_by_itself_stops_the_run() {
+    let database = Database::zookeeper("db").strategy(Strategy::RollingUpdate { partition: 0 });
+    let world = World::new(database);
+    let mut run = world.start().await;
+    run.event("asked", |e| matches!(e, Event::PauseRequested { .. })).await;
+    world.until("it has begun", || world.old_pods().len() < 3).await;
+    release(&world, "db-0", &json!([]), true);
+    let ended = run.end().await;
+    ended.ended(Outcome::SomebodyElse, 5, true, true).says(&["db-0", "no longer belongs to petset/db"]);
+}
+
 /// A drained pod of another workload holds the next eviction.
 #[tokio::test(start_paused = true)]
 async fn a_drained_pod_of_another_workload_is_waited_for() {

@@ -159,6 +159,7 @@ fn short(next: Next) -> String {
         Next::Await { pod } => format!("await {pod}"),
         Next::Evict { pod, healthy, .. } => format!("evict {pod}{}", if healthy { "" } else { ", ill" }),
         Next::Hold { pod, .. } => format!("hold for {pod}"),
+        Next::Taken { pod, .. } => format!("{pod} is taken"),
     }
 }
 
@@ -243,4 +244,26 @@ fn a_workload_that_was_scaled_up_has_all_of_its_pods() {
     let (plan, mut now) = (plan(&[]), snapshot(&["new", "new", "new"], &WELL));
     now.workloads[0].replicas = 4;
     assert_eq!(short(next(&plan, &plan.workloads[0], &now, &RollMemory::default())), "await a-3");
+}
+
+#[test]
+fn a_pod_of_the_right_name_that_is_not_the_workloads_own_is_told() {
+    let (plan, memory) = (plan(&[]), RollMemory::default());
+    let after = |now: &Snapshot| short(next(&plan, &plan.workloads[0], now, &memory));
+    for owner in ["", "uid-of-another", "uid-of-b"] {
+        let mut now = snapshot(&["new", "old", "old"], &WELL);
+        now.pods[0].owner = owner.into();
+        assert_eq!(after(&now), "a-0 is taken", "{owner}");
+        // It goes away, and the controller makes its own.
+        now.pods[0].deleting = true;
+        assert_eq!(after(&now), "await a-0", "{owner}");
+        // The workload has all of its pods: whoever has a name like theirs is no business of ours.
+        now.pods[0].deleting = false;
+        now.workloads[0].replicas = 2;
+        assert_eq!(after(&now), "evict a-1", "{owner}");
+        // A name that no pod of the workload has.
+        now.workloads[0].replicas = 3;
+        now.pods[0].name = "a-x-0".into();
+        assert_eq!(after(&now), "await a-0", "{owner}");
+    }
 }
