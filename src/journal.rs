@@ -3,12 +3,16 @@
 //! A journal lives in a ConfigMap beside the database. What is done is always observed; the journal tells what was meant,
 //! and what was there before.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod read;
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Finish, Outcome, Step, StepOutcome};
-use crate::model::{Check, Method, Methods, Plan, Severity, Snapshot, pinned};
+use crate::model::{Method, Methods, Plan, Snapshot, pinned};
+
+pub use read::entry;
 
 /// The version of the schema in which runs are written down.
 pub const JOURNAL_SCHEMA: &str = "dbupdate/v1";
@@ -189,12 +193,6 @@ impl Entry {
     /// That way was taken at some time.
     pub fn took(&self, method: Method) -> bool {
         self.run.plan.method == method || self.progress.resumed.iter().any(|r| r.method == Some(method))
-    }
-
-    /// What the user has overridden by name.
-    pub fn overridden(&self) -> BTreeSet<Check> {
-        let findings = self.run.plan.findings.iter();
-        findings.filter(|f| f.severity == Severity::Overridden).map(|f| f.check).collect()
     }
 
     /// The images that it brings, pinned to the digests that their registries had for them when it began.

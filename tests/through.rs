@@ -28,7 +28,7 @@ fn a_way_of_two_updates_is_gone_on_with_by_resume() {
     sandbox.request("DELETE", lease, "json", &Value::Null);
 
     sandbox.run("dr my-dr --to 35.0.1 --dry-run").ended(3, "unfinished-other");
-    sandbox.run("resume dr my-dr --yes --progress none").ended(0, "done: Druid my-dr is on 31.0.0");
+    sandbox.run("resume dr my-dr --yes --through --progress none").ended(0, "done: Druid my-dr is on 31.0.0");
     let history = sandbox.run("history dr my-dr -o json").ended(0, "").object();
     let methods: Vec<_> = history["items"].as_array().expect("a list").iter().map(|run| &run["to"]).collect();
     assert_eq!(methods, ["31.0.0", "30.0.1"]);

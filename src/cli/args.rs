@@ -178,7 +178,9 @@ pub struct UpdateArgs {
 
 /// Go on with the unfinished run of a database, from any machine
 ///
-/// What is done is observed and skipped. The command that began the run does the same when it is typed again.
+/// What is done is observed and skipped. The command that began the run does the same when it is typed again. What was
+/// overridden by name when it began is overridden by name again: whoever may write ConfigMaps may have written what is noted
+/// of it.
 #[derive(Debug, Args)]
 pub struct ResumeArgs {
     /// The kind of database, or kind and name
@@ -189,9 +191,27 @@ pub struct ResumeArgs {
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
 
+    /// Take every further step of the way as well that the run was to take
+    ///
+    /// Without a question, as with --yes, only the update that is unfinished is finished unless this is given.
+    #[arg(long)]
+    pub through: bool,
+
     /// Wait until the lock of the run before has run out, instead of refusing while its holder is alive
     #[arg(long)]
     pub take_over: bool,
+
+    /// Go to an older version
+    #[arg(long, help_heading = "Checks")]
+    pub allow_downgrade: bool,
+
+    /// Go to a version that the catalog marks as deprecated
+    #[arg(long, help_heading = "Checks")]
+    pub allow_deprecated: bool,
+
+    /// Where the run is a rollback: go back although the data may be in a format that the old version cannot read
+    #[arg(long, help_heading = "Checks")]
+    pub allow_data_downgrade: bool,
 
     #[command(flatten)]
     pub run: RunArgs,

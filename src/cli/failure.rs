@@ -37,6 +37,15 @@ pub enum Failure {
     Unprintable(#[from] crate::report::object::Unprintable),
     #[error("{database} has no unfinished run; nothing to do")]
     NothingUnfinished { database: String },
+    #[error(
+        "the journal tells of an update of {database} to {to} that {who} began at {began}, and the cluster shows nothing of it: \
+         whoever may write ConfigMaps can have written that. To go on with it, name the version: {command}"
+    )]
+    Untraced { database: String, to: String, who: String, began: String, command: String },
+    #[error(
+        "the journal says that further updates of {database} are to follow, to {to}; --yes alone begins none. To go on: {command}"
+    )]
+    MayFollow { database: String, to: String, command: String },
     #[error("the runs of the database cannot be read: {why}")]
     JournalUnreadable { why: String },
     #[error("what you may do cannot be asked: {why}")]
@@ -45,9 +54,10 @@ pub enum Failure {
     MayNotRead { error: ClusterError, command: String },
     #[error(
         "the last run of {database} was written down by a later version of kubectl-dbupdate, or is damaged: use that version; \
-         look at it with kubectl get configmaps -l kubectl-dbupdate/journal -o yaml; nothing was changed"
+         look at it with kubectl get configmap {journal} -n {namespace} -o yaml; where it is damaged, delete it: then nothing \
+         is known of the runs before, and a rollback is no longer possible; nothing was changed"
     )]
-    LaterJournal { database: String },
+    LaterJournal { database: String, journal: String, namespace: String },
     #[error("declined; nothing was changed")]
     Declined,
     #[error(
@@ -78,6 +88,8 @@ impl Failure {
             Failure::NoSuchDatabase { .. }
             | Failure::NoTarget(_)
             | Failure::LaterJournal { .. }
+            | Failure::Untraced { .. }
+            | Failure::MayFollow { .. }
             | Failure::Declined => ExitCode::Refused,
             Failure::NothingUnfinished { .. } => ExitCode::Done,
             Failure::TimedOut { .. } => ExitCode::TimedOut,

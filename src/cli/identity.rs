@@ -50,8 +50,12 @@ pub fn commands(options: &UpdateOptions, plan: &Plan, through: Option<&str>, met
         let (kind, name) = (plan.kind, &plan.database.name);
         named(command, kind, name, options.namespace.as_deref(), &options.target)
     };
-    let resume = other("resume").words(digests(options).iter().copied()).to_string();
-    let (rollback, status) = (other("rollback").to_string(), other("status").to_string());
+    // Nothing that was allowed once is taken from the journal, so it is allowed again.
+    let resume = other("resume").words(through.map(|_| "--through"));
+    let resume = resume.words(options.skip.iter().flat_map(skipped)).words(digests(options).iter().copied());
+    let back = options.skip.iter().filter(|check| !FORWARD_ONLY.contains(check)).flat_map(skipped);
+    let (resume, rollback) = (resume.to_string(), other("rollback").words(back).to_string());
+    let status = other("status").to_string();
     // The operator renders the old shape again once nobody holds it back: only the Provisioner's way leads there by us.
     let reshapes = plan.workloads.iter().any(WorkloadPlan::reshapes);
     let method = if reshapes { Method::Provisioner } else { Method::Client };
@@ -69,6 +73,16 @@ pub fn commands(options: &UpdateOptions, plan: &Plan, through: Option<&str>, met
         Mode::Rollback => rollback.clone(),
     };
     Commands { again, resume, rollback, status, by_us }
+}
+
+/// What speaks against going to another version, and never against going back.
+const FORWARD_ONLY: [Check; 4] =
+    [Check::Downgrade, Check::DeprecatedTarget, Check::CurrentVersionMissing, Check::ImageMissing];
+
+/// The update of one database to that version, on the whole way where it is `through`.
+pub fn update(options: &UpdateOptions, kind: Kind, name: &str, to: &str, through: bool) -> Command {
+    let update = named("", kind, name, options.namespace.as_deref(), &options.target);
+    update.flag("--to", to).words(through.then_some("--through"))
 }
 
 /// A command about one database: `kubectl dbupdate resume kafka my-kf`, or the update itself where it is empty, with the flags that lead to the same cluster.
@@ -210,6 +224,32 @@ mod tests {
             let commands = commands(&options, &plan(), None, &Methods::default());
             assert_eq!(commands.resume, resume);
             assert_eq!(commands.rollback, "kubectl dbupdate rollback kafka my-kf", "it asks nobody");
+        }
+    }
+
+    /// Nothing is taken from the journal that lowers a guard, so the commands that go on hold it themselves.
+    #[test]
+    fn what_was_allowed_is_allowed_again_by_what_goes_on() {
+        for (typed, through, resume, rollback) in [
+            (
+                "kf my-kf --allow-downgrade --skip-check drift",
+                None,
+                " --allow-downgrade --skip-check drift",
+                " --skip-check drift",
+            ),
+            ("kf my-kf --allow-deprecated --through", Some("4.2.0"), " --through --allow-deprecated", ""),
+        ] {
+            let everything = Terminal { stdin: true, stdout: true, stderr: true, ..Terminal::default() };
+            let parsed = |line: &str| args::parse(line.split(' ')).expect("it is right");
+            let cli = parsed(&format!("x {typed}"));
+            let options = UpdateOptions::new(cli.update, cli.cluster, &everything).expect(typed);
+            let commands = commands(&options, &plan(), through, &Methods::default());
+            assert_eq!(commands.resume, format!("kubectl dbupdate resume kafka my-kf{resume}"));
+            assert_eq!(commands.rollback, format!("kubectl dbupdate rollback kafka my-kf{rollback}"));
+            let typed_again = parsed(commands.resume.trim_start_matches("kubectl "));
+            let Some(args::Command::Resume(again)) = typed_again.command else { panic!("it is a resume") };
+            let again = UpdateOptions::resume(again, typed_again.cluster, &everything).expect("it is right");
+            assert_eq!((again.skip, again.through), (options.skip, through.is_some()));
         }
     }
 

@@ -296,8 +296,16 @@ impl UpdateOptions {
     ///
     /// The first thing that cannot be.
     pub fn resume(args: ResumeArgs, cluster: ClusterArgs, terminal: &Terminal) -> Result<Self, UsageError> {
-        let options = Self::new(unnamed(args.kind, args.name, args.run), cluster, terminal)?;
-        Ok(Self { mode: Mode::Resume, take_over: args.take_over, ..options.named()? })
+        let update = UpdateArgs {
+            through: args.through,
+            allow_downgrade: args.allow_downgrade,
+            allow_deprecated: args.allow_deprecated,
+            ..unnamed(args.kind, args.name, args.run)
+        };
+        let options = Self::new(update, cluster, terminal)?;
+        let mut options = Self { mode: Mode::Resume, take_over: args.take_over, ..options.named()? };
+        options.skip.extend(args.allow_data_downgrade.then_some(Check::DataDowngrade));
+        Ok(options)
     }
 
     /// Validates what was typed behind the command rollback.

@@ -176,6 +176,7 @@ impl Look {
         let (plural, ops_plural) = (kind.plural(), kind.facts().ops_plural);
         let command = match next {
             Next::Resume => ours("resume"),
+            Next::Further => ours("resume").word("--through"),
             Next::Rollback => ours("rollback"),
             Next::Method(to, method) => ours("").flag("--to", &to).flag("--via", &method.to_string()),
             Next::Again => ours("").flag("--to", version),

@@ -31,6 +31,9 @@ impl Session {
             let destination = outlook.hops.last().to.name.clone();
             let finish = self.carry_out(cluster, outlook).await?;
             if !later || finish.outcome != Outcome::Done {
+                if finish.outcome == Outcome::Done {
+                    self.say_further(&goal, &plan);
+                }
                 return Ok(ExitCode::Run(finish.exit_code));
             }
             let next = self.next(cluster, &goal, &plan, &destination).await;
@@ -82,6 +85,16 @@ impl Session {
             }
             unless_stopped(&mut self.stop, sleep(LOOK_EVERY)).await?;
         }
+    }
+
+    /// The run was to lead further than this command did, which was not told to go there.
+    fn say_further(&self, goal: &Goal, done: &Plan) {
+        let Goal::To { through: false, unfinished: Some(entry), .. } = goal else { return };
+        let Some(further) = entry.run.through.as_deref().filter(|to| *to != done.to.name) else { return };
+        let command = identity::update(&self.options, done.kind, &done.database.name, further, true);
+        stream::err(&format!(
+            "the journal says that the run was to go on to {further}; to go there: {command}\n"
+        ));
     }
 
     fn announce(&self, number: usize, count: usize, plan: &Plan) {

@@ -24,6 +24,7 @@ use crate::plan::{permissions, rollback};
 use crate::report::object::{self, Format};
 use crate::report::{self, Progress, Reporter, View};
 use crate::sandbox::{self, Sandbox};
+use crate::steps::leftover;
 use crate::steps::s1_pause;
 
 /// Updates one database, or says why not.
@@ -80,7 +81,12 @@ impl Session {
         let read = self.snapshot(cluster).await;
         let (mut snapshot, mut journal) = read.map_err(|failure| failure.of(cluster))?;
         if journal.unreadable {
-            return Err(Failure::LaterJournal { database: snapshot.database.object.to_string() });
+            let db = &snapshot.database;
+            return Err(Failure::LaterJournal {
+                database: db.object.to_string(),
+                journal: db.kind.lock_and_journal(&db.object.name),
+                namespace: db.object.namespace.clone(),
+            });
         }
         let mut goal = self.goal(&snapshot, &journal).await?;
         let mut hops = self.hops(&snapshot, &goal)?;
@@ -90,7 +96,9 @@ impl Session {
             goal = match goal {
                 // What was chosen from a list stays chosen.
                 Goal::To { to, through, methods, .. } if self.options.mode == Mode::Update => {
-                    Goal::To { to, through, methods, unfinished: engine::unfinished(&journal, &snapshot) }
+                    let unfinished =
+                        engine::unfinished(&journal, &snapshot).filter(|e| binds(e, &snapshot, &to));
+                    Goal::To { to, through, methods, unfinished }
                 }
                 _ => self.goal(&snapshot, &journal).await?,
             };
@@ -106,19 +114,22 @@ impl Session {
         match self.options.mode {
             Mode::Update => {
                 let to = select::version(snapshot, &self.options, &self.terminal, &mut self.stop).await?;
-                Ok(Goal::To {
-                    to,
-                    through: self.options.through,
-                    methods: self.options.methods.clone(),
-                    unfinished,
-                })
+                let unfinished = unfinished.filter(|e| binds(e, snapshot, &to));
+                let (through, methods) = (self.options.through, self.options.methods.clone());
+                Ok(Goal::To { to, through, methods, unfinished })
             }
             Mode::Resume => match unfinished {
                 Some(entry) if entry.run.direction == Direction::Rollback => {
                     Ok(Goal::Back { entry: Some(entry) })
                 }
+                Some(entry) if self.unasked() && !leftover::shows_run(snapshot, &entry) => {
+                    Err(self.untraced(snapshot, &entry))
+                }
                 Some(entry) => {
+                    // Where nobody is shown where the journal leads, it leads no further than what is unfinished.
+                    let further = self.options.through || !self.unasked();
                     let (hop, through) = (entry.run.plan.to.name.clone(), entry.run.through.clone());
+                    let through = through.filter(|_| further);
                     let (is_through, methods) = (through.is_some(), entry.methods());
                     let to = through.unwrap_or(hop);
                     Ok(Goal::To { to, through: is_through, methods, unfinished: Some(entry) })
@@ -139,12 +150,40 @@ impl Session {
     /// own pause, which the operator may bring back after a run's end.
     fn going_on_between(&self, snapshot: &Snapshot, journal: &Journal) -> Result<Goal, Failure> {
         if let Some((to, methods)) = engine::to_follow(journal, snapshot) {
+            if self.unasked() && !self.options.through {
+                let db = &snapshot.database;
+                let command = identity::update(&self.options, db.kind, &db.object.name, &to, true);
+                return Err(Failure::MayFollow {
+                    database: db.object.to_string(),
+                    to,
+                    command: command.to_string(),
+                });
+            }
             return Ok(Goal::To { to, through: true, methods, unfinished: None });
         }
         let (to, methods) = (snapshot.database.version.clone(), Methods::default());
         let stays = Goal::To { to, through: false, methods, unfinished: None };
         let only_paused = self.hops(snapshot, &stays)?.first.action == Action::Resume;
         only_paused.then_some(stays).ok_or_else(|| nothing_unfinished(snapshot))
+    }
+
+    /// It changes something, and nobody is shown the plan before.
+    fn unasked(&self) -> bool {
+        self.options.yes && self.options.dry_run.is_none()
+    }
+
+    fn untraced(&self, snapshot: &Snapshot, entry: &Entry) -> Failure {
+        let (db, run) = (&snapshot.database, &entry.run);
+        let further = run.through.as_deref().filter(|_| self.options.through);
+        let to = further.unwrap_or(&run.plan.to.name);
+        Failure::Untraced {
+            database: db.object.to_string(),
+            to: to.to_owned(),
+            who: run.who.clone(),
+            began: run.began.clone(),
+            command: identity::update(&self.options, db.kind, &db.object.name, to, further.is_some())
+                .to_string(),
+        }
     }
 
     pub(super) fn hops(&self, snapshot: &Snapshot, goal: &Goal) -> Result<Hops, Failure> {
@@ -327,14 +366,13 @@ impl Session {
         let before = entry.as_ref().map(|e| e.run.before.clone());
         // A rollback of an update is a run of its own; going on is the same run.
         let resuming = entry.filter(|e| e.run.direction == direction);
-        let consented = resuming.as_ref().map(Entry::overridden).unwrap_or_default();
         // What it was meant to change may be there by now, and go again.
-        let begun = resuming.as_ref().map_or(plan, |e| &e.run.plan);
+        let begun = resuming.as_ref().map_or_else(|| plan.clone(), |e| begun(plan, e));
         RunOptions {
             caller: Caller {
                 run: resuming.as_ref().map_or_else(identity::run_id, |e| e.run.run.clone()),
                 who: identity::who(),
-                commands: identity::commands(&self.options, begun, through.as_deref(), &methods),
+                commands: identity::commands(&self.options, &begun, through.as_deref(), &methods),
                 kubectl: identity::kubectl(&self.options.target),
             },
             bounds: Bounds {
@@ -343,7 +381,7 @@ impl Session {
                 pause_timeout: self.options.pause_timeout,
             },
             story: Story { journal, resuming, direction, before, through, methods },
-            skip: self.options.skip.iter().copied().chain(consented).collect(),
+            skip: self.options.skip.clone(),
             roll_back_on_failure: self.options.roll_back_on_failure,
             clock: Clock::system(),
         }
@@ -447,6 +485,18 @@ impl Session {
 /// The update that is refused: the first one, or one whose way will be barred.
 pub(super) fn refused(hops: &Hops) -> Option<&Plan> {
     if refusal(&hops.first).is_some() { Some(&hops.first) } else { hops.barred() }
+}
+
+/// An update to that version goes on with this run, or is refused because of it. A run of which only the journal tells, and
+/// which leads elsewhere, is nobody's.
+fn binds(entry: &Entry, snapshot: &Snapshot, to: &str) -> bool {
+    entry.run.plan.to.name == to || leftover::shows_run(snapshot, entry)
+}
+
+/// The plan with the workloads as the run has found them. Which database it is, and to which version it goes, is not for the
+/// journal to say.
+fn begun(plan: &Plan, entry: &Entry) -> Plan {
+    Plan { workloads: entry.run.plan.workloads.clone(), ..plan.clone() }
 }
 
 fn nothing_unfinished(snapshot: &Snapshot) -> Failure {

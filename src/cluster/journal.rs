@@ -7,7 +7,7 @@ use kube::core::params::PostParams;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::journal::{Entry, JOURNAL_SCHEMA, Progress, Run, key, outlived};
+use crate::journal::{Entry, Progress, Run, entry, key, outlived};
 use crate::model::{Kind, Lookup, ObjectRef};
 
 use super::call::Call;
@@ -60,17 +60,12 @@ impl ConfigMapWire {
         for (key, text) in data.iter().filter(|(key, _)| !key.ends_with(PROGRESS)) {
             let progress = data.get(&format!("{key}{PROGRESS}"));
             journal.sizes.push((key.clone(), text.len() + progress.map_or(0, String::len)));
-            let entry = progress.and_then(|progress| entry(text, progress));
+            let entry = progress.and_then(|progress| entry(key, text, progress));
             journal.unreadable = entry.is_none();
             journal.entries.extend(entry);
         }
         journal
     }
-}
-
-fn entry(run: &str, progress: &str) -> Option<Entry> {
-    let run: Run = serde_json::from_str(run).ok().filter(|run: &Run| run.schema == JOURNAL_SCHEMA)?;
-    Some(Entry { run, progress: serde_json::from_str(progress).ok()? })
 }
 
 /// What stands behind a run's key for the part that is written again and again.

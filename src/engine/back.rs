@@ -3,7 +3,7 @@
 use crate::event::Event;
 use crate::journal::{Before, Direction, Entry, Progress, Resumption};
 use crate::model::Plan;
-use crate::plan::rollback;
+use crate::plan::{rollback, trust};
 
 use super::run::Run;
 use super::stop_reason::StopReason;
@@ -18,11 +18,18 @@ impl Run {
             && matches!(reason, StopReason::Stuck { .. })
             && self.options.story.direction == Direction::Update
             && !started
+            && self.may_go_back_by_itself()
             && !self
                 .plan
                 .workloads
                 .iter()
                 .any(|w| self.ledger.results.get(&w.object.uid).is_some_and(|r| r.restarted > 0))
+    }
+
+    /// What was there before is what this process has seen, or all of what the journal says of it is vouched for.
+    fn may_go_back_by_itself(&self) -> bool {
+        let seen = self.options.story.before.is_none() && self.options.story.resuming.is_none();
+        seen || trust::vouched(&rollback::plan(&self.observer.snapshot, &self.as_begun(), &self.options.skip))
     }
 
     /// The run that takes back what this one has changed.

@@ -103,7 +103,8 @@ impl Run {
             self.options.story.journal.last().and_then(|e| e.run.began.parse::<jiff::Timestamp>().ok());
         match (last, now.parse::<jiff::Timestamp>()) {
             (Some(last), Ok(at)) if at <= last => {
-                format!("{:.3}", last + jiff::SignedDuration::from_millis(1))
+                let after = last.checked_add(jiff::SignedDuration::from_millis(1));
+                after.map_or_else(|_| now.to_owned(), |after| format!("{after:.3}"))
             }
             _ => now.to_owned(),
         }

@@ -19,7 +19,7 @@ pub fn to_ask<'a>(snapshot: &Snapshot, plans: impl Iterator<Item = &'a Plan>) ->
             && snapshot.version(&plan.to.name).is_none_or(|version| !version.simulated)
     };
     let planned = plans.take_while(hopeful).filter(real).flat_map(|plan| &plan.workloads);
-    brought(planned).map(str::to_owned).collect()
+    to_bring(planned).map(str::to_owned).collect()
 }
 
 /// What comes into the place of an image. Where that one is pinned the new one is as well, if the registry has told how: the
@@ -30,13 +30,20 @@ pub fn replacement(context: &Context<'_>, now: &str, target: &str) -> String {
     if context.method != Method::Client || !pinned(now) || pinned(target) {
         return target.to_owned();
     }
-    if let Some(brought) = context.pins.iter().find(|image| same_image(image, target)) {
+    if let Some(brought) = context.pins.iter().find(|pin| same_image(pin, target) && brought(context, pin)) {
         return brought.clone();
     }
     match context.snapshot.environment.images.get(target) {
         Some(ImageFound::Exists { digest }) => format!("{target}@{digest}"),
         _ => target.to_owned(),
     }
+}
+
+/// A template or a pod has that very image. The journal alone may tell of any digest.
+fn brought(context: &Context<'_>, pin: &str) -> bool {
+    let snapshot = context.snapshot;
+    snapshot.workloads.iter().flat_map(|w| &w.containers).any(|c| c.image == pin)
+        || snapshot.pods.iter().flat_map(|p| &p.images).any(|(_, image)| image == pin)
 }
 
 /// The image of the database's own pod templates that a container has, where the target's is another one: it is the user's,
@@ -57,7 +64,7 @@ pub fn findings(context: &Context<'_>, planned: &[WorkloadPlan], found: &mut Vec
 }
 
 /// The images that these workloads come to have, and do not have yet.
-fn brought<'a>(planned: impl IntoIterator<Item = &'a WorkloadPlan>) -> impl Iterator<Item = &'a str> {
+fn to_bring<'a>(planned: impl IntoIterator<Item = &'a WorkloadPlan>) -> impl Iterator<Item = &'a str> {
     planned.into_iter().flat_map(|w| {
         let changed = w.images.iter().map(|change| change.after.as_str());
         changed.chain(w.added.iter().map(|added| added.image.as_str()))
@@ -65,7 +72,7 @@ fn brought<'a>(planned: impl IntoIterator<Item = &'a WorkloadPlan>) -> impl Iter
 }
 
 fn missing(context: &Context<'_>, planned: &[WorkloadPlan], found: &mut Vec<Finding>) {
-    for image in brought(planned).collect::<BTreeSet<_>>() {
+    for image in to_bring(planned).collect::<BTreeSet<_>>() {
         let Some(ImageFound::Missing { why }) = context.snapshot.environment.images.get(image) else {
             continue;
         };
@@ -81,7 +88,7 @@ fn missing(context: &Context<'_>, planned: &[WorkloadPlan], found: &mut Vec<Find
 /// One for each registry and reason.
 fn unchecked(context: &Context<'_>, planned: &[WorkloadPlan], found: &mut Vec<Finding>) {
     let mut of: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
-    for image in brought(planned).collect::<BTreeSet<_>>() {
+    for image in to_bring(planned).collect::<BTreeSet<_>>() {
         if let Some(ImageFound::Unknown { why }) = context.snapshot.environment.images.get(image) {
             of.entry((registry(image), why)).or_default().push(image);
         }

@@ -10,5 +10,6 @@ mod ops_request;
 pub mod permissions;
 pub mod preflight;
 pub mod rollback;
+pub mod trust;
 pub mod update;
 pub mod versions;

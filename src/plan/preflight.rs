@@ -26,8 +26,10 @@ pub struct Context<'a> {
     pub known_images: &'a [String],
     /// Images of the target as that run has pinned them.
     pub pins: &'a [String],
-    /// The plan goes on with an unfinished run: what that has caused is no finding.
+    /// The plan goes on with an unfinished run.
     pub resuming: bool,
+    /// The cluster itself shows something of that run, so that what it has caused is no finding.
+    pub begun: bool,
     pub method: Method,
     /// The ops request that the run has made that is gone on with.
     pub ops_request: Option<&'a str>,
@@ -41,12 +43,14 @@ impl Context<'_> {
 
     /// A run of ours was interrupted: what it has caused is no finding.
     pub(super) fn unfinished(&self) -> bool {
-        self.resuming || s1_pause::ours(&self.snapshot.database).is_some()
+        self.begun || s1_pause::ours(&self.snapshot.database).is_some()
     }
 
     /// It is the ops request that the plan goes on with.
     pub(super) fn follows(&self, request: &OpsRequest) -> bool {
-        self.method == Method::OpsManager && self.ops_request == Some(request.name.as_str())
+        self.method == Method::OpsManager
+            && self.ops_request == Some(request.name.as_str())
+            && request.target == self.target.name
     }
 
     /// A pause was left by the ops request that the plan goes on with, and that is gone.

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::journal::{BeforeImage, Entry};
+use crate::kinds;
 use crate::model::{
     Action, CatalogVersion, Check, Command, Container, Coverage, Finding, ImageChange, KeptContainer,
     KeptWhy, Kind, Method, PLAN_SCHEMA, Plan, Pod, PodAction, PodPlan, Severity, ShapeChange, Snapshot,
@@ -11,8 +12,9 @@ use crate::model::{
 };
 
 use super::preflight::{self, Context};
+use super::trust;
 use super::update::{self, NoTarget, Request};
-use crate::steps::leftover::{arrived, has_started};
+use crate::steps::leftover::{self, arrived, has_started};
 use crate::steps::s1_pause;
 
 /// Decides the way back from an unfinished run. Where nothing is half done the plan only removes our own `Paused`, or
@@ -20,11 +22,8 @@ use crate::steps::s1_pause;
 pub fn plan(snapshot: &Snapshot, entry: &Entry, skip: &BTreeSet<Check>) -> Plan {
     let db = &snapshot.database;
     let (ahead, back) = ends(entry);
-    let mut workloads: Vec<_> =
-        entry.run.plan.workloads.iter().filter_map(|w| workload_plan(snapshot, entry, w)).collect();
-    if entry.run.direction == crate::journal::Direction::Update {
-        workloads.reverse();
-    }
+    let (ahead, back) = (&trust::version(snapshot, ahead), &trust::version(snapshot, back));
+    let workloads = workload_plans(snapshot, entry);
     let settled = |w: &WorkloadPlan| {
         !w.reshapes() && w.images.is_empty() && w.pods.iter().all(|p| p.action == PodAction::Skip)
     };
@@ -36,7 +35,7 @@ pub fn plan(snapshot: &Snapshot, entry: &Entry, skip: &BTreeSet<Check>) -> Plan 
         (true, true) => Action::Resume,
         (true, false) => Action::Nothing,
     };
-    let findings = findings(snapshot, entry, &workloads, back, skip);
+    let findings = findings(snapshot, entry, &workloads, (ahead, back), skip);
     Plan {
         schema: PLAN_SCHEMA.to_owned(),
         kind: db.kind,
@@ -63,6 +62,15 @@ fn ends(entry: &Entry) -> (&VersionRef, &VersionRef) {
     }
 }
 
+/// The workloads in the opposite order of an update. Each of them once, however often the journal names it.
+fn workload_plans(snapshot: &Snapshot, entry: &Entry) -> Vec<WorkloadPlan> {
+    let db = &snapshot.database;
+    let mut order: Vec<&Workload> = snapshot.workloads.iter().collect();
+    order.sort_by_key(|w| (db.kind.facts().rank(&db.object.name, w), w.object.name.as_str()));
+    let planned = |now: &Workload| entry.run.plan.workload(&now.object.uid);
+    order.into_iter().rev().filter_map(|now| workload_plan(snapshot, entry, planned(now)?)).collect()
+}
+
 fn workload_plan(snapshot: &Snapshot, entry: &Entry, planned: &WorkloadPlan) -> Option<WorkloadPlan> {
     let now = snapshot.workload(&planned.object.uid)?;
     let before = entry.run.before.workloads.get(&planned.object.uid)?;
@@ -72,16 +80,19 @@ fn workload_plan(snapshot: &Snapshot, entry: &Entry, planned: &WorkloadPlan) -> 
         (WorkloadKind::Deployment, _) | (_, UpdateStrategy::RollingUpdate { .. }) => Strategy::Follow,
         (_, UpdateStrategy::OnDelete) => Strategy::Evict,
     };
-    let replicas = now.replicas;
+    // Which object it is, and what it is, the cluster says: nothing that the journal says of it leads to another one.
     let mut plan = WorkloadPlan {
+        kind: now.kind,
+        object: now.object.clone(),
+        role: kinds::role(&snapshot.database.object.name, now),
         strategy,
-        replicas,
+        replicas: now.replicas,
+        min_ready_seconds: planned.min_ready_seconds.max(now.min_ready_seconds),
         images,
         kept,
         added,
         removed,
         pods: Vec::new(),
-        ..planned.clone()
     };
     plan.pods = pods(snapshot, now, &plan);
     Some(plan)
@@ -174,7 +185,7 @@ fn findings(
     snapshot: &Snapshot,
     entry: &Entry,
     workloads: &[WorkloadPlan],
-    back: &VersionRef,
+    (ahead, back): (&VersionRef, &VersionRef),
     skip: &BTreeSet<Check>,
 ) -> Vec<Finding> {
     let target = CatalogVersion {
@@ -195,6 +206,7 @@ fn findings(
         target: &target,
         skip,
         resuming: true,
+        begun: true,
         known_images: &[],
         pins: &[],
         method: way(entry),
@@ -207,8 +219,9 @@ fn findings(
     let mut found = preflight::findings_of_a_rollback(&context, workloads, &evicts);
     found.extend(gone(snapshot, entry));
     found.extend(of_others(snapshot, entry, skip));
-    if let Some(why) = data_at_risk(snapshot, entry) {
-        let overridden = skip.contains(&Check::DataDowngrade) || consented(entry);
+    found.extend(trust::of_a_rollback(snapshot, entry, workloads, (ahead, back), skip));
+    if let Some(why) = data_at_risk(snapshot, entry, workloads, (ahead, back)) {
+        let overridden = skip.contains(&Check::DataDowngrade);
         found.push(Finding {
             check: Check::DataDowngrade,
             severity: if overridden { Severity::Overridden } else { Severity::Refusal },
@@ -218,12 +231,6 @@ fn findings(
     }
     found.sort_by_key(|f| f.severity);
     found
-}
-
-/// The run that is gone on with is a rollback for which the user has taken that risk already.
-fn consented(entry: &Entry) -> bool {
-    let taken = |f: &Finding| f.check == Check::DataDowngrade && f.severity == Severity::Overridden;
-    entry.run.direction == crate::journal::Direction::Rollback && entry.run.plan.findings.iter().any(taken)
 }
 
 /// A workload of the run that is no longer there, or was never written down, cannot go back. A Deployment that the operator has
@@ -273,22 +280,29 @@ fn of_others(snapshot: &Snapshot, entry: &Entry, skip: &BTreeSet<Check>) -> Opti
 
 /// Why the data may not be readable by the old version: the new one was declared, or has had it in its hands on a step
 /// that changes its format.
-fn data_at_risk(snapshot: &Snapshot, entry: &Entry) -> Option<String> {
+fn data_at_risk(
+    snapshot: &Snapshot,
+    entry: &Entry,
+    workloads: &[WorkloadPlan],
+    (ahead, back): (&VersionRef, &VersionRef),
+) -> Option<String> {
     let db = &snapshot.database;
-    let (ahead, back) = ends(entry);
     if declared(snapshot, entry) {
         return Some(format!(
             "spec.version of {} is {} already: its data may have been written in the new format",
             db.object, ahead.name
         ));
     }
-    let major = |v: &str| v.split('.').next().map(str::to_owned);
-    if db.kind != Kind::Cassandra || major(&ahead.version) == major(&back.version) {
+    // A version that the catalog does not know may be of any major.
+    let major =
+        |v: &VersionRef| v.version.split('.').next().filter(|major| !major.is_empty()).map(str::to_owned);
+    let same = major(ahead).is_some() && major(ahead) == major(back);
+    if db.kind != Kind::Cassandra || same {
         return None;
     }
-    let pod = entry.run.plan.workloads.iter().find_map(|w| {
+    let pod = workloads.iter().find_map(|w| {
         let now = snapshot.workload(&w.object.uid)?;
-        snapshot.pods_of(now).find(|p| started_on_target(p, w, entry))
+        snapshot.pods_of(now).find(|p| !w.has_images(p) && has_started(p))
     });
     // What has run is gone with its pod, but not what it did to the data.
     let written_down = entry.progress.started || entry.progress.pods.values().any(|done| *done > 0);
@@ -301,7 +315,8 @@ fn data_at_risk(snapshot: &Snapshot, entry: &Entry) -> Option<String> {
     };
     Some(format!(
         "{who} has started Cassandra {}: that version writes its data in a format that {} cannot read",
-        ahead.version, back.version
+        shown(ahead),
+        shown(back)
     ))
 }
 
@@ -315,18 +330,15 @@ fn declared(snapshot: &Snapshot, entry: &Entry) -> bool {
     let followed = || {
         entry.run.direction == crate::journal::Direction::Update && (entry.progress.let_go() || by_another())
     };
+    // Where the cluster shows no run at all, that one is on its way is only what the journal says.
+    let at_rest = || snapshot.database.paused().is_none() && leftover::settled(snapshot);
     snapshot.database.version == ahead.name
         && ahead.name != back.name
-        && (!entry.took(Method::Provisioner) || followed())
+        && (!entry.took(Method::Provisioner) || followed() || at_rest())
 }
 
-/// A container of the new image has started in this pod.
-fn started_on_target(pod: &Pod, planned: &WorkloadPlan, entry: &Entry) -> bool {
-    let new = match entry.run.direction {
-        crate::journal::Direction::Update => planned.has_images(pod),
-        crate::journal::Direction::Rollback => !planned.has_images(pod),
-    };
-    new && has_started(pod)
+fn shown(version: &VersionRef) -> &str {
+    if version.version.is_empty() { &version.name } else { &version.version }
 }
 
 fn look_at(snapshot: &Snapshot) -> String {

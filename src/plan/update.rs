@@ -13,7 +13,7 @@ use crate::model::{
 
 use super::preflight::{self, Context};
 use super::{images, methods};
-use crate::steps::s1_pause;
+use crate::steps::{leftover, s1_pause};
 
 use super::ops_request;
 
@@ -65,8 +65,6 @@ pub struct Unfinished {
     pub ops_request: Option<String>,
     /// It was a rollback.
     pub rollback: bool,
-    /// What was overridden when it began; going on with it needs no consent again.
-    pub overridden: BTreeSet<Check>,
     /// The images before and after it: none of them is drift, whatever the catalog says by now.
     pub images: Vec<String>,
     /// Those after it that are pinned to digests.
@@ -102,17 +100,18 @@ pub fn plan(snapshot: &Snapshot, request: &Request) -> Result<Plan, NoTarget> {
     let facts = snapshot.database.kind.facts();
     let target = snapshot.version(&request.to).ok_or_else(|| no_target(snapshot, &request.to))?;
     let resuming = request.unfinished.as_ref().filter(|u| u.target() == target.name);
-    let consented = resuming.filter(|u| !u.rollback).map(|u| &u.overridden).into_iter().flatten();
-    let skip: BTreeSet<Check> = request.skip.iter().chain(consented).copied().collect();
+    let shows = |u: &&Unfinished| leftover::shows(snapshot, u.origin(), u.target(), u.ops_request.as_deref());
+    let begun = request.unfinished.as_ref().filter(shows);
     let context = Context {
         snapshot,
         facts,
         current: snapshot.version(&snapshot.database.version),
         target,
         coverage: Coverage::new(snapshot),
-        skip: &skip,
-        known_images: request.unfinished.as_ref().map_or(&[], |u| u.images.as_slice()),
+        skip: &request.skip,
+        known_images: begun.map_or(&[], |u| u.images.as_slice()),
         resuming: resuming.is_some(),
+        begun: resuming.is_some() && begun.is_some(),
         pins: resuming.map_or(&[], |u| u.pins.as_slice()),
         method: request.methods.to(&target.name).or(resuming.map(|u| u.method)).unwrap_or_default(),
         ops_request: resuming.and_then(|u| u.ops_request.as_deref()),
@@ -138,7 +137,6 @@ impl From<&Entry> for Unfinished {
             method: entry.method(),
             ops_request: entry.ops_request().map(str::to_owned),
             rollback: entry.run.direction == Direction::Rollback,
-            overridden: entry.overridden(),
             images: entry.images(),
             pins: entry.pins(),
         }
@@ -150,6 +148,11 @@ impl Unfinished {
     /// leaving.
     pub fn target(&self) -> &str {
         if self.rollback { &self.from } else { &self.to }
+    }
+
+    /// The version at its other end.
+    fn origin(&self) -> &str {
+        if self.rollback { &self.to } else { &self.from }
     }
 }
 

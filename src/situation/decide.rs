@@ -237,7 +237,7 @@ fn by_itself(seen: &Seen) -> Decision {
         let sentence = format!(
             "{name} is on {version}: {pods} of {pods} pods Ready; further updates were to follow, to {to}"
         );
-        return (State::OnItsWay, sentence, vec![Next::Resume]);
+        return (State::OnItsWay, sentence, vec![Next::Further]);
     }
     (State::Fine, format!("{name} is on {version}: {pods} of {pods} pods Ready"), Vec::new())
 }

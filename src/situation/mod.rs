@@ -102,6 +102,8 @@ pub enum State {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
     Resume,
+    /// The updates that were to follow.
+    Further,
     Rollback,
     /// The update to the version that it is on.
     Again,

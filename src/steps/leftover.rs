@@ -1,8 +1,10 @@
 //! What an unfinished run has left in the cluster. What is done is always observed; the journal only tells what was meant.
 
 use super::s1_pause;
-use crate::journal::Entry;
-use crate::model::{ContainerState, Plan, Pod, Snapshot, WorkloadPlan, same_image};
+use crate::journal::{Direction, Entry};
+use crate::model::{
+    CatalogVersion, Container, ContainerState, Plan, Pod, Snapshot, Workload, WorkloadPlan, same_image,
+};
 
 /// The cluster still shows something of an unfinished run: our pause, its ops request, or what it has [`changed`]. Where it shows nothing the
 /// run has ended before its first change. Where everything has arrived the verification is
@@ -17,7 +19,7 @@ pub fn half_done(entry: &Entry, snapshot: &Snapshot) -> bool {
 
 /// The ops request that the run has made is at work.
 pub fn requested(entry: &Entry, snapshot: &Snapshot) -> bool {
-    entry.ops_request().is_some_and(|made| snapshot.ops_in_flight().any(|r| r.name == made))
+    entry.ops_request().is_some_and(|made| at_work(snapshot, made, &entry.run.plan.to.name))
 }
 
 /// The version or an image of a run's target is there that was not there before it, in a template or in a pod alone: an
@@ -63,4 +65,84 @@ pub fn has_started(pod: &Pod) -> bool {
     pod.containers.iter().filter(|c| !c.init).any(|c| {
         c.restarts > 0 || matches!(c.state, ContainerState::Running | ContainerState::Terminated { .. })
     })
+}
+
+/// The cluster itself shows something of an update that goes `from` there `to` there: our pause for it, its ops request at work,
+/// `spec.version`, or an image of the target that the present version does not name.
+pub fn shows(snapshot: &Snapshot, from: &str, to: &str, ops_request: Option<&str>) -> bool {
+    let db = &snapshot.database;
+    paused_for(snapshot, from, to) == Some(true)
+        || ops_request.is_some_and(|name| at_work(snapshot, name, to))
+        || db.version == to
+        || snapshot.version(to).is_some_and(|target| brought(snapshot, target))
+}
+
+/// The same of the run of a journal.
+pub fn shows_run(snapshot: &Snapshot, entry: &Entry) -> bool {
+    let plan = &entry.run.plan;
+    entry.run.direction == Direction::Rollback
+        || shows(snapshot, &plan.from.name, &plan.to.name, entry.ops_request())
+}
+
+/// An ops request of that name is at work, and leads there.
+fn at_work(snapshot: &Snapshot, name: &str, to: &str) -> bool {
+    snapshot.ops_in_flight().any(|r| r.name == name && r.target == to)
+}
+
+/// Our pause is there, for an update `from` there `to` there or for the way back from it. `None` where there is none of ours.
+fn paused_for(snapshot: &Snapshot, from: &str, to: &str) -> Option<bool> {
+    let (_, condition) = snapshot.database.paused()?;
+    s1_pause::run_of(condition)?;
+    let Some((came_from, goes_to)) = s1_pause::ends_of(condition) else { return Some(true) };
+    Some(goes_to == to || (goes_to == from && came_from == to))
+}
+
+/// A template or a pod has an image of that version which is not also the present version's.
+fn brought(snapshot: &Snapshot, target: &CatalogVersion) -> bool {
+    let present = snapshot.version(&snapshot.database.version);
+    let of = |v: &CatalogVersion, w: &Workload, container: &str, image: &str| {
+        fields(snapshot, w, container).any(|field| v.images.get(field).is_some_and(|i| same_image(i, image)))
+    };
+    in_use(snapshot).any(|(w, container, image)| {
+        of(target, w, container, image) && !present.is_some_and(|v| of(v, w, container, image))
+    })
+}
+
+/// Every template and every pod has what the catalog names for the present version.
+pub fn settled(snapshot: &Snapshot) -> bool {
+    let Some(present) = snapshot.version(&snapshot.database.version) else { return false };
+    in_use(snapshot).all(|(w, container, image)| {
+        let mut named =
+            fields(snapshot, w, container).filter_map(|field| present.images.get(field)).peekable();
+        named.peek().is_none() || named.any(|i| same_image(i, image))
+    })
+}
+
+/// Every image of every container, of the templates and of the pods.
+fn in_use(snapshot: &Snapshot) -> impl Iterator<Item = (&Workload, &str, &str)> {
+    snapshot.workloads.iter().flat_map(move |w| images_of(snapshot, w).map(move |(c, image)| (w, c, image)))
+}
+
+/// The images that the containers of a workload have, in its template and in its pods.
+pub fn images_of<'a>(
+    snapshot: &'a Snapshot,
+    workload: &'a Workload,
+) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let template = workload.containers.iter().map(|c: &Container| (c.name.as_str(), c.image.as_str()));
+    let pods =
+        snapshot.pods_of(workload).flat_map(|p| &p.images).map(|(c, image)| (c.as_str(), image.as_str()));
+    template.chain(pods)
+}
+
+/// The fields of a version object from which that container of the workload takes its image.
+pub fn fields<'a>(
+    snapshot: &Snapshot,
+    workload: &Workload,
+    container: &'a str,
+) -> impl Iterator<Item = &'static str> + use<'a> {
+    let facts = snapshot.database.kind.facts();
+    // A step that changes the shape may have brought a container that tells another one.
+    let own = facts.shape(workload);
+    let shapes = facts.shapes.iter().filter(move |s| own.is_none_or(|own| own.anchor == s.anchor));
+    shapes.flat_map(|s| s.containers).filter(move |m| m.container == container).map(|m| m.field)
 }

@@ -10,9 +10,13 @@ use crate::model::{Condition, Database, PAUSED, PatchOp, Purpose, Write, WriteAc
 /// What stands in front of the run's id in the message of our own condition.
 const MARK: &str = "kubectl-dbupdate run ";
 
+/// What stands before the versions in it, and between them.
+const UPDATING: &str = ": updating ";
+const TO: &str = " to ";
+
 /// The message of our condition: who is at work, with which run, doing what.
 pub fn message(run: &str, who: &str, from: &str, to: &str) -> String {
-    format!("{MARK}{run} by {who}: updating {from} to {to}")
+    format!("{MARK}{run} by {who}{UPDATING}{from}{TO}{to}")
 }
 
 /// The run that wrote a `Paused` condition; `None` where it is not this tool's.
@@ -23,6 +27,12 @@ pub fn run_of(condition: &Condition) -> Option<&str> {
 /// The run of this tool that has paused the database; `None` where nobody has, or somebody else.
 pub fn ours(database: &Database) -> Option<&str> {
     run_of(database.paused()?.1)
+}
+
+/// The versions from which and to which the run goes that wrote a `Paused` condition of ours.
+pub fn ends_of(condition: &Condition) -> Option<(&str, &str)> {
+    let (_, ends) = condition.message.strip_prefix(MARK)?.rsplit_once(UPDATING)?;
+    ends.split_once(TO)
 }
 
 /// Where the handshake stands.
@@ -109,6 +119,8 @@ mod tests {
         };
         let ours = message("1f2e", "ann@laptop", "3.5.2", "3.6.1");
         assert_eq!(run_of(&condition(&ours)), Some("1f2e"));
+        assert_eq!(ends_of(&condition(&ours)), Some(("3.5.2", "3.6.1")));
+        assert_eq!(ends_of(&condition("kubectl-dbupdate run 1f2e by hand")), None);
         assert_eq!(run_of(&condition("Controller has started to Progress with OpsRequest: ns/x")), None);
         assert_eq!(run_of(&condition("kubectl-dbupdate run ")), None);
         assert_eq!(run_of(&condition("")), None);

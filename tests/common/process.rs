@@ -53,12 +53,12 @@ async fn found(world: &World, cluster: Cluster, take_over: bool) -> Found {
 impl Process {
     /// The command that updates, typed for the first time or again.
     pub async fn update(world: &World, cluster: Cluster) -> Self {
-        Process::forward(world, found(world, cluster, false).await, world.request().methods)
+        Process::forward(world, found(world, cluster, false).await, world.request().methods, BTreeSet::new())
     }
 
     /// The same with `--take-over`.
     pub async fn take_over(world: &World, cluster: Cluster) -> Self {
-        Process::forward(world, found(world, cluster, true).await, world.request().methods)
+        Process::forward(world, found(world, cluster, true).await, world.request().methods, BTreeSet::new())
     }
 
     /// `resume`, with what is overridden by name; `None` where nothing is unfinished.
@@ -67,7 +67,7 @@ impl Process {
         let unfinished = found.unfinished.as_ref()?;
         let methods = unfinished.methods();
         match unfinished.run.direction {
-            Direction::Update => Some(Process::forward(world, found, methods)),
+            Direction::Update => Some(Process::forward(world, found, methods, skip)),
             Direction::Rollback => Some(Process::back(world, found, skip)),
         }
     }
@@ -79,11 +79,11 @@ impl Process {
         (found.unfinished.is_some() || ours).then(|| Process::back(world, found, skip))
     }
 
-    fn forward(world: &World, found: Found, methods: Methods) -> Self {
+    fn forward(world: &World, found: Found, methods: Methods, skip: BTreeSet<Check>) -> Self {
         let unfinished = found.unfinished.as_ref().map(Unfinished::from);
-        let asked = Request { unfinished, methods, ..world.request() };
+        let asked = Request { unfinished, methods, skip: skip.clone(), ..world.request() };
         let plan = update::plan(&found.snapshot, &asked).expect("the target is in the catalog");
-        Process::of(world, found, plan, Direction::Update, BTreeSet::new())
+        Process::of(world, found, plan, Direction::Update, skip)
     }
 
     fn back(world: &World, found: Found, skip: BTreeSet<Check>) -> Self {

@@ -1,8 +1,9 @@
 //! What the preflight finds beside the database: permissions, whoever else keeps it, and backups.
 
-use kubectl_dbupdate::model::{Check, Plan, Severity, Snapshot, rules};
+use kubectl_dbupdate::model::{Check, Condition, PAUSED, Plan, Severity, Snapshot, rules};
 use kubectl_dbupdate::plan::permissions;
 use kubectl_dbupdate::plan::update::{self, Request, Unfinished};
+use kubectl_dbupdate::steps::s1_pause;
 use serde_json::{Value, json};
 use simcluster::world::Database;
 
@@ -34,13 +35,23 @@ fn planned(snapshot: &Snapshot, skip: &[Check], unfinished: bool) -> Plan {
         from: "3.8.3".to_owned(),
         to: "3.9.1".to_owned(),
         rollback: false,
-        overridden: Default::default(),
         images: Vec::new(),
         pins: Vec::new(),
     };
     let unfinished = unfinished.then(begun);
     let request = Request { skip: skip.iter().copied().collect(), unfinished, ..Request::to(&to) };
     update::plan(snapshot, &request).expect("the target is in the catalog")
+}
+
+/// The same under the pause of the run that `planned` goes on with.
+fn paused(mut snapshot: Snapshot) -> Snapshot {
+    snapshot.database.conditions.push(Condition {
+        kind: PAUSED.to_owned(),
+        status: "True".to_owned(),
+        reason: PAUSED.to_owned(),
+        message: s1_pause::message("run1", "ann@laptop", "3.8.3", "3.9.1"),
+    });
+    snapshot
 }
 
 /// What one check says, with its weight.
@@ -60,7 +71,12 @@ async fn refuses(scene: &Scene, check: Check, message: &str) {
     let one = |severity| vec![(severity, message.clone())];
     assert_eq!(said(&planned(&snapshot, &[], false), check), one(Severity::Refusal));
     assert_eq!(said(&planned(&snapshot, &[check], false), check), one(Severity::Overridden));
-    assert_eq!(said(&planned(&snapshot, &[], true), check), one(Severity::Warning));
+    assert_eq!(
+        said(&planned(&snapshot, &[], true), check),
+        one(Severity::Refusal),
+        "only the journal says so"
+    );
+    assert_eq!(said(&planned(&paused(snapshot), &[], true), check), one(Severity::Warning));
 }
 
 #[tokio::test]

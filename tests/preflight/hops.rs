@@ -77,7 +77,6 @@ async fn what_is_unfinished_on_the_way_is_finished_first() {
         from: from.to_owned(),
         to: to.to_owned(),
         rollback,
-        overridden: Default::default(),
         images: Vec::new(),
         pins: Vec::new(),
     };

@@ -246,14 +246,17 @@ async fn what_a_run_found_done_is_half_done_as_well() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_resume_remembers_what_was_overridden() {
+async fn a_resume_needs_what_was_overridden_once_more() {
     let mut world = World::new(Database::zookeeper("db"));
     world.target = "3.7.2";
     let all: BTreeSet<Check> = Check::OVERRIDABLE.into();
-    let mut run = world.start_with(|o| o.skip = all).await;
+    let mut run = world.start_with(|o| o.skip = all.clone()).await;
     run.ready("db-0").await;
     run.crash().await;
     let resume = Process::resume(&world, world.cluster(), BTreeSet::new()).await.unwrap();
+    let refusals = resume.refusals();
+    assert!(refusals.contains(&Check::Downgrade), "{refusals:?}");
+    let resume = Process::resume(&world, world.cluster(), all).await.unwrap();
     assert_eq!(resume.refusals(), []);
 }
 

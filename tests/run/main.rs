@@ -9,6 +9,7 @@ mod budgets;
 mod credentials;
 mod digests;
 mod faults;
+mod forged;
 mod hard_cases;
 mod lock;
 mod mixed;

@@ -58,7 +58,7 @@ async fn updates_that_were_to_follow_are_told() {
     run.end().await.done();
     let status = told(&world, None).await;
     let sentence = "druid/db is on 30.0.1: 6 of 6 pods Ready; further updates were to follow, to 31.0.0";
-    says(&status, State::OnItsWay, sentence, &[Next::Resume]);
+    says(&status, State::OnItsWay, sentence, &[Next::Further]);
     // What somebody else has moved on since then is nobody's business.
     change(&world, |db| db["spec"]["version"] = json!("30.0.0"));
     assert_ne!(told(&world, None).await.state, State::OnItsWay);

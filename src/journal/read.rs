@@ -1,0 +1,157 @@
+//! The door through which a journal comes in. Whoever may write ConfigMaps in the namespace may have written it, so nothing
+//! of it is taken as it stands: texts are made fit for a terminal and bounded, numbers are clamped, times that cannot be are
+//! dropped.
+
+use serde_json::{Map, Number, Value};
+
+use super::{Entry, JOURNAL_SCHEMA, Run, key};
+use crate::model::clean;
+
+/// The longest text: a message of a finding is the longest that this tool writes.
+const LONGEST_TEXT: usize = 2048;
+
+/// The longest name, as Kubernetes has it.
+const LONGEST_NAME: usize = 253;
+
+/// More than any count or time in milliseconds that a run can come to, and small enough to be added up.
+const LARGEST_NUMBER: i64 = 1_000_000_000_000;
+
+/// A pod that has to stay Ready for longer than an hour holds up a run for good.
+const LONGEST_READY: i64 = 3600;
+
+/// The years in which a run can have begun.
+const YEARS: std::ops::RangeInclusive<i16> = 2000..=2199;
+
+/// What stands under a run's key and beside it; `None` where that is not a run of this schema, or stands under the key of
+/// another one.
+pub fn entry(under: &str, run: &str, progress: &str) -> Option<Entry> {
+    let read = |text: &str| serde_json::from_str(text).ok().map(|value| scrubbed("", value));
+    let run: Run = serde_json::from_value(read(run)?).ok()?;
+    if run.schema != JOURNAL_SCHEMA || key(&run) != under {
+        return None;
+    }
+    Some(Entry { run, progress: serde_json::from_value(read(progress)?).ok()? })
+}
+
+/// The value of that field, made harmless, with everything in it.
+fn scrubbed(field: &str, value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(scrubbed_text(field, &text)),
+        Value::Number(number) => Value::Number(scrubbed_number(field, number)),
+        Value::Array(all) => all.into_iter().map(|one| scrubbed(field, one)).collect(),
+        Value::Object(fields) => {
+            let one = |(name, value): (String, Value)| {
+                let value = scrubbed(&name, value);
+                (bounded(&name, LONGEST_NAME), value)
+            };
+            Value::Object(fields.into_iter().map(one).collect::<Map<_, _>>())
+        }
+        harmless @ (Value::Null | Value::Bool(_)) => harmless,
+    }
+}
+
+fn scrubbed_text(field: &str, text: &str) -> String {
+    match field {
+        "began" | "ended" | "time" if !sane(text) => String::new(),
+        // What a person reads may be a sentence; an image is a name with a host before it and a digest behind it.
+        "message" | "hint" | "error" | "state" | "next" | "waitsFor" | "afterwards" | "image" | "now"
+        | "after" => bounded(text, LONGEST_TEXT),
+        _ => bounded(text, LONGEST_NAME),
+    }
+}
+
+fn bounded(text: &str, most: usize) -> String {
+    clean(&text.chars().take(most).collect::<String>())
+}
+
+fn scrubbed_number(field: &str, number: Number) -> Number {
+    let largest = if field == "minReadySeconds" { LONGEST_READY } else { LARGEST_NUMBER };
+    match (number.as_i64(), number.as_u64()) {
+        (Some(n), _) => n.clamp(0, largest).into(),
+        (None, Some(_)) => largest.into(),
+        (None, None) => number,
+    }
+}
+
+/// A time at which a run of this tool can have been.
+fn sane(text: &str) -> bool {
+    let time = text.parse::<jiff::Timestamp>().ok();
+    time.is_some_and(|time| YEARS.contains(&time.to_zoned(jiff::tz::TimeZone::UTC).year()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn run(change: impl FnOnce(&mut Value)) -> Value {
+        let database = json!({
+            "apiVersion": "kubedb.com/v1", "kind": "Kafka", "plural": "kafkas", "namespace": "db", "name": "my-kf",
+            "uid": "u1",
+        });
+        let mut run = json!({
+            "schema": JOURNAL_SCHEMA, "run": "r1", "direction": "update", "who": "ann@laptop",
+            "began": "2026-01-02T03:04:05.678Z",
+            "plan": {
+                "schema": "dbupdate/v1", "kind": "Kafka", "database": database,
+                "from": { "name": "3.5.2", "version": "3.5.2" }, "to": { "name": "3.6.1", "version": "3.6.1" },
+                "action": "update",
+                "workloads": [{
+                    "kind": "PetSet", "object": database, "role": "broker", "strategy": "evict", "replicas": 3,
+                    "minReadySeconds": 10, "images": [], "kept": [], "pods": [],
+                }],
+                "findings": [],
+            },
+            "before": { "version": "3.5.2", "workloads": {} },
+        });
+        change(&mut run);
+        run
+    }
+
+    fn read(run: &Value) -> Option<Entry> {
+        entry("20260102T030405678Z-r1", &run.to_string(), r#"{"steps":[]}"#)
+    }
+
+    #[test]
+    fn what_a_run_has_written_is_read_as_it_was() {
+        let entry = read(&run(|_| {})).expect("it is a run");
+        assert_eq!(entry.run.who, "ann@laptop");
+        let workload = &entry.run.plan.workloads[0];
+        assert_eq!((workload.role.as_str(), workload.min_ready_seconds), ("broker", 10));
+    }
+
+    #[test]
+    fn no_text_steers_a_terminal_or_has_no_end() {
+        let entry = read(&run(|run| {
+            run["who"] = "\u{1b}]0;title\u{7}eve\u{202e}".into();
+            run["plan"]["workloads"][0]["role"] = "\u{1b}[1A\u{1b}[2Kbroker".into();
+            run["plan"]["database"]["name"] = "x".repeat(70_000).into();
+            run["before"]["workloads"] = json!({ "\u{1b}[2Ju1": [] });
+        }));
+        let entry = entry.expect("it is a run");
+        assert_eq!(entry.run.who, "]0;title eve");
+        assert_eq!(entry.run.plan.workloads[0].role, "[1A [2Kbroker");
+        assert_eq!(entry.run.plan.database.name.len(), LONGEST_NAME);
+        assert_eq!(entry.run.before.workloads.keys().collect::<Vec<_>>(), ["[2Ju1"]);
+    }
+
+    #[test]
+    fn no_number_overflows_what_is_made_of_it() {
+        for (written, taken) in [(i64::MAX, LONGEST_READY), (i64::MIN, 0), (3601, 3600), (30, 30)] {
+            let entry = read(&run(|run| run["plan"]["workloads"][0]["minReadySeconds"] = written.into()));
+            assert_eq!(entry.expect("it is a run").run.plan.workloads[0].min_ready_seconds, taken);
+        }
+    }
+
+    #[test]
+    fn a_time_that_cannot_be_and_a_run_under_anothers_key_are_not_read() {
+        for began in ["9999-12-31T23:59:59.999Z", "-000001-01-01T00:00:00Z", "tomorrow", ""] {
+            assert_eq!(read(&run(|run| run["began"] = began.into())), None, "{began:?}");
+        }
+        let late = run(|run| run["began"] = "9999-12-31T23:59:59.999Z".into()).to_string();
+        assert_eq!(entry("99991231T235959999Z-r1", &late, r#"{"steps":[]}"#), None);
+        assert_eq!(read(&run(|run| run["run"] = "r2".into())), None);
+        assert_eq!(read(&run(|run| run["schema"] = "dbupdate/v2".into())), None);
+    }
+}

@@ -1,0 +1,130 @@
+//! What of a journal is believed. Whoever may write ConfigMaps in the namespace may have written it, without any right on
+//! the database: so it is a proposal, held against the catalog, the templates, the pods and the database's own status.
+
+use std::collections::BTreeSet;
+
+use crate::journal::Entry;
+use crate::model::{Check, Finding, Severity, Snapshot, VersionRef, WorkloadPlan, pinned, same_image};
+
+use crate::steps::leftover::{fields, images_of};
+use crate::steps::s1_pause;
+
+/// A version with what the catalog says of it, whatever the journal says.
+pub(super) fn version(snapshot: &Snapshot, named: &VersionRef) -> VersionRef {
+    let version = snapshot.version(&named.name).map(|v| v.version.clone()).unwrap_or_default();
+    VersionRef { name: named.name.clone(), version }
+}
+
+/// Our pause is there, and was written for an update between two others than these versions.
+fn paused_for_another(snapshot: &Snapshot, ahead: &VersionRef, back: &VersionRef) -> bool {
+    let condition = snapshot.database.paused().map(|(_, condition)| condition);
+    let ends = condition.filter(|c| s1_pause::run_of(c).is_some()).and_then(s1_pause::ends_of);
+    let these = BTreeSet::from([ahead.name.as_str(), back.name.as_str()]);
+    ends.is_some_and(|(from, to)| BTreeSet::from([from, to]) != these)
+}
+
+/// What a rollback must not do on the journal's word alone: bring images that neither the catalog names for the version
+/// before nor anybody has now, or go to a version that nobody knows.
+pub(super) fn of_a_rollback(
+    snapshot: &Snapshot,
+    entry: &Entry,
+    workloads: &[WorkloadPlan],
+    (ahead, back): (&VersionRef, &VersionRef),
+    skip: &BTreeSet<Check>,
+) -> Vec<Finding> {
+    let mut found = versions(snapshot, entry, ahead, back);
+    if paused_for_another(snapshot, ahead, back) {
+        found.push(Finding {
+            check: Check::VersionRule,
+            severity: Severity::Refusal,
+            message: format!(
+                "{} is paused for another update than the journal tells of, which is from {} to {}",
+                snapshot.database.object, back.name, ahead.name
+            ),
+            hint: look_at_the_journal(snapshot),
+        });
+    }
+    for workload in workloads {
+        found.extend(images(snapshot, workload, back, skip));
+    }
+    found
+}
+
+fn versions(snapshot: &Snapshot, entry: &Entry, ahead: &VersionRef, back: &VersionRef) -> Vec<Finding> {
+    let named = [&ahead.name, &back.name, &entry.run.before.version];
+    let known = |name: &str| snapshot.database.version == name || snapshot.version(name).is_some();
+    let unknown: BTreeSet<&String> =
+        named.into_iter().filter(|name| !name.is_empty() && !known(name)).collect();
+    let finding = |name: &String| Finding {
+        check: Check::VersionRule,
+        severity: Severity::Refusal,
+        message: format!(
+            "the journal names version {name}, which is neither in the catalog nor spec.version of {}",
+            snapshot.database.object
+        ),
+        hint: look_at_the_journal(snapshot),
+    };
+    unknown.into_iter().map(finding).collect()
+}
+
+/// The images that only the journal speaks for, and the digests.
+fn images(
+    snapshot: &Snapshot,
+    planned: &WorkloadPlan,
+    back: &VersionRef,
+    skip: &BTreeSet<Check>,
+) -> Vec<Finding> {
+    let Some(now) = snapshot.workload(&planned.object.uid) else { return Vec::new() };
+    let written = planned.images.iter().map(|c| (c.container.as_str(), c.after.as_str()));
+    let awaited = planned.added.iter().map(|a| (a.container.as_str(), a.image.as_str()));
+    let check = |(container, image): (&str, &str)| {
+        let catalog = snapshot.version(&back.name);
+        let named = || {
+            catalog.into_iter().flat_map(|v| fields(snapshot, now, container).filter_map(|f| v.images.get(f)))
+        };
+        let there = || images_of(snapshot, now).filter(|(c, _)| *c == container).map(|(_, image)| image);
+        let vouched = named().map(String::as_str).chain(there()).any(|i| same_image(i, image));
+        let exactly = named().map(String::as_str).chain(there()).any(|i| i == image);
+        let object = &planned.object;
+        if !vouched {
+            return Some(Finding {
+                check: Check::Drift,
+                severity: if skip.contains(&Check::Drift) { Severity::Overridden } else { Severity::Refusal },
+                message: format!(
+                    "{object}: container {container} would go back to image {image}, for which only the journal speaks: the \
+                     catalog names another one for {}, and neither the template nor a pod has it now",
+                    back.name
+                ),
+                hint: format!(
+                    "make sure that this image was there before; {}",
+                    look_at_the_journal(snapshot)
+                ),
+            });
+        }
+        (pinned(image) && !exactly).then(|| Finding {
+            check: Check::PinnedImages,
+            severity: Severity::Warning,
+            message: format!(
+                "{object}: container {container} goes back to {image}; for that digest only the journal speaks"
+            ),
+            hint: String::new(),
+        })
+    };
+    written.chain(awaited).filter_map(check).collect()
+}
+
+/// How to see who has written the journal, and how to go on without it.
+fn look_at_the_journal(snapshot: &Snapshot) -> String {
+    let db = &snapshot.database;
+    let map = db.kind.lock_and_journal(&db.object.name);
+    let namespace = &db.object.namespace;
+    format!(
+        "look at what the journal says: kubectl get configmap {map} -n {namespace} -o yaml; where no run of yours has written \
+         it, delete it and update to the version that you want"
+    )
+}
+
+/// The run may go back by itself: all that it would bring is vouched for.
+pub fn vouched(plan: &crate::model::Plan) -> bool {
+    plan.refusals().all(|f| !matches!(f.check, Check::Drift | Check::VersionRule))
+}
