@@ -1,4 +1,4 @@
-//! The simulated cluster, put up for a person: the databases to try the tool on, and what goes wrong on demand.
+//! The sandbox: a simulated cluster with databases to try the tool on, and faults on demand.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -11,34 +11,34 @@ use tokio::net::TcpListener;
 
 use crate::model::Kind;
 
-/// What the simulated cluster is called where a real one shows its context.
+/// The name of the simulated cluster, shown in the place of a real cluster's context.
 pub const NAME: &str = "sandbox";
 
-/// The namespace in which the sandbox's databases live.
+/// The namespace of the sandbox's databases.
 pub const NAMESPACE: &str = "default";
 
 const BUDGETS: &str = "poddisruptionbudgets.policy";
 
-/// What goes wrong in a sandbox on demand, so that a failure can be rehearsed.
+/// A fault to simulate, so that a failure can be rehearsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Fault {
     /// The second pod of each workload cannot pull its new image
     Pull,
     /// The second pod of each workload crashes on its new image
     Crash,
-    /// Each disruption budget forbids evictions for the first two minutes
+    /// Every PodDisruptionBudget forbids evictions for the first two minutes
     Budget,
-    /// KubeDB's operator is down, and answers no pause
+    /// KubeDB's operator is down and does not acknowledge the pause
     NoOperator,
 }
 
-/// A simulated cluster that runs. It ends when this is dropped.
+/// A running simulated cluster. Dropping it stops the cluster.
 pub struct Sandbox {
     cluster: SimCluster,
 }
 
 impl Sandbox {
-    /// Puts up the databases and starts the controllers on the current runtime.
+    /// Creates the databases and starts the controllers on the current runtime.
     pub fn start(faults: &[Fault]) -> Self {
         let cluster = SimCluster::new(Behaviour::default());
         simcluster::world::sandbox(&cluster);
@@ -49,12 +49,12 @@ impl Sandbox {
         Self { cluster }
     }
 
-    /// A client of it, without a socket in between.
+    /// A client that reaches the cluster in process, without a socket.
     pub fn client(&self) -> kube::Client {
         kube::Client::new(self.cluster.transport(), NAMESPACE)
     }
 
-    /// Answers whoever connects, until it fails or is dropped.
+    /// Serves the API on a listener until it fails or is dropped.
     ///
     /// # Errors
     ///
@@ -76,12 +76,12 @@ fn misbehave(cluster: &SimCluster, fault: Fault) {
     }
 }
 
-/// The second pod, so that a rehearsed failure leaves an update half done.
+/// The fault hits the second pod of each workload, so that a rehearsed failure leaves a partial update.
 fn spoil_new_images(cluster: &SimCluster, ailment: &Ailment) {
     let images = new_images(cluster.store());
     cluster.behaviour().change(|behaviour| {
         for image in &images {
-            // The operator pins images to digests.
+            // The operator may pin images to digests.
             for pattern in [image.clone(), format!("{image}@*")] {
                 let rule = PodRule::new(ailment.clone()).name("*-1").image(&pattern);
                 behaviour.pods.push(rule);
@@ -90,8 +90,8 @@ fn spoil_new_images(cluster: &SimCluster, ailment: &Ailment) {
     });
 }
 
-/// The images of the versions that no database runs: those of the others have to go on working, so that a rollback
-/// can be rehearsed as well.
+/// The images of the versions that no database runs yet. The current images must keep working, so that a rollback can
+/// be rehearsed as well.
 fn new_images(store: &Store) -> BTreeSet<String> {
     let image = |version: &Value| version.pointer("/spec/db/image")?.as_str().map(str::to_owned);
     let mut images = BTreeSet::new();
@@ -107,17 +107,17 @@ fn new_images(store: &Store) -> BTreeSet<String> {
     images
 }
 
-/// Has each budget hold an eviction of its last pod that was granted and never happened: the disruption controller
-/// waits two minutes for such a pod.
+/// Records in each budget an eviction of its last pod that was granted but never happened: the disruption controller
+/// waits two minutes for such a pod to disappear.
 fn spend_budgets(store: &Store) {
     for budget in store.list(BUDGETS, None) {
         let text = |path| budget.pointer(path).and_then(Value::as_str).unwrap_or_default();
         let name = text("/metadata/name");
         let pods = budget.pointer("/status/expectedPods").and_then(Value::as_i64).unwrap_or(1);
-        // A budget has the name of its workload.
+        // A budget has the same name as its workload.
         let pod = format!("{name}-{}", pods - 1);
         let since = store.now().to_string();
-        // One that is gone meanwhile needs no spending.
+        // A budget that was deleted in the meantime can be skipped.
         let _ = store.update_status(BUDGETS, text("/metadata/namespace"), name, |object| {
             object["status"]["disruptedPods"] = json!({ pod: since });
             object["status"]["disruptionsAllowed"] = json!(0);

@@ -228,21 +228,25 @@ fn what_is_not_there_is_told_with_what_is() {
         (
             "kafka my-kaf --to 3.6.1 --yes",
             3,
-            "kafka \"my-kaf\" does not exist in namespace default; there are: my-kf",
+            "kafka \"my-kaf\" not found in namespace default; existing databases: my-kf",
         ),
         (
             "kafka my-kf --to 3.6.11 --yes",
             3,
             "the catalog has no KafkaVersion \"3.6.11\"; the nearest are 3.6.1, ",
         ),
-        ("kafka my-kf -n other --to 3.6.1 --yes", 3, "kafka \"my-kf\" does not exist in namespace other"),
-        ("kafka -n other --to 3.6.1 --yes", 1, "there is no kafka in namespace other; name another with -n"),
-        ("kafka --to 3.6.1 --yes", 2, "which database? there are: my-kf"),
-        ("kafka my-kf --yes", 2, "which version? add --to; there are:\n  4.2.0"),
+        ("kafka my-kf -n other --to 3.6.1 --yes", 3, "kafka \"my-kf\" not found in namespace other"),
+        (
+            "kafka -n other --to 3.6.1 --yes",
+            1,
+            "no kafka found in namespace other; choose another namespace with -n",
+        ),
+        ("kafka --to 3.6.1 --yes", 2, "no database given; choose one of: my-kf"),
+        ("kafka my-kf --yes", 2, "no version given; add --to with one of:\n  4.2.0"),
         (
             "kafka my-kf --to 3.6.1",
             2,
-            "nobody can be asked without a terminal; look at --dry-run, then add --yes",
+            "cannot ask for confirmation without a terminal; review the plan with --dry-run, then add --yes",
         ),
         (
             "kafka my-kf --to 4.0.0 --yes",
@@ -294,19 +298,19 @@ fn a_cluster_that_is_of_no_use_is_told_in_a_line() {
         format!("http://{}", listener.local_addr().expect("it is bound"))
     };
     let refused = format!(
-        "cannot reach the cluster without a context ({nobody}): Connection refused (os error 111); is it up, and is the \
-         address right?"
+        "cannot reach the cluster without a context ({nobody}): Connection refused (os error 111); check that it is \
+         running and that the address is correct"
     );
     for (server, said) in [
         (nobody.clone(), refused.as_str()),
         (
             answering("404 Not Found", "404 page not found"),
-            "the cluster does not know the kind Kafka: is KubeDB installed?",
+            "the cluster does not serve the kind Kafka; is KubeDB installed?",
         ),
         (answering("403 Forbidden", FORBIDDEN), "forbidden: User \"bob\" cannot get path"),
-        (answering("401 Unauthorized", UNAUTHORIZED), "the credentials are not accepted: Unauthorized"),
-        (answering("200 OK", "<html>a login page</html>"), "unexpected answer"),
-        ("http://".to_owned(), "is no URL"),
+        (answering("401 Unauthorized", UNAUTHORIZED), "the server rejected the credentials: Unauthorized"),
+        (answering("200 OK", "<html>a login page</html>"), "unexpected response"),
+        ("http://".to_owned(), "is not a valid URL"),
         ("ftp://127.0.0.1".to_owned(), "it must begin with http:// or https://"),
     ] {
         let began = Instant::now();
@@ -361,7 +365,8 @@ fn a_kubeconfig_that_is_of_no_use_is_told_in_a_line() {
 fn without_any_cluster_the_ways_to_name_one_are_told() {
     let mut command = dbupdate("kafka my-kf --to 3.6.1 --yes");
     command.env_remove("KUBECONFIG");
-    let said = "no kubeconfig found, and this is no pod of a cluster; set KUBECONFIG, or pass --kubeconfig or --server";
+    let said =
+        "no kubeconfig found, and not running in a pod; set KUBECONFIG, or pass --kubeconfig or --server";
     told_in_a_line(&run(command), said);
 }
 

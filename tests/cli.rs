@@ -24,20 +24,20 @@ fn text(bytes: &[u8]) -> String {
 #[test]
 fn usage_errors_end_with_two_and_say_why() {
     for (line, said) in [
-        ("", "which database? write KIND NAME; the kinds are kafka, druid,"),
+        ("", "no database given; write KIND NAME, where KIND is one of kafka, druid,"),
         ("kafak my-kf --yes", "unknown kind of database \"kafak\"; did you mean kafka?"),
-        ("postgres my-pg --yes", "the kinds are kafka, druid, cassandra, hazelcast, zookeeper"),
+        ("postgres my-pg --yes", "the supported kinds are kafka, druid, cassandra, hazelcast, zookeeper"),
         ("kafka/my-kf my-kf --yes", "given twice"),
         ("kafka My_kf --yes", "must consist of lower case letters"),
         ("kafka my-kf --to 3.6.1", "add --yes"),
         ("kafka my-kf --yes --timeout=-1s", "cannot be negative"),
-        ("kafka my-kf --yes --skip-check locked", "what can is phase, pod-not-ready"),
-        ("kafka my-kf --yes -o json --progress json", "choose one of them"),
-        ("kafka my-kf --yes --progress bars", "needs a terminal"),
-        ("kafka my-kf --yes --sandbox --context prod", "--context does not go with it"),
+        ("kafka my-kf --yes --skip-check locked", "--skip-check accepts phase, pod-not-ready"),
+        ("kafka my-kf --yes -o json --progress json", "use only one of them"),
+        ("kafka my-kf --yes --progress bars", "requires a terminal"),
+        ("kafka my-kf --yes --sandbox --context prod", "--context cannot be used with --sandbox"),
         ("kafka my-kf --yes --sandbox-fail pull", "--sandbox"),
         ("kafka my-kf --no-such-flag", "unexpected argument '--no-such-flag'"),
-        ("sandbox --context prod", "--context does not go with the command 'sandbox'"),
+        ("sandbox --context prod", "--context cannot be used with the command 'sandbox'"),
         ("sandbox --port 70000", "70000"),
     ] {
         let output = dbupdate(line);
@@ -90,11 +90,11 @@ fn a_dry_run_says_whether_it_could_run() {
         ("zk my-zk --to 3.9.1 -o yaml", 0, Stream::Out, "schema: dbupdate/v1"),
         ("druid my-dr --to 36.0.0", 3, Stream::Out, "28.0.1 → 30.0.1 → 31.0.0 → 35.0.1 → 36.0.0"),
         ("kafka my-kf --to 3.5.1 --allow-downgrade", 3, Stream::Out, "deprecated-target"),
-        ("kafka nope --to 3.6.1", 3, Stream::Err, "kafka \"nope\" does not exist in namespace default"),
+        ("kafka nope --to 3.6.1", 3, Stream::Err, "kafka \"nope\" not found in namespace default"),
         ("kafka my-kf --to 3.6.9", 3, Stream::Err, "no KafkaVersion \"3.6.9\"; the nearest are 3.6.1"),
-        ("kafka my-kf", 2, Stream::Err, "which version? add --to; there are:"),
-        ("kafka", 2, Stream::Err, "which database? there are: my-kf"),
-        ("kafka -n other", 1, Stream::Err, "there is no kafka in namespace other"),
+        ("kafka my-kf", 2, Stream::Err, "no version given; add --to with one of:"),
+        ("kafka", 2, Stream::Err, "no database given; choose one of: my-kf"),
+        ("kafka -n other", 1, Stream::Err, "no kafka found in namespace other"),
     ] {
         let output = dbupdate(&format!("{line} --sandbox --dry-run"));
         let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));

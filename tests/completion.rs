@@ -38,10 +38,10 @@ fn lines_are_completed() {
         ("kafka my-kf --via 4.0.0=o", "4.0.0=ops-manager\n:4\n"),
         (
             "kafka my-kf --min",
-            "--min-ready\tHow long a new pod must stay Ready before the next one is restarted\n:4\n",
+            "--min-ready\tHow long a new pod must stay Ready before the next pod is restarted\n:4\n",
         ),
         ("status -o j", "json\n:4\n"),
-        ("man res", "resume\tGo on with the unfinished run of a database, from any machine\n:4\n"),
+        ("man res", "resume\tResume an interrupted update or rollback, from any machine\n:4\n"),
         ("--kubeconfig ", ":0\n"),
         // Whatever is wrong, nothing is said.
         ("kafka ", ":4\n"),
@@ -102,8 +102,9 @@ fn bash_takes_its_script() {
 fn the_manual_has_a_page_for_each_command() {
     for (words, says) in [
         (&["man"][..], ".TH kubectl-dbupdate 1"),
+        (&["man"], "\nBearer token for the API server\n"),
         (&["man", "resume"], ".TH kubectl-dbupdate-resume 1"),
-        (&["man", "status"], "Show what state a database is in"),
+        (&["man", "status"], "Show the state of a database and the command to run next"),
     ] {
         let output = dbupdate(words);
         let page = String::from_utf8_lossy(&output.stdout);
@@ -111,5 +112,5 @@ fn the_manual_has_a_page_for_each_command() {
     }
     let unknown = dbupdate(&["man", "nonsense"]);
     assert_eq!(unknown.status.code(), Some(2));
-    assert_eq!(String::from_utf8_lossy(&unknown.stderr), "error: there is no command \"nonsense\"\n");
+    assert_eq!(String::from_utf8_lossy(&unknown.stderr), "error: unknown command \"nonsense\"\n");
 }

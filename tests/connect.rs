@@ -99,7 +99,7 @@ async fn a_context_that_means_another_server_or_user_is_not_followed() {
         served.write("first", server, user);
         served.refuse();
         let error = read(&cluster).await.unwrap_err().to_string();
-        assert!(error.contains("\"first\" leads to another server or user by now"), "{error}");
+        assert!(error.contains("\"first\" now points to a different server or user"), "{error}");
     }
 }
 
@@ -233,9 +233,9 @@ async fn a_plugin_gives_credentials_and_gives_others_after_a_401() {
 async fn a_plugin_that_gives_nothing_is_told_without_its_secrets() {
     let served = Served::new("no-plugin").await;
     for (gives, said) in [
-        ("exit 3", "gives no credentials: exit status: 3"),
-        ("echo '{\"status\":{\"token\": secret'", "what it prints is no ExecCredential"),
-        ("echo '{\"kind\":\"ExecCredential\"}'", "it gives neither a token nor a certificate"),
+        ("exit 3", "returned no credentials: exit status: 3"),
+        ("echo '{\"status\":{\"token\": secret'", "its output is not a valid ExecCredential"),
+        ("echo '{\"kind\":\"ExecCredential\"}'", "its output has neither a token nor a certificate"),
     ] {
         let (program, asked) = plugin(&served, "no-plugin", gives);
         let kubeconfig = Some(served.kubeconfig.clone());

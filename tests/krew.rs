@@ -286,7 +286,7 @@ fn each_objection_is_raised() {
         ("  version: v", "  version: ", "the version is not v and a semantic version"),
         ("shortDescription: ", "shortDescription: Very long, and longer ", "the short description has 50"),
         ("  caveats: |", "  caveat: |", "cannot be read: "),
-        ("    Moves ", "    kubectl dbupdate kafka\n    Moves ", "usage in the description"),
+        ("    Updates ", "    kubectl dbupdate kafka\n    Updates ", "usage in the description"),
         ("os: windows", "os: plan9", "plan9/amd64: a platform that is not released"),
         ("arch: arm64", "arch: amd64", "a platform is there twice"),
         ("sha256: ", "sha256: A", "the sum is not 64 hexadecimal digits"),

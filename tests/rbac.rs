@@ -578,9 +578,9 @@ mod binary {
     #[test]
     fn auth_says_what_keeps_it_from_answering() {
         let served = Served::start();
-        served.run("auth zk none").ended(3, "zookeeper \"none\" does not exist in namespace default");
-        served.run("auth zk").ended(2, "which database?");
+        served.run("auth zk none").ended(3, "zookeeper \"none\" not found in namespace default");
+        served.run("auth zk").ended(2, "no database given");
         deny(&served, "create", "authorization.k8s.io", "selfsubjectaccessreviews", "");
-        served.run("auth zk my-zk").ended(1, "what you may do cannot be asked: ");
+        served.run("auth zk my-zk").ended(1, "cannot check your permissions: ");
     }
 }

@@ -35,9 +35,9 @@ fn every_database_is_a_line() {
     assert_eq!(sandbox.run("status zk").stdout.lines().count(), 2);
     assert!(sandbox.run("status -A").stdout.starts_with("NAMESPACE  KIND "));
     assert_eq!(items(&sandbox.run("status -A -o json")).len(), 5);
-    sandbox.run("status -n elsewhere").ended(0, "there is no database in this namespace");
-    sandbox.run("status zk none").ended(3, "there are: my-zk");
-    sandbox.run("status zk my-zk -A").ended(2, "--all-namespaces does not go with a name");
+    sandbox.run("status -n elsewhere").ended(0, "no database found in this namespace");
+    sandbox.run("status zk none").ended(3, "existing databases: my-zk");
+    sandbox.run("status zk my-zk -A").ended(2, "--all-namespaces cannot be used with a name");
 }
 
 #[test]
@@ -60,9 +60,9 @@ fn databases_are_listed_with_the_version_that_they_may_go_to() {
     assert_eq!(sandbox.run("list dr -o json").ended(0, "").object()["items"][0]["newest"], "30.0.1");
     sandbox
         .run("list -l app.kubernetes.io/name=none")
-        .ended(0, "there is no database in this namespace with these");
+        .ended(0, "no database matching the selector found in this namespace");
     sandbox.run("list kafka my-kf").ended(2, "unexpected argument 'my-kf'");
-    sandbox.run("status zk my-zk -l a=b").ended(2, "does not go with a name");
+    sandbox.run("status zk my-zk -l a=b").ended(2, "--selector cannot be used with a name");
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn the_catalog_is_listed_with_what_a_database_may_do() {
     );
     let catalog = sandbox.run("versions kafka -o json").ended(0, "").object();
     assert_eq!((&catalog["items"][0]["reach"], &catalog["database"]), (&Value::Null, &Value::Null));
-    sandbox.run("versions zk none").ended(3, "there are: my-zk");
+    sandbox.run("versions zk none").ended(3, "existing databases: my-zk");
     // What it prints as a name can be typed.
     let plan = sandbox.run("zk my-zk --to zookeeperversion.catalog.kubedb.com/3.9.1 --dry-run -o json");
     assert_eq!(plan.ended(0, "").object()["to"]["name"], "3.9.1");
@@ -99,7 +99,7 @@ fn the_catalog_is_listed_with_what_a_database_may_do() {
 #[test]
 fn a_killed_run_is_told_with_the_commands_that_go_on() {
     let sandbox = Sandbox::start();
-    sandbox.run("history zk my-zk").ended(0, "no run of zookeeper/my-zk is written down");
+    sandbox.run("history zk my-zk").ended(0, "no runs recorded for zookeeper/my-zk");
     let running = Running::start(sandbox.dbupdate("zk my-zk --to 3.9.1 --yes --progress json"));
     running.line("\"event\":\"podReady\"");
     running.signal("KILL");

@@ -93,7 +93,7 @@ fn reaction(figures: &mut Figures) {
     figures.note("reaction: longest", format!("{:.1} ms", millis(quantile(&reactions, 1.0))));
 }
 
-/// The sandbox's Kafka, six pods of some two seconds each, by us and by a script of kubectl, in turns.
+/// The sandbox's Kafka, six pods of some two seconds each, by us and by a kubectl script, in turns.
 fn floor_and_peer(figures: &mut Figures) {
     const ROUNDS: usize = 3;
     let sandbox = || Server::start(Behaviour::default(), world::sandbox);
@@ -119,7 +119,7 @@ fn floor_and_peer(figures: &mut Figures) {
     figures.note("6 pods: handshake, not in it", format!("{:.0} ms", millis(of_steps("pause"))));
     figures.note("6 pods: settling, not in it", format!("{:.0} ms", millis(of_steps("verify"))));
     side(figures, "kubectl dbupdate", &ours);
-    side(figures, "script of kubectl", &peers);
+    side(figures, "kubectl script", &peers);
 }
 
 fn floor(runs: &[(Ran, Journal)]) -> Duration {

@@ -1,12 +1,10 @@
-//! Which versions may follow which: version constraints, and the rule that the operator makes of
-//! them.
+//! Version constraints, and the operator's rule which updates they allow.
 //!
-//! A constraint means here what it means to Go's Masterminds/semver v3.4, which KubeDB's operator
-//! uses; its oddities are kept, because the operator has the last word. `||` separates
-//! alternatives, a comma or whitespace means *and*. `1.2 - 2.3` is a range. A version may be
-//! partial (`1.2`), or have `x`, `X` or `*` for a number: `= ~ ^` then mean the whole series,
-//! `> 1.2` what comes after it and `<= 1.2` what does not. A pre-release matches an alternative
-//! only where one of its comparisons names a pre-release.
+//! A constraint has the meaning it has in Go's Masterminds/semver v3.4, which KubeDB's operator uses; its oddities are kept,
+//! because the operator has the last word. `||` separates alternatives, a comma or whitespace means *and*. `1.2 - 2.3` is a
+//! range. A version may be partial (`1.2`), or have `x`, `X` or `*` for a number: `= ~ ^` then mean the whole series, `> 1.2`
+//! the versions after the series, and `<= 1.2` those up to its end. A pre-release matches an alternative only if one of its
+//! comparisons names a pre-release.
 
 use std::fmt;
 
@@ -31,7 +29,7 @@ struct Alternative {
 #[derive(Debug, Clone)]
 struct Comparison {
     operator: Operator,
-    /// What is compared with; open numbers are 0.
+    /// The version to compare with; open numbers are 0.
     bound: Version,
     open: Open,
 }
@@ -48,7 +46,7 @@ enum Operator {
     Caret,
 }
 
-/// From which number on a bound is left open, by a wildcard or by being short.
+/// The first number of a bound that is open, because of a wildcard or because it is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Open {
     Nothing,
@@ -60,27 +58,27 @@ enum Open {
 /// A text that is not a constraint.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub struct ConstraintError {
-    /// The constraint as it was given.
+    /// The original text.
     pub text: String,
     /// What is wrong with it.
     pub reason: ConstraintFault,
-    /// Where in a rule it stands, when it was read as part of one.
+    /// Its position in a rule, if it was parsed as part of one.
     pub place: Option<Place>,
 }
 
 /// What is wrong with a constraint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ConstraintFault {
-    /// There is nothing, or nothing on one side of `||`.
+    /// The text is empty, or one side of `||` is.
     #[error("a constraint is missing; `*` means any version")]
     Empty,
-    /// No version where one must stand.
+    /// A version is missing.
     #[error("expected a version such as 3.6.1 or 3.x")]
     NoVersion,
-    /// Something follows a version that neither belongs to it nor is separated from it.
+    /// A version is followed by something without a separator.
     #[error("expected a comma, a space or || after a version")]
     NoSeparator,
-    /// A hyphen that does not stand between two versions.
+    /// A hyphen is not between two versions.
     #[error("a range is two bare versions, such as 3.5 - 3.6")]
     Range,
     /// A version within it is malformed.
@@ -88,7 +86,7 @@ pub enum ConstraintFault {
     Version(VersionFault),
 }
 
-/// Where in a [`Rule`] an entry stands.
+/// The position of an entry in a [`Rule`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     /// In the allowlist, counted from 0.
@@ -117,10 +115,10 @@ impl fmt::Display for ConstraintError {
 }
 
 impl Constraint {
-    /// Reads a constraint.
+    /// Parses a constraint.
     ///
     /// # Errors
-    /// When it is empty or malformed, by the judgement of the operator's library.
+    /// The text is empty or malformed, according to the operator's library.
     pub fn parse(text: &str) -> Result<Self, ConstraintError> {
         Self::read(text).map_err(|reason| ConstraintError { text: text.to_owned(), reason, place: None })
     }
@@ -131,7 +129,7 @@ impl Constraint {
         Ok(Self { alternatives })
     }
 
-    /// Whether the version is one of those that the constraint describes.
+    /// Whether the version satisfies the constraint.
     pub fn matches(&self, version: &Version) -> bool {
         self.alternatives.iter().any(|alternative| alternative.matches(version))
     }
@@ -174,7 +172,7 @@ impl Alternative {
 }
 
 impl Comparison {
-    /// The comparison that a text starts with, and what follows it.
+    /// The comparison that a text starts with, and the rest.
     fn read(text: &str) -> Result<(Self, &str), ConstraintFault> {
         let (operator, rest) = Operator::read(text);
         let rest = rest.trim_start_matches(is_space);
@@ -235,7 +233,7 @@ impl Comparison {
         let bound = &self.bound;
         match self.open {
             Open::Minor => version.major() != bound.major(),
-            // A pre-release takes only its like out of the series.
+            // A bound with a pre-release excludes only versions with the same pre-release from the series.
             Open::Patch => series(version) != series(bound) || version.prerelease() != bound.prerelease(),
             Open::Nothing | Open::Everything => version != bound,
         }
@@ -246,8 +244,7 @@ fn series(version: &Version) -> (u64, u64) {
     (version.major(), version.minor())
 }
 
-/// What is open in a bound, and its numbers with 0 for the open ones. What follows a wildcard is
-/// not looked at.
+/// The open part of a bound, and its numbers with 0 for the open ones. Anything after a wildcard is ignored.
 fn close<'a>(parts: &Parts<'a>) -> (Open, [&'a str; 3]) {
     let fixed = |part: Option<&'a str>| part.filter(|part| !matches!(*part, "x" | "X" | "*"));
     let Some(major) = fixed(Some(parts.major)) else {
@@ -263,9 +260,9 @@ fn close<'a>(parts: &Parts<'a>) -> (Open, [&'a str; 3]) {
 }
 
 impl Operator {
-    /// The operator at the start of a text and what follows it; none means equal.
+    /// The operator at the start of a text, and the rest; no operator means equal.
     fn read(text: &str) -> (Self, &str) {
-        // Longer ones first.
+        // Longer spellings come first.
         const SPELLINGS: [(&str, Operator); 11] = [
             ("!=", Operator::NotEqual),
             (">=", Operator::GreaterOrEqual),
@@ -286,8 +283,8 @@ impl Operator {
     }
 }
 
-/// Writes each `low - high` as two comparisons, on the text, as the operator's library does: what
-/// comes of `1 || 2 - 3`, or of an operator before a range, follows from that.
+/// Rewrites each `low - high` in the text as two comparisons, as the operator's library does. The meaning of `1 || 2 - 3`, or
+/// of an operator before a range, follows from that.
 fn spell_out_ranges(text: &str) -> Result<String, ConstraintFault> {
     let mut spelt = String::with_capacity(text.len());
     let mut rest = text;
@@ -308,7 +305,7 @@ fn spell_out_ranges(text: &str) -> Result<String, ConstraintFault> {
     Ok(spelt)
 }
 
-/// The place of the first hyphen with whitespace on both sides.
+/// The position of the first hyphen with whitespace on both sides.
 fn lone_hyphen(text: &str) -> Option<usize> {
     let space_before = |place: usize| text[..place].ends_with(is_space);
     let space_after = |place: usize| text[place + 1..].starts_with(is_space);
@@ -320,17 +317,16 @@ fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n' | '\x0c' | '\r')
 }
 
-/// A single `|` counts as part of a number in the operator's library. The number is malformed then,
-/// unless a wildcard before it makes it irrelevant. In a range the `||` of `1||2 - 3` counts so too,
-/// and what is read is `>= 1||2, <= 3`.
+/// The operator's library accepts a single `|` as part of a number. The number is then malformed, unless a wildcard before it
+/// makes it irrelevant. In a range, this applies to the `||` of `1||2 - 3` too, which is parsed as `>= 1||2, <= 3`.
 fn in_number(c: char) -> bool {
     c.is_ascii_digit() || matches!(c, 'x' | 'X' | '*' | '|')
 }
 
-/// `spec.updateConstraints` of the version that a database is on.
+/// `spec.updateConstraints` of the current version of a database.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
-    /// One of these must match the target, when there are any.
+    /// If there are any, one of these must match the target.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allowlist: Vec<String>,
     /// None of these may match the target.
@@ -338,10 +334,10 @@ pub struct Rule {
     pub denylist: Vec<String>,
 }
 
-/// What a rule says about a target.
+/// Whether a rule allows an update to a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// The operator would go there.
+    /// The operator allows the update.
     Allowed,
     /// The allowlist has entries, and none matches.
     NotInAllowlist {
@@ -350,19 +346,18 @@ pub enum Verdict {
     },
     /// An entry of the denylist matches.
     DeniedBy {
-        /// The first that does.
+        /// The first one that matches.
         constraint: String,
     },
 }
 
 impl Rule {
-    /// The operator's rule for a step to the version `target` (a catalog entry's `spec.version`):
-    /// allowed when the allowlist is empty or an entry of it matches, and no entry of the denylist
-    /// does. A target that fails both ways is reported as not in the allowlist.
+    /// The operator's rule for an update to the version `target` (a catalog entry's `spec.version`): allowed if the allowlist
+    /// is empty or one of its entries matches, and no entry of the denylist matches. A target that fails both is reported as
+    /// not in the allowlist.
     ///
     /// # Errors
-    /// When an entry is malformed, whatever the others say: the operator reads them all before it
-    /// compares any.
+    /// Any entry is malformed: the operator parses all of them before it compares any.
     pub fn verdict(&self, target: &Version) -> Result<Verdict, ConstraintError> {
         let allowed = read_list(&self.allowlist, Place::Allowlist)?;
         let denied = read_list(&self.denylist, Place::Denylist)?;

@@ -1,4 +1,4 @@
-//! The catalog: which versions there are, which may follow which, and what images they name. Pure.
+//! The catalog: the available versions, the allowed updates between them, and their images. Pure.
 
 pub mod constraint;
 pub mod path;
@@ -9,7 +9,7 @@ use semver::{Version, VersionError};
 
 use crate::model::CatalogVersion;
 
-/// A version object that the rule cannot be applied to.
+/// A malformed version object: its update constraints cannot be evaluated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RuleError {
     #[error("version object {name:?} has a malformed spec.version")]
@@ -27,28 +27,28 @@ impl RuleError {
     }
 }
 
-/// What the rule in `current` says of going to `target`: the operator's own check, which compares the target's
+/// Whether the constraints of `current` allow an update to `target`: the operator's own check, which compares the target's
 /// `spec.version` with the current version's constraints.
 ///
 /// # Errors
-/// When a version or a constraint is malformed.
+/// A version or a constraint is malformed.
 pub fn verdict(current: &CatalogVersion, target: &CatalogVersion) -> Result<Verdict, RuleError> {
     rule(current)
         .verdict(&parse(target)?)
         .map_err(|source| RuleError::Constraint { name: current.name.clone(), source })
 }
 
-/// The version that the rule compares.
+/// The version that constraints are compared with.
 ///
 /// # Errors
-/// When `spec.version` is malformed.
+/// `spec.version` is malformed.
 pub fn parse(version: &CatalogVersion) -> Result<Version, RuleError> {
     Version::parse(&version.version)
         .map_err(|source| RuleError::Version { name: version.name.clone(), source })
 }
 
-/// The shortest way from one version to another, both included, by names; see [`path::shortest`]. Version objects
-/// that are malformed are on no way.
+/// The shortest path from one version to another, both included, by names; see [`path::shortest`]. Malformed version objects
+/// are never on a path.
 pub fn shortest_path(catalog: &[CatalogVersion], from: &str, to: &str) -> Option<Vec<String>> {
     let node = |v: &CatalogVersion| {
         Some(path::Node {
@@ -62,8 +62,8 @@ pub fn shortest_path(catalog: &[CatalogVersion], from: &str, to: &str) -> Option
     path::shortest(&catalog.iter().filter_map(node).collect::<Vec<_>>(), from, to)
 }
 
-/// The names of the catalog that are nearest to what was typed, best first; at most five. A version that can be read is
-/// near to versions, anything else to what is spelt like it.
+/// The names in the catalog that are nearest to what was typed, best first; at most five. A valid version is compared by its
+/// numbers, any other text by its spelling.
 pub fn nearest(catalog: &[CatalogVersion], typed: &str) -> Vec<String> {
     let wanted = Version::parse(typed).ok();
     let distance = |v: &CatalogVersion| match (&wanted, parse(v)) {
@@ -80,7 +80,7 @@ pub fn nearest(catalog: &[CatalogVersion], typed: &str) -> Vec<String> {
     names.into_iter().take(5).map(|(_, v)| v.name.clone()).collect()
 }
 
-/// Orders version objects from the newest to the oldest; those whose version cannot be read come last, by name.
+/// Orders version objects from newest to oldest; malformed ones come last, by name.
 pub fn newest_first(a: &CatalogVersion, b: &CatalogVersion) -> std::cmp::Ordering {
     match (parse(a), parse(b)) {
         (Ok(va), Ok(vb)) => vb.cmp(&va).then_with(|| a.name.cmp(&b.name)),

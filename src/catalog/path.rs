@@ -1,36 +1,35 @@
-//! The way from one version to another in steps that the catalog's rules allow.
+//! Finds a path from one version to another in hops that the catalog's update constraints allow.
 
 use super::constraint::{Rule, Verdict};
 use super::semver::Version;
 
-/// A version of the catalog as a place on a path.
+/// A version of the catalog as a node of a path.
 #[derive(Debug, Clone)]
 pub struct Node {
     /// The name of the catalog entry: what `spec.version` of a database says.
     pub name: String,
-    /// What constraints are compared with: `spec.version` of the catalog entry.
+    /// `spec.version` of the catalog entry, which constraints are compared with.
     pub version: Version,
     /// `spec.deprecated`.
     pub deprecated: bool,
     /// `spec.endOfLife`.
     pub end_of_life: bool,
-    /// Where a database on this version may go: `spec.updateConstraints`.
+    /// `spec.updateConstraints`: the versions that a database on this version may be updated to.
     pub rule: Rule,
 }
 
-/// What the rest of a path costs, the worst first: deprecated stepping stones, steps, stepping
-/// stones at their end of life.
+/// The cost of the rest of a path, the most important part first: deprecated versions on the way, hops, end-of-life
+/// versions on the way.
 type Cost = (usize, usize, usize);
 
-/// The best path from the entry named `from` to the one named `to`, both included; `None` when
-/// there is none, or an end is not in the catalog.
+/// The best path from the entry named `from` to the one named `to`, both included; `None` if there is no path, or either is
+/// not in the catalog.
 ///
-/// A deprecated version is a stepping stone only where there is no other way, and then as few of
-/// them as can be. Among such paths the one with the fewest steps wins, then the one with the
-/// fewest stones at their end of life, then the one whose first stone is highest, then its second.
-/// No step goes down in semver order. The order of `nodes` does not matter.
+/// The best path passes through the fewest deprecated versions; among those, it has the fewest hops, then the fewest
+/// end-of-life versions, then the highest first version, then the highest second one. No hop goes down in semver order. The
+/// order of `nodes` does not matter.
 ///
-/// A node whose rule is malformed leads nowhere: a step that cannot be checked is not a step.
+/// A node with malformed constraints leads nowhere, because its hops cannot be checked.
 pub fn shortest(nodes: &[Node], from: &str, to: &str) -> Option<Vec<String>> {
     let find = |name: &str| nodes.iter().find(|node| node.name == name);
     let (start, target) = (find(from)?, find(to)?);
@@ -44,14 +43,14 @@ pub fn shortest(nodes: &[Node], from: &str, to: &str) -> Option<Vec<String>> {
     map.walk(start)
 }
 
-/// The versions between the ends, highest first, and what each step leads to.
+/// The graph of the versions between the two ends, highest first.
 struct Map<'a> {
     places: Vec<&'a Node>,
-    /// For each place, where one allowed step leads, highest first.
+    /// For each version, where an allowed hop leads, highest first.
     steps: Vec<Vec<usize>>,
-    /// What stepping onto each place costs.
+    /// The cost of entering each version.
     toll: Vec<Cost>,
-    /// The cost of the best way from each place to the target, where there is one.
+    /// The cost of the best path from each version to the target, if there is one.
     remaining: Vec<Option<Cost>>,
 }
 
@@ -67,8 +66,8 @@ impl<'a> Map<'a> {
         map
     }
 
-    /// Fills in `remaining`. Places are sorted downwards and steps lead upwards, so one round does
-    /// it, and another where entries share a version.
+    /// Fills in `remaining`. Versions are sorted downwards and hops lead upwards, so one round is enough, unless several
+    /// entries have the same version.
     fn measure(&mut self) {
         let mut changed = true;
         while changed {
@@ -90,7 +89,7 @@ impl<'a> Map<'a> {
         Some((toll.0 + rest.0, toll.1 + rest.1, toll.2 + rest.2))
     }
 
-    /// Every step costs something, so what remains shrinks with each and the walk ends.
+    /// Every hop costs something, so the remaining cost shrinks with each one and the walk ends.
     fn walk(&self, start: &Node) -> Option<Vec<String>> {
         let mut place = self.places.iter().position(|node| node.name == start.name)?;
         let mut path = vec![start.name.clone()];
@@ -181,7 +180,7 @@ mod tests {
     fn takes_deprecated_versions_where_there_is_no_other_way() {
         let without = DRUID.iter().copied().filter(|line| !line.starts_with("30.0.1")).collect::<Vec<_>>();
         assert_eq!(path(&without, "28.0.1", "36.0.0"), "28.0.1 30.0.0 36.0.0");
-        // One deprecated stone and four steps are better than two and three.
+        // One deprecated version and four hops are better than two and three.
         let fewer = [
             "1.0.0 1.1.0 || 1.3.0",
             "1.1.0! 1.2.0",
@@ -208,7 +207,7 @@ mod tests {
 
     #[test]
     fn never_steps_down() {
-        // The way from 2 to 3 leads over 1, or above 3 and back.
+        // A path from 2 to 3 would have to pass through 1, or above 3 and back.
         assert_eq!(path(&["1.0.0", "2.0.0 1.0.0 || 4.0.0", "3.0.0", "4.0.0"], "2.0.0", "3.0.0"), "none");
         assert_eq!(path(&["2.0.0-rc1", "2.0.0"], "2.0.0", "2.0.0-rc1"), "none");
     }

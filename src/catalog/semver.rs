@@ -1,9 +1,8 @@
-//! Versions as the operator reads them.
+//! Versions as the operator parses them.
 //!
-//! The grammar and the order are those of Go's Masterminds/semver v3.4, which KubeDB's operator
-//! uses: semantic versions, read leniently. A leading `v`, missing minor and patch numbers and
-//! leading zeros are fine (`v1.2`, `2026.05.0-enterprise`, `2022-cu12`); a fourth number
-//! (`8.1.2.2`) is not.
+//! The grammar and the order are those of Go's Masterminds/semver v3.4, which KubeDB's operator uses: semantic versions,
+//! parsed leniently. A leading `v`, missing minor and patch numbers and leading zeros are accepted (`v1.2`,
+//! `2026.05.0-enterprise`, `2022-cu12`); a fourth number (`8.1.2.2`) is not.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -12,9 +11,8 @@ use thiserror::Error;
 
 /// A version of a database, `spec.version` of a catalog entry.
 ///
-/// Equality and order are semver precedence: how it was written and its build metadata do not
-/// count, so `v1.2`, `1.2.0` and `1.2.0+build.5` are equal. `Display` gives the text as it was
-/// written.
+/// Equality and order are semver precedence. Spelling and build metadata do not matter, so `v1.2`, `1.2.0` and
+/// `1.2.0+build.5` are equal. `Display` prints the original text.
 #[derive(Debug, Clone)]
 pub struct Version {
     text: String,
@@ -28,7 +26,7 @@ pub struct Version {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("malformed version {}: {reason}", brief(text))]
 pub struct VersionError {
-    /// The text as it was given.
+    /// The original text.
     pub text: String,
     /// What is wrong with it.
     pub reason: VersionFault,
@@ -49,11 +47,11 @@ pub enum VersionFault {
 }
 
 impl Version {
-    /// Reads a version.
+    /// Parses a version.
     ///
     /// # Errors
-    /// When the text is not a version (see the module's words on the grammar), a number exceeds 64
-    /// bits, or a numeric pre-release identifier has leading zeros.
+    /// The text is not a version (see the module documentation for the grammar), a number exceeds 64 bits, or a numeric
+    /// pre-release identifier has leading zeros.
     pub fn parse(text: &str) -> Result<Self, VersionError> {
         Self::read(text).map_err(|reason| VersionError { text: text.to_owned(), reason })
     }
@@ -66,7 +64,7 @@ impl Version {
         Self::from_parts(text, [parts.major, minor, patch], parts.prerelease)
     }
 
-    /// A version from its parts, for constraints, whose missing numbers are filled in.
+    /// Makes a version from its parts, for constraints, whose missing numbers are filled in.
     pub(super) fn from_parts(text: &str, numbers: [&str; 3], prerelease: &str) -> Result<Self, VersionFault> {
         let leading_zero = |part: &str| part.len() > 1 && part.starts_with('0') && is_number(part);
         if prerelease.split('.').any(leading_zero) {
@@ -87,12 +85,12 @@ impl Version {
         self.major
     }
 
-    /// The second number, 0 when it was left out.
+    /// The second number; 0 if it was omitted.
     pub fn minor(&self) -> u64 {
         self.minor
     }
 
-    /// The third number, 0 when it was left out.
+    /// The third number; 0 if it was omitted.
     pub fn patch(&self) -> u64 {
         self.patch
     }
@@ -156,7 +154,7 @@ fn compare_prereleases(left: &str, right: &str) -> Ordering {
     left.split('.').map(Identifier::new).cmp(right.split('.').map(Identifier::new))
 }
 
-/// A dot-separated part of a pre-release. Numbers come before words; the derived order says so.
+/// A dot-separated part of a pre-release. Numbers sort before words, by the derived order.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Identifier<'a> {
     Number(u64),
@@ -170,7 +168,7 @@ impl<'a> Identifier<'a> {
     }
 }
 
-/// The longest version at the start of a text, split but not yet judged.
+/// The longest version at the start of a text, split into parts but not yet validated.
 pub(super) struct Parts<'a> {
     pub major: &'a str,
     pub minor: Option<&'a str>,
@@ -182,8 +180,8 @@ pub(super) struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    /// Splits the version that `text` starts with. `in_number` says what a number may be made of,
-    /// which is where constraints are wider than versions.
+    /// Splits the version that `text` starts with. `in_number` says which characters a number may contain; constraints accept
+    /// more than versions do.
     pub fn scan(text: &'a str, in_number: fn(char) -> bool) -> Option<Self> {
         let (major, rest) = run(text.strip_prefix('v').unwrap_or(text), in_number)?;
         let (minor, rest) = dotted(rest, in_number);
@@ -206,7 +204,7 @@ fn dotted(text: &str, in_run: fn(char) -> bool) -> (Option<&str>, &str) {
     }
 }
 
-/// The dot-separated identifiers after `sign`, and the rest; nothing where there are none.
+/// The dot-separated identifiers after `sign`, and the rest; empty if there are none.
 fn identifiers(text: &str, sign: char) -> (&str, &str) {
     let in_identifier = |c: char| c.is_ascii_alphanumeric() || c == '-';
     let Some((first, mut rest)) = text.strip_prefix(sign).and_then(|list| run(list, in_identifier)) else {
@@ -220,7 +218,7 @@ fn identifiers(text: &str, sign: char) -> (&str, &str) {
     (&text[1..=length], rest)
 }
 
-/// A text from the outside, quoted, escaped and cut to fit into a line.
+/// A text from outside, quoted, escaped and truncated to fit into one line.
 pub(super) fn brief(text: &str) -> String {
     const LONGEST: usize = 60;
     match text.char_indices().nth(LONGEST) {

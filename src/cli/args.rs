@@ -1,4 +1,4 @@
-//! The command line as it is typed. What it means is decided in [`super::options`].
+//! The command line as typed. [`super::options`] validates it.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -14,30 +14,30 @@ use super::look_args::{HistoryArgs, ListArgs, StatusArgs, VersionsArgs};
 use crate::model::{Check, Method};
 use crate::sandbox::Fault;
 
-/// What `--pod-timeout` is unless it is given: a large image takes minutes to pull, and a broker as long to recover.
+/// The default of `--pod-timeout`: a large image takes minutes to pull, and a broker takes as long to recover.
 pub const POD_TIMEOUT: Duration = Duration::from_secs(20 * 60);
 
-/// What `--pause-timeout` is unless it is given: the operator answers in its next reconcile, within seconds.
+/// The default of `--pause-timeout`: the operator acknowledges in its next reconcile, within seconds.
 pub const PAUSE_TIMEOUT: Duration = Duration::from_secs(30);
 
 const EXAMPLES: &str = "\
 Examples:
-  # Show what an update would do, and change nothing
+  # Show what an update would do, without changing anything
   kubectl dbupdate kafka my-kf --to 3.6.1 --dry-run
 
-  # Update to the newest version that may follow, after a look at the plan
+  # Review the plan, then update to the newest allowed version
   kubectl dbupdate kafka/my-kf --to latest
 
   # Choose the version from a list
   kubectl dbupdate druid my-dr -n analytics
 
-  # From a script: no question, a line for each event, the result as JSON
+  # In a script: no prompt, one line per event, the result as JSON
   kubectl dbupdate zk my-zk --to 3.9.1 --yes --progress plain -o json
 
   # Try it without a cluster
   kubectl dbupdate kafka my-kf --to 3.6.1 --sandbox --yes";
 
-/// The version, and in brackets what `build.rs` tells of the build: the commit and the target.
+/// The version, followed by the commit and the target from `build.rs` in parentheses.
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("DBUPDATE_BUILT"), ")");
 
 const ABOUT: &str = "Update the version of a KubeDB database, safely";
@@ -45,20 +45,24 @@ const ABOUT: &str = "Update the version of a KubeDB database, safely";
 const LONG_ABOUT: &str = "\
 Update the version of a KubeDB database, safely.
 
-Checks what could go wrong, shows the plan and asks; then pauses KubeDB's operator for the database, patches the \
-images of its workloads, restarts the pods one at a time within their disruption budgets, sets the version, resumes \
-the operator and verifies what came of it. The same command goes on where an interrupted run has stopped.
+Runs preflight checks, shows the plan and asks for confirmation. Then it pauses KubeDB's operator for the database, \
+patches the images of its workloads, restarts the pods one at a time within their PodDisruptionBudgets, sets \
+spec.version, resumes the operator and verifies the result. To resume an interrupted update, run the same command again.
 
 Kinds: kafka (kf), druid (dr), cassandra (cas), hazelcast (hz), zookeeper (zk).";
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0 done, feasible, or nothing to do      4 not finished after a change
-  1 failed before any change              5 somebody else is at work on it
-  2 usage                                 124 --timeout has passed
-  3 refused by a finding, or declined     129, 130, 143 ended by a signal";
+  0    updated, dry run passed, or nothing to do
+  1    failed before changing anything
+  2    invalid command line
+  3    a check failed, or you declined
+  4    stopped after changing something
+  5    another user or controller is changing the database
+  124  --timeout exceeded
+  129, 130, 143  stopped by SIGHUP, SIGINT or SIGTERM";
 
-/// What was typed.
+/// The parsed command line.
 #[derive(Debug, Parser)]
 #[command(
     name = "kubectl-dbupdate",
@@ -83,7 +87,7 @@ pub struct Cli {
     pub cluster: ClusterArgs,
 }
 
-/// The commands beside the update itself.
+/// The subcommands. An update itself is no subcommand.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Resume(ResumeArgs),
@@ -93,11 +97,11 @@ pub enum Command {
     List(ListArgs),
     Versions(VersionsArgs),
     Completion(CompletionArgs),
-    /// Print the manual page, of the plugin or of one of its commands
+    /// Print the manual page of the plugin or of one command
     Man(ManArgs),
     Auth(super::auth::AuthArgs),
     Sandbox(SandboxArgs),
-    /// What could stand at the end of a line, in the protocol of kubectl and cobra
+    /// Print completions for a partial command line, in the protocol of kubectl and cobra
     #[command(name = COMPLETE, hide = true)]
     Complete(CompleteArgs),
 }
@@ -116,45 +120,45 @@ pub enum OnFailure {
     Rollback,
 }
 
-/// An update.
+/// The arguments of an update.
 #[derive(Debug, Args)]
 pub struct UpdateArgs {
-    /// The kind of database, or kind and name: kafka, kf, kafkas, kafkas.kubedb.com, kafka/my-kf
+    /// Kind of database, optionally with its name: kafka, kf, kafkas, kafkas.kubedb.com, kafka/my-kf
     #[arg(value_name = "KIND[/NAME]")]
     pub kind: Option<String>,
 
-    /// The database's name; on a terminal it can be chosen from a list
+    /// Name of the database; if omitted on a terminal, you choose from a list
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
 
-    /// The version to go to: a name from the cluster's catalog, or latest
+    /// Target version: a name from the cluster's catalog, or latest
     ///
-    /// `latest` is the newest version that the version rule allows, that is not deprecated, and that this tool can
-    /// get to in one step. On a terminal the version can be chosen from a list.
+    /// `latest` is the newest version that the catalog's update constraints allow, that is not deprecated, and that can
+    /// be reached in one hop. If omitted on a terminal, you choose from a list.
     #[arg(long, value_name = "VERSION")]
     pub to: Option<String>,
 
-    /// Where the version is not reachable at once, take every step of the way, one update after another
+    /// If the version cannot be reached directly, update through the versions in between
     ///
-    /// Each of them is complete and verified before the next one begins, and nothing is paused in between. The way is
-    /// shown and confirmed once; the same command, or resume, goes on from wherever it was left.
+    /// Each hop is completed and verified before the next one starts, and the operator is not paused in between. You
+    /// confirm all hops once. If interrupted, the same command or resume continues with the remaining hops.
     #[arg(long)]
     pub through: bool,
 
-    /// Who changes the templates: client (this tool), provisioner (KubeDB's operator), ops-manager (all of it)
+    /// Method of the update: client (this tool), provisioner (KubeDB's operator) or ops-manager
     ///
-    /// `client` patches the images while the operator is halted. `provisioner` is for steps that images alone cannot do,
-    /// such as Kafka 3.x to 4.x: spec.version is set first and KubeDB's operator renders the new templates, which
-    /// restarts nothing by itself; then it is halted, and the pods are restarted as ever. `ops-manager` makes an ops
-    /// request for KubeDB's licensed engine, and follows it. On a way of several updates VERSION=WAY chooses for the one
-    /// to that version; repeatable.
-    #[arg(long, value_name = "[VERSION=]WAY", value_parser = chosen_way)]
+    /// `client` patches the images while KubeDB's operator is paused. `provisioner` is for updates that change more than
+    /// images, such as Kafka 3.x to 4.x: it sets spec.version first and lets KubeDB's operator render the new pod
+    /// templates, which restarts nothing; then it pauses the operator and restarts the pods. `ops-manager` creates an
+    /// ops request for KubeDB's licensed Ops-manager and follows it. With --through, VERSION=METHOD chooses the method
+    /// of the hop to that version; repeatable.
+    #[arg(long, value_name = "[VERSION=]METHOD", value_parser = chosen_way)]
     pub via: Vec<(Option<String>, Method)>,
 
-    /// What to do when a pod is stuck on the new version: stop there, or go back
+    /// What to do when a pod is stuck on the new version: stop, or roll back
     ///
-    /// Going back by itself happens only while no container of the new image has ever started: an image that cannot be
-    /// pulled, a pod that no node can take. Otherwise the run stops, and the command rollback is yours to choose.
+    /// An automatic rollback happens only if no container has ever started from the new image, for example because the
+    /// image cannot be pulled or the pod cannot be scheduled. Otherwise the run stops, and you decide whether to roll back.
     #[arg(
         long,
         value_enum,
@@ -164,11 +168,11 @@ pub struct UpdateArgs {
     )]
     pub on_failure: OnFailure,
 
-    /// Go to an older version
+    /// Allow an update to an older version
     #[arg(long, help_heading = "Checks")]
     pub allow_downgrade: bool,
 
-    /// Go to a version that the catalog marks as deprecated
+    /// Allow a version that the catalog marks as deprecated
     #[arg(long, help_heading = "Checks")]
     pub allow_deprecated: bool,
 
@@ -176,28 +180,27 @@ pub struct UpdateArgs {
     pub run: RunArgs,
 }
 
-/// Go on with the unfinished run of a database, from any machine
+/// Resume an interrupted update or rollback, from any machine
 ///
-/// What is done is observed and skipped. The command that began the run does the same when it is typed again. What was
-/// overridden by name when it began is overridden by name again: whoever may write ConfigMaps may have written what is noted
-/// of it.
+/// Steps that are already done are skipped. Running the original command again does the same. What the original command
+/// overrode must be overridden again: the journal is not trusted, since anybody who may write ConfigMaps can write it.
 #[derive(Debug, Args)]
 pub struct ResumeArgs {
-    /// The kind of database, or kind and name
+    /// Kind of database, optionally with its name
     #[arg(value_name = "KIND[/NAME]")]
     pub kind: String,
 
-    /// The database's name
+    /// Name of the database
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
 
-    /// Take every further step of the way as well that the run was to take
+    /// Continue with the hops that were to follow the interrupted one
     ///
-    /// Without a question, as with --yes, only the update that is unfinished is finished unless this is given.
+    /// With --yes and without this flag, only the interrupted hop is finished.
     #[arg(long)]
     pub through: bool,
 
-    /// Wait until the lock of the run before has run out, instead of refusing while its holder is alive
+    /// If another run still holds the lock, wait for it to expire or be released instead of refusing
     #[arg(long)]
     pub take_over: bool,
 
@@ -217,25 +220,26 @@ pub struct ResumeArgs {
     pub run: RunArgs,
 }
 
-/// Bring an unfinished run back to the images and the version before it
+/// Roll back an interrupted update to the previous images and version
 ///
-/// Pods that are not well go first, then the updated ones in reverse order. A pod that is not well is deleted where a
-/// disruption budget forbids its eviction. With nothing half done it only removes our own pause.
+/// Unhealthy pods are replaced first, then the updated pods in reverse order. If a PodDisruptionBudget forbids the
+/// eviction of an unhealthy pod, the pod is deleted. If nothing needs to be rolled back, only the pause left by this
+/// tool is removed.
 #[derive(Debug, Args)]
 pub struct RollbackArgs {
-    /// The kind of database, or kind and name
+    /// Kind of database, optionally with its name
     #[arg(value_name = "KIND[/NAME]")]
     pub kind: String,
 
-    /// The database's name
+    /// Name of the database
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
 
-    /// Go back although the new version may have written the data in a format that the old one cannot read
+    /// Roll back even if the new version may have written data that the old version cannot read
     #[arg(long)]
     pub allow_data_downgrade: bool,
 
-    /// Wait until the lock of the run before has run out, instead of refusing while its holder is alive
+    /// If another run still holds the lock, wait for it to expire or be released instead of refusing
     #[arg(long)]
     pub take_over: bool,
 
@@ -243,10 +247,10 @@ pub struct RollbackArgs {
     pub run: RunArgs,
 }
 
-/// What an update, a resume and a rollback have in common.
+/// Arguments that update, resume and rollback share.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// Show the plan and change nothing; =server also has the server try every write
+    /// Show the plan without changing anything; with =server, the API server validates every write
     #[arg(
         long,
         value_enum,
@@ -258,37 +262,30 @@ pub struct RunArgs {
     )]
     pub dry_run: Option<DryRun>,
 
-    /// Do not ask for confirmation; required without a terminal
+    /// Skip the confirmation prompt; required without a terminal
     #[arg(short, long)]
     pub yes: bool,
 
-    /// How plan and result are printed
+    /// Format of the plan and the result
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value = "table")]
     pub output: Output,
 
-    /// How the progress of the run is shown
+    /// How to show progress: auto, bars, plain, json, none
     ///
-    /// `auto` is bars when standard error is a terminal, else a plain line for each event. `json` prints an object
-    /// for each event on standard output.
-    #[arg(
-        long,
-        value_enum,
-        value_name = "HOW",
-        default_value = "auto",
-        hide_possible_values = true,
-        help = "How the progress is shown: auto, bars, plain, json, none"
-    )]
+    /// `auto` shows bars if standard error is a terminal, and otherwise one plain line per event. `json` prints one
+    /// object per event on standard output.
+    #[arg(long, value_enum, value_name = "HOW", default_value = "auto", hide_possible_values = true)]
     pub progress: ProgressArg,
 
     /// When to use colours: auto, always, never
     #[arg(long, value_enum, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
     pub color: ColorArg,
 
-    /// Where images are pinned to digests: ask the registries for the new ones, or keep to the catalog's tags
+    /// How to pin new images: look up their digests in the registries, or use the catalog's tags
     ///
-    /// `auto` asks the registry of each new image whether it is there and which digest it has, as nobody or with your own
-    /// login of docker or podman. `keep-tags` asks no registry at all. A rollback asks none either: it brings back what was
-    /// there, to the letter.
+    /// `auto` checks in the registry that each new image exists, and pins it to its digest if the current image is
+    /// pinned. It uses your docker or podman login, or none. `keep-tags` contacts no registry. A rollback contacts no
+    /// registry either: it restores the exact previous images.
     #[arg(
         long,
         value_enum,
@@ -299,20 +296,20 @@ pub struct RunArgs {
     )]
     pub digests: Digests,
 
-    /// Stop after that time; 0 is never
+    /// Stop after this time; 0 means no limit
     ///
-    /// The run stops there and then, whatever it waits for; a pod in flight comes back by itself. The same command goes
-    /// on.
+    /// The run stops at once, whatever it is waiting for. A pod that is restarting comes back on its own. Run the same
+    /// command again to resume.
     #[arg(long, value_name = "TIME", default_value = "0", value_parser = super::duration::parse, help_heading = "Times")]
     pub timeout: Duration,
 
-    /// How long one pod may take to come back, on top of its termination grace
+    /// How long a pod may take to become Ready, not counting its termination grace period
     ///
-    /// The same time bounds an eviction that a disruption budget does not allow.
+    /// Also how long to wait for a PodDisruptionBudget to allow an eviction.
     #[arg(long, value_name = "TIME", default_value = "20m", value_parser = super::duration::parse, help_heading = "Times")]
     pub pod_timeout: Duration,
 
-    /// How long a new pod must stay Ready before the next one is restarted
+    /// How long a new pod must stay Ready before the next pod is restarted
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = super::duration::parse, help_heading = "Times")]
     pub min_ready: Duration,
 
@@ -320,7 +317,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = super::duration::parse, help_heading = "Times")]
     pub pause_timeout: Duration,
 
-    /// Go on although that check refuses; repeatable, or separated by commas
+    /// Continue even if this check fails; repeatable or comma-separated
     #[arg(
         long,
         value_name = "CHECK",
@@ -331,47 +328,47 @@ pub struct RunArgs {
     pub skip_check: Vec<String>,
 }
 
-/// `WAY` or `VERSION=WAY`.
+/// Parses `METHOD` or `VERSION=METHOD`.
 fn chosen_way(typed: &str) -> Result<(Option<String>, Method), String> {
     let (version, way) = match typed.rsplit_once('=') {
         Some((version, way)) => (Some(version.to_owned()), way),
         None => (None, typed),
     };
     let via = Method::ALL.into_iter().find(|via| via.to_string() == way);
-    let known = || format!("the ways are {}", Method::ALL.map(|via| via.to_string()).join(", "));
+    let known = || format!("the methods are {}", Method::ALL.map(|via| via.to_string()).join(", "));
     via.map(|via| (version, via)).ok_or_else(known)
 }
 
-/// Which manual page.
+/// The arguments of `man`.
 #[derive(Debug, Args)]
 pub struct ManArgs {
-    /// The command
+    /// The command to document; if omitted, the plugin
     #[arg(value_name = "COMMAND")]
     pub command: Option<String>,
 }
 
 /// Serve a simulated cluster on this machine, for kubectl and kubectl dbupdate
 ///
-/// It has a Kafka, a Druid, a Cassandra, a Hazelcast and a ZooKeeper, and controllers that bring them to life. It
-/// listens on 127.0.0.1 only, without TLS and without authentication, and everything in it is gone when it ends.
+/// It runs one simulated database of each kind (Kafka, Druid, Cassandra, Hazelcast, ZooKeeper) and their controllers. It
+/// listens on 127.0.0.1 only, without TLS or authentication. All its state is lost when it stops.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  # Serve it, and follow the lines that it prints
+  # Serve the sandbox, then follow the instructions it prints
   kubectl dbupdate sandbox
 
   # Rehearse a failure: the second pod of each workload cannot pull its new image
   kubectl dbupdate sandbox --fail pull")]
 pub struct SandboxArgs {
-    /// The port to listen on; 0 is any free one
+    /// Port to listen on; 0 picks a free port
     #[arg(long, default_value_t = 0)]
     pub port: u16,
 
-    /// Where to write the kubeconfig [default: a temporary file, removed at the end]
+    /// Where to write the kubeconfig [default: a temporary file, removed on exit]
     #[arg(long, value_name = "FILE")]
     pub kubeconfig_out: Option<PathBuf>,
 
-    /// What goes wrong in it; repeatable
+    /// Fault to simulate; repeatable
     #[arg(long, value_enum, value_name = "FAULT", value_delimiter = ',')]
     pub fail: Vec<Fault>,
 }
@@ -409,11 +406,11 @@ pub enum ColorArg {
     Never,
 }
 
-/// Reads a command line, the program's name first.
+/// Parses a command line whose first word is the program's name.
 ///
 /// # Errors
 ///
-/// A usage error, or the help or version that was asked for: all of them as clap prints them.
+/// A usage error, or the requested help or version text, ready for clap to print.
 pub fn parse<T>(line: impl IntoIterator<Item = T>) -> Result<Cli, clap::Error>
 where
     T: Into<OsString> + Clone,
@@ -424,17 +421,19 @@ where
         && let Some(stray) = argument_of_the_update(&command, &matches)
     {
         let text = match stray.get_long() {
-            Some(long) => format!("--{long} does not go with the command '{subcommand}'"),
-            None => format!(
-                "'{subcommand}' is a command here; a database of that name is written KIND/{subcommand}"
-            ),
+            Some(long) => format!("--{long} cannot be used with the command '{subcommand}'"),
+            None => {
+                format!(
+                    "'{subcommand}' is a command; to name a database '{subcommand}', write KIND/{subcommand}"
+                )
+            }
         };
         return Err(command.error(ErrorKind::ArgumentConflict, text));
     }
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
-/// The whole command line. The flags of the connection are left out of the help of the commands that connect to no cluster.
+/// The clap definition. The help of commands that connect to no cluster hides the connection flags.
 pub fn definition() -> clap::Command {
     let mut command = Cli::command();
     // Global flags reach the commands only when they are built.
@@ -447,16 +446,16 @@ pub fn definition() -> clap::Command {
         .fold(command, |command, name| command.mut_subcommand(name, without))
 }
 
-/// What `--skip-check` takes.
+/// The long help of `--skip-check`, with the names it accepts.
 fn skippable() -> String {
     let names = Check::OVERRIDABLE.map(|check| check.to_string());
     format!(
-        "Go on although that check refuses; repeatable, or separated by commas\n\nChecks: {}",
+        "Continue even if this check fails; repeatable or comma-separated\n\nChecks: {}",
         names.join(", ")
     )
 }
 
-/// An argument of the update that was typed before a command: clap would accept and drop it.
+/// An argument of the update that was typed before a subcommand: clap would accept it and then ignore it.
 fn argument_of_the_update<'a>(command: &'a clap::Command, matches: &ArgMatches) -> Option<&'a clap::Arg> {
     command.get_arguments().filter(|arg| !arg.is_global_set()).find(|arg| {
         let id = arg.get_id().as_str();
@@ -538,8 +537,8 @@ mod tests {
             ("kafka my-kf --pod-timeout soon", "not a duration"),
             ("kafka my-kf --outptu json", "similar argument exists: '--output'"),
             ("kafka my-kf --sandbox-fail pull", "--sandbox"),
-            ("kafka sandbox", "'sandbox' is a command here"),
-            ("--to 3.6.1 sandbox", "--to does not go with the command 'sandbox'"),
+            ("kafka sandbox", "'sandbox' is a command; to name a database 'sandbox', write KIND/sandbox"),
+            ("--to 3.6.1 sandbox", "--to cannot be used with the command 'sandbox'"),
             ("sandbox --port 70000", "70000"),
             ("sandbox --fail nothing", "[possible values: pull"),
         ] {

@@ -1,4 +1,4 @@
-//! `kubectl dbupdate auth`: what the user may not do of all that an update of a database asks for.
+//! `kubectl dbupdate auth`: checks whether the user has the permissions that an update needs.
 
 use clap::Args;
 
@@ -15,26 +15,26 @@ use crate::model::{Auth, Kind, Lookup, ObjectRef};
 use crate::plan::permissions;
 use crate::report;
 
-/// Show what you may not do of all that an update of a database asks for
+/// Check whether you have the permissions that an update needs
 ///
-/// The API server is asked for each permission, and nothing is changed. Below stand the rules of RBAC that give what is
-/// lacking. Where you may not even read the database, the answer is for any database of its kind.
+/// Asks the API server about each permission, lists those you lack, and prints the RBAC rules that grant them. Nothing is
+/// changed. If you cannot read the database, the permissions for any database of its kind are checked.
 ///
-/// Ends with 0 where no update would be refused for want of a permission, else with 3.
+/// Exits with 0 if you have every permission that an update requires, and with 3 otherwise.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  # What do I lack for updating this database?
+  # Check which permissions you lack to update this database
   kubectl dbupdate auth kafka my-kf -n shop
 
-  # The rules for whoever grants them
+  # Print the missing RBAC rules for an administrator
   kubectl dbupdate auth kafka my-kf -o json | jq .rules")]
 pub struct AuthArgs {
-    /// The kind of database, or kind and name
+    /// Kind of database, optionally with its name
     #[arg(value_name = "KIND[/NAME]")]
     pub kind: String,
 
-    /// The database's name
+    /// Name of the database
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
 
@@ -42,7 +42,7 @@ pub struct AuthArgs {
     pub shown: ShownArgs,
 }
 
-/// Shows what the user lacks.
+/// Shows the permissions that the user lacks.
 pub async fn auth(options: LookOptions, terminal: Terminal) -> ExitCode {
     ended(Look::begin(options, terminal).await, async |look| look.auth().await).await
 }

@@ -1,4 +1,4 @@
-//! The flags that say which cluster is meant, and as whom: kubectl's own, with kubectl's meaning.
+//! The flags that choose the cluster and the user: kubectl's own flags, with kubectl's meaning.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,20 +9,20 @@ use super::options::{Target, UsageError};
 use crate::cluster::{ConnectOptions, Token};
 use crate::sandbox::Fault;
 
-/// Which cluster. These may stand before or after a command.
+/// The cluster flags. They are accepted before and after a subcommand.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Cluster")]
 pub struct ClusterArgs {
-    /// The database's namespace [default: the context's]
+    /// Namespace of the database [default: the context's namespace]
     #[arg(short, long, global = true, value_name = "NAMESPACE")]
     pub namespace: Option<String>,
 
     #[command(flatten)]
     pub connection: ConnectionArgs,
 
-    /// Log to standard error: 2 the connection, 6 each request, 8 with its body
+    /// Log verbosity on standard error: 2 logs the connection, 6 each request, 8 request and response bodies
     ///
-    /// Headers and credentials are never shown. Progress is shown in plain lines then.
+    /// Headers and credentials are never logged. Progress is shown as plain lines instead of bars.
     #[arg(
         short = 'v',
         long = "v",
@@ -33,11 +33,11 @@ pub struct ClusterArgs {
     )]
     pub verbosity: u8,
 
-    /// Use a simulated cluster inside this process; reads no kubeconfig
+    /// Use a simulated cluster inside this process; no kubeconfig is read
     #[arg(long, global = true)]
     pub sandbox: bool,
 
-    /// What goes wrong in the simulated cluster; repeatable
+    /// Fault to simulate in the sandbox; repeatable
     #[arg(
         long,
         global = true,
@@ -51,79 +51,78 @@ pub struct ClusterArgs {
     pub sandbox_fail: Vec<Fault>,
 }
 
-/// How a real cluster is reached. An empty value counts as not given, as it does for kubectl: scripts write
+/// How to connect to a real cluster. An empty value counts as not given, as in kubectl, because scripts write
 /// `--context "$CONTEXT"`.
 #[derive(Debug, Default, Args)]
 pub struct ConnectionArgs {
-    /// The kubeconfig file [default: $KUBECONFIG, or ~/.kube/config]
+    /// Path to the kubeconfig file [default: $KUBECONFIG, or ~/.kube/config]
     #[arg(long, global = true, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
 
-    /// The kubeconfig's context [default: the current one]
+    /// Kubeconfig context to use [default: the current context]
     #[arg(long, global = true, value_name = "NAME")]
     pub context: Option<String>,
 
-    /// The kubeconfig's cluster, instead of the context's
+    /// Kubeconfig cluster to use, instead of the context's
     #[arg(long, global = true, value_name = "NAME", hide_short_help = true)]
     pub cluster: Option<String>,
 
-    /// The kubeconfig's user, instead of the context's
+    /// Kubeconfig user to use, instead of the context's
     #[arg(long, global = true, value_name = "NAME", hide_short_help = true)]
     pub user: Option<String>,
 
-    /// The API server's address
+    /// Address of the API server
     #[arg(short, long, global = true, value_name = "URL")]
     pub server: Option<String>,
 
-    /// A bearer token for the API server
+    /// Bearer token for the API server
     #[arg(long, global = true, value_name = "TOKEN", hide_short_help = true)]
     pub token: Option<Token>,
 
-    /// The user to act as; a service account is system:serviceaccount:NAMESPACE:NAME
+    /// User to impersonate; for a service account, system:serviceaccount:NAMESPACE:NAME
     #[arg(long = "as", global = true, value_name = "USER", hide_short_help = true)]
     pub act_as: Option<String>,
 
-    /// A group to act as; repeatable
+    /// Group to impersonate; repeatable
     #[arg(long, global = true, value_name = "GROUP", hide_short_help = true)]
     pub as_group: Vec<String>,
 
-    /// The uid to act as
+    /// UID to impersonate
     #[arg(long, global = true, value_name = "UID", hide_short_help = true)]
     pub as_uid: Option<String>,
 
-    /// The certificate authority's file, in PEM
+    /// Path to the certificate authority, in PEM
     #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
     pub certificate_authority: Option<PathBuf>,
 
-    /// The client certificate's file, in PEM
+    /// Path to the client certificate, in PEM
     #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
     pub client_certificate: Option<PathBuf>,
 
-    /// The client key's file, in PEM
+    /// Path to the client key, in PEM
     #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
     pub client_key: Option<PathBuf>,
 
-    /// The name in the server's certificate, where it is not that of its address
+    /// Server name to expect in the server's certificate, if it differs from the address
     #[arg(long, global = true, value_name = "NAME", hide_short_help = true)]
     pub tls_server_name: Option<String>,
 
-    /// Do not check the server's certificate; anybody on the way can read and change what is said
+    /// Do not verify the server's certificate; insecure: the connection can be intercepted
     #[arg(long, global = true, hide_short_help = true)]
     pub insecure_skip_tls_verify: bool,
 
-    /// How long one request may take; 0 is the default [default: 10s]
+    /// Timeout of a single request; 0 means the default [default: 10s]
     ///
-    /// A longer time is given to what only reads: a write that took longer could land after the run's lock has passed to
-    /// somebody else.
+    /// Writes never get more than 10s: a slower write could take effect after another run has taken the lock.
     #[arg(long, global = true, value_name = "TIME", value_parser = super::duration::parse, hide_short_help = true)]
     pub request_timeout: Option<Duration>,
 }
 
 impl ClusterArgs {
-    /// Where the cluster is.
+    /// The cluster these flags choose.
     ///
     /// # Errors
-    /// A flag that goes to a real cluster, together with the simulated one.
+    /// A connection flag together with `--sandbox`.
     pub fn target(self) -> Result<Target, UsageError> {
         let options = self.connection.options();
         match (self.sandbox, given(&options)) {
@@ -133,7 +132,7 @@ impl ClusterArgs {
         }
     }
 
-    /// A flag that was given although the command has no use for any.
+    /// The first cluster flag that was given, for a command that accepts none.
     pub fn stray(self) -> Option<&'static str> {
         let others = [("namespace", self.namespace.is_some()), ("sandbox", self.sandbox)];
         let other = others.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag);
@@ -165,13 +164,13 @@ impl ConnectionArgs {
     }
 }
 
-/// The first flag of the connection that was given.
+/// The first connection flag that was given.
 fn given(options: &ConnectOptions) -> Option<&'static str> {
     flags(options).into_iter().next().map(|(flag, _)| flag)
 }
 
-/// The flags that lead to the same cluster as the same user, with what was typed behind them; `None` for a switch. The
-/// token itself is not told: whoever pastes the command has it.
+/// The flags that connect to the same cluster as the same user, with their values; `None` for a switch. The token is
+/// replaced by a placeholder, because these flags are printed in commands to copy.
 pub fn flags(options: &ConnectOptions) -> Vec<(&'static str, Option<String>)> {
     let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
     let mut flags = vec![

@@ -1,6 +1,7 @@
-//! `kubectl dbupdate __complete`: what could stand at the end of a line. kubectl asks it through kubectl_complete-dbupdate
-//! (<https://kubernetes.io/docs/tasks/extend-kubectl/kubectl-plugins/>): a candidate a line with its description behind a
-//! tab, and a directive of cobra's at the end. Whatever fails, fails in silence: somebody is typing.
+//! `kubectl dbupdate __complete`: prints completions for a partial command line. kubectl calls it through
+//! kubectl_complete-dbupdate (<https://kubernetes.io/docs/tasks/extend-kubectl/kubectl-plugins/>). The output is one
+//! candidate per line, followed by a tab and its description, and a cobra directive at the end. Errors are silent, because
+//! they would appear in the middle of a line that the user is typing.
 
 mod line;
 
@@ -22,19 +23,19 @@ use crate::report::list;
 use crate::sandbox::{self, Sandbox};
 use line::{Asked, Line};
 
-/// Nobody waits longer for a list of names.
+/// How long completion may take before it gives up.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What could stand there, and what it is.
+/// A candidate and its description.
 type Candidate = (String, String);
 
 enum Answer {
     Candidates(Vec<Candidate>),
-    /// The shell knows what files there are.
+    /// The shell completes file names itself.
     Files,
 }
 
-/// Prints what could stand at the end of a line.
+/// Prints the completions of a partial command line.
 pub async fn complete(words: &[String]) -> ExitCode {
     let definition = args::definition();
     let line = Line::read(&definition, words);
@@ -103,7 +104,7 @@ fn flags(line: &Line<'_>) -> Vec<Candidate> {
     shown.filter_map(flag).collect()
 }
 
-/// The kinds, and where the update itself is typed the commands beside it.
+/// The kinds of database, and the subcommands where one may be typed.
 fn kinds(line: &Line<'_>) -> Vec<Candidate> {
     let kinds = Kind::ALL.into_iter().map(|kind| (kind.singular().to_owned(), format!("a {kind} database")));
     kinds.chain(commands(line)).collect()
@@ -126,7 +127,7 @@ fn methods(typed: &str) -> Vec<Candidate> {
     Method::ALL.map(|method| bare(format!("{before}{method}"))).into()
 }
 
-/// The databases of the kind that was typed; with the kind in front where that is how they are typed.
+/// The databases of the typed kind; with the kind in front if the user types `KIND/NAME`.
 async fn databases(line: &Line<'_>, slash: bool) -> Option<Vec<Candidate>> {
     let typed = if slash { line.typed.split_once('/')?.0 } else { line.arguments.first()? };
     let kind: Kind = typed.parse().ok()?;
@@ -140,7 +141,7 @@ async fn databases(line: &Line<'_>, slash: bool) -> Option<Vec<Candidate>> {
     Some(found.iter().map(candidate).collect())
 }
 
-/// The versions that the database may go to, the newest first.
+/// The versions that the database can be updated to, newest first.
 async fn versions(line: &Line<'_>) -> Option<Vec<Candidate>> {
     let (kind, name) =
         options::database(line.arguments.first().copied(), line.arguments.get(1).map(|&n| n.to_owned()))
@@ -153,7 +154,7 @@ async fn versions(line: &Line<'_>) -> Option<Vec<Candidate>> {
     Some(allowed.map(|choice| (choice.name.clone(), list::marks(choice).join(", "))).collect())
 }
 
-/// The names in the kubeconfig.
+/// The names of contexts, clusters or users in the kubeconfig.
 fn in_kubeconfig(line: &Line<'_>, what: &str) -> Option<Vec<Candidate>> {
     let Target::Cluster(connection) = target(line)?.0 else { return None };
     let names = cluster::names(&connection).ok()?;
@@ -165,7 +166,7 @@ fn in_kubeconfig(line: &Line<'_>, what: &str) -> Option<Vec<Candidate>> {
     Some(wanted.into_iter().map(bare).collect())
 }
 
-/// The cluster that the line leads to, and the namespace. The simulated one lives for as long as what is returned.
+/// The cluster and the namespace that the line chooses. A simulated cluster lives as long as the returned value.
 async fn connected(line: &Line<'_>) -> Option<(Cluster, String, Option<Sandbox>)> {
     let (target, namespace) = target(line)?;
     let (cluster, sandbox) = match target {
@@ -179,7 +180,7 @@ async fn connected(line: &Line<'_>) -> Option<(Cluster, String, Option<Sandbox>)
     Some((cluster, namespace, sandbox))
 }
 
-/// What the flags of the connection come to that stand in the line so far.
+/// The target that the connection flags typed so far choose.
 fn target(line: &Line<'_>) -> Option<(Target, Option<String>)> {
     let program = std::iter::once("kubectl-dbupdate");
     let matches: ArgMatches = args::definition()

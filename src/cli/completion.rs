@@ -1,4 +1,4 @@
-//! `kubectl dbupdate completion`: scripts for shells, and the one by which kubectl asks.
+//! `kubectl dbupdate completion`: completion scripts for shells and for kubectl.
 
 use clap::{Args, CommandFactory, ValueEnum};
 use clap_complete::Shell;
@@ -7,29 +7,29 @@ use super::args::Cli;
 use super::exit_code::ExitCode;
 use super::stream;
 
-/// The hidden command that tells what could stand at the end of a line.
+/// The hidden command that prints the completions of a partial command line.
 pub const COMPLETE: &str = "__complete";
 
 /// Print a completion script
 ///
-/// kubectl asks a program kubectl_complete-dbupdate on the PATH what may stand behind 'kubectl dbupdate'; the scripts of the
-/// shells complete 'kubectl-dbupdate' itself, without asking a cluster.
+/// To complete 'kubectl dbupdate', kubectl runs the program kubectl_complete-dbupdate from the PATH; save the 'kubectl'
+/// script under that name. The shell scripts complete 'kubectl-dbupdate', without contacting a cluster.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  # For 'kubectl dbupdate <TAB>', wherever kubectl's own completion is set up
+  # For 'kubectl dbupdate <TAB>', if kubectl's own completion is set up
   kubectl dbupdate completion kubectl > ~/.local/bin/kubectl_complete-dbupdate
   chmod +x ~/.local/bin/kubectl_complete-dbupdate
 
   # For 'kubectl-dbupdate <TAB>' in bash
   source <(kubectl dbupdate completion bash)")]
 pub struct CompletionArgs {
-    /// For what
+    /// The shell, or kubectl
     #[arg(value_enum, value_name = "SHELL")]
     pub shell: CompletionFor,
 }
 
-/// For what a script is.
+/// The target of a completion script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum CompletionFor {
     Bash,
@@ -39,7 +39,7 @@ pub enum CompletionFor {
     Kubectl,
 }
 
-/// The words of a line, without the program's; the last one is being typed.
+/// The words of a partial command line without the program's name; the last one is being typed.
 #[derive(Debug, Args)]
 pub struct CompleteArgs {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -63,7 +63,7 @@ fn script(shell: CompletionFor) -> String {
         CompletionFor::Powershell => Shell::PowerShell,
     };
     let mut script = Vec::new();
-    // It builds the definition itself, under the name that the shell sees.
+    // clap_complete builds the definition itself, under the name that the shell sees.
     clap_complete::generate(shell, &mut Cli::command(), "kubectl-dbupdate", &mut script);
     String::from_utf8_lossy(&script).into_owned()
 }

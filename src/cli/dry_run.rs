@@ -1,4 +1,4 @@
-//! What would be done, shown and not done.
+//! The dry run: shows what would be done.
 
 use super::args::{DryRun, Output};
 use super::exit_code::ExitCode;
@@ -25,7 +25,7 @@ impl Session {
         let refused = refused(hops).is_some();
         let trials = match how {
             DryRun::Client => None,
-            // A refused plan would not be sent, so there is nothing to try.
+            // A refused plan would send nothing, so there is nothing to try.
             DryRun::Server if refused => None,
             DryRun::Server => {
                 let clock = Clock::system();
@@ -50,7 +50,7 @@ impl Session {
         Ok(if refused || !tried { ExitCode::Refused } else { ExitCode::Done })
     }
 
-    /// The ops request exactly as it would be made, for `kubectl apply -f -` or a repository.
+    /// Prints the ops request exactly as it would be created, for `kubectl apply -f -` or a Git repository.
     fn manifest(
         &self,
         request: &OpsRequestManifest,
@@ -62,14 +62,14 @@ impl Session {
         if let Some(last) = hops.later.last() {
             let (first, to) = (&hops.first.to.name, &last.to.name);
             stream::err(&format!(
-                "this request leads to {first}; others follow it, one after another, to {to}\n"
+                "this ops request updates to {first}; one more per hop follows, up to {to}\n"
             ));
         }
         let refused: Vec<&str> = trials.into_iter().flatten().filter_map(|t| t.refused.as_deref()).collect();
         if refused.is_empty() {
             return Ok(ExitCode::Done);
         }
-        stream::err(&format!("refused: the server would not accept it: {}\n", refused.join("; ")));
+        stream::err(&format!("refused: the API server would reject it: {}\n", refused.join("; ")));
         Ok(ExitCode::Refused)
     }
 }

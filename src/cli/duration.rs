@@ -2,19 +2,21 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-/// Longer than any wait that makes sense; with it no deadline overflows a clock.
+/// Longer than any sensible timeout, and short enough that no deadline overflows a clock.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 
-/// Reads a duration as kubectl takes it: `90s`, `20m`, `1h30m`, `1.5h`, `0`, or a bare number of seconds.
+/// Parses a duration as kubectl does: `90s`, `20m`, `1h30m`, `1.5h`, `0`, or a bare number of seconds.
 ///
 /// # Errors
 ///
-/// What is wrong with it, as one line of text.
+/// What is wrong with the text, in one line.
 pub fn parse(text: &str) -> Result<Duration, String> {
     let text = text.trim();
     let signed = match text.parse::<i64>() {
         Ok(seconds) => SignedDuration::from_secs(seconds),
-        Err(_) => text.parse().map_err(|_| "not a duration; write it as 90s, 20m or 1h30m".to_owned())?,
+        Err(_) => {
+            text.parse().map_err(|_| "not a duration; use a form such as 90s, 20m or 1h30m".to_owned())?
+        }
     };
     let duration = Duration::try_from(signed).map_err(|_| "a duration cannot be negative".to_owned())?;
     if duration > LONGEST {

@@ -1,30 +1,31 @@
 use crate::engine::Signal;
 
-/// What the process ends with. The table is a contract; `docs/exit-codes.md` explains it.
+/// The exit code of the process. The table is a contract; `docs/exit-codes.md` explains it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExitCode {
-    /// Done and verified, feasible (a dry run), or nothing to do.
+    /// Done and verified, a dry run that passed, or nothing to do.
     Done,
-    /// Failed before anything was changed.
+    /// Failed before changing anything.
     Failed,
-    /// The command line asks for something that cannot be.
+    /// The command line is invalid.
     Usage,
-    /// A finding of the preflight refuses it, or the user declined at a prompt.
+    /// A preflight check failed, or the user declined at a prompt.
     Refused,
-    /// Something was changed and the update did not finish.
+    /// Something was changed and the update is not complete.
     Unfinished,
-    /// Somebody else is at work on the database: a lock, a foreign `Paused`, an ops request.
+    /// Another user or controller is changing the database: it holds the lock, paused the operator, or runs an ops
+    /// request.
     SomebodyElse,
-    /// `--timeout` has passed.
+    /// `--timeout` was exceeded.
     TimedOut,
-    /// A signal ended it.
+    /// Stopped by a signal.
     Signal(Signal),
-    /// What the terminal event of a run says.
+    /// The exit code in the last event of a run.
     Run(u8),
 }
 
 impl ExitCode {
-    /// The number that the shell sees.
+    /// The number that the shell sees in `$?`.
     pub fn code(self) -> u8 {
         match self {
             ExitCode::Done => 0,

@@ -6,70 +6,74 @@ use crate::engine::Signal;
 use crate::model::Kind;
 use crate::plan::update::NoTarget;
 
-/// Why a command ended before it changed anything.
+/// Why a command ended before changing anything.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     #[error(transparent)]
     Connect(#[from] ConnectError),
     #[error(transparent)]
     Cluster(#[from] ClusterError),
-    #[error("cannot reach the cluster {cluster}: {why}; is it up, and is the address right?")]
+    #[error(
+        "cannot reach the cluster {cluster}: {why}; check that it is running and that the address is correct"
+    )]
     Unreachable { cluster: String, why: String },
-    #[error("the cluster {cluster} does not answer as it should: {error}")]
+    #[error("the cluster {cluster} is not responding properly: {error}")]
     Troubled { cluster: String, error: ClusterError },
     #[error(transparent)]
     NoTarget(#[from] NoTarget),
-    #[error("{} {name:?} does not exist in namespace {namespace}{}", kind.singular(), listed(names))]
+    #[error("{} {name:?} not found in namespace {namespace}{}", kind.singular(), listed(names))]
     NoSuchDatabase { kind: Kind, name: String, namespace: String, names: Vec<String> },
-    #[error("there is no {} in namespace {namespace}; name another with -n", kind.map_or("database", Kind::singular))]
+    #[error(
+        "no {} found in namespace {namespace}; choose another namespace with -n",
+        kind.map_or("database", Kind::singular)
+    )]
     NoDatabases { kind: Option<Kind>, namespace: String },
-    #[error("the cluster does not know the kind {}: is KubeDB installed?", kind.name())]
+    #[error("the cluster does not serve the kind {}; is KubeDB installed?", kind.name())]
     KindAbsent { kind: Kind },
-    #[error("which database? there are: {}", choices.join(", "))]
+    #[error("no database given; choose one of: {}", choices.join(", "))]
     WhichDatabase { choices: Vec<String> },
-    #[error("which version? add --to; there are:\n  {}", choices.join("\n  "))]
+    #[error("no version given; add --to with one of:\n  {}", choices.join("\n  "))]
     WhichVersion { choices: Vec<String> },
-    #[error("cannot ask on the terminal; add --yes to go on without")]
+    #[error("cannot prompt on the terminal; add --yes to skip the confirmation")]
     Terminal(#[source] io::Error),
-    #[error("cannot listen to signals")]
+    #[error("cannot install signal handlers")]
     Signals(#[source] io::Error),
     #[error("cannot print the plan")]
     Unprintable(#[from] crate::report::object::Unprintable),
     #[error("{database} has no unfinished run; nothing to do")]
     NothingUnfinished { database: String },
     #[error(
-        "the journal tells of an update of {database} to {to} that {who} began at {began}, and the cluster shows nothing of it: \
-         whoever may write ConfigMaps can have written that. To go on with it, name the version: {command}"
+        "the journal says that {who} started an update of {database} to {to} at {began}, but the cluster shows no sign of it; \
+         anybody who may write ConfigMaps can write the journal. To continue, name the version: {command}"
     )]
     Untraced { database: String, to: String, who: String, began: String, command: String },
     #[error(
-        "the journal says that further updates of {database} are to follow, to {to}; --yes alone begins none. To go on: {command}"
+        "the journal says that more updates of {database} should follow, up to {to}; --yes alone does not start them. To \
+         continue: {command}"
     )]
     MayFollow { database: String, to: String, command: String },
-    #[error("the runs of the database cannot be read: {why}")]
+    #[error("cannot read the journal of the database: {why}")]
     JournalUnreadable { why: String },
-    #[error("what you may do cannot be asked: {why}")]
+    #[error("cannot check your permissions: {why}")]
     PermissionsUnknown { why: String },
-    #[error("{error}; {command} tells all that is lacking")]
+    #[error("{error}; to list all missing permissions: {command}")]
     MayNotRead { error: ClusterError, command: String },
     #[error(
-        "the last run of {database} was written down by a later version of kubectl-dbupdate, or is damaged: use that version; \
-         look at it with kubectl get configmap {journal} -n {namespace} -o yaml; where it is damaged, delete it: then nothing \
-         is known of the runs before, and a rollback is no longer possible; nothing was changed"
+        "the journal of {database} was written by a newer version of kubectl-dbupdate, or is damaged: use that version; \
+         inspect it with kubectl get configmap {journal} -n {namespace} -o yaml; if it is damaged, delete it: earlier runs are \
+         then unknown and can no longer be rolled back; nothing was changed"
     )]
     LaterJournal { database: String, journal: String, namespace: String },
     #[error("declined; nothing was changed")]
     Declined,
-    #[error(
-        "the whole run's --timeout of {seconds} s was over before there were credentials; nothing was changed"
-    )]
+    #[error("timed out after {seconds} s (--timeout) while waiting for credentials; nothing was changed")]
     TimedOut { seconds: u64 },
-    #[error("ended by {0}; nothing was changed")]
+    #[error("stopped by {0}; nothing was changed")]
     Signalled(Signal),
 }
 
 impl Failure {
-    /// Trouble with the connection names the cluster: it may be the wrong one.
+    /// Adds the cluster's name to a connection failure: the user may have chosen the wrong cluster.
     pub fn of(self, cluster: &Cluster) -> Self {
         let cluster = cluster.name().to_owned();
         match self {
@@ -81,7 +85,7 @@ impl Failure {
         }
     }
 
-    /// What the process ends with.
+    /// The exit code of the process.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Failure::WhichDatabase { .. } | Failure::WhichVersion { .. } => ExitCode::Usage,
@@ -111,11 +115,11 @@ impl Failure {
 }
 
 fn listed(names: &[String]) -> String {
-    /// As many as fit on a line or two.
+    /// How many names fit on a line or two.
     const SHOWN: usize = 10;
     match names.len() {
         0 => String::new(),
-        n if n <= SHOWN => format!("; there are: {}", names.join(", ")),
-        n => format!("; there are: {}, and {} more", names[..SHOWN].join(", "), n - SHOWN),
+        n if n <= SHOWN => format!("; existing databases: {}", names.join(", ")),
+        n => format!("; existing databases: {}, and {} more", names[..SHOWN].join(", "), n - SHOWN),
     }
 }

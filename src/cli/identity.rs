@@ -1,4 +1,4 @@
-//! Who runs what: the run's id, the user and host, and the command that goes on with it.
+//! The identity of a run (its id, the user and host) and the commands that continue it.
 
 use std::env;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -10,9 +10,9 @@ use super::options::{Mode, Target, UpdateOptions};
 use crate::engine::Commands;
 use crate::model::{Check, Command, Kind, Method, Methods, Plan, WorkloadPlan, clean};
 
-/// An id that no other run has: 48 random bits.
+/// A unique run id: 48 random bits.
 pub fn run_id() -> String {
-    // The keys of a RandomState come from the system's random numbers.
+    // The keys of a RandomState come from the operating system's random numbers.
     let random = RandomState::new().build_hasher().finish();
     format!("{:012x}", random & 0xffff_ffff_ffff)
 }
@@ -20,7 +20,7 @@ pub fn run_id() -> String {
 /// `user@host`.
 pub fn who() -> String {
     let user = ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(|name| env::var(name).ok());
-    let user = user.filter(|user| !user.is_empty()).unwrap_or_else(|| "somebody".to_owned());
+    let user = user.filter(|user| !user.is_empty()).unwrap_or_else(|| "unknown".to_owned());
     clean(&format!("{user}@{}", gethostname::gethostname().to_string_lossy()))
 }
 
@@ -43,8 +43,7 @@ fn resuming(options: &UpdateOptions, plan: &Plan, through: Option<&str>) -> Comm
     command.words(options.skip.iter().flat_map(skipped)).words(digests(options).iter().copied())
 }
 
-/// The commands that go on with a run, and with those that are to follow it on the way `through` to a version, by the ways
-/// that were chosen for them.
+/// The commands that continue a run, and the hops that follow it on the way `through` to a version, by the chosen methods.
 pub fn commands(options: &UpdateOptions, plan: &Plan, through: Option<&str>, methods: &Methods) -> Commands {
     let other = |command: &str| {
         let (kind, name) = (plan.kind, &plan.database.name);
@@ -61,7 +60,7 @@ pub fn commands(options: &UpdateOptions, plan: &Plan, through: Option<&str>, met
     let method = if reshapes { Method::Provisioner } else { Method::Client };
     let mut alone = Methods { all: Some(method), ..Methods::default() };
     if through.is_some() {
-        // Those that follow go as they would have gone.
+        // The hops that follow keep their methods.
         alone = methods.clone();
         alone.to.insert(plan.to.name.clone(), method);
     }
@@ -132,7 +131,7 @@ fn digests(options: &UpdateOptions) -> &'static [&'static str] {
     if options.digests == Digests::KeepTags { &["--digests", "keep-tags"] } else { &[] }
 }
 
-/// A duration as [`super::duration::parse`] reads it.
+/// A duration in the form that [`super::duration::parse`] reads.
 fn typed(time: Duration) -> String {
     match time.subsec_millis() {
         0 => format!("{}s", time.as_secs()),
@@ -273,7 +272,7 @@ mod tests {
         }
     }
 
-    /// What an Ops-manager has left of a step that changes the shape is the operator's to render.
+    /// If the Ops-manager fails on a hop that adds or removes containers, only the operator can render the new templates.
     #[test]
     fn this_tool_goes_on_by_a_way_that_is_open() {
         let cli = args::parse(["x", "kf", "my-kf", "--via", "ops-manager"]).expect("it is right");

@@ -15,11 +15,11 @@ use crate::plan::hops::Hops;
 use crate::plan::images;
 use crate::registry::look_up;
 
-/// After that time without an answer the user is told what is waited for.
+/// After this time without an answer, the user is told what the tool is waiting for.
 const SILENCE: Duration = Duration::from_secs(1);
 
 impl Session {
-    /// The updates as they were planned, or planned once more with what the registries say of their images.
+    /// The planned hops, planned again if the registries were asked about their images.
     pub(super) async fn with_images(
         &mut self,
         snapshot: &mut Snapshot,
@@ -28,7 +28,7 @@ impl Session {
     ) -> Result<Hops, Failure> {
         let images = match (self.options.digests, goal) {
             (Digests::Auto, Goal::To { .. }) => images::to_ask(snapshot, hops.all()),
-            // A way back leads to what was there.
+            // A rollback restores the previous images as they were.
             (Digests::KeepTags, _) | (_, Goal::Back { .. }) => BTreeSet::new(),
         };
         if images.is_empty() {
@@ -41,7 +41,7 @@ impl Session {
             }
             let registries: BTreeSet<_> = images.iter().map(|image| registry(image)).collect();
             let names: Vec<_> = registries.into_iter().collect();
-            stream::err(&format!("asking {} for the new images\n", names.join(", ")));
+            stream::err(&format!("looking up the new images in {}\n", names.join(", ")));
             asking.await
         };
         snapshot.environment.images = unless_stopped(&mut self.stop, asking).await?;

@@ -1,4 +1,4 @@
-//! `kubectl dbupdate list`: the databases there are.
+//! `kubectl dbupdate list`: lists the databases.
 
 use super::exit_code::ExitCode;
 use super::failure::Failure;
@@ -36,7 +36,7 @@ async fn show(look: &mut Look) -> Result<ExitCode, Failure> {
     Ok(ExitCode::Done)
 }
 
-/// As kubectl names it, and as it can be typed behind `kubectl dbupdate`.
+/// The database's name as kubectl prints it, and as `kubectl dbupdate` accepts it.
 fn name(listed: &Listed) -> String {
     format!("{}.kubedb.com/{}\n", listed.kind.singular(), listed.database.name)
 }

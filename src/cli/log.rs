@@ -1,4 +1,4 @@
-//! What `-v` shows on standard error.
+//! The log that `-v` shows on standard error.
 
 use std::io;
 
@@ -8,8 +8,8 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Begins to log, at kubectl's levels: from 6 on the requests, from 8 on their bodies. Only what this program says itself is
-/// logged, since the libraries below see the credentials.
+/// Starts logging at kubectl's levels: requests from 6, bodies from 8. Only this program's own messages are logged, because
+/// the libraries below handle credentials.
 pub fn begin(verbosity: u8) {
     let level = match verbosity {
         0 => return,
@@ -19,6 +19,6 @@ pub fn begin(verbosity: u8) {
     };
     let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), level);
     let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_target(false).with_writer(io::stderr);
-    // It fails where something is logging already, which nothing in this process does.
+    // It only fails if a subscriber is already installed, and nothing else in this process installs one.
     let _ = tracing_subscriber::registry().with(lines.with_filter(ours)).try_init();
 }

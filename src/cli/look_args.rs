@@ -1,19 +1,19 @@
-//! The arguments of the commands that only look.
+//! The arguments of the read-only commands.
 
 use clap::{Args, ValueEnum};
 
 use super::args::{ColorArg, Output};
 
-/// Show what state a database is in, and which command goes on
+/// Show the state of a database and the command to run next
 ///
-/// Without a name all databases of the namespace are listed, without a kind those of every kind.
+/// Without a name, all databases of the kind in the namespace are listed; without a kind, the databases of every kind.
 #[derive(Debug, Args)]
 pub struct StatusArgs {
-    /// The kind of database, or kind and name
+    /// Kind of database, optionally with its name
     #[arg(value_name = "KIND[/NAME]")]
     pub kind: Option<String>,
 
-    /// The database's name
+    /// Name of the database
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
 
@@ -24,14 +24,14 @@ pub struct StatusArgs {
     pub shown: ShownArgs,
 }
 
-/// List the runs of a database, the last one first
+/// List the runs on a database, newest first
 #[derive(Debug, Args)]
 pub struct HistoryArgs {
-    /// The kind of database, or kind and name
+    /// Kind of database, optionally with its name
     #[arg(value_name = "KIND[/NAME]")]
     pub kind: String,
 
-    /// The database's name
+    /// Name of the database
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
 
@@ -39,10 +39,10 @@ pub struct HistoryArgs {
     pub shown: ShownArgs,
 }
 
-/// How something is printed that only reads.
+/// The output format of a read-only command.
 #[derive(Debug, Args)]
 pub struct ShownArgs {
-    /// How it is printed
+    /// Output format
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value = "table")]
     pub output: Output,
 
@@ -51,22 +51,22 @@ pub struct ShownArgs {
     pub color: ColorArg,
 }
 
-/// Which databases are listed.
+/// Which databases to list.
 #[derive(Debug, Args)]
 pub struct WhichArgs {
-    /// List the databases of all namespaces
+    /// List databases in all namespaces
     #[arg(short = 'A', long)]
     pub all_namespaces: bool,
 
-    /// List the databases with these labels, e.g. team=search,env!=dev
+    /// Label selector to filter on, e.g. team=search,env!=dev
     #[arg(short = 'l', long, value_name = "LABELS")]
     pub selector: Option<String>,
 }
 
-/// List databases, with the newest version that each of them may go to
+/// List databases and the newest version each can be updated to
 #[derive(Debug, Args)]
 pub struct ListArgs {
-    /// The kind of database
+    /// Kind of database
     #[arg(value_name = "KIND")]
     pub kind: Option<String>,
 
@@ -77,14 +77,14 @@ pub struct ListArgs {
     pub listed: ListedArgs,
 }
 
-/// List the versions of the catalog, and with a name what the database may do with each of them
+/// List the versions in the catalog and, with a name, which of them the database can be updated to
 #[derive(Debug, Args)]
 pub struct VersionsArgs {
-    /// The kind of database, or kind and name
+    /// Kind of database, optionally with its name
     #[arg(value_name = "KIND[/NAME]")]
     pub kind: String,
 
-    /// The database's name
+    /// Name of the database
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
 
@@ -92,10 +92,10 @@ pub struct VersionsArgs {
     pub listed: ListedArgs,
 }
 
-/// How a list is printed.
+/// The output format of a list.
 #[derive(Debug, Args)]
 pub struct ListedArgs {
-    /// How it is printed
+    /// Output format
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value = "table")]
     pub output: ListOutput,
 
@@ -110,13 +110,13 @@ impl From<ShownArgs> for ListedArgs {
     }
 }
 
-/// `--output` of a list.
+/// `--output` of a command that lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ListOutput {
     Table,
     Json,
     Yaml,
-    /// resource/name, as kubectl takes it
+    /// resource/name, as kubectl accepts it
     Name,
 }
 

@@ -9,7 +9,7 @@ use super::stream;
 /// Prints a manual page, in roff.
 ///
 /// # Errors
-/// A command that does not exist.
+/// The command does not exist.
 pub fn print(man: &ManArgs) -> Result<ExitCode, String> {
     let definition = args::definition();
     let command = match &man.command {
@@ -20,9 +20,9 @@ pub fn print(man: &ManArgs) -> Result<ExitCode, String> {
     };
     let Some(command) = command else {
         let named = man.command.as_deref().map(crate::model::clean).unwrap_or_default();
-        return Err(format!("there is no command {named:?}"));
+        return Err(format!("unknown command {named:?}"));
     };
-    // A page of a command is found as `man kubectl-dbupdate-resume`.
+    // The page of a command is named as in `man kubectl-dbupdate-resume`.
     let page = command.get_display_name().unwrap_or("kubectl-dbupdate").replace(' ', "-");
     stream::out(&roff(command.display_name(page)).unwrap_or_default());
     Ok(ExitCode::Done)
@@ -31,6 +31,8 @@ pub fn print(man: &ManArgs) -> Result<ExitCode, String> {
 fn roff(command: clap::Command) -> io::Result<String> {
     let mut page = Vec::new();
     let source = concat!("kubectl-dbupdate ", env!("CARGO_PKG_VERSION"));
+    // clap_mangen omits the description of a flag that `-h` hides.
+    let command = command.mut_args(|arg| arg.hide_short_help(false));
     clap_mangen::Man::new(command).source(source).render(&mut page)?;
     Ok(String::from_utf8_lossy(&page).into_owned())
 }

@@ -1,4 +1,4 @@
-//! The command line: what was typed, what it means, and one file for each command.
+//! The command line: parsing, validation, and one file for each command.
 
 pub mod args;
 mod auth;
@@ -33,7 +33,7 @@ use exit_code::ExitCode;
 use options::{LookOptions, SandboxOptions, UpdateOptions, UsageError};
 use terminal::Terminal;
 
-/// Does what was typed, and says how it went.
+/// Runs the command and returns its exit code.
 pub fn run(cli: Cli) -> ExitCode {
     log::begin(cli.cluster.verbosity);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -45,7 +45,7 @@ pub fn run(cli: Cli) -> ExitCode {
         }
     };
     let code = runtime.block_on(dispatch(cli, Terminal::detect()));
-    // A question that a signal has cut short still sits in its thread and waits for a key.
+    // A prompt that was cancelled by a signal still blocks its thread until a key is pressed.
     runtime.shutdown_background();
     code
 }
@@ -110,7 +110,7 @@ fn wrong_usage(error: &UsageError) -> ExitCode {
     ExitCode::Usage
 }
 
-/// The exit code of a command that can only fail before anything is changed.
+/// Reports the failure of a command that changes nothing, and returns its exit code.
 fn said(result: Result<ExitCode, impl std::error::Error>) -> ExitCode {
     result.unwrap_or_else(|error| {
         stream::complain(&error);

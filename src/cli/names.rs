@@ -1,17 +1,17 @@
-//! What the API server accepts as a name. Names are checked before anything is asked of a cluster, so that a slip
-//! of the fingers is a usage error and not an answer of the server that has to be understood.
+//! The naming rules of the API server. Names are checked before any request, so that a typo is a usage error rather than
+//! an error from the server.
 
-/// The longest database name: it is the value of the label `app.kubernetes.io/instance`, and a label's value has
-/// at most 63 characters.
+/// The longest database name: KubeDB uses it as the value of the label `app.kubernetes.io/instance`, and a label value
+/// has at most 63 characters.
 const LONGEST_DATABASE: usize = 63;
 
 /// The longest name of a namespace (a DNS label, RFC 1123).
 const LONGEST_LABEL: usize = 63;
 
-/// What is wrong with a database's name; `None` where nothing is.
+/// What is wrong with a database's name; `None` if it is valid.
 pub fn wrong_with_database(name: &str) -> Option<&'static str> {
     if name.len() > LONGEST_DATABASE {
-        return Some("is longer than 63 characters, which no KubeDB database can be");
+        return Some("is longer than 63 characters, the limit for a KubeDB database");
     }
     if !name.split('.').all(is_label) {
         return Some(
@@ -21,7 +21,7 @@ pub fn wrong_with_database(name: &str) -> Option<&'static str> {
     None
 }
 
-/// What is wrong with a namespace's name; `None` where nothing is.
+/// What is wrong with a namespace's name; `None` if it is valid.
 pub fn wrong_with_namespace(name: &str) -> Option<&'static str> {
     if name.len() > LONGEST_LABEL {
         return Some("is longer than 63 characters");

@@ -1,4 +1,4 @@
-//! What the command line means. Pure: what the process is connected to comes in as a [`Terminal`].
+//! Validates the command line. Pure: what the process is connected to is passed in as a [`Terminal`].
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -22,24 +22,24 @@ use crate::sandbox::Fault;
 #[derive(Debug, Clone, PartialEq)]
 pub struct UpdateOptions {
     pub target: Target,
-    /// `None` is the context's namespace.
+    /// `None` means the context's namespace.
     pub namespace: Option<String>,
-    /// `None` is chosen from a list.
+    /// `None` means that the user chooses from a list.
     pub kind: Option<Kind>,
-    /// `None` is chosen from a list.
+    /// `None` means that the user chooses from a list.
     pub name: Option<String>,
-    /// A version object's name or `latest`; `None` is chosen from a list.
+    /// The name of a version object, or `latest`; `None` means that the user chooses from a list.
     pub to: Option<String>,
-    /// Every step of the way is taken.
+    /// If the version cannot be reached directly, update through the versions in between.
     pub through: bool,
-    /// Which way each update takes.
+    /// The method of each hop.
     pub methods: Methods,
     pub dry_run: Option<DryRun>,
     pub yes: bool,
     pub output: Output,
     pub progress: Progress,
     pub colors: Colors,
-    /// `None` is no limit.
+    /// `None` means no limit.
     pub timeout: Option<Duration>,
     pub pod_timeout: Duration,
     pub min_ready: Duration,
@@ -47,56 +47,56 @@ pub struct UpdateOptions {
     /// The checks that the user has overridden.
     pub skip: BTreeSet<Check>,
     pub mode: Mode,
-    /// A live lock is waited for.
+    /// Wait for a lock that another run still holds.
     pub take_over: bool,
     pub roll_back_on_failure: bool,
     pub digests: Digests,
 }
 
-/// A look at databases, validated.
+/// The options of a read-only command, validated.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LookOptions {
     pub target: Target,
-    /// `None` is the context's namespace.
+    /// `None` means the context's namespace.
     pub namespace: Option<String>,
-    /// In every namespace.
+    /// Search every namespace.
     pub all_namespaces: bool,
-    /// Those with these labels; empty is all.
+    /// The label selector; empty means no filter.
     pub selector: String,
-    /// `None` is every kind.
+    /// `None` means every kind.
     pub kind: Option<Kind>,
-    /// `None` is every database.
+    /// `None` means every database.
     pub name: Option<String>,
     pub output: ListOutput,
     pub colors: Colors,
 }
 
 impl LookOptions {
-    /// Validates what was typed behind the command status.
+    /// Validates the arguments of `status`.
     ///
     /// # Errors
     ///
-    /// The first thing that cannot be.
+    /// The first argument that is invalid.
     pub fn status(args: StatusArgs, cluster: ClusterArgs, terminal: &Terminal) -> Result<Self, UsageError> {
         let options = Self::new(args.kind.as_deref(), args.name, args.shown.into(), cluster, terminal)?;
         options.among(args.which)
     }
 
-    /// Validates what was typed behind the command list.
+    /// Validates the arguments of `list`.
     ///
     /// # Errors
     ///
-    /// The first thing that cannot be.
+    /// The first argument that is invalid.
     pub fn list(args: ListArgs, cluster: ClusterArgs, terminal: &Terminal) -> Result<Self, UsageError> {
         let options = Self::new(args.kind.as_deref(), None, args.listed, cluster, terminal)?;
         options.among(args.which)
     }
 
-    /// Validates what was typed behind the command versions.
+    /// Validates the arguments of `versions`.
     ///
     /// # Errors
     ///
-    /// The first thing that cannot be.
+    /// The first argument that is invalid.
     pub fn versions(
         args: VersionsArgs,
         cluster: ClusterArgs,
@@ -118,21 +118,21 @@ impl LookOptions {
         }
     }
 
-    /// Validates what was typed behind the command history.
+    /// Validates the arguments of `history`.
     ///
     /// # Errors
     ///
-    /// The first thing that cannot be.
+    /// The first argument that is invalid.
     pub fn history(args: HistoryArgs, cluster: ClusterArgs, terminal: &Terminal) -> Result<Self, UsageError> {
         let options = Self::new(Some(&args.kind), args.name, args.shown.into(), cluster, terminal)?;
         if options.name.is_none() { Err(UsageError::KindMissing) } else { Ok(options) }
     }
 
-    /// Validates what was typed behind the command auth.
+    /// Validates the arguments of `auth`.
     ///
     /// # Errors
     ///
-    /// The first thing that cannot be.
+    /// The first argument that is invalid.
     pub fn auth(args: AuthArgs, cluster: ClusterArgs, terminal: &Terminal) -> Result<Self, UsageError> {
         let AuthArgs { kind, name, shown } = args;
         Self::history(HistoryArgs { kind, name, shown }, cluster, terminal)
@@ -159,33 +159,33 @@ impl LookOptions {
     }
 }
 
-/// What is done with the database.
+/// What to do with the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     Update,
-    /// Go on with the run that was not finished.
+    /// Resume the interrupted run.
     Resume,
-    /// Go back to what was before it.
+    /// Roll the interrupted run back.
     Rollback,
 }
 
-/// Where the cluster is.
+/// The cluster to connect to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// A real one.
+    /// A real cluster.
     Cluster(Box<ConnectOptions>),
-    /// The simulated one inside this process.
+    /// The simulated cluster inside this process.
     Sandbox(Vec<Fault>),
 }
 
-/// Which streams are written in colour.
+/// Which output streams use colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Colors {
     pub stdout: bool,
     pub stderr: bool,
 }
 
-/// The simulated cluster that is served to others, validated.
+/// The options of `sandbox`, validated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SandboxOptions {
     pub port: u16,
@@ -193,55 +193,53 @@ pub struct SandboxOptions {
     pub faults: Vec<Fault>,
 }
 
-/// A command line that asks for something that cannot be.
+/// A command line that is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UsageError {
     #[error("{unknown}{}", unless_near(unknown))]
     Kind { unknown: UnknownKind },
-    #[error("which database? write KIND NAME; the kinds are {}", kinds())]
+    #[error("no database given; write KIND NAME, where KIND is one of {}", kinds())]
     KindMissing,
     #[error("{typed:?} has more than one '/'; write KIND/NAME")]
     Slashes { typed: String },
     #[error("the name is given twice: {slash:?} in KIND/NAME, and {word:?}")]
     NameTwice { slash: String, word: String },
-    #[error("the database's name {name:?} {wrong}")]
+    #[error("the database name {name:?} {wrong}")]
     Name { name: String, wrong: &'static str },
     #[error("the namespace {name:?} {wrong}")]
     Namespace { name: String, wrong: &'static str },
-    #[error("--all-namespaces does not go with {with}")]
+    #[error("--all-namespaces cannot be used with {with}")]
     AllNamespaces { with: &'static str },
-    #[error("--selector chooses among databases, and does not go with a name")]
+    #[error("--selector cannot be used with a name")]
     SelectorAndName,
-    #[error("--to is empty; write a version, or latest")]
+    #[error("--to is empty; give a version, or latest")]
     NoVersion,
-    #[error("--via {first} and --via {second} cannot both be")]
+    #[error("--via {first} contradicts --via {second}")]
     TwoWays { first: Method, second: Method },
-    #[error("--pod-timeout must be longer than 0")]
+    #[error("--pod-timeout must be greater than 0")]
     PodTimeout,
-    #[error("--sandbox reads no kubeconfig, so --{flag} does not go with it")]
+    #[error("--{flag} cannot be used with --sandbox, which reads no kubeconfig")]
     SandboxAndConnection { flag: &'static str },
-    #[error("--{flag} does not go with the command 'sandbox', which serves a cluster of its own")]
+    #[error("--{flag} cannot be used with the command 'sandbox', which serves its own cluster")]
     SandboxCommand { flag: &'static str },
-    #[error("{typed:?} cannot be given to --skip-check; what can is {}", overridable())]
+    #[error("check {typed:?} cannot be skipped; --skip-check accepts {}", overridable())]
     Check { typed: String },
-    #[error(
-        "-o {format} prints one result on standard output, where --progress json prints events; choose one of them"
-    )]
+    #[error("-o {format} and --progress json both print to standard output; use only one of them")]
     TwoOutputs { format: &'static str },
     #[error(
-        "--progress bars needs a terminal on standard error that can move its cursor; use --progress plain"
+        "--progress bars requires a terminal with cursor control on standard error; use --progress plain"
     )]
     BarsWithoutTerminal,
-    #[error("nobody can be asked without a terminal; look at --dry-run, then add --yes")]
+    #[error("cannot ask for confirmation without a terminal; review the plan with --dry-run, then add --yes")]
     YesRequired,
 }
 
 impl UpdateOptions {
-    /// Validates what was typed.
+    /// Validates the arguments of an update.
     ///
     /// # Errors
     ///
-    /// The first thing that cannot be.
+    /// The first argument that is invalid.
     pub fn new(update: UpdateArgs, cluster: ClusterArgs, terminal: &Terminal) -> Result<Self, UsageError> {
         let namespace = namespace(cluster.namespace.as_deref())?;
         let (kind, name) = database(update.kind.as_deref(), update.name)?;
@@ -290,11 +288,11 @@ impl UpdateOptions {
         })
     }
 
-    /// Validates what was typed behind the command resume.
+    /// Validates the arguments of `resume`.
     ///
     /// # Errors
     ///
-    /// The first thing that cannot be.
+    /// The first argument that is invalid.
     pub fn resume(args: ResumeArgs, cluster: ClusterArgs, terminal: &Terminal) -> Result<Self, UsageError> {
         let update = UpdateArgs {
             through: args.through,
@@ -308,11 +306,11 @@ impl UpdateOptions {
         Ok(options)
     }
 
-    /// Validates what was typed behind the command rollback.
+    /// Validates the arguments of `rollback`.
     ///
     /// # Errors
     ///
-    /// The first thing that cannot be.
+    /// The first argument that is invalid.
     pub fn rollback(
         args: RollbackArgs,
         cluster: ClusterArgs,
@@ -324,13 +322,13 @@ impl UpdateOptions {
         Ok(options)
     }
 
-    /// A run that is gone on with is one database's: it is named, not chosen.
+    /// Resume and rollback require the database's name: they never offer a list.
     fn named(self) -> Result<Self, UsageError> {
         if self.name.is_none() { Err(UsageError::KindMissing) } else { Ok(self) }
     }
 }
 
-/// An update to wherever the run before was going.
+/// The arguments of an update without a target version, which comes from the interrupted run.
 fn unnamed(kind: String, name: Option<String>, run: RunArgs) -> UpdateArgs {
     UpdateArgs {
         kind: Some(kind),
@@ -346,11 +344,11 @@ fn unnamed(kind: String, name: Option<String>, run: RunArgs) -> UpdateArgs {
 }
 
 impl SandboxOptions {
-    /// Validates what was typed.
+    /// Validates the arguments of `sandbox`.
     ///
     /// # Errors
     ///
-    /// A flag of the connection: the sandbox is a cluster, it connects to none.
+    /// A connection flag: the sandbox is a cluster itself, and connects to none.
     pub fn new(sandbox: SandboxArgs, cluster: ClusterArgs) -> Result<Self, UsageError> {
         match cluster.stray() {
             Some(flag) => Err(UsageError::SandboxCommand { flag }),
@@ -361,11 +359,11 @@ impl SandboxOptions {
     }
 }
 
-/// `KIND NAME`, `KIND/NAME`, `KIND` or nothing.
+/// Reads `KIND NAME`, `KIND/NAME`, `KIND` or nothing.
 ///
 /// # Errors
 ///
-/// What cannot be the name of a kind or a database.
+/// An unknown kind, or an invalid name.
 pub(super) fn database(
     kind: Option<&str>,
     word: Option<String>,
@@ -394,7 +392,8 @@ pub(super) fn database(
     }
 }
 
-/// A version's name, or what `versions -o name` and kubectl print of it: `kafkaversion.catalog.kubedb.com/3.6.1`.
+/// The name of a version, also in the form that `versions -o name` and kubectl print:
+/// `kafkaversion.catalog.kubedb.com/3.6.1`.
 fn version_name(typed: &str) -> String {
     match typed.split_once('/') {
         Some((resource, name)) if resource.ends_with(".catalog.kubedb.com") => name.to_owned(),
@@ -414,7 +413,7 @@ fn namespace(typed: Option<&str>) -> Result<Option<String>, UsageError> {
 
 /// # Errors
 ///
-/// Two ways for the same update.
+/// Two different methods for the same hop.
 fn methods(typed: Vec<(Option<String>, Method)>) -> Result<Methods, UsageError> {
     let mut methods = Methods::default();
     for (version, method) in typed {
@@ -436,7 +435,7 @@ fn checks(typed: &[String]) -> Result<BTreeSet<Check>, UsageError> {
     typed.iter().map(check).collect()
 }
 
-/// Bars and the lines of a log would tear each other.
+/// Resolves `--progress`. Log lines would garble the bars, so `auto` uses plain lines with `-v`.
 fn progress(typed: ProgressArg, logged: bool, terminal: &Terminal) -> Result<Progress, UsageError> {
     let can_draw = terminal.stderr && !terminal.dumb;
     match typed {
@@ -473,7 +472,7 @@ fn kinds() -> String {
 fn unless_near(unknown: &UnknownKind) -> String {
     match unknown.nearest {
         Some(_) => String::new(),
-        None => format!("; the kinds are {}", kinds()),
+        None => format!("; the supported kinds are {}", kinds()),
     }
 }
 

@@ -1,5 +1,5 @@
-//! What a person is asked on a terminal: which database, which version, and whether to go on. Everything is shown
-//! on standard error. Escape and Ctrl-C decline.
+//! The prompts on a terminal: which database, which version, and whether to continue. Everything is shown on standard
+//! error. Escape and Ctrl-C decline.
 
 use std::io::{self, Write};
 
@@ -12,16 +12,16 @@ use super::stop::signalled;
 use super::terminal::Terminal;
 use crate::engine::{Signal, Stop};
 
-/// What came of a question.
+/// The answer to a prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer<T> {
     Chosen(T),
     Declined,
-    /// A signal has come while the question stood.
+    /// A signal arrived while the prompt was shown.
     Signalled(Signal),
 }
 
-/// What an update is about to do, as it is confirmed.
+/// What an update is about to do, as shown above the confirmation prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Intent {
     /// `kafka/my-kf`.
@@ -33,7 +33,7 @@ pub struct Intent {
     pub to: String,
 }
 
-/// Lets a person choose one line of a list; `first` is where the pointer stands.
+/// Lets the user choose one line of a list; `first` is the line selected at the start.
 ///
 /// # Errors
 ///
@@ -54,7 +54,7 @@ pub async fn choose(
     .await
 }
 
-/// Lets a person confirm what is about to be done.
+/// Asks the user to confirm what is about to be done.
 ///
 /// # Errors
 ///
@@ -70,7 +70,7 @@ pub async fn confirm(
     }
     ask(stop, || {
         let theme = ColorfulTheme::default();
-        let yes = Confirm::with_theme(&theme).with_prompt("Go on?").default(false).interact_opt()?;
+        let yes = Confirm::with_theme(&theme).with_prompt("Continue?").default(false).interact_opt()?;
         Ok((yes == Some(true)).then_some(()))
     })
     .await
@@ -85,7 +85,7 @@ impl Intent {
     }
 }
 
-/// Runs a prompt, which blocks until a key is pressed, beside the signals, and leaves the terminal as it was.
+/// Runs a prompt, which blocks until a key is pressed, while listening for signals, and restores the terminal.
 async fn ask<T: Send + 'static>(
     stop: &mut watch::Receiver<Stop>,
     prompt: impl FnOnce() -> dialoguer::Result<Option<T>> + Send + 'static,
@@ -117,15 +117,15 @@ async fn ask<T: Send + 'static>(
     }
 }
 
-/// One answer on a terminal that can only print lines.
+/// Reads one answer on a terminal without cursor control.
 fn read_yes() -> io::Result<bool> {
-    io::stderr().write_all(b"Go on? [y/N] ")?;
+    io::stderr().write_all(b"Continue? [y/N] ")?;
     let mut line = String::new();
     io::stdin().read_line(&mut line)?;
     Ok(matches!(line.trim(), "y" | "Y" | "yes"))
 }
 
-/// The lines cut to the terminal's width, less the pointer in front of them: a line that wraps would spoil the list.
+/// Truncates the lines to the terminal's width, minus the pointer in front of them: a wrapped line would garble the list.
 fn fitted(lines: Vec<String>, width: Option<u16>) -> Vec<String> {
     const POINTER: usize = 4;
     let Some(width) = width else { return lines };
@@ -133,8 +133,8 @@ fn fitted(lines: Vec<String>, width: Option<u16>) -> Vec<String> {
     lines.iter().map(|line| truncate_str(line, room, "…").into_owned()).collect()
 }
 
-/// How the terminal was set before a prompt changed it. A prompt hides the cursor and reads raw keys; when it is
-/// abandoned, nobody else puts that back.
+/// The terminal's settings before a prompt changed them. A prompt hides the cursor and reads raw keys; when it is
+/// abandoned, it does not restore them itself.
 struct TerminalState {
     #[cfg(unix)]
     mode: Option<rustix::termios::Termios>,
@@ -148,7 +148,7 @@ impl TerminalState {
         }
     }
 
-    /// Best effort: a terminal that is gone needs no cursor.
+    /// Best effort: a terminal that has gone away needs no cursor.
     fn restore(&self) {
         #[cfg(unix)]
         if let Some(mode) = &self.mode {

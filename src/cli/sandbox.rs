@@ -15,21 +15,21 @@ use super::stream;
 use crate::model::quoted;
 use crate::sandbox::{NAMESPACE, Sandbox};
 
-/// The first line of a kubeconfig that this command has written, by which it knows what it may overwrite.
+/// The first line of every kubeconfig this command writes. Only a file with this line may be overwritten.
 const MARK: &str = "# written by kubectl dbupdate sandbox";
 
 /// Why the sandbox cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
-    #[error("cannot listen on 127.0.0.1:{port}; choose another --port, or none")]
+    #[error("cannot listen on 127.0.0.1:{port}; choose another --port, or omit it")]
     Listen { port: u16, source: io::Error },
     #[error("cannot write the kubeconfig {}", path.display())]
     Write { path: PathBuf, source: io::Error },
-    #[error("{} exists and was not written by this command; name another file", path.display())]
+    #[error("{} exists and was not written by this command; choose another file", path.display())]
     NotOurs { path: PathBuf },
-    #[error("the server has stopped")]
+    #[error("the server stopped")]
     Serve(#[source] io::Error),
-    #[error("cannot listen to signals")]
+    #[error("cannot install signal handlers")]
     Signals(#[source] io::Error),
 }
 
@@ -49,13 +49,13 @@ pub async fn run(options: &SandboxOptions) -> Result<ExitCode, SandboxError> {
     stream::out(&instructions(&server, &kubeconfig.path));
     tokio::select! {
         served = sandbox.serve(listener) => served.map_err(SandboxError::Serve)?,
-        // Ctrl-C is how it is meant to end.
+        // Ctrl-C is the normal way to stop the sandbox.
         _ = stop::signalled(&mut stop) => {}
     }
     Ok(ExitCode::Done)
 }
 
-/// The kubeconfig that leads to the sandbox. A temporary one is removed with this.
+/// The kubeconfig of the sandbox. A temporary one is removed when this is dropped.
 struct Kubeconfig {
     path: PathBuf,
     temporary: bool,
@@ -74,7 +74,7 @@ impl Kubeconfig {
         };
         let mut file = written.map_err(wrong)?;
         file.write_all(content(server).as_bytes()).map_err(wrong)?;
-        // The path is printed for another directory's shell as well.
+        // The printed path must work from any directory.
         let path = path.canonicalize().map_err(wrong)?;
         Ok(Self { path, temporary: asked.is_none() })
     }
@@ -88,19 +88,19 @@ impl Drop for Kubeconfig {
     }
 }
 
-/// The process's id keeps two sandboxes apart; the time keeps this one apart from what a dead one has left.
+/// The process id tells two running sandboxes apart; the time tells this one apart from the leftovers of a killed one.
 fn temporary_path() -> PathBuf {
     let now = jiff::Timestamp::now().as_millisecond();
     let name = format!("kubectl-dbupdate-sandbox-{}-{now}.yaml", process::id());
     std::env::temp_dir().join(name)
 }
 
-/// A new file. Links are not followed, since the directory may be everybody's.
+/// Creates a new file. Symbolic links are not followed, because the directory may be writable by everyone.
 fn open_new(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).open(path)
 }
 
-/// A new file, or one that an earlier sandbox has written: never somebody's real kubeconfig.
+/// Creates a new file, or overwrites one that an earlier sandbox wrote; never a real kubeconfig.
 fn open_named(path: &Path) -> io::Result<File> {
     match fs::read_to_string(path) {
         Ok(text) if text.starts_with(MARK) => OpenOptions::new().write(true).truncate(true).open(path),
@@ -133,14 +133,14 @@ users:
 
 fn instructions(server: &str, kubeconfig: &Path) -> String {
     format!(
-        "The sandbox is served on {server}. In another terminal:
+        "The sandbox is running at {server}. In another terminal:
 
   export KUBECONFIG={}
   kubectl get kafka,druid,cassandra,hazelcast,zookeeper
   kubectl get kafka,petset,pod
   kubectl dbupdate kafka my-kf --to 3.6.1
 
-Ctrl-C ends it, and everything in it is gone.
+Press Ctrl-C to stop it. All its state is lost.
 ",
         quoted(&kubeconfig.display().to_string())
     )

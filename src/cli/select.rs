@@ -1,5 +1,5 @@
-//! Which database and which version, where the command line does not say: chosen on a terminal, or refused with
-//! the choices.
+//! Which database and which version, if the command line does not say: chosen by the user on a terminal, otherwise an
+//! error that lists the choices.
 
 use tokio::sync::watch;
 
@@ -15,11 +15,11 @@ use crate::plan::versions;
 use crate::report::list::{database_lines, version_line};
 use crate::situation::{self, Listed};
 
-/// The database that is meant.
+/// The database to update.
 ///
 /// # Errors
 ///
-/// Nobody can be asked, nothing is there to choose from, or the question was declined.
+/// There is no terminal to ask on, there are no databases to choose from, or the user declined.
 pub async fn database(
     cluster: &Cluster,
     namespace: &str,
@@ -42,13 +42,13 @@ pub async fn database(
         let choices = found.into_iter().map(|db| db.database.name).collect();
         return Err(Failure::WhichDatabase { choices });
     }
-    let prompt = format!("Which database of namespace {namespace}?");
+    let prompt = format!("Select a database in namespace {namespace}");
     let chosen = chosen(pick::choose(&prompt, database_lines(&found), 0, terminal, stop).await)?;
     let chosen = found.swap_remove(chosen);
     Ok((chosen.kind, chosen.database.name))
 }
 
-/// The databases of these kinds. A kind that the cluster does not serve has none, as long as it serves another.
+/// The databases of these kinds. A kind that the cluster does not serve is skipped, unless it serves none of them.
 async fn databases(cluster: &Cluster, namespace: &str, kinds: &[Kind]) -> Result<Vec<Listed>, ClusterError> {
     let mut found = Vec::new();
     let mut absent = None;
@@ -65,17 +65,17 @@ async fn databases(cluster: &Cluster, namespace: &str, kinds: &[Kind]) -> Result
     }
 }
 
-/// The names of the databases there are, to help somebody who has mistyped one.
+/// The names of the existing databases, to help a user who mistyped one.
 pub async fn names(cluster: &Cluster, namespace: &str, kind: Kind) -> Vec<String> {
     let found = cluster.databases(kind, namespace).await.unwrap_or_default();
     found.into_iter().map(|db| db.object.name).collect()
 }
 
-/// The version that is meant.
+/// The version to update to.
 ///
 /// # Errors
 ///
-/// Nobody can be asked, the catalog is empty, or the question was declined.
+/// There is no terminal to ask on, or the user declined.
 pub async fn version(
     snapshot: &Snapshot,
     options: &UpdateOptions,
@@ -87,7 +87,7 @@ pub async fn version(
     }
     let mut choices = versions::choices(snapshot, &options.skip);
     if choices.is_empty() {
-        // The plan says it with the kind's own words.
+        // The plan then reports that the catalog is empty.
         return Ok("latest".to_owned());
     }
     if !terminal.can_pick() {
@@ -97,7 +97,7 @@ pub async fn version(
     let latest = choices.iter().position(|choice| choice.latest).unwrap_or(0);
     let lines = choices.iter().map(version_line).collect();
     let database = &snapshot.database.object;
-    let prompt = format!("Which version for {database}, now {}?", snapshot.database.version);
+    let prompt = format!("Select a version for {database} (current: {})", snapshot.database.version);
     let chosen = chosen(pick::choose(&prompt, lines, latest, terminal, stop).await)?;
     Ok(choices.swap_remove(chosen).name)
 }

@@ -1,4 +1,4 @@
-//! `kubectl dbupdate status` and `history`: read, and change nothing.
+//! `kubectl dbupdate status` and `history`. Both are read-only.
 
 use serde_json::json;
 use tokio::sync::watch;
@@ -18,7 +18,7 @@ use crate::report::{self, View};
 use crate::sandbox::{self, Sandbox};
 use crate::situation::{self, Next, RunStatus, Seen, Status};
 
-/// Shows the state of one database or of many.
+/// Shows the state of one or more databases.
 pub async fn status(options: LookOptions, terminal: Terminal) -> ExitCode {
     ended(Look::begin(options, terminal).await, async |look| look.status().await).await
 }
@@ -28,7 +28,7 @@ pub async fn history(options: LookOptions, terminal: Terminal) -> ExitCode {
     ended(Look::begin(options, terminal).await, async |look| look.history().await).await
 }
 
-/// Begins, shows, and says how it went.
+/// Runs a read-only command and reports its failure, if any.
 pub(super) async fn ended(
     look: Result<Look, Failure>,
     show: impl AsyncFnOnce(&mut Look) -> Result<ExitCode, Failure>,
@@ -44,7 +44,7 @@ pub(super) async fn ended(
     shown.exit_code()
 }
 
-/// One call of a command that only reads.
+/// One invocation of a read-only command.
 pub(super) struct Look {
     pub options: LookOptions,
     terminal: Terminal,
@@ -105,12 +105,12 @@ impl Look {
         };
         stream::out(&text);
         if runs.is_empty() {
-            stream::err(&format!("no run of {database} is written down\n"));
+            stream::err(&format!("no runs recorded for {database}\n"));
         }
         Ok(ExitCode::Done)
     }
 
-    /// Where it looks; empty is everywhere.
+    /// The namespace to search; empty means all namespaces.
     pub fn namespace(&self) -> String {
         match (&self.options.namespace, self.options.all_namespaces) {
             (_, true) => String::new(),
@@ -119,7 +119,7 @@ impl Look {
         }
     }
 
-    /// The databases that are meant.
+    /// The databases that the command line chooses.
     pub async fn found(&mut self) -> Result<Vec<Found>, Failure> {
         let namespace = self.namespace();
         let (cluster, name) = (&self.cluster, self.options.name.clone());
@@ -148,12 +148,12 @@ impl Look {
         unless_stopped(&mut self.stop, reading).await?
     }
 
-    /// Says that no database is there.
+    /// Reports that no database was found.
     pub fn say_none(&self) {
         let place = if self.options.all_namespaces { "in any namespace" } else { "in this namespace" };
         let what = self.options.kind.map_or("database", Kind::singular);
-        let with = if self.options.selector.is_empty() { "" } else { " with these labels" };
-        stream::err(&format!("there is no {what} {place}{with}\n"));
+        let matching = if self.options.selector.is_empty() { "" } else { " matching the selector" };
+        stream::err(&format!("no {what}{matching} found {place}\n"));
     }
 
     fn status_of(&self, found: Found) -> Status {
@@ -162,7 +162,7 @@ impl Look {
         situation::status(&seen(found), |next| self.command(next, kind, &database, &version))
     }
 
-    /// A command as the user would type it here.
+    /// The next command, with the flags that connect to the same cluster.
     fn command(&self, next: Next, kind: Kind, database: &ObjectRef, version: &str) -> String {
         let target = &self.options.target;
         let namespace = match self.options.all_namespaces {
@@ -217,7 +217,7 @@ fn seen(found: Found) -> Seen {
     }
 }
 
-/// How something is printed as an object; `None` is a table, or names.
+/// The format of a printed object; `None` for a table or names.
 pub(super) fn format(output: ListOutput) -> Option<Format> {
     match output {
         ListOutput::Table | ListOutput::Name => None,

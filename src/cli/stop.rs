@@ -1,4 +1,4 @@
-//! Listens to the signals that end a run.
+//! Handles the signals that stop a run.
 
 use std::io;
 use std::time::Duration;
@@ -10,14 +10,14 @@ use super::failure::Failure;
 use crate::cluster::{self, Cluster, ConnectOptions};
 use crate::engine::{Signal, Stop};
 
-/// Listens from now on. The first signal asks to finish, every further one to leave now.
+/// Starts listening. The first signal asks the run to stop at the next safe point, every further one to stop at once.
 ///
-/// SIGHUP is left alone where it was ignored when the process began, so that a run under `nohup` outlives its
-/// terminal. Must be called on a runtime; it listens for as long as that lives.
+/// SIGHUP stays ignored if it was ignored when the process started, so that a run under `nohup` outlives its terminal.
+/// Must be called on a runtime, and listens as long as that lives.
 ///
 /// # Errors
 ///
-/// The system refuses to hand out signals.
+/// The system refuses to install a signal handler.
 pub fn listen() -> io::Result<watch::Receiver<Stop>> {
     let mut signals = system::signals()?;
     let (stop, listener) = watch::channel(Stop::Go);
@@ -29,7 +29,7 @@ pub fn listen() -> io::Result<watch::Receiver<Stop>> {
     Ok(listener)
 }
 
-/// What a signal makes of what was wished before.
+/// What is requested after one more signal.
 fn after(stop: Stop, signal: Signal) -> Stop {
     match stop {
         Stop::Go => Stop::Finish(signal),
@@ -37,7 +37,7 @@ fn after(stop: Stop, signal: Signal) -> Stop {
     }
 }
 
-/// Waits until a signal has come, and says which.
+/// Waits for a signal and returns it.
 pub async fn signalled(stop: &mut watch::Receiver<Stop>) -> Signal {
     loop {
         match *stop.borrow_and_update() {
@@ -45,17 +45,17 @@ pub async fn signalled(stop: &mut watch::Receiver<Stop>) -> Signal {
             Stop::Go => {}
         }
         if stop.changed().await.is_err() {
-            // Nobody listens any more, so none can come.
+            // The listener has ended, so no signal can arrive any more.
             std::future::pending::<()>().await;
         }
     }
 }
 
-/// Does something that may be abandoned at any moment, unless a signal comes before it is done.
+/// Runs work that may be cancelled at any time, until it is done or a signal arrives.
 ///
 /// # Errors
 ///
-/// The signal that has come.
+/// The signal that arrived.
 pub async fn unless_stopped<T>(
     stop: &mut watch::Receiver<Stop>,
     work: impl Future<Output = T>,
@@ -107,14 +107,15 @@ mod system {
         Ok(())
     }
 
-    /// SIGHUP was ignored when the process began. Asked before the handler is set, which would undo it.
+    /// Whether SIGHUP was ignored when the process started. Must be asked before the handler is installed, which would
+    /// change that.
     #[cfg(target_os = "linux")]
     fn hang_up_ignored() -> bool {
         std::fs::read_to_string("/proc/self/status").is_ok_and(|status| super::ignores_hang_up(&status))
     }
 
-    /// SIGHUP was ignored when the process began. No safe call tells; a child inherits it, though, and one that
-    /// survives its own SIGHUP has it ignored.
+    /// Whether SIGHUP was ignored when the process started. No safe call tells, but a child inherits the disposition: if
+    /// it survives its own SIGHUP, the signal is ignored.
     #[cfg(not(target_os = "linux"))]
     fn hang_up_ignored() -> bool {
         use std::process::{Command, Stdio};

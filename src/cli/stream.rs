@@ -1,12 +1,12 @@
-//! Standard output and standard error. A reader that has gone away (`| head`) is no error: Rust ignores SIGPIPE, and
-//! `println!` would panic, in the middle of a run at the worst.
+//! Standard output and standard error. A closed pipe (`| head`) is tolerated: Rust ignores SIGPIPE, and `println!` would
+//! panic, possibly in the middle of a run.
 
 use std::error::Error;
 use std::io::{self, Write};
 
 use super::options::UsageError;
 
-/// Writes to standard output. `false` when nobody reads it any more, or it cannot be written.
+/// Writes to standard output. Returns `false` if the pipe is closed or the write fails.
 pub fn out(text: &str) -> bool {
     written(io::stdout().lock(), text)
 }
@@ -16,12 +16,12 @@ pub fn err(text: &str) -> bool {
     written(io::stderr().lock(), text)
 }
 
-/// Says what went wrong, with its causes, in one line.
+/// Prints an error and its causes in one line.
 pub fn complain(error: &dyn Error) {
     err(&format!("error: {}\n", chain(error)));
 }
 
-/// Says what is wrong with the command line.
+/// Prints a usage error.
 pub fn complain_of_usage(error: &UsageError) {
     err(&format!("error: {error}\nSee 'kubectl dbupdate --help'.\n"));
 }

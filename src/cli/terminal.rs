@@ -3,20 +3,20 @@ use std::io::{IsTerminal, stderr, stdin, stdout};
 
 use console::Term;
 
-/// What the process is connected to, as a value.
+/// What the process's standard streams are connected to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Terminal {
     /// Standard input is a terminal.
     pub stdin: bool,
-    /// Standard output is one.
+    /// Standard output is a terminal.
     pub stdout: bool,
-    /// Standard error is one.
+    /// Standard error is a terminal.
     pub stderr: bool,
-    /// `TERM` is `dumb`, or says nothing: the cursor cannot be moved.
+    /// `TERM` is `dumb` or unset, so the cursor cannot be moved.
     pub dumb: bool,
     /// `NO_COLOR` is set and not empty (no-color.org).
     pub no_color: bool,
-    /// Columns of the terminal on standard error; `None` where there is none.
+    /// The columns of the terminal on standard error; `None` without a terminal.
     pub width: Option<u16>,
 }
 
@@ -37,12 +37,12 @@ impl Terminal {
         }
     }
 
-    /// A person can be asked a question.
+    /// The user can be asked a yes-or-no question.
     pub fn can_ask(&self) -> bool {
         self.stdin && self.stderr
     }
 
-    /// A person can be shown a list to choose from.
+    /// The user can be shown a list to choose from.
     pub fn can_pick(&self) -> bool {
         self.can_ask() && !self.dumb
     }

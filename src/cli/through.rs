@@ -1,4 +1,4 @@
-//! One update after another, where a version is not reachable at once.
+//! Several hops in a row, for a version that cannot be reached directly.
 
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ use crate::event::Outcome;
 use crate::model::{Check, Methods, Plan};
 use crate::report;
 
-/// How often a database that is not Ready yet is looked at between two updates.
+/// How often to check between two hops whether the database is Ready.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 impl Session {
-    /// Carries out all updates, each of them from what is there by then.
+    /// Carries out all hops. Each one is planned from the state that the previous one left.
     pub(super) async fn carry_all_out(
         mut self,
         cluster: &Cluster,
@@ -50,7 +50,7 @@ impl Session {
         Ok(ExitCode::Done)
     }
 
-    /// The rest of the way, once the database is well.
+    /// The remaining hops, once the database is healthy.
     async fn next(
         &mut self,
         cluster: &Cluster,
@@ -118,13 +118,13 @@ impl Session {
         }
     }
 
-    /// In which state the database is between two updates, and what goes on.
+    /// Prints the state of the database between two hops, and the command that continues.
     fn say_between(&self, done: &Plan, destination: &str) {
         let again = identity::commands(&self.options, done, Some(destination), &self.options.methods).again;
         let (database, version) = (&done.database, &done.to.name);
         stream::err(&format!(
-            "stopped between two updates: {database} is wholly on {version}, and nothing is paused\n\
-             to go on to {destination}: {again}\n"
+            "stopped between two updates: {database} is fully on {version}, and the operator is not paused\n\
+             to continue to {destination}: {again}\n"
         ));
     }
 }

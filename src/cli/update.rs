@@ -1,4 +1,4 @@
-//! The main command: from what is asked for to a verified update.
+//! The main command: updates a database and verifies the result.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ use crate::sandbox::{self, Sandbox};
 use crate::steps::leftover;
 use crate::steps::s1_pause;
 
-/// Updates one database, or says why not.
+/// Updates one database, or reports why it cannot.
 pub async fn run(options: UpdateOptions, terminal: Terminal) -> ExitCode {
     console::set_colors_enabled_stderr(options.colors.stderr);
     match Session::begin(options, terminal).await {
@@ -39,23 +39,24 @@ pub async fn run(options: UpdateOptions, terminal: Terminal) -> ExitCode {
     }
 }
 
-/// Where a run goes.
+/// The goal of a run.
 #[derive(Clone)]
 pub(super) enum Goal {
-    /// To a version, in one step or `through` those between; going on with the unfinished run where it was going there.
+    /// Update to a version, directly or `through` the versions in between; continues the unfinished run if it has the same
+    /// target.
     To { to: String, through: bool, methods: Methods, unfinished: Option<Entry> },
-    /// Back to what was before the unfinished run.
+    /// Roll back to the state before the unfinished run.
     Back { entry: Option<Entry> },
 }
 
-/// One call of the command.
+/// One invocation of the command.
 pub(super) struct Session {
     pub options: UpdateOptions,
     terminal: Terminal,
     pub stop: watch::Receiver<Stop>,
 }
 
-/// What is there, and what is to be done.
+/// What was read, and what to do.
 pub(super) struct Outlook {
     pub snapshot: Snapshot,
     pub journal: Journal,
@@ -261,7 +262,7 @@ impl Session {
     async fn watch_lock(&mut self, cluster: &Cluster, snapshot: &mut Snapshot) -> Result<(), Failure> {
         while let Some(lock) = snapshot.lock.take() {
             stream::err(&format!(
-                "locked by {}; looking for up to {} s whether that run is alive\n",
+                "locked by {}; waiting up to {} s to see whether that run is still alive\n",
                 lock.holder, lock.duration_seconds
             ));
             let database = &snapshot.database;
@@ -543,9 +544,9 @@ pub(super) async fn read(
     }
 }
 
-/// Said where the end of a run names commands that go on: nothing is left that they could find.
-const SANDBOX_ENDS: &str = "note: the simulated cluster ends with this command; to rehearse going on, use one\n      \
-                            that stays: kubectl dbupdate sandbox\n";
+/// Printed when a run in a sandbox ends with suggested commands: they would not find the simulated cluster any more.
+const SANDBOX_ENDS: &str = "note: this simulated cluster ends with this command; to try resume and rollback, serve one\n      \
+                            that keeps running: kubectl dbupdate sandbox\n";
 
 /// Shows the records until the run is over. `false` when what reads them from standard output has gone away.
 async fn report_all(mut records: mpsc::UnboundedReceiver<Record>, mut reporter: Reporter) -> bool {

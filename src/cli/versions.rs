@@ -1,4 +1,4 @@
-//! `kubectl dbupdate versions`: the catalog, and what a database may do with it.
+//! `kubectl dbupdate versions`: the versions in the catalog, and which of them a database can be updated to.
 
 use std::collections::BTreeSet;
 
@@ -42,7 +42,7 @@ async fn show(look: &mut Look) -> Result<ExitCode, Failure> {
     };
     stream::out(&text);
     if choices.is_empty() {
-        stream::err(&format!("the catalog has no version of {}\n", kind.singular()));
+        stream::err(&format!("the catalog has no versions for {}\n", kind.singular()));
     }
     Ok(ExitCode::Done)
 }
@@ -66,7 +66,7 @@ fn absent(error: ClusterError, kind: Kind) -> Failure {
     }
 }
 
-/// As kubectl names it, and as `--to` takes it.
+/// The version's name as kubectl prints it, and as `--to` accepts it.
 fn name(kind: Kind, choice: &Choice) -> String {
     format!("{}version.catalog.kubedb.com/{}\n", kind.singular(), choice.name)
 }

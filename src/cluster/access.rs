@@ -1,4 +1,4 @@
-//! What the user may do, as the API server says.
+//! The user's permissions, according to the API server.
 
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Deserialize;
@@ -9,7 +9,7 @@ use crate::model::{Lookup, Permission};
 use super::call::Call;
 use super::{Cluster, ClusterError};
 
-/// How many questions are asked at once: enough to hide the way to the server, few enough for its limits.
+/// How many reviews run in parallel: enough to hide the latency, few enough for the server's rate limits.
 const AT_ONCE: usize = 8;
 
 const REVIEWS: &str = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
@@ -26,10 +26,10 @@ struct Verdict {
 }
 
 impl Cluster {
-    /// Those of the permissions that the user does not have; in that namespace, where they are about objects of one.
+    /// The permissions that the user lacks. Permissions on namespaced objects are checked in `namespace`.
     ///
     /// # Errors
-    /// What keeps us from asking; that the server does not answer such questions is none.
+    /// The server cannot be asked. A server that does not support access reviews is not an error.
     pub async fn denied(
         &self,
         namespace: &str,
@@ -53,7 +53,7 @@ impl Cluster {
 
     async fn may(&self, namespace: &str, permission: &Permission) -> Result<bool, ClusterError> {
         let Permission { group, resource, verb, name } = permission;
-        // With a namespace a RoleBinding there would seem to allow what only a ClusterRoleBinding does.
+        // With a namespace, a RoleBinding there would seem to allow what only a ClusterRoleBinding can.
         let namespace = if permission.of_the_cluster() { "" } else { namespace };
         let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
         let review = json!({
@@ -70,7 +70,7 @@ impl Cluster {
             .body(review.to_string().into_bytes())
             .map_err(|e| ClusterError::Unexpected { what: what.clone(), message: e.to_string() })?;
         let resource = "selfsubjectaccessreviews".to_owned();
-        // It changes nothing, so that it may be asked again like any read.
+        // A review changes nothing, so it may be retried like any read.
         let answer: ReviewWire = self.read(Call { what, verb: "create", resource, request }).await?;
         Ok(answer.status.allowed)
     }

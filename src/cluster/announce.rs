@@ -10,25 +10,26 @@ use super::read::path;
 use super::send::{MANAGER, built};
 use super::{Cluster, ClusterError};
 
-/// The most bytes that an Event's message may have, by the API's own validation.
+/// The longest message of an Event, in bytes, according to the API's validation.
 const LONGEST: usize = 1024;
 
-/// Something that is said of a database.
+/// The content of an Event on a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Announcement {
-    /// Something went wrong.
+    /// The Event's type is Warning.
     pub warning: bool,
-    /// One word in camel case, for programs.
+    /// One word in CamelCase, for programs.
     pub reason: &'static str,
     pub message: String,
 }
 
 impl Cluster {
-    /// Posts an Event about a database. `name` tells it from every other Event of the database, `now` is the wall-clock
-    /// time in RFC 3339.
+    /// Creates an Event on a database. `name` is unique among the Events of the database, `now` is the wall-clock time in
+    /// RFC 3339.
     ///
     /// # Errors
-    /// What keeps us from it. That an Event of that name is there already is none: an earlier try went through unheard.
+    /// The Event cannot be created. An existing Event of that name is not an error: an earlier attempt succeeded although its
+    /// response was lost.
     pub(crate) async fn announce(
         &self,
         about: &ObjectRef,

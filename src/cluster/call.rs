@@ -1,4 +1,4 @@
-//! One call of the API server: bounded in time, its failure told apart, its warnings kept, retried where that is safe.
+//! One call to the API server: with a timeout, a typed failure, the server's warnings, and retries where they are safe.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,32 +20,32 @@ use crate::model::{ObjectRef, clean};
 use super::client::Connection;
 use super::{ClusterError, Renew};
 
-/// How long a call may take. An API server answers in milliseconds; its own webhooks may take ten seconds by default.
+/// The timeout of a call. An API server answers in milliseconds, but its webhooks may take ten seconds by default.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a 403 that contradicts an earlier answer is asked again before it is believed: an API server that restarts
-/// says 403 for some moments before its authorizer knows the roles.
+/// How long a 403 that contradicts an earlier response is retried before it is believed: a restarting API server briefly
+/// answers 403 until its authorizer has loaded the roles.
 pub const FORBIDDEN_DOUBT: Duration = Duration::from_secs(30);
 
-/// The longest pause between two tries.
+/// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// A call that failed in a way that may pass, and is made again.
+/// A failed call that is about to be retried.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retry {
-    /// What was called, e.g. `get kafka/my-kf`.
+    /// The call, e.g. `get kafka/my-kf`.
     pub call: String,
     pub why: String,
     pub attempt: u32,
     pub in_ms: u64,
 }
 
-/// What a cluster tells beside its answers.
+/// What a cluster reports besides its responses.
 pub enum Aside {
     Retry(Retry),
     /// The text of a `Warning:` header.
     Warning(String),
-    /// The credentials were refused, and others were found and accepted.
+    /// The credentials were rejected, and new ones were found and accepted.
     Renewed,
     /// The credential plugin of that name is run for new credentials, and waited for.
     Asking(String),
@@ -55,44 +55,44 @@ pub enum Aside {
     WatchLost(ClusterError),
 }
 
-/// A cluster, and how to speak to it.
+/// A cluster and the connection to it.
 #[derive(Clone)]
 pub struct Cluster {
     pub(super) connection: Connection,
-    /// The database that a run is about; new credentials must lead to it as well.
+    /// The database of this run; renewed credentials must lead to the same one.
     pub(super) about: Option<Arc<ObjectRef>>,
-    /// Until when the credentials are good, where they say so.
+    /// When the credentials expire, if known.
     expires: Option<Timestamp>,
-    /// The name under which a user knows it: the context's, or the server's address.
+    /// The name shown to the user: the context and the server's address.
     name: Arc<str>,
     user_agent: Arc<str>,
-    /// How long reads are tried again before they give up.
+    /// How long failed reads are retried.
     patience: Duration,
-    /// How long one call that only reads may take; a write never longer than [`CALL_TIMEOUT`].
+    /// The timeout of a read; a write never takes longer than [`CALL_TIMEOUT`].
     answer_within: Duration,
-    /// Calls that have been allowed before, by verb and resource.
+    /// Calls that were allowed before, by verb and resource.
     allowed: Arc<Mutex<HashSet<(String, String)>>>,
     pub(super) aside: Option<mpsc::UnboundedSender<Aside>>,
 }
 
-/// A call that is about to be made.
+/// A call to make.
 pub(super) struct Call {
     /// For messages: `get kafka/my-kf`.
     pub what: String,
     pub verb: &'static str,
-    /// What the permission is about, e.g. `pods/eviction`.
+    /// The resource as in RBAC, e.g. `pods/eviction`.
     pub resource: String,
     pub request: Request<Vec<u8>>,
 }
 
-/// A good answer.
+/// A successful response.
 pub(super) struct Answer {
     pub body: Vec<u8>,
     pub warnings: Vec<String>,
 }
 
 impl Answer {
-    /// The answer as an object.
+    /// Parses the response as an object.
     pub fn parse<T: DeserializeOwned>(&self, what: &str) -> Result<T, ClusterError> {
         serde_json::from_slice(&self.body)
             .map_err(|e| ClusterError::Unexpected { what: what.to_owned(), message: clean(&e.to_string()) })
@@ -100,7 +100,7 @@ impl Answer {
 }
 
 impl Cluster {
-    /// A cluster behind that client. `name` is what a user knows it by.
+    /// A cluster behind this client. `name` is shown to the user.
     pub fn new(client: kube::Client, name: &str) -> Self {
         Cluster {
             connection: Connection::new(client),
@@ -115,12 +115,12 @@ impl Cluster {
         }
     }
 
-    /// The same, with another limit for one call.
+    /// The same cluster with a different timeout for reads.
     pub(super) fn answering_within(self, limit: Option<Duration>) -> Self {
         Cluster { answer_within: limit.unwrap_or(CALL_TIMEOUT), ..self }
     }
 
-    /// The same, with a way to make the client anew when its credentials are no longer accepted.
+    /// The same cluster with a function that recreates the client when its credentials are rejected.
     pub fn renewing(self, renew: Renew) -> Self {
         Cluster { connection: self.connection.with_renew(renew), ..self }
     }
@@ -135,23 +135,23 @@ impl Cluster {
         Cluster { expires, ..self }
     }
 
-    /// Until when the credentials are good; `None` where they renew themselves, or do not say.
+    /// When the credentials expire; `None` if they are renewed automatically or do not tell.
     pub fn expires(&self) -> Option<Timestamp> {
         self.expires
     }
 
-    /// The name under which a user knows the cluster.
+    /// The cluster's name, as shown to the user.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The namespace that the context names.
+    /// The context's namespace.
     pub fn default_namespace(&self) -> String {
         self.connection.client().0.default_namespace().to_owned()
     }
 
-    /// The same cluster for a run on that database: its id goes into the User-Agent, reads are tried again for that long,
-    /// and retries and warnings are told.
+    /// The same cluster for a run on this database: the run's id goes into the User-Agent, failed reads are retried for
+    /// `patience`, and retries and warnings are sent to `aside`.
     pub fn for_run(
         &self,
         run: &str,
@@ -175,7 +175,7 @@ impl Cluster {
         }
     }
 
-    /// Makes a reading call, and makes it again while its failure may pass.
+    /// Makes a read, and retries it while its failure may go away.
     pub(super) async fn read<T: DeserializeOwned>(&self, call: Call) -> Result<T, ClusterError> {
         let mut pauses = Pauses::new();
         loop {
@@ -186,11 +186,11 @@ impl Cluster {
         }
     }
 
-    /// Waits before the next try, and tells of it; `None` where there is to be none.
+    /// Waits before the next attempt, and reports it; `None` if there should be none.
     pub(super) async fn pause(&self, pauses: &mut Pauses, error: &ClusterError, call: &Call) -> Option<()> {
         let doubted = matches!(error, ClusterError::Forbidden { .. }) && self.knows(&call.resource);
         let patience = match error {
-            // A server that was never reached is not there; waiting would only delay saying so.
+            // A server that was never reached is probably down; waiting would only delay the error.
             ClusterError::Transient { refusal, .. } if refusal.unreachable && !self.reached() => return None,
             ClusterError::Transient { .. } => self.patience,
             _ if doubted => FORBIDDEN_DOUBT,
@@ -207,15 +207,18 @@ impl Cluster {
         Some(())
     }
 
-    /// Makes a call once. After a 401 it is made again with new credentials, if there are any; but for a write: nothing has
-    /// become of it, and getting credentials may have taken minutes, so whoever sends it decides anew.
+    /// Makes a call once. After a 401, a read is repeated with new credentials, if there are any. A write is not: it was not
+    /// carried out, and getting credentials may have taken minutes, so the caller must decide again.
     pub(super) async fn once(&self, call: &Call) -> Result<Answer, ClusterError> {
         let (client, generation) = self.connection.client();
         let (generation, answer) = match self.exchange(&client, call).await {
             Err(error @ ClusterError::Unauthorized { .. }) => {
                 self.renew_credentials(generation, error).await?;
                 if !matches!(call.verb, "get" | "list") {
-                    return Err(ClusterError::no_connection(&call.what, "new credentials were needed first"));
+                    return Err(ClusterError::no_connection(
+                        &call.what,
+                        "the credentials had to be renewed first",
+                    ));
                 }
                 let (client, generation) = self.connection.client();
                 (generation, self.exchange(&client, call).await)
@@ -231,7 +234,7 @@ impl Cluster {
         Ok(answer)
     }
 
-    /// Sends a call's request through that client.
+    /// Sends a request through this client.
     pub(super) async fn exchange(&self, client: &kube::Client, call: &Call) -> Result<Answer, ClusterError> {
         let request = self.signed(call).map(Body::from);
         let exchange = async {
@@ -242,10 +245,11 @@ impl Cluster {
         };
         let limit = match call.verb {
             "get" | "list" => self.answer_within,
-            // A write that took longer could land after the lock has passed to somebody else.
+            // A slower write could take effect after another run has taken the lock.
             _ => self.answer_within.min(CALL_TIMEOUT),
         };
-        let late = || ClusterError::lost(&call.what, &format!("no answer within {} s", limit.as_secs_f32()));
+        let late =
+            || ClusterError::lost(&call.what, &format!("no response within {} s", limit.as_secs_f32()));
         let began = Instant::now();
         let answered = timeout(limit, exchange).await.map_err(|_| late()).flatten();
         log(call, began, &answered);
@@ -263,7 +267,7 @@ impl Cluster {
     ) -> Result<impl Stream<Item = kube::Result<WatchEvent<T>>> + use<T>, ClusterError> {
         let opening = async |client: kube::Client| {
             let opened = timeout(CALL_TIMEOUT, client.request_events::<T>(self.signed(call))).await;
-            let late = |_| ClusterError::lost(&call.what, "it was not opened in time");
+            let late = |_| ClusterError::lost(&call.what, "timed out");
             opened.map_err(late)?.map_err(|e| failure(&call.what, &e))
         };
         let (client, generation) = self.connection.client();
@@ -282,7 +286,7 @@ impl Cluster {
         Ok(stream)
     }
 
-    /// The request of a call, with the User-Agent that says whose it is.
+    /// The request of a call, with this run's User-Agent.
     pub(super) fn signed(&self, call: &Call) -> Request<Vec<u8>> {
         let mut request = call.request.clone();
         if let Ok(agent) = header::HeaderValue::from_str(&self.user_agent) {
@@ -297,12 +301,12 @@ impl Cluster {
     }
 
     pub(super) fn was_allowed(&self, call: &Call) -> bool {
-        // Who may list may nearly always get: a 403 in the midst of a run deserves the doubt.
+        // A user who may list may almost always get: a 403 in the middle of a run is doubted.
         let listed = || call.verb == "get" && self.was_allowed_before("list", &call.resource);
         self.was_allowed_before(call.verb, &call.resource) || listed()
     }
 
-    /// Something about that resource has been allowed before: a user who may list pods may as a rule get one.
+    /// Whether any call on this resource was allowed before: a user who may list pods can usually get one.
     fn knows(&self, resource: &str) -> bool {
         let allowed = self.allowed.lock().unwrap_or_else(PoisonError::into_inner);
         allowed.iter().any(|(_, known)| known == resource)
@@ -313,13 +317,13 @@ impl Cluster {
         allowed.contains(&(verb.to_owned(), resource.to_owned()))
     }
 
-    /// Some call has been answered.
+    /// Whether any call has succeeded.
     fn reached(&self) -> bool {
         !self.allowed.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 }
 
-/// What `-v` shows of a call: nothing of it is a secret, since credentials are added below.
+/// Logs a call for `-v`. Nothing in it is secret: credentials are added further down.
 fn log(call: &Call, began: Instant, answered: &Result<(http::response::Parts, Bytes), ClusterError>) {
     let (method, uri, ms) = (call.request.method(), call.request.uri(), began.elapsed().as_millis());
     match answered {
@@ -332,7 +336,7 @@ fn log(call: &Call, began: Instant, answered: &Result<(http::response::Parts, By
     }
 }
 
-/// The most of a body that is logged, in bytes.
+/// How much of a body is logged, in bytes.
 const LOGGED: usize = 8 << 10;
 
 fn shown(body: &[u8]) -> String {
@@ -340,7 +344,7 @@ fn shown(body: &[u8]) -> String {
     if body.len() > LOGGED { format!("{text} [{} bytes more]", body.len() - LOGGED) } else { text }
 }
 
-/// The pauses between the tries of one call: 0.2 s, doubled each time, at most [`LONGEST_PAUSE`].
+/// The pauses between the attempts of one call: 0.2 s, doubled each time, at most [`LONGEST_PAUSE`].
 pub(super) struct Pauses {
     began: Instant,
     tries: u32,
@@ -351,7 +355,7 @@ impl Pauses {
         Pauses { began: Instant::now(), tries: 0 }
     }
 
-    /// How many tries have failed.
+    /// How many attempts have failed.
     pub fn tries(&self) -> u32 {
         self.tries
     }
@@ -374,7 +378,7 @@ fn retry_after(error: &ClusterError) -> Option<Duration> {
     }
 }
 
-/// What a failure that the client reports means.
+/// Interprets an error of the client.
 pub(super) fn failure(what: &str, error: &kube::Error) -> ClusterError {
     match error {
         kube::Error::Api(status) => {
@@ -389,7 +393,7 @@ pub(super) fn failure(what: &str, error: &kube::Error) -> ClusterError {
     }
 }
 
-/// No connection was made, so the request cannot have reached the server.
+/// Whether no connection was made, so that the request cannot have reached the server.
 fn unconnected(error: &kube::Error) -> bool {
     let mut cause: Option<&dyn std::error::Error> = Some(error);
     while let Some(error) = cause {
@@ -401,7 +405,7 @@ fn unconnected(error: &kube::Error) -> bool {
     false
 }
 
-/// What kept a connection from being made: the layers above it only say where.
+/// The innermost cause, which says why a connection failed; the outer ones only say where.
 fn innermost(error: &dyn std::error::Error) -> String {
     let mut innermost = error;
     while let Some(cause) = innermost.source() {
@@ -410,7 +414,7 @@ fn innermost(error: &dyn std::error::Error) -> String {
     innermost.to_string()
 }
 
-/// An error and its causes, each once.
+/// An error and its causes, without repetitions.
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut words = vec![error.to_string()];
     let mut source = error.source();
@@ -424,7 +428,7 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
     words.join(": ")
 }
 
-/// The texts of the server's `Warning: 299 - "text"` headers.
+/// The texts of the `Warning: 299 - "text"` headers.
 fn warnings(headers: &HeaderMap) -> Vec<String> {
     let text = |value: &header::HeaderValue| {
         let value = value.to_str().ok()?;

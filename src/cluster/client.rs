@@ -1,5 +1,5 @@
-//! The client that calls go through. When its credentials are no longer accepted it is made anew from what the kubeconfig
-//! holds by then, for the same context, server and user.
+//! The client that all calls go through. When its credentials are rejected, it is recreated from the current kubeconfig, for
+//! the same context, server and user.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -26,7 +26,7 @@ pub type Renew = Arc<dyn Fn() -> BoxFuture<'static, Result<kube::Client, Connect
 #[derive(Clone)]
 pub(super) struct Connection {
     current: Arc<Mutex<Current>>,
-    /// One at a time: many calls get a 401 at once.
+    /// Renewals are serialized, because many calls get a 401 at once.
     renewing: Arc<tokio::sync::Mutex<()>>,
     renew: Option<Renew>,
     /// The plugin that gives new credentials, where there is one.
@@ -35,9 +35,9 @@ pub(super) struct Connection {
 
 struct Current {
     client: kube::Client,
-    /// How often it was made anew.
+    /// How often it was recreated.
     generation: u64,
-    /// Its credentials have been accepted since it was made, or it has not been tried to make it anew.
+    /// Whether the server has accepted its credentials since, or no renewal has been tried yet.
     accepted: bool,
     /// Why nothing is asked for new credentials any more, where the asking itself has failed.
     given_up: Option<String>,
@@ -68,7 +68,7 @@ impl Connection {
         (current.client.clone(), current.generation)
     }
 
-    /// The server has accepted the credentials of that client: a streak of 401s, if there was one, is over.
+    /// Records that the server has accepted the credentials of that client: the next 401 may be answered by a renewal.
     pub fn accepted(&self, generation: u64) {
         let mut current = self.current();
         if current.generation == generation {
@@ -82,11 +82,11 @@ impl Connection {
 }
 
 impl Cluster {
-    /// After a 401: makes the client anew, once for each streak of 401s, and looks that it leads to the same database.
+    /// After a 401, recreates the client, once per series of 401s, and checks that it reaches the same database.
     ///
     /// # Errors
-    /// The 401 itself where there is nothing to make a client from, or the new credentials are not accepted either;
-    /// [`ClusterError::AnotherCluster`] where they lead elsewhere.
+    /// The 401 itself if the client cannot be recreated or the new credentials are rejected too;
+    /// [`ClusterError::AnotherCluster`] if they lead to a different cluster.
     pub(super) async fn renew_credentials(
         &self,
         refused: u64,
@@ -115,7 +115,7 @@ impl Cluster {
                 *current = Current { client, generation: generation + 1, accepted: false, given_up: None };
                 self.tell(Aside::Renewed);
             }
-            // A server that does not answer now says nothing about the credentials.
+            // A server that does not answer says nothing about the credentials.
             Err(ref error) if error.transient() => {}
             Err(_) => current.accepted = false,
         }
@@ -187,7 +187,7 @@ impl Drop for Asking {
 
 fn elsewhere(expected: &ObjectRef, found: &str) -> String {
     format!(
-        "with the new credentials {expected} has uid {}, and not {}: this is another cluster, or another database",
+        "with the new credentials {expected} has uid {} instead of {}: this is a different cluster or database",
         clean(found),
         expected.uid
     )

@@ -1,4 +1,4 @@
-//! From what the user typed and the kubeconfig says to a client.
+//! Makes a client from the connection flags and the kubeconfig.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,32 +21,32 @@ use super::{Cluster, credentials, proxy};
 /// The connection flags, as typed. They mean what they mean to kubectl.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConnectOptions {
-    /// Instead of `KUBECONFIG` and `~/.kube/config`.
+    /// Replaces `KUBECONFIG` and `~/.kube/config`.
     pub kubeconfig: Option<PathBuf>,
     pub context: Option<String>,
-    /// The name of a cluster of the kubeconfig, instead of the context's.
+    /// The name of a cluster in the kubeconfig; replaces the context's.
     pub cluster: Option<String>,
-    /// The name of a user of the kubeconfig, instead of the context's.
+    /// The name of a user in the kubeconfig; replaces the context's.
     pub user: Option<String>,
-    /// The address of the API server, instead of the cluster's.
+    /// The address of the API server; replaces the cluster's.
     pub server: Option<String>,
     pub token: Option<Token>,
-    /// The user, the groups and the uid to act as.
+    /// The user, groups and UID to impersonate.
     pub act_as: Option<String>,
     pub as_groups: Vec<String>,
     pub as_uid: Option<String>,
-    /// Files in PEM.
+    /// Paths of PEM files.
     pub certificate_authority: Option<PathBuf>,
     pub client_certificate: Option<PathBuf>,
     pub client_key: Option<PathBuf>,
     pub tls_server_name: Option<String>,
-    /// The server's certificate is not checked.
+    /// Do not verify the server's certificate.
     pub insecure: bool,
-    /// How long one request may take.
+    /// The timeout of one request.
     pub request_timeout: Option<Duration>,
 }
 
-/// A bearer token. It is never shown.
+/// A bearer token. It is never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(String);
 
@@ -74,7 +74,7 @@ impl fmt::Debug for Token {
     }
 }
 
-/// Why there is no client. Nothing was sent to any cluster.
+/// Why no client could be made. No request was sent to any cluster.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     #[error("cannot read the kubeconfig {file}: {why}")]
@@ -87,17 +87,17 @@ pub enum ConnectError {
     UnknownUser { wanted: String, known: Vec<String> },
     #[error("{why}")]
     Contradiction { why: &'static str },
-    #[error("{why}; look at proxy-url in the kubeconfig, and at HTTPS_PROXY and HTTP_PROXY")]
+    #[error("{why}; check proxy-url in the kubeconfig, and HTTPS_PROXY and HTTP_PROXY")]
     Proxy { why: String },
-    #[error("the server address {address:?} is no URL: {why}")]
+    #[error("the server address {address:?} is not a valid URL: {why}")]
     Server { address: String, why: String },
     #[error(
-        "no kubeconfig found, and this is no pod of a cluster; set KUBECONFIG, or pass --kubeconfig or --server"
+        "no kubeconfig found, and not running in a pod; set KUBECONFIG, or pass --kubeconfig or --server"
     )]
     NoCluster,
-    #[error("the kubeconfig's context {context:?} leads to another server or user by now")]
+    #[error("the kubeconfig context {context:?} now points to a different server or user")]
     Elsewhere { context: String },
-    #[error("the plugin {name:?} gives no credentials: {why}")]
+    #[error("the credential plugin {name:?} returned no credentials: {why}")]
     Plugin { name: String, why: String },
     #[error(
         "the token cannot be sent: there is a line break or another control character in it; log in again, or look at \
@@ -120,7 +120,7 @@ pub struct Names {
     pub users: Vec<String>,
 }
 
-/// The names that the context, the cluster and the user may have.
+/// The names of the contexts, clusters and users in the kubeconfig.
 ///
 /// # Errors
 /// The kubeconfig cannot be read.
@@ -133,7 +133,7 @@ pub fn names(options: &ConnectOptions) -> Result<Names, ConnectError> {
     })
 }
 
-/// Makes a client, without sending anything. The cluster is known to the user by its context and its address.
+/// Makes a client, without sending a request. The cluster's name consists of its context and its address.
 ///
 /// # Errors
 /// See [`ConnectError`].
@@ -151,7 +151,7 @@ pub async fn connect(options: &ConnectOptions) -> Result<Cluster, ConnectError> 
     Ok(cluster.renewing(renew).asking(plugin.as_deref()).expiring(expires))
 }
 
-/// A client from what the kubeconfig says by now, for the same context, server and user.
+/// Makes a client from the current kubeconfig, for the same context, server and user.
 async fn anew(options: ConnectOptions, same: Identity) -> Result<kube::Client, ConnectError> {
     let now = resolve(&options).await?;
     if now.identity() != same {
@@ -172,20 +172,20 @@ async fn client(mut config: Config, asking: Asking) -> Result<kube::Client, Conn
     made.map_err(|_| ConnectError::Token)?.map_err(|e| ConnectError::Client { why: clean(&e.to_string()) })
 }
 
-/// What the kubeconfig, the environment and the flags come to.
+/// The configuration resolved from the kubeconfig, the environment and the flags.
 struct Resolved {
     config: Config,
-    /// The context's name, or where the configuration is from.
+    /// The context's name, or the source of the configuration.
     name: String,
-    /// The context, where there is one.
+    /// The context, if there is one.
     context: Option<String>,
     /// The name of the user in the kubeconfig.
     user: Option<String>,
-    /// The proxy that the kubeconfig names.
+    /// The proxy from the kubeconfig.
     proxy_url: Option<String>,
 }
 
-/// Which server is spoken to as whom.
+/// The server, the context and the user.
 type Identity = (http::Uri, Option<String>, Option<String>);
 
 impl Resolved {
@@ -193,7 +193,7 @@ impl Resolved {
         (self.config.cluster_url.clone(), self.context.clone(), self.user.clone())
     }
 
-    /// The same options with the context by name: the kubeconfig's current one may be switched while a run lasts.
+    /// The same options with the context pinned by name, because the current context may be switched during a run.
     fn pinned(&self, options: &ConnectOptions) -> ConnectOptions {
         ConnectOptions { context: self.context.clone(), ..options.clone() }
     }
@@ -212,12 +212,12 @@ async fn resolve(options: &ConnectOptions) -> Result<Resolved, ConnectError> {
     Ok(resolved)
 }
 
-/// The kubeconfig; empty where none is named and none is there.
+/// The kubeconfig; empty if none is named and none exists.
 fn read(options: &ConnectOptions) -> Result<Kubeconfig, ConnectError> {
     if let Some(path) = &options.kubeconfig {
         return Kubeconfig::read_from(path).map_err(|e| unreadable(options, &e));
     }
-    // Those of the files that are there, as kubectl takes them; in a pod of a cluster there is none.
+    // Missing files are skipped, as kubectl does; in a pod there is none at all.
     let listed = std::env::var_os("KUBECONFIG").filter(|list| !list.is_empty());
     let files: Vec<PathBuf> = match &listed {
         Some(list) => std::env::split_paths(list).filter(|path| !path.as_os_str().is_empty()).collect(),
@@ -246,20 +246,20 @@ async fn configured(chosen: Chosen, options: &ConnectOptions) -> Result<Resolved
 }
 
 fn unreadable(options: &ConnectOptions, error: &KubeconfigError) -> ConnectError {
-    // The lines below the first show the file, and there are secrets in it.
+    // Only the first line is shown: the others quote the file, which holds secrets.
     let why = super::call::chain(error);
     let why = clean(why.lines().next().unwrap_or_default());
     ConnectError::Kubeconfig { file: file(options), why }
 }
 
-/// Where the kubeconfig was looked for.
+/// The file, or the list of files, in which the kubeconfig was searched.
 fn file(options: &ConnectOptions) -> String {
     let path = options.kubeconfig.as_ref().map(|path| path.display().to_string());
     let listed = || std::env::var("KUBECONFIG").ok().filter(|list| !list.is_empty());
     clean(&path.or_else(listed).unwrap_or_else(|| "~/.kube/config".to_owned()))
 }
 
-/// The cluster that this pod runs in, as its service account or as whom the flags say.
+/// The cluster that this pod runs in, as its service account or as the user that the flags choose.
 fn in_cluster(options: &ConnectOptions) -> Result<Resolved, ConnectError> {
     let mut config = Config::incluster().map_err(|_| ConnectError::NoCluster)?;
     if let Some(token) = &options.token {

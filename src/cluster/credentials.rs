@@ -68,7 +68,7 @@ struct Claims {
     exp: Option<f64>,
 }
 
-/// The `exp` of a JSON Web Token (RFC 7519, in seconds since 1970). Its signature is the server's to check.
+/// The `exp` claim of a JSON Web Token (RFC 7519, in seconds since 1970). The signature is not verified here; the server does.
 fn of_token(token: &str) -> Option<Timestamp> {
     let claims = token.split('.').nth(1)?;
     let claims = URL_SAFE_NO_PAD.decode(claims.trim_end_matches('=')).ok()?;
@@ -84,7 +84,7 @@ fn certificate(auth: &AuthInfo) -> Option<Vec<u8>> {
     }
 }
 
-/// The end of the validity of the first certificate in a PEM file: the client's own.
+/// The expiry of the first certificate in a PEM file, which is the client's own.
 fn of_certificate(pem: &[u8]) -> Option<Timestamp> {
     const END: &str = "-----END CERTIFICATE-----";
     let text = std::str::from_utf8(pem).ok()?;
@@ -99,7 +99,7 @@ fn of_certificate(pem: &[u8]) -> Option<Timestamp> {
 mod tests {
     use super::*;
 
-    /// Made for this test, with a key that nobody has kept; good until 2036.
+    /// Made for this test, with a key that was discarded; valid until 2036.
     const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\n\
         MIIBczCCARmgAwIBAgIUEhT9ouK4EFz5RxQd9suWwr7jFF8wCgYIKoZIzj0EAwIw\n\
         DzENMAsGA1UEAwwEdGVzdDAeFw0yNjExMjEwNTI3MDFaFw0zNjExMTgwNTI3MDFa\n\

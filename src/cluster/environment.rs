@@ -1,5 +1,5 @@
-//! What is asked before a plan is made, beside the database itself. The APIs of others need not be there: the cluster is
-//! asked once which it has.
+//! Reads the environment of a database before planning: permissions, GitOps, backups. Their APIs are optional, so the cluster
+//! is asked first which APIs it serves.
 
 use std::collections::BTreeSet;
 
@@ -13,10 +13,10 @@ use crate::model::{
 use super::call::Call;
 use super::{Cluster, ClusterError};
 
-/// A system that takes backups: its API, where a session's target stands, and its configuration's.
+/// A backup system: its API, and the path of the target in a session and in a configuration.
 struct Vault {
     api: &'static str,
-    /// The group, as kubectl takes it.
+    /// The API group, as kubectl accepts it.
     group: &'static str,
     target: &'static str,
 }
@@ -47,11 +47,11 @@ struct GroupVersion {
 }
 
 impl Cluster {
-    /// Looks around a database: what the user may do of what is needed, how long the credentials last, who else keeps the
-    /// database, and whether a backup is on its way.
+    /// Reads the environment of a database: which of the needed permissions the user lacks, whether KubeDB's GitOps operator
+    /// manages the database, and whether a backup or restore is in progress.
     ///
     /// # Errors
-    /// What keeps us from asking at all. What is there and may not be read is told as such.
+    /// The cluster cannot be asked. An API that the user may not read is not an error; the result says so.
     pub async fn environment(
         &self,
         snapshot: &Snapshot,
@@ -67,7 +67,7 @@ impl Cluster {
     /// Every `group/version` that the cluster serves.
     ///
     /// # Errors
-    /// What keeps us from asking.
+    /// The cluster cannot be asked.
     pub async fn served_versions(&self) -> Result<BTreeSet<String>, ClusterError> {
         let what = "get /apis".to_owned();
         let request = http::Request::get("/apis").body(Vec::new());
@@ -107,7 +107,7 @@ impl Cluster {
                     all.extend(more);
                     found = Lookup::Found(all);
                 }
-                // What the other system has told stays true.
+                // The backups found in the other system must not be dropped.
                 Err(error)
                     if !error.transient() && !matches!(found, Lookup::Found(ref all) if !all.is_empty()) =>
                 {
@@ -137,8 +137,8 @@ impl Cluster {
         Ok(found)
     }
 
-    /// The name of what a session backs up, by the configuration that has invoked it; `None` where that cannot be told, as
-    /// for a batch of several.
+    /// The name of the target of a session, from the configuration that invoked it; `None` if unknown, for example for a
+    /// batch of several targets.
     async fn target(
         &self,
         vault: &Vault,
@@ -158,7 +158,7 @@ impl Cluster {
     }
 }
 
-/// By the phases of both systems; an empty or unknown one counts as on its way.
+/// Whether a session is in progress, by the phases of both systems. An empty or unknown phase counts as in progress.
 fn on_its_way(session: &Value) -> bool {
     let phase = session.pointer("/status/phase").and_then(Value::as_str).unwrap_or_default();
     !matches!(phase, "Succeeded" | "Failed" | "Skipped" | "Invalid")
@@ -174,7 +174,7 @@ fn backup(kind: &str, resource: &str, session: &Value, vault: &Vault) -> Backup 
     }
 }
 
-/// What is there and may not be read; what may pass is an error.
+/// Turns a failure into an unreadable lookup, unless it may go away.
 fn unreadable<T>(error: ClusterError) -> Result<Lookup<T>, ClusterError> {
     if error.transient() { Err(error) } else { Ok(Lookup::Unreadable(error.to_string())) }
 }

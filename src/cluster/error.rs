@@ -2,7 +2,7 @@ use kube::core::Status;
 
 use crate::model::clean;
 
-/// What came of a call that did not do what it was meant to. Messages of the server are stripped of control characters.
+/// Why a call failed. Control characters are stripped from the server's messages.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ClusterError {
     /// The object does not exist.
@@ -13,57 +13,58 @@ pub enum ClusterError {
     ApiAbsent { what: String },
     #[error("{what}: forbidden: {message}")]
     Forbidden { what: String, message: String },
-    #[error("{what}: the credentials are not accepted: {message}")]
+    #[error("{what}: the server rejected the credentials: {message}")]
     Unauthorized { what: String, message: String },
-    /// New credentials lead to another cluster than the one that the run began on.
+    /// The renewed credentials lead to a different cluster than the one the run started on.
     #[error("{what}: {message}")]
     AnotherCluster { what: String, message: String },
-    /// The object is not as the write expected it (409, or a failed `test` of a JSON patch): read and decide again.
-    #[error("{what}: the object has changed meanwhile: {message}")]
+    /// The object is not in the state that the write expected (409, or a failed `test` of a JSON patch): read it and decide
+    /// again.
+    #[error("{what}: conflict, the object was changed: {message}")]
     Conflict { what: String, message: String },
-    /// A webhook, a policy or a schema refuses the write.
-    #[error("{what}: refused: {message}")]
+    /// A webhook, a policy or a schema rejected the request.
+    #[error("{what}: rejected: {message}")]
     Refused { what: String, message: String },
-    /// A disruption budget does not allow an eviction now.
-    #[error("{what}: blocked by a disruption budget: {message}")]
+    /// A PodDisruptionBudget does not allow the eviction now.
+    #[error("{what}: blocked by a PodDisruptionBudget: {message}")]
     Budget { what: String, message: String },
-    /// Two budgets cover the pod: no eviction will ever be allowed.
+    /// More than one PodDisruptionBudget matches the pod: no eviction will ever be allowed.
     #[error("{what}: {message}")]
     TwoBudgets { what: String, message: String },
-    /// A watch or a list has fallen too far behind (410).
-    #[error("{what}: too old, has to be read anew")]
+    /// The resource version of a watch or list has expired (410).
+    #[error("{what}: the resource version has expired")]
     Expired { what: String },
-    /// It may pass: no connection, no answer in time, 429, 500, 502, 503, 504.
+    /// A failure that may go away: no connection, a timeout, 429, 500, 502, 503, 504.
     #[error("{what}: {}", refusal.why)]
     Transient { what: String, refusal: Refusal },
-    /// An answer that makes no sense.
-    #[error("{what}: unexpected answer: {message}")]
+    /// A response that cannot be interpreted.
+    #[error("{what}: unexpected response: {message}")]
     Unexpected { what: String, message: String },
 }
 
-/// A failure that may pass.
+/// The details of a failure that may go away.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// For a person to read.
+    /// The reason, for a person to read.
     pub why: String,
-    /// There was no connection at all, or nobody to be believed behind it: the request has not been carried out.
+    /// The request was certainly not carried out: there was no connection, or the response is in doubt.
     pub unreachable: bool,
-    /// The server asks to be left alone for that many seconds.
+    /// The `Retry-After` that the server asked for, in seconds.
     pub retry_after: Option<u64>,
 }
 
 impl ClusterError {
-    /// It may pass by itself.
+    /// Whether the failure may go away on its own.
     pub fn transient(&self) -> bool {
         matches!(self, ClusterError::Transient { .. })
     }
 
-    /// Neither the object nor the API is there.
+    /// Whether the object or its API does not exist.
     pub fn absent(&self) -> bool {
         matches!(self, ClusterError::NotFound { .. } | ClusterError::ApiAbsent { .. })
     }
 
-    /// A 403 that contradicts an earlier answer: nothing was carried out, and it may pass.
+    /// Treats a 403 that contradicts an earlier response as a failure that may go away; the request was not carried out.
     pub fn doubted(self) -> Self {
         match self {
             ClusterError::Forbidden { what, message } => {
@@ -75,7 +76,7 @@ impl ClusterError {
         }
     }
 
-    /// No connection to the server.
+    /// There was no connection to the server.
     pub(super) fn no_connection(what: &str, why: &str) -> Self {
         let refusal = Refusal { why: clean(why), unreachable: true, retry_after: None };
         ClusterError::Transient { what: what.to_owned(), refusal }
@@ -87,7 +88,7 @@ impl ClusterError {
         ClusterError::Transient { what: what.to_owned(), refusal }
     }
 
-    /// What an error answer of the API server means.
+    /// Interprets an error response of the API server.
     pub(super) fn from_status(what: &str, code: u16, body: &[u8]) -> Self {
         let status: Option<Status> = serde_json::from_slice(body).ok();
         let what = what.to_owned();
@@ -98,7 +99,7 @@ impl ClusterError {
         };
         let causes = details.map_or(&[][..], |d| d.causes.as_slice());
         match code {
-            // An object that is not there is named in the details; an API that is not there is a bare 404.
+            // A missing object is named in the details; a missing API is a bare 404.
             404 if details.is_some_and(|d| !d.name.is_empty()) => ClusterError::NotFound { what },
             404 => ClusterError::ApiAbsent { what },
             401 => ClusterError::Unauthorized { what, message },

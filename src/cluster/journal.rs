@@ -1,4 +1,4 @@
-//! The ConfigMap in which the runs of a database are written down.
+//! The journal: the ConfigMap that records the runs on a database.
 
 use std::collections::BTreeMap;
 
@@ -16,16 +16,16 @@ use super::send::{MANAGER, built};
 use super::wire::Meta;
 use super::{Cluster, ClusterError};
 
-/// What a journal's ConfigMap holds, as far as this version understands it.
+/// The content of a journal's ConfigMap, as far as this version understands it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Journal {
     /// Oldest first.
     pub entries: Vec<Entry>,
-    /// The last run cannot be read: it is of a later version of this tool, or damaged.
+    /// The last run cannot be read: it was written by a newer version of this tool, or is damaged.
     pub unreadable: bool,
-    /// Key and size of every run in it, oldest first, also of those that cannot be read.
+    /// Key and size of every run, oldest first, including unreadable ones.
     sizes: Vec<(String, usize)>,
-    /// Of the ConfigMap, where it exists.
+    /// The resource version of the ConfigMap, if it exists.
     resource_version: Option<String>,
 }
 
@@ -45,7 +45,7 @@ pub(super) struct ConfigMapWire {
 }
 
 impl ConfigMapWire {
-    /// A journal with the namespace and the name of its ConfigMap.
+    /// The journal, keyed by the namespace and the name of its ConfigMap.
     pub fn journal(self) -> ((String, String), Journal) {
         let place = (self.metadata.namespace.clone(), self.metadata.name.clone());
         (place, self.read())
@@ -72,10 +72,10 @@ impl ConfigMapWire {
 const PROGRESS: &str = ".progress";
 
 impl Cluster {
-    /// The runs of a database that are written down; none where nothing is.
+    /// The journal of a database; empty if there is none.
     ///
     /// # Errors
-    /// What keeps us from reading.
+    /// The journal cannot be read.
     pub async fn journal(
         &self,
         kind: Kind,
@@ -84,12 +84,12 @@ impl Cluster {
     ) -> Result<Journal, ClusterError> {
         match self.read_journal(kind, namespace, database).await? {
             Lookup::Found(journal) => Ok(journal),
-            // A user who may not read it may not write it either, and is told so when a run begins.
+            // A user who may not read it may not write it either; the preflight checks report that.
             Lookup::Absent | Lookup::Unreadable(_) => Ok(Journal::default()),
         }
     }
 
-    /// The same, where it matters whether there is none or it may not be read.
+    /// The same, but tells a missing journal from one that the user may not read.
     pub(super) async fn read_journal(
         &self,
         kind: Kind,
@@ -105,11 +105,10 @@ impl Cluster {
         }
     }
 
-    /// Writes down a run before its first change, or that it is gone on with; the runs that have outlived their time go.
+    /// Records a run before its first change, or that it is resumed. Runs beyond the retention limit are dropped.
     ///
     /// # Errors
-    /// [`ClusterError::Conflict`] when another run has been written down since `journal` was read; whatever else keeps us
-    /// from writing.
+    /// [`ClusterError::Conflict`] if another run was recorded since `journal` was read, or any other failure to write.
     pub(crate) async fn open_journal(
         &self,
         database: &ObjectRef,
@@ -134,7 +133,7 @@ impl Cluster {
             None => self.create_journal(database, kind, data).await,
         };
         let Err(conflict @ ClusterError::Conflict { .. }) = written else { return written };
-        // An earlier try may have gone through unheard.
+        // An earlier attempt may have succeeded although its response was lost.
         match self.read_journal(kind, &database.namespace, &database.name).await? {
             Lookup::Found(now)
                 if now.last().is_some_and(|e| e.run.run == run.run && e.progress == *progress) =>
@@ -175,10 +174,10 @@ impl Cluster {
         self.once(&call).await.map(|_| ())
     }
 
-    /// Writes down how far a run has come.
+    /// Records the progress of a run.
     ///
     /// # Errors
-    /// What keeps us from writing.
+    /// The journal cannot be written.
     pub(crate) async fn write_progress(
         &self,
         database: &ObjectRef,
@@ -190,8 +189,8 @@ impl Cluster {
         self.patch_journal(database, kind, data, None).await
     }
 
-    /// A merge patch of single keys: whoever holds the database's lock is the only one to write them. With a resourceVersion
-    /// it is refused where the map has changed since.
+    /// Merge-patches single keys, which only the holder of the database's lock writes. With a resource version, the patch
+    /// fails if the ConfigMap has changed since.
     async fn patch_journal(
         &self,
         database: &ObjectRef,

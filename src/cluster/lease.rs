@@ -1,5 +1,5 @@
-//! The lock: a Lease for each database. Whose it is, and whether its holder is alive, is told without ever comparing
-//! the clocks of two machines: a lease is dead when it was watched, unchanged, for its whole duration.
+//! The lock: one Lease per database. Whether its holder is alive is determined without comparing the clocks of two
+//! machines: a lease has expired once it was watched for its whole duration without a change.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,14 +20,14 @@ use super::read::path;
 use super::send::{MANAGER, built, json_patch};
 use super::{Cluster, ClusterError};
 
-/// How long the lock is good after a renewal. Long enough that a renewal may fail once, short enough that nobody waits
-/// long for a lock whose holder has died.
+/// How long the lock is valid after a renewal. Long enough to survive a failed renewal, short enough that nobody waits long
+/// for the lock of a process that died.
 pub const LEASE_DURATION: Duration = Duration::from_secs(30);
 
-/// How often it is renewed.
+/// How often the lock is renewed.
 pub const RENEW_EVERY: Duration = Duration::from_secs(5);
 
-/// The pause before the lock is given back again, after a call that failed.
+/// The pause before releasing the lock is retried.
 const RELEASE_AGAIN: Duration = Duration::from_millis(200);
 
 pub(super) const API: &str = "coordination.k8s.io/v1";
@@ -52,14 +52,14 @@ struct State {
     renewed: Reading,
 }
 
-/// What became of taking or renewing a lock.
+/// Why the lock could not be taken or renewed.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// Somebody else has it.
+    /// Another run holds it.
     #[error("the lock is held by {}", .0.holder)]
     Held(Box<Lock>),
-    /// It was deleted, or the database with it.
-    #[error("the lock is gone")]
+    /// The lease was deleted, possibly together with the database.
+    #[error("the lock was deleted")]
     Gone,
     #[error(transparent)]
     Cluster(#[from] ClusterError),
@@ -80,7 +80,7 @@ fn lock_of(lease: &Lease) -> Option<Lock> {
     })
 }
 
-/// A lock with the namespace and the name of its lease.
+/// A lock, keyed by the namespace and the name of its lease.
 pub(super) fn named(lease: &Lease) -> Option<((String, String), Lock)> {
     let meta = &lease.metadata;
     let key = (meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default());
@@ -88,7 +88,7 @@ pub(super) fn named(lease: &Lease) -> Option<((String, String), Lock)> {
 }
 
 impl Cluster {
-    /// The lock on a database; `None` where nobody has it. It counts as held by somebody alive.
+    /// The lock on a database; `None` if nobody holds it. Its holder is assumed to be alive.
     pub(super) async fn lock(
         &self,
         kind: Kind,
@@ -102,11 +102,10 @@ impl Cluster {
         }
     }
 
-    /// Watches a lock until its holder shows that it is alive (by renewing it), releases it, or has been silent for the
-    /// whole duration of the lease.
+    /// Watches a lock until its holder renews it (and so is alive), releases it, or lets it expire.
     ///
     /// # Errors
-    /// What keeps us from reading the lease.
+    /// The lease cannot be read.
     pub async fn watch_lock(
         &self,
         kind: Kind,
@@ -122,7 +121,7 @@ impl Cluster {
                 None => return Ok(None),
                 Some(now) if now.resource_version != seen.resource_version => return Ok(Some(now)),
                 Some(now) if changed.is_err() => return Ok(Some(Lock { alive: false, ..now })),
-                // The watch ended early and said nothing: go on watching.
+                // The watch ended early without an event: watch again.
                 Some(_) => sleep(Duration::from_millis(200)).await,
             }
         }
@@ -152,10 +151,10 @@ impl Cluster {
         Ok(())
     }
 
-    /// Takes the lock: makes the lease, or takes over the one of a holder that was seen to be dead.
+    /// Takes the lock: creates the lease, or takes over one whose holder was seen to be dead.
     ///
     /// # Errors
-    /// [`LockError::Held`] when somebody else has it or was faster.
+    /// [`LockError::Held`] if another run holds it or took it first.
     pub async fn take_lock(
         &self,
         kind: Kind,
@@ -176,21 +175,21 @@ impl Cluster {
                 Ok(answer) => break (began, answer.parse(&call.what)?),
                 Err(error @ ClusterError::Transient { .. }) => error,
                 Err(ClusterError::Conflict { what, message }) => ClusterError::lost(&what, &message),
-                // Its holder was alive after all, and has given it back: what was decided beside it is old.
+                // The holder was alive after all and has released the lock: whatever was read before is out of date.
                 Err(ClusterError::NotFound { .. }) if dead.is_some() => return Err(LockError::Gone),
                 Err(error) => return Err(error.into()),
             };
-            // The answer may have been lost on the way back, or somebody else may have been faster.
+            // The response may have been lost, or another run may have taken the lock first.
             let found = self.get::<Lease>(API, &database.namespace, "leases", "lease", &name).await;
             match found.map(|lease| (lock_of(&lease), lease)) {
                 Ok((Some(lock), lease)) if lock.holder == clean(holder) => break (began, lease),
                 Ok((Some(lock), _)) if dead.is_none_or(|d| d.resource_version != lock.resource_version) => {
                     return Err(LockError::Held(Box::new(lock)));
                 }
-                // Somebody has taken the holder out of it by hand: it is free.
+                // A user has removed the holder by hand: the lease is free.
                 Ok((None, lease)) if dead.is_none() => call = claim(database, &name, &lease, holder, clock)?,
                 Ok((None, _)) => return Err(LockError::Gone),
-                // It was not carried out: the lease is not there, or still the dead holder's.
+                // The request was not carried out: the lease does not exist, or still belongs to the dead holder.
                 Ok((Some(_), _)) => {}
                 Err(absent) if absent.absent() => {}
                 Err(error) => return Err(error.into()),
@@ -213,7 +212,7 @@ impl Cluster {
     }
 }
 
-/// The duration that the holder has declared, within reason: a holder that declares none, or a year, is ours no guide.
+/// The duration that the holder has declared, clamped: a holder may declare none, or a year.
 fn lease_duration(lock: &Lock) -> Duration {
     Duration::from_secs(lock.duration_seconds.clamp(1, 120) as u64)
 }
@@ -266,7 +265,7 @@ fn takeover(
     patch_call(&database.namespace, name, &operations)
 }
 
-/// Takes a lease that nobody holds, if it still is as it was read.
+/// Takes a lease that nobody holds, if it is unchanged since it was read.
 fn claim(
     database: &ObjectRef,
     name: &str,
@@ -292,17 +291,16 @@ fn patch_call(namespace: &str, name: &str, operations: &[PatchOp]) -> Result<Cal
 }
 
 impl HeldLease {
-    /// The lease was renewed so lately, by both clocks, that a write which takes as long as a call may take is still
-    /// within it.
+    /// Whether the lease was renewed recently enough, by both clocks, that even the slowest write finishes before it expires.
     pub fn good(&self) -> bool {
         let age = self.state().renewed.until(self.clock.read());
         age.is_some_and(|age| age < LEASE_DURATION - CALL_TIMEOUT)
     }
 
-    /// Renews the lease. It holds only if nobody has taken it since: the write expects the version that we know.
+    /// Renews the lease. The write expects the resource version that we know, so it fails if another run has taken the lock.
     ///
     /// # Errors
-    /// [`LockError::Held`] and [`LockError::Gone`] when it is no longer ours.
+    /// [`LockError::Held`] and [`LockError::Gone`] if we no longer hold it.
     pub async fn renew(&self) -> Result<(), LockError> {
         let _one_at_a_time = self.renewing.lock().await;
         let mut state = self.state();
@@ -317,7 +315,8 @@ impl HeldLease {
             let call = patch_call(&self.namespace, &self.name, &operations)?;
             let lease: Lease = match self.cluster.once(&call).await {
                 Ok(answer) => answer.parse(&call.what)?,
-                // An earlier renewal may have gone through unheard: then the lease is still ours, at another version.
+                // An earlier renewal may have succeeded although its response was lost: then the lease is still ours, at a
+                // newer version.
                 Err(ClusterError::Conflict { .. }) => {
                     state.resource_version = self.still_ours(&state.uid).await?;
                     continue;
@@ -333,7 +332,7 @@ impl HeldLease {
         Err(ClusterError::Conflict { what: format!("lease/{}", self.name), message: String::new() }.into())
     }
 
-    /// The lease's version, if it is still ours.
+    /// The lease's resource version, if we still hold it.
     async fn still_ours(&self, uid: &str) -> Result<String, LockError> {
         match self.cluster.get::<Lease>(API, &self.namespace, "leases", "lease", &self.name).await {
             Ok(lease) if lease.metadata.uid.as_deref() != Some(uid) => Err(LockError::Gone),
@@ -347,11 +346,11 @@ impl HeldLease {
         }
     }
 
-    /// Gives the lock back: deletes the lease, if it is still ours. A call that fails in a way that may pass is made
-    /// again, for as long as the caller waits.
+    /// Releases the lock: deletes the lease if we still hold it. A failure that may go away is retried for as long as the
+    /// caller waits.
     ///
     /// # Errors
-    /// What kept us from it; the lease then runs out by itself.
+    /// The lease cannot be deleted; it then expires on its own.
     pub async fn release(&self) -> Result<(), LockError> {
         let _one_at_a_time = self.renewing.lock().await;
         let State { uid, mut resource_version, .. } = self.state();
@@ -361,11 +360,11 @@ impl HeldLease {
                 Ok(_) => return Ok(()),
                 Err(error) if error.absent() => return Ok(()),
                 Err(error) if error.transient() => sleep(RELEASE_AGAIN).await,
-                // A renewal that was cut off may have gone through: then the lease is still ours, at another version.
+                // A cancelled renewal may have succeeded: then the lease is still ours, at a newer version.
                 Err(ClusterError::Conflict { .. }) => {
                     let found = self.still_ours(&uid).await?;
                     if found == resource_version {
-                        // The conflict was none of ours.
+                        // The conflict was not about the resource version.
                         sleep(RELEASE_AGAIN).await;
                     }
                     resource_version = found;

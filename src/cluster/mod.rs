@@ -1,5 +1,5 @@
-//! The cluster: the only user of the Kubernetes client. Reads a `Snapshot`, keeps it up by watches, sends a `Write`
-//! (or tries it with `dryRun=All`), holds the lock.
+//! The cluster: the only user of the Kubernetes client. Reads a `Snapshot`, keeps it up to date by watches, sends a `Write`
+//! (or tries it with `dryRun=All`), and holds the lock.
 
 mod access;
 mod announce;

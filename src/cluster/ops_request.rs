@@ -1,4 +1,4 @@
-//! Ops requests: what is read of them, and the one that is made.
+//! Reads ops requests.
 
 use serde::Deserialize;
 
@@ -46,7 +46,7 @@ struct OpsRequestStatus {
 }
 
 impl OpsRequestWire {
-    /// The request; `None` where it is another database's.
+    /// The request; `None` if it is for another database.
     pub fn of(self, kind: &str, database: &str) -> Option<OpsRequest> {
         (self.spec.database_ref.name == database).then(|| OpsRequest {
             kind: kind.to_owned(),
@@ -59,8 +59,8 @@ impl OpsRequestWire {
     }
 }
 
-/// A condition, with the time at which its status was written last: the Ops-manager writes some of them anew in their
-/// place, so that their order in the list says little.
+/// A condition, with the time of its last transition: the Ops-manager rewrites some conditions in place, so their order in
+/// the list says little.
 #[derive(Deserialize, Default, Clone)]
 #[serde(rename_all = "camelCase", default)]
 struct ConditionWire {
@@ -72,7 +72,7 @@ struct ConditionWire {
     last_transition_time: String,
 }
 
-/// The conditions, oldest first. They are shown: their words are the Ops-manager's.
+/// The conditions, oldest first. They are shown to the user in the Ops-manager's own words.
 fn in_time(mut conditions: Vec<ConditionWire>) -> Vec<Condition> {
     let time = |c: &ConditionWire| c.last_transition_time.parse::<jiff::Timestamp>().ok();
     conditions.sort_by_key(time);

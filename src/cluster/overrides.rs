@@ -1,4 +1,4 @@
-//! The flags of the connection in the place of what the kubeconfig says.
+//! Applies the connection flags to the kubeconfig.
 
 use std::path::Path;
 
@@ -7,21 +7,20 @@ use kube::config::{AuthInfo, Cluster, Context, Kubeconfig, NamedAuthInfo, NamedC
 use super::connect::{ConnectError, ConnectOptions};
 use crate::model::clean;
 
-/// The context that is meant, with the cluster and the user that the flags make of its own.
+/// The chosen context, with its cluster and user as overridden by the flags.
 pub(super) struct Chosen {
-    /// That context alone, with what belongs to it.
+    /// A kubeconfig with that context, cluster and user only.
     pub kubeconfig: Kubeconfig,
-    /// Its name; `None` where the kubeconfig has none and the flags alone say where to.
+    /// The context's name; `None` if the kubeconfig has none and the flags alone choose the server.
     pub context: Option<String>,
-    /// The name of its user.
+    /// The name of the user.
     pub user: Option<String>,
 }
 
-/// Puts what was typed in the place of what a kubeconfig says, as kubectl merges them (client-go, `tools/clientcmd`).
-/// `None` where neither names a server.
+/// Merges the flags into a kubeconfig as kubectl does (client-go, `tools/clientcmd`). `None` if neither names a server.
 ///
 /// # Errors
-/// A name that the kubeconfig does not have, or flags that exclude each other.
+/// A name that is not in the kubeconfig, or flags that contradict each other.
 pub(super) fn choose(
     kubeconfig: &Kubeconfig,
     options: &ConnectOptions,
@@ -40,7 +39,7 @@ pub(super) fn choose(
     override_cluster(&mut cluster, &auth, options)?;
     if cluster.server.as_ref().is_none_or(|server| server.is_empty()) {
         return match known {
-            // A pod of a cluster would otherwise take its own for the one that was meant.
+            // In a pod, the pod's own cluster would otherwise be used by mistake.
             Some(_) => Err(unknown_cluster(kubeconfig, &context.cluster)),
             None => Ok(None),
         };
@@ -67,7 +66,7 @@ pub(super) fn choose(
     Ok(Some(Chosen { kubeconfig: chosen, context: known.map(|_| name), user }))
 }
 
-/// What the chosen cluster and user are called inside of [`Chosen`].
+/// The name of the cluster and the user inside [`Chosen`].
 const CHOSEN: &str = "chosen";
 
 fn cluster(
@@ -110,7 +109,7 @@ fn override_cluster(
     auth: &AuthInfo,
     options: &ConnectOptions,
 ) -> Result<(), ConnectError> {
-    // Each of the two flags replaces both, or a certificate authority of the kubeconfig would contradict the one that was typed.
+    // Either flag replaces both settings; otherwise the kubeconfig's setting could contradict the flag.
     if options.insecure || options.certificate_authority.is_some() {
         cluster.insecure_skip_tls_verify = Some(options.insecure);
         cluster.certificate_authority = options.certificate_authority.as_deref().map(text);
@@ -119,10 +118,10 @@ fn override_cluster(
     let authority = cluster.certificate_authority.is_some() || cluster.certificate_authority_data.is_some();
     if cluster.insecure_skip_tls_verify == Some(true) && authority {
         return Err(ConnectError::Contradiction {
-            why: "a certificate authority is given, and the server's certificate is not to be checked",
+            why: "--insecure-skip-tls-verify cannot be combined with a certificate authority",
         });
     }
-    // A name in the kubeconfig is that of the kubeconfig's own server.
+    // A server name in the kubeconfig belongs to the kubeconfig's own server.
     if options.tls_server_name.is_some() || options.server.is_some() {
         cluster.tls_server_name.clone_from(&options.tls_server_name);
     }
@@ -157,7 +156,7 @@ fn override_user(auth: &mut AuthInfo, options: &ConnectOptions) -> Result<(), Co
     override_impersonation(auth, options)
 }
 
-/// Each part replaces its own, as in kubectl: the groups of the kubeconfig stay where only another user is named.
+/// Each flag replaces only its own setting, as in kubectl: `--as` alone keeps the groups of the kubeconfig.
 pub(super) fn override_impersonation(
     auth: &mut AuthInfo,
     options: &ConnectOptions,
@@ -173,9 +172,7 @@ pub(super) fn override_impersonation(
     }
     let more = auth.impersonate_uid.is_some() || auth.impersonate_groups.is_some();
     match &auth.impersonate {
-        None if more => {
-            Err(ConnectError::Contradiction { why: "a group or uid to act as needs a user: --as" })
-        }
+        None if more => Err(ConnectError::Contradiction { why: "--as-group and --as-uid require --as" }),
         _ => Ok(()),
     }
 }
@@ -322,14 +319,14 @@ users:
                     o.insecure = true;
                     o.certificate_authority = Some("/ca".into());
                 }),
-                "a certificate authority is given",
+                "--insecure-skip-tls-verify cannot be combined with a certificate authority",
             ),
             (
                 options(|o| {
                     o.user = Some("bob".into());
                     o.as_groups = vec!["a".into()];
                 }),
-                "needs a user: --as",
+                "--as-group and --as-uid require --as",
             ),
         ] {
             let text = chosen(KUBECONFIG, &change);

@@ -1,5 +1,5 @@
-//! Many databases at once, for a look at their state: a list for each collection, however many databases there are. Whoever
-//! may read only a part of it gets that part.
+//! Reads the state of many databases at once, with one list request per collection regardless of their number. A user with
+//! partial permissions gets the part that they may read.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use super::ops_request::OpsRequestWire;
 use super::wire::{DatabaseWire, PodWire, VersionWire, WorkloadWire};
 use super::{Cluster, ClusterError, Journal};
 
-/// One database, what belongs to it, and what is written down of its runs.
+/// One database with its objects and its journal.
 pub struct Found {
     pub snapshot: Snapshot,
     pub journal: Lookup<Journal>,
@@ -26,12 +26,12 @@ pub struct Found {
 /// Namespace and name.
 type Place = (String, String);
 
-/// Where the journal and the lock of a database are.
+/// The namespace and name of the journal and the lock of a database.
 fn place(kind: Kind, namespace: &str, name: &str) -> Place {
     (namespace.to_owned(), kind.lock_and_journal(name))
 }
 
-/// The objects of a collection, by namespace; empty where they may not be read.
+/// The listed collections; empty if the user may not read them.
 struct Lists {
     workloads: Vec<(WorkloadKind, Vec<WorkloadWire>)>,
     pods: Vec<PodWire>,
@@ -43,11 +43,11 @@ struct Lists {
 }
 
 impl Cluster {
-    /// Every database of a kind in a namespace, or in all of them where that is empty, by namespace and name: those with
-    /// these labels, where any are given. Or the one of that name.
+    /// The databases of a kind in a namespace (in all namespaces if it is empty), sorted by namespace and name, filtered by
+    /// `labels` if not empty. With `name`, only that database.
     ///
     /// # Errors
-    /// [`ClusterError::ApiAbsent`] when the cluster does not serve the kind; whatever keeps us from listing databases.
+    /// [`ClusterError::ApiAbsent`] if the cluster does not serve the kind; any other failure to list the databases.
     pub async fn overview(
         &self,
         kind: Kind,
@@ -112,7 +112,8 @@ impl Cluster {
         })
     }
 
-    /// The journals, each with where it is. Who may read one may not be allowed to list them.
+    /// The journals by namespace and name. A single journal is read with `get`, because a user who may read it may not be
+    /// allowed to list.
     async fn journals(
         &self,
         kind: Kind,
@@ -148,7 +149,7 @@ impl Cluster {
         }
     }
 
-    /// A list that need not be there, and need not be ours to read.
+    /// A list that may not exist, or that the user may not read.
     async fn readable<T: DeserializeOwned>(
         &self,
         api: &str,
@@ -178,7 +179,7 @@ fn read_or_say<T>(found: Lookup<Vec<T>>, what: &str, unread: &mut Vec<String>) -
 }
 
 impl Lists {
-    /// What belongs to one of the databases.
+    /// Selects the objects of one database.
     fn of(&self, database: Database) -> Found {
         let (namespace, name) = (database.object.namespace.clone(), database.object.name.clone());
         let uid = database.object.uid.clone();

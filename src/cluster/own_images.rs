@@ -1,11 +1,11 @@
-//! The images that a user has put into the pod templates of a database: those of one node stand in its `spec`, those of
-//! several below `spec.topology`, those of a Cassandra in a list of racks.
+//! The images that a user has set in the pod templates of a database. The templates are in `spec` itself, below
+//! `spec.topology`, or, for Cassandra, in a list of racks.
 
 use serde_json::Value;
 
 use crate::model::{OwnImage, clean};
 
-/// All of them, from the fields of a database's `spec` that may hold pod templates.
+/// Collects these images from the fields of `spec` that may hold pod templates.
 pub(super) fn of(template: &Value, topology: &Value, cruise_control: &Value) -> Vec<OwnImage> {
     let mut found = Vec::new();
     in_template("spec.podTemplate", template, &mut found);

@@ -1,6 +1,6 @@
 //! Credentials from a plugin (<https://kubernetes.io/docs/reference/access-authn-authz/authentication/>, client-go credential
-//! plugins). kube would run it again by itself in the midst of a run, on the terminal that shows the bars. Here it may ask the
-//! user at the start, and never later: when the server no longer accepts what it gave, it is run again without a terminal.
+//! plugins). kube would run the plugin again in the middle of a run, on the terminal that shows the bars. Here the plugin may
+//! prompt the user at the start only: if the server rejects its credentials later, it runs again without a terminal.
 
 use std::io::{self, IsTerminal};
 use std::process::{Output, Stdio};
@@ -15,11 +15,11 @@ use tokio::process::{Child, Command};
 use super::connect::ConnectError;
 use crate::model::clean;
 
-/// Whether a plugin may ask the user.
+/// Whether a plugin may prompt the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asking {
     Allowed,
-    /// The terminal shows something else by now.
+    /// The terminal is showing the progress of a run.
     No,
 }
 
@@ -52,7 +52,7 @@ fn given(auth: &AuthInfo) -> bool {
 /// The same user with what the plugin gives in the plugin's place. A user with a password or a token has no need of one.
 ///
 /// # Errors
-/// [`ConnectError::Plugin`] when it cannot be run, fails, or gives nothing.
+/// [`ConnectError::Plugin`] if the plugin cannot be run, fails, or returns no credentials.
 pub(super) async fn resolved(auth: AuthInfo, asking: Asking) -> Result<AuthInfo, ConnectError> {
     let Some(plugin) = auth.exec.clone().filter(|_| !given(&auth)) else {
         return Ok(auth);
@@ -66,12 +66,12 @@ pub(super) async fn resolved(auth: AuthInfo, asking: Asking) -> Result<AuthInfo,
         let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
         return Err(failed(clean(format!("{} {last}", output.status).trim())));
     }
-    // YAML is read as well, as client-go does. What it says is secret, also where it makes no sense.
+    // YAML is accepted as well, as by client-go. The output is secret and must not be shown, even if it is invalid.
     let credential: ExecCredential = serde_saphyr::from_slice(&output.stdout)
-        .map_err(|_| failed("what it prints is no ExecCredential".to_owned()))?;
+        .map_err(|_| failed("its output is not a valid ExecCredential".to_owned()))?;
     let status = credential.status.unwrap_or_default();
     match (status.token, status.client_certificate_data, status.client_key_data) {
-        (None, None, _) => Err(failed("it gives neither a token nor a certificate".to_owned())),
+        (None, None, _) => Err(failed("its output has neither a token nor a certificate".to_owned())),
         (token, certificate, key) => Ok(AuthInfo {
             exec: None,
             token: token.map(Into::into),
@@ -102,7 +102,9 @@ fn command(plugin: &ExecConfig, asking: Asking) -> Result<Command, String> {
     let interactive = match plugin.interactive_mode {
         Some(ExecInteractiveMode::Never) => false,
         Some(ExecInteractiveMode::Always) if asking == Asking::No || !terminal => {
-            return Err("it has to ask, and nobody can be asked now; log in, then resume".to_owned());
+            return Err(
+                "it requires an interactive login, which is not possible now; log in, then resume".to_owned()
+            );
         }
         _ => asking == Asking::Allowed && terminal,
     };

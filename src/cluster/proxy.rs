@@ -1,15 +1,15 @@
-//! The proxy on the way to a server, as kubectl finds it: the cluster's `proxy-url`, else what the environment says.
+//! The proxy for a server, found as kubectl does: the cluster's `proxy-url`, otherwise the environment.
 
 use http::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
 
-/// The proxy for a server; `None` where it is reached directly. `var` reads the environment.
+/// The proxy for a server; `None` for a direct connection. `var` reads the environment.
 ///
-/// The kubeconfig's own `proxy-url` is used whatever `NO_PROXY` says. The environment's variables and what they mean are those
-/// of Go's `httpproxy`, which kubectl uses: a server on this machine is always reached directly.
+/// The kubeconfig's `proxy-url` is used regardless of `NO_PROXY`. The environment variables have the meaning of Go's
+/// `httpproxy`, which kubectl uses: a server on this machine is always reached directly.
 ///
 /// # Errors
-/// The address that is no URL, without the password in it.
+/// The invalid address, without the password in it.
 pub(super) fn of(
     server: &Uri,
     configured: Option<&str>,
@@ -25,25 +25,26 @@ pub(super) fn of(
         return Ok(None);
     }
     let proxy = parsed(&url)?;
-    // Only whether the server is to be reached by a proxy is asked here: of a proxy by SOCKS it would drop the user.
+    // The matcher only decides whether a proxy is used: of a SOCKS address it would drop the user.
     let matcher = Matcher::builder().all("http://proxy").no(var("NO_PROXY").unwrap_or_default()).build();
     Ok(matcher.intercept(server).map(|_| proxy))
 }
 
-/// The server is on this machine.
+/// Whether the server is on this machine.
 fn here(server: &Uri) -> bool {
     let host = server.host().unwrap_or_default().trim_matches(['[', ']']);
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// A proxy's address. Without a scheme it speaks HTTP; by `socks5` as by `socks5h` the proxy looks the server's name up.
+/// Parses a proxy's address. Without a scheme it is HTTP; with `socks5` and `socks5h` alike, the proxy resolves the server's
+/// name.
 fn parsed(url: &str) -> Result<Uri, String> {
     let full = match url.split_once("://") {
         None => format!("http://{url}"),
         Some(("socks5h", rest)) => format!("socks5://{rest}"),
         Some(_) => url.to_owned(),
     };
-    let invalid = |why: &str| format!("{:?} is no address of a proxy: {why}", without_user(url));
+    let invalid = |why: &str| format!("{:?} is not a valid proxy address: {why}", without_user(url));
     let uri: Uri = full.parse().map_err(|e: http::uri::InvalidUri| invalid(&e.to_string()))?;
     match (uri.scheme_str(), uri.host()) {
         (Some("http" | "https" | "socks5"), Some(_)) => Ok(uri),
@@ -51,7 +52,7 @@ fn parsed(url: &str) -> Result<Uri, String> {
     }
 }
 
-/// There may be a password in front of the host.
+/// Strips the user and password in front of the host.
 fn without_user(url: &str) -> &str {
     url.rsplit_once('@').map_or(url, |(_, host)| host)
 }
@@ -101,7 +102,7 @@ mod tests {
                 "https://api.example",
                 None,
                 &one("ftp://u:secret@proxy"),
-                "\"proxy\" is no address of a proxy: it must begin with http://, https:// or socks5://",
+                "\"proxy\" is not a valid proxy address: it must begin with http://, https:// or socks5://",
             ),
         ] {
             assert_eq!(

@@ -1,4 +1,4 @@
-//! Reading: everything an update depends on, from one moment, in as few round trips as there are dependencies.
+//! Reads everything an update depends on, in as few round trips as possible.
 
 use std::collections::HashMap;
 
@@ -16,7 +16,7 @@ use super::send::{MANAGER, built};
 use super::wire::{BudgetWire, DatabaseWire, List, Named, NodeWire, PodWire, VersionWire, WorkloadWire};
 use super::{Cluster, ClusterError};
 
-/// Objects in one page of a list: a page of pods is some megabytes, and memory stays bounded.
+/// Objects per page of a list. A page of pods is a few megabytes, so memory stays bounded.
 const PAGE: u32 = 250;
 
 /// The collections that a run watches.
@@ -29,10 +29,10 @@ pub(super) enum Collection {
     OpsRequests,
 }
 
-/// From which version on each collection is to be watched; one that the cluster does not serve is missing.
+/// The resource version from which to watch each collection; a collection that the cluster does not serve is missing.
 pub(super) type Marks = HashMap<Collection, String>;
 
-/// The URL path of a resource; `namespace` is empty for what lives in none.
+/// The URL path of a resource; `namespace` is empty for a cluster-scoped one.
 pub(super) fn path(api_version: &str, namespace: &str, plural: &str) -> String {
     let root = if api_version.contains('/') { "/apis" } else { "/api" };
     match namespace {
@@ -41,7 +41,7 @@ pub(super) fn path(api_version: &str, namespace: &str, plural: &str) -> String {
     }
 }
 
-/// The labels that KubeDB gives to everything of one database.
+/// The labels that KubeDB puts on all objects of one database.
 pub(super) fn labels(kind: Kind, name: &str) -> String {
     format!("app.kubernetes.io/instance={name},app.kubernetes.io/name={}.kubedb.com", kind.plural())
 }
@@ -50,7 +50,7 @@ impl Cluster {
     /// The databases of a kind in a namespace, by name.
     ///
     /// # Errors
-    /// When the cluster does not serve the kind, or does not let us list.
+    /// The cluster does not serve the kind, or the user may not list it.
     pub async fn databases(&self, kind: Kind, namespace: &str) -> Result<Vec<Database>, ClusterError> {
         let api = self.database_api(kind).await?;
         let (items, _) = self.list::<DatabaseWire>(&api, namespace, kind.plural(), "", "").await?;
@@ -59,12 +59,12 @@ impl Cluster {
         Ok(found)
     }
 
-    /// Everything that an update of one database depends on. A lock in it counts as held by somebody alive; see
+    /// Everything that an update of one database depends on. The holder of a lock is assumed to be alive; see
     /// [`Cluster::watch_lock`].
     ///
     /// # Errors
-    /// [`ClusterError::NotFound`] when there is no such database, [`ClusterError::ApiAbsent`] when the cluster does not
-    /// serve its kind; whatever else keeps us from reading.
+    /// [`ClusterError::NotFound`] if there is no such database, [`ClusterError::ApiAbsent`] if the cluster does not serve its
+    /// kind, or any other failure to read.
     pub async fn snapshot(&self, kind: Kind, namespace: &str, name: &str) -> Result<Snapshot, ClusterError> {
         let facts = kind.facts();
         let api = self.database_api(kind).await?;
@@ -91,7 +91,7 @@ impl Cluster {
         Ok(snapshot)
     }
 
-    /// The same database read anew.
+    /// Rereads the same database.
     ///
     /// # Errors
     /// As [`Cluster::snapshot`].
@@ -99,7 +99,7 @@ impl Cluster {
         Ok(self.reread(before).await?.0)
     }
 
-    /// The same database and everything that belongs to it, read anew.
+    /// Rereads the same database and all its objects.
     ///
     /// # Errors
     /// As [`Cluster::snapshot`].
@@ -107,7 +107,7 @@ impl Cluster {
         self.reread(before).await.map(|(snapshot, _)| snapshot)
     }
 
-    /// The same database read anew, and from where to watch it.
+    /// Rereads the same database; also returns the resource versions to watch from.
     pub(super) async fn reread(&self, before: Snapshot) -> Result<(Snapshot, Marks), ClusterError> {
         let db = &before.database.object;
         let (api, ns, name) = (&db.api_version, &db.namespace, &db.name);
@@ -119,8 +119,8 @@ impl Cluster {
         Ok((snapshot, marks))
     }
 
-    /// The database, if it is there, and from where to watch it: the list's own version, since a database that nobody has
-    /// changed for a while has one that is too old to watch from.
+    /// The database, if it exists, and the resource version to watch from. That is the list's version: the version of a
+    /// database that has not changed for a while is too old to watch from.
     pub(super) async fn listed_database(
         &self,
         kind: Kind,
@@ -133,7 +133,7 @@ impl Cluster {
         Ok((items.into_iter().next().map(|d| d.database(kind, api)), mark))
     }
 
-    /// The database as it is now.
+    /// The current state of a database.
     ///
     /// # Errors
     /// As [`Cluster::snapshot`].
@@ -148,10 +148,10 @@ impl Cluster {
         Ok(wire.database(kind, api))
     }
 
-    /// A workload as it is now; `None` where the database is not its controller.
+    /// The current state of a workload; `None` if the database is not its controller.
     ///
     /// # Errors
-    /// [`ClusterError::NotFound`] when it is gone; whatever else keeps us from reading.
+    /// [`ClusterError::NotFound`] if it does not exist, or any other failure to read.
     pub async fn workload(
         &self,
         kind: WorkloadKind,
@@ -164,16 +164,16 @@ impl Cluster {
         Ok(wire.workload(kind, database))
     }
 
-    /// A pod as it is now.
+    /// The current state of a pod.
     ///
     /// # Errors
-    /// [`ClusterError::NotFound`] when it is gone; whatever else keeps us from reading.
+    /// [`ClusterError::NotFound`] if it does not exist, or any other failure to read.
     pub async fn pod(&self, namespace: &str, name: &str) -> Result<Pod, ClusterError> {
         let pod = self.get::<PodWire>("v1", namespace, "pods", "pod", name).await?.pod();
         identified(&pod).map(|()| pod)
     }
 
-    /// Fills in what hangs on the database object.
+    /// Reads the objects that depend on the database object.
     async fn objects(&self, base: Snapshot) -> Result<(Snapshot, Marks), ClusterError> {
         let [petset, statefulset, deployment] = WorkloadKind::ALL;
         let (petsets, statefulsets, deployments, pods, budgets, ops) = tokio::try_join!(
@@ -233,7 +233,7 @@ impl Cluster {
     /// The names of the namespaces.
     ///
     /// # Errors
-    /// Whatever keeps us from listing them.
+    /// They cannot be listed.
     pub async fn namespaces(&self) -> Result<Vec<String>, ClusterError> {
         let (items, _) = self.list::<Named>("v1", "", "namespaces", "", "").await?;
         Ok(items.into_iter().map(|namespace| namespace.metadata.name).collect())
@@ -242,7 +242,7 @@ impl Cluster {
     /// The versions in the catalog of a kind.
     ///
     /// # Errors
-    /// [`ClusterError::ApiAbsent`] when the cluster does not serve the kind's catalog; whatever keeps us from reading it.
+    /// [`ClusterError::ApiAbsent`] if the cluster does not serve the kind's catalog, or any other failure to read it.
     pub async fn versions(&self, kind: Kind) -> Result<Vec<CatalogVersion>, ClusterError> {
         self.catalog(kind.facts()).await
     }
@@ -253,7 +253,7 @@ impl Cluster {
         Ok(items.into_iter().map(|v| v.version(facts.image_fields())).collect())
     }
 
-    /// Nodes live outside the namespace, and many users may not see them.
+    /// The cordoned nodes. Nodes are cluster-scoped, and many users may not list them.
     async fn cordoned(&self) -> Result<Lookup<Vec<String>>, ClusterError> {
         match self.list::<NodeWire>("v1", "", "nodes", "", "spec.unschedulable=true").await {
             Ok((items, _)) => Ok(Lookup::Found(items.into_iter().filter_map(NodeWire::cordoned).collect())),
@@ -269,12 +269,12 @@ impl Cluster {
         match self.get::<NodeWire>("v1", "", "nodes", "node", node).await {
             Ok(node) => node.state(),
             Err(error) if error.absent() => "it no longer exists".to_owned(),
-            Err(_) => "its readiness is not known".to_owned(),
+            Err(_) => "its readiness is unknown".to_owned(),
         }
     }
 
-    /// The last thing that was said about a pod: reason and message of its newest Warning event, or of its newest event
-    /// of any type. `None` where there is none, or events cannot be read.
+    /// Reason and message of a pod's newest Warning event, or else of its newest event. `None` if there is none, or events
+    /// cannot be read.
     pub async fn last_event(&self, namespace: &str, pod_uid: &str) -> Option<String> {
         let selector = format!("involvedObject.uid={pod_uid}");
         let (mut events, _) = self.list::<EventWire>("v1", namespace, "events", "", &selector).await.ok()?;
@@ -282,7 +282,8 @@ impl Cluster {
         events.pop().map(|e| clean(&format!("{}: {}", e.reason, e.message)))
     }
 
-    /// The newest Warning of others about an object: reason and message. `None` where there is none, or events cannot be read.
+    /// Reason and message of the newest Warning event on an object that this tool did not create itself. `None` if there is
+    /// none, or events cannot be read.
     pub async fn last_warning(&self, namespace: &str, uid: &str) -> Option<String> {
         let selector = format!("involvedObject.uid={uid}");
         let (mut events, _) = self.list::<EventWire>("v1", namespace, "events", "", &selector).await.ok()?;
@@ -291,10 +292,10 @@ impl Cluster {
         events.pop().map(|e| clean(&format!("{}: {}", e.reason, e.message)))
     }
 
-    /// The newest API version in which the cluster serves a kind of database: `kubedb.com/v1` where there is one.
+    /// The newest API version in which the cluster serves a kind of database, preferably `kubedb.com/v1`.
     ///
     /// # Errors
-    /// [`ClusterError::ApiAbsent`] when it does not; whatever keeps us from asking.
+    /// [`ClusterError::ApiAbsent`] if it serves none, or any other failure to read.
     pub async fn database_api(&self, kind: Kind) -> Result<String, ClusterError> {
         let (v1, v1alpha2) =
             tokio::join!(self.serves("kubedb.com/v1", kind), self.serves("kubedb.com/v1alpha2", kind));
@@ -337,8 +338,8 @@ impl Cluster {
         .await
     }
 
-    /// A whole list, page by page, and the version from which on it can be watched. A list that grew too old between two
-    /// pages is begun again.
+    /// A complete list, read page by page, and the resource version to watch from. If it expires between two pages, the list
+    /// is started again.
     pub(super) async fn list<T: DeserializeOwned>(
         &self,
         api: &str,

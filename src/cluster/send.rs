@@ -1,4 +1,4 @@
-//! Sending a `Write`, for real or with `dryRun=All`.
+//! Sends a `Write`, for real or with `dryRun=All`.
 
 use http::{Request, header};
 use kube::core::params::PostParams;
@@ -13,7 +13,7 @@ use super::{Cluster, ClusterError};
 /// The field manager of every write.
 pub(super) const MANAGER: &str = "kubectl-dbupdate";
 
-/// A write that the server has accepted.
+/// A write that the server accepted.
 pub struct Sent {
     answer: Answer,
     what: String,
@@ -25,35 +25,35 @@ impl Sent {
         &self.answer.warnings
     }
 
-    /// The database as it is after the write.
+    /// The database after the write.
     ///
     /// # Errors
-    /// When the answer is no such object.
+    /// The response is not a database.
     pub fn database(&self, kind: Kind, api_version: &str) -> Result<Database, ClusterError> {
         Ok(self.answer.parse::<DatabaseWire>(&self.what)?.database(kind, api_version))
     }
 
-    /// The workload as it is after the write; `None` where the database is no longer its controller.
+    /// The workload after the write; `None` if the database is no longer its controller.
     ///
     /// # Errors
-    /// When the answer is no such object.
+    /// The response is not a workload.
     pub fn workload(&self, kind: WorkloadKind, database: &str) -> Result<Option<Workload>, ClusterError> {
         Ok(self.answer.parse::<WorkloadWire>(&self.what)?.workload(kind, database))
     }
 }
 
 impl Cluster {
-    /// Sends a write once. A write is never sent again here: after a failure, look what became of it and decide again.
+    /// Sends a write once. It is never retried here: after a failure the caller must read the object and decide again.
     ///
     /// # Errors
-    /// Every kind of refusal; [`ClusterError::Transient`] leaves open whether it was carried out.
+    /// Any [`ClusterError`]. After [`ClusterError::Transient`], the write may or may not have been carried out.
     pub async fn send(&self, write: &Write, dry_run: bool) -> Result<Sent, ClusterError> {
         let call = call(write, dry_run)?;
         let answer = self.once(&call).await?;
         Ok(Sent { answer, what: call.what })
     }
 
-    /// Such a write has been allowed before, if only as a trial: a 403 for it contradicts that.
+    /// Whether such a write was allowed before, even as a dry run, so that a 403 for it is doubtful.
     pub fn was_allowed_to(&self, write: &Write) -> bool {
         call(write, false).is_ok_and(|call| self.was_allowed(&call))
     }
@@ -112,7 +112,7 @@ fn call(write: &Write, dry_run: bool) -> Result<Call, ClusterError> {
     })
 }
 
-/// A deletion of whatever is at that path, if it is still so.
+/// A deletion of the object at this path, with preconditions.
 fn deletion(path: &str, preconditions: &Value, dry_run: bool) -> Result<Request<Vec<u8>>, ClusterError> {
     let dry_run = if dry_run { "?dryRun=All" } else { "" };
     let body = json!({ "apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions });
@@ -122,7 +122,7 @@ fn deletion(path: &str, preconditions: &Value, dry_run: bool) -> Result<Request<
         .map_err(|e| ClusterError::Unexpected { what: format!("delete {path}"), message: e.to_string() })
 }
 
-/// A JSON patch of whatever is at that path.
+/// A JSON patch of the object at this path.
 pub(super) fn json_patch(
     path: &str,
     operations: &[PatchOp],
@@ -137,7 +137,7 @@ pub(super) fn json_patch(
         .map_err(|e| invalid(e.to_string()))
 }
 
-/// A request that could not even be built: a name that no object can have.
+/// Reports a request that could not be built, for example because of an invalid name.
 pub(super) fn built(
     request: Result<Request<Vec<u8>>, kube::core::request::Error>,
     what: &str,

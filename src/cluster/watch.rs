@@ -1,4 +1,4 @@
-//! Keeping a snapshot up: one watch for each collection, resumed where it ended, read anew where it fell too far behind.
+//! Keeps a snapshot up to date: one watch per collection, resumed where it ended, or relisted if it fell too far behind.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,20 +23,20 @@ use super::send::built;
 use super::wire::{BudgetWire, DatabaseWire, Meta, PodWire, WorkloadWire};
 use super::{Cluster, ClusterError};
 
-/// How long the server is asked to keep a watch open, in seconds: as long as a client may ask without being cut off by
-/// the server's own minimum of five minutes. A watch that ends is opened again.
+/// How long the server is asked to keep a watch open, in seconds: just under the server's own minimum of five minutes. A
+/// watch that ends is opened again.
 const WATCH_SECONDS: u32 = 290;
 
-/// A watch that is silent for longer is dead: the server sends a bookmark about every minute.
+/// A watch without an event for this long is dead: the server sends a bookmark about every minute.
 const SILENCE: Duration = Duration::from_secs(100);
 
-/// The pause after a watch that has again ended without telling anything.
+/// The pause after a watch has ended without an event more than once.
 const SILENT_END: Duration = Duration::from_millis(500);
 
-/// Something in the cluster has changed.
+/// A change in the cluster.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Delta {
-    /// A watch has been opened: from now on it tells.
+    /// A watch was opened, and reports changes from now on.
     Opened,
     Database(Box<Database>),
     DatabaseGone {
@@ -58,7 +58,7 @@ pub enum Delta {
     OpsRequestGone {
         name: String,
     },
-    /// Everything of one kind, read anew.
+    /// All workloads of one kind, after a relist.
     Workloads(WorkloadKind, Vec<Workload>),
     Pods(Vec<Pod>),
     Budgets(Vec<Budget>),
@@ -66,8 +66,8 @@ pub enum Delta {
 }
 
 impl Delta {
-    /// Brings a snapshot up to date. What is older than what the snapshot holds is passed over: an answer to a write may
-    /// overtake the watch.
+    /// Updates a snapshot. An object older than the one in the snapshot is ignored, because the response to a write may
+    /// arrive before the watch event.
     pub fn apply(self, to: &mut Snapshot) {
         match self {
             Delta::Database(db) if newer(&db.resource_version, &to.database.resource_version) => {
@@ -121,7 +121,7 @@ fn put<T>(into: &mut Vec<T>, new: T, key: impl Fn(&T) -> &String, version: impl 
     }
 }
 
-/// Resource versions of one resource grow; where they are not numbers nothing can be told, and the later word counts.
+/// Whether a resource version is newer. Versions of one resource grow; if they are not numbers, the later event wins.
 fn newer(new: &str, old: &str) -> bool {
     match (new.parse::<u64>(), old.parse::<u64>()) {
         (Ok(new), Ok(old)) => new >= old,
@@ -129,25 +129,25 @@ fn newer(new: &str, old: &str) -> bool {
     }
 }
 
-/// The watches of a run; they end when this is dropped.
+/// The watches of a run. Dropping this ends them.
 pub struct Watches {
     tasks: JoinSet<()>,
-    /// How many of them are open at this moment.
+    /// How many of them are open now.
     open: Arc<AtomicUsize>,
 }
 
 impl Watches {
-    /// None of them has ended or waits to be opened again.
+    /// Whether all watches are open.
     pub fn all_open(&self) -> bool {
         self.open.load(Ordering::Relaxed) == self.tasks.len()
     }
 }
 
 impl Cluster {
-    /// Reads everything anew and watches it from there. Changes go to `to`.
+    /// Rereads everything and watches it from there. Changes are sent to `to`.
     ///
     /// # Errors
-    /// What keeps us from reading; a watch that fails is opened again.
+    /// The read fails. A watch that fails is opened again.
     pub async fn follow(
         &self,
         before: Snapshot,
@@ -169,7 +169,7 @@ impl Cluster {
     }
 }
 
-/// One collection that is watched.
+/// The watch of one collection.
 struct Watch {
     cluster: Cluster,
     db: Database,
@@ -178,7 +178,7 @@ struct Watch {
     open: Arc<AtomicUsize>,
 }
 
-/// Counts a watch as open for as long as it lives.
+/// Counts a watch as open while this value lives.
 struct Open<'a>(&'a AtomicUsize);
 
 impl<'a> Open<'a> {
@@ -196,16 +196,16 @@ impl Drop for Open<'_> {
 
 /// How a watch ended.
 enum Ended {
-    /// It can be resumed from where it was.
+    /// It can be resumed from the last resource version.
     Resumable,
-    /// It fell too far behind: everything has to be read anew.
+    /// It fell too far behind, and the collection must be listed again.
     Expired,
     /// It told of an object that no server can have: what it says cannot be followed, and is read instead.
     Nonsense,
 }
 
 impl Watch {
-    /// Watches until nobody listens any more.
+    /// Watches until the receiver is dropped.
     async fn run(self, mut mark: String) {
         let mut pauses = Pauses::new();
         let mut silent_ends = 0;
@@ -217,7 +217,7 @@ impl Watch {
                 (pauses, silent_ends) = (Pauses::new(), 0);
             }
             if ended.is_ok() && silent_ends > 1 {
-                // Something in between ends every watch at once: the server must not be asked without a pause.
+                // A proxy may end every watch at once: without a pause this would flood the server.
                 sleep(SILENT_END).await;
             }
             if matches!(ended, Ok(Ended::Nonsense)) {
@@ -234,8 +234,8 @@ impl Watch {
                 },
                 Err(error) => error,
             };
-            // A watch has no end of its own: the run ends it, by its own bounds. But one that the server refuses would leave
-            // the run blind.
+            // A watch is retried without limit, because the run has its own timeouts. A watch that the server forbids is
+            // lost, and the run must know that it no longer sees changes.
             let patience = match trouble {
                 ClusterError::Transient { .. } | ClusterError::Unexpected { .. } => Duration::MAX,
                 ClusterError::Forbidden { .. } if self.has_been_open() => FORBIDDEN_DOUBT,
@@ -320,10 +320,10 @@ impl Watch {
         }
     }
 
-    /// Opens the watch and passes on what it says until it ends.
+    /// Opens the watch and forwards its events until it ends.
     #[expect(
         clippy::too_many_arguments,
-        reason = "each is one fact about the collection, and named where it is passed"
+        reason = "each argument is one property of the collection, and named where it is passed"
     )]
     async fn open<T: DeserializeOwned + Clone>(
         &self,
@@ -347,7 +347,7 @@ impl Watch {
         let base = kube::core::Request::new(path(api, &self.db.object.namespace, plural));
         let request = built(base.watch(&params, mark), plural)?;
         let call = Call { what: what.clone(), verb: "watch", resource: plural.to_owned(), request };
-        let silent = || ClusterError::lost(&what, "it fell silent");
+        let silent = || ClusterError::lost(&what, "the watch stalled");
         let mut stream = match self.cluster.open_watch::<T>(&call).await {
             Ok(stream) => Box::pin(stream),
             Err(error) => return expired_or(error),
@@ -389,7 +389,7 @@ impl Watch {
         }
     }
 
-    /// Reads the collection anew; returns from where it is to be watched.
+    /// Lists the collection again; returns the resource version to watch from.
     async fn relist(&self) -> Result<String, ClusterError> {
         let db = &self.db;
         let (delta, mark) = match self.collection {

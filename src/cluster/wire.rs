@@ -1,5 +1,5 @@
-//! Objects as the API server sends them, cut down to the fields that an update depends on, and what they come to in
-//! the model. Nothing that was read through these types is ever written back whole.
+//! Objects as the API server sends them, reduced to the fields that an update depends on, and their conversion to the model.
+//! An object that was read through these types is never written back as a whole.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -38,7 +38,7 @@ pub(super) struct Named {
     pub metadata: Meta,
 }
 
-/// A termination grace in seconds: 30 where nothing is said, and never so long that a deadline overflows a clock.
+/// A termination grace period in seconds: 30 by default, and never so long that a deadline overflows a clock.
 fn grace(seconds: Option<i64>) -> i64 {
     seconds.unwrap_or(30).clamp(0, 366 * 24 * 3600)
 }
@@ -64,7 +64,7 @@ pub(super) struct Meta {
     pub finalizers: Vec<String>,
 }
 
-/// The annotations that tell something here; the others can be as long as the object itself.
+/// The annotations that are used here; the others can be as large as the object itself.
 #[derive(Deserialize, Default, Clone)]
 #[serde(default)]
 struct Annotations {
@@ -96,7 +96,7 @@ impl Meta {
         }
     }
 
-    /// Who keeps the object elsewhere, by the marks that Argo CD, Flux and Helm leave on it.
+    /// The tool that manages the object, by the labels and annotations of Argo CD, Flux and Helm.
     fn owner(&self) -> Option<Owner> {
         let label = |key: &str| self.labels.get(key).filter(|v| !v.is_empty()).map(|v| clean(v));
         let said = |value: &Option<String>| value.as_deref().filter(|v| !v.is_empty()).map(clean);
@@ -125,7 +125,7 @@ impl Meta {
     }
 }
 
-/// A field that is `null` is as good as absent.
+/// Treats a field that is `null` as absent.
 pub(super) fn or_default<'de, D: serde::Deserializer<'de>, T: Deserialize<'de> + Default>(
     from: D,
 ) -> Result<T, D::Error> {
@@ -236,7 +236,7 @@ struct WorkloadStatus {
 }
 
 impl WorkloadWire {
-    /// The workload; `None` where the database is not its controller.
+    /// The workload; `None` if the database is not its controller.
     pub fn workload(self, kind: WorkloadKind, database_uid: &str) -> Option<Workload> {
         if self.metadata.controller() != database_uid {
             return None;
@@ -274,7 +274,7 @@ impl WorkloadWire {
     }
 }
 
-/// An absent type means RollingUpdate, by the default of every workload API; a Deployment always rolls by itself.
+/// A missing type means RollingUpdate, the default of every workload API; a Deployment always rolls its pods itself.
 fn strategy(kind: WorkloadKind, strategy: Option<Strategy>) -> UpdateStrategy {
     let strategy = strategy.unwrap_or_default();
     match strategy.kind.as_str() {
@@ -540,12 +540,12 @@ struct NodeSpec {
 }
 
 impl NodeWire {
-    /// What the node says of itself, in a few words.
+    /// Whether the node is Ready, in a few words.
     pub fn state(self) -> String {
         match self.status.conditions.into_iter().find(|c| c.kind == "Ready") {
             Some(c) if c.status == "True" => "Ready".to_owned(),
             Some(c) => clean(&format!("not Ready: {} {}", c.reason, c.message)),
-            None => "its readiness is not known".to_owned(),
+            None => "its readiness is unknown".to_owned(),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Who wrote to an object last, as far as its `managedFields` tell.
+//! Who wrote to an object last, according to its `managedFields`.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::model::{ObjectRef, clean};
 use super::Cluster;
 use super::send::MANAGER;
 
-/// A part of an object that somebody may have written to: its place, as `managedFields` spell it.
+/// A part of an object whose last writer is of interest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// `spec.template` of a workload.
@@ -16,7 +16,7 @@ pub enum Part {
     Version,
     /// `status.conditions` of a database.
     Conditions,
-    /// Any of its spec: who has made it.
+    /// Any part of `spec`, for the creator of an object.
     Spec,
 }
 
@@ -32,8 +32,8 @@ impl Part {
 }
 
 impl Cluster {
-    /// Who, beside this tool, has written to that part of an object last: the name of the program, as the API server
-    /// keeps it. `None` where that cannot be told.
+    /// The last writer of that part of an object other than this tool: the field manager recorded by the API server, and the
+    /// time. `None` if unknown.
     pub async fn last_writer(&self, object: &ObjectRef, part: Part) -> Option<String> {
         let ObjectRef { api_version, namespace, plural, name, .. } = object;
         let word = object.kind.to_ascii_lowercase();

@@ -1,4 +1,4 @@
-//! One image, asked of its registry.
+//! Looks up one image in its registry.
 
 use std::error::Error;
 use std::net::IpAddr;
@@ -14,24 +14,24 @@ use tokio::time::timeout;
 use super::login::{self, Login};
 use crate::model::{ImageFound, clean};
 
-/// How long a registry has for its answers about one image.
+/// The time limit for a registry to answer about one image.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What came of asking.
+/// The outcome of a lookup.
 #[derive(Debug, PartialEq)]
 enum Answer {
     Digest(String),
     Missing(&'static str),
-    /// It wants a login, or another one.
+    /// The registry requires a login, or rejects the one given.
     Refused,
     Failed(String),
 }
 
-/// Asks with the user's login where there is one, and as nobody where that is refused: a login that has run out does not
-/// keep a public image from being found.
+/// Looks up an image with the user's login if there is one, and anonymously if that is rejected: an expired login must not
+/// hide a public image.
 pub async fn ask(image: &str) -> ImageFound {
     let Ok(reference) = image.parse::<Reference>() else {
-        return unknown("that is no name of an image");
+        return unknown("not a valid image name");
     };
     let login = login::of(&reference).await;
     let mut answer = Answer::Refused;
@@ -45,12 +45,12 @@ pub async fn ask(image: &str) -> ImageFound {
         (Answer::Digest(digest), _) => ImageFound::Exists { digest },
         (Answer::Missing(why), _) => ImageFound::Missing { why: why.to_owned() },
         (Answer::Failed(why), _) => ImageFound::Unknown { why },
-        (Answer::Refused, Login::As(_)) => unknown("it refuses your login of docker or podman"),
+        (Answer::Refused, Login::As(_)) => unknown("the registry rejected your docker or podman login"),
         (Answer::Refused, Login::Useless(why)) => {
-            ImageFound::Unknown { why: format!("it wants a login, and yours {why}") }
+            ImageFound::Unknown { why: format!("the registry requires a login, and yours {why}") }
         }
         (Answer::Refused, Login::Nobody) => {
-            unknown("it wants a login, and docker and podman have none for it")
+            unknown("the registry requires a login, and neither docker nor podman has one for it")
         }
     }
 }
@@ -64,14 +64,15 @@ async fn answer_to(image: &Reference, login: &RegistryAuth) -> Answer {
         Ok(Ok(digest)) if is_digest(&digest) => Answer::Digest(digest),
         Ok(Ok(_)) => Answer::Failed(NONSENSE.to_owned()),
         Ok(Err(error)) => answer(&error),
-        Err(_) => Answer::Failed(format!("it did not answer within {} s", PATIENCE.as_secs())),
+        Err(_) => Answer::Failed(format!("no answer within {} s", PATIENCE.as_secs())),
     }
 }
 
-/// What the tag stands for, as the registry has it.
+/// The digest that the tag points to.
 async fn digest(image: &Reference, login: &RegistryAuth) -> Result<String, OciDistributionError> {
     let client = client(image.resolve_registry())?;
-    // The client would drop what goes wrong here if it asked for a token by itself, and take any token for a header's value.
+    // Asking for the token explicitly: the client would otherwise hide a failure here, and accept a token that is not a valid
+    // header value.
     let token = client.auth(image, login, RegistryOperation::Pull).await?;
     if token.is_some_and(|token| HeaderValue::try_from(token).is_err()) {
         return Err(OciDistributionError::RegistryTokenDecodeError(String::new()));
@@ -79,11 +80,11 @@ async fn digest(image: &Reference, login: &RegistryAuth) -> Result<String, OciDi
     client.fetch_manifest_digest(image, login).await
 }
 
-const NONSENSE: &str = "its answer makes no sense";
+const NONSENSE: &str = "invalid response";
 
-/// A client of its own for each login, since it remembers the first one for a registry.
+/// Makes a client. Each login needs its own, because a client remembers the first login for a registry.
 fn client(registry: &str) -> Result<Client, OciDistributionError> {
-    // One for the whole process, as kube has it; a second time it says that there is one.
+    // The provider is global for the process, as for kube; installing it twice returns an error that can be ignored.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut config = ClientConfig {
         user_agent: concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")),
@@ -91,21 +92,21 @@ fn client(registry: &str) -> Result<Client, OciDistributionError> {
     };
     if is_loopback(registry) {
         config.protocol = ClientProtocol::HttpsExcept(vec![registry.to_owned()]);
-        // What the variables of the environment say of proxies is never meant for this machine itself; the client leaves them
-        // unread where it is given a proxy, which then serves nothing.
+        // The proxy variables of the environment are never meant for this machine itself. The client ignores them if it is
+        // given a proxy explicitly; `no_proxy` then keeps that one unused.
         config.http_proxy = Some("http://localhost".to_owned());
         config.no_proxy = Some("localhost,127.0.0.0/8".to_owned());
     }
     Client::try_from(config)
 }
 
-/// Container runtimes ask a registry on this machine without TLS.
+/// Whether the registry is on this machine; container runtimes contact such a registry without TLS.
 fn is_loopback(registry: &str) -> bool {
     let host = registry.rsplit_once(':').map_or(registry, |(host, _)| host);
     host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
-/// It goes into a template, so that it has to be what it is said to be.
+/// Whether a text is a valid digest. It is written into a pod template, so it must be checked.
 fn is_digest(text: &str) -> bool {
     let lower_hex = |c: char| matches!(c, '0'..='9' | 'a'..='f');
     text.split_once(':').is_some_and(|(algorithm, hex)| {
@@ -118,39 +119,39 @@ fn is_digest(text: &str) -> bool {
     })
 }
 
-/// What an error of the client means. Of its text only what says why a connection failed is shown: the rest may hold what
-/// others have sent.
+/// Interprets an error of the client. Only the reason of a failed connection is shown; other texts may contain what the
+/// registry sent.
 fn answer(error: &OciDistributionError) -> Answer {
     use OciDistributionError as E;
     match error {
         E::RegistryError { envelope, .. } => of_codes(envelope.errors.iter().map(|error| &error.code)),
         E::UnauthorizedError { .. } | E::AuthenticationFailure(_) => Answer::Refused,
         E::ServerError { code: 401 | 403, .. } => Answer::Refused,
-        E::ServerError { code, .. } => Answer::Failed(format!("it answers {code}")),
+        E::ServerError { code, .. } => Answer::Failed(format!("HTTP status {code}")),
         E::RequestError(error) => {
             let mut cause: &dyn Error = error;
             while let Some(source) = cause.source() {
                 cause = source;
             }
-            // An error without a cause would name its URL.
+            // The text of an error without a cause would contain its URL.
             let why = if error.source().is_some() { clean(&cause.to_string()) } else { NONSENSE.to_owned() };
-            Answer::Failed(if error.is_connect() { format!("it cannot be reached: {why}") } else { why })
+            Answer::Failed(if error.is_connect() { format!("cannot connect: {why}") } else { why })
         }
         _ => Answer::Failed(NONSENSE.to_owned()),
     }
 }
 
-/// By the codes of the OCI distribution specification.
+/// Interprets the error codes of the OCI distribution specification.
 fn of_codes<'a>(codes: impl Iterator<Item = &'a OciErrorCode>) -> Answer {
     let mut answer = Answer::Failed(NONSENSE.to_owned());
     for code in codes {
         answer = match code {
             OciErrorCode::ManifestUnknown | OciErrorCode::NotFound => {
-                Answer::Missing("its registry has no such tag")
+                Answer::Missing("the registry has no such tag")
             }
-            OciErrorCode::NameUnknown => Answer::Missing("its registry has no such repository"),
+            OciErrorCode::NameUnknown => Answer::Missing("the registry has no such repository"),
             OciErrorCode::Unauthorized | OciErrorCode::Denied => Answer::Refused,
-            OciErrorCode::Toomanyrequests => Answer::Failed("it takes no more requests for now".to_owned()),
+            OciErrorCode::Toomanyrequests => Answer::Failed("rate limit exceeded".to_owned()),
             _ => continue,
         };
     }
@@ -175,18 +176,18 @@ mod tests {
         OciDistributionError::ServerError { code, url: String::new(), message: "hunter2".to_owned() }
     }
 
-    /// A page that is not there is no word of a registry: anything may answer so.
+    /// A bare 404 does not come from a registry: any web server may answer so.
     #[test]
     fn only_a_registry_says_that_an_image_is_missing() {
         let failed = |why: &str| Answer::Failed(why.to_owned());
         for (error, came_to) in [
-            (said(OciErrorCode::ManifestUnknown), Answer::Missing("its registry has no such tag")),
-            (said(OciErrorCode::NameUnknown), Answer::Missing("its registry has no such repository")),
+            (said(OciErrorCode::ManifestUnknown), Answer::Missing("the registry has no such tag")),
+            (said(OciErrorCode::NameUnknown), Answer::Missing("the registry has no such repository")),
             (said(OciErrorCode::Denied), Answer::Refused),
-            (said(OciErrorCode::Toomanyrequests), failed("it takes no more requests for now")),
+            (said(OciErrorCode::Toomanyrequests), failed("rate limit exceeded")),
             (said(OciErrorCode::Other("HUNTER2".to_owned())), failed(NONSENSE)),
-            (server(404), failed("it answers 404")),
-            (server(503), failed("it answers 503")),
+            (server(404), failed("HTTP status 404")),
+            (server(503), failed("HTTP status 503")),
             (server(403), Answer::Refused),
             (OciDistributionError::AuthenticationFailure("hunter2".to_owned()), Answer::Refused),
             (OciDistributionError::RegistryTokenDecodeError("hunter2".to_owned()), failed(NONSENSE)),

@@ -1,4 +1,4 @@
-//! The user's own login at a registry, where docker and podman keep it: their files, and the programs that they name.
+//! The user's login for a registry, from the files of docker and podman and their credential helpers.
 
 use std::thread;
 use std::time::Duration;
@@ -9,37 +9,36 @@ use oci_client::secrets::RegistryAuth;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-/// What docker calls Docker Hub in its file.
+/// The key of Docker Hub in docker's file.
 const HUB: &str = "https://index.docker.io/v1/";
 
-/// How long a program that gives logins may take; so much of all the time is left for the registry that it can be asked as
-/// nobody.
+/// The time limit for a credential helper. It leaves enough time to ask the registry anonymously.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// What was found.
+/// The login found for a registry.
 pub enum Login {
-    /// None is there.
+    /// There is none.
     Nobody,
     As(RegistryAuth),
-    /// There is one that is of no use; why. It holds nothing of what the login itself holds.
+    /// There is one that cannot be used, and why. The text contains nothing secret.
     Useless(String),
 }
 
-/// Looks for the login with which podman or docker would pull this image.
+/// Finds the login that podman or docker would use to pull this image.
 pub async fn of(image: &Reference) -> Login {
     let (registry, repository) = (image.registry().to_owned(), image.repository().to_owned());
     let (tell, heard) = oneshot::channel();
-    // A program that gives logins may take long or never end: a thread of tokio's would then hold up the end of the process.
+    // A credential helper may hang, and a blocking thread of tokio would then keep the process from exiting.
     let looking = thread::Builder::new().spawn(move || {
-        // Whoever has waited long enough has gone.
+        // The receiver is gone if it has timed out.
         let _ = tell.send(find(&registry, &repository));
     });
     match looking {
         Ok(_) => match timeout(PATIENCE, heard).await {
             Ok(found) => found.unwrap_or(Login::Nobody),
-            Err(_) => Login::Useless(format!("was not to be had within {} s", PATIENCE.as_secs())),
+            Err(_) => Login::Useless(format!("could not be obtained within {} s", PATIENCE.as_secs())),
         },
-        Err(error) => Login::Useless(format!("cannot be looked for: {error}")),
+        Err(error) => Login::Useless(format!("could not be looked up: {error}")),
     }
 }
 
@@ -50,7 +49,7 @@ fn find(registry: &str, repository: &str) -> Login {
     found.map(login).find(|login| !matches!(login, Login::Nobody)).unwrap_or(Login::Nobody)
 }
 
-/// Under which podman may keep it, the most special first (containers-auth.json(5)): `host/a/b`, `host/a`, `host`.
+/// The keys that podman may use, most specific first (containers-auth.json(5)): `host/a/b`, `host/a`, `host`.
 fn keys(registry: &str, repository: &str) -> Vec<String> {
     let whole = format!("{registry}/{repository}");
     let ends = whole.match_indices('/').map(|(at, _)| at).chain([whole.len()]);
@@ -59,7 +58,7 @@ fn keys(registry: &str, repository: &str) -> Vec<String> {
     keys
 }
 
-/// The texts of the errors are ours: what a program has printed may hold a password.
+/// Converts the result. The error texts are our own, because the output of a helper may contain a password.
 fn login(found: Result<DockerCredential, CredentialRetrievalError>) -> Login {
     use CredentialRetrievalError as Error;
     match found {
@@ -69,21 +68,21 @@ fn login(found: Result<DockerCredential, CredentialRetrievalError>) -> Login {
         Ok(DockerCredential::IdentityToken(_)) => {
             Login::Useless("is an identity token, which is not supported".to_owned())
         }
-        // A file that is not there is told as one that cannot be read.
+        // The library reports a missing file as one that cannot be read.
         Err(Error::NoCredentialConfigured | Error::ConfigNotFound | Error::ConfigReadError) => Login::Nobody,
-        // The word by which these programs say that they have none.
+        // The message by which credential helpers say that they have no login.
         Err(Error::HelperFailure { stdout, .. }) if stdout.contains("credentials not found") => Login::Nobody,
         Err(Error::HelperFailure { helper, .. }) => {
-            Login::Useless(format!("cannot be had: {helper} has failed"))
+            Login::Useless(format!("could not be obtained: {helper} failed"))
         }
         Err(Error::HelperCommunicationError) => {
-            Login::Useless("cannot be had: its credential helper does not run, or does not listen".to_owned())
+            Login::Useless("could not be obtained: the credential helper could not be run".to_owned())
         }
         Err(Error::MalformedHelperResponse) => {
-            Login::Useless("cannot be had: its credential helper prints something else".to_owned())
+            Login::Useless("could not be obtained: the output of the credential helper is invalid".to_owned())
         }
         Err(Error::CredentialDecodingError | Error::CredentialMismatchError) => {
-            Login::Useless("cannot be read".to_owned())
+            Login::Useless("could not be read".to_owned())
         }
     }
 }
@@ -113,7 +112,7 @@ mod tests {
             ),
             (Err(CredentialRetrievalError::NoCredentialConfigured), "none"),
             (Err(failed("credentials not found in native keychain")), "none"),
-            (Err(failed("hunter2")), "cannot be had: docker-credential-x has failed"),
+            (Err(failed("hunter2")), "could not be obtained: docker-credential-x failed"),
         ] {
             let shown = match login(found) {
                 Login::Nobody => "none".to_owned(),

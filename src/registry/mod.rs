@@ -1,5 +1,5 @@
-//! What the registries of images say: whether an image is there, and which digest its tag stands for now. Asked by the OCI
-//! distribution API, anonymously or with the user's own login; nothing of it is read from the cluster.
+//! Asks image registries whether an image exists and which digest its tag points to now. Uses the OCI distribution API,
+//! anonymously or with the user's own login; nothing is read from the cluster.
 
 mod ask;
 mod login;
@@ -12,15 +12,14 @@ use tokio::time::timeout;
 
 use crate::model::ImageFound;
 
-/// How long all of them together may take, the programs that give the logins included: a plan should not wait for longer.
+/// The time limit for all images together, including credential helpers: a plan should not wait longer.
 const TOGETHER: Duration = Duration::from_secs(8);
 
-/// Asks for each image, all side by side. What does not answer in time is unknown.
+/// Looks up all images in parallel. An image without an answer in time is unknown.
 pub async fn look_up(images: &BTreeSet<String>) -> BTreeMap<String, ImageFound> {
-    let unknown =
-        || ImageFound::Unknown { why: format!("there was no answer within {} s", TOGETHER.as_secs()) };
+    let unknown = || ImageFound::Unknown { why: format!("no answer within {} s", TOGETHER.as_secs()) };
     let mut found: BTreeMap<_, _> = images.iter().map(|image| (image.clone(), unknown())).collect();
-    // A task for each, so that whatever an answer does to the client ends nothing but its own task.
+    // One task per image, so that a panic in the client ends only that task.
     let mut asked = JoinSet::new();
     for image in images.clone() {
         asked.spawn(async move {
@@ -33,7 +32,7 @@ pub async fn look_up(images: &BTreeSet<String>) -> BTreeMap<String, ImageFound> 
             found.extend(answer);
         }
     };
-    // What has not come by then stays unknown.
+    // Images without an answer by then stay unknown.
     let _ = timeout(TOGETHER, listening).await;
     found
 }

@@ -155,5 +155,5 @@ async fn objects_with_nonsense_in_them() {
     let scene = Scene::new(Database::zookeeper("zk"));
     scene.change_database_status(|db| db["status"]["conditions"] = json!("many"));
     let error = scene.read().await.expect_err("it cannot be read").to_string();
-    assert!(error.starts_with("get zookeeper/zk: unexpected answer: "), "{error}");
+    assert!(error.starts_with("get zookeeper/zk: unexpected response: "), "{error}");
 }

@@ -176,9 +176,9 @@ fn an_image_is_there_or_not(backend: Backend) {
     let expected = BTreeMap::from([
         (zookeeper, ImageFound::Exists { digest: plain.clone() }),
         (kafka, ImageFound::Exists { digest: index }),
-        (no_tag, missing("its registry has no such tag")),
+        (no_tag, missing("the registry has no such tag")),
         // It says the same of a repository that is not there.
-        (no_repository, missing("its registry has no such tag")),
+        (no_repository, missing("the registry has no such tag")),
         (pinned, ImageFound::Exists { digest: plain }),
     ]);
     assert_eq!(now(look_up(&all)), expected);
@@ -200,16 +200,16 @@ fn who_cannot_be_asked_says_nothing_of_an_image(backend: Backend) {
     });
     let closed = backend.closed();
     for (image, why) in [
-        (format!("{}/zk:1", nobody()), "it cannot be reached: Connection refused (os error 111)"),
-        (format!("{elsewhere}/zk:1"), "it answers 404"),
-        (format!("{odd}/zk:1"), "its answer makes no sense"),
+        (format!("{}/zk:1", nobody()), "cannot connect: Connection refused (os error 111)"),
+        (format!("{elsewhere}/zk:1"), "HTTP status 404"),
+        (format!("{odd}/zk:1"), "invalid response"),
         // Any other address than loopback is asked by TLS, which this one does not speak.
         (
             closed.image("zk:1").replace("127.0.0.1", "0.0.0.0"),
-            "it cannot be reached: received corrupt message of type InvalidContentType",
+            "cannot connect: received corrupt message of type InvalidContentType",
         ),
-        (closed.image("zk:1"), "it wants a login, and docker and podman have none for it"),
-        ("Not An Image".to_owned(), "that is no name of an image"),
+        (closed.image("zk:1"), "the registry requires a login, and neither docker nor podman has one for it"),
+        ("Not An Image".to_owned(), "not a valid image name"),
     ] {
         assert_eq!(now(found(&image)), ImageFound::Unknown { why: why.to_owned() }, "{image}");
     }
@@ -366,7 +366,7 @@ fn an_image_that_is_missing_is_refused_and_one_that_cannot_be_asked_for_is_not(b
     site.zookeeper(&registry);
     registry.push("zookeeper", "3.8.3");
     let image = registry.image("zookeeper:3.9.1");
-    let missing = format!("image {image} of 3.9.1 does not exist: its registry has no such tag");
+    let missing = format!("image {image} of 3.9.1 does not exist: the registry has no such tag");
     let refused = site.run("zk my-zk --to 3.9.1 --dry-run -o json");
     refused.ended(3, &missing);
     site.run("zk my-zk --to 3.9.1 --yes --progress none")
@@ -376,7 +376,7 @@ fn an_image_that_is_missing_is_refused_and_one_that_cannot_be_asked_for_is_not(b
     assert!(!unasked.ended(0, "").stdout.contains("image-"), "{unasked:#?}");
     let address = registry.address.clone();
     drop(registry);
-    let why = format!("{address} could not be asked for {image}: it cannot be reached");
+    let why = format!("{address} could not be asked for {image}: cannot connect");
     site.run("zk my-zk --to 3.9.1 --dry-run -o json").ended(0, &why);
     // The simulated catalog's other versions have no registry, and none is asked.
     let simulated = site.run("hz my-hz --to 5.5.6 --dry-run");
@@ -391,7 +391,7 @@ fn a_proxy_is_for_others(backend: Backend) {
     let server = site.sandbox.address().replace("127.0.0.1", "localhost");
     let mut command = site.command(&format!("zk my-zk --to 3.9.1 --dry-run --server http://{server}"));
     command.env("HTTP_PROXY", format!("http://{}", nobody())).env("NO_PROXY", "localhost");
-    run(command).ended(3, "its registry has no such tag");
+    run(command).ended(3, "the registry has no such tag");
 }
 
 /// With docker's login, podman's, and one from a program; with a wrong one, and with none.
@@ -418,13 +418,17 @@ fn a_login_is_used_and_never_shown(backend: Backend) {
         (login(RIGHT), String::new(), pinned.as_str()),
         (String::new(), login(RIGHT), &pinned),
         (helper("safe"), String::new(), &pinned),
-        (login(WRONG), String::new(), "it refuses your login of docker or podman"),
+        (login(WRONG), String::new(), "the registry rejected your docker or podman login"),
         (
             helper("broken"),
             String::new(),
-            "it wants a login, and yours cannot be had: docker-credential-broken has failed",
+            "the registry requires a login, and yours could not be obtained: docker-credential-broken failed",
         ),
-        (String::new(), String::new(), "it wants a login, and docker and podman have none for it"),
+        (
+            String::new(),
+            String::new(),
+            "the registry requires a login, and neither docker nor podman has one for it",
+        ),
     ] {
         site.docker.file("config.json", if docker.is_empty() { "{}" } else { &docker });
         let mut command = site.command("zk my-zk --to 3.9.1 --dry-run -o json -v 9");

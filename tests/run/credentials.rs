@@ -102,7 +102,7 @@ async fn credentials_that_lead_to_another_database_are_not_taken() {
     Database::zookeeper("db").install(&other.sim);
     let renewals = Renewals::default();
     let ended = run(&world, world.cluster().renewing(renewals.to(&other.sim, true)), 16).await;
-    ended.ended(Outcome::Failed, 4, true, true).says(&["another cluster, or another database"]);
+    ended.ended(Outcome::Failed, 4, true, true).says(&["this is a different cluster or database"]);
     assert!(other.sent().is_empty(), "nothing is written there");
     world.sim.faults().clear();
     world.goes_on().await;

@@ -300,6 +300,6 @@ async fn a_lock_that_is_given_back_before_it_is_taken_over_is_not_taken() {
     foreign_lease(&world, "2000-01-01T00:00:00.000000Z");
     let run = world.start().await;
     world.store().delete(LEASES, NAMESPACE, LEASE, DeleteOptions::default()).unwrap();
-    run.end().await.ended(Outcome::SomebodyElse, 5, false, false).says(&["the lock is gone"]);
+    run.end().await.ended(Outcome::SomebodyElse, 5, false, false).says(&["the lock was deleted"]);
     assert_eq!(world.sent(), Vec::<String>::new());
 }

@@ -1,33 +1,34 @@
-//! What is being typed at the end of a line.
+//! Parses a partial command line to find out what to complete.
 
 use clap::{Arg, Command};
 
-/// A line that is being typed.
+/// A partial command line.
 pub struct Line<'a> {
-    /// The command that the line has come to.
+    /// The command or subcommand of the line.
     pub command: &'a Command,
-    /// The arguments that stand there already.
+    /// The positional arguments typed so far.
     pub arguments: Vec<&'a str>,
-    /// All words that are complete.
+    /// All complete words.
     pub before: Vec<&'a str>,
+    /// What the last word is.
     pub asked: Asked<'a>,
-    /// What is there of it.
+    /// The part of the last word that is already typed.
     pub typed: String,
 }
 
-/// What could stand there.
+/// What to complete.
 #[derive(Debug, Clone, Copy)]
 pub enum Asked<'a> {
     /// A flag.
     Flag,
     /// The value of a flag.
     Value(&'a Arg),
-    /// An argument; `None` where the command takes no more of them.
+    /// A positional argument; `None` if the command takes no more.
     Argument(Option<&'a Arg>),
 }
 
 impl<'a> Line<'a> {
-    /// Reads the words behind the program's name; the last one is being typed.
+    /// Parses the words after the program's name; the last one is being typed.
     pub fn read(definition: &'a Command, words: &'a [String]) -> Self {
         let (typed, before) = match words.split_last() {
             Some((typed, before)) => (typed.as_str(), before),
@@ -55,7 +56,7 @@ impl<'a> Line<'a> {
         }
         line.asked = match (pending, typed.split_once('=')) {
             (Some(flag), _) => {
-                // Without its value the flag is an error, and what stands before it would be lost.
+                // clap would reject the flag without its value, and drop the words before it.
                 line.before.pop();
                 Asked::Value(flag)
             }
@@ -79,13 +80,13 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// The flag whose value is the next word.
+    /// The flag, if its value is the next word.
     fn awaits_value(&self, word: &str) -> Option<&'a Arg> {
         let takes = |arg: &&Arg| arg.get_action().takes_values() && !arg.is_require_equals_set();
         if let Some(long) = word.strip_prefix("--") {
             return self.long(long).filter(takes);
         }
-        // The first letter that takes a value takes the rest of the word, if there is any.
+        // The first letter that takes a value takes the rest of the word as its value.
         let letters: Vec<char> = word.chars().skip(1).collect();
         let short = |letter: char| self.command.get_arguments().find(|arg| arg.get_short() == Some(letter));
         let (at, flag) =
@@ -103,7 +104,7 @@ mod tests {
     use super::*;
     use crate::cli::args;
 
-    /// The command, what is asked, what is typed of it, and the arguments before.
+    /// Shows the command, what is completed, the typed part, and the arguments before it.
     fn read(line: &str) -> String {
         let definition = args::definition();
         let words: Vec<String> = line.split(' ').map(str::to_owned).collect();

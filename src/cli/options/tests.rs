@@ -42,7 +42,8 @@ fn what_names_no_database_is_refused() {
         ("kafak my-kf", "unknown kind of database \"kafak\"; did you mean kafka?"),
         (
             "postgres my-pg",
-            "unknown kind of database \"postgres\"; the kinds are kafka, druid, cassandra, hazelcast, zookeeper",
+            "unknown kind of database \"postgres\"; the supported kinds are kafka, druid, cassandra, hazelcast, \
+             zookeeper",
         ),
         ("kafka/my-kf my-kf", "given twice"),
         ("kafka/my/kf", "more than one '/'"),
@@ -182,7 +183,7 @@ fn checks_are_overridden_by_name_only() {
 
     for name in ["locked", "version-denied", "phse", ""] {
         let text = refused(&format!("kf a --skip-check={name}"), &TTY);
-        assert!(text.contains(&format!("{name:?} cannot be given")), "{text}");
+        assert!(text.contains(&format!("check {name:?} cannot be skipped")), "{text}");
         for check in Check::OVERRIDABLE {
             assert!(text.contains(&check.to_string()), "{text}");
         }
