@@ -29,11 +29,11 @@ pub struct Record {
 #[serde(rename_all = "camelCase")]
 pub enum Step {
     Lock,
-    /// Through the Ops-manager: its request is made.
+    /// With ops-manager: the ops request is created.
     Request,
-    /// Through the Ops-manager: its request is followed to its end.
+    /// With ops-manager: the ops request is followed until it ends.
     Follow,
-    /// Through the Provisioner: `spec.version` is set, and the operator renders the templates.
+    /// With provisioner: `spec.version` is set, and the operator renders the pod templates.
     Render,
     Pause,
     PatchImages,
@@ -44,7 +44,7 @@ pub enum Step {
 }
 
 impl Step {
-    /// Every step, in order. No run makes all of them: the way decides.
+    /// Every step, in order. No run has all of them: that depends on the method.
     pub const ALL: [Step; 10] = [
         Step::Lock,
         Step::Request,
@@ -63,7 +63,7 @@ impl Step {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Event {
-    /// The run begins. Always the first event.
+    /// The run starts. Always the first event.
     Started {
         schema: String,
         run: String,
@@ -79,7 +79,7 @@ pub enum Event {
         took_ms: u64,
         note: String,
     },
-    /// The lock or a step waits for something outside; sent when it changes, not while it stays.
+    /// The lock or a step waits for something; sent when that changes, not while it stays the same.
     Waiting {
         step: Step,
         on: WaitingOn,
@@ -92,23 +92,23 @@ pub enum Event {
     PauseRequested {
         adopted: bool,
     },
-    /// The operator has answered.
+    /// The operator has acknowledged the pause.
     PauseAcknowledged {
         took_ms: u64,
     },
-    /// Nobody answered in time, and the condition was set to True without an answer.
+    /// No operator acknowledged the pause in time, and the condition was set to True without it.
     PauseUnanswered {
         after_ms: u64,
     },
-    /// The operator's own status write had erased the condition; it was written again.
+    /// A status update by the operator erased the condition; it was written again.
     PauseRewritten,
-    /// After the resume somebody's stale write brought our condition back; it was removed again.
+    /// After the resume a stale status update brought our condition back; it was removed again.
     PauseRemovedAgain,
     WorkloadPatched {
         workload: String,
         images: Vec<ImageChange>,
     },
-    /// It is this workload's turn. `pods` counts all of its pods, `done` those that need nothing.
+    /// The workload is rolled next. `pods` counts all of its pods, `done` those that need no restart.
     WorkloadStarted {
         workload: String,
         pods: u64,
@@ -131,7 +131,7 @@ pub enum Event {
         pod: String,
         on: WaitingOn,
     },
-    /// The new pod is Ready and stays so. `away_ms` is the time in which no Ready pod stood in its place.
+    /// The new pod is Ready and stays so. `away_ms` is the time without a Ready pod in its place.
     PodReady {
         workload: String,
         pod: String,
@@ -147,11 +147,11 @@ pub enum Event {
         to: String,
     },
     Resumed,
-    /// The ops request was made.
+    /// The ops request was created.
     Requested {
         request: String,
     },
-    /// The update has failed, and the run takes the way back, by that plan.
+    /// The update failed, and the run rolls back with that plan.
     RollingBack {
         plan: Box<Plan>,
     },
@@ -161,18 +161,18 @@ pub enum Event {
         container: String,
         image: String,
     },
-    /// A call failed in a way that may pass, and is made again.
+    /// A call failed with a transient error and is retried.
     Retrying {
         call: String,
         why: String,
         attempt: u32,
         in_ms: u64,
     },
-    /// A warning of the API server, or something the user should know and nothing has to be done about.
+    /// A warning of the API server, or something else that the user should know.
     Notice {
         message: String,
     },
-    /// The user, the system or a time-out asks the run to stop.
+    /// The user, a signal or a timeout asks the run to stop.
     Stopping {
         why: String,
         pod: Option<String>,
@@ -193,39 +193,39 @@ pub enum StepOutcome {
     Stopped,
 }
 
-/// What a run waits for. Shown while it lasts: "why is nothing happening" is always on the screen.
+/// What a run waits for. Shown as long as it lasts, so that the screen always says why nothing is happening.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "on", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum WaitingOn {
     /// The operator's acknowledgement of the pause.
     Operator { timeout_seconds: u64 },
-    /// The Ops-manager, which works a request: its phase, and the last condition that it has written.
+    /// The Ops-manager to carry out an ops request: its phase, and the last condition that it has written.
     OpsManager { request: String, phase: String, doing: String },
-    /// The operator to render a workload's template; `what` it lacks yet.
+    /// The operator to render a workload's pod template; `what` is still missing in it.
     Rendering { workload: String, what: String },
-    /// The workload's controller to see the new template.
+    /// The workload's controller to observe the new pod template.
     Controller,
-    /// Another pod of the database that is not well. `why` says what is wrong with it.
+    /// Another pod of the database that is not healthy. `why` says what is wrong with it.
     OtherPod { pod: String, why: String },
-    /// The database's own word about its health.
+    /// The database to report that it is healthy.
     DatabaseHealth { what: String },
-    /// A disruption budget that allows nothing now. `held_by` names a pod whose earlier eviction still counts.
+    /// A PodDisruptionBudget that allows no disruption now. `held_by` names a pod whose earlier eviction is still pending.
     Budget { budget: String, needed: i64, healthy: i64, held_by: Option<String> },
     /// The API server is busy, or the eviction was refused for a reason of its own.
     Server { message: String },
-    /// The old pod to be gone.
+    /// The old pod to terminate.
     Termination { grace_seconds: i64 },
-    /// The new pod to be made by the controller.
+    /// The controller to create the new pod.
     Creation,
-    /// The new pod to be placed on a node.
+    /// The new pod to be scheduled.
     Scheduling { message: String },
-    /// A container to start: the kubelet's reason and message.
+    /// A container to start, with the kubelet's reason and message.
     Container { container: String, reason: String, message: String },
-    /// The pod's readiness.
+    /// The new pod to become Ready.
     Readiness,
     /// The pod is Ready and must stay so for that many seconds.
     MinReady { seconds: u64 },
-    /// After the resume: nothing may move for that many seconds.
+    /// After the resume: the pod templates must stay unchanged for that many seconds.
     Settling { seconds: u64 },
 }
 
@@ -240,20 +240,20 @@ pub struct Finish {
     pub changed: bool,
     /// The database is left with our `Paused`.
     pub paused: bool,
-    /// The operator answered our pause or was seen at work after the resume.
+    /// The operator acknowledged our pause or was seen reconciling after the resume.
     pub operator_confirmed: bool,
-    /// What happened, to which object; empty when all is well.
+    /// What failed, and on which object; empty on success.
     pub error: String,
     /// What state the database is in, in one sentence.
     pub state: String,
-    /// The commands that go on or show more, most useful first.
+    /// The commands to run next, most useful first.
     pub next: Vec<String>,
-    /// What each workload came to.
+    /// The result for each workload.
     pub workloads: Vec<WorkloadResult>,
     /// The whole run.
     #[serde(rename = "tookMs")]
     pub elapsed_ms: u64,
-    /// The longest time that any pod was away; 0 where none was restarted.
+    /// The longest downtime of any pod; 0 where none was restarted.
     pub longest_away_ms: u64,
 }
 
@@ -263,20 +263,20 @@ pub struct Finish {
 pub enum Outcome {
     /// Done and verified.
     Done,
-    /// Nothing was to do.
+    /// There was nothing to do.
     Nothing,
-    /// The preflight's findings speak against it; nothing was begun.
+    /// Checks of the preflight failed; nothing was changed.
     Refused,
-    /// It failed, and everything was brought back to what it was before, as `--on-failure rollback` asks.
+    /// It failed, and everything was rolled back, as `--on-failure rollback` asks.
     RolledBack,
     /// Stopped by the user, a signal or `--timeout`.
     Stopped,
-    /// Stopped because somebody else is at work.
+    /// Stopped because another user or controller is changing the database.
     SomebodyElse,
     Failed,
 }
 
-/// What one workload came to.
+/// The result for one workload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkloadResult {

@@ -1,7 +1,7 @@
-//! What a run writes down about itself, and what a later one reads of it. Pure.
+//! What a run records about itself, for later runs to read. Pure.
 //!
-//! A journal lives in a ConfigMap beside the database. What is done is always observed; the journal tells what was meant,
-//! and what was there before.
+//! A journal lives in a ConfigMap beside the database. Progress is always observed in the cluster; the journal only
+//! tells what was planned, and what was there before.
 
 mod read;
 
@@ -14,7 +14,7 @@ use crate::model::{Method, Methods, Plan, Snapshot, pinned};
 
 pub use read::entry;
 
-/// The version of the schema in which runs are written down.
+/// The schema version of the journal.
 pub const JOURNAL_SCHEMA: &str = "dbupdate/v1";
 
 /// How many runs are kept.
@@ -29,25 +29,25 @@ pub const KEPT_BYTES: usize = 900 * 1024;
 pub struct Run {
     /// [`JOURNAL_SCHEMA`].
     pub schema: String,
-    /// Tells it from every other run.
+    /// The id of the run.
     pub run: String,
     pub direction: Direction,
-    /// Who began it, on which host.
+    /// Who started it, on which host.
     pub who: String,
     /// When, in RFC 3339.
     pub began: String,
     pub plan: Plan,
-    /// The version to which further updates are to follow this one.
+    /// The version that further updates after this one lead to (`--through`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub through: Option<String>,
-    /// Which ways were chosen for them.
+    /// The methods that were chosen for them.
     #[serde(rename = "ways", default, skip_serializing_if = "Methods::is_empty")]
     pub methods: Methods,
-    /// What a rollback goes back to.
+    /// The state that a rollback restores.
     pub before: Before,
 }
 
-/// Which way a run goes.
+/// The direction of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Direction {
@@ -55,8 +55,8 @@ pub enum Direction {
     Rollback,
 }
 
-/// What there was before the update, to the letter: templates that get these images back are equal to the old ones, and
-/// so is their revision. Empty where it is not known.
+/// The exact state before the update: pod templates that get these images back are equal to the old ones, and so is
+/// their revision. Empty where it is not known.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Before {
@@ -75,19 +75,19 @@ pub struct BeforeImage {
     pub image: String,
 }
 
-/// How far a run has come. It is written again and again, the [`Run`] itself only once.
+/// The progress of a run. It is written many times, the [`Run`] itself only once.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
-    /// The steps that were begun, in order; a run that was gone on with begins them again.
+    /// The steps that were started, in order; a resumed run starts them again.
     pub steps: Vec<StepEntry>,
     /// Pods on the target and Ready, by workload. It follows behind.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub pods: BTreeMap<String, u64>,
-    /// Who has gone on with it, and when.
+    /// Who has resumed it, and when.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resumed: Vec<Resumption>,
-    /// Something of the database was changed, by whichever process.
+    /// The database was changed, by any process of the run.
     #[serde(default)]
     pub changed: bool,
     /// A container of a new image has started at some time. It follows behind.
@@ -99,13 +99,13 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Every pod had arrived, and the version was set for that, or the operator was let go, or was to be.
+    /// Every pod was on the target, and the run had started to set the version, remove the pause or verify.
     pub fn let_go(&self) -> bool {
         self.steps.iter().any(|s| matches!(s.step, Step::SetVersion | Step::Resume | Step::Verify))
     }
 }
 
-/// One step that was begun.
+/// One step that was started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StepEntry {
@@ -117,24 +117,24 @@ pub struct StepEntry {
     pub outcome: Option<StepOutcome>,
 }
 
-/// Somebody has gone on with a run, by the same way or by another.
+/// A run was resumed, by the same method or another one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Resumption {
     pub who: String,
     pub time: String,
-    /// The way that is taken from here on; absent in what earlier versions have written: the run's own.
+    /// The method from here on; absent in entries of earlier versions of this tool, which kept that of the run.
     #[serde(rename = "via", default, skip_serializing_if = "Option::is_none")]
     pub method: Option<Method>,
-    /// Which ways were chosen for this update and for those that are to follow it.
+    /// The methods that were chosen for this update and the ones after it.
     #[serde(rename = "ways", default, skip_serializing_if = "Methods::is_empty")]
     pub methods: Methods,
-    /// The ops request that is made, or gone on with.
+    /// The ops request that is created or resumed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ops_request: Option<String>,
 }
 
-/// A run and how far it has come.
+/// A run and its progress.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
@@ -143,8 +143,8 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// The run has not come to its end: the process was killed, or stopped after something was changed. A rollback goes
-    /// back from what another run has changed, whether it has come to change anything itself or not.
+    /// The run is unfinished: the process was killed, or stopped after something was changed. A rollback undoes what
+    /// another run has changed, so it is unfinished even before it changes anything itself.
     pub fn unfinished(&self) -> bool {
         match &self.progress.result {
             None => true,
@@ -160,12 +160,12 @@ impl Entry {
         self.progress.resumed.last().filter(|r| r.method.is_some())
     }
 
-    /// The way that it has taken last: whoever goes on with a run may choose another one.
+    /// Its current method: a resume may choose another one.
     pub fn method(&self) -> Method {
         self.resumed().and_then(|r| r.method).unwrap_or(self.run.plan.method)
     }
 
-    /// Which ways were chosen last for it and for the updates that are to follow it.
+    /// The methods that were last chosen for it and for the updates after it.
     pub fn methods(&self) -> Methods {
         let Some(resumed) = self.resumed() else { return self.run.methods.clone() };
         let mut methods = resumed.methods.clone();
@@ -173,35 +173,35 @@ impl Entry {
         methods
     }
 
-    /// The last ops request that it has made.
+    /// The last ops request that it has created.
     pub fn ops_request(&self) -> Option<&str> {
         let later = self.progress.resumed.iter().rev().find_map(|r| r.ops_request.as_deref());
         later.or(self.run.plan.ops_request.as_ref().map(|r| r.metadata.name.as_str()))
     }
 
-    /// It has come to its end, and further updates were to follow it: the version that they lead to.
+    /// The version that further updates lead to, where the run is done and such updates were requested.
     pub fn follow(&self) -> Option<&str> {
         let done = self.progress.result.as_ref().is_some_and(|finish| finish.outcome == Outcome::Done);
         self.run.through.as_deref().filter(|_| done)
     }
 
-    /// Its process ended without a word, or is still at it.
+    /// Its process was killed, or is still running.
     pub fn killed(&self) -> bool {
         self.progress.result.is_none()
     }
 
-    /// That way was taken at some time.
+    /// It used that method at some time.
     pub fn took(&self, method: Method) -> bool {
         self.run.plan.method == method || self.progress.resumed.iter().any(|r| r.method == Some(method))
     }
 
-    /// The images that it brings, pinned to the digests that their registries had for them when it began.
+    /// The images that it sets, pinned to the digests that their registries had when it started.
     pub fn pins(&self) -> Vec<String> {
         let brought = self.run.plan.workloads.iter().flat_map(|w| &w.images).map(|i| &i.after);
         brought.filter(|image| pinned(image)).cloned().collect()
     }
 
-    /// Every image that was there before the run, and every one that it brings.
+    /// Every image from before the run, and every one that it sets.
     pub fn images(&self) -> Vec<String> {
         let before = self.run.before.workloads.values().flatten().map(|b| b.image.clone());
         let after = self.run.plan.workloads.iter().flat_map(|w| &w.images).map(|i| i.after.clone());
@@ -210,7 +210,7 @@ impl Entry {
 }
 
 impl Before {
-    /// What is there now, before a plan runs.
+    /// The current state, before a plan runs.
     pub fn of(snapshot: &Snapshot) -> Self {
         let images = |w: &crate::model::Workload| {
             let image = |c: &crate::model::Container| BeforeImage {

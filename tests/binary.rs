@@ -45,7 +45,7 @@ fn whole_runs() {
 fn an_update_through_a_pipe_reads_as_plain_text() {
     let sandbox = Sandbox::start();
     let done = sandbox.run("zookeeper my-zk --to 3.9.1 --yes");
-    done.ended(0, "done: ZooKeeper my-zk is on 3.9.1, after ");
+    done.ended(0, "done: ZooKeeper my-zk is on 3.9.1 after ");
     no_escapes(&done.stdout);
     no_escapes(&done.stderr);
     assert!(done.stdout.starts_with("ZooKeeper my-zk in namespace default: 3.8.3 → 3.9.1\n"), "{done:#?}");
@@ -189,7 +189,9 @@ fn the_whole_run_is_bounded_by_its_timeout() {
 fn a_run_that_does_not_finish_after_a_change_ends_with_four() {
     let sandbox = Sandbox::failing("budget");
     let stopped = sandbox.run("zk my-zk --to 3.9.1 --yes --pod-timeout 2s");
-    stopped.ended(4, "disruption budget my-zk").ended(4, "changed: yes, left paused: yes");
+    stopped
+        .ended(4, "PodDisruptionBudget my-zk allows no disruption")
+        .ended(4, "changed: yes, left paused: yes");
     assert_eq!(sandbox.get(ZK)["spec"]["version"], "3.8.3");
 }
 
@@ -205,7 +207,8 @@ fn somebody_else_at_work_ends_with_five() {
     }]);
     sandbox.request("PATCH", &format!("{ZK}/status"), "json-patch+json", &paused);
     let refused = sandbox.run("zk my-zk --to 3.9.1 --yes");
-    refused.ended(5, "paused-by-other: zookeeper/my-zk is paused by somebody else: by  [31mhand");
+    refused
+        .ended(5, "paused-by-other: zookeeper/my-zk is paused by another user or controller: by  [31mhand");
     no_escapes(&refused.stdout);
     let request = json!({
         "apiVersion": "ops.kubedb.com/v1alpha1", "kind": "HazelcastOpsRequest", "metadata": { "name": "restart" },
@@ -215,7 +218,7 @@ fn somebody_else_at_work_ends_with_five() {
     sandbox.request("POST", ops, "json", &request);
     sandbox
         .run("hz my-hz --to 5.5.6 --yes")
-        .ended(5, "HazelcastOpsRequest restart (Restart) is in flight: not started");
+        .ended(5, "HazelcastOpsRequest restart (Restart) is in progress: not started");
     sandbox.run("hz my-hz --to 5.5.6 --dry-run").ended(3, "ops-request");
 }
 
@@ -233,7 +236,7 @@ fn what_is_not_there_is_told_with_what_is() {
         (
             "kafka my-kf --to 3.6.11 --yes",
             3,
-            "the catalog has no KafkaVersion \"3.6.11\"; the nearest are 3.6.1, ",
+            "the catalog has no KafkaVersion \"3.6.11\"; closest matches: 3.6.1, ",
         ),
         ("kafka my-kf -n other --to 3.6.1 --yes", 3, "kafka \"my-kf\" not found in namespace other"),
         (
@@ -251,14 +254,18 @@ fn what_is_not_there_is_told_with_what_is() {
         (
             "kafka my-kf --to 4.0.0 --yes",
             3,
-            "4.0.0 needs init container kafka-init, which is not in petset/my-kf-broker",
+            "4.0.0 needs init container kafka-init, which is missing from petset/my-kf-broker",
         ),
         (
             "kafka my-kf --to 3.6.1 --dry-run --context prod",
             1,
             "the kubeconfig has no context \"prod\"; it has dbupdate-sandbox",
         ),
-        ("kafka my-kf --to 3.6.1 --dry-run", 0, "6 pods in 2 workloads are restarted."),
+        (
+            "kafka my-kf --to 3.6.1 --dry-run",
+            0,
+            "6 pods in 2 workloads will be restarted.\ndry run: nothing was changed\n",
+        ),
     ] {
         let ended = sandbox.run(line);
         ended.ended(code, said);
@@ -373,7 +380,7 @@ fn without_any_cluster_the_ways_to_name_one_are_told() {
 fn nobody_answers_the_pause() {
     let sandbox = Sandbox::failing("no-operator");
     let done = sandbox.run("zk my-zk --to 3.9.1 --yes --pause-timeout 1s -o json");
-    let result = done.ended(0, "no operator answered the pause in 1.0 s").object();
+    let result = done.ended(0, "no operator acknowledged the pause within 1.0 s").object();
     assert_eq!((&result["outcome"], &result["operatorConfirmed"]), (&json!("done"), &json!(false)));
     assert_eq!(
         sandbox

@@ -85,13 +85,13 @@ fn without_a_cluster_nothing_has_happened() {
 #[test]
 fn a_dry_run_says_whether_it_could_run() {
     for (line, code, stream, said) in [
-        ("kafka my-kf --to 3.6.1", 0, Stream::Out, "6 pods in 2 workloads are restarted"),
+        ("kafka my-kf --to 3.6.1", 0, Stream::Out, "6 pods in 2 workloads will be restarted"),
         ("kafka/my-kf --to latest -o json", 0, Stream::Out, "\"schema\": \"dbupdate/v1\""),
         ("zk my-zk --to 3.9.1 -o yaml", 0, Stream::Out, "schema: dbupdate/v1"),
         ("druid my-dr --to 36.0.0", 3, Stream::Out, "28.0.1 → 30.0.1 → 31.0.0 → 35.0.1 → 36.0.0"),
         ("kafka my-kf --to 3.5.1 --allow-downgrade", 3, Stream::Out, "deprecated-target"),
         ("kafka nope --to 3.6.1", 3, Stream::Err, "kafka \"nope\" not found in namespace default"),
-        ("kafka my-kf --to 3.6.9", 3, Stream::Err, "no KafkaVersion \"3.6.9\"; the nearest are 3.6.1"),
+        ("kafka my-kf --to 3.6.9", 3, Stream::Err, "no KafkaVersion \"3.6.9\"; closest matches: 3.6.1"),
         ("kafka my-kf", 2, Stream::Err, "no version given; add --to with one of:"),
         ("kafka", 2, Stream::Err, "no database given; choose one of: my-kf"),
         ("kafka -n other", 1, Stream::Err, "no kafka found in namespace other"),

@@ -115,7 +115,7 @@ async fn what_the_server_says_to_a_trial() {
             {
                 "write": "evict", "object": "pod/my-zk-0",
                 "warnings": [
-                    "it would have to wait now: The disruption budget my-zk needs 2 healthy pods and has 3 currently"
+                    "would have to wait now: The disruption budget my-zk needs 2 healthy pods and has 3 currently"
                 ],
             },
         ])

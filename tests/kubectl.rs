@@ -169,7 +169,7 @@ fn the_plugin_is_called_through_kubectl() {
     let watch = Running::start(site.command(&["get", "hazelcast", "my-hz", "-w", "--no-headers"]));
     watch.line("5.5.2");
     let done = site.words(&["dbupdate", "hazelcast/my-hz", "--to", "5.5.6", "--yes"]);
-    done.ended(0, "done: Hazelcast my-hz is on 5.5.6, after ");
+    done.ended(0, "done: Hazelcast my-hz is on 5.5.6 after ");
     watch.line("5.5.6");
     watch.signal("TERM");
     watch.end();

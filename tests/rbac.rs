@@ -488,7 +488,7 @@ mod binary {
     #[test]
     fn auth_tells_what_is_lacking_by_what_it_costs() {
         let served = Served::start();
-        served.run("auth zk my-zk").ended(0, "you have all 35 permissions that an update asks for");
+        served.run("auth zk my-zk").ended(0, "you have all 35 permissions that an update needs");
         // What is installed beside KubeDB is asked for where it is.
         served.sim.apis().add("gitops.kubedb.com");
         deny(&served, "create", "", "events", "");
@@ -498,11 +498,11 @@ mod binary {
         assert_eq!(
             told.stdout,
             "ZooKeeper my-zk in namespace default\n\
-             you may update it; you lack 2 of 36 permissions, at a cost\n\
+             you can update it; 2 of 36 permissions are missing, but none is required\n\
              \n\
-             What lacking these costs\n  \
-               create events: no Events are written on the database\n  \
-               list nodes: cordoned nodes are not found\n\
+             Also missing\n  \
+               create events: Events will not be recorded on the database\n  \
+               list nodes: cordoned nodes will not be detected\n\
              \n\
              Rules for namespace default: a Role, or a ClusterRole with a RoleBinding there\n  \
                - apiGroups: [\"\"]\n    \
@@ -539,7 +539,7 @@ mod binary {
         assert_eq!(
             object["lacking"][1],
             json!({ "group": "", "resource": "nodes", "verb": "list",
-            "weight": "spared", "cost": "cordoned nodes are not found" })
+            "weight": "spared", "cost": "cordoned nodes will not be detected" })
         );
         assert_eq!(object["lacking"][2], eviction);
         assert_eq!(

@@ -26,11 +26,11 @@ fn every_database_is_a_line() {
     assert_eq!(
         listed.stdout,
         "KIND       NAME    VERSION  STATE  PODS  PAUSED BY  RUN\n\
-         kafka      my-kf   3.5.2    fine   6/6   -          -\n\
-         druid      my-dr   28.0.1   fine   9/9   -          -\n\
-         cassandra  my-cas  4.1.8    fine   4/4   -          -\n\
-         hazelcast  my-hz   5.5.2    fine   3/3   -          -\n\
-         zookeeper  my-zk   3.8.3    fine   3/3   -          -\n"
+         kafka      my-kf   3.5.2    ok     6/6   -          -\n\
+         druid      my-dr   28.0.1   ok     9/9   -          -\n\
+         cassandra  my-cas  4.1.8    ok     4/4   -          -\n\
+         hazelcast  my-hz   5.5.2    ok     3/3   -          -\n\
+         zookeeper  my-zk   3.8.3    ok     3/3   -          -\n"
     );
     assert_eq!(sandbox.run("status zk").stdout.lines().count(), 2);
     assert!(sandbox.run("status -A").stdout.starts_with("NAMESPACE  KIND "));
@@ -73,9 +73,9 @@ fn the_catalog_is_listed_with_what_a_database_may_do() {
     assert_eq!(
         listed.stdout,
         "VERSION  UPDATE      NOTES\n\
-         36.0.0   in 4 steps  first 30.0.1, 31.0.0, 35.0.1\n\
-         35.0.1   in 3 steps  first 30.0.1, 31.0.0\n\
-         31.0.0   in 2 steps  first 30.0.1\n\
+         36.0.0   in 4 steps  through 30.0.1, 31.0.0, 35.0.1\n\
+         35.0.1   in 3 steps  through 30.0.1, 31.0.0\n\
+         31.0.0   in 2 steps  through 30.0.1\n\
          30.0.1   yes         latest\n\
          30.0.0   no          deprecated\n\
          28.0.1   current\n\

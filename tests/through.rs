@@ -11,7 +11,7 @@ fn a_way_of_two_updates_is_gone_on_with_by_resume() {
     let sandbox = Sandbox::start();
     let planned = sandbox.run("dr my-dr --to 31.0.0 --through --dry-run");
     planned.ended(0, "");
-    let way = "2 updates, one after another, each verified before the next: 28.0.1 → 30.0.1 → 31.0.0";
+    let way = "2 updates, each verified before the next one starts: 28.0.1 → 30.0.1 → 31.0.0";
     assert!(planned.stdout.starts_with(way), "{}", planned.stdout);
     assert!(
         planned.stdout.contains("Druid my-dr in namespace default: 30.0.1 → 31.0.0"),

@@ -46,6 +46,9 @@ impl Session {
             }
             stream::out(&self.shown(plan, None)?);
         }
+        if self.options.output == Output::Table {
+            stream::out("dry run: nothing was changed\n");
+        }
         let tried = trials.iter().flatten().all(|trial| trial.refused.is_none());
         Ok(if refused || !tried { ExitCode::Refused } else { ExitCode::Done })
     }

@@ -1,5 +1,5 @@
-//! Telling of a run on the database object, for whoever looks at it with `kubectl describe`. Best effort: no step waits
-//! for it, and nothing depends on it.
+//! Events about a run on the database object, for whoever looks at it with `kubectl describe`. Best effort: no step
+//! waits for them, and nothing depends on them.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ impl Announcer {
                 if let Err(error) = post(&cluster, &about, &said, number, &clock).await
                     && !error.transient()
                 {
-                    let message = format!("no Events are written on the database: {error}");
+                    let message = format!("Events cannot be recorded on the database: {error}");
                     emitter.emit(Event::Notice { message });
                     return;
                 }
@@ -90,11 +90,11 @@ async fn post(
 }
 
 impl Run {
-    /// From now on the run is told of on the database. It holds the lock, so that no other run's words come between.
+    /// From now on the run records Events on the database. It holds the lock, so no other run records any in between.
     pub(super) fn begin_announcing(&mut self) {
         let denied = |p: &Permission| p.resource == "events" && p.verb == "create";
         if self.observer.snapshot.environment.denied().iter().any(denied) {
-            // The plan has said so already.
+            // The plan has already said so.
             return;
         }
         let (cluster, about) = (self.observer.cluster.clone(), self.plan.database.clone());
@@ -105,12 +105,12 @@ impl Run {
     }
 
     fn beginning(&self) -> Announcement {
-        let again = if self.options.story.resuming.is_some() { " goes on" } else { "" };
+        let again = if self.options.story.resuming.is_some() { " (resumed)" } else { "" };
         let (run, who) = (&self.options.caller.run, &self.options.caller.who);
         let (from, to) = (self.ledger.came_from(&self.plan), &self.plan.to.name);
         let (reason, doing) = match self.options.story.direction {
             Direction::Update => ("UpdateStarted", "updating"),
-            Direction::Rollback => ("RollbackStarted", "going back from"),
+            Direction::Rollback => ("RollbackStarted", "rolling back from"),
         };
         let message = format!("run {run} by {who}{again}: {doing} {from} to {to}");
         Announcement { warning: false, reason, message }
@@ -130,7 +130,7 @@ pub(super) fn announcement(event: &Event, to: &str) -> Option<Announcement> {
         Event::PauseAcknowledged { .. } => (
             false,
             "OperatorPaused",
-            "KubeDB's operator leaves this database alone, and has said so".to_owned(),
+            "the operator has acknowledged the pause and leaves this database alone".to_owned(),
         ),
         Event::PauseUnanswered { .. } => {
             (true, "OperatorPaused", "paused, but no operator has acknowledged it".to_owned())
@@ -142,12 +142,12 @@ pub(super) fn announcement(event: &Event, to: &str) -> Option<Announcement> {
         Event::VersionSet { from, to } => {
             (false, "VersionSet", format!("spec.version set from {from} to {to}"))
         }
-        Event::Resumed => (false, "OperatorResumed", "KubeDB's operator is at work again".to_owned()),
+        Event::Resumed => (false, "OperatorResumed", "the operator manages this database again".to_owned()),
         Event::Requested { request } => {
-            (false, "OpsRequestMade", format!("{request} was made, for KubeDB's Ops-manager"))
+            (false, "OpsRequestMade", format!("{request} was created for the Ops-manager"))
         }
         Event::RollingBack { .. } => {
-            (true, "RollingBack", format!("the update has failed; going back to {to}"))
+            (true, "RollingBack", format!("the update failed; rolling back to {to}"))
         }
         _ => return None,
     };
@@ -166,7 +166,7 @@ fn ending(finish: &Finish, direction: Direction) -> Announcement {
     let parts = [finish.error.as_str(), &finish.state];
     let mut message = parts.into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join("; ");
     if let Some(next) = finish.next.iter().find(|n| n.contains("dbupdate")) {
-        message.push_str(&format!("; go on: {next}"));
+        message.push_str(&format!("; next: {next}"));
     }
     Announcement { warning: !done, reason, message }
 }

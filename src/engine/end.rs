@@ -1,5 +1,5 @@
-//! The end of a run, whatever it is: nothing is left behind, and the user is told what state the database is in and
-//! how to go on.
+//! The end of a run, whatever the outcome: clean up, and tell the user what state the database is in and what to do
+//! next.
 
 use std::time::Duration;
 
@@ -17,10 +17,10 @@ use super::Stop;
 use super::run::Run;
 use super::stop_reason::StopReason;
 
-/// How long the end may take to tidy up: a few calls, and no more than a user who has pressed Ctrl-C bears.
+/// How long the end may take to tidy up: a few calls, and no longer than a user who has pressed Ctrl-C will wait.
 const TIDY: Duration = Duration::from_secs(15);
 
-/// The same where the user has asked twice.
+/// The same after a second Ctrl-C.
 const TIDY_NOW: Duration = Duration::from_secs(2);
 
 /// How long the end tries to see what state the database is in, where the watches could not tell: the server may be away.
@@ -30,7 +30,7 @@ const LOOK: Duration = Duration::from_secs(5);
 const TELL: Duration = Duration::from_secs(2);
 
 impl Run {
-    /// Tidies up, tells the last event, and returns it.
+    /// Cleans up, emits the last event and returns it.
     pub async fn end(mut self, came_to: Result<(), StopReason>) -> Finish {
         let unanswered = self.interrupt.asking();
         if unanswered {
@@ -42,7 +42,7 @@ impl Run {
         let hurried = unanswered || matches!(self.interrupt.wish(), Stop::Now(_));
         let until = Instant::now() + if hurried { TIDY_NOW } else { TIDY };
         if timeout_at(until, self.take_back_pause(came_to.is_err())).await.is_err() {
-            self.narrator.notice("our Paused condition could not be taken back in time".to_owned());
+            self.narrator.notice("our Paused condition could not be removed in time".to_owned());
         }
         self.catch_up();
         if !self.observer.watching() {
@@ -68,29 +68,29 @@ impl Run {
         match timeout_at(until, self.close_journal(&finish)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                self.narrator.notice(format!("the end could not be written into the journal: {error}"))
+                self.narrator.notice(format!("the result could not be written to the journal: {error}"))
             }
             Err(_) => {
                 self.ledger.in_the_air = true;
-                self.narrator.notice("the end could not be written into the journal in time".to_owned());
+                self.narrator.notice("the result could not be written to the journal in time".to_owned());
             }
         }
         if self.ledger.in_the_air && self.lock.lease.take().is_some() {
-            // Whoever holds the lock next must not meet a write of this run.
-            self.narrator.notice(
-                "a write may still be on its way: the lock is kept, and runs out by itself".to_owned(),
-            );
+            // A late write of this run must not reach the next holder of the lock.
+            self.narrator
+                .notice("a write may still be in flight: the lock is kept until it expires".to_owned());
         }
         if let Some(lease) = self.lock.lease.take() {
             match timeout_at(until, lease.release()).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
                     self.narrator
-                        .notice(format!("the lock could not be given back, and runs out by itself: {error}"));
+                        .notice(format!("the lock could not be released and will expire by itself: {error}"));
                 }
                 Err(_) => {
-                    self.narrator
-                        .notice("the lock could not be given back in time; it runs out by itself".to_owned());
+                    self.narrator.notice(
+                        "the lock could not be released in time and will expire by itself".to_owned(),
+                    );
                 }
             }
         }
@@ -116,12 +116,12 @@ impl Run {
             Ok(Ok(_) | Err(ClusterError::NotFound { .. })) => {}
             Ok(Err(_)) | Err(_) => {
                 self.narrator
-                    .notice("the cluster cannot be read: the state is told as it was seen last".to_owned());
+                    .notice("the cluster cannot be read: the state shown is the last one seen".to_owned());
             }
         }
     }
 
-    /// What somebody else has written to, where that has ended the run.
+    /// The object that another user or controller has changed, where that ended the run.
     fn suspect(&self, reason: &StopReason) -> Option<(ObjectRef, Part)> {
         let StopReason::Blocked(blocked) = reason else { return None };
         let workload = |name: &str| {
@@ -152,8 +152,8 @@ impl Run {
         }
     }
 
-    /// Takes back our own `Paused` where nothing was changed. Only while the lock is held: a pause is nobody else's to
-    /// lift, and ours only as long as we hold it.
+    /// Removes our own `Paused` where nothing was changed. Only while the lock is held: without it another run may have
+    /// taken the pause over.
     async fn take_back_pause(&mut self, stopped: bool) {
         if !stopped || self.ledger.changed.half_done() || !self.expected.pause.fresh() {
             return;
@@ -228,7 +228,7 @@ impl Run {
             reason,
             Some(StopReason::Blocked(Blocked::DatabaseGone | Blocked::DatabaseReplaced { .. }))
         ) {
-            return format!("{db} is gone, or another one has its name; nothing is left to update");
+            return format!("{db} was deleted or replaced; nothing is left to update");
         }
         let (pods, updated) = self
             .plan
@@ -237,20 +237,22 @@ impl Run {
             .map(|w| self.observer.count(w))
             .fold((0, 0), |(pods, done), (p, d)| (pods + p, done + d));
         let operator = match s1_pause::status(&self.observer.snapshot.database) {
-            Pause::Foreign(_) => "paused by somebody else",
+            Pause::Foreign(_) => "paused by another user or controller",
             _ if paused => "paused",
             _ => "not paused",
         };
         if reason.is_none() {
             let confirmed =
-                if self.ledger.operator_confirmed { "" } else { "; no operator has confirmed it" };
+                if self.ledger.operator_confirmed { "" } else { "; not confirmed by an operator" };
             // KubeDB's own checker looks only every 10 to 30 seconds, so its word may be older than the pods'.
             let phase = match &self.observer.snapshot.database.phase {
                 Phase::Ready => String::new(),
-                phase => format!("; KubeDB's last health check says {phase}"),
+                phase => format!("; KubeDB's last health check reported {phase}"),
             };
             let paused = match s1_pause::status(&self.observer.snapshot.database) {
-                Pause::Foreign(message) => format!("; it is still paused by somebody else ({message})"),
+                Pause::Foreign(message) => {
+                    format!("; it is still paused by another user or controller ({message})")
+                }
                 _ => String::new(),
             };
             return format!(
@@ -258,24 +260,22 @@ impl Run {
             );
         }
         if matches!(reason, Some(StopReason::RolledBack { .. })) {
-            return format!(
-                "{db} is on {to} as before the update: {updated} of {pods} pods Ready with the old images"
-            );
+            return format!("{db} is back on {to}: {updated} of {pods} pods Ready with the old images");
         }
         if !self.ledger.changed.half_done() && !paused {
             return format!("nothing was changed: {db} is as it was and {operator}");
         }
         if !self.ledger.changed.half_done() && self.expected.pause.fresh() {
             return format!(
-                "nothing of {db} was changed, but our Paused condition could not be taken back: {db} is paused"
+                "nothing was changed, but our Paused condition could not be removed: {db} is paused"
             );
         }
         let version = &self.observer.snapshot.database.version;
         if let Requested::InFlight(r) = ops_request::requested(&self.plan, &self.observer.snapshot) {
             let goes_on = if r.phase.is_empty() {
-                "is there, and nobody is at it yet"
+                "has not been picked up by the Ops-manager yet"
             } else {
-                "goes on without this command"
+                "continues without this command"
             };
             return format!(
                 "ops request {} ({}) {goes_on}: {updated} of {pods} pods of {db} are on {to} and \
@@ -285,7 +285,7 @@ impl Run {
             );
         }
         let between =
-            if from == to { format!("not wholly on {to}") } else { format!("between {from} and {to}") };
+            if from == to { format!("only partly on {to}") } else { format!("between {from} and {to}") };
         let unhealthy = self.unhealthy();
         let unhealthy = if unhealthy.is_empty() { unhealthy } else { format!("; not Ready: {unhealthy}") };
         format!(
@@ -294,7 +294,7 @@ impl Run {
         )
     }
 
-    /// The pods that are not well at this moment, some of them by name.
+    /// The pods that are not healthy at this moment, some of them by name.
     fn unhealthy(&self) -> String {
         let ours = |p: &&Pod| self.plan.workload(&p.owner).is_some() && !p.healthy();
         let names: Vec<_> =
@@ -305,7 +305,7 @@ impl Run {
         }
     }
 
-    /// The commands that go on or show more, most useful first.
+    /// The commands to run next, most useful first.
     fn next(&self, reason: &StopReason) -> Vec<String> {
         let db = &self.plan.database;
         let kubectl = |words: &[&str]| {
@@ -351,11 +351,11 @@ impl Run {
             true if matches!(requested, Requested::InFlight(_)) => {
                 [commands.status.clone(), commands.resume.clone()].into_iter().chain(out).collect()
             }
-            // It is made anew. Whatever else would go on or back stops at the pause that it has left.
+            // It is recreated. Any other resume or rollback would stop at the pause that it has left.
             true if self.plan.method == Method::OpsManager && requested == Requested::Absent => {
                 vec![commands.resume.clone()]
             }
-            // It is at its end, and goes no further; this tool does, forward or back.
+            // It has ended; only this tool can continue, forward or back.
             true if self.plan.method == Method::OpsManager => {
                 vec![commands.by_us.clone(), commands.rollback.clone()]
             }
@@ -364,7 +364,7 @@ impl Run {
                 vec![commands.again.clone()]
             }
             true => vec![commands.resume.clone(), commands.rollback.clone()],
-            // Asking once more would be answered alike.
+            // The same request would end the same way.
             false if matches!(reason, StopReason::RequestEnded { .. }) => vec![commands.by_us.clone()],
             false => vec![commands.again.clone()],
         };

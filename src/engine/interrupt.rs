@@ -182,8 +182,8 @@ impl Interrupt {
                 self.asking = None;
                 return;
             }
-            Aside::Warning(message) => format!("the API server warns: {message}"),
-            Aside::Renewed => "the server no longer accepted the credentials; new ones are used".to_owned(),
+            Aside::Warning(message) => format!("warning from the API server: {message}"),
+            Aside::Renewed => "the API server rejected the credentials; using new ones".to_owned(),
         };
         self.emitter.emit(Event::Notice { message });
     }

@@ -86,7 +86,7 @@ impl Run {
                 // The way back by one command depends on it, which the user has done without by name.
                 Err(error @ ClusterError::Forbidden { .. }) if without => {
                     let message =
-                        format!("no journal is kept, so the command rollback will know nothing: {error}");
+                        format!("no journal can be kept, so rollback will not be possible: {error}");
                     self.narrator.emit(Event::Notice { message });
                     return Ok(());
                 }

@@ -61,8 +61,7 @@ impl Run {
             format!("{} (run {}, process {process:08x})", self.options.caller.who, self.options.caller.run);
         let dead = self.observer.snapshot.lock.clone().filter(|l| !l.alive);
         if let Some(dead) = &dead {
-            self.narrator.note =
-                format!("taken over from {}, which was silent for its whole lease", dead.holder);
+            self.narrator.note = format!("taken over from {}, whose lease had expired", dead.holder);
         }
         let (plan, clock) = (&self.plan, &self.options.clock);
         let taking =

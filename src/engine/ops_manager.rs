@@ -149,7 +149,7 @@ impl Run {
             let (name, seconds) = (self.request_name(), UNHEARD.as_secs());
             self.narrator.emit(Event::Notice {
                 message: format!(
-                    "nobody has looked at ops request {name} for {seconds} s: is KubeDB's Ops-manager running, and licensed?"
+                    "the Ops-manager has not picked up ops request {name} for {seconds} s: is it running and licensed?"
                 ),
             });
         }

@@ -61,7 +61,8 @@ impl Run {
                     self.narrator.wait_over();
                     self.narrator
                         .emit(Event::PauseUnanswered { after_ms: millis(self.narrator.now() - asked) });
-                    self.narrator.note = "no operator answered; the pause was set without it".to_owned();
+                    self.narrator.note =
+                        "no operator acknowledged it; paused without acknowledgement".to_owned();
                     break;
                 }
                 Pause::Requested | Pause::Foreign(_) => self.wait(deadline).await?,

@@ -495,8 +495,8 @@ impl Run {
         let command = command.in_namespace(&self.plan.database.namespace).word("--overwrite");
         let command = command.word(format!("kubectl-dbupdate/poke={}", self.options.caller.run));
         format!(
-            "disruption budget {name} counts {} healthy pods, and there are more: its status is out of date; this makes \
-             its controller look again: {command}",
+            "PodDisruptionBudget {name} counts {} healthy pods, but there are more: its status is out of date. To make \
+             its controller recalculate it: {command}",
             budget.current_healthy
         )
     }

@@ -110,12 +110,12 @@ impl Run {
             self.narrator.emit(Event::Repinned { workload, container, image });
         }
         if !self.ledger.operator_confirmed {
-            self.narrator.note = "no operator has confirmed it".to_owned();
+            self.narrator.note = "not confirmed by an operator".to_owned();
         }
         Ok(StepOutcome::Done)
     }
 
-    /// Templates that are written again and again never come to rest: that is somebody's fight over them.
+    /// Pod templates that keep changing mean that something else is editing them, so the wait has an end.
     pub(super) fn bear_restlessness(&self, limit: Duration) -> Result<(), StopReason> {
         let restless = self.observer.watching() && self.narrator.now() >= limit;
         if restless {

@@ -2,6 +2,7 @@
 
 use crate::cluster::{ClusterError, LockError};
 use crate::event::Outcome;
+use crate::model::pods_needed;
 use crate::roll::Stuck;
 use crate::steps::Blocked;
 use crate::steps::s6_verify::Unverified;
@@ -19,48 +20,45 @@ pub(super) enum StopReason {
     LockLost { why: String },
     #[error(transparent)]
     Cluster(#[from] ClusterError),
-    #[error("the server would refuse what the update needs: {}", .refused.join("; "))]
+    #[error("the API server would reject the update: {}", .refused.join("; "))]
     WouldBeRefused { refused: Vec<String> },
     #[error("pod {pod}: {stuck}{}", event_of(.last_event))]
     Stuck { pod: String, stuck: Stuck, last_event: Option<String> },
     #[error(
-        "pod {pod} cannot be evicted: disruption budget {budget} needs {needed} healthy pods and has {healthy}"
+        "pod {pod} cannot be evicted: PodDisruptionBudget {budget} allows no disruption: {}",
+        pods_needed(*needed, None, *healthy)
     )]
     BudgetBlocked { pod: String, budget: String, needed: i64, healthy: i64 },
-    #[error("pod {pod} is not well ({why}), and no other pod is restarted before it is")]
+    #[error("pod {pod} is not healthy ({why}); no other pod is restarted until it is")]
     OtherPod { pod: String, why: String },
-    #[error("the database reports {what}, and no pod is restarted before it is healthy")]
+    #[error("the database reports {what}; no pod is restarted until it is healthy")]
     DatabaseUnhealthy { what: String },
-    #[error("{workload}: its controller has not taken up the new template within {seconds} s")]
+    #[error("{workload}: its controller did not observe the new pod template within {seconds} s")]
     NotTakenUp { workload: String, seconds: u64 },
     #[error(
-        "KubeDB's operator has not rendered {workload} within {seconds} s ({what}): is it running?{}",
+        "the operator did not render {workload} within {seconds} s ({what}): is it running?{}",
         event_of(.last_event)
     )]
     NotRendered { workload: String, what: String, seconds: u64, last_event: Option<String> },
-    #[error("ops request {name} has ended: {phase}{}", reason_of(.why))]
+    #[error("ops request {name} ended: {phase}{}", reason_of(.why))]
     RequestEnded { name: String, phase: String, why: String },
-    #[error("ops request {name} is gone: somebody has deleted it before it had ended")]
+    #[error("ops request {name} was deleted before it ended")]
     RequestGone { name: String },
-    #[error("nothing has moved in ops request {name} nor in any pod for {seconds} s; it was left running")]
+    #[error("no progress in ops request {name} or in any pod for {seconds} s; it was left running")]
     RequestStalled { name: String, seconds: u64 },
-    #[error("pod {pod} has come back on the old template twice")]
+    #[error("pod {pod} was recreated from the old pod template twice")]
     OldTemplate { pod: String },
     #[error("the Paused condition was erased {times} times before the operator acknowledged it")]
     PauseErased { times: u32 },
-    #[error(
-        "whether the update has arrived cannot be told: the cluster could not be watched for {seconds} s"
-    )]
+    #[error("cannot tell whether the update is complete: the cluster could not be watched for {seconds} s")]
     Blind { seconds: u64 },
-    #[error(
-        "the templates have not come to rest within {seconds} s: somebody writes to them again and again"
-    )]
+    #[error("pod templates kept changing for {seconds} s; something else is editing them")]
     Restless { seconds: u64 },
-    #[error("the update has not arrived: {0}")]
+    #[error("the update is not complete: {0}")]
     Unverified(#[from] Unverified),
     #[error("{failure}; the update was rolled back")]
     RolledBack { failure: Box<StopReason> },
-    #[error("the whole run's --timeout of {seconds} s is over")]
+    #[error("the run exceeded its --timeout of {seconds} s")]
     TimedOut { seconds: u64 },
     #[error("interrupted by {signal}")]
     Stopped { signal: Signal },
@@ -75,7 +73,7 @@ fn reason_of(why: &str) -> String {
 }
 
 impl StopReason {
-    /// Somebody else is at work on the database.
+    /// Another user or controller is changing the database.
     pub fn somebody_else(&self) -> bool {
         match self {
             StopReason::Blocked(blocked) => blocked.somebody_else(),
@@ -95,7 +93,7 @@ impl StopReason {
     }
 
     /// The process's exit code; documented in `docs/exit-codes.md`.
-    /// `half_done` tells whether this run, or the one that it goes on from, has changed something.
+    /// `half_done` tells whether this run, or the one that it resumes, has changed something.
     pub fn exit_code(&self, half_done: bool) -> u8 {
         match self {
             StopReason::TimedOut { .. } => 124,

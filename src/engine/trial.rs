@@ -31,15 +31,15 @@ async fn try_one(cluster: &Cluster, write: &Write) -> Result<Trial, ClusterError
         Ok(sent) => (None, sent.warnings().to_vec()),
         // The budget's word of the moment: the run waits for a better one.
         Err(ClusterError::Budget { message, .. }) => {
-            (None, vec![format!("it would have to wait now: {message}")])
+            (None, vec![format!("would have to wait now: {message}")])
         }
         // Somebody was at the object at the same moment, or the pod has just been replaced.
         Err(error @ (ClusterError::Conflict { .. } | ClusterError::NotFound { .. })) if !exact(write) => {
-            (None, vec![format!("it could not be tried: {error}")])
+            (None, vec![format!("could not be tried: {error}")])
         }
         // A webhook that cannot say without doing.
         Err(ClusterError::Refused { message, .. }) if message.contains("does not support dry run") => {
-            (None, vec![format!("it could not be tried: {message}")])
+            (None, vec![format!("could not be tried: {message}")])
         }
         Err(error) if error.transient() => return Err(error),
         Err(error) => (Some(error.to_string()), Vec::new()),

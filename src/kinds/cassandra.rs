@@ -23,6 +23,6 @@ pub(super) static FACTS: Facts = Facts {
         if major(from) == major(to) {
             return Vec::new();
         }
-        vec!["run `nodetool upgradesstables` on every node: the step crosses a major version".to_owned()]
+        vec!["run `nodetool upgradesstables` on every node: this update crosses a major version".to_owned()]
     },
 };

@@ -24,8 +24,9 @@ pub(super) static FACTS: Facts = Facts {
     deployments: true,
     afterwards: |_, to| {
         vec![format!(
-            "when {to} has proven itself, finalize the metadata version with `kafka-features.sh upgrade`: \
-             after that there is no easy way back"
+            "once {to} has proven itself, finalize the metadata version with \
+             `kafka-features.sh upgrade --feature metadata.version=LEVEL`, which cannot easily be undone; do not use \
+             --release-version, which also raises kraft.version and breaks a cluster managed by KubeDB"
         )]
     },
 };

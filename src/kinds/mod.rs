@@ -24,7 +24,7 @@ pub struct Facts {
     pub roles: &'static [&'static str],
     /// A Deployment may belong to a database of this kind.
     pub deployments: bool,
-    /// What only the user can do after an update between two versions (the versions as the rule compares them).
+    /// Manual follow-up after an update between two versions (the versions as the rule compares them).
     pub afterwards: fn(from: &str, to: &str) -> Vec<String>,
 }
 

@@ -5,7 +5,7 @@ use super::{Kind, ObjectRef, Permission, Rule, Weight};
 /// The version of the schema in which an [`Auth`] is printed.
 pub const AUTH_SCHEMA: &str = "dbupdate/v1";
 
-/// What the user may not do of all that an update of one database asks for.
+/// The permissions that an update of one database needs and the user does not have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Auth {
@@ -14,19 +14,19 @@ pub struct Auth {
     pub kind: Kind,
     /// The database; without a uid where not all of it could be read.
     pub database: ObjectRef,
-    /// No update is refused for want of a permission.
+    /// No update is refused because of a missing permission.
     pub allowed: bool,
     /// How many permissions were asked about.
     pub asked: usize,
     pub lacking: Vec<Lacking>,
-    /// What would give all of these.
+    /// The rules that would grant all of these.
     pub rules: Rules,
     /// Why not all of the database could be read. Asked about is then what any database of its kind may need.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unread: Option<String>,
 }
 
-/// A permission that is not there, and what becomes of an update without it.
+/// A missing permission, and what an update loses without it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Lacking {
     #[serde(flatten)]

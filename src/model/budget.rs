@@ -24,7 +24,7 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// It would allow the eviction of a well pod now, by its own word.
+    /// Its status says that it would allow the eviction of a healthy pod now.
     pub fn allows(&self) -> bool {
         self.disruptions_allowed > 0 && self.observed_generation >= self.generation
     }
@@ -42,6 +42,17 @@ impl Budget {
             (None, None) => false,
         }
     }
+}
+
+/// Why a budget allows no disruption: `3 of 3 pods needed healthy, 3 are`, or without the total where it is not known.
+pub fn pods_needed(needed: i64, total: Option<i64>, healthy: i64) -> String {
+    let pods = match (total, needed) {
+        (Some(total), _) => format!("{needed} of {total} pods"),
+        (None, 1) => "1 pod".to_owned(),
+        (None, _) => format!("{needed} pods"),
+    };
+    let verb = if healthy == 1 { "is" } else { "are" };
+    format!("{pods} needed healthy, {healthy} {verb}")
 }
 
 /// A number of pods, or a percentage of them.
@@ -73,7 +84,19 @@ impl fmt::Display for Amount {
 
 #[cfg(test)]
 mod tests {
-    use super::Amount;
+    use super::{Amount, pods_needed};
+
+    #[test]
+    fn a_budget_that_allows_nothing_is_told_in_pods() {
+        for (needed, total, healthy, shown) in [
+            (3, Some(3), 3, "3 of 3 pods needed healthy, 3 are"),
+            (2, Some(3), 1, "2 of 3 pods needed healthy, 1 is"),
+            (2, None, 2, "2 pods needed healthy, 2 are"),
+            (1, None, 0, "1 pod needed healthy, 0 are"),
+        ] {
+            assert_eq!(pods_needed(needed, total, healthy), shown);
+        }
+    }
 
     #[test]
     fn percentages_round_up() {

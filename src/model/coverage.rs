@@ -4,7 +4,7 @@ use kube::core::Expression;
 
 use super::{Budget, Pod, Snapshot};
 
-/// Which disruption budgets cover which pods, worked out once for all of them.
+/// Which PodDisruptionBudgets cover which pods, computed once for all of them.
 pub struct Coverage<'a> {
     of_pod: HashMap<&'a str, Vec<&'a Budget>>,
     pods: HashMap<&'a str, i64>,

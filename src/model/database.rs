@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Kind, ObjectRef, Owner};
 
-/// The type of the status condition that halts KubeDB's operator for one database.
+/// The type of the status condition that pauses the operator for one database.
 pub const PAUSED: &str = "Paused";
 
 /// A database object, as far as an update depends on it.
@@ -27,7 +27,7 @@ pub struct Database {
     pub halted: bool,
     /// `spec.cruiseControl` is set (Kafka).
     pub cruise_control: bool,
-    /// Who keeps the object elsewhere.
+    /// The system that manages the object from elsewhere, such as Argo CD or Helm.
     pub owner: Option<Owner>,
     /// The images that the user has put into its pod templates.
     pub own_images: Vec<OwnImage>,
@@ -36,7 +36,7 @@ pub struct Database {
 /// An image that the user has put into a pod template of the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnImage {
-    /// Where it stands: `spec.topology.broker.podTemplate.spec.containers[0].image`.
+    /// The path of the field: `spec.topology.broker.podTemplate.spec.containers[0].image`.
     pub path: String,
     pub container: String,
     pub image: String,

@@ -12,9 +12,9 @@ pub const BACKUP_APIS: [&str; 2] = ["core.kubestash.com/v1alpha1", "stash.appsco
 /// nothing is found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Environment {
-    /// What the user lacks of what a run needs.
+    /// The permissions that a run needs and the user does not have.
     pub denied: Lookup<Vec<Permission>>,
-    /// For how many seconds the credentials are still good; `None` where they renew themselves, or do not say.
+    /// For how many seconds the credentials are still valid; `None` where they renew themselves, or do not say.
     pub credentials_left: Option<i64>,
     /// An object of the same kind and name in `gitops.kubedb.com`.
     pub gitops: Lookup<bool>,
@@ -37,7 +37,7 @@ impl Default for Environment {
 }
 
 impl Environment {
-    /// What the user lacks, as far as it is known.
+    /// The missing permissions, as far as they are known.
     pub fn denied(&self) -> &[Permission] {
         match &self.denied {
             Lookup::Found(denied) => denied,
@@ -46,13 +46,13 @@ impl Environment {
     }
 }
 
-/// A backup or a restore of KubeStash or Stash that is on its way.
+/// A backup or a restore of KubeStash or Stash that is in progress.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backup {
     /// `BackupSession` or `RestoreSession`.
     pub kind: String,
     pub name: String,
-    /// `status.phase`; empty while nobody has looked at it.
+    /// `status.phase`; empty until its operator has picked it up.
     pub phase: String,
     /// The resource's name with its group, as kubectl takes it.
     pub resource: String,
@@ -61,7 +61,7 @@ pub struct Backup {
 /// Who puts a database object back to what it keeps elsewhere, as the object's labels and annotations tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Owner {
-    /// It heals the object by itself: an update by hand would be reverted.
+    /// It reconciles the object by itself: an update by hand would be reverted.
     GitOps { by: String },
     /// It sets the object back when it is next used.
     Helm { release: String },

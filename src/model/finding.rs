@@ -2,13 +2,13 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Something that the preflight has found.
+/// A finding of the preflight.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
     pub check: Check,
     pub severity: Severity,
-    /// What is the case, with the names of the objects.
+    /// What was found, with the names of the objects.
     pub message: String,
     /// What to do about it; empty where there is nothing to do.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -22,7 +22,7 @@ impl Finding {
     }
 }
 
-/// How much a finding weighs.
+/// How serious a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Severity {
@@ -105,7 +105,7 @@ impl Check {
         Check::DatabaseHealth,
     ];
 
-    /// Somebody else is at work on the database.
+    /// Another user or controller is changing the database.
     pub fn somebody_else(self) -> bool {
         matches!(self, Check::PausedByOther | Check::OpsRequest | Check::Locked)
     }
@@ -122,7 +122,7 @@ impl fmt::Display for Check {
     }
 }
 
-/// What the server said to one write of the plan that was sent with `dryRun=All`.
+/// What the API server answered to one write of the plan that was sent with `dryRun=All`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Trial {

@@ -3,17 +3,17 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The three ways to an update: who changes the templates, and who restarts the pods.
+/// The three update methods: who changes the pod templates, and who restarts the pods.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
-    /// We patch the images while the operator is halted, restart the pods, and set `spec.version` last.
+    /// We patch the images while the operator is paused, restart the pods, and set `spec.version` last.
     #[default]
     Client,
-    /// `spec.version` is set first, KubeDB's operator renders the templates, and we restart the pods while it is halted:
-    /// for steps that images alone cannot do.
+    /// `spec.version` is set first, the operator renders the pod templates, and we restart the pods while it is paused:
+    /// for updates that need more than new images.
     Provisioner,
-    /// KubeDB's Ops-manager does all of it, by an ops request that we make and follow.
+    /// KubeDB's Ops-manager does all of it, following an ops request that we create and watch.
     OpsManager,
 }
 
@@ -28,11 +28,11 @@ impl fmt::Display for Method {
     }
 }
 
-/// Which way each update takes: one for all, or another for the update to some version.
+/// The method of each update: one for all, or another one for the update to a certain version.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Methods {
-    /// Where nothing else is said; `None` is [`Method::Client`], or the way of the run that is gone on with.
+    /// The default for all updates; `None` is [`Method::Client`], or the method of the run that is resumed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub all: Option<Method>,
     /// By the name of the version.
@@ -41,12 +41,12 @@ pub struct Methods {
 }
 
 impl Methods {
-    /// The way that was chosen for the update to a version.
+    /// The method that was chosen for the update to a version.
     pub fn to(&self, version: &str) -> Option<Method> {
         self.to.get(version).copied().or(self.all)
     }
 
-    /// Some update takes that way.
+    /// Some update uses that method.
     pub fn any(&self, method: Method) -> bool {
         self.all == Some(method) || self.to.values().any(|v| *v == method)
     }

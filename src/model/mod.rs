@@ -22,7 +22,7 @@ mod workload;
 mod write;
 
 pub use auth::{AUTH_SCHEMA, Auth, Lacking, Rules};
-pub use budget::{Amount, Budget};
+pub use budget::{Amount, Budget, pods_needed};
 pub use command::{Command, quoted};
 pub use coverage::Coverage;
 pub use database::{Condition, Database, OwnImage, PAUSED, Phase};

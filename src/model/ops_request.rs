@@ -15,7 +15,7 @@ pub struct OpsRequest {
     pub operation: String,
     /// `spec.updateVersion.targetVersion`; empty where it asks for something else.
     pub target: String,
-    /// `status.phase`; empty while nobody has looked at it.
+    /// `status.phase`; empty until the Ops-manager has picked it up.
     pub phase: String,
     /// Oldest first.
     pub conditions: Vec<Condition>,
@@ -102,7 +102,7 @@ pub enum Apply {
 }
 
 impl OpsRequestManifest {
-    /// The request as an object, for messages and paths. Its uid is not known before it is made.
+    /// The request as an object, for messages and paths. Its uid is not known before it is created.
     pub fn object(&self, plural: &str) -> ObjectRef {
         ObjectRef {
             api_version: self.api_version.clone(),

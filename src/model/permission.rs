@@ -41,7 +41,7 @@ impl Permission {
 pub enum Weight {
     /// It cannot be carried out.
     Needed,
-    /// It keeps no journal, so that there is no way back by one command.
+    /// It keeps no journal, so that no rollback is possible.
     Journal,
     /// It lacks something that it can do without; what.
     Spared(&'static str),

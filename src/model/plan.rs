@@ -23,7 +23,7 @@ pub struct Plan {
     #[serde(default)]
     #[serde(rename = "via")]
     pub method: Method,
-    /// The ops request that is made, or followed where it is there; only where the Ops-manager does it.
+    /// The ops request to create, or to follow where it exists; only with the method ops-manager.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ops_request: Option<OpsRequestManifest>,
     /// In the order in which they are rolled.
@@ -69,7 +69,7 @@ pub struct VersionRef {
     pub version: String,
 }
 
-/// What a plan comes to.
+/// What a plan will do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Action {
@@ -79,13 +79,13 @@ pub enum Action {
     Roll,
     /// The images, pods and `spec.version` of an unfinished run go back to what was before it.
     Rollback,
-    /// Everything is on the target; our own `Paused` is left over, or nobody has verified it.
+    /// Everything is on the target; only our own `Paused` is left, or the update has not been verified.
     Resume,
     /// Everything is on the target.
     Nothing,
 }
 
-/// What is done to one workload.
+/// What will happen to one workload.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkloadPlan {
@@ -120,7 +120,7 @@ impl WorkloadPlan {
         changed.chain(on_target.map(|k| (k.container.as_str(), k.image.as_str()))).chain(added)
     }
 
-    /// The template comes to have other containers, which patching images cannot do.
+    /// The template will have other containers, which patching images cannot do.
     pub fn reshapes(&self) -> bool {
         !self.added.is_empty() || !self.removed.is_empty()
     }
@@ -186,7 +186,7 @@ pub enum KeptWhy {
     AlreadyOnTarget,
 }
 
-/// What is done to one pod.
+/// What will happen to one pod.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PodPlan {
@@ -196,13 +196,13 @@ pub struct PodPlan {
     pub waits_for: String,
 }
 
-/// How a pod comes to the target.
+/// How a pod is brought to the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum PodAction {
-    /// It is well; we evict it.
+    /// It is healthy; we evict it.
     Evict,
-    /// It is not well, so it goes first.
+    /// It is not healthy, so it is evicted first.
     #[serde(rename = "evictUnwell")]
     EvictUnhealthy,
     /// The workload's controller replaces it.

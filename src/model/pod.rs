@@ -29,7 +29,7 @@ pub struct Pod {
 }
 
 impl Pod {
-    /// Running, Ready and not going away.
+    /// Running, Ready and not terminating.
     pub fn healthy(&self) -> bool {
         self.ready && !self.deleting && self.phase == "Running"
     }

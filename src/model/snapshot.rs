@@ -1,7 +1,7 @@
 use super::{Budget, CatalogVersion, Database, Environment, OpsRequest, Pod, Workload, WorkloadKind};
 
 /// Everything an update depends on, as it was read from the cluster at one moment, and kept up by watches
-/// while a run goes on.
+/// during a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Snapshot {
     pub database: Database,
@@ -9,7 +9,7 @@ pub struct Snapshot {
     pub workloads: Vec<Workload>,
     /// Pods that carry the database's labels.
     pub pods: Vec<Pod>,
-    /// Every disruption budget of the namespace.
+    /// Every PodDisruptionBudget of the namespace.
     pub budgets: Vec<Budget>,
     /// The ops requests that name this database, those that have ended as well.
     pub ops_requests: Lookup<Vec<OpsRequest>>,
@@ -19,7 +19,7 @@ pub struct Snapshot {
     pub cordoned: Lookup<Vec<String>>,
     /// The version objects of the database's kind.
     pub catalog: Vec<CatalogVersion>,
-    /// Somebody's lock on the database.
+    /// The lock that a run holds on the database.
     pub lock: Option<Lock>,
     /// What was asked beside it, for the preflight.
     pub environment: Environment,
@@ -43,7 +43,7 @@ impl Snapshot {
             && !self.workloads.iter().any(|w| w.object.uid == pod.owner)
     }
 
-    /// The same with empty lists where the cluster is to be read anew: no second copy of a thousand pods.
+    /// The same with empty lists before the cluster is read again: no second copy of a thousand pods.
     pub fn to_read_anew(&self) -> Snapshot {
         Snapshot {
             database: self.database.clone(),
@@ -113,7 +113,7 @@ impl<T> Lookup<T> {
     }
 }
 
-/// A Lease that somebody holds on the database.
+/// A Lease that a run holds on the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lock {
     /// Who, on which host, with which run.

@@ -57,7 +57,7 @@ impl fmt::Display for WorkloadKind {
 /// How a workload's controller brings a new template to its pods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UpdateStrategy {
-    /// The controller replaces a pod only when somebody else removes it.
+    /// The controller replaces a pod only when it has been deleted.
     OnDelete,
     /// The controller rolls by itself; pods below `partition` are left on the old revision.
     RollingUpdate { partition: i64 },
@@ -106,7 +106,7 @@ pub struct Workload {
 }
 
 impl Workload {
-    /// The controller has seen the template as it is now.
+    /// The controller has observed the current pod template.
     pub fn observed(&self) -> bool {
         self.observed_generation >= self.generation
     }
@@ -122,7 +122,7 @@ impl Workload {
 pub struct Container {
     pub name: String,
     pub image: String,
-    /// It stands in `initContainers`.
+    /// It is one of the `initContainers`.
     pub init: bool,
     /// Its place in its own list.
     pub index: usize,

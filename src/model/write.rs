@@ -17,18 +17,18 @@ pub struct Write {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Purpose {
-    /// Ask the Provisioner to leave the database alone.
+    /// Ask the Provisioner to pause reconciling the database.
     RequestPause,
-    /// Take the pause as given, since nobody has answered.
+    /// Set the pause to True, since no operator has acknowledged it.
     AssertPause,
     PatchImages,
     Evict,
-    /// Restart a pod that is not well, where a budget forbids its eviction for ever.
+    /// Restart an unhealthy pod whose eviction a PodDisruptionBudget never allows.
     Delete,
     SetVersion,
     /// Remove our own `Paused`.
     Resume,
-    /// Make the ops request that the Ops-manager works.
+    /// Create the ops request for the Ops-manager.
     Request,
 }
 
@@ -72,7 +72,7 @@ impl PatchOp {
         PatchOp::Replace { path: path.into(), value: value.into() }
     }
 
-    /// Take away what is there.
+    /// Remove what is there.
     pub fn remove(path: impl Into<String>) -> Self {
         PatchOp::Remove { path: path.into() }
     }

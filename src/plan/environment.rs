@@ -33,7 +33,7 @@ fn permissions(context: &Context<'_>, found: &mut Vec<Finding>) {
     let denied = match &context.snapshot.environment.denied {
         Lookup::Absent => return,
         Lookup::Unreadable(why) => {
-            return found.push(not_checked(format!("whether every permission is there: {why}")));
+            return found.push(not_checked(format!("whether you have all permissions: {why}")));
         }
         Lookup::Found(denied) => denied,
     };
@@ -45,7 +45,7 @@ fn permissions(context: &Context<'_>, found: &mut Vec<Finding>) {
     if !needed.is_empty() {
         found.push(context.refusal(
             Check::Permissions,
-            format!("you may not, in namespace {namespace}: {needed}"),
+            format!("missing permissions in namespace {namespace}: {needed}"),
             "ask for a Role with the rules below",
         ));
     }
@@ -53,13 +53,15 @@ fn permissions(context: &Context<'_>, found: &mut Vec<Finding>) {
     if !journal.is_empty() {
         found.push(context.refusal(
             Check::NoJournal,
-            format!("no journal can be kept, so there will be no rollback: you may not {journal}"),
+            format!(
+                "no journal can be kept, so rollback will not be possible: missing permissions: {journal}"
+            ),
             "ask for a Role with the rules below",
         ));
     }
     for permission in denied {
         if let Weight::Spared(cost) = permissions::weight(permission) {
-            let message = format!("you may not {permission}: {cost}");
+            let message = format!("missing permission {permission}: {cost}");
             found.push(note(Check::Permissions, Severity::Warning, message));
         }
     }
@@ -75,15 +77,16 @@ fn credentials(context: &Context<'_>, workloads: &[WorkloadPlan], found: &mut Ve
         return;
     }
     let message = match left {
-        ..=0 => "your credentials have expired, by their own word".to_owned(),
+        ..=0 => "your credentials have expired".to_owned(),
         _ => format!(
-            "your credentials expire in {}, and {pods} pods may take {}",
+            "your credentials expire in {}, but updating {pods} pods may take {}",
             minutes(left),
             minutes(takes)
         ),
     };
     found.push(Finding {
-        hint: "log in again first; a run that meets their end reads the kubeconfig anew, once".to_owned(),
+        hint: "log in again first; if they expire during a run, it reads the kubeconfig again, once"
+            .to_owned(),
         ..note(Check::CredentialsExpire, Severity::Warning, message)
     });
 }
@@ -101,8 +104,8 @@ fn owner(context: &Context<'_>, found: &mut Vec<Finding>) {
             Check::Helm,
             Severity::Warning,
             format!(
-                "{} belongs to the Helm release {release}: its next upgrade brings the old version back, unless its \
-                 values have the new one by then",
+                "{} belongs to the Helm release {release}: its next upgrade will bring the old version back, \
+                 unless its values have the new one",
                 db.object
             ),
         )),
@@ -122,11 +125,11 @@ fn owner(context: &Context<'_>, found: &mut Vec<Finding>) {
             context,
             Check::Gitops,
             format!(
-                "{} is kept by {}, which would set the old version again",
+                "{} is managed by {}, which would set the old version again",
                 db.object,
                 owners.join(" and ")
             ),
-            "change the version there, or suspend it for as long as the update lasts",
+            "change the version there, or suspend it during the update",
         ));
     }
 }
@@ -135,15 +138,15 @@ fn backups(context: &Context<'_>, found: &mut Vec<Finding>) {
     let namespace = &context.snapshot.database.object.namespace;
     match &context.snapshot.environment.backups {
         Lookup::Absent => {}
-        Lookup::Unreadable(why) => found.push(not_checked(format!("whether a backup is on its way: {why}"))),
+        Lookup::Unreadable(why) => found.push(not_checked(format!("whether a backup is in progress: {why}"))),
         Lookup::Found(backups) => found.extend(backups.iter().map(|b| {
             let phase = if b.phase.is_empty() { "not started" } else { &b.phase };
             interference(
                 context,
                 Check::Backup,
-                format!("{} {} of the database is on its way: {phase}", b.kind, b.name),
+                format!("{} {} of the database is in progress: {phase}", b.kind, b.name),
                 &format!(
-                    "wait for its end: {}",
+                    "wait for it to end: {}",
                     Command::kubectl(["get", &b.resource, &b.name]).in_namespace(namespace).word("-w")
                 ),
             )

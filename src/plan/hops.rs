@@ -1,4 +1,4 @@
-//! The way to a version that is not reachable at once: one update after another.
+//! The updates to a version that is not reachable in one step: one after another.
 
 use crate::catalog;
 use crate::model::{Action, Container, Plan, Snapshot, WorkloadPlan};
@@ -67,7 +67,7 @@ pub fn plan(snapshot: &Snapshot, request: &Request) -> Result<Hops, NoTarget> {
     })
 }
 
-/// What is unfinished leads to another version: it is finished, if the way goes on from there.
+/// The unfinished run leads to another version: it is finished first, if the target can be reached from there.
 fn beyond_the_unfinished(snapshot: &Snapshot, request: &Request) -> Result<Hops, NoTarget> {
     let to = request.unfinished.as_ref().map(|u| u.target().to_owned()).unwrap_or_default();
     let first = update::plan(snapshot, &Request { to, ..request.clone() })?;
@@ -96,7 +96,7 @@ fn latest(snapshot: &Snapshot, request: &Request) -> Result<Hops, NoTarget> {
     Ok(Hops::one(at_once))
 }
 
-/// The snapshot as it will be when that update has arrived.
+/// The snapshot as it will be after that update.
 fn arrived(mut there: Snapshot, plan: &Plan) -> Snapshot {
     there.database.version.clone_from(&plan.to.name);
     for planned in &plan.workloads {

@@ -78,7 +78,7 @@ fn missing(context: &Context<'_>, planned: &[WorkloadPlan], found: &mut Vec<Find
         };
         let message = format!("image {image} of {} does not exist: {why}", context.target.name);
         let hint = format!(
-            "look at the version object: {}",
+            "check the version object: {}",
             Command::kubectl(["get", context.facts.version_plural, &context.target.name, "-o", "yaml"])
         );
         found.push(context.refusal(Check::ImageMissing, message, hint));
@@ -95,12 +95,12 @@ fn unchecked(context: &Context<'_>, planned: &[WorkloadPlan], found: &mut Vec<Fi
     }
     found.extend(of.into_iter().map(|((registry, why), images)| {
         Finding {
-        hint: "a missing image shows when the first pod cannot pull it; --digests keep-tags asks no registry"
+        hint: "a missing image will only show when the first pod cannot pull it; --digests keep-tags asks no registry"
             .to_owned(),
         ..note(
             Check::ImageUnchecked,
             Severity::Warning,
-            format!("{registry} could not be asked for {}: {why}", images.join(", ")),
+            format!("could not ask {registry} for {}: {why}", images.join(", ")),
         )
     }
     }));
@@ -117,13 +117,13 @@ fn loses_its_pin(context: &Context<'_>, workload: &WorkloadPlan) -> Option<Findi
     let lost = workload.strategy == Strategy::Evict && workload.images.iter().any(unpins);
     let asked = !context.snapshot.environment.images.is_empty();
     lost.then(|| Finding {
-        hint: "--via provisioner stays pinned by itself".to_owned(),
+        hint: "--via provisioner keeps the images pinned".to_owned(),
         ..note(
             Check::PinnedImages,
             if asked { Severity::Warning } else { Severity::Info },
             format!(
                 "{} pins images to digests, and the new ones are tags: when the operator pins them after the resume, \
-                 nothing restarts, but every pod counts as outdated",
+                 no pod is restarted, but every pod counts as outdated",
                 workload.object
             ),
         )

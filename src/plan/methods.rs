@@ -26,18 +26,18 @@ pub(super) fn findings(context: &Context<'_>, found: &mut Vec<Finding>) {
             context.refusal(
                 Check::Via,
                 format!(
-                    "--via provisioner cannot be: {workload} has update strategy RollingUpdate, so its controller would \
-                     restart pods as soon as the operator renders its template, past every check between two pods"
+                    "--via provisioner is not possible: {workload} has update strategy RollingUpdate, so its controller \
+                     would restart pods as soon as the operator renders its pod template, without any checks between them"
                 ),
-                "choose another way, or set its spec.updateStrategy.type to OnDelete first",
+                "use another method, or set its spec.updateStrategy.type to OnDelete first",
             )
         })),
         Method::OpsManager => {
             found.extend(no_ops_manager(context).map(|why| {
                 context.refusal(
                     Check::Via,
-                    format!("--via ops-manager cannot be: {why}"),
-                    "choose another way",
+                    format!("--via ops-manager is not possible: {why}"),
+                    "use another method",
                 )
             }));
             found.extend(request_that_has_failed(context));
@@ -49,7 +49,7 @@ pub(super) fn findings(context: &Context<'_>, found: &mut Vec<Finding>) {
     }
 }
 
-/// What speaks against a way back through the Provisioner.
+/// The checks of a rollback with the method provisioner.
 pub(super) fn findings_of_a_rollback(
     context: &Context<'_>,
     planned: &[WorkloadPlan],
@@ -65,8 +65,8 @@ pub(super) fn findings_of_a_rollback(
         context.refusal(
             Check::Via,
             format!(
-                "{} has update strategy RollingUpdate by now: its controller would restart pods as soon as the operator \
-                 renders the old template, past every check between two pods",
+                "{} now has update strategy RollingUpdate: its controller would restart pods as soon as the operator \
+                 renders the old pod template, without any checks between them",
                 workload.object
             ),
             "set its spec.updateStrategy.type to OnDelete first",
@@ -74,7 +74,7 @@ pub(super) fn findings_of_a_rollback(
     }));
 }
 
-/// The request of the run that is gone on with has ended, and not well: nobody is at it any more.
+/// The ops request of the resumed run has failed: the Ops-manager will not continue it.
 fn request_that_has_failed(context: &Context<'_>) -> Option<Finding> {
     let request = context.snapshot.ops_request(context.ops_request?)?;
     if !request.ended() || request.phase == "Successful" {
@@ -86,31 +86,31 @@ fn request_that_has_failed(context: &Context<'_>) -> Option<Finding> {
     let method = if reshaped(context).is_some() { Method::Provisioner } else { Method::Client };
     Some(context.refusal(
         Check::Via,
-        format!("ops request {name} has ended: {}{why}", request.phase),
+        format!("ops request {name} ended: {}{why}", request.phase),
         format!(
-            "go on by this tool alone: the same update with --via {method}; or go back: rollback; or delete the request, and \
-             resume makes it anew: {}",
+            "continue without it: the same update with --via {method}; or roll back; or delete the request, and resume will \
+             recreate it: {}",
             Command::kubectl(["delete", context.facts.ops_plural, name]).in_namespace(namespace)
         ),
     ))
 }
 
-/// A request that ends badly lifts the pause of whoever has set it: what this tool has left half done by itself would then be
-/// the operator's, which knows nothing of it.
+/// An ops request that fails removes any pause: the operator would then reconcile what this tool has left half updated,
+/// and restore the old pod templates.
 fn begun_otherwise(context: &Context<'_>) -> Option<Finding> {
     let paused = s1_pause::ours(&context.snapshot.database).is_some();
     (paused || context.resuming && context.ops_request.is_none()).then(|| {
         context.refusal(
             Check::Via,
-            "--via ops-manager cannot go on with what this tool has begun by itself: where its request fails, nothing keeps \
-             the operator from putting old templates back"
+            "--via ops-manager cannot continue an update that this tool has started by another method: if its request fails, \
+             nothing stops the operator from restoring old pod templates"
                 .to_owned(),
-            "finish it with the command resume, or go back with the command rollback",
+            "resume it or roll it back: use the resume or rollback command",
         )
     })
 }
 
-/// `ways that are open: client, provisioner; not ops-manager: the cluster serves no kafkaopsrequests.ops.kubedb.com`.
+/// `methods: client, provisioner; not ops-manager: the cluster has no kafkaopsrequests.ops.kubedb.com`.
 fn methods(context: &Context<'_>) -> String {
     let against = |method| match method {
         Method::Client => reshaped(context),
@@ -127,17 +127,19 @@ fn methods(context: &Context<'_>) -> String {
         }
     }
     let open = if open.is_empty() { "none".to_owned() } else { open.join(", ") };
-    format!("ways that are open: {open}{closed}")
+    format!("methods: {open}{closed}")
 }
 
-/// Why images alone do not do.
+/// Why patching images is not enough.
 fn reshaped(context: &Context<'_>) -> Option<String> {
     context.snapshot.workloads.iter().find_map(|workload| {
         let (added, removed) = shape_changes(context, workload);
         let name = |c: &ShapeChange| c.container.clone();
         let added = added.first().map(|c| format!("{} lacks container {}", workload.object, name(c)));
         added.or_else(|| {
-            removed.first().map(|c| format!("{} has container {}, which has to go", workload.object, name(c)))
+            removed
+                .first()
+                .map(|c| format!("{} has container {}, which must be removed", workload.object, name(c)))
         })
     })
 }
@@ -154,12 +156,12 @@ fn rolls_by_itself(context: &Context<'_>) -> impl Iterator<Item = String> {
 fn no_ops_manager(context: &Context<'_>) -> Option<String> {
     let plural = context.facts.ops_plural;
     match &context.snapshot.ops_requests {
-        Lookup::Absent => Some(format!("the cluster serves no {plural}.ops.kubedb.com")),
+        Lookup::Absent => Some(format!("the cluster has no {plural}.ops.kubedb.com")),
         Lookup::Unreadable(_) => Some(format!("{plural}.ops.kubedb.com cannot be read")),
         Lookup::Found(_) => {
             let denied = |p: &&Permission| p.resource == plural && p.verb == "create";
             let denied = context.snapshot.environment.denied().iter().find(denied);
-            denied.map(|permission| format!("you may not {permission}"))
+            denied.map(|permission| format!("you cannot {permission}"))
         }
     }
 }
@@ -198,17 +200,17 @@ fn unknown_shape(context: &Context<'_>, workload: &Workload, found: &mut Vec<Fin
         anchors.join(", ")
     );
     found.push(match workload.kind {
-        WorkloadKind::Deployment => note(Check::Sidecar, Severity::Info, message + ": left alone"),
+        WorkloadKind::Deployment => note(Check::Sidecar, Severity::Info, message + ": left unchanged"),
         _ => context.refusal(Check::ShapeChange, message, SHAPE_HINT),
     });
 }
 
 const SHAPE_HINT: &str =
-    "patching images cannot do this step: KubeDB's operator has to render the new templates";
+    "patching images is not enough for this update: the operator has to render the new pod templates";
 
-const PROVISIONER_HINT: &str = "patching images cannot do this step. With --via provisioner KubeDB's operator does: \
-     spec.version is set first, with the operator awake, and it renders the new templates, which restarts nothing by \
-     itself; then it is halted, and the pods are restarted as ever";
+const PROVISIONER_HINT: &str = "patching images is not enough for this update. With --via provisioner, spec.version is \
+     set first and the operator renders the new pod templates, which does not restart any pod; then the operator is \
+     paused and the pods are restarted as usual";
 
 /// Patching images cannot add or take away a container; whoever renders templates can. One finding for each container,
 /// however many workloads lack it.
@@ -226,10 +228,10 @@ fn shape_change(context: &Context<'_>, found: &mut Vec<Finding>) {
         }
     }
     let comes = comes.into_iter().map(|((kind, container), workloads)| {
-        format!("{target} needs {kind} {container}, which is not in {}", workloads.join(", "))
+        format!("{target} needs {kind} {container}, which is missing from {}", workloads.join(", "))
     });
     let goes = goes.into_iter().map(|((kind, container), workloads)| {
-        format!("{target} names no image for {kind} {container} of {}", workloads.join(", "))
+        format!("{target} has no image for {kind} {container} of {}", workloads.join(", "))
     });
     found.extend(comes.chain(goes).map(|message| match context.method {
         Method::Client => context.refusal(Check::ShapeChange, message, PROVISIONER_HINT),

@@ -1,4 +1,4 @@
-//! What a user must be allowed to do, so that a run does not end half way for want of a permission.
+//! The permissions that a run needs, so that it does not stop halfway because one is missing.
 //!
 //! `docs/rbac.yaml` grants the same, and `tests/rbac.rs` holds both to what is really sent.
 
@@ -172,20 +172,20 @@ pub fn weight(permission: &Permission) -> Weight {
     let Permission { group, resource, verb, .. } = permission;
     match (group.as_str(), resource.as_str(), verb.as_str()) {
         ("", "configmaps", _) => Weight::Journal,
-        ("", "events", "create") => Weight::Spared("no Events are written on the database"),
-        ("", "events", _) => Weight::Spared("what was last said of a stuck pod is not told"),
+        ("", "events", "create") => Weight::Spared("Events will not be recorded on the database"),
+        ("", "events", _) => Weight::Spared("the last Event of a stuck pod will not be shown"),
         ("", "pods", "delete") => Weight::Spared(
-            "going back cannot replace a broken pod whose eviction a disruption budget forbids",
+            "a rollback cannot replace a broken pod whose eviction a PodDisruptionBudget forbids",
         ),
-        ("", "nodes", "list") => Weight::Spared("cordoned nodes are not found"),
-        ("", "nodes", _) => Weight::Spared("the state of a stuck pod's node is not told"),
-        (OPS, _, "create") => Weight::Spared("--via ops-manager is closed"),
-        (OPS, _, "get") => Weight::Spared("who has made an ops request is not told"),
+        ("", "nodes", "list") => Weight::Spared("cordoned nodes will not be detected"),
+        ("", "nodes", _) => Weight::Spared("the state of a stuck pod's node will not be shown"),
+        (OPS, _, "create") => Weight::Spared("--via ops-manager is not possible"),
+        (OPS, _, "get") => Weight::Spared("who created an ops request will not be shown"),
         (group, _, _) if group == group_of(GITOPS_API) => {
-            Weight::Spared("whether gitops.kubedb.com owns the database is not checked")
+            Weight::Spared("whether gitops.kubedb.com owns the database will not be checked")
         }
         (group, _, _) if BACKUP_APIS.into_iter().any(|api| group_of(api) == group) => {
-            Weight::Spared("whether a backup is on its way is not checked")
+            Weight::Spared("whether a backup is in progress will not be checked")
         }
         _ => Weight::Needed,
     }

@@ -6,7 +6,7 @@ use crate::catalog::{self, constraint::Verdict};
 use crate::kinds::Facts;
 use crate::model::{
     CatalogVersion, Check, Command, Condition, Coverage, Finding, Lookup, Method, OpsRequest, Phase,
-    Severity, Snapshot, UpdateStrategy, Workload, WorkloadKind, WorkloadPlan,
+    Severity, Snapshot, UpdateStrategy, Workload, WorkloadKind, WorkloadPlan, pods_needed,
 };
 
 use super::{environment, images, methods};
@@ -26,12 +26,12 @@ pub struct Context<'a> {
     pub known_images: &'a [String],
     /// Images of the target as that run has pinned them.
     pub pins: &'a [String],
-    /// The plan goes on with an unfinished run.
+    /// The plan resumes an unfinished run.
     pub resuming: bool,
     /// The cluster itself shows something of that run, so that what it has caused is no finding.
     pub begun: bool,
     pub method: Method,
-    /// The ops request that the run has made that is gone on with.
+    /// The ops request that the resumed run has created.
     pub ops_request: Option<&'a str>,
 }
 
@@ -46,14 +46,14 @@ impl Context<'_> {
         self.begun || s1_pause::ours(&self.snapshot.database).is_some()
     }
 
-    /// It is the ops request that the plan goes on with.
+    /// It is the ops request that the plan follows.
     pub(super) fn follows(&self, request: &OpsRequest) -> bool {
         self.method == Method::OpsManager
             && self.ops_request == Some(request.name.as_str())
             && request.target == self.target.name
     }
 
-    /// A pause was left by the ops request that the plan goes on with, and that is gone.
+    /// The pause was left by the ops request of the resumed run, which is gone.
     fn left_paused(&self, message: &str) -> bool {
         let namespace = &self.snapshot.database.object.namespace;
         self.method == Method::OpsManager
@@ -127,7 +127,7 @@ fn database(context: &Context<'_>, found: &mut Vec<Finding>) {
         found.push(context.refusal(
             Check::Halted,
             format!("{name} is halted (spec.halted): it has no pods to update"),
-            "set spec.halted to false, wait until the database is Ready, then run this again",
+            "set spec.halted to false, wait until the database is Ready, then try again",
         ));
     }
     if db.phase != Phase::Ready && db.phase != Phase::Halted {
@@ -135,12 +135,12 @@ fn database(context: &Context<'_>, found: &mut Vec<Finding>) {
         found.push(if context.unfinished() {
             note(Check::Phase, Severity::Info, message)
         } else {
-            context.refusal(Check::Phase, message, "bring the database to Ready first")
+            context.refusal(Check::Phase, message, "make sure the database is Ready first")
         });
     }
 }
 
-/// How to get rid of the pause of an ops request that is gone, or has ended without letting go: nobody else will.
+/// How to remove the pause of an ops request that is gone, or has ended without removing it: nothing else will.
 fn left_over(snapshot: &Snapshot, at: usize, condition: &Condition) -> Option<String> {
     let db = &snapshot.database;
     let requests = matches!(snapshot.ops_requests, Lookup::Found(_));
@@ -155,8 +155,8 @@ fn left_over(snapshot: &Snapshot, at: usize, condition: &Condition) -> Option<St
     let command = Command::kubectl(["patch", plural, name]).in_namespace(namespace);
     let command = command.words(["--subresource=status", "--type", "json", "-p", &patch]);
     Some(format!(
-        "no ops request of it is in flight; where nobody else is at work, remove the condition, and KubeDB's operator puts \
-         the templates of {} back: {command}",
+        "none of its ops requests is in progress; if nothing else is changing the database, remove the condition, and the \
+         operator will restore the pod templates of {}: {command}",
         db.version
     ))
 }
@@ -167,29 +167,30 @@ fn others(context: &Context<'_>, found: &mut Vec<Finding>) {
     let followed = snapshot.ops_in_flight().any(|r| context.follows(r));
     if let Some((at, condition)) = db.paused().filter(|_| !followed) {
         match s1_pause::run_of(condition) {
-            // The journal has said it, with more to tell.
+            // The finding from the journal says the same, with more detail.
             Some(_) if context.resuming => {}
             Some(run) => found.push(note(
                 Check::UnfinishedRun,
                 Severity::Info,
-                format!(
-                    "run {run} of this tool was not finished ({}); this goes on with it",
-                    condition.message
-                ),
+                format!("run {run} of this tool was not finished ({}); it is resumed", condition.message),
             )),
             None if context.left_paused(&condition.message) => found.push(note(
                 Check::PausedByOther,
                 Severity::Info,
                 format!(
-                    "{} is paused for the ops request of this run, which is gone: it is made anew",
+                    "{} is paused for the ops request of this run, which is gone: it will be recreated",
                     db.object
                 ),
             )),
             None => found.push(context.refusal(
                 Check::PausedByOther,
-                format!("{} is paused by somebody else: {}", db.object, said(&condition.message)),
+                format!(
+                    "{} is paused by another user or controller: {}",
+                    db.object,
+                    said(&condition.message)
+                ),
                 left_over(snapshot, at, condition).unwrap_or_else(|| {
-                    "whoever paused it is at work on it; wait until the Paused condition is gone".to_owned()
+                    "wait until whoever paused it has removed the Paused condition".to_owned()
                 }),
             )),
         }
@@ -198,25 +199,25 @@ fn others(context: &Context<'_>, found: &mut Vec<Finding>) {
         found.push(context.refusal(
             Check::Locked,
             format!(
-                "locked by {} since {}; it is alive: its lock was renewed just now and is good for {} s more",
+                "locked by {} since {}, which is still running: it just renewed the lock for another {} s",
                 lock.holder, lock.since, lock.duration_seconds
             ),
-            "wait until that run has ended",
+            "wait for that run to end",
         ));
     }
     match &context.snapshot.ops_requests {
         Lookup::Absent => {}
         Lookup::Unreadable(why) => found.push(context.refusal(
             Check::OpsRequestsUnreadable,
-            format!("cannot tell whether an ops request is at work: {why}"),
+            format!("cannot tell whether an ops request is in progress: {why}"),
             format!("ask for permission to list {}.ops.kubedb.com", context.facts.ops_plural),
         )),
         Lookup::Found(_) => found.extend(snapshot.ops_in_flight().map(|r| {
-            let message = format!("{} {} ({}) is in flight: {}", r.kind, r.name, r.operation, r.phase());
+            let message = format!("{} {} ({}) is in progress: {}", r.kind, r.name, r.operation, r.phase());
             if context.follows(r) {
-                return note(Check::OpsRequest, Severity::Info, message + "; it is followed");
+                return note(Check::OpsRequest, Severity::Info, message + "; this run follows it");
             }
-            context.refusal(Check::OpsRequest, message, "wait until it has ended, or delete it")
+            context.refusal(Check::OpsRequest, message, "wait for it to end, or delete it")
         })),
     }
 }
@@ -231,7 +232,7 @@ fn versions(context: &Context<'_>, found: &mut Vec<Finding>) {
         found.push(note(
             Check::EndOfLife,
             Severity::Warning,
-            format!("{} is marked end of life in the catalog", target.name),
+            format!("{} is marked as end of life in the catalog", target.name),
         ));
     }
     if context.on_target_version() {
@@ -249,10 +250,10 @@ fn versions(context: &Context<'_>, found: &mut Vec<Finding>) {
         None => found.push(context.refusal(
             Check::CurrentVersionMissing,
             format!(
-                "the catalog has no version object {}: whether it may go to {} cannot be checked",
+                "the catalog has no version object {}: cannot check whether it may be updated to {}",
                 context.snapshot.database.version, target.name
             ),
-            "install the version object, for example by the catalog chart with deprecated versions included",
+            "install the version object, for example from the catalog chart with deprecated versions enabled",
         )),
     }
 }
@@ -265,7 +266,7 @@ fn transition(context: &Context<'_>, current: &CatalogVersion, found: &mut Vec<F
         found.push(context.refusal(
             Check::Downgrade,
             format!(
-                "{} to {} is a downgrade: the data may not be readable by the older version",
+                "{} to {} is a downgrade: the older version may not be able to read the data",
                 current.name, target.name
             ),
             "make sure that the older version can read the data",
@@ -275,19 +276,19 @@ fn transition(context: &Context<'_>, current: &CatalogVersion, found: &mut Vec<F
         Ok(Verdict::Allowed) => return,
         Ok(verdict) => context.refusal(
             Check::VersionDenied,
-            format!("{} may not go to {}: {}", current.name, target.name, why_denied(&verdict)),
+            format!("{} may not be updated to {}: {}", current.name, target.name, why_denied(&verdict)),
             path_hint(context),
         ),
         Err(error) => context.refusal(
             Check::VersionRule,
             format!(
-                "whether {} may go to {} cannot be told: {}",
+                "cannot tell whether {} may be updated to {}: {}",
                 current.name,
                 target.name,
                 with_source(&error)
             ),
             format!(
-                "mend the object: {}",
+                "fix the object: {}",
                 Command::kubectl(["edit", context.facts.version_plural, error.object()])
             ),
         ),
@@ -300,7 +301,7 @@ fn why_denied(verdict: &Verdict) -> String {
         Verdict::Allowed => String::new(),
         Verdict::NotInAllowlist { allowlist } => {
             format!(
-                "its allowlist has only {}",
+                "its allowlist only has {}",
                 allowlist.iter().map(|c| format!("{c:?}")).collect::<Vec<_>>().join(", ")
             )
         }
@@ -311,8 +312,8 @@ fn why_denied(verdict: &Verdict) -> String {
 fn path_hint(context: &Context<'_>) -> String {
     let snapshot = context.snapshot;
     match catalog::shortest_path(&snapshot.catalog, &snapshot.database.version, &context.target.name) {
-        Some(path) => format!("go there in steps, with --through in one command: {}", path.join(" → ")),
-        None => "no sequence of allowed updates leads there".to_owned(),
+        Some(path) => format!("update in steps, in one command with --through: {}", path.join(" → ")),
+        None => "no sequence of allowed updates leads to it".to_owned(),
     }
 }
 
@@ -330,7 +331,7 @@ fn workloads(context: &Context<'_>, found: &mut Vec<Finding>) {
         found.push(context.refusal(
             Check::NoWorkloads,
             format!("{} has no PetSet or StatefulSet (by label and owner)", db.object),
-            "is KubeDB's operator running, and has it made the database?",
+            "is the operator running, and has it created the workloads?",
         ));
     } else if context.workloads().filter(runs_pods).all(|w| w.replicas == 0) {
         found.push(context.refusal(
@@ -343,7 +344,7 @@ fn workloads(context: &Context<'_>, found: &mut Vec<Finding>) {
         found.push(context.refusal(
             Check::Distributed,
             format!(
-                "{} is distributed: its pods run in other clusters, which this tool does not reach",
+                "{} is distributed: its pods run in other clusters, which this tool cannot reach",
                 w.object
             ),
             "",
@@ -354,7 +355,7 @@ fn workloads(context: &Context<'_>, found: &mut Vec<Finding>) {
             Check::CruiseControlMissing,
             Severity::Warning,
             format!(
-                "spec.cruiseControl of {} is set, and no workload of it was found: its image stays",
+                "spec.cruiseControl of {} is set, but its workload was not found: its image will not be updated",
                 db.object
             ),
         ));
@@ -368,7 +369,7 @@ fn health(context: &Context<'_>, found: &mut Vec<Finding>) {
             pods.iter().filter(|p| !p.healthy()).map(|p| p.name.clone()).collect();
         let missing = w.replicas - pods.len() as i64;
         if missing > 0 {
-            unhealthy.push(format!("{missing} of {} not there", w.replicas));
+            unhealthy.push(format!("{missing} of {} missing", w.replicas));
         }
         if unhealthy.is_empty() {
             continue;
@@ -403,7 +404,7 @@ fn budgets(context: &Context<'_>, evicted: &dyn Fn(&str) -> bool, found: &mut Ve
                 found.push(context.refusal(
                     Check::TwoBudgets,
                     format!(
-                        "pod {} is covered by {} disruption budgets ({}): the API server refuses to evict it",
+                        "pod {} is covered by {} PodDisruptionBudgets ({}): the API server refuses to evict it",
                         pod.name,
                         names.len(),
                         names.join(", ")
@@ -415,7 +416,7 @@ fn budgets(context: &Context<'_>, evicted: &dyn Fn(&str) -> bool, found: &mut Ve
                 if b.never_allows(b.expected_pods.max(context.coverage.pods(b))) {
                     never.insert(b.name.as_str());
                 } else if !b.allows() {
-                    blocked.insert((b.name.as_str(), b.current_healthy, b.desired_healthy));
+                    blocked.insert((b.name.as_str(), b.current_healthy, b.desired_healthy, b.expected_pods));
                 }
             }
         }
@@ -424,16 +425,17 @@ fn budgets(context: &Context<'_>, evicted: &dyn Fn(&str) -> bool, found: &mut Ve
     found.extend(never.into_iter().map(|b| {
         context.refusal(
             Check::BudgetNever,
-            format!("disruption budget {b} never allows an eviction"),
+            format!("PodDisruptionBudget {b} never allows a disruption"),
             format!(
-                "give it room for one pod: {}",
+                "make it allow one disruption: {}",
                 Command::kubectl(["edit", "poddisruptionbudget", b]).in_namespace(namespace)
             ),
         )
     }));
-    found.extend(blocked.into_iter().map(|(b, healthy, needed)| {
+    found.extend(blocked.into_iter().map(|(b, healthy, needed, expected)| {
         let message = format!(
-            "disruption budget {b} allows no eviction now: needs {needed} healthy pods, has {healthy}"
+            "PodDisruptionBudget {b} allows no disruption: {}",
+            pods_needed(needed, Some(expected), healthy)
         );
         note(Check::BudgetBlocked, Severity::Warning, message)
     }));
@@ -445,7 +447,7 @@ fn strategies(context: &Context<'_>, planned: &[WorkloadPlan], found: &mut Vec<F
         found.push(note(
             Check::RollingUpdate,
             Severity::Warning,
-            format!("{} has update strategy RollingUpdate: its controller restarts the pods, without regard to disruption budgets, and Ctrl-C cannot stop it", w.object),
+            format!("{} has update strategy RollingUpdate: its controller restarts the pods regardless of PodDisruptionBudgets, and Ctrl-C cannot stop it", w.object),
         ));
         if partition > 0 {
             found.push(context.refusal(
@@ -457,8 +459,8 @@ fn strategies(context: &Context<'_>, planned: &[WorkloadPlan], found: &mut Vec<F
         if images::rolls_twice(context, w, planned) {
             found.push(context.refusal(
                 Check::PinnedRollingUpdate,
-                format!("{} pins images to digests: when the operator pins the new ones, every pod restarts once more", w.object),
-                "they are pinned from the start where --digests auto can ask the registry",
+                format!("{} pins images to digests: when the operator pins the new ones, every pod will be restarted again", w.object),
+                "with --digests auto they are pinned from the start, if the registry can be asked",
             ));
         }
     }
@@ -471,14 +473,14 @@ fn placement(context: &Context<'_>, found: &mut Vec<Finding>) {
             found.push(note(
                 Check::OneReplica,
                 Severity::Warning,
-                format!("{} has one replica: it is away while its pod restarts", w.object),
+                format!("{} has one replica: it is unavailable while its pod restarts", w.object),
             ));
         }
         if w.replicas == 2 && is_controller(context, w) {
             found.push(note(
                 Check::TwoControllers,
                 Severity::Warning,
-                format!("{} has two controllers: their quorum is lost while either restarts", w.object),
+                format!("{} has two controllers: the quorum is lost while either restarts", w.object),
             ));
         }
         for pod in snapshot.pods_of(w) {
@@ -486,7 +488,7 @@ fn placement(context: &Context<'_>, found: &mut Vec<Finding>) {
                 && cordoned.contains(node)
             {
                 let message = format!(
-                    "pod {} runs on node {node}, which is cordoned: it will come up elsewhere, if its volumes can",
+                    "pod {} runs on node {node}, which is cordoned: it will be rescheduled to another node, if its volumes can move",
                     pod.name
                 );
                 found.push(note(Check::CordonedNode, Severity::Warning, message));

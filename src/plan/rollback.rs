@@ -167,13 +167,13 @@ fn pods(snapshot: &Snapshot, now: &Workload, plan: &WorkloadPlan) -> Vec<PodPlan
     pods.sort_by_key(|p| (p.healthy(), std::cmp::Reverse(p.ordinal()), p.name.clone()));
     let planned = |pod: &&Pod| {
         let (action, waits_for) = match (plan.has_images(pod), pod.healthy(), plan.strategy) {
-            (true, true, _) => (PodAction::Skip, "nothing, it has the old images"),
-            (true, false, _) => (PodAction::Await, "its own readiness"),
+            (true, true, _) => (PodAction::Skip, ""),
+            (true, false, _) => (PodAction::Await, "it is Ready"),
             (false, _, Strategy::Follow | Strategy::OpsManager) => (PodAction::Follow, "its controller"),
-            (false, true, Strategy::Evict) => (PodAction::Evict, "every other pod Ready"),
+            (false, true, Strategy::Evict) => (PodAction::Evict, "every other pod is Ready"),
             (false, false, Strategy::Evict) => (
                 PodAction::EvictUnhealthy,
-                "nothing, it is not well; deleted where a budget forbids the eviction",
+                "its PodDisruptionBudget allows it (deleted instead if it never will)",
             ),
         };
         PodPlan { name: pod.name.clone(), action, waits_for: waits_for.to_owned() }
@@ -226,15 +226,15 @@ fn findings(
             check: Check::DataDowngrade,
             severity: if overridden { Severity::Overridden } else { Severity::Refusal },
             message: why,
-            hint: format!("look at the data first: {}", look_at(snapshot)),
+            hint: format!("check the data first: {}", look_at(snapshot)),
         });
     }
     found.sort_by_key(|f| f.severity);
     found
 }
 
-/// A workload of the run that is no longer there, or was never written down, cannot go back. A Deployment that the operator has
-/// made anew it renders back by itself.
+/// A workload of the run that is gone, or has no previous state in the journal, cannot be rolled back. A Deployment that
+/// the operator has recreated is rendered back by the operator.
 fn gone(snapshot: &Snapshot, entry: &Entry) -> Vec<Finding> {
     let there = |w: &&WorkloadPlan| {
         snapshot.workload(&w.object.uid).is_some() && entry.run.before.workloads.contains_key(&w.object.uid)
@@ -245,13 +245,13 @@ fn gone(snapshot: &Snapshot, entry: &Entry) -> Vec<Finding> {
             (WorkloadKind::Deployment, Method::Provisioner) => Severity::Warning,
             _ => Severity::Refusal,
         },
-        message: format!("{} is gone, or what it was like before is not known", w.object),
+        message: format!("{} is gone, or its previous state is not known", w.object),
         hint: String::new(),
     });
     lost.collect()
 }
 
-/// A pod on an image that is neither from before the run nor the run's own: somebody else has been here, with a version of
+/// A pod on an image that is neither from before the run nor the run's own: another user or controller has set a version of
 /// which the run knows nothing.
 fn of_others(snapshot: &Snapshot, entry: &Entry, skip: &BTreeSet<Check>) -> Option<Finding> {
     if entry.run.direction == crate::journal::Direction::Rollback {
@@ -273,8 +273,8 @@ fn of_others(snapshot: &Snapshot, entry: &Entry, skip: &BTreeSet<Check>) -> Opti
     Some(Finding {
         check: Check::Drift,
         severity: if skip.contains(&Check::Drift) { Severity::Overridden } else { Severity::Refusal },
-        message: format!("pod {pod} runs {image}, which this run has neither found nor brought"),
-        hint: format!("look at the data first: {}", look_at(snapshot)),
+        message: format!("pod {pod} runs {image}, which this run neither found nor set"),
+        hint: format!("check the data first: {}", look_at(snapshot)),
     })
 }
 
@@ -289,7 +289,7 @@ fn data_at_risk(
     let db = &snapshot.database;
     if declared(snapshot, entry) {
         return Some(format!(
-            "spec.version of {} is {} already: its data may have been written in the new format",
+            "spec.version of {} is already {}: its data may have been written in the new format",
             db.object, ahead.name
         ));
     }
@@ -355,8 +355,8 @@ fn look_at(snapshot: &Snapshot) -> String {
     exec.words(["-c", container, "--", "sh", "-c", command]).to_string()
 }
 
-/// The way back from a run of which nothing is written down: where everything is on the version that the database declares
-/// only our pause is removed. Else nobody knows what was there before, nor what the data have seen.
+/// The rollback of a run without a journal entry: where everything is on the version that the database declares, only our
+/// pause is removed. Otherwise the previous state is unknown, and so is what has written to the data.
 ///
 /// # Errors
 /// When the version is not in the catalog.
@@ -370,11 +370,11 @@ pub fn without_a_journal(snapshot: &Snapshot, request: &Request) -> Result<Plan,
         check: Check::DataDowngrade,
         severity: if overridden { Severity::Overridden } else { Severity::Refusal },
         message: format!(
-            "nothing is written down of the run that has left {} half done: what was there before is not known, nor what \
-             the data have seen",
+            "there is no record of the run that left {} half updated: neither its previous state nor what has written to \
+             its data is known",
             snapshot.database.object
         ),
-        hint: format!("finish it by the update that began it, or look at the data: {}", look_at(snapshot)),
+        hint: format!("finish it with the update that started it, or check the data: {}", look_at(snapshot)),
     };
     plan.findings.insert(0, finding);
     plan.findings.sort_by_key(|f| f.severity);

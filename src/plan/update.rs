@@ -81,12 +81,12 @@ pub enum NoTarget {
         /// The nearest names, best first.
         nearest: Vec<String>,
     },
-    #[error("the cluster has no {version_kind} objects at all: is KubeDB's catalog installed?")]
+    #[error("the cluster has no {version_kind} objects: is KubeDB's catalog installed?")]
     EmptyCatalog { version_kind: &'static str },
 }
 
 fn nearest_of(names: &[String]) -> String {
-    if names.is_empty() { String::new() } else { format!("; the nearest are {}", names.join(", ")) }
+    if names.is_empty() { String::new() } else { format!("; closest matches: {}", names.join(", ")) }
 }
 
 /// Decides the whole update. Refusals stand among the plan's findings; a plan with refusals must not run.
@@ -118,7 +118,7 @@ pub fn plan(snapshot: &Snapshot, request: &Request) -> Result<Plan, NoTarget> {
     };
     let mut plan = plan_for(&context, request);
     if let Some(unfinished) = &request.unfinished {
-        // It says all of what the pause alone tells, and more.
+        // It says all that the finding from the pause says, and more.
         plan.findings.retain(|f| f.check != Check::UnfinishedRun);
         plan.findings.insert(0, unfinished_finding(unfinished, context.resuming));
         plan.findings.sort_by_key(|f| f.severity);
@@ -156,25 +156,25 @@ impl Unfinished {
     }
 }
 
-/// Going to the same target goes on with the unfinished run; any other would leave a third state behind.
+/// An update to the same target resumes the unfinished run; any other would leave a third state behind.
 fn unfinished_finding(unfinished: &Unfinished, resuming: bool) -> Finding {
     let Unfinished { run, who, began, to, rollback, .. } = unfinished;
     let what = if *rollback { "rollback" } else { "update" };
     if resuming && *rollback {
         let message = format!(
-            "the rollback to {to} that {who} began at {began} (run {run}) is given up, and the update gone on with"
+            "the rollback to {to} started by {who} at {began} (run {run}) is abandoned and the update is resumed"
         );
         return finding(Check::UnfinishedRun, Severity::Info, message, "");
     }
     if resuming {
-        let message = format!("the {what} to {to} that {who} began at {began} (run {run}) is gone on with");
+        let message = format!("the {what} to {to} started by {who} at {began} (run {run}) is resumed");
         return finding(Check::UnfinishedRun, Severity::Info, message, "");
     }
     finding(
         Check::UnfinishedOther,
         Severity::Refusal,
-        format!("the {what} to {to} that {who} began at {began} (run {run}) is not finished"),
-        "finish it with the command resume, or go back with the command rollback",
+        format!("the {what} to {to} started by {who} at {began} (run {run}) is not finished"),
+        "resume it or roll it back first: use the resume or rollback command",
     )
 }
 
@@ -214,7 +214,7 @@ fn latest(snapshot: &Snapshot, request: &Request) -> Result<Plan, NoTarget> {
     Err(no_target(snapshot, "latest"))
 }
 
-/// It says something about the version, and not about the moment.
+/// It is about the version, not about the current state of the database.
 pub fn about_the_version(check: Check) -> bool {
     matches!(
         check,
@@ -231,7 +231,7 @@ fn passed_over_finding(chosen: &str, passed_over: &[(String, Check)]) -> Finding
     Finding {
         check: Check::PassedOver,
         severity: Severity::Info,
-        message: format!("latest means {chosen} here; passed over: {}", names.join(", ")),
+        message: format!("latest is {chosen} here; skipped: {}", names.join(", ")),
         hint: String::new(),
     }
 }
@@ -412,15 +412,19 @@ fn pods(context: &Context<'_>, workload: &Workload, plan: &WorkloadPlan) -> Vec<
 fn waits_for(context: &Context<'_>, pod: &Pod, action: PodAction) -> String {
     let budget = || {
         let names: Vec<_> = context.coverage.of(pod).iter().map(|b| b.name.as_str()).collect();
-        if names.is_empty() { String::new() } else { format!("; budget {}", names.join(", ")) }
+        if names.is_empty() {
+            String::new()
+        } else {
+            format!(" and PodDisruptionBudget {} allows it", names.join(", "))
+        }
     };
     match action {
-        PodAction::Evict => format!("every other pod Ready{}", budget()),
-        PodAction::EvictUnhealthy => format!("nothing, it is not well{}", budget()),
+        PodAction::Evict => format!("every other pod is Ready{}", budget()),
+        PodAction::EvictUnhealthy => budget().trim_start_matches(" and ").to_owned(),
         PodAction::Follow if context.method == Method::OpsManager => "the Ops-manager".to_owned(),
         PodAction::Follow => "its controller".to_owned(),
-        PodAction::Await => "its own readiness".to_owned(),
-        PodAction::Skip => "nothing, it is on the target".to_owned(),
+        PodAction::Await => "it is Ready".to_owned(),
+        PodAction::Skip => "".to_owned(),
     }
 }
 
@@ -448,9 +452,9 @@ fn drift(context: &Context<'_>, workload: &Workload, shape: &Shape, found: &mut 
             || context.on_target_version() && context.snapshot.catalog.iter().any(of)
     };
     let whose = if context.on_target_version() {
-        "no version's of the catalog".to_owned()
+        "no version in the catalog".to_owned()
     } else {
-        format!("neither {}'s nor {}'s", context.snapshot.database.version, context.target.name)
+        format!("neither {} nor {}", context.snapshot.database.version, context.target.name)
     };
     for c in &workload.containers {
         let Some((m, target)) =
@@ -461,13 +465,13 @@ fn drift(context: &Context<'_>, workload: &Workload, shape: &Shape, found: &mut 
         let has = format!("{}: container {} has image {}", workload.object, c.name, c.image);
         let (message, hint) = match images::own(context, c, target) {
             Some(own) => (
-                format!("{has}, which {} of {} asks for", own.path, context.snapshot.database.object),
-                "the update would put the version's image into its place: take it out there first",
+                format!("{has}, which {} of {} sets", own.path, context.snapshot.database.object),
+                "the update would replace it with the version's image: remove it there first",
             ),
             None if known(m.field, &c.image) => continue,
             None => (
-                format!("{has}, which is {whose}"),
-                "somebody has changed it by hand, or another update was left half done",
+                format!("{has}, which {whose} uses"),
+                "it was changed by hand, or another update was left unfinished",
             ),
         };
         found.push(context.refusal(Check::Drift, message, hint));
@@ -482,11 +486,14 @@ fn remarks(context: &Context<'_>, workload: &Workload, shape: &Shape, found: &mu
             KeptWhy::Sidecar if mapped => continue,
             KeptWhy::Sidecar => (
                 Check::Sidecar,
-                format!("{}: container {} is not the catalog's: left alone", workload.object, k.container),
+                format!(
+                    "{}: container {} is not in the catalog: left unchanged",
+                    workload.object, k.container
+                ),
             ),
             KeptWhy::AlreadyOnTarget => (
                 Check::AlreadyOnTarget,
-                format!("{}: container {} has the target's image already", workload.object, k.container),
+                format!("{}: container {} already has the target's image", workload.object, k.container),
             ),
         };
         found.push(finding(check, Severity::Info, message, ""));

@@ -37,7 +37,7 @@ pub enum Reach {
     InSteps {
         path: Vec<String>,
     },
-    /// What the preflight has against it, and its words.
+    /// The check that failed, and its message.
     Refused {
         check: Check,
         why: String,
@@ -49,8 +49,8 @@ pub fn catalog(versions: &[CatalogVersion]) -> Vec<Choice> {
     sorted(versions).into_iter().map(|version| choice(version, false, None)).collect()
 }
 
-/// The versions of the catalog, newest first. What is said of a version is what its plan would say; what is in the way of
-/// every version is said of none.
+/// The versions of the catalog, newest first, each with what its plan would say about it. Failed checks that concern
+/// the database, and so every version, are left out.
 pub fn choices(snapshot: &Snapshot, skip: &BTreeSet<Check>) -> Vec<Choice> {
     let latest = latest(snapshot, skip);
     let reach = |version: &CatalogVersion| match plan(snapshot, skip, &version.name) {
@@ -92,7 +92,7 @@ fn choice(version: &CatalogVersion, latest: bool, reach: Option<Reach>) -> Choic
 
 fn reach(plan: Plan) -> Reach {
     let against = plan.refusals().filter(|f| update::about_the_version(f.check));
-    // That it is deprecated is told beside it; what else there is weighs more.
+    // The deprecation has a mark of its own, so any other refusal is shown instead.
     let Some(finding) = against.min_by_key(|f| f.check == Check::DeprecatedTarget) else {
         return Reach::Allowed;
     };

@@ -1,11 +1,11 @@
-//! What the user may not do, for a person to read.
+//! The permissions that an update needs and the user lacks, for a person to read.
 
 use super::layout::View;
 use super::tables::{bare_table, print};
 use super::words;
 use crate::model::{Auth, Check, Lacking, Rule, Weight, clean, verbs};
 
-/// What is lacking by how much it matters, and the rules that give it.
+/// The missing permissions, required ones first, and the rules that grant them.
 pub fn auth(auth: &Auth, view: View) -> String {
     let mut sections = vec![header(auth, view)];
     sections.extend(table(auth, view));
@@ -24,23 +24,27 @@ fn header(auth: &Auth, view: View) -> String {
     let (kind, database) = (auth.kind, &auth.database);
     let title = format!("{kind} {} in namespace {}", database.name, database.namespace);
     let verdict = match (auth.lacking.len(), auth.allowed) {
-        (0, _) => format!("you have all {} permissions that an update asks for", auth.asked),
+        (0, _) => format!("you have all {} permissions that an update needs", auth.asked),
         (lacking, true) => {
-            format!("you may update it; you lack {lacking} of {} permissions, at a cost", auth.asked)
+            format!(
+                "you can update it; {lacking} of {} permissions are missing, but none is required",
+                auth.asked
+            )
         }
         (lacking, false) => {
-            format!("an update would be refused: you lack {lacking} of {} permissions", auth.asked)
+            format!("an update would be refused: {lacking} of {} permissions are missing", auth.asked)
         }
     };
     let mut out = format!("{}\n{}", view.bold(&title), view.paragraph("", &verdict));
     if let Some(why) = &auth.unread {
-        let note = format!("not all of it can be read, so this is what any {kind} may need ({})", clean(why));
+        let note =
+            format!("not everything could be read, so this is what any {kind} may need ({})", clean(why));
         out.push_str(&view.hanging("", 2, &note));
     }
     out
 }
 
-/// What an update is refused without.
+/// The permissions without which an update is refused.
 fn table(auth: &Auth, view: View) -> Option<String> {
     let needed = of(auth, |weight| weight == Weight::Needed);
     let mut table = bare_table(&["NEEDED", "VERBS"], view);
@@ -50,7 +54,7 @@ fn table(auth: &Auth, view: View) -> Option<String> {
     (!needed.is_empty()).then(|| print(&table))
 }
 
-/// What an update may go on without, and what that costs.
+/// The permissions that an update can do without, and what is lost without them.
 fn costs(auth: &Auth, view: View) -> Option<String> {
     let mut lines = Vec::new();
     let journal = of(auth, |weight| weight == Weight::Journal);
@@ -58,7 +62,7 @@ fn costs(auth: &Auth, view: View) -> Option<String> {
         let verbs: Vec<_> = journal.iter().map(|l| l.permission.verb.as_str()).collect();
         let flag = words::flag(Check::NoJournal).unwrap_or_default();
         lines.push(format!(
-            "{} configmaps: no journal can be kept, so there is no rollback; {flag} goes on all the same",
+            "{} configmaps: no journal can be kept, so no rollback is possible; override with {flag}",
             verbs.join(", ")
         ));
     }
@@ -71,7 +75,7 @@ fn costs(auth: &Auth, view: View) -> Option<String> {
         return None;
     }
     let lines: String = lines.iter().map(|line| view.hanging("  ", 4, line)).collect();
-    Some(format!("{}\n{lines}", view.bold("What lacking these costs")))
+    Some(format!("{}\n{lines}", view.bold("Also missing")))
 }
 
 fn rules(heading: &str, rules: &[Rule], view: View) -> Option<String> {

@@ -1,7 +1,7 @@
-//! Progress on a terminal: a line for each step, a bar for each workload, and what is waited for.
+//! Progress on a terminal: a line for each step, a bar for each workload, and what the run is waiting for.
 //!
-//! Lines that are finished are printed and belong to the terminal from then on; only what is going on is drawn
-//! again and again. The state is [`Board`]'s; indicatif draws it, when a record comes and on its tick.
+//! Finished lines are printed and belong to the terminal from then on; only what is in progress is
+//! redrawn. The state is [`Board`]'s; indicatif draws it, when a record comes and on its tick.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -73,7 +73,7 @@ impl<T: TermLike + Clone + 'static> Bars<T> {
             let _ = self.multi.clear();
         }
         for (_, bar) in &self.shown {
-            // Its message is in the state; setting one is how indicatif is told to draw a bar anew.
+            // Its message is in the state; setting one makes indicatif redraw the bar.
             bar.set_message("");
         }
     }

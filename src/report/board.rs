@@ -1,4 +1,4 @@
-//! What stands on the screen while a run goes on: pure state, fed by records, read as lines.
+//! The live part of the screen during a run: pure state, fed by records, rendered as lines.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use super::{lines, tables, words};
 use crate::event::{Event, Record, Step, StepOutcome};
 use crate::model::{PodAction, clean};
 
-/// Workloads that wait for their turn and are shown all the same, where there are more of them.
+/// How many of the next workloads are shown where there are too many to show all.
 const NEXT_SHOWN: usize = 3;
 /// With as many workloads at most, all are shown.
 const ALL_SHOWN: usize = 8;
@@ -15,7 +15,7 @@ const ALL_SHOWN: usize = 8;
 const REASON_LINES: usize = 3;
 /// Pods in flight that are shown for one workload: a Deployment may have many.
 const PODS_SHOWN: usize = 3;
-/// Columns of a bar at most: wider ones say no more.
+/// Maximum columns of a bar: wider ones show no more.
 const BAR: usize = 30;
 
 /// The state of the screen.
@@ -48,7 +48,7 @@ struct WorkloadLine {
     since_ms: Option<u64>,
     finished: bool,
     in_flight: Vec<PodLine>,
-    /// The pods that have arrived, by name: one that falls ill again is no longer done.
+    /// The names of the pods that are done; one that becomes unhealthy again is removed.
     arrived: BTreeSet<String>,
 }
 
@@ -86,7 +86,7 @@ impl Board {
             }
             Event::StepStarted { step } => self.step = Some(StepLine::new(*step, self.now_ms)),
             Event::Waiting { step, on } => {
-                let waits = format!("waits for {}", words::waiting(on));
+                let waits = format!("waiting for {}", words::waiting(on));
                 let now = self.now_ms;
                 let line = self.step.get_or_insert_with(|| StepLine::new(*step, now));
                 line.waits = Some(waits);
@@ -207,7 +207,7 @@ impl Board {
                 self.workload(workload).flying(pod, now).waits = "evicted".into();
             }
             Event::PodWaiting { workload, pod, on } => {
-                let waits = format!("waits for {}", words::waiting(on));
+                let waits = format!("waiting for {}", words::waiting(on));
                 self.workload(workload).flying(pod, now).waits = waits;
             }
             Event::PodReady { workload, pod, .. } => {
@@ -263,7 +263,7 @@ impl Board {
         self.workload_lines(&line, &self.view().good("✓"), columns, now)
     }
 
-    /// The workloads that were begun and not finished stay on the screen as they are; the others are forgotten.
+    /// Unfinished workloads that have started stay on the screen as they are; the others are dropped.
     fn leave_workloads(&mut self, columns: usize) -> Vec<String> {
         let mark = self.view().bad("✗");
         let mut kept = Vec::new();
@@ -404,11 +404,7 @@ impl WorkloadLine {
         }
         let found = self.in_flight.iter().position(|p| p.name == pod);
         let index = found.unwrap_or_else(|| {
-            self.in_flight.push(PodLine {
-                name: clean(pod),
-                since_ms: now_ms,
-                waits: "its restart begins".into(),
-            });
+            self.in_flight.push(PodLine { name: clean(pod), since_ms: now_ms, waits: "restarting".into() });
             self.in_flight.len() - 1
         });
         &mut self.in_flight[index]

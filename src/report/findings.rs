@@ -1,11 +1,11 @@
-//! What the preflight has found and what the server said to a trial, for a person to read.
+//! The findings of the preflight and the answers to a server-side dry run, for a person to read.
 
 use super::layout::View;
 use super::tables::{bare_table, print};
 use super::words;
 use crate::model::{Finding, Plan, Severity, Trial, clean, rules, verbs};
 
-/// The findings by severity, the path where one step is not allowed, and what is left to do afterwards.
+/// The findings by severity, the path of updates where one step is not allowed, and the manual follow-up.
 pub(super) fn findings(plan: &Plan, view: View) -> String {
     let mut sections = Vec::new();
     for severity in [Severity::Refusal, Severity::Overridden, Severity::Warning, Severity::Info] {
@@ -19,7 +19,7 @@ pub(super) fn findings(plan: &Plan, view: View) -> String {
     }
     if !plan.path.is_empty() {
         let steps = view.paragraph("  ", &plan.path.join(" → "));
-        sections.push(format!("{}\n{steps}", view.bold("One step at a time")));
+        sections.push(format!("{}\n{steps}", view.bold("Update path")));
     }
     if !plan.afterwards.is_empty() {
         sections.push(afterwards(plan, view));
@@ -27,19 +27,19 @@ pub(super) fn findings(plan: &Plan, view: View) -> String {
     sections.join("\n")
 }
 
-/// What only the user can do once the update is through; empty where there is nothing.
+/// What the user has to do after the update; empty where there is nothing.
 pub(super) fn afterwards(plan: &Plan, view: View) -> String {
     if plan.afterwards.is_empty() {
         return String::new();
     }
-    let mut out = format!("{}\n", view.bold("Afterwards, by you"));
+    let mut out = format!("{}\n", view.bold("Manual follow-up"));
     for note in &plan.afterwards {
         out.push_str(&view.paragraph("  - ", &clean(note)));
     }
     out
 }
 
-/// The permissions that are missing, and the rules that give them.
+/// The permissions that are missing, and the rules that grant them.
 fn missing(plan: &Plan, view: View) -> String {
     let mut table = bare_table(&["MISSING", "VERBS"], view);
     for ((group, resource), verbs) in verbs(&plan.missing) {
@@ -61,7 +61,7 @@ fn group(severity: Severity, findings: &[&Finding], view: View) -> String {
             out.push_str(&view.paragraph("    → ", &clean(&finding.hint)));
         }
         if let Some(flag) = words::flag(finding.check).filter(|_| severity == Severity::Refusal) {
-            let text = format!("to go on all the same: {flag}");
+            let text = format!("to override: {flag}");
             out.push_str(&view.paragraph("    → ", &text));
         }
     }
@@ -81,11 +81,11 @@ fn capital(word: &str) -> String {
     chars.next().map(|c| c.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
-/// What the server said to each write of the plan.
+/// What the API server answered to each write of the plan.
 pub(super) fn trials(trials: &[Trial], view: View) -> String {
-    let mut out = format!("{}\n", view.bold("Tried on the server (dryRun=All)"));
+    let mut out = format!("{}\n", view.bold("Server-side dry run"));
     if trials.is_empty() {
-        out.push_str("  there was nothing to try\n");
+        out.push_str("  nothing to try\n");
     }
     for trial in trials {
         let what = format!("{}, {}", clean(&trial.object), words::purpose(trial.write));

@@ -17,7 +17,7 @@ impl<W: Write> Json<W> {
         Json { out, closed: false }
     }
 
-    /// Writes the record. A reader that has gone away does not end the run: see [`Json::closed`].
+    /// Writes the record. A closed pipe does not end the run: see [`Json::closed`].
     pub fn record(&mut self, record: &Record) {
         let Ok(mut line) = serde_json::to_vec(record) else {
             return;
@@ -26,7 +26,7 @@ impl<W: Write> Json<W> {
         self.closed = self.out.write_all(&line).and_then(|()| self.out.flush()).is_err();
     }
 
-    /// The last record could not be written: nobody reads any more.
+    /// The last record could not be written: the reader has closed the pipe.
     pub fn closed(&self) -> bool {
         self.closed
     }

@@ -18,7 +18,7 @@ impl<W: Write> Lines<W> {
         Lines { out }
     }
 
-    /// Writes the record. A reader that has gone away does not end the run, so that failures are ignored.
+    /// Writes the record. A closed pipe must not end the run, so write errors are ignored.
     pub fn record(&mut self, record: &Record) {
         let line = format!("{} {}\n", record.time, clean(&sentence(&record.event)));
         let _ = self.out.write_all(line.as_bytes()).and_then(|()| self.out.flush());
@@ -37,9 +37,9 @@ pub(super) fn sentence(event: &Event) -> String {
             with_note(&format!("{step}: {outcome} after {}", words::duration(*took_ms)), note)
         }
         Event::Waiting { step, on } => {
-            format!("{}: waits for {}", words::step(*step), words::waiting(on))
+            format!("{}: waiting for {}", words::step(*step), words::waiting(on))
         }
-        Event::WaitOver { step } => format!("{}: goes on", words::step(*step)),
+        Event::WaitOver { step } => format!("{}: continues", words::step(*step)),
         Event::WorkloadPatched { workload, images } => {
             format!("{workload}: images patched: {}", changes(images))
         }
@@ -50,14 +50,14 @@ pub(super) fn sentence(event: &Event) -> String {
             format!("{workload}: done after {}", words::duration(*took_ms))
         }
         Event::PodStarted { workload, pod, .. } => {
-            format!("{workload}: pod {pod}: its restart begins")
+            format!("{workload}: pod {pod}: restarting")
         }
         Event::PodEvicted { workload, pod } => format!("{workload}: pod {pod}: evicted"),
         Event::PodWaiting { workload, pod, on } => {
-            format!("{workload}: pod {pod}: waits for {}", words::waiting(on))
+            format!("{workload}: pod {pod}: waiting for {}", words::waiting(on))
         }
         Event::PodReady { workload, pod, took_ms, away_ms } => format!(
-            "{workload}: pod {pod}: Ready after {}, away for {}",
+            "{workload}: pod {pod}: Ready after {}, unavailable for {}",
             words::duration(*took_ms),
             words::duration(*away_ms)
         ),
@@ -66,39 +66,37 @@ pub(super) fn sentence(event: &Event) -> String {
     }
 }
 
-/// The words for events that are no part of the usual sequence, or are told by the step they belong to.
+/// The words for events outside the usual sequence of steps and pods.
 pub(super) fn remark(event: &Event) -> Option<String> {
     Some(match event {
         Event::PauseRequested { adopted: false } => "pause requested".into(),
-        Event::PauseRequested { adopted: true } => "the pause of an earlier run of ours is taken over".into(),
+        Event::PauseRequested { adopted: true } => "taking over the pause of an earlier run".into(),
         Event::PauseAcknowledged { took_ms } => {
             format!("pause acknowledged by the operator after {}", words::duration(*took_ms))
         }
         Event::PauseUnanswered { after_ms } => format!(
-            "no operator answered the pause in {}; it was set without an answer",
+            "no operator acknowledged the pause within {}; paused without acknowledgement",
             words::duration(*after_ms)
         ),
-        Event::PauseRewritten => {
-            "the operator's own status write had erased the pause; it was written again".into()
-        }
+        Event::PauseRewritten => "a status update by the operator erased the pause; it was set again".into(),
         Event::PauseRemovedAgain => {
-            "a stale status write brought our pause back; it was removed again".into()
+            "a stale status update brought our pause back; it was removed again".into()
         }
         Event::VersionSet { from, to } => format!("spec.version set: {from} → {to}"),
-        Event::Resumed => "our pause is removed".into(),
-        Event::Requested { request } => format!("{request} is made"),
+        Event::Resumed => "our pause was removed".into(),
+        Event::Requested { request } => format!("{request} created"),
         Event::RollingBack { plan } => {
-            format!("the update has failed; going back to {}, as --on-failure rollback asks", plan.to.name)
+            format!("the update failed; rolling back to {} (--on-failure rollback)", plan.to.name)
         }
         Event::Repinned { workload, container, image } => format!(
-            "{workload}: the operator pinned container {container} to {image}; no pod restarts for it"
+            "{workload}: the operator pinned container {container} to {image}; no pod is restarted for it"
         ),
         Event::Retrying { call, why, attempt, in_ms } => {
             format!("retrying in {}: {call}: {why} (attempt {attempt})", words::duration(*in_ms))
         }
         Event::Notice { message } => message.clone(),
         Event::Stopping { why, pod: None } => format!("stopping: {why}"),
-        Event::Stopping { why, pod: Some(pod) } => format!("stopping: {why}; pod {pod} is still waited for"),
+        Event::Stopping { why, pod: Some(pod) } => format!("stopping: {why}; still waiting for pod {pod}"),
         _ => return None,
     })
 }

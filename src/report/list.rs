@@ -84,12 +84,12 @@ fn word(reach: &Reach) -> String {
         Reach::Current => "current".to_owned(),
         Reach::Allowed => "yes".to_owned(),
         Reach::InSteps { path } => format!("in {} steps", path.len().saturating_sub(1)),
-        Reach::Refused { check: Check::ShapeChange, .. } => "other way".to_owned(),
+        Reach::Refused { check: Check::ShapeChange, .. } => "needs --via".to_owned(),
         Reach::Refused { .. } => "no".to_owned(),
     }
 }
 
-/// A version to choose, with what is to be known of it.
+/// A version to choose from, with its notes.
 pub fn version_line(choice: &Choice) -> String {
     let current = (choice.reach == Some(Reach::Current)).then(|| "current".to_owned());
     let marks: Vec<String> = current.into_iter().chain(marks(choice)).collect();
@@ -99,7 +99,7 @@ pub fn version_line(choice: &Choice) -> String {
     }
 }
 
-/// E.g. `latest`, `deprecated`, and why it is refused.
+/// Notes such as `latest` and `deprecated`, and why an update to it is refused.
 pub fn marks(choice: &Choice) -> Vec<String> {
     let flags =
         [(choice.latest, "latest"), (choice.deprecated, "deprecated"), (choice.end_of_life, "end of life")];
@@ -108,13 +108,11 @@ pub fn marks(choice: &Choice) -> Vec<String> {
     marks.extend(match &choice.reach {
         Some(Reach::InSteps { path }) => {
             let between = path.iter().skip(1).filter(|step| **step != choice.name).cloned();
-            Some(format!("first {}", clean(&between.collect::<Vec<_>>().join(", "))))
+            Some(format!("through {}", clean(&between.collect::<Vec<_>>().join(", "))))
         }
-        Some(Reach::Refused { check: Check::ShapeChange, .. }) => {
-            Some("images are not enough: --via provisioner".to_owned())
-        }
+        Some(Reach::Refused { check: Check::ShapeChange, .. }) => Some("needs --via provisioner".to_owned()),
         Some(Reach::Refused { check: Check::Downgrade, .. }) => Some("downgrade".to_owned()),
-        // It is marked so already.
+        // It has that mark already.
         Some(Reach::Refused { check: Check::DeprecatedTarget, .. } | Reach::Current | Reach::Allowed)
         | None => None,
         Some(Reach::Refused { why, .. }) => Some(clean(why)),

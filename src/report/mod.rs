@@ -1,6 +1,6 @@
 //! Everything that a person or a program reads: bars, lines, JSON and tables. Knows events and plans only.
 //!
-//! Bars and lines go to stderr, JSON events to stdout, both while the run goes on ([`Reporter`]). What is printed
+//! Bars and lines go to stderr, JSON events to stdout, both during the run ([`Reporter`]). What is printed
 //! once (the plan, the result, the last block) is returned as text, and the caller prints it.
 
 pub mod auth;
@@ -84,14 +84,14 @@ impl Reporter {
         }
     }
 
-    /// Takes from the screen what is not meant to stay. Call it before anything else is printed.
+    /// Removes the live part from the screen. Call it before anything else is printed.
     pub fn finish(&mut self) {
         if let Shown::Bars(bars) = &mut self.shown {
             bars.finish();
         }
     }
 
-    /// Whoever reads records from standard output has read them to the last.
+    /// The reader of standard output has not closed the pipe.
     pub fn heard(&self) -> bool {
         match &self.shown {
             Shown::Json(json) => !json.closed(),

@@ -16,7 +16,7 @@ pub enum Format {
     Yaml,
 }
 
-/// An object could not be written down.
+/// An object could not be serialized.
 #[derive(Debug, thiserror::Error)]
 pub enum Unprintable {
     #[error("cannot write the answer as JSON")]
@@ -37,7 +37,7 @@ pub fn plan(plan: &Plan, trials: Option<&[Trial]>, format: Format) -> Result<Str
     print(&Planned { plan, trials }, format)
 }
 
-/// An ops request, as it would be made.
+/// An ops request, as it would be created.
 pub fn manifest(request: &OpsRequestManifest, format: Format) -> Result<String, Unprintable> {
     print(request, format)
 }
@@ -85,7 +85,7 @@ pub fn versions(
     print(&Versions { schema: STATUS_SCHEMA, kind, database, items: all }, format)
 }
 
-/// What the user may not do, as `model::Auth` has it.
+/// The missing permissions, as `model::Auth` has them.
 pub fn auth(auth: &Auth, format: Format) -> Result<String, Unprintable> {
     print(auth, format)
 }

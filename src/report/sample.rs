@@ -27,7 +27,7 @@ pub(super) fn workload(role: &str, replicas: i64) -> WorkloadPlan {
     let pods = (0..replicas).map(|i| PodPlan {
         name: format!("{name}-{i}"),
         action: PodAction::Evict,
-        waits_for: format!("every other pod Ready; budget {name}"),
+        waits_for: format!("every other pod is Ready and PodDisruptionBudget {name} allows it"),
     });
     WorkloadPlan {
         kind: WorkloadKind::PetSet,
@@ -77,12 +77,12 @@ pub(super) fn plan() -> Plan {
         findings: vec![finding(
             Check::OneReplica,
             Severity::Warning,
-            "petset/my-kf-broker has one replica and is away while its pod restarts",
-            "scale it up first where that matters",
+            "petset/my-kf-broker has one replica: it is unavailable while its pod restarts",
+            "scale it up first if that matters",
         )],
         missing: Vec::new(),
         path: Vec::new(),
-        afterwards: vec!["finalize the metadata version: kafka-features.sh upgrade".into()],
+        afterwards: vec!["finalize the metadata version".into()],
     }
 }
 
@@ -94,11 +94,16 @@ pub(super) fn refused_plan() -> Plan {
             Check::VersionRule,
             Severity::Refusal,
             "version 3.5.2 does not allow 3.6.1: its allowlist is \"< 3.6.0\"",
-            "go one step at a time",
+            "update in steps",
         ),
         finding(Check::Downgrade, Severity::Refusal, "3.6.1 is older than 3.7.0", ""),
         finding(Check::Phase, Severity::Overridden, "the phase is Critical", ""),
-        finding(Check::AlreadyOnTarget, Severity::Info, "container exporter is there already", ""),
+        finding(
+            Check::AlreadyOnTarget,
+            Severity::Info,
+            "container exporter already has the target's image",
+            "",
+        ),
     ];
     plan.path = ["3.5.2", "3.5.9", "3.6.1"].map(String::from).to_vec();
     plan.afterwards.clear();
@@ -139,7 +144,7 @@ pub(super) fn finish() -> Finish {
         paused: false,
         operator_confirmed: true,
         error: String::new(),
-        state: "kafka/my-kf runs 3.6.1 and KubeDB looks after it again.".into(),
+        state: "kafka/my-kf is on 3.6.1: 4 of 4 pods updated and Ready.".into(),
         next: Vec::new(),
         workloads: vec![result("controller", 3, 12_300, 2_100), result("broker", 1, 65_000, 4_200)],
         elapsed_ms: 80_500,
@@ -152,7 +157,7 @@ pub(super) fn failed_finish() -> Finish {
     finish.outcome = Outcome::Failed;
     finish.exit_code = 4;
     finish.paused = true;
-    finish.error = "pod my-kf-broker-0 does not start: container kafka: ImagePullBackOff".into();
+    finish.error = "pod my-kf-broker-0: container kafka: ImagePullBackOff".into();
     finish.state = "the controllers are on 3.6.1, the broker is not; kafka/my-kf is left paused.".into();
     finish.next = vec![
         "kubectl dbupdate kafka my-kf -n default --to 3.6.1".into(),

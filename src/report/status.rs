@@ -32,14 +32,14 @@ fn sentence(status: &Status, view: View) -> String {
     out = out.replacen("state:", &painted, 1);
     if !status.next.is_empty() {
         out.push_str("next:\n");
-        // A command that is broken into lines cannot be copied.
+        // A command broken into lines could not be copied.
         status.next.iter().for_each(|command| out.push_str(&format!("  {}\n", clean(command))));
     }
     out
 }
 
 fn images(status: &Status, view: View) -> String {
-    let header = ["WORKLOAD", "CONTAINER", "IMAGE", "OF"];
+    let header = ["WORKLOAD", "CONTAINER", "IMAGE", "VERSION"];
     let mut rows = Vec::new();
     for workload in &status.workloads {
         for (i, image) in workload.images.iter().enumerate() {
@@ -87,7 +87,7 @@ fn pods(status: &Status, view: View) -> String {
         for (i, revision) in revisions.iter().enumerate() {
             let name = if i == 0 { workload.as_str() } else { "" };
             let short = revision.revision.rsplit('-').next().unwrap_or_default();
-            let mark = if revision.current { " (the template's)" } else { " (older)" };
+            let mark = if revision.current { " (latest)" } else { " (old)" };
             let counts = [revision.pods.to_string(), revision.ready.to_string()];
             table.add_row([name, &format!("{short}{mark}"), &counts[0], &counts[1]]);
         }
@@ -98,7 +98,7 @@ fn pods(status: &Status, view: View) -> String {
 fn facts(status: &Status, view: View) -> String {
     let mut lines = vec![format!("phase: {}", clean(&status.phase))];
     if let Some(paused) = &status.paused {
-        let who = if paused.ours { "by this tool" } else { "by somebody else" };
+        let who = if paused.ours { "by kubectl-dbupdate" } else { "by another user or controller" };
         let acknowledged = if paused.acknowledged { "acknowledged" } else { "not acknowledged" };
         lines.push(format!("paused {who}, {acknowledged}: {}", clean(&paused.message)));
     }
@@ -121,10 +121,10 @@ fn facts(status: &Status, view: View) -> String {
     lines.iter().map(|line| view.hanging("", 2, line)).collect()
 }
 
-/// `update 3.5.2 → 3.6.1 by ann@laptop, begun 2026-…: stopped in roll pods, not finished (run 1f2e)`.
+/// `update 3.5.2 → 3.6.1 by ann@laptop, started 2026-…: stopped in roll pods, unfinished (run 1f2e)`.
 fn described(run: &RunStatus) -> String {
     format!(
-        "{} by {}, begun {}: {} (run {})",
+        "{} by {}, started {}: {} (run {})",
         goal(run),
         clean(&run.who),
         clean(&run.began),
@@ -147,9 +147,9 @@ fn came_to(run: &RunStatus) -> String {
     let came = match run.outcome {
         Some(Outcome::Done) => "done".to_owned(),
         Some(outcome) => format!("{}{step}", words::outcome(outcome)),
-        None => format!("no end is written down, last{step}"),
+        None => format!("still open, last seen{step}"),
     };
-    if run.unfinished { format!("{came}, not finished") } else { came }
+    if run.unfinished { format!("{came}, unfinished") } else { came }
 }
 
 /// Many databases, a line each.
@@ -192,12 +192,12 @@ pub fn many(all: &[Status], namespaces: bool, view: View) -> String {
 
 fn word(state: State) -> &'static str {
     match state {
-        State::Fine => "fine",
+        State::Fine => "ok",
         State::Running => "running",
-        State::HalfDone => "half done",
-        State::Exposed => "half done, NOT paused",
+        State::HalfDone => "half updated",
+        State::Exposed => "half updated, NOT paused",
         State::Unverified => "unverified",
-        State::OnItsWay => "on its way",
+        State::OnItsWay => "more updates pending",
         State::LeftPaused => "left paused",
         State::PausedByOther => "paused by other",
         State::OpsRequest => "ops request",
@@ -214,7 +214,7 @@ pub fn history(runs: &[RunStatus], view: View) -> String {
     if runs.is_empty() {
         return String::new();
     }
-    let mut table = bare_table(&["RUN", "BEGAN", "WHAT", "BY", "TOOK", "CAME TO"], view);
+    let mut table = bare_table(&["RUN", "STARTED", "WHAT", "BY", "TOOK", "RESULT"], view);
     for run in runs {
         let took = run.took_ms.map_or_else(|| "-".to_owned(), words::duration);
         let began = run.began.split('.').next().unwrap_or_default().replace('T', " ");

@@ -1,4 +1,4 @@
-//! What a run came to, for a person to read.
+//! The result of a run, for a person to read.
 
 use super::layout::View;
 use super::tables::{GAP, bare_table, print};
@@ -6,8 +6,8 @@ use super::{findings, words};
 use crate::event::{Finish, Outcome, WorkloadResult};
 use crate::model::{Plan, clean};
 
-/// The last block of a run: the table of workloads, what happened, the state of the database and the commands
-/// that go on. Its last line says whether anything was changed and whether the database is left paused.
+/// The last block of a run: the table of workloads, what happened, the state of the database and the next
+/// commands. Its last line says whether anything was changed and whether the database is left paused.
 pub fn final_block(finish: &Finish, plan: &Plan, view: View) -> String {
     let mut out = String::new();
     if !finish.workloads.is_empty() {
@@ -19,7 +19,7 @@ pub fn final_block(finish: &Finish, plan: &Plan, view: View) -> String {
         out.push_str(&view.paragraph("state: ", &clean(&finish.state)));
     }
     if finish.outcome == Outcome::Done && !finish.operator_confirmed {
-        let text = "no operator has confirmed this: none answered the pause or was seen at work";
+        let text = "not confirmed by an operator: none acknowledged the pause or was seen reconciling";
         out.push_str(&view.paragraph("note: ", text));
     }
     if finish.outcome == Outcome::Done {
@@ -28,7 +28,7 @@ pub fn final_block(finish: &Finish, plan: &Plan, view: View) -> String {
     if !finish.next.is_empty() {
         out.push_str(&format!("{}\n", view.bold("next:")));
         for command in &finish.next {
-            // A command is there to be copied: it stays on one line, however narrow the terminal.
+            // Commands are meant to be copied, so each stays on one line however narrow the terminal.
             out.push_str(&format!("  {}\n", clean(command)));
         }
     }
@@ -46,7 +46,7 @@ fn headline(finish: &Finish, plan: &Plan, view: View) -> String {
     let word = words::outcome(finish.outcome);
     let text = match finish.outcome {
         Outcome::Done => done(finish, plan),
-        Outcome::Nothing => format!("{} {} is on {} already", plan.kind, plan.database.name, plan.to.name),
+        Outcome::Nothing => format!("{} {} is already on {}", plan.kind, plan.database.name, plan.to.name),
         Outcome::Refused
         | Outcome::RolledBack
         | Outcome::Stopped
@@ -66,7 +66,7 @@ fn headline(finish: &Finish, plan: &Plan, view: View) -> String {
 
 fn done(finish: &Finish, plan: &Plan) -> String {
     let mut text = format!(
-        "{} {} is on {}, after {}",
+        "{} {} is on {} after {}",
         plan.kind,
         plan.database.name,
         plan.to.name,
@@ -74,14 +74,14 @@ fn done(finish: &Finish, plan: &Plan) -> String {
     );
     if finish.longest_away_ms > 0 {
         let away = words::duration(finish.longest_away_ms);
-        text.push_str(&format!("; no pod was away for longer than {away}"));
+        text.push_str(&format!("; longest pod downtime {away}"));
     }
     text
 }
 
 /// The table of workloads; where it does not fit, each name stands on a line of its own.
 fn workloads(results: &[WorkloadResult], view: View) -> String {
-    const HEADER: [&str; 5] = ["WORKLOAD", "UPDATED", "RESTARTED", "TOOK", "LONGEST AWAY"];
+    const HEADER: [&str; 5] = ["WORKLOAD", "UPDATED", "RESTARTED", "TOOK", "MAX DOWNTIME"];
     let mut table = bare_table(&HEADER, view);
     for result in results {
         table.add_row(cells(result));
@@ -95,7 +95,7 @@ fn workloads(results: &[WorkloadResult], view: View) -> String {
     for result in results {
         let [name, updated, restarted, took, away] = cells(result);
         out.push_str(&view.paragraph("", &name));
-        let text = format!("{updated} updated, {restarted} restarted, took {took}, longest away {away}");
+        let text = format!("{updated} updated, {restarted} restarted, took {took}, max downtime {away}");
         out.push_str(&view.paragraph("  ", &text));
     }
     out

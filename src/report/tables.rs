@@ -6,7 +6,7 @@ use super::layout::{View, break_image, short_digest};
 use super::{findings, words};
 use crate::model::{Plan, PodAction, PodPlan, Trial, WorkloadPlan};
 
-/// The whole plan: what it is, images, order, findings, and the server's answers to a trial where there was one.
+/// The whole plan: title, images, order, findings, and the answers to a server-side dry run if there was one.
 pub fn plan(plan: &Plan, trials: Option<&[Trial]>, view: View) -> String {
     let mut sections = vec![header(plan, view)];
     if !plan.workloads.is_empty() {
@@ -20,15 +20,15 @@ pub fn plan(plan: &Plan, trials: Option<&[Trial]>, view: View) -> String {
     sections.join("\n")
 }
 
-/// All updates of a way, of which the first one's plan is shown below.
+/// All updates of a multi-step update; the plan of the first one is shown below.
 pub fn way(plans: &[&Plan], view: View) -> String {
     let versions = plans.iter().map(|plan| plan.to.name.as_str());
     let mut names: Vec<&str> =
         plans.first().map(|first| first.from.name.as_str()).into_iter().chain(versions).collect();
-    // An update that is gone on with may have its version set already.
+    // A resumed update may have set its version already.
     names.dedup();
     let text = format!(
-        "{} updates, one after another, each verified before the next: {}",
+        "{} updates, each verified before the next one starts: {}",
         plans.len(),
         crate::model::clean(&names.join(" → "))
     );
@@ -47,15 +47,15 @@ pub(super) fn title(plan: &Plan) -> String {
     }
 }
 
-/// The pods that are restarted, and the workloads in which they are.
+/// How many pods will be restarted, in how many workloads.
 pub(super) fn restarts(plan: &Plan) -> String {
     let moves = |p: &&PodPlan| !matches!(p.action, PodAction::Skip | PodAction::Await);
     let pods = plan.pods().filter(moves).count() as u64;
     let workloads = plan.workloads.iter().filter(|w| w.pods.iter().any(|p| moves(&p))).count() as u64;
     match pods {
-        0 => "no pod is restarted".to_owned(),
-        1 => "1 pod is restarted".to_owned(),
-        _ => format!("{pods} pods in {} are restarted", words::count(workloads, "workload")),
+        0 => "no pod will be restarted".to_owned(),
+        1 => "1 pod will be restarted".to_owned(),
+        _ => format!("{pods} pods in {} will be restarted", words::count(workloads, "workload")),
     }
 }
 
@@ -73,18 +73,18 @@ fn header(plan: &Plan, view: View) -> String {
 fn verdict(plan: &Plan, trials: Option<&[Trial]>, view: View) -> String {
     let refused = plan.refusals().count() as u64;
     if refused > 0 {
-        let text = format!("refused: {} in the way", words::count(refused, "finding"));
+        let text = format!("refused: {} failed", words::count(refused, "check"));
         return format!("{}\n", view.bad(&text));
     }
     let denied = trials.into_iter().flatten().filter(|t| t.refused.is_some()).count() as u64;
     if denied > 0 {
-        let text = format!("refused: the server would not accept {}", words::count(denied, "write"));
+        let text = format!("refused: the API server would reject {}", words::count(denied, "write"));
         return format!("{}\n", view.bad(&text));
     }
     format!("{}\n", view.bold(&format!("{}.", restarts(plan))))
 }
 
-/// One container of one workload and what becomes of its image.
+/// One container of one workload, with its image before and after.
 struct ImageRow {
     container: String,
     now: String,
@@ -111,11 +111,11 @@ fn image_rows(workload: &WorkloadPlan, view: View) -> Vec<ImageRow> {
     let removed = workload.removed.iter().map(|r| ImageRow {
         container: named(&r.container, r.init),
         now: shown(&r.image),
-        after: Err("goes: the target has no such container"),
+        after: Err("removed: the target has no such container"),
     });
     let added = workload.added.iter().map(|a| ImageRow {
         container: named(&a.container, a.init),
-        now: "(not there)".to_owned(),
+        now: "(none)".to_owned(),
         after: Ok(shown(&a.image)),
     });
     changed.chain(kept).chain(removed).chain(added).collect()
@@ -180,7 +180,7 @@ fn order(plan: &Plan, view: View) -> String {
         let first = format!("{:>3}. ", i + 1);
         out.push_str(&view.paragraph(&first, &workload_line(workload)));
         if workload.replicas == 1 && workload.pods.iter().any(|p| p.action != PodAction::Skip) {
-            let away = "one replica: it is away while it restarts";
+            let away = "one replica: unavailable while it restarts";
             for line in view.paragraph("     ", away).lines() {
                 out.push_str(&format!("{}\n", view.warn(line)));
             }
@@ -207,8 +207,8 @@ fn workload_line(workload: &WorkloadPlan) -> String {
     line
 }
 
-/// The pods in their order. Of a long list on a terminal, neighbours that have the same to do share a line, and
-/// if it is still long the beginning and the end are shown.
+/// The pods in their order. In a long list on a terminal, neighbours with the same action share a line, and only the
+/// beginning and the end of a list that is still long are shown.
 fn pods(pods: &[PodPlan], view: View) -> String {
     // With these a workload of a common size is shown whole, and a hundred workloads still scroll by.
     const SHOWN: usize = 8;
@@ -242,9 +242,9 @@ fn pod_lines(pods: &[PodPlan], shared: bool) -> Vec<(String, String)> {
         };
         let mut what = words::pod_action(first.action).to_owned();
         if first.action == PodAction::Skip {
-            what.push_str(", on the target already");
+            what.push_str(", already on the target");
         } else if !first.waits_for.is_empty() {
-            what.push_str(&format!("; waits for {}", first.waits_for));
+            what.push_str(&words::waits_for(first.action, &first.waits_for));
         }
         lines.push((name, what));
     }

@@ -1,10 +1,10 @@
 //! The terminal under the bars.
 //!
 //! indicatif fills every line with blanks to the edge and lets the terminal break there. A terminal that is then
-//! made narrower sees one endless line, breaks it anew, and the bars leave a trail. Here lines end where their
+//! made narrower sees one endless line, wraps it again, and the bars leave a trail. Here lines end where their
 //! text does, and what a narrower terminal has broken is counted before the next drawing.
 //!
-//! No method here fails: a terminal that was closed must not end a run that its user has told to go on, and
+//! No method here fails: a terminal that was closed must not end a run that its user wants to continue, and
 //! indicatif panics where a terminal does.
 
 use std::io;

@@ -38,7 +38,7 @@ fn an_update_that_no_operator_confirmed_says_so() {
     let mut alone = finish();
     alone.operator_confirmed = false;
     let shown = final_block(&alone, &plan(), PIPE);
-    assert!(shown.contains("\nnote: no operator has confirmed this: "), "{shown}");
+    assert!(shown.contains("\nnote: not confirmed by an operator: "), "{shown}");
 }
 
 #[test]

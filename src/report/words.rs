@@ -3,6 +3,7 @@
 use crate::event::{Outcome, Step, StepOutcome, WaitingOn};
 use crate::model::{
     Action, Check, KeptWhy, Method, Plan, PodAction, Purpose, Severity, Strategy, WorkloadPlan, clean,
+    pods_needed,
 };
 
 /// A duration that is over, from milliseconds: `5 ms`, `0.4 s`, `1m 05s`, `2h 03m`. Never rounded up.
@@ -14,7 +15,7 @@ pub fn duration(ms: u64) -> String {
     }
 }
 
-/// A duration that goes on, or a limit, from seconds: `5 s`, `1m 05s`, `2h 03m`.
+/// A duration that is still running, or a limit, from seconds: `5 s`, `1m 05s`, `2h 03m`.
 pub fn seconds(s: u64) -> String {
     match s {
         0..60 => format!("{s} s"),
@@ -62,53 +63,59 @@ pub fn outcome(outcome: Outcome) -> &'static str {
         Outcome::Refused => "refused",
         Outcome::RolledBack => "failed and rolled back",
         Outcome::Stopped => "stopped",
-        Outcome::SomebodyElse => "stopped, since somebody else is at work",
+        Outcome::SomebodyElse => "stopped because another user or controller is changing the database",
         Outcome::Failed => "failed",
     }
 }
 
-/// What is waited for; completes "waits for".
+/// What a run waits for; completes "waiting for".
 pub fn waiting(on: &WaitingOn) -> String {
     match on {
         WaitingOn::Operator { timeout_seconds } => {
-            format!("KubeDB's operator to acknowledge the pause (at most {})", seconds(*timeout_seconds))
+            format!("the operator to acknowledge the pause (timeout {})", seconds(*timeout_seconds))
         }
         WaitingOn::OpsManager { request, phase, doing } => {
-            with_reason(&format!("ops request {}, which is {}", clean(request), clean(phase)), &[doing])
+            with_reason(&format!("ops request {} ({})", clean(request), clean(phase)), &[doing])
         }
         WaitingOn::Rendering { workload, what } => {
-            with_reason(&format!("KubeDB's operator to render {}", clean(workload)), &[what])
+            with_reason(&format!("the operator to render {}", clean(workload)), &[what])
         }
-        WaitingOn::Controller => "the workload's controller to see the new template".into(),
-        WaitingOn::OtherPod { pod, why } => with_reason(&format!("pod {} to be well", clean(pod)), &[why]),
-        WaitingOn::DatabaseHealth { what } => with_reason("the database to be healthy", &[what]),
+        WaitingOn::Controller => "the controller to observe the new pod template".into(),
+        WaitingOn::OtherPod { pod, why } => {
+            with_reason(&format!("pod {} to become healthy", clean(pod)), &[why])
+        }
+        WaitingOn::DatabaseHealth { what } => with_reason("the database to become healthy", &[what]),
         WaitingOn::Budget { budget, needed, healthy, held_by } => {
             blocked(budget, *needed, *healthy, held_by.as_deref())
         }
-        WaitingOn::Server { message } => with_reason("the API server to accept the call", &[message]),
+        WaitingOn::Server { message } => with_reason("the API server to accept the request", &[message]),
         WaitingOn::Termination { grace_seconds } => format!(
-            "the old pod to end (it is given {})",
+            "the old pod to terminate (grace period {})",
             seconds(u64::try_from(*grace_seconds).unwrap_or(0))
         ),
-        WaitingOn::Creation => "the new pod to be made by its controller".into(),
-        WaitingOn::Scheduling { message } => with_reason("a node for the new pod", &[message]),
+        WaitingOn::Creation => "the controller to create the new pod".into(),
+        WaitingOn::Scheduling { message } => with_reason("the new pod to be scheduled", &[message]),
         WaitingOn::Container { container, reason, message } => {
             with_reason(&format!("container {} to start", clean(container)), &[reason, message])
         }
-        WaitingOn::Readiness => "the new pod to be Ready".into(),
+        WaitingOn::Readiness => "the new pod to become Ready".into(),
         WaitingOn::MinReady { seconds: s } => {
             format!("the new pod to stay Ready for {}", seconds(*s))
         }
         WaitingOn::Settling { seconds: s } => {
-            format!("the templates to stay as they are for {}", seconds(*s))
+            format!("the pod templates to stay unchanged for {}", seconds(*s))
         }
     }
 }
 
 fn blocked(budget: &str, needed: i64, healthy: i64, held_by: Option<&str>) -> String {
-    let held = held_by.map(|pod| format!("the eviction of {} still counts", clean(pod)));
+    let held = held_by.map(|pod| format!("the eviction of {} is still pending", clean(pod)));
     with_reason(
-        &format!("disruption budget {}: {healthy} healthy, {needed} needed", clean(budget)),
+        &format!(
+            "PodDisruptionBudget {} to allow a disruption: {}",
+            clean(budget),
+            pods_needed(needed, None, healthy)
+        ),
         &[held.as_deref().unwrap_or_default()],
     )
 }
@@ -126,14 +133,14 @@ fn with_reason(thing: &str, reasons: &[&str]) -> String {
 /// The heading over findings of that severity.
 pub fn severity(severity: Severity) -> &'static str {
     match severity {
-        Severity::Refusal => "refused",
+        Severity::Refusal => "failed checks",
         Severity::Overridden => "overridden",
         Severity::Warning => "warnings",
-        Severity::Info => "good to know",
+        Severity::Info => "info",
     }
 }
 
-/// The flag with which a user overrides a refusal; `None` where nothing does.
+/// The flag that overrides a failed check; `None` where the check cannot be overridden.
 pub fn flag(check: Check) -> Option<String> {
     match check {
         Check::Downgrade => Some("--allow-downgrade".into()),
@@ -152,55 +159,69 @@ pub fn resource(group: &str, resource: &str) -> String {
     format!("{plural}{dot}{group}{slash}{subresource}")
 }
 
-/// What a plan comes to.
+/// What a plan will do, in one line.
 pub fn action(plan: &Plan) -> &'static str {
     match (plan.action, plan.method) {
-        (Action::Update, Method::Client) => "images, pods and spec.version are updated",
+        (Action::Update, Method::Client) => "images, pods and spec.version will be updated",
         (Action::Update, Method::Provisioner) => {
-            "via provisioner: spec.version is set, KubeDB's operator renders the templates, then the pods are restarted"
+            "via provisioner: spec.version will be set, the operator will render the pod templates, then the pods will be restarted"
         }
         (Action::Update | Action::Roll, Method::OpsManager) => {
-            "via ops-manager: an ops request is made, by which KubeDB's Ops-manager updates everything"
+            "via ops-manager: an ops request will be created, and the Ops-manager will do the whole update"
         }
-        (Action::Roll, Method::Client) => "spec.version is there already; images and pods follow it",
+        (Action::Roll, Method::Client) => {
+            "spec.version is already set; images and pods will be updated to match"
+        }
         (Action::Roll, Method::Provisioner) => {
-            "via provisioner: spec.version is there already; templates and pods follow it"
+            "via provisioner: spec.version is already set; pod templates and pods will be updated to match"
         }
         (Action::Rollback, Method::Provisioner) => {
-            "via provisioner: spec.version goes back, KubeDB's operator renders the templates, then the pods follow"
+            "via provisioner: spec.version will be set back, the operator will render the pod templates, then the pods will be restarted"
         }
-        (Action::Rollback, _) => "images, pods and spec.version go back to what they were",
+        (Action::Rollback, _) => "images, pods and spec.version will be rolled back to what they were",
         (Action::Resume, _) => {
-            "everything is there already; what is left is to remove our own pause and to verify"
+            "everything is already on the target; our pause will be removed and the update verified"
         }
-        (Action::Nothing, _) => "everything is there already; nothing is to do",
+        (Action::Nothing, _) => "everything is already on the target; nothing to do",
     }
 }
 
-/// Why an image stays.
+/// Why an image is left unchanged.
 pub fn kept(why: KeptWhy) -> &'static str {
     match why {
-        KeptWhy::Sidecar => "stays: a sidecar, the catalog does not name it",
-        KeptWhy::AlreadyOnTarget => "stays: on the target already",
+        KeptWhy::Sidecar => "unchanged: a sidecar that is not in the catalog",
+        KeptWhy::AlreadyOnTarget => "unchanged: already on the target",
     }
 }
 
 /// Who restarts the pods of a workload.
 pub fn strategy(workload: &WorkloadPlan) -> &'static str {
     match workload.strategy {
-        Strategy::Evict => "evicted one at a time",
-        Strategy::Follow => "replaced by its own controller once the images are patched",
-        Strategy::OpsManager => "restarted by the Ops-manager",
+        Strategy::Evict => "to be evicted one at a time",
+        Strategy::Follow => "to be replaced by its controller once the images are patched",
+        Strategy::OpsManager => "to be restarted by the Ops-manager",
     }
 }
 
-/// What happens to a pod; what it waits for is said beside it.
+/// What will happen to a pod.
 pub fn pod_action(action: PodAction) -> &'static str {
     match action {
-        PodAction::Evict => "evicted",
-        PodAction::EvictUnhealthy => "evicted first",
-        PodAction::Follow => "replaced",
-        PodAction::Await | PodAction::Skip => "left alone",
+        PodAction::Evict => "will be evicted",
+        PodAction::EvictUnhealthy => "will be evicted first (not healthy)",
+        PodAction::Follow => "will be replaced",
+        PodAction::Await | PodAction::Skip => "will not be restarted",
+    }
+}
+
+/// The condition that a pod's action waits for, or who does it; follows [`pod_action`].
+pub fn waits_for(action: PodAction, what: &str) -> String {
+    if what.is_empty() {
+        return String::new();
+    }
+    match action {
+        PodAction::Follow => format!(" by {what}"),
+        PodAction::Evict | PodAction::EvictUnhealthy => format!(" once {what}"),
+        PodAction::Await | PodAction::Skip => format!("; the run will continue once {what}"),
     }
 }
 
@@ -208,13 +229,13 @@ pub fn pod_action(action: PodAction) -> &'static str {
 pub fn purpose(purpose: Purpose) -> &'static str {
     match purpose {
         Purpose::RequestPause => "request the pause",
-        Purpose::AssertPause => "assert the pause",
+        Purpose::AssertPause => "set the pause",
         Purpose::PatchImages => "patch the images",
         Purpose::Evict => "evict a pod",
-        Purpose::Delete => "delete a pod that is not well",
-        Purpose::SetVersion => "set the version",
-        Purpose::Resume => "resume",
-        Purpose::Request => "make the ops request",
+        Purpose::Delete => "delete an unhealthy pod",
+        Purpose::SetVersion => "set spec.version",
+        Purpose::Resume => "remove the pause",
+        Purpose::Request => "create the ops request",
     }
 }
 
@@ -245,15 +266,15 @@ mod tests {
         for (on, shown) in [
             (
                 WaitingOn::Operator { timeout_seconds: 90 },
-                "KubeDB's operator to acknowledge the pause (at most 1m 30s)",
+                "the operator to acknowledge the pause (timeout 1m 30s)",
             ),
             (
                 WaitingOn::OtherPod { pod: "kf-2".into(), why: "not Ready".into() },
-                "pod kf-2 to be well: not Ready",
+                "pod kf-2 to become healthy: not Ready",
             ),
             (
                 WaitingOn::Budget { budget: "kf".into(), needed: 2, healthy: 2, held_by: None },
-                "disruption budget kf: 2 healthy, 2 needed",
+                "PodDisruptionBudget kf to allow a disruption: 2 pods needed healthy, 2 are",
             ),
             (
                 WaitingOn::Budget {
@@ -262,10 +283,10 @@ mod tests {
                     healthy: 3,
                     held_by: Some("kf-0".into()),
                 },
-                "disruption budget kf: 3 healthy, 2 needed: the eviction of kf-0 still counts",
+                "PodDisruptionBudget kf to allow a disruption: 2 pods needed healthy, 3 are: the eviction of kf-0 is still pending",
             ),
-            (WaitingOn::Termination { grace_seconds: -1 }, "the old pod to end (it is given 0 s)"),
-            (WaitingOn::Scheduling { message: String::new() }, "a node for the new pod"),
+            (WaitingOn::Termination { grace_seconds: -1 }, "the old pod to terminate (grace period 0 s)"),
+            (WaitingOn::Scheduling { message: String::new() }, "the new pod to be scheduled"),
             (
                 WaitingOn::Container {
                     container: "kafka".into(),
@@ -274,7 +295,7 @@ mod tests {
                 },
                 "container kafka to start: ImagePullBackOff: back-off [31m pulling",
             ),
-            (WaitingOn::Settling { seconds: 3 }, "the templates to stay as they are for 3 s"),
+            (WaitingOn::Settling { seconds: 3 }, "the pod templates to stay unchanged for 3 s"),
         ] {
             assert_eq!(waiting(&on), shown);
         }

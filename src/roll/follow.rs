@@ -1,11 +1,11 @@
 use crate::model::{Pod, Snapshot, Workload, WorkloadKind, WorkloadPlan};
 
-/// Where a workload stands whose controller rolls it.
+/// How far the controller of a workload has rolled it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FollowVerdict<'a> {
-    /// The controller has not seen the template yet.
+    /// The controller has not observed the pod template yet.
     Unobserved,
-    /// These pods are being replaced or not well yet; `done` of all are on the target and well.
+    /// These pods are being replaced or are not healthy yet; `done` counts those on the target and healthy.
     Rolling {
         pending: Vec<&'a Pod>,
         done: u64,
@@ -13,7 +13,7 @@ pub enum FollowVerdict<'a> {
     Done,
 }
 
-/// Looks at a workload that rolls by itself. A PetSet or StatefulSet is done when its counters say so *and* every pod is
+/// Judges a workload that its own controller rolls. A PetSet or StatefulSet is done when its counters say so *and* every pod is
 /// on the update revision; a Deployment's pods carry another label, so its counters and the images tell.
 pub fn follow<'a>(plan: &WorkloadPlan, now: &'a Workload, snapshot: &'a Snapshot) -> FollowVerdict<'a> {
     if !now.observed() {

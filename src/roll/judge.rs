@@ -3,20 +3,20 @@ use std::time::Duration;
 use crate::event::WaitingOn;
 use crate::model::{ContainerState, Pod, WorkloadPlan, same_image};
 
-/// Names and configuration do not mend themselves; the kubelet may still be a moment behind a ConfigMap just made.
+/// Wrong names and configuration do not fix themselves, but the kubelet may see a new ConfigMap a moment late.
 const CONFIG_PATIENCE: Duration = Duration::from_secs(15);
 
-/// A registry may hiccup; the kubelet has tried about three times by then.
+/// A registry may fail briefly; the kubelet has tried about three times by then.
 const PULL_PATIENCE: Duration = Duration::from_secs(45);
 
-/// A container that ended that often is not starting slowly.
+/// A container that has exited this often is crashing, not starting slowly.
 const CRASHES: i64 = 3;
 
 /// A container that has crashed and is Ready again may be between two crashes: it must stay Ready for as long as the kubelet's
 /// first back-off lasts.
 const STEADY: Duration = Duration::from_secs(10);
 
-/// What a kubelet may take beyond the grace until the pod object is gone.
+/// How long a kubelet may take beyond the grace period until the pod object is deleted.
 const TERMINATION_PATIENCE: Duration = Duration::from_secs(60);
 
 /// A pod that is waited for. Times are durations since the run began.
@@ -27,46 +27,46 @@ pub struct Flight {
     pub began: Duration,
     /// The pod that was evicted; `None` where this run evicted none.
     pub old_uid: Option<String>,
-    /// Its grace in seconds.
+    /// Its grace period in seconds.
     pub grace_seconds: i64,
-    /// The pod that stands in its place now, and the restarts that it had when it was first seen.
+    /// The uid of the pod that has replaced it, and its restart count when it was first seen.
     seen: Option<(String, i64)>,
     /// How often a container of it has restarted since.
     restarted: i64,
     trouble: Option<(Trouble, Duration)>,
-    /// Since when the new pod has been well.
+    /// Since when the new pod has been healthy.
     healthy_since: Option<Duration>,
-    /// Since when the new pod has been going away again.
+    /// Since when the new pod has been terminating.
     leaving_since: Option<Duration>,
 }
 
 /// How long things may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// For a pod to be well again, on top of its grace.
+    /// For a pod to become healthy again, on top of its grace period.
     pub pod_timeout: Duration,
     /// For how long it must stay Ready.
     pub min_ready: Duration,
 }
 
-/// What the pod comes to.
+/// How the pod is doing.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
-    /// It is on its way. By time alone nothing changes before `until`.
+    /// It is making progress. Nothing changes by time alone before `until`.
     Progress {
         on: WaitingOn,
         until: Duration,
     },
     Stuck(Stuck),
-    /// It is on the target and has been well for long enough.
+    /// It is on the target and has been healthy for long enough.
     Done {
         healthy_since: Duration,
     },
-    /// A new pod stands in its place that is not on the target.
+    /// It was replaced by a pod that is not on the target.
     Outdated,
 }
 
-/// Why a pod will not become well.
+/// Why a pod will not become healthy.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Stuck {
     #[error("container {container}: {reason}: {message}")]
@@ -74,34 +74,34 @@ pub enum Stuck {
     #[error("container {container} has crashed {restarts} times{}", ending(.last_end))]
     CrashLoop { container: String, restarts: i64, last_end: String },
     #[error(
-        "container {container} has image {found}, though the template says {expected}: does an admission webhook \
-         change it?"
+        "container {container} has image {found} instead of {expected} from the pod template: does an admission \
+         webhook change it?"
     )]
     WrongImage { container: String, expected: String, found: String },
     #[error("{}", late(.on, .seconds))]
     TimedOut { on: WaitingOn, seconds: u64 },
-    #[error("the old pod is still terminating {seconds} s after its grace{}", held(.node, .node_state, .finalizers))]
+    #[error("the old pod is still terminating {seconds} s after its grace period{}", held(.node, .node_state, .finalizers))]
     Terminating {
         seconds: u64,
         node: Option<String>,
-        /// What the node says of itself; asked for once the pod is stuck.
+        /// The Ready condition of the node; read once the pod is stuck.
         node_state: Option<String>,
         finalizers: Vec<String>,
     },
 }
 
 fn ending(last_end: &str) -> String {
-    if last_end.is_empty() { String::new() } else { format!("; it ended with {last_end}") }
+    if last_end.is_empty() { String::new() } else { format!("; last exit: {last_end}") }
 }
 
 fn late(on: &WaitingOn, seconds: &u64) -> String {
     let what = match on {
-        WaitingOn::Creation => "was not made by its controller".to_owned(),
+        WaitingOn::Creation => "was not created by its controller".to_owned(),
         WaitingOn::Scheduling { message } => format!("was not scheduled: {message}"),
         WaitingOn::Container { container, reason, message } => {
             format!("did not start: container {container}: {reason} {message}")
         }
-        WaitingOn::Termination { .. } => "did not go away".to_owned(),
+        WaitingOn::Termination { .. } => "did not terminate".to_owned(),
         _ => "did not become Ready".to_owned(),
     };
     format!("it {} within {seconds} s", what.trim_end())
@@ -110,7 +110,7 @@ fn late(on: &WaitingOn, seconds: &u64) -> String {
 fn held(node: &Option<String>, state: &Option<String>, finalizers: &[String]) -> String {
     let mut words = Vec::new();
     if let Some(node) = node {
-        words.push(format!("node {node}: {}", state.as_deref().unwrap_or("its readiness is not known")));
+        words.push(format!("node {node}: {}", state.as_deref().unwrap_or("readiness unknown")));
     }
     if !finalizers.is_empty() {
         words.push(format!("finalizers: {}", finalizers.join(", ")));
@@ -118,7 +118,7 @@ fn held(node: &Option<String>, state: &Option<String>, finalizers: &[String]) ->
     if words.is_empty() { String::new() } else { format!(" ({})", words.join("; ")) }
 }
 
-/// Kinds of trouble that have a patience of their own.
+/// Kinds of trouble, each with its own timeout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Trouble {
     Config,
@@ -161,7 +161,7 @@ impl Flight {
         }
     }
 
-    /// A pod that is waited for though this run has not evicted it.
+    /// A pod that the run waits for although it has not evicted it.
     pub fn awaited(pod: &str, now: Duration) -> Self {
         Flight {
             pod: pod.to_owned(),
@@ -176,7 +176,7 @@ impl Flight {
         }
     }
 
-    /// Takes note of what stands in the pod's place now.
+    /// Records the pod that stands in its place now.
     pub fn observe(&mut self, pod: Option<&Pod>, now: Duration) {
         let new = pod.filter(|p| Some(&p.uid) != self.old_uid.as_ref());
         if let Some(pod) = new.filter(|p| self.seen.as_ref().is_none_or(|(uid, _)| *uid != p.uid)) {
@@ -210,7 +210,7 @@ fn restarts(pod: &Pod) -> i64 {
     pod.containers.iter().map(|c| c.restarts).max().unwrap_or_default()
 }
 
-/// The first container with a trouble that has a patience of its own.
+/// The first container whose trouble has a timeout of its own.
 fn troubled(pod: &Pod) -> Option<(Trouble, &str, &str, &str)> {
     pod.containers.iter().find_map(|c| match &c.state {
         ContainerState::Waiting { reason, message } => {
@@ -274,7 +274,7 @@ pub fn judge(
     waiting(awaited_of(pod), deadline)
 }
 
-/// The pod was made from the new template, and somebody has given it another image on the way.
+/// The pod was created from the new template, but something (an admission webhook) has changed its image.
 fn wrong_image(pod: &Pod, target: &WorkloadPlan) -> Verdict {
     let differs =
         |(container, image): &(&str, &str)| !pod.image(container).is_some_and(|i| same_image(i, image));
@@ -286,7 +286,7 @@ fn wrong_image(pod: &Pod, target: &WorkloadPlan) -> Verdict {
     })
 }
 
-/// The old pod is on its way out. A pod that somebody else deletes is given its grace as well.
+/// The old pod is terminating. A pod that someone else deletes is given its grace period as well.
 fn terminating(flight: &Flight, pod: &Pod, limits: Limits, now: Duration) -> Verdict {
     let grace = Duration::from_secs(pod.grace_seconds.max(flight.grace_seconds).max(0) as u64);
     let since = flight.leaving_since.unwrap_or(flight.began);

@@ -68,7 +68,7 @@ pub fn next(plan: &Plan, workload: &WorkloadPlan, snapshot: &Snapshot, memory: &
         Some((other, true)) => evict(other),
         Some((other, false)) => hold(other),
         None => match missing_elsewhere(plan, workload, snapshot) {
-            Some(other) => Next::Hold { pod: other, uid: String::new(), why: "not there".to_owned() },
+            Some(other) => Next::Hold { pod: other, uid: String::new(), why: "missing".to_owned() },
             None => evict(pod),
         },
     }
@@ -104,7 +104,7 @@ pub fn beside(
     let ill = unhealthy_elsewhere(plan, workload, snapshot, memory);
     let ill = ill.map(|(pod, _)| Unhealthy { pod: pod.name.clone(), why: ailment(pod) });
     let missing = || missing_elsewhere(plan, workload, snapshot);
-    ill.or_else(|| missing().map(|pod| Unhealthy { pod, why: "not there".to_owned() }))
+    ill.or_else(|| missing().map(|pod| Unhealthy { pod, why: "missing".to_owned() }))
 }
 
 /// A pod on the old images that is not well, and was not from the start or has not recovered.

@@ -1,4 +1,4 @@
-//! The state of a database in a word and in a sentence. The gravest thing is said first.
+//! The state of a database as a word and a sentence. The most serious problem comes first.
 
 use crate::journal::Entry;
 use crate::model::{Lookup, Method, Phase, Pod, Workload, WorkloadKind, WorkloadPlan};
@@ -11,7 +11,7 @@ use super::{ImageOf, Next, Seen, State};
 
 type Decision = (State, String, Vec<Next>);
 
-/// The last run that is written down.
+/// The last run in the journal.
 pub(super) fn last(seen: &Seen) -> Option<&Entry> {
     match &seen.runs {
         Lookup::Found(runs) => runs.last(),
@@ -54,7 +54,7 @@ fn running(seen: &Seen) -> Option<Decision> {
     let doing = match last(seen).filter(|entry| entry.killed()) {
         Some(entry) => {
             let (from, to) = (&entry.run.plan.from.name, &entry.run.plan.to.name);
-            format!(", on its way from {from} to {to}: {}", counted(seen, to, Some(entry)))
+            format!(", updating from {from} to {to}: {}", counted(seen, to, Some(entry)))
         }
         None => String::new(),
     };
@@ -67,7 +67,7 @@ fn running(seen: &Seen) -> Option<Decision> {
 fn somebody_else(seen: &Seen) -> Option<Decision> {
     let db = &seen.snapshot.database;
     let begun = match unfinished(seen) {
-        Some(entry) => format!("; a run of this tool to {} is not finished as well", entry.run.plan.to.name),
+        Some(entry) => format!("; a run of this tool to {} is also unfinished", entry.run.plan.to.name),
         None => String::new(),
     };
     if let Some(request) = seen.snapshot.ops_in_flight().next() {
@@ -76,13 +76,13 @@ fn somebody_else(seen: &Seen) -> Option<Decision> {
         if let Some(entry) = ours {
             let to = &entry.run.plan.to.name;
             let sentence = format!(
-                "{what}, which run {} of this tool has made, is at work on {}: {}",
+                "{what}, created by run {} of this tool, is in progress on {}: {}",
                 entry.run.run,
                 db.object,
                 counted(seen, to, Some(entry))
             );
             let name = request.name.clone();
-            // Where no Ops-manager looks at it, deleting it is the only way out.
+            // Where no Ops-manager picks it up, deleting it is the only way out.
             let other = if request.phase.is_empty() {
                 Next::DeleteRequest(name)
             } else {
@@ -90,7 +90,7 @@ fn somebody_else(seen: &Seen) -> Option<Decision> {
             };
             return Some((State::OpsRequest, sentence, vec![Next::Resume, other]));
         }
-        let sentence = format!("{what} is at work on {}{begun}", db.object);
+        let sentence = format!("{what} is in progress on {}{begun}", db.object);
         return Some((State::OpsRequest, sentence, vec![Next::DescribeRequest(request.name.clone())]));
     }
     let Pause::Foreign(message) = s1_pause::status(db) else { return None };
@@ -108,7 +108,7 @@ fn somebody_else(seen: &Seen) -> Option<Decision> {
         );
         return Some((State::HalfDone, sentence, vec![Next::Resume, Next::Describe]));
     }
-    let sentence = format!("{} is paused by somebody else ({message}){begun}", db.object);
+    let sentence = format!("{} is paused by another user or controller ({message}){begun}", db.object);
     Some((State::PausedByOther, sentence, vec![Next::Describe]))
 }
 
@@ -122,21 +122,20 @@ fn left_by_us(seen: &Seen) -> Option<Decision> {
             return None;
         }
         if let Lookup::Unreadable(why) = &seen.runs {
-            let sentence = format!(
-                "{name} is paused by a run of this tool; what is written down of it cannot be read: {why}"
-            );
+            let sentence =
+                format!("{name} is paused by a run of this tool, whose journal cannot be read: {why}");
             return Some((State::HalfDone, sentence, vec![Next::Resume, Next::Rollback, Next::Describe]));
         }
         if drifted(seen) {
             let sentence = format!(
-                "{name} is paused by a run of this tool that is not written down, and templates do not have the images \
-                 of {}",
+                "{name} is paused by a run of this tool that has no journal entry, and its pod templates do not have the \
+                 images of {}",
                 db.version
             );
             return Some((State::HalfDone, sentence, vec![Next::Describe]));
         }
         let sentence = format!(
-            "{name} is paused by a run of this tool, and nothing else of it is left: roll back to let go"
+            "{name} is paused by a run of this tool, and nothing else is left of it: roll back to remove the pause"
         );
         return Some((State::LeftPaused, sentence, vec![Next::Rollback]));
     };
@@ -146,15 +145,15 @@ fn left_by_us(seen: &Seen) -> Option<Decision> {
         return Some((State::LeftPaused, sentence, vec![Next::Resume, Next::Rollback]));
     }
     if arrived(&entry.run.plan, &seen.snapshot) && !paused {
-        let sentence = format!("{name} is on {to}, and the run that brought it there has not verified it");
+        let sentence = format!("{name} is on {to}, but the update has not been verified");
         return Some((State::Unverified, sentence, vec![Next::Resume]));
     }
     if paused && db.version != *from && db.version != *to {
         // Where the operator renders the templates the version comes first.
         let was = if entry.method() == Method::Provisioner { to } else { from };
         let sentence = format!(
-            "{name} is paused and between {from} and {to}, and somebody has set spec.version to {} meanwhile: set it back to \
-             {was} first, then go on or back",
+            "{name} is paused and between {from} and {to}, but spec.version was changed to {} in the meantime: set it back \
+             to {was} first, then resume or roll back",
             db.version
         );
         return Some((
@@ -164,26 +163,26 @@ fn left_by_us(seen: &Seen) -> Option<Decision> {
         ));
     }
     let between = format!(
-        "between {from} and {to}: {}, spec.version is {}; nobody is at work",
+        "between {from} and {to}: {}, spec.version is {}; no run is active",
         counted(seen, to, Some(entry)),
         db.version
     );
     let next = vec![Next::Resume, Next::Rollback];
     if entry.method() == Method::OpsManager && !paused {
-        // Its request has ended, or somebody has deleted it.
+        // Its request has ended or was deleted.
         let exposed = match db.version == *from {
-            true => format!("; KubeDB's operator may put the templates of {from} back at any time"),
+            true => format!("; the operator may restore the pod templates of {from} at any time"),
             false => String::new(),
         };
-        let sentence = format!("{name} is {between}; the ops request that was at it has ended{exposed}");
+        let sentence = format!("{name} is {between}; its ops request has ended{exposed}");
         let reshapes = entry.run.plan.workloads.iter().any(WorkloadPlan::reshapes);
         let method = if reshapes { Method::Provisioner } else { Method::Client };
         return Some((State::HalfDone, sentence, vec![Next::Method(to.clone(), method), Next::Rollback]));
     }
     if entry.method() == Method::Provisioner && !paused {
         let sentence = format!(
-            "{name} is {between}; KubeDB's operator renders the templates of {}: no pod is restarted by itself, and one that dies \
-             comes back on them",
+            "{name} is {between}; the operator renders the pod templates of {}: it restarts no pod, but a pod that dies is \
+             recreated from them",
             db.version
         );
         return Some((State::HalfDone, sentence, next));
@@ -192,7 +191,7 @@ fn left_by_us(seen: &Seen) -> Option<Decision> {
         true => (State::HalfDone, format!("{name} is paused and {between}"), next),
         false => {
             let sentence = format!(
-                "{name} is NOT paused and {between}: KubeDB's operator may put the images of {} back at any time",
+                "{name} is NOT paused and {between}: the operator may restore the images of {} at any time",
                 db.version
             );
             (State::Exposed, sentence, next)
@@ -200,18 +199,18 @@ fn left_by_us(seen: &Seen) -> Option<Decision> {
     })
 }
 
-/// No run of ours and nobody else has a hand in it.
+/// The state of a database that no run, other user or controller is changing.
 fn by_itself(seen: &Seen) -> Decision {
     let db = &seen.snapshot.database;
     let (name, version) = (&db.object, &db.version);
     if !seen.unread.is_empty() {
         let sentence =
-            format!("{name} is on {version} and {} by its own word; not all of it could be read", db.phase);
+            format!("{name} is on {version} and reports {}; not everything could be read", db.phase);
         return (State::Unknown, sentence, vec![Next::Describe]);
     }
     if drifted(seen) {
         let sentence =
-            format!("templates of {name} do not have the images that the catalog has for {version}");
+            format!("pod templates of {name} do not have the images that the catalog has for {version}");
         return (State::Drift, sentence, vec![Next::Again]);
     }
     let unhealthy = unhealthy(seen);
@@ -226,7 +225,7 @@ fn by_itself(seen: &Seen) -> Decision {
     }
     if outdated(seen) > 0 {
         let sentence = format!(
-            "{name} is on {version}, and {} of its pods are of an older template; they differ at their next restart",
+            "{name} is on {version}, and {} of its pods were created from an older pod template; they will change at their next restart",
             outdated(seen)
         );
         return (State::Fine, sentence, Vec::new());
@@ -235,7 +234,7 @@ fn by_itself(seen: &Seen) -> Decision {
     let arrived_by = last(seen).filter(|entry| entry.run.plan.to.name == *version);
     if let Some(to) = arrived_by.and_then(Entry::follow) {
         let sentence = format!(
-            "{name} is on {version}: {pods} of {pods} pods Ready; further updates were to follow, to {to}"
+            "{name} is on {version}: {pods} of {pods} pods Ready; further updates to {to} are pending"
         );
         return (State::OnItsWay, sentence, vec![Next::Further]);
     }
@@ -270,13 +269,13 @@ fn unhealthy(seen: &Seen) -> Vec<String> {
         names.extend(pods.iter().filter(|p| !p.healthy()).map(|p| p.name.clone()));
         let missing = workload.replicas - pods.len() as i64;
         if missing > 0 {
-            names.push(format!("{missing} of {} of {} not there", workload.replicas, workload.object));
+            names.push(format!("{missing} of {} pods of {} missing", workload.replicas, workload.object));
         }
     }
     names
 }
 
-/// Pods that were made from another template than their workload has now.
+/// Pods that were created from another pod template than their workload has now.
 fn outdated(seen: &Seen) -> usize {
     let snapshot = &seen.snapshot;
     let sets = snapshot.workloads.iter().filter(|w| w.kind != WorkloadKind::Deployment);

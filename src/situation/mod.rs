@@ -1,4 +1,4 @@
-//! What state a database is in, and which command goes on. Pure: everything that was read comes in as a [`Seen`].
+//! What state a database is in, and which command to run next. Pure: everything that was read comes in as a [`Seen`].
 
 mod decide;
 mod list;
@@ -19,7 +19,7 @@ pub const STATUS_SCHEMA: &str = "dbupdate/v1";
 #[derive(Debug, Clone, PartialEq)]
 pub struct Seen {
     pub snapshot: Snapshot,
-    /// The runs that are written down, oldest first.
+    /// The runs in the journal, oldest first.
     pub runs: Lookup<Vec<Entry>>,
     /// For how many seconds the lock has not been renewed, by the clocks of its holder and of this machine.
     pub lock_age: Option<i64>,
@@ -42,7 +42,7 @@ pub struct Status {
     pub state: State,
     /// The state in one sentence.
     pub sentence: String,
-    /// The commands that go on or show more, most useful first.
+    /// The commands to run next, most useful first.
     pub next: Vec<String>,
     pub workloads: Vec<WorkloadStatus>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -50,7 +50,7 @@ pub struct Status {
     /// The ops requests that have not ended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ops_requests: Vec<OpsStatus>,
-    /// The last run that is written down.
+    /// The last run in the journal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunStatus>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -74,20 +74,20 @@ impl Status {
 pub enum State {
     /// On its version, with every pod Ready.
     Fine,
-    /// A run of this tool is at work, or was until a moment ago.
+    /// A run of this tool is active, or was until a moment ago.
     Running,
-    /// Between two versions, paused by us or with templates that follow `spec.version`, and nobody at work.
+    /// Between two versions, paused by us or with templates that follow `spec.version`, and no run active.
     HalfDone,
     /// Between two versions and not paused: the operator may render other images at any time.
     Exposed,
-    /// Everything has arrived, and nobody has verified it.
+    /// Everything is on the target, but the update has not been verified.
     Unverified,
-    /// On its version, with every pod Ready; further updates were to follow.
+    /// On its version, with every pod Ready; further updates are pending.
     OnItsWay,
     /// Paused by us, with nothing else changed.
     LeftPaused,
     PausedByOther,
-    /// An ops request is at work.
+    /// An ops request is in progress.
     OpsRequest,
     /// Templates or pods do not have the images of `spec.version`, and no run of ours is the reason.
     Drift,
@@ -98,7 +98,7 @@ pub enum State {
     Unknown,
 }
 
-/// What a state asks for.
+/// What to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
     Resume,
@@ -107,7 +107,7 @@ pub enum Next {
     Rollback,
     /// The update to the version that it is on.
     Again,
-    /// The update to that version, by this tool alone: that way.
+    /// The update to that version with that method, without the Ops-manager.
     Method(String, Method),
     /// Set `spec.version` back to that, where the unfinished run came from.
     VersionBack(String),
@@ -115,7 +115,7 @@ pub enum Next {
     Describe,
     /// Look at that ops request.
     DescribeRequest(String),
-    /// Delete that ops request, at which nobody is.
+    /// Delete that ops request, which no Ops-manager has picked up.
     DeleteRequest(String),
     /// Look at the pods.
     Pods,
@@ -129,7 +129,7 @@ pub struct WorkloadStatus {
     pub workload: String,
     pub role: String,
     pub images: Vec<ImageStatus>,
-    /// The pods, by the revision that they were made from.
+    /// The pods, by the revision that they were created from.
     pub revisions: Vec<RevisionStatus>,
 }
 
@@ -189,13 +189,13 @@ pub struct OpsStatus {
     pub phase: String,
 }
 
-/// A run that is written down.
+/// A run in the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunStatus {
     pub run: String,
     pub direction: Direction,
-    /// The way that it took last.
+    /// Its current method.
     #[serde(rename = "via")]
     pub method: Method,
     pub from: String,
@@ -211,7 +211,7 @@ pub struct RunStatus {
     /// How long that took, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub took_ms: Option<u64>,
-    /// Who has gone on with it.
+    /// Who has resumed it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resumed_by: Vec<String>,
     /// It has not come to its end, and the cluster still shows something of it.
@@ -219,7 +219,7 @@ pub struct RunStatus {
 }
 
 impl RunStatus {
-    /// What is told of a run. `unfinished` is for the caller to say, who knows the cluster.
+    /// The entry of a run. The caller, who knows the cluster, says whether it is `unfinished`.
     pub fn of(entry: &Entry, unfinished: bool) -> Self {
         let (run, progress) = (&entry.run, &entry.progress);
         RunStatus {
@@ -257,7 +257,7 @@ pub fn unfinished(seen: &Seen) -> Option<&Entry> {
     decide::unfinished(seen)
 }
 
-/// Decides what state a database is in. `commands` writes down what goes on.
+/// Decides what state a database is in. `commands` gives the text of the next commands.
 pub fn status(seen: &Seen, commands: impl Fn(Next) -> String) -> Status {
     let (state, sentence, next) = decide::decide(seen);
     let db = &seen.snapshot.database;

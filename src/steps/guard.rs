@@ -9,37 +9,37 @@ use crate::model::{
 use super::s1_pause::{self, Pause};
 use super::{Status, s4_set_version};
 
-/// Why a step must not go on: the cluster is not as the plan expects it. Every write of a run checks for these first.
+/// Why a step must not continue: the cluster is not as the plan expects it. Every write of a run checks for these first.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Blocked {
     #[error("the database has been deleted")]
     DatabaseGone,
-    #[error("the database was deleted and made anew: uid {found} instead of {expected}")]
+    #[error("the database was deleted and recreated: uid {found} instead of {expected}")]
     DatabaseReplaced { expected: String, found: String },
-    #[error("our Paused condition is gone: somebody has lifted it")]
+    #[error("our Paused condition was removed by another user or controller")]
     PauseLifted,
-    #[error("somebody else has paused the database: {message}")]
+    #[error("the database was paused by another user or controller: {message}")]
     PausedByOther { message: String },
-    #[error("{kind} {name} ({operation}, {phase}) has appeared")]
+    #[error("{kind} {name} ({operation}, {phase}) was created during the run")]
     OpsRequest { kind: String, name: String, operation: String, phase: String },
     #[error("{workload} is gone")]
     WorkloadGone { workload: String },
     #[error(
         "pod {pod} no longer belongs to {workload}{}: another user or controller is changing the database. {workload} \
-         cannot have its own pod {pod} as long as this one is there: put the labels back that the selector of \
-         {workload} asks for, or delete the pod, then resume",
+         cannot have its own pod {pod} while this one exists: restore the labels that the selector of \
+         {workload} matches, or delete the pod, then resume",
         owned_by(.owner)
     )]
     PodTaken { workload: String, pod: String, owner: String },
-    #[error("{workload} has appeared since the run was planned, and is not part of it")]
+    #[error("{workload} was created after the run was planned and is not part of it")]
     WorkloadAppeared { workload: String },
-    #[error("another run has been written down since this one was planned")]
+    #[error("another run was recorded after this one was planned")]
     JournalChanged,
     #[error(
-        "{workload} has update strategy RollingUpdate by now: its controller restarts pods past every check between two pods"
+        "{workload} now has update strategy RollingUpdate: its controller would restart pods without any checks between them"
     )]
     RollsByItself { workload: String },
-    #[error("the template of {workload} has been changed by somebody else")]
+    #[error("the pod template of {workload} was changed by another user or controller")]
     TemplateChanged { workload: String },
     #[error("{workload}: container {container} has image {found} instead of {expected}")]
     UnexpectedImage { workload: String, container: String, expected: String, found: String },
@@ -56,7 +56,7 @@ fn owned_by(owner: &str) -> String {
 }
 
 impl Blocked {
-    /// Somebody else is at work on the database.
+    /// Another user or controller is changing the database.
     pub fn somebody_else(&self) -> bool {
         !matches!(self, Blocked::DatabaseGone | Blocked::WorkloadGone { .. })
     }

@@ -23,6 +23,6 @@ pub use guard::Blocked;
 pub enum Status {
     AlreadyDone,
     Ready,
-    /// It must not be done; why.
+    /// It must not run; why.
     Blocked(Blocked),
 }

@@ -1,4 +1,4 @@
-//! The way through the Ops-manager: the ops request that is made, and how far it has come.
+//! The method ops-manager: the ops request that is created, and its progress.
 
 use crate::model::{OpsRequest, Plan, Purpose, Snapshot, Write, WriteAction};
 

@@ -50,7 +50,7 @@ pub fn foreign(plan: &Plan, snapshot: &Snapshot) -> bool {
 fn missing(planned: &WorkloadPlan, now: &crate::model::Workload) -> Option<String> {
     for (container, image) in planned.target_images() {
         match now.container(container) {
-            None => return Some(format!("container {container} is not there")),
+            None => return Some(format!("container {container} is missing")),
             Some(c) if !same_image(&c.image, image) => {
                 return Some(format!("container {container} has {}", c.image));
             }
@@ -58,5 +58,5 @@ fn missing(planned: &WorkloadPlan, now: &crate::model::Workload) -> Option<Strin
         }
     }
     let left = planned.removed.iter().find(|r| now.container(&r.container).is_some());
-    left.map(|r| format!("container {} is still there", r.container))
+    left.map(|r| format!("container {} is still present", r.container))
 }

@@ -1,4 +1,4 @@
-//! Halting KubeDB's operator for the database: the `Paused` condition, and the operator's acknowledgement.
+//! Pausing the operator for the database: the `Paused` condition, and the operator's acknowledgement.
 //!
 //! Whoever pauses writes status `Unknown`; the Provisioner answers by flipping it to `True`, which proves that it is
 //! alive and not in the middle of a reconcile.
@@ -14,7 +14,7 @@ const MARK: &str = "kubectl-dbupdate run ";
 const UPDATING: &str = ": updating ";
 const TO: &str = " to ";
 
-/// The message of our condition: who is at work, with which run, doing what.
+/// The message of our condition: who runs what, with which run id.
 pub fn message(run: &str, who: &str, from: &str, to: &str) -> String {
     format!("{MARK}{run} by {who}{UPDATING}{from}{TO}{to}")
 }

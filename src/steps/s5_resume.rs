@@ -1,10 +1,10 @@
-//! Letting the operator go: our `Paused` condition is removed from the list.
+//! Resuming the operator: our `Paused` condition is removed from the list.
 
 use crate::model::{Database, PAUSED, PatchOp, Purpose, Write};
 
 use super::s1_pause;
 
-/// Removes our condition; `None` where there is none of ours. Somebody else's is never removed.
+/// Removes our condition; `None` where there is none of ours. That of another user or controller is never removed.
 pub fn write(database: &Database) -> Option<Write> {
     let (at, condition) = database.paused()?;
     s1_pause::run_of(condition)?;

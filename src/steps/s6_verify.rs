@@ -1,10 +1,10 @@
-//! Whether the update has arrived. Success is never told without it.
+//! Whether the update is complete. Success is never reported without this check.
 
 use crate::model::{Action, Plan, Pod, Snapshot, Strategy, WorkloadKind, pinned, same_image};
 
 use super::s1_pause::{self, Pause};
 
-/// Something that is not as it should be in the end.
+/// Something that is not on the target after the update.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unverified {
     #[error("spec.version is {found} instead of {expected}")]
@@ -16,8 +16,8 @@ pub enum Unverified {
     #[error("{workload} still has container {container}, for which the target has no image")]
     Container { workload: String, container: String },
     #[error(
-        "{workload}: the operator has pinned container {container} to {found}, and its pods run {expected}: the tag has \
-         other content by now, which comes with the next restart of a pod"
+        "{workload}: the operator has pinned container {container} to {found}, but its pods run {expected}: the tag has \
+         moved, and the next pod restart will bring the new content"
     )]
     OtherContent { workload: String, container: String, expected: String, found: String },
     #[error("pod {pod} of {workload} does not have the target's images")]
@@ -26,18 +26,18 @@ pub enum Unverified {
     NotReady { workload: String, pod: String },
     #[error("{workload} has {found} of {expected} pods")]
     Missing { workload: String, expected: i64, found: i64 },
-    #[error("our Paused condition is still there")]
+    #[error("our Paused condition is still set")]
     Paused,
 }
 
 impl Unverified {
-    /// It may come right by waiting: a pod that is not Ready yet, or not there.
+    /// Waiting may resolve it: a pod that is missing or not Ready yet.
     pub fn passing(&self) -> bool {
         matches!(self, Unverified::NotReady { .. } | Unverified::Missing { .. })
     }
 }
 
-/// The first thing that is amiss; `None` when the update has arrived. `pins` are the images that earlier processes of the run
+/// The first thing that is not on the target; `None` when the update is complete. `pins` are the images that earlier processes of the run
 /// have pinned.
 pub fn unverified(plan: &Plan, snapshot: &Snapshot, pins: &[String]) -> Option<Unverified> {
     let db = &snapshot.database;

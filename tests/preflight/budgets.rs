@@ -16,14 +16,14 @@ async fn two_budgets_on_one_pod() {
     ] });
     scene.store().create(BUDGETS, second).expect("it is new");
     let message =
-        "pod zk-1 is covered by 2 disruption budgets (mine, zk): the API server refuses to evict it";
+        "pod zk-1 is covered by 2 PodDisruptionBudgets (mine, zk): the API server refuses to evict it";
     scene.refuses("3.9.1", &[(Check::TwoBudgets, message, "narrow the selector of one of them")]).await;
 }
 
 #[tokio::test]
 async fn a_budget_that_never_allows_an_eviction() {
-    let message = "disruption budget zk never allows an eviction";
-    let hint = "give it room for one pod: kubectl edit poddisruptionbudget zk -n default";
+    let message = "PodDisruptionBudget zk never allows a disruption";
+    let hint = "make it allow one disruption: kubectl edit poddisruptionbudget zk -n default";
     for spec in [
         json!({ "maxUnavailable": 0 }),
         json!({ "maxUnavailable": "0%" }),
@@ -56,7 +56,7 @@ async fn a_budget_that_leaves_room() {
 async fn a_budget_that_allows_no_eviction_now() {
     let scene = Scene::new(Database::zookeeper("zk"));
     scene.change_status(BUDGETS, "zk", |b| b["status"]["disruptionsAllowed"] = json!(0));
-    let message = "disruption budget zk allows no eviction now: needs 2 healthy pods, has 3";
+    let message = "PodDisruptionBudget zk allows no disruption: 2 of 3 pods needed healthy, 3 are";
     scene.warns("3.9.1", &[(Check::BudgetBlocked, message)]).await;
 }
 

@@ -28,7 +28,7 @@ async fn being_deleted() {
 #[tokio::test]
 async fn halted() {
     let message = "zookeeper/zk is halted (spec.halted): it has no pods to update";
-    let hint = "set spec.halted to false, wait until the database is Ready, then run this again";
+    let hint = "set spec.halted to false, wait until the database is Ready, then try again";
     let scene = Scene::new(Database::zookeeper("zk").adjust(|db| db["spec"]["halted"] = json!(true)));
     scene.refuses("3.9.1", &[(Check::Halted, message, hint)]).await;
     let scene = Scene::new(Database::zookeeper("zk"));
@@ -40,7 +40,7 @@ async fn halted() {
 async fn distributed() {
     let spread = |set: &mut Value| set["spec"]["distributed"] = json!(true);
     let scene = Scene::new(Database::zookeeper("zk").adjust_workload(spread));
-    let message = "petset/zk is distributed: its pods run in other clusters, which this tool does not reach";
+    let message = "petset/zk is distributed: its pods run in other clusters, which this tool cannot reach";
     scene.refuses("3.9.1", &[(Check::Distributed, message, "")]).await;
 }
 
@@ -58,7 +58,7 @@ async fn a_phase_other_than_ready() {
         let scene = Scene::new(Database::zookeeper("zk"));
         scene.change_database_status(|db| db["status"]["phase"] = phase);
         let message = format!("zookeeper/zk is {shown}, not Ready");
-        scene.yields("3.9.1", (Check::Phase, &message, "bring the database to Ready first")).await;
+        scene.yields("3.9.1", (Check::Phase, &message, "make sure the database is Ready first")).await;
     }
 }
 
@@ -67,7 +67,7 @@ async fn no_status_at_all() {
     let scene = Scene::new(Database::zookeeper("zk"));
     scene.change_database_status(|db| db["status"] = Value::Null);
     let message = "zookeeper/zk is not reported, not Ready";
-    scene.yields("3.9.1", (Check::Phase, message, "bring the database to Ready first")).await;
+    scene.yields("3.9.1", (Check::Phase, message, "make sure the database is Ready first")).await;
 }
 
 #[tokio::test]
@@ -75,7 +75,7 @@ async fn no_workloads() {
     let scene = Scene::new(Database::zookeeper("zk"));
     scene.store().delete(PETSETS, NAMESPACE, "zk", DeleteOptions::now()).expect("it can be deleted");
     let message = "zookeeper/zk has no PetSet or StatefulSet (by label and owner)";
-    let hint = "is KubeDB's operator running, and has it made the database?";
+    let hint = "is the operator running, and has it created the workloads?";
     scene.refuses("3.9.1", &[(Check::NoWorkloads, message, hint)]).await;
 }
 

@@ -98,7 +98,7 @@ async fn what_a_run_needs_is_missed_before_it_begins() {
     scene.sim.access().deny("patch", "kubedb.com", "zookeepers", "status");
     let plan = planned(&look(&scene).await, &[Check::NoJournal], false);
     let message =
-        "you may not, in namespace default: patch zookeepers.kubedb.com/status, create pods/eviction";
+        "missing permissions in namespace default: patch zookeepers.kubedb.com/status, create pods/eviction";
     assert_eq!(said(&plan, Check::Permissions), [(Severity::Refusal, message.to_owned())]);
     assert_eq!(
         rules(&plan.missing),
@@ -132,7 +132,8 @@ async fn without_a_journal_there_is_no_way_back() {
     let scene = zookeeper();
     scene.sim.access().deny("create", "", "configmaps", "");
     let plan = planned(&look(&scene).await, &[], false);
-    let message = "no journal can be kept, so there will be no rollback: you may not create configmaps";
+    let message =
+        "no journal can be kept, so rollback will not be possible: missing permissions: create configmaps";
     assert_eq!(said(&plan, Check::NoJournal), [(Severity::Refusal, message.to_owned())]);
     let plan = planned(&look(&scene).await, &[Check::NoJournal], false);
     assert_eq!(plan.refusals().count(), 0);
@@ -153,7 +154,7 @@ async fn permissions_that_cannot_be_asked_for_are_said_to_be_unknown() {
     let scene = zookeeper();
     scene.sim.access().deny("create", "authorization.k8s.io", "selfsubjectaccessreviews", "");
     let found = found(&scene, Check::NotChecked).await;
-    assert!(found[0].1.starts_with("could not check whether every permission is there: "), "{found:?}");
+    assert!(found[0].1.starts_with("could not check whether you have all permissions: "), "{found:?}");
 }
 
 #[tokio::test]
@@ -183,7 +184,7 @@ async fn a_gitops_controller_is_told_by_its_marks() {
     ] {
         let scene = zookeeper();
         mark(&scene, kind, key, value);
-        let message = format!("zookeeper/zk is kept by {owner}, which would set the old version again");
+        let message = format!("zookeeper/zk is managed by {owner}, which would set the old version again");
         refuses(&scene, Check::Gitops, &message).await;
     }
 }
@@ -196,7 +197,7 @@ async fn an_object_of_gitops_kubedb_com_keeps_the_database() {
     let kept = json!({ "metadata": { "name": "zk", "namespace": NAMESPACE }, "spec": {} });
     scene.store().create("zookeepers.gitops.kubedb.com", kept).expect("it is new");
     let message =
-        "zookeeper/zk is kept by zookeepers.gitops.kubedb.com/zk, which would set the old version again";
+        "zookeeper/zk is managed by zookeepers.gitops.kubedb.com/zk, which would set the old version again";
     refuses(&scene, Check::Gitops, message).await;
     scene.sim.access().deny("get", "gitops.kubedb.com", "*", "");
     assert_eq!(found(&scene, Check::Gitops).await, []);
@@ -236,7 +237,7 @@ async fn a_backup_on_its_way_refuses() {
         let scene = zookeeper();
         scene.sim.apis().add(group);
         session(&scene, group, &target, "Running");
-        let message = "BackupSession nightly-1 of the database is on its way: Running";
+        let message = "BackupSession nightly-1 of the database is in progress: Running";
         refuses(&scene, Check::Backup, message).await;
     }
 }
@@ -247,7 +248,7 @@ async fn a_restore_on_its_way_refuses() {
     scene.sim.apis().add(KUBESTASH);
     let target = json!({ "target": { "name": "zk" } });
     create(&scene, "restoresessions.core.kubestash.com", "back", &target, "");
-    refuses(&scene, Check::Backup, "RestoreSession back of the database is on its way: not started").await;
+    refuses(&scene, Check::Backup, "RestoreSession back of the database is in progress: not started").await;
 }
 
 #[tokio::test]
@@ -276,9 +277,9 @@ async fn credentials_that_may_not_last_are_a_warning() {
     for (left, message) in [
         (Some(11 * 60), None),
         (None, None),
-        (Some(11 * 60 - 1), Some("your credentials expire in 10 min, and 3 pods may take 11 min")),
-        (Some(90), Some("your credentials expire in 90 s, and 3 pods may take 11 min")),
-        (Some(-5), Some("your credentials have expired, by their own word")),
+        (Some(11 * 60 - 1), Some("your credentials expire in 10 min, but updating 3 pods may take 11 min")),
+        (Some(90), Some("your credentials expire in 90 s, but updating 3 pods may take 11 min")),
+        (Some(-5), Some("your credentials have expired")),
     ] {
         snapshot.environment.credentials_left = left;
         let expected: Vec<_> = message.map(|m| (Severity::Warning, m.to_owned())).into_iter().collect();

@@ -8,9 +8,10 @@ use simcluster::world::{Database, Strategy};
 
 use crate::scene::{NAMESPACE, PETSETS, Scene, of, said};
 
-const SHAPE: &str = "patching images cannot do this step: KubeDB's operator has to render the new templates";
+const SHAPE: &str =
+    "patching images is not enough for this update: the operator has to render the new pod templates";
 const LOST_PIN: &str = "petset/zk pins images to digests, and the new ones are tags: when the operator pins them after \
-                        the resume, nothing restarts, but every pod counts as outdated";
+                        the resume, no pod is restarted, but every pod counts as outdated";
 const ZOOKEEPER: &str = "ghcr.io/appscode-images/zookeeper:3.9.1";
 const DIGEST: &str = "sha256:00ff";
 
@@ -18,13 +19,13 @@ fn exists() -> ImageFound {
     ImageFound::Exists { digest: DIGEST.to_owned() }
 }
 
-const DRIFT: &str = "somebody has changed it by hand, or another update was left half done";
+const DRIFT: &str = "it was changed by hand, or another update was left unfinished";
 
 #[tokio::test]
 async fn the_target_needs_a_container_that_the_template_lacks() {
     let scene = Scene::new(Database::kafka_topology("kf"));
     let message =
-        "4.0.0 needs init container kafka-init, which is not in petset/kf-broker, petset/kf-controller";
+        "4.0.0 needs init container kafka-init, which is missing from petset/kf-broker, petset/kf-controller";
     let plan = scene.plan("4.0.0").await;
     let found: Vec<_> = plan.refusals().map(|f| (f.check, f.message.as_str())).collect();
     assert_eq!(found, [(Check::ShapeChange, message)]);
@@ -33,7 +34,7 @@ async fn the_target_needs_a_container_that_the_template_lacks() {
 #[tokio::test]
 async fn the_template_has_a_container_that_the_target_lacks() {
     let scene = Scene::new(Database::kafka_combined("kf").version("4.0.0"));
-    let message = "3.9.0 names no image for init container kafka-init of petset/kf";
+    let message = "3.9.0 has no image for init container kafka-init of petset/kf";
     let plan = scene.plan_skipping("3.9.0", &[Check::Downgrade]).await;
     let found: Vec<_> = of(&plan, Check::ShapeChange).into_iter().map(|f| f.message.as_str()).collect();
     assert_eq!(found, [message]);
@@ -55,7 +56,7 @@ async fn drift() {
     };
     let scene = Scene::new(Database::zookeeper("zk").adjust_workload(drift));
     let message =
-        "petset/zk: container zookeeper has image mirror/zk:3.8.3-fix, which is neither 3.8.3's nor 3.9.1's";
+        "petset/zk: container zookeeper has image mirror/zk:3.8.3-fix, which neither 3.8.3 nor 3.9.1 uses";
     scene.yields("3.9.1", (Check::Drift, message, DRIFT)).await;
 }
 
@@ -70,7 +71,7 @@ async fn digests_and_the_targets_own_images_are_no_drift() {
     let plan = scene.warns("5.0.7", &[]).await;
     let on_target: Vec<_> =
         of(&plan, Check::AlreadyOnTarget).into_iter().map(|f| f.message.as_str()).collect();
-    let cassandra = "petset/cas-rack-r0: container cassandra has the target's image already";
+    let cassandra = "petset/cas-rack-r0: container cassandra already has the target's image";
     assert_eq!(
         on_target.iter().filter(|m| m.contains("container cassandra")).collect::<Vec<_>>(),
         [&cassandra]
@@ -98,9 +99,8 @@ async fn images_that_are_pinned() {
 async fn images_that_are_pinned_and_a_controller_that_rolls() {
     let rolling = Strategy::RollingUpdate { partition: 0 };
     let scene = Scene::new(Database::zookeeper("zk").pinned().strategy(rolling));
-    let message =
-        "petset/zk pins images to digests: when the operator pins the new ones, every pod restarts once more";
-    let hint = "they are pinned from the start where --digests auto can ask the registry";
+    let message = "petset/zk pins images to digests: when the operator pins the new ones, every pod will be restarted again";
+    let hint = "with --digests auto they are pinned from the start, if the registry can be asked";
     scene.yields("3.9.1", (Check::PinnedRollingUpdate, message, hint)).await;
     let known = [(ZOOKEEPER, exists())];
     let plan = scene.plan_knowing("3.9.1", &[], &known).await;
@@ -112,7 +112,10 @@ async fn a_sidecar_is_left_alone() {
     let scene = Scene::new(Database::zookeeper("zk").sidecar("agent", "agent:1"));
     let plan = scene.warns("3.9.1", &[]).await;
     let info: Vec<_> = said(&plan, Severity::Info).into_iter().filter(|f| f.0 == Check::Sidecar).collect();
-    assert_eq!(info, [(Check::Sidecar, "petset/zk: container agent is not the catalog's: left alone", "")]);
+    assert_eq!(
+        info,
+        [(Check::Sidecar, "petset/zk: container agent is not in the catalog: left unchanged", "")]
+    );
     let kept: Vec<_> = plan.workloads[0].kept.iter().filter(|k| k.why == KeptWhy::Sidecar).collect();
     assert_eq!((kept.len(), kept[0].image.as_str()), (1, "agent:1"));
 }
@@ -123,7 +126,7 @@ async fn containers_that_are_on_the_target() {
     let plan = scene.warns("3.9.1", &[]).await;
     let told: Vec<_> =
         of(&plan, Check::AlreadyOnTarget).into_iter().map(|f| (f.severity, f.message.as_str())).collect();
-    let message = "petset/zk: container zookeeper-init has the target's image already";
+    let message = "petset/zk: container zookeeper-init already has the target's image";
     assert_eq!(told, [(Severity::Info, message)]);
 }
 
@@ -139,10 +142,10 @@ async fn images_come_from_the_clusters_own_catalog() {
 #[tokio::test]
 async fn the_cruise_control_comes_last() {
     let scene = Scene::new(Database::kafka_topology("kf").cruise_control());
-    let end_of_life = (Check::EndOfLife, "3.6.1 is marked end of life in the catalog");
+    let end_of_life = (Check::EndOfLife, "3.6.1 is marked as end of life in the catalog");
     let one = (
         Check::OneReplica,
-        "deployment/kf-cruise-control has one replica: it is away while its pod restarts",
+        "deployment/kf-cruise-control has one replica: it is unavailable while its pod restarts",
     );
     let plan = scene.warns("3.6.1", &[end_of_life, one]).await;
     let order: Vec<_> = plan.workloads.iter().map(|w| w.object.to_string()).collect();
@@ -157,8 +160,8 @@ async fn a_cruise_control_that_is_not_there() {
         .store()
         .delete("deployments.apps", NAMESPACE, "kf-cruise-control", DeleteOptions::now())
         .expect("gone");
-    let missing = "spec.cruiseControl of kafka/kf is set, and no workload of it was found: its image stays";
-    let end_of_life = "3.6.1 is marked end of life in the catalog";
+    let missing = "spec.cruiseControl of kafka/kf is set, but its workload was not found: its image will not be updated";
+    let end_of_life = "3.6.1 is marked as end of life in the catalog";
     scene.warns("3.6.1", &[(Check::EndOfLife, end_of_life), (Check::CruiseControlMissing, missing)]).await;
 }
 
@@ -172,7 +175,7 @@ async fn a_deployment_that_the_catalog_does_not_know() {
     let plan = scene.plan("3.6.1").await;
     assert_eq!(said(&plan, Severity::Refusal), []);
     let message = "deployment/kf-cruise-control has none of the containers that the catalog names (kafka, \
-                   cruise-control): left alone";
+                   cruise-control): left unchanged";
     assert!(said(&plan, Severity::Info).contains(&(Check::Sidecar, message, "")));
 }
 
@@ -213,7 +216,7 @@ async fn an_image_that_its_registry_does_not_have() {
     let known = [(ZOOKEEPER, missing)];
     let plan = scene.plan_knowing("3.9.1", &[], &known).await;
     let message = format!("image {ZOOKEEPER} of 3.9.1 does not exist: its registry has no such tag");
-    let hint = "look at the version object: kubectl get zookeeperversions 3.9.1 -o yaml";
+    let hint = "check the version object: kubectl get zookeeperversions 3.9.1 -o yaml";
     let found = [(Check::ImageMissing, message.as_str(), hint)];
     assert_eq!(said(&plan, Severity::Refusal), found);
     let plan = scene.plan_knowing("3.9.1", &[Check::ImageMissing], &known).await;
@@ -229,10 +232,9 @@ async fn images_whose_registries_do_not_tell() {
     let unknown = |why: &str| ImageFound::Unknown { why: why.to_owned() };
     let known = [(ZOOKEEPER, unknown("it answers 503")), (init, unknown("it answers 503"))];
     let plan = scene.plan_knowing("3.9.1", &[], &known).await;
-    let message = format!("ghcr.io could not be asked for {ZOOKEEPER}, {init}: it answers 503");
-    let hint =
-        "a missing image shows when the first pod cannot pull it; --digests keep-tags asks no registry";
-    let lost = (Check::PinnedImages, LOST_PIN, "--via provisioner stays pinned by itself");
+    let message = format!("could not ask ghcr.io for {ZOOKEEPER}, {init}: it answers 503");
+    let hint = "a missing image will only show when the first pod cannot pull it; --digests keep-tags asks no registry";
+    let lost = (Check::PinnedImages, LOST_PIN, "--via provisioner keeps the images pinned");
     assert_eq!(said(&plan, Severity::Warning), [(Check::ImageUnchecked, message.as_str(), hint), lost]);
     let known = [(ZOOKEEPER, unknown("it answers 503")), (init, unknown("it answers 429"))];
     let plan = scene.plan_knowing("3.9.1", &[], &known).await;
@@ -277,9 +279,9 @@ async fn an_image_of_the_users_own_is_not_overwritten_unasked() {
         let scene = Scene::new(database);
         let message = format!(
             "petset/zk: container zookeeper has image {image}, which spec.podTemplate.spec.containers[1].image of \
-             zookeeper/zk asks for"
+             zookeeper/zk sets"
         );
-        let hint = "the update would put the version's image into its place: take it out there first";
+        let hint = "the update would replace it with the version's image: remove it there first";
         if after {
             scene.yields("3.9.1", (Check::Drift, &message, hint)).await;
         } else {

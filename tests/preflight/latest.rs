@@ -24,14 +24,14 @@ async fn latest(scene: &Scene) -> (String, Option<String>) {
 #[tokio::test]
 async fn a_change_of_shape_is_passed_over() {
     let scene = Scene::new(Database::kafka_topology("kf"));
-    let said = "latest means 3.9.0 here; passed over: 4.2.0 (shape-change), 4.0.0 (shape-change)".to_owned();
+    let said = "latest is 3.9.0 here; skipped: 4.2.0 (shape-change), 4.0.0 (shape-change)".to_owned();
     assert_eq!(latest(&scene).await, ("3.9.0".to_owned(), Some(said)));
 }
 
 #[tokio::test]
 async fn what_the_rule_denies_is_passed_over() {
     let scene = Scene::new(Database::druid("dr"));
-    let said = "latest means 30.0.1 here; passed over: 36.0.0 (version-denied), 35.0.1 (version-denied), 31.0.0 \
+    let said = "latest is 30.0.1 here; skipped: 36.0.0 (version-denied), 35.0.1 (version-denied), 31.0.0 \
                 (version-denied)";
     assert_eq!(latest(&scene).await, ("30.0.1".to_owned(), Some(said.to_owned())));
 }
@@ -94,7 +94,7 @@ async fn on_the_latest_there_is_nothing_to_do() {
     let scene = Scene::new(Database::kafka_topology("kf").version("3.9.0"));
     let plan = scene.plan("latest").await;
     assert_eq!((plan.to.name.as_str(), plan.action), ("3.9.0", Action::Nothing));
-    let said = "latest means 3.9.0 here; passed over: 4.2.0 (shape-change), 4.0.0 (shape-change)";
+    let said = "latest is 3.9.0 here; skipped: 4.2.0 (shape-change), 4.0.0 (shape-change)";
     assert!(plan.findings.iter().any(|f| f.check == Check::PassedOver && f.message == said));
 }
 

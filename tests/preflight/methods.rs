@@ -42,7 +42,7 @@ async fn every_plan_says_which_ways_are_open() {
              update strategy RollingUpdate",
         ),
     ] {
-        assert_eq!(methods(&Scene::new(database), to).await, format!("ways that are open: {said}"));
+        assert_eq!(methods(&Scene::new(database), to).await, format!("methods: {said}"));
     }
 }
 
@@ -54,7 +54,7 @@ async fn the_refusal_of_a_shape_change_names_the_way() {
     assert_eq!(check, Check::ShapeChange);
     assert_eq!(
         message,
-        "4.0.0 needs init container kafka-init, which is not in petset/db-broker, petset/db-controller"
+        "4.0.0 needs init container kafka-init, which is missing from petset/db-broker, petset/db-controller"
     );
     assert!(hint.contains("--via provisioner"), "{hint}");
 }

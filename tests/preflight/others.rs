@@ -15,7 +15,7 @@ const OPS: &str = "zookeeperopsrequests.ops.kubedb.com";
 
 #[tokio::test]
 async fn paused_by_somebody_else() {
-    let hint = "whoever paused it is at work on it; wait until the Paused condition is gone";
+    let hint = "wait until whoever paused it has removed the Paused condition";
     for (status, message, shown) in [
         ("True", "maintenance, by hand", None),
         ("Unknown", "", Some("no message")),
@@ -23,7 +23,8 @@ async fn paused_by_somebody_else() {
     ] {
         let scene = Scene::new(Database::zookeeper("zk"));
         scene.condition("Paused", status, message);
-        let said = format!("zookeeper/zk is paused by somebody else: {}", shown.unwrap_or(message));
+        let said =
+            format!("zookeeper/zk is paused by another user or controller: {}", shown.unwrap_or(message));
         scene.refuses("3.9.1", &[(Check::PausedByOther, &said, hint)]).await;
     }
 }
@@ -39,7 +40,7 @@ async fn paused_by_an_unfinished_run_of_ours() {
     assert_eq!(said(&plan, Severity::Refusal), []);
     let info: Vec<_> = said(&plan, Severity::Info).into_iter().map(|(c, m, _)| (c, m)).collect();
     let unfinished = "run 1f2e of this tool was not finished (kubectl-dbupdate run 1f2e by ann@laptop: updating 3.8.3 \
-                      to 3.9.1); this goes on with it";
+                      to 3.9.1); it is resumed";
     assert!(info.contains(&(Check::UnfinishedRun, unfinished)), "{info:?}");
     assert!(info.contains(&(Check::Phase, "zookeeper/zk is Critical, not Ready")), "{info:?}");
     assert!(info.contains(&(Check::PodNotReady, "petset/zk: not Ready: zk-1")), "{info:?}");
@@ -77,8 +78,8 @@ async fn an_ops_request_in_flight() {
             scene.warns("3.9.1", &[]).await;
             continue;
         };
-        let message = format!("ZooKeeperOpsRequest up (UpdateVersion) is in flight: {shown}");
-        let hint = "wait until it has ended, or delete it";
+        let message = format!("ZooKeeperOpsRequest up (UpdateVersion) is in progress: {shown}");
+        let hint = "wait for it to end, or delete it";
         scene.refuses("3.9.1", &[(Check::OpsRequest, &message, hint)]).await;
     }
 }
@@ -87,7 +88,7 @@ async fn an_ops_request_in_flight() {
 async fn ops_requests_that_cannot_be_read() {
     let scene = Scene::new(Database::zookeeper("zk"));
     scene.sim.access().deny("list", "ops.kubedb.com", "zookeeperopsrequests", "");
-    let message = "cannot tell whether an ops request is at work: list zookeeperopsrequests: forbidden: \
+    let message = "cannot tell whether an ops request is in progress: list zookeeperopsrequests: forbidden: \
                    zookeeperopsrequests.ops.kubedb.com is forbidden: User \"sandbox-user\" cannot list resource \
                    \"zookeeperopsrequests\" in API group \"ops.kubedb.com\" in the namespace \"default\"";
     let hint = "ask for permission to list zookeeperopsrequests.ops.kubedb.com";
@@ -133,9 +134,9 @@ async fn locked() {
     snapshot.lock = watched;
     let request = update::Request::to("3.9.1");
     let plan = update::plan(&snapshot, &request).expect("the target is there");
-    let message = "locked by bob@desk run 77aa since 2026-01-02T03:04:05Z; it is alive: its lock was renewed just now \
-                   and is good for 30 s more";
-    assert_eq!(said(&plan, Severity::Refusal), [(Check::Locked, message, "wait until that run has ended")]);
+    let message = "locked by bob@desk run 77aa since 2026-01-02T03:04:05Z, which is still running: it just renewed the \
+                   lock for another 30 s";
+    assert_eq!(said(&plan, Severity::Refusal), [(Check::Locked, message, "wait for that run to end")]);
 }
 
 #[tokio::test(start_paused = true)]

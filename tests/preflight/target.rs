@@ -64,8 +64,8 @@ async fn templates_on_unknown_images_are_drift() {
     let fix = "mirror/zk:3.8.3-fix";
     scene.change(PETSETS, "zk", |set| set_image(set, "/spec/template/spec/containers/0/image", fix));
     let message =
-        "petset/zk: container zookeeper has image mirror/zk:3.8.3-fix, which is no version's of the catalog";
-    let hint = "somebody has changed it by hand, or another update was left half done";
+        "petset/zk: container zookeeper has image mirror/zk:3.8.3-fix, which no version in the catalog uses";
+    let hint = "it was changed by hand, or another update was left unfinished";
     scene.yields("3.8.3", (Check::Drift, message, hint)).await;
 }
 

@@ -13,8 +13,8 @@ use crate::scene::{Scene, of, said};
 #[tokio::test]
 async fn denied_by_the_current_versions_allowlist() {
     let scene = Scene::new(Database::druid("dr"));
-    let message = "28.0.1 may not go to 36.0.0: its allowlist has only \">= 28.0.1 < 31.0.0\"";
-    let hint = "go there in steps, with --through in one command: 28.0.1 → 30.0.1 → 31.0.0 → 35.0.1 → 36.0.0";
+    let message = "28.0.1 may not be updated to 36.0.0: its allowlist only has \">= 28.0.1 < 31.0.0\"";
+    let hint = "update in steps, in one command with --through: 28.0.1 → 30.0.1 → 31.0.0 → 35.0.1 → 36.0.0";
     let plan = scene.refuses("36.0.0", &[(Check::VersionDenied, message, hint)]).await;
     assert_eq!(plan.path, ["28.0.1", "30.0.1", "31.0.0", "35.0.1", "36.0.0"]);
 }
@@ -25,8 +25,8 @@ async fn denied_by_the_current_versions_denylist() {
     scene.change_version("3.8.3", |v| {
         v["spec"]["updateConstraints"] = json!({ "denylist": [">= 3.9.0, < 3.9.2"] })
     });
-    let message = "3.8.3 may not go to 3.9.1: its denylist has \">= 3.9.0, < 3.9.2\"";
-    let hint = "no sequence of allowed updates leads there";
+    let message = "3.8.3 may not be updated to 3.9.1: its denylist has \">= 3.9.0, < 3.9.2\"";
+    let hint = "no sequence of allowed updates leads to it";
     let plan = scene.refuses("3.9.1", &[(Check::VersionDenied, message, hint)]).await;
     assert!(plan.path.is_empty());
 }
@@ -54,7 +54,7 @@ async fn a_deprecated_target() {
 #[tokio::test]
 async fn a_downgrade() {
     let scene = Scene::new(Database::zookeeper("zk"));
-    let message = "3.8.3 to 3.7.2 is a downgrade: the data may not be readable by the older version";
+    let message = "3.8.3 to 3.7.2 is a downgrade: the older version may not be able to read the data";
     let hint = "make sure that the older version can read the data";
     scene.yields("3.7.2", (Check::Downgrade, message, hint)).await;
 }
@@ -64,9 +64,10 @@ async fn a_downgrade() {
 async fn the_current_version_is_missing() {
     let scene = Scene::new(Database::druid("dr").version("30.0.0"));
     scene.store().delete(&scene.versions(), "", "30.0.0", DeleteOptions::now()).expect("it can be deleted");
-    let message = "the catalog has no version object 30.0.0: whether it may go to 31.0.0 cannot be checked";
+    let message =
+        "the catalog has no version object 30.0.0: cannot check whether it may be updated to 31.0.0";
     let hint =
-        "install the version object, for example by the catalog chart with deprecated versions included";
+        "install the version object, for example from the catalog chart with deprecated versions enabled";
     scene.yields("31.0.0", (Check::CurrentVersionMissing, message, hint)).await;
     let plan = scene.plan("31.0.0").await;
     assert_eq!((plan.from.name.as_str(), plan.from.version.as_str()), ("30.0.0", ""));
@@ -78,7 +79,7 @@ async fn the_current_version_is_missing() {
 #[tokio::test]
 async fn a_target_at_its_end_of_life() {
     let scene = Scene::new(Database::kafka_topology("kf"));
-    scene.warns("3.6.1", &[(Check::EndOfLife, "3.6.1 is marked end of life in the catalog")]).await;
+    scene.warns("3.6.1", &[(Check::EndOfLife, "3.6.1 is marked as end of life in the catalog")]).await;
 }
 
 #[tokio::test]
@@ -91,10 +92,10 @@ async fn a_malformed_constraint() {
     let [(Check::VersionRule, message, hint)] = said(&plan, Severity::Refusal)[..] else {
         panic!("{plan:?}")
     };
-    let begin = "whether 3.8.3 may go to 3.9.1 cannot be told: version object \"3.8.3\" has a malformed entry in \
+    let begin = "cannot tell whether 3.8.3 may be updated to 3.9.1: version object \"3.8.3\" has a malformed entry in \
                  spec.updateConstraints: ";
     assert!(message.starts_with(begin) && message.len() > begin.len(), "{message}");
-    assert_eq!(hint, "mend the object: kubectl edit zookeeperversions 3.8.3");
+    assert_eq!(hint, "fix the object: kubectl edit zookeeperversions 3.8.3");
 }
 
 /// The object to mend is the malformed one: here the target's, above the current version's.
@@ -107,9 +108,9 @@ async fn a_malformed_version() {
     let [(Check::VersionRule, message, hint)] = said(&plan, Severity::Refusal)[..] else {
         panic!("{plan:?}")
     };
-    let begin = "whether 3.8.3 may go to 3.9.1 cannot be told: version object \"3.9.1\" has a malformed spec.version: ";
+    let begin = "cannot tell whether 3.8.3 may be updated to 3.9.1: version object \"3.9.1\" has a malformed spec.version: ";
     assert!(message.starts_with(begin) && message.len() > begin.len(), "{message}");
-    assert_eq!(hint, "mend the object: kubectl edit zookeeperversions 3.9.1");
+    assert_eq!(hint, "fix the object: kubectl edit zookeeperversions 3.9.1");
 }
 
 #[tokio::test]
@@ -118,7 +119,7 @@ async fn no_such_version() {
     let error = plan_to(&scene, "3.6.11").await.expect_err("it is not there").to_string();
     assert_eq!(
         error,
-        "the catalog has no KafkaVersion \"3.6.11\"; the nearest are 3.6.1, 3.6.0, 3.7.2, 3.5.2, 3.5.1"
+        "the catalog has no KafkaVersion \"3.6.11\"; closest matches: 3.6.1, 3.6.0, 3.7.2, 3.5.2, 3.5.1"
     );
 }
 
@@ -128,10 +129,7 @@ async fn no_catalog_at_all() {
     let scene = Scene::on(sim, Database::kafka_topology("kf"));
     for to in ["3.6.1", "latest"] {
         let error = plan_to(&scene, to).await.expect_err("it is not there").to_string();
-        assert_eq!(
-            error, "the cluster has no KafkaVersion objects at all: is KubeDB's catalog installed?",
-            "{to}"
-        );
+        assert_eq!(error, "the cluster has no KafkaVersion objects: is KubeDB's catalog installed?", "{to}");
     }
 }
 

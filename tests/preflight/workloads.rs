@@ -24,7 +24,7 @@ async fn a_pod_that_is_not_ready() {
 async fn a_pod_that_is_missing() {
     let scene = Scene::new(Database::zookeeper("zk").no_budget());
     scene.store().delete("pods", NAMESPACE, "zk-2", DeleteOptions::now()).expect("it can be deleted");
-    scene.yields("3.9.1", (Check::PodNotReady, "petset/zk: not Ready: 1 of 3 not there", FIND_OUT)).await;
+    scene.yields("3.9.1", (Check::PodNotReady, "petset/zk: not Ready: 1 of 3 missing", FIND_OUT)).await;
 }
 
 #[tokio::test]
@@ -37,8 +37,8 @@ async fn a_pod_that_goes_away() {
 #[tokio::test]
 async fn a_controller_that_rolls_by_itself() {
     let scene = Scene::new(Database::zookeeper("zk").strategy(Strategy::RollingUpdate { partition: 0 }));
-    let message = "petset/zk has update strategy RollingUpdate: its controller restarts the pods, without regard to \
-                   disruption budgets, and Ctrl-C cannot stop it";
+    let message = "petset/zk has update strategy RollingUpdate: its controller restarts the pods regardless of \
+                   PodDisruptionBudgets, and Ctrl-C cannot stop it";
     let plan = scene.warns("3.9.1", &[(Check::RollingUpdate, message)]).await;
     assert_eq!(plan.workloads[0].strategy, How::Follow);
     let pods: Vec<_> = plan.pods().map(|p| (p.name.as_str(), p.action)).collect();
@@ -68,18 +68,18 @@ async fn a_partition() {
 #[tokio::test]
 async fn one_replica() {
     let scene = Scene::new(Database::cassandra("cas"));
-    let message = "petset/cas has one replica: it is away while its pod restarts";
+    let message = "petset/cas has one replica: it is unavailable while its pod restarts";
     scene.warns("5.0.7", &[(Check::OneReplica, message)]).await;
 }
 
 #[tokio::test]
 async fn two_controllers() {
-    let end_of_life = (Check::EndOfLife, "3.6.1 is marked end of life in the catalog");
+    let end_of_life = (Check::EndOfLife, "3.6.1 is marked as end of life in the catalog");
     let scene = Scene::new(Database::kafka_topology("kf").controllers(2));
-    let message = "petset/kf-controller has two controllers: their quorum is lost while either restarts";
+    let message = "petset/kf-controller has two controllers: the quorum is lost while either restarts";
     scene.warns("3.6.1", &[end_of_life, (Check::TwoControllers, message)]).await;
     let scene = Scene::new(Database::kafka_combined("kf").replicas(2));
-    let message = "petset/kf has two controllers: their quorum is lost while either restarts";
+    let message = "petset/kf has two controllers: the quorum is lost while either restarts";
     scene.warns("3.6.1", &[end_of_life, (Check::TwoControllers, message)]).await;
     let scene = Scene::new(Database::kafka_topology("kf").brokers(2));
     scene.warns("3.6.1", &[end_of_life]).await;
@@ -95,7 +95,7 @@ async fn a_pod_on_a_cordoned_node() {
         .update("nodes", "", &node, |n| n["spec"]["unschedulable"] = json!(true))
         .expect("it is there");
     let message = format!(
-        "pod zk-1 runs on node {node}, which is cordoned: it will come up elsewhere, if its volumes can"
+        "pod zk-1 runs on node {node}, which is cordoned: it will be rescheduled to another node, if its volumes can move"
     );
     scene.warns("3.9.1", &[(Check::CordonedNode, &message)]).await;
 }

@@ -369,14 +369,13 @@ fn an_image_that_is_missing_is_refused_and_one_that_cannot_be_asked_for_is_not(b
     let missing = format!("image {image} of 3.9.1 does not exist: the registry has no such tag");
     let refused = site.run("zk my-zk --to 3.9.1 --dry-run -o json");
     refused.ended(3, &missing);
-    site.run("zk my-zk --to 3.9.1 --yes --progress none")
-        .ended(3, "to go on all the same: --skip-check image-missing");
+    site.run("zk my-zk --to 3.9.1 --yes --progress none").ended(3, "to override: --skip-check image-missing");
     site.run("zk my-zk --to 3.9.1 --dry-run --skip-check image-missing").ended(0, "image-missing");
     let unasked = site.run("zk my-zk --to 3.9.1 --dry-run --digests keep-tags");
     assert!(!unasked.ended(0, "").stdout.contains("image-"), "{unasked:#?}");
     let address = registry.address.clone();
     drop(registry);
-    let why = format!("{address} could not be asked for {image}: cannot connect");
+    let why = format!("could not ask {address} for {image}: cannot connect");
     site.run("zk my-zk --to 3.9.1 --dry-run -o json").ended(0, &why);
     // The simulated catalog's other versions have no registry, and none is asked.
     let simulated = site.run("hz my-hz --to 5.5.6 --dry-run");

@@ -58,7 +58,7 @@ async fn a_run_that_stops_tells_how_to_go_on() {
     world.update().await.ended(Outcome::Failed, 4, true, true);
     let (kind, reason, message) = announced(&world).pop().expect("the end is told");
     assert_eq!((kind.as_str(), reason.as_str()), ("Warning", "UpdateStopped"));
-    assert!(message.contains("db-1") && message.ends_with("go on: kubectl dbupdate resume"), "{message}");
+    assert!(message.contains("db-1") && message.ends_with("next: kubectl dbupdate resume"), "{message}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -68,7 +68,8 @@ async fn what_is_not_permitted_is_said_once_and_stops_nothing() {
     world.sim.access().deny("create", "", "events", "");
     let ended = run.end().await;
     ended.done();
-    let said = |e: &Event| matches!(e, Event::Notice { message } if message.contains("no Events"));
+    let said =
+        |e: &Event| matches!(e, Event::Notice { message } if message.contains("Events cannot be recorded"));
     assert_eq!(ended.events().filter(|e| said(e)).count(), 1);
     assert!(announced(&world).is_empty());
 }

@@ -38,7 +38,13 @@ async fn a_blocked_eviction_is_tried_until_the_pod_timeout() {
     let world = World::new(Database::zookeeper("db"));
     let ended = blocked(&world).await.end().await;
     ended.ended(Outcome::Failed, 4, true, true);
-    ended.says(&["db-1", "budget db", "needs 3", "has 3", "kubectl describe poddisruptionbudget db"]);
+    ended.says(&[
+        "db-1",
+        "PodDisruptionBudget db",
+        "3 pods needed healthy",
+        "3 are",
+        "kubectl describe poddisruptionbudget db",
+    ]);
     let took = ended.took() - ended.ready_at("db-0");
     assert!((secs(60)..secs(67)).contains(&took), "{took:?}");
     let refused = world.sim.requests().iter().filter(|r| r.status == Some(429)).count();

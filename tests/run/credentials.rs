@@ -57,8 +57,7 @@ async fn new_credentials_are_taken_and_nothing_is_sent_twice() {
         ended.done();
         world.is_updated();
         assert_eq!(renewals.count(), 1, "{n}");
-        let said =
-            |e: &Event| matches!(e, Event::Notice { message } if message.contains("new ones are used"));
+        let said = |e: &Event| matches!(e, Event::Notice { message } if message.contains("using new ones"));
         assert_eq!(ended.events().filter(|e| said(e)).count(), 1, "{n}");
         assert!(world.evictions().values().all(|times| *times == 1), "{n}");
     }

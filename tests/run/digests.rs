@@ -73,8 +73,8 @@ async fn other_content_under_the_same_tag_is_an_error() {
     let world = pinning();
     let ended = update_to(&world, "sha256:00ff").await.end().await;
     let (is, was) = (format!("{TARGET}@{}", the_operators()), format!("{TARGET}@sha256:00ff"));
-    let said = format!("pinned container zookeeper to {is}, and its pods run {was}");
-    ended.ended(Outcome::Failed, 4, true, false).says(&[&said, "other content by now"]);
+    let said = format!("pinned container zookeeper to {is}, but its pods run {was}");
+    ended.ended(Outcome::Failed, 4, true, false).says(&[&said, "the tag has moved"]);
     // What is there by then is what is gone on with.
     world.goes_on().await;
 }
@@ -112,7 +112,7 @@ async fn other_content_is_an_error_of_a_run_that_is_gone_on_with() {
     run.ready("db-0").await;
     run.crash().await;
     let ended = Process::update(&world, world.cluster()).await.start().end().await;
-    ended.ended(Outcome::Failed, 4, true, false).says(&["other content by now"]);
+    ended.ended(Outcome::Failed, 4, true, false).says(&["the tag has moved"]);
     let resumed = Process::resume(&world, world.cluster(), BTreeSet::new()).await.expect("it is unfinished");
     resumed.start().end().await.done();
 }

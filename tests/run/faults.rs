@@ -244,7 +244,8 @@ async fn warnings_of_the_server_are_told() {
     world.sim.faults().add(warning.method("PATCH").path("/petsets/db"));
     let ended = world.update().await;
     ended.done();
-    let told = |e: &Event| matches!(e, Event::Notice { message } if message.contains("warns: this is old"));
+    let told =
+        |e: &Event| matches!(e, Event::Notice { message } if message.contains("API server: this is old"));
     assert!(ended.has(told));
 }
 

@@ -299,7 +299,7 @@ async fn a_run_that_another_has_overtaken_changes_nothing() {
     resumed.start().end().await.done();
     let before = world.sent();
     let ended = late.start().end().await;
-    ended.ended(Outcome::SomebodyElse, 5, false, false).says(&["another run has been written down"]);
+    ended.ended(Outcome::SomebodyElse, 5, false, false).says(&["another run was recorded"]);
     assert_eq!(world.sent(), before);
     world.is_updated();
     world.no_lease();

@@ -191,7 +191,7 @@ async fn a_request_that_is_deleted_is_made_anew_by_resume() {
     running.event("a pod moves", |e| matches!(e, Event::PodStarted { .. })).await;
     world.store().delete(REQUESTS, NAMESPACE, REQUEST, Default::default()).expect("it is there");
     let ended = running.end().await;
-    ended.ended(Outcome::Failed, 4, true, false).says(&["is gone"]);
+    ended.ended(Outcome::Failed, 4, true, false).says(&["was deleted before it ended"]);
     assert_eq!(ended.finish.next, ["kubectl dbupdate resume"]);
     let cluster = world.cluster();
     let journal = cluster.journal(world.kind, NAMESPACE, "db").await.expect("it can be read");

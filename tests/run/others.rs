@@ -130,7 +130,7 @@ async fn a_database_that_is_deleted_ends_the_run() {
         "{}",
         ended.finish.error
     );
-    ended.says(&["deleted", "gone"]);
+    ended.says(&["has been deleted", "was deleted or replaced"]);
     assert_eq!(ended.finish.next, Vec::<String>::new(), "nothing is left to go on with");
 }
 
@@ -148,7 +148,7 @@ async fn a_database_that_is_made_anew_is_left_alone() {
     })
     .await;
     assert_eq!((ended.finish.exit_code, ended.finish.changed), (5, true), "{}", ended.finish.error);
-    ended.says(&["made anew"]);
+    ended.says(&["recreated"]);
     assert_eq!(world.paused(), None);
 }
 

@@ -39,7 +39,7 @@ async fn without_an_answer_the_pause_is_asserted_and_nobody_has_confirmed() {
         assert!((secs(30)..secs(31)).contains(&asserted), "{asserted:?}");
         assert_eq!(count(&world, "assert"), 1);
         assert!(!ended.finish.operator_confirmed);
-        assert!(ended.finish.state.contains("no operator has confirmed"), "{}", ended.finish.state);
+        assert!(ended.finish.state.contains("not confirmed by an operator"), "{}", ended.finish.state);
     }
 }
 
@@ -90,7 +90,7 @@ async fn a_pause_that_somebody_lifts_stops_the_run_before_its_next_write() {
     let before = world.sent();
     world.lift_pause();
     let ended = run.end().await;
-    ended.ended(Outcome::SomebodyElse, 5, true, false).says(&["lifted"]);
+    ended.ended(Outcome::SomebodyElse, 5, true, false).says(&["Paused condition was removed"]);
     assert_eq!(world.sent(), before);
     world.no_lease();
     // The operator has put the old images back into the template meanwhile.
@@ -120,7 +120,7 @@ async fn a_pause_that_is_lifted_while_a_403_is_doubted_stops_the_run() {
     run.event("a 403", |e| matches!(e, Event::Retrying { .. })).await;
     world.lift_pause();
     let ended = run.end().await;
-    ended.ended(Outcome::SomebodyElse, 5, true, false).says(&["lifted"]);
+    ended.ended(Outcome::SomebodyElse, 5, true, false).says(&["Paused condition was removed"]);
     assert_eq!(text(&world.database(), "/spec/version"), "3.8.3");
 }
 

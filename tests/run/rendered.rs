@@ -105,7 +105,7 @@ async fn without_an_operator_nothing_is_restarted() {
     let (world, invariants) = behaving(Behaviour::default(), kafka());
     world.sim.behaviour().change(|b| b.provisioner.alive = false);
     let ended = world.update().await;
-    ended.ended(Outcome::Failed, 4, true, false).says(&["has not rendered", "is it running"]);
+    ended.ended(Outcome::Failed, 4, true, false).says(&["did not render", "is it running"]);
     assert!(ended.has(|e| matches!(e, Event::Waiting { on: WaitingOn::Rendering { .. }, .. })));
     invariants.ended(&ended);
     invariants.hold();
@@ -132,7 +132,7 @@ async fn watches_that_break_do_not_prolong_the_patience() {
         }
     };
     tokio::select! {
-        ended = running.end() => { ended.ended(Outcome::Failed, 4, true, false).says(&["has not rendered"]); }
+        ended = running.end() => { ended.ended(Outcome::Failed, 4, true, false).says(&["did not render"]); }
         () = breaking => panic!("it still waits after {:?}", began.elapsed()),
     }
     assert!(began.elapsed() < secs(150), "{:?}", began.elapsed());
@@ -248,7 +248,7 @@ async fn templates_that_never_rest_end_the_run() {
     });
     let ended = world.start_with(|o| o.bounds.pod_timeout = secs(300)).await.end().await;
     fight.abort();
-    ended.ended(Outcome::Failed, 4, true, false).says(&["have not come to rest within 300 s"]);
+    ended.ended(Outcome::Failed, 4, true, false).says(&["kept changing for 300 s"]);
     assert!(began.elapsed() < secs(400));
     assert!(world.evictions().is_empty());
 }

@@ -174,7 +174,7 @@ async fn whoever_leaves_comes_back_to_the_same_request() {
     running.interrupt();
     let left = running.end().await;
     left.ended(Outcome::Stopped, 130, true, false);
-    assert!(left.finish.state.contains("goes on without this command"), "{}", left.finish.state);
+    assert!(left.finish.state.contains("continues without this command"), "{}", left.finish.state);
     assert_eq!(left.finish.next, ["kubectl dbupdate status", "kubectl dbupdate resume"]);
     assert_eq!(phase(&world), "Progressing");
     resumed(&world).await.done();
@@ -242,8 +242,12 @@ async fn a_request_at_which_nobody_looks_is_told() {
     let heard = |e: &Event| matches!(e, Event::Notice { message } if message.contains("licensed"));
     running.event("it is told", heard).await;
     let ended = running.end().await;
-    ended.ended(Outcome::Failed, 4, true, false).says(&["nothing has moved", "left running"]);
-    assert!(ended.finish.state.contains("nobody is at it yet"), "{}", ended.finish.state);
+    ended.ended(Outcome::Failed, 4, true, false).says(&["no progress", "left running"]);
+    assert!(
+        ended.finish.state.contains("has not been picked up by the Ops-manager yet"),
+        "{}",
+        ended.finish.state
+    );
     let out = "kubectl delete zookeeperopsrequests db-to-3-9-1 -n default";
     assert_eq!(ended.finish.next.last().map(String::as_str), Some(out));
     assert_eq!(status(&world).await.next, ["Resume", r#"DeleteRequest("db-to-3-9-1")"#]);
@@ -255,7 +259,7 @@ async fn a_request_that_is_deleted_ends_the_run() {
     let mut running = world.start().await;
     running.event("a pod moves", |e| matches!(e, Event::PodStarted { .. })).await;
     world.store().delete(REQUESTS, "default", REQUEST, Default::default()).expect("it is there");
-    running.end().await.ended(Outcome::Failed, 4, true, false).says(&["is gone"]);
+    running.end().await.ended(Outcome::Failed, 4, true, false).says(&["was deleted before it ended"]);
 }
 
 /// The engine has no health gate: that the last pod never becomes Ready is found by the verification.
@@ -279,7 +283,7 @@ async fn the_status_tells_of_our_own_request() {
     let status = status(&world).await;
     assert_eq!(status.state, State::OpsRequest);
     assert_eq!(status.next, ["Resume", r#"DescribeRequest("db-to-3-9-1")"#]);
-    assert!(status.sentence.contains("of this tool has made"), "{}", status.sentence);
+    assert!(status.sentence.contains("created by run run1 of this tool"), "{}", status.sentence);
 }
 
 /// Finished requests keep their names.

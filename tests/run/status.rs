@@ -57,7 +57,7 @@ async fn updates_that_were_to_follow_are_told() {
     let run = world.start_with(|options| options.story.through = Some("31.0.0".to_owned())).await;
     run.end().await.done();
     let status = told(&world, None).await;
-    let sentence = "druid/db is on 30.0.1: 6 of 6 pods Ready; further updates were to follow, to 31.0.0";
+    let sentence = "druid/db is on 30.0.1: 6 of 6 pods Ready; further updates to 31.0.0 are pending";
     says(&status, State::OnItsWay, sentence, &[Next::Further]);
     // What somebody else has moved on since then is nobody's business.
     change(&world, |db| db["spec"]["version"] = json!("30.0.0"));
@@ -87,7 +87,7 @@ async fn what_a_killed_run_has_left_is_told_with_the_way_on() {
     run.ready("db-0").await;
     run.crash().await;
     tokio::time::sleep(secs(5)).await;
-    let half = "between 3.8.3 and 3.9.1: 1 of 3 pods are on 3.9.1 and Ready, spec.version is 3.8.3; nobody is at work";
+    let half = "between 3.8.3 and 3.9.1: 1 of 3 pods are on 3.9.1 and Ready, spec.version is 3.8.3; no run is active";
     let both = [Next::Resume, Next::Rollback];
     let status = told(&world, SILENT).await;
     // The pod that was in flight is back by now.
@@ -98,7 +98,7 @@ async fn what_a_killed_run_has_left_is_told_with_the_way_on() {
 
     world.lift_pause();
     let exposed = format!(
-        "zookeeper/db is NOT paused and {half}: KubeDB's operator may put the images of 3.8.3 back at any time"
+        "zookeeper/db is NOT paused and {half}: the operator may restore the images of 3.8.3 at any time"
     );
     let status = told(&world, SILENT).await;
     says(&status, State::Exposed, &exposed, &both);
@@ -124,7 +124,7 @@ async fn a_run_that_was_killed_while_it_verified_is_unverified() {
     run.step(Step::Verify).await;
     run.crash().await;
     let status = told(&world, SILENT).await;
-    let sentence = "zookeeper/db is on 3.9.1, and the run that brought it there has not verified it";
+    let sentence = "zookeeper/db is on 3.9.1, but the update has not been verified";
     says(&status, State::Unverified, sentence, &[Next::Resume]);
 }
 
@@ -135,7 +135,12 @@ async fn others_at_work_are_named() {
         "lastTransitionTime": "2026-01-01T00:00:00Z" }]);
     world.change_status(|db| db["status"]["conditions"] = pause);
     let status = told(&world, None).await;
-    says(&status, State::PausedByOther, "zookeeper/db is paused by somebody else (mine)", &[Next::Describe]);
+    says(
+        &status,
+        State::PausedByOther,
+        "zookeeper/db is paused by another user or controller (mine)",
+        &[Next::Describe],
+    );
     let request = json!({
         "metadata": { "name": "restart-1", "namespace": NAMESPACE },
         "spec": { "type": "Restart", "databaseRef": { "name": "db" } },

@@ -152,7 +152,7 @@ async fn a_done_pod_that_relapses_holds_the_other_workloads() {
     let before = world.sent();
     let ended = run.end().await;
     assert_eq!(world.sent(), before, "a pod was touched while another was ill");
-    ended.ended(Outcome::Failed, 4, true, true).says(&["pod db-controller-0 is not well"]);
+    ended.ended(Outcome::Failed, 4, true, true).says(&["pod db-controller-0 is not healthy"]);
     ended.says(&["kubectl describe pod db-controller-0"]);
     world.sim.behaviour().change(|b| b.pods.clear());
     world.goes_on().await;
@@ -212,7 +212,11 @@ async fn a_controller_that_sleeps_is_told() {
     let run = world.start().await;
     world.sim.behaviour().change(|b| b.controller_lag = secs(500));
     let ended = run.end().await;
-    ended.ended(Outcome::Failed, 4, true, true).says(&["petset/db", "has not taken up", "60 s"]);
+    ended.ended(Outcome::Failed, 4, true, true).says(&[
+        "petset/db",
+        "did not observe the new pod template",
+        "60 s",
+    ]);
     world.sim.behaviour().change(|b| b.controller_lag = Behaviour::default().controller_lag);
     tokio::time::sleep(secs(500)).await;
     world.goes_on().await;

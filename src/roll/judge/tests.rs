@@ -146,7 +146,7 @@ fn a_new_pod_that_is_deleted_is_given_its_time_from_then_on() {
 
 #[test]
 fn a_pod_that_does_not_come_is_given_the_pod_timeout_and_the_grace() {
-    let late = "stuck: it was not made by its controller within 630 s";
+    let late = "stuck: it was not created by its controller within 630 s";
     course(evicted(), None, &[(101, "Creation until 730"), (729, "Creation until 730"), (730, late)]);
     let starting = new_pod(ContainerState::Running, 0);
     let late = "stuck: it did not become Ready within 630 s";
@@ -215,7 +215,7 @@ fn three_restarts_are_a_crash_loop() {
     let crashing = |restarts| new_pod(waiting("CrashLoopBackOff"), restarts);
     let mut flight = evicted();
     assert_eq!(short(&look(&mut flight, Some(&crashing(2)), 110)), "Container until 730");
-    let stuck = "stuck: container db has crashed 3 times; it ended with Error (exit code 1)";
+    let stuck = "stuck: container db has crashed 3 times; last exit: Error (exit code 1)";
     assert_eq!(short(&look(&mut flight, Some(&crashing(3)), 120)), stuck);
     // A pod that this run has not made is not judged by what it did before.
     let mut found = Flight::awaited("db-0", secs(100));
@@ -262,7 +262,7 @@ fn what_a_new_pod_is_made_from_is_told_apart() {
         (
             OLD,
             "r2",
-            "stuck: container db has image repo/db:1, though the template says repo/db:2: does an admission \
+            "stuck: container db has image repo/db:1 instead of repo/db:2 from the pod template: does an admission \
              webhook change it?",
         ),
     ] {
