@@ -100,7 +100,7 @@ fn new_images(store: &Store) -> BTreeSet<String> {
         let in_use = |version: &Value| {
             databases.iter().any(|db| db.pointer("/spec/version") == version.pointer("/metadata/name"))
         };
-        let versions = format!("{}versions.catalog.kubedb.com", kind.singular());
+        let versions = format!("{}.catalog.kubedb.com", kind.facts().version_plural);
         let unused = store.list(&versions, None);
         images.extend(unused.iter().filter(|v| !in_use(v)).filter_map(|v| image(v)));
     }
@@ -130,6 +130,22 @@ mod tests {
     use tokio::time::sleep;
 
     use super::*;
+
+    /// Whoever adds a kind adds a simulated database of it.
+    #[test]
+    fn the_sandbox_has_a_database_of_each_kind() {
+        let cluster = SimCluster::new(Behaviour::default());
+        simcluster::world::sandbox(&cluster);
+        for kind in Kind::ALL {
+            let databases = cluster.store().list(&format!("{}.kubedb.com", kind.plural()), None);
+            let versions = format!("{}.catalog.kubedb.com", kind.facts().version_plural);
+            assert_eq!(databases.len(), 1, "{kind}");
+            assert!(
+                cluster.store().list(&versions, None).len() > 1,
+                "{kind}: an update needs a second version"
+            );
+        }
+    }
 
     #[test]
     fn only_images_that_no_database_runs_are_spoiled() {

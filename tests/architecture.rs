@@ -20,8 +20,8 @@ const LAYERS: [(&str, &[&str]); 18] = [
     ("cluster", &["kinds", "journal", "model", "clock"]),
     ("registry", &["model"]),
     ("engine", &["plan", "steps", "roll", "cluster", "journal", "kinds", "event", "model", "clock"]),
-    ("report", &["plan", "situation", "journal", "event", "model"]),
-    ("sandbox", &["model"]),
+    ("report", &["plan", "situation", "kinds", "journal", "event", "model"]),
+    ("sandbox", &["kinds", "model"]),
     (
         "cli",
         &[
@@ -33,6 +33,7 @@ const LAYERS: [(&str, &[&str]); 18] = [
             "cluster",
             "registry",
             "catalog",
+            "kinds",
             "report",
             "sandbox",
             "event",
@@ -71,6 +72,9 @@ const IMPURE: [&str; 15] = [
 const MAY_PANIC: [&str; 2] = ["crates/simcluster/src/lib.rs", "crates/simcluster/src/world/install.rs"];
 
 const LONGEST_FILE: usize = 600;
+
+/// The folders in which files still import each other in a circle.
+const STILL_IN_CIRCLES: [&str; 2] = ["src/cli", "src/engine"];
 
 /// A source file, its tests and comments left out.
 struct Source {
@@ -112,6 +116,36 @@ fn only_the_cluster_speaks_to_the_api_server() {
         _ => Vec::new(),
     });
     assert_none(&wrong);
+}
+
+/// A rule of one kind that stands elsewhere is forgotten when the next kind is added.
+#[test]
+fn only_kinds_knows_one_kind_from_another() {
+    let kinds = variants(&read(&root_of_package().join("src/model/kind.rs")));
+    assert!(kinds.len() >= 5, "{kinds:?} are not all kinds");
+    assert_none(&ours(|source| match source.module.as_str() {
+        "kinds" => Vec::new(),
+        _ if source.path.ends_with("src/model/kind.rs") => Vec::new(),
+        _ => {
+            kinds.iter().filter(|kind| names_kind(&source.code, kind)).map(|k| format!("knows {k}")).collect()
+        }
+    }));
+}
+
+/// Two files that import each other can be understood only together.
+#[test]
+fn no_files_of_a_folder_import_each_other_in_a_circle() {
+    for root in ["src", "crates/simcluster/src"] {
+        let files = sources(&root_of_package().join(root));
+        let code = files.iter().map(|s| (module_path(&s.path, root), s.code.clone())).collect();
+        let circles = circles(&code).into_iter().map(|(folder, files)| {
+            let folder = [&[root.to_owned()], folder.as_slice()].concat().join("/");
+            (folder, files.join(", "))
+        });
+        let wrong = circles.filter(|(folder, _)| !STILL_IN_CIRCLES.contains(&folder.as_str()));
+        let wrong: Vec<_> = wrong.map(|(folder, files)| format!("{folder} has a circle: {files}")).collect();
+        assert_none(&wrong);
+    }
 }
 
 /// Standard output and standard error belong to `cli::stream` and the reporters, which bear a closed pipe.
@@ -161,8 +195,51 @@ fn names_of_modules_are_found_wherever_they_stand() {
                 fn f() { crate::kinds::role() }";
     let found: Vec<_> = modules_named(code).into_iter().collect();
     assert_eq!(found, ["clock", "event", "kinds", "model"]);
+    let by_method: Vec<_> = modules_named("fn f(k: Kind) { k.facts() }").into_iter().collect();
+    assert_eq!(by_method, ["kinds"]);
     let text = "a // crate::x\n/// crate::y\n#[cfg(test)]\nmod tests;\nb\n#[cfg(test)]\nmod tests {\nc\n}\n";
     assert_eq!(without_tests_and_comments(text), "a \n\nb\n");
+}
+
+#[test]
+fn kinds_are_found_by_variant_and_by_word() {
+    let found = variants("/// Text.\npub enum Kind {\n    /// One.\n    Kafka,\n    ZooKeeper,\n}\n");
+    assert_eq!(found, ["Kafka", "ZooKeeper"]);
+    for (code, named) in [
+        ("if kind == Kind::Kafka {", true),
+        ("use Kind::*; match kind { Kafka => 1 }", true),
+        ("if kind.singular() == \"kafka\" {", true),
+        ("\"kubectl dbupdate kafka my-kf\"", false),
+        ("let KafkaLike = WorkloadKind::PetSet;", false),
+    ] {
+        assert_eq!(names_kind(code, "Kafka"), named, "{code}");
+    }
+}
+
+#[test]
+fn circles_are_found_through_every_form_of_import() {
+    let house = |files: &[(&str, &str)]| {
+        let path = |p: &str| p.split('/').filter(|s| !s.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+        circles(&files.iter().map(|(p, code)| (path(p), (*code).to_owned())).collect())
+    };
+    for (a, b, in_circle) in [
+        ("use super::b::B;", "use super::a;", true),
+        ("use super::{c::C, b::{self, B as X}};", "fn f() { crate::room::a::f() }", true),
+        // By a name that the folder hands on.
+        ("use super::Handed;", "use crate::room::a::A;", true),
+        ("use super::b::B;", "use super::c::C;", false),
+        ("use super::b::B;", "use super::Own;", false),
+        ("use super::b::B;", "pub(super) struct B; fn f() { Self::g(); self::g() }", false),
+    ] {
+        let room = "mod a;\npub use b::{B as Handed};\npub use self::c::C;\npub struct Own;";
+        let found = house(&[("", ""), ("room", room), ("room/a", a), ("room/b", b), ("room/c", "")]);
+        let expected = in_circle.then(|| (vec!["room".to_owned()], vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!(found, Vec::from_iter(expected), "{a} {b}");
+    }
+    // A folder counts as one, and a circle may be long.
+    let (a, c) = ("use crate::b::x::X;", "use super::super::a::A;");
+    let found = house(&[("a", a), ("b", ""), ("b/x", "use crate::c::y;"), ("c", ""), ("c/y", c)]);
+    assert_eq!(found, [(vec![], ["a", "b", "c"].map(str::to_owned).to_vec())]);
 }
 
 fn root_of_package() -> &'static Path {
@@ -273,6 +350,10 @@ fn modules_named(code: &str) -> BTreeSet<String> {
             }
         }
     }
+    // An inherent method needs no import.
+    if code.contains(".facts()") {
+        found.insert("kinds".to_owned());
+    }
     // The crate's own items, such as a macro, are no modules.
     found.retain(|name| name.starts_with(|c: char| c.is_ascii_lowercase()));
     found
@@ -301,4 +382,159 @@ fn items(list: &str) -> Vec<&str> {
 
 fn first_word(text: &str) -> String {
     text.trim_start().chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()
+}
+
+/// The variants of the only enum in a text.
+fn variants(text: &str) -> Vec<String> {
+    let body =
+        text.split_once("enum Kind {").map_or("", |(_, after)| after.split('}').next().unwrap_or_default());
+    let lines = body.lines().map(str::trim).filter(|line| !line.starts_with("//"));
+    lines.filter_map(|line| line.strip_suffix(',')).map(str::to_owned).collect()
+}
+
+/// The code names that kind as a variant or compares a word with its name. A longer text that mentions it is an example.
+fn names_kind(code: &str, kind: &str) -> bool {
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    let whole = code
+        .match_indices(kind)
+        .any(|(at, _)| !code[..at].ends_with(word) && !code[at + kind.len()..].starts_with(word));
+    whole || code.contains(&format!("\"{}\"", kind.to_ascii_lowercase()))
+}
+
+/// Where a module stands in its crate, from the names of folders and files; the root is empty.
+type ModulePath = Vec<String>;
+
+fn module_path(path: &Path, root: &str) -> ModulePath {
+    let below = path.strip_prefix(root_of_package().join(root)).expect("it lies below").with_extension("");
+    let mut names: ModulePath = below.iter().map(|name| name.to_string_lossy().into_owned()).collect();
+    names.pop_if(|name| matches!(name.as_str(), "mod" | "lib" | "main"));
+    names
+}
+
+/// The circles in each folder: its files, and its folders taken as one, that import each other. The file that stands for a
+/// folder (`mod.rs`) hands on what the others hold, so that it counts for none of them.
+fn circles(code: &BTreeMap<ModulePath, String>) -> Vec<(ModulePath, Vec<String>)> {
+    let paths: BTreeMap<_, _> = code.iter().map(|(module, text)| (module, paths_named(text))).collect();
+    let mut folders: BTreeMap<ModulePath, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
+    for (module, named) in &paths {
+        for path in named {
+            let Some(target) = resolve(module, path, &paths, 0) else { continue };
+            let shared = module.iter().zip(&target).take_while(|(a, b)| a == b).count();
+            if let (Some(one), Some(other)) = (module.get(shared), target.get(shared)) {
+                let folder = folders.entry(module[..shared].to_vec()).or_default();
+                folder.entry(one.clone()).or_default().insert(other.clone());
+            }
+        }
+    }
+    let in_folder = |(folder, imports): (ModulePath, BTreeMap<String, BTreeSet<String>>)| {
+        let mut found = BTreeSet::new();
+        for file in imports.keys() {
+            let ahead = reached(file, &imports);
+            if ahead.contains(file) {
+                let back = |other: &String| reached(other, &imports).contains(file);
+                found.insert(ahead.into_iter().filter(back).collect::<Vec<_>>());
+            }
+        }
+        found.into_iter().map(move |circle| (folder.clone(), circle)).collect::<Vec<_>>()
+    };
+    folders.into_iter().flat_map(in_folder).collect()
+}
+
+/// Whatever a file imports, and what that imports.
+fn reached(from: &str, imports: &BTreeMap<String, BTreeSet<String>>) -> BTreeSet<String> {
+    let (mut found, mut left) = (BTreeSet::new(), vec![from.to_owned()]);
+    while let Some(file) = left.pop() {
+        let new = imports.get(&file).into_iter().flatten().filter(|next| !found.contains(*next));
+        left.extend(new.cloned().collect::<Vec<_>>());
+        found.extend(imports.get(&file).into_iter().flatten().cloned());
+    }
+    found
+}
+
+/// A path as it stands in the code, from `crate`, `super` or `self` on, and the name under which a `use` brings it.
+#[derive(Debug, Clone)]
+struct Named {
+    path: Vec<String>,
+    brings: Option<String>,
+}
+
+/// The paths of a text, those of `use` lines one by one.
+fn paths_named(code: &str) -> Vec<Named> {
+    let mut found = Vec::new();
+    for start in ["crate::", "super::", "self::"] {
+        for (at, _) in code.match_indices(start) {
+            let before = &code[..at];
+            if !before.ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':') {
+                spread(Vec::new(), &code[at..], is_use(before), &mut found);
+            }
+        }
+    }
+    // `use child::Item`, as a folder's file hands its children's items on.
+    for (at, _) in code.match_indices("use ") {
+        let after = &code[at + "use ".len()..];
+        if !["crate::", "super::", "self::"].iter().any(|start| after.starts_with(start)) {
+            spread(vec!["self".to_owned()], after, true, &mut found);
+        }
+    }
+    found
+}
+
+fn is_use(before: &str) -> bool {
+    before.trim_end().ends_with("use")
+}
+
+/// One path for each leaf of a `use` tree.
+fn spread(mut path: Vec<String>, text: &str, brought: bool, found: &mut Vec<Named>) {
+    let text = text.trim_start();
+    if let Some(list) = text.strip_prefix('{') {
+        items(list).into_iter().for_each(|item| spread(path.clone(), item, brought, found));
+        return;
+    }
+    let name = first_word(text);
+    let rest = &text[name.len()..];
+    if name != "self" || path.is_empty() {
+        path.push(name);
+    }
+    match (rest.strip_prefix("::"), rest.trim_start().strip_prefix("as ")) {
+        (Some(further), _) => spread(path, further, brought, found),
+        (None, alias) => {
+            let name = alias.map(first_word).or_else(|| path.last().cloned());
+            found.push(Named { path, brings: name.filter(|_| brought) });
+        }
+    }
+}
+
+/// The file in which what a path names is written, through the files that hand it on.
+fn resolve(
+    from: &[String],
+    named: &Named,
+    paths: &BTreeMap<&ModulePath, Vec<Named>>,
+    depth: usize,
+) -> Option<ModulePath> {
+    let mut at = from.to_vec();
+    let mut names = named.path.iter().peekable();
+    while let Some(word) = names.next_if(|word| ["crate", "super", "self"].contains(&word.as_str())) {
+        match word.as_str() {
+            "crate" => at.clear(),
+            "super" => drop(at.pop()?),
+            _ => {}
+        }
+    }
+    for name in names {
+        let child = [at.as_slice(), std::slice::from_ref(name)].concat();
+        if paths.contains_key(&child) {
+            at = child;
+            continue;
+        }
+        let handed_on = paths.get(&at)?.iter().find(|n| n.brings.as_ref() == Some(name));
+        // A path that begins with no module of ours is another crate's.
+        return match handed_on.filter(|n| depth < 5 && n.path != named.path) {
+            Some(n) => resolve(&at, n, paths, depth + 1).or(Some(at)),
+            None if named.path.first().is_some_and(|f| f == "self") && named.path.len() > 1 && at == from => {
+                None
+            }
+            None => Some(at),
+        };
+    }
+    Some(at)
 }

@@ -30,16 +30,28 @@ fn quoted(text: &str) -> BTreeSet<&str> {
     text.split('`').skip(1).step_by(2).collect()
 }
 
-/// The structs and enums of a source file: name, then the names of fields or variants with those in their braces.
+/// The structs and enums of a source file: name, then the names of fields or variants with those in their braces, as serde
+/// was told to rename them.
 fn types(source: &str) -> Vec<(String, BTreeSet<String>)> {
     let mut found = Vec::new();
     let mut lines = source.lines();
     while let Some(line) = lines.next() {
         let opened = line.strip_prefix("pub struct ").or_else(|| line.strip_prefix("pub enum "));
         let Some(name) = opened.and_then(|rest| rest.strip_suffix(" {")) else { continue };
-        let body = lines.by_ref().take_while(|line| *line != "}").map(str::trim);
-        let code = body.filter(|line| !line.starts_with("//") && !line.starts_with("#["));
-        found.push((name.to_owned(), code.flat_map(names).collect()));
+        let (mut members, mut renamed) = (BTreeSet::new(), None);
+        for line in lines.by_ref().take_while(|line| *line != "}").map(str::trim) {
+            if line.starts_with("#[") {
+                let to = line.split_once("rename = \"").and_then(|(_, name)| name.split('"').next());
+                renamed = to.or(renamed);
+            } else if !line.starts_with("//") {
+                let mut declared = names(line);
+                if let (Some(to), Some(first)) = (renamed.take(), declared.first_mut()) {
+                    to.clone_into(first);
+                }
+                members.extend(declared);
+            }
+        }
+        found.push((name.to_owned(), members));
     }
     found
 }
@@ -217,11 +229,14 @@ fn the_marked_commands_of_the_readme_are_the_ones_that_ci_runs() {
 /// The reading of source above is only as good as this.
 #[test]
 fn definitions_are_read_whole() {
-    let source = "/// x\npub enum On {\n    /// y\n    A { b_c: u64, d: String },\n    Ef,\n}\npub struct G {\n    #[z]\n    pub h_i: u8,\n}\n";
+    let source = "/// x\npub enum On {\n    /// y\n    A { b_c: u64, d: String },\n    Ef,\n}\npub struct G {\n    #[z]\n    pub h_i: u8,\n    #[serde(default)]\n    #[serde(rename = \"j\")]\n    pub k: u8,\n}\n";
     let read: Vec<_> =
         types(source).into_iter().map(|(n, m)| (n, m.into_iter().collect::<Vec<_>>())).collect();
     let owned = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
-    assert_eq!(read, [("On".to_owned(), owned(&["A", "Ef", "b_c", "d"])), ("G".to_owned(), owned(&["h_i"]))]);
+    assert_eq!(
+        read,
+        [("On".to_owned(), owned(&["A", "Ef", "b_c", "d"])), ("G".to_owned(), owned(&["h_i", "j"]))]
+    );
     assert_eq!(
         (camel("HalfDone"), camel("in_ms"), kebab("PodNotReady")),
         ("halfDone".into(), "inMs".into(), "pod-not-ready".into())

@@ -11,7 +11,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand,
 use super::cluster_args::ClusterArgs;
 use super::completion::{COMPLETE, CompleteArgs, CompletionArgs};
 use super::look_args::{HistoryArgs, ListArgs, StatusArgs, VersionsArgs};
-use crate::model::{Check, Method};
+use crate::model::{Check, Kind, Method};
 use crate::sandbox::Fault;
 
 /// The default of `--pod-timeout`: a large image takes minutes to pull, and a broker takes as long to recover.
@@ -42,14 +42,17 @@ const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("DBUPDATE_BU
 
 const ABOUT: &str = "Update the version of a KubeDB database, safely";
 
-const LONG_ABOUT: &str = "\
+const ABOUT_AT_LENGTH: &str = "\
 Update the version of a KubeDB database, safely.
 
 Runs preflight checks, shows the plan and asks for confirmation. Then it pauses KubeDB's operator for the database, \
 patches the images of its workloads, restarts the pods one at a time within their PodDisruptionBudgets, sets \
-spec.version, resumes the operator and verifies the result. To resume an interrupted update, run the same command again.
+spec.version, resumes the operator and verifies the result. To resume an interrupted update, run the same command again.";
 
-Kinds: kafka (kf), druid (dr), cassandra (cas), hazelcast (hz), zookeeper (zk).";
+fn kinds() -> String {
+    let kinds = Kind::ALL.map(|kind| format!("{} ({})", kind.singular(), kind.short()));
+    format!("Kinds: {}.", kinds.join(", "))
+}
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -69,7 +72,7 @@ Exit codes:
     bin_name = "kubectl dbupdate",
     version = VERSION,
     about = ABOUT,
-    long_about = LONG_ABOUT,
+    long_about = format!("{ABOUT_AT_LENGTH}\n\n{}", kinds()),
     after_help = EXAMPLES,
     after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"),
     override_usage = "kubectl dbupdate KIND[/NAME] [NAME] --to VERSION [flags]\n       kubectl dbupdate COMMAND",
@@ -349,8 +352,8 @@ pub struct ManArgs {
 
 /// Serve a simulated cluster on this machine, for kubectl and kubectl dbupdate
 ///
-/// It runs one simulated database of each kind (Kafka, Druid, Cassandra, Hazelcast, ZooKeeper) and their controllers. It
-/// listens on 127.0.0.1 only, without TLS or authentication. All its state is lost when it stops.
+/// It runs one simulated database of each kind and their controllers. It listens on 127.0.0.1 only, without TLS or
+/// authentication. All its state is lost when it stops.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -14,7 +14,8 @@ use super::look_args::{HistoryArgs, ListArgs, ListOutput, ListedArgs, StatusArgs
 use super::names::{wrong_with_database, wrong_with_namespace};
 use super::terminal::Terminal;
 use crate::cluster::ConnectOptions;
-use crate::model::{Check, Kind, Method, Methods, UnknownKind, clean};
+use crate::kinds::UnknownKind;
+use crate::model::{Check, Kind, Method, Methods, clean};
 use crate::report::Progress;
 use crate::sandbox::Fault;
 

@@ -12,7 +12,7 @@ use super::exit_code::ExitCode;
 use super::options::SandboxOptions;
 use super::stop;
 use super::stream;
-use crate::model::quoted;
+use crate::model::{Kind, quoted};
 use crate::sandbox::{NAMESPACE, Sandbox};
 
 /// The first line of every kubeconfig this command writes. Only a file with this line may be overwritten.
@@ -136,12 +136,13 @@ fn instructions(server: &str, kubeconfig: &Path) -> String {
         "The sandbox is running at {server}. In another terminal:
 
   export KUBECONFIG={}
-  kubectl get kafka,druid,cassandra,hazelcast,zookeeper
+  kubectl get {}
   kubectl get kafka,petset,pod
   kubectl dbupdate kafka my-kf --to 3.6.1
 
 Press Ctrl-C to stop it. All its state is lost.
 ",
-        quoted(&kubeconfig.display().to_string())
+        quoted(&kubeconfig.display().to_string()),
+        Kind::ALL.map(Kind::singular).join(",")
     )
 }

@@ -68,5 +68,5 @@ fn absent(error: ClusterError, kind: Kind) -> Failure {
 
 /// The version's name as kubectl prints it, and as `--to` accepts it.
 fn name(kind: Kind, choice: &Choice) -> String {
-    format!("{}version.catalog.kubedb.com/{}\n", kind.singular(), choice.name)
+    format!("{}.catalog.kubedb.com/{}\n", kind.facts().version_kind.to_ascii_lowercase(), choice.name)
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::model::{Lookup, Permission};
 
-use super::call::Call;
+use super::request::Call;
 use super::{Cluster, ClusterError};
 
 /// How many reviews run in parallel: enough to hide the latency, few enough for the server's rate limits.

@@ -5,9 +5,7 @@ use serde_json::json;
 
 use crate::model::ObjectRef;
 
-use super::call::Call;
-use super::read::path;
-use super::send::{MANAGER, built};
+use super::request::{Call, MANAGER, built, path};
 use super::{Cluster, ClusterError};
 
 /// The longest message of an Event, in bytes, according to the API's validation.

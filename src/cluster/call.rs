@@ -17,8 +17,9 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::model::{ObjectRef, clean};
 
-use super::client::Connection;
-use super::{ClusterError, Renew};
+use super::ClusterError;
+use super::connection::{Connection, Renew};
+use super::request::{Answer, Call};
 
 /// The timeout of a call. An API server answers in milliseconds, but its webhooks may take ten seconds by default.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -73,30 +74,6 @@ pub struct Cluster {
     /// Calls that were allowed before, by verb and resource.
     allowed: Arc<Mutex<HashSet<(String, String)>>>,
     pub(super) aside: Option<mpsc::UnboundedSender<Aside>>,
-}
-
-/// A call to make.
-pub(super) struct Call {
-    /// For messages: `get kafka/my-kf`.
-    pub what: String,
-    pub verb: &'static str,
-    /// The resource as in RBAC, e.g. `pods/eviction`.
-    pub resource: String,
-    pub request: Request<Vec<u8>>,
-}
-
-/// A successful response.
-pub(super) struct Answer {
-    pub body: Vec<u8>,
-    pub warnings: Vec<String>,
-}
-
-impl Answer {
-    /// Parses the response as an object.
-    pub fn parse<T: DeserializeOwned>(&self, what: &str) -> Result<T, ClusterError> {
-        serde_json::from_slice(&self.body)
-            .map_err(|e| ClusterError::Unexpected { what: what.to_owned(), message: clean(&e.to_string()) })
-    }
 }
 
 impl Cluster {

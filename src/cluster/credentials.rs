@@ -10,7 +10,7 @@ use serde::Deserialize;
 use x509_cert::Certificate;
 use x509_cert::der::DecodePem;
 
-use super::connect::ConnectError;
+use super::flags::ConnectError;
 
 /// The same credentials with their tokens as kubectl sends them: without the space around them, which a file or a plugin
 /// ends with. One that is empty is none.

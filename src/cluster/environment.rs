@@ -10,7 +10,7 @@ use crate::model::{
     BACKUP_APIS, Backup, Database, Environment, GITOPS_API, Lookup, Permission, Snapshot, clean,
 };
 
-use super::call::Call;
+use super::request::Call;
 use super::{Cluster, ClusterError};
 
 /// A backup system: its API, and the path of the target in a session and in a configuration.

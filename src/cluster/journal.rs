@@ -10,9 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::journal::{Entry, Progress, Run, entry, key, outlived};
 use crate::model::{Kind, Lookup, ObjectRef};
 
-use super::call::Call;
-use super::read::path;
-use super::send::{MANAGER, built};
+use super::request::{Call, MANAGER, built, path};
 use super::wire::Meta;
 use super::{Cluster, ClusterError};
 

@@ -15,9 +15,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::clock::{Clock, Reading};
 use crate::model::{Kind, Lock, ObjectRef, PatchOp, clean};
 
-use super::call::{CALL_TIMEOUT, Call, Pauses};
-use super::read::path;
-use super::send::{MANAGER, built, json_patch};
+use super::call::{CALL_TIMEOUT, Pauses};
+use super::request::{Call, MANAGER, built, json_patch, path};
 use super::{Cluster, ClusterError};
 
 /// How long the lock is valid after a renewal. Long enough to survive a failed renewal, short enough that nobody waits long

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use kube::config::{AuthInfo, Cluster, Context, Kubeconfig, NamedAuthInfo, NamedCluster, NamedContext};
 
-use super::connect::{ConnectError, ConnectOptions};
+use super::flags::{ConnectError, ConnectOptions};
 use crate::model::clean;
 
 /// The chosen context, with its cluster and user as overridden by the flags.

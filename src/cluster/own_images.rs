@@ -1,25 +1,29 @@
-//! The images that a user has set in the pod templates of a database. The templates are in `spec` itself, below
-//! `spec.topology`, or, for Cassandra, in a list of racks.
+//! The images that a user has set in the pod templates of a database. A field of its `spec` is such a template, or holds
+//! one for each kind of node, or a list of them.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::model::{OwnImage, clean};
 
 /// Collects these images from the fields of `spec` that may hold pod templates.
-pub(super) fn of(template: &Value, topology: &Value, cruise_control: &Value) -> Vec<OwnImage> {
+pub(super) fn of(spec: &Map<String, Value>, fields: &[&str]) -> Vec<OwnImage> {
     let mut found = Vec::new();
-    in_template("spec.podTemplate", template, &mut found);
-    below("spec.topology", topology, &mut found);
-    below("spec.cruiseControl", cruise_control, &mut found);
+    for field in fields {
+        if let Some(value) = spec.get(*field) {
+            in_field("spec", field, value, &mut found);
+        }
+    }
     found
+}
+
+fn in_field(path: &str, key: &str, value: &Value, found: &mut Vec<OwnImage>) {
+    let path = format!("{path}.{}", clean(key));
+    if key == "podTemplate" { in_template(&path, value, found) } else { below(&path, value, found) }
 }
 
 fn below(path: &str, value: &Value, found: &mut Vec<OwnImage>) {
     match value {
-        Value::Object(fields) => fields.iter().for_each(|(key, value)| {
-            let path = format!("{path}.{}", clean(key));
-            if key == "podTemplate" { in_template(&path, value, found) } else { below(&path, value, found) }
-        }),
+        Value::Object(fields) => fields.iter().for_each(|(key, value)| in_field(path, key, value, found)),
         Value::Array(items) => {
             items.iter().enumerate().for_each(|(at, item)| below(&format!("{path}[{at}]"), item, found));
         }
@@ -62,6 +66,8 @@ mod tests {
             "controller": {"podTemplate": {"metadata": {"labels": {"a": "b"}}}},
         });
         let cruise = json!({"podTemplate": template("cruise-control", "cc:1")});
+        // No field that the facts name.
+        let elsewhere = template("exporter", "exporter:1");
         let agent = "spec.podTemplate.spec.containers[1].image agent agent:1";
         let init = "spec.podTemplate.spec.initContainers[0].image kafka-init init:1";
         for (template, topology, cruise, expected) in [
@@ -84,7 +90,13 @@ mod tests {
                 ],
             ),
         ] {
-            let found = of(&template, &topology, &cruise);
+            let spec = Map::from_iter([
+                ("podTemplate".to_owned(), template),
+                ("topology".to_owned(), topology),
+                ("cruiseControl".to_owned(), cruise),
+                ("monitor".to_owned(), json!({"podTemplate": elsewhere.clone()})),
+            ]);
+            let found = of(&spec, &["podTemplate", "topology", "cruiseControl"]);
             let shown: Vec<_> =
                 found.iter().map(|o| format!("{} {} {}", o.path, o.container, o.image)).collect();
             assert_eq!(shown, expected);

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::process::{Child, Command};
 
-use super::connect::ConnectError;
+use super::flags::ConnectError;
 use crate::model::clean;
 
 /// Whether a plugin may prompt the user.

@@ -11,8 +11,7 @@ use crate::model::{
     Budget, CatalogVersion, Database, Environment, Kind, Lookup, Pod, Snapshot, Workload, WorkloadKind, clean,
 };
 
-use super::call::Call;
-use super::send::{MANAGER, built};
+use super::request::{Call, MANAGER, built, path};
 use super::wire::{BudgetWire, DatabaseWire, List, Named, NodeWire, PodWire, VersionWire, WorkloadWire};
 use super::{Cluster, ClusterError};
 
@@ -31,15 +30,6 @@ pub(super) enum Collection {
 
 /// The resource version from which to watch each collection; a collection that the cluster does not serve is missing.
 pub(super) type Marks = HashMap<Collection, String>;
-
-/// The URL path of a resource; `namespace` is empty for a cluster-scoped one.
-pub(super) fn path(api_version: &str, namespace: &str, plural: &str) -> String {
-    let root = if api_version.contains('/') { "/apis" } else { "/api" };
-    match namespace {
-        "" => format!("{root}/{api_version}/{plural}"),
-        ns => format!("{root}/{api_version}/namespaces/{ns}/{plural}"),
-    }
-}
 
 /// The labels that KubeDB puts on all objects of one database.
 pub(super) fn labels(kind: Kind, name: &str) -> String {

@@ -1,17 +1,13 @@
 //! Sends a `Write`, for real or with `dryRun=All`.
 
-use http::{Request, header};
 use kube::core::params::PostParams;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::model::{Database, Kind, PatchOp, Workload, WorkloadKind, Write, WriteAction};
+use crate::model::{Database, Kind, Workload, WorkloadKind, Write, WriteAction};
 
-use super::call::{Answer, Call};
+use super::request::{Answer, Call, MANAGER, built, deletion, json_patch, path};
 use super::wire::{DatabaseWire, WorkloadWire};
 use super::{Cluster, ClusterError};
-
-/// The field manager of every write.
-pub(super) const MANAGER: &str = "kubectl-dbupdate";
 
 /// A write that the server accepted.
 pub struct Sent {
@@ -61,7 +57,7 @@ impl Cluster {
 
 fn call(write: &Write, dry_run: bool) -> Result<Call, ClusterError> {
     let object = &write.object;
-    let path = super::read::path(&object.api_version, &object.namespace, &object.plural);
+    let path = path(&object.api_version, &object.namespace, &object.plural);
     let name = &object.name;
     let (words, verb, subresource, request) = match &write.action {
         WriteAction::Patch { status, operations } => {
@@ -110,37 +106,4 @@ fn call(write: &Write, dry_run: bool) -> Result<Call, ClusterError> {
         resource: format!("{}{subresource}", object.plural),
         request: request?,
     })
-}
-
-/// A deletion of the object at this path, with preconditions.
-fn deletion(path: &str, preconditions: &Value, dry_run: bool) -> Result<Request<Vec<u8>>, ClusterError> {
-    let dry_run = if dry_run { "?dryRun=All" } else { "" };
-    let body = json!({ "apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions });
-    Request::delete(format!("{path}{dry_run}"))
-        .header(header::CONTENT_TYPE, "application/json")
-        .body(body.to_string().into_bytes())
-        .map_err(|e| ClusterError::Unexpected { what: format!("delete {path}"), message: e.to_string() })
-}
-
-/// A JSON patch of the object at this path.
-pub(super) fn json_patch(
-    path: &str,
-    operations: &[PatchOp],
-    dry_run: bool,
-) -> Result<Request<Vec<u8>>, ClusterError> {
-    let invalid = |e: String| ClusterError::Unexpected { what: format!("patch {path}"), message: e };
-    let dry_run = if dry_run { "&dryRun=All" } else { "" };
-    Request::patch(format!("{path}?fieldManager={MANAGER}{dry_run}"))
-        .header(header::CONTENT_TYPE, "application/json-patch+json")
-        .header(header::ACCEPT, "application/json")
-        .body(serde_json::to_vec(operations).map_err(|e| invalid(e.to_string()))?)
-        .map_err(|e| invalid(e.to_string()))
-}
-
-/// Reports a request that could not be built, for example because of an invalid name.
-pub(super) fn built(
-    request: Result<Request<Vec<u8>>, kube::core::request::Error>,
-    what: &str,
-) -> Result<Request<Vec<u8>>, ClusterError> {
-    request.map_err(|e| ClusterError::Unexpected { what: what.to_owned(), message: e.to_string() })
 }

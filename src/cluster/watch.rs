@@ -16,10 +16,10 @@ use crate::model::{
     Budget, Database, Lookup, OPS_API, OpsRequest, Pod, Snapshot, Workload, WorkloadKind, clean,
 };
 
-use super::call::{Aside, Call, FORBIDDEN_DOUBT, Pauses, Retry};
+use super::call::{Aside, FORBIDDEN_DOUBT, Pauses, Retry};
 use super::ops_request::OpsRequestWire;
-use super::read::{Collection, Marks, labels, path};
-use super::send::built;
+use super::read::{Collection, Marks, labels};
+use super::request::{Call, built, path};
 use super::wire::{BudgetWire, DatabaseWire, Meta, PodWire, WorkloadWire};
 use super::{Cluster, ClusterError};
 

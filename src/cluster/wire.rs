@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::core::Selector;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::model::{
     Amount, Budget, CatalogVersion, Condition, Container, ContainerState, ContainerStatus, Database, Kind,
@@ -146,9 +146,9 @@ pub(super) struct DatabaseWire {
 struct DatabaseSpec {
     version: String,
     halted: Option<bool>,
-    cruise_control: Value,
-    pod_template: Value,
-    topology: Value,
+    /// What else there is; the facts about the kind tell which of it counts.
+    #[serde(flatten)]
+    others: Map<String, Value>,
 }
 
 #[derive(Deserialize, Default, Clone)]
@@ -170,7 +170,8 @@ impl DatabaseWire {
         for c in &mut conditions {
             (c.reason, c.message) = (clean(&c.reason), clean(&c.message));
         }
-        let spec = self.spec;
+        let (spec, facts) = (self.spec, kind.facts());
+        let switches = facts.shapes.iter().filter_map(|shape| shape.switch);
         Database {
             kind,
             object,
@@ -182,9 +183,11 @@ impl DatabaseWire {
             has_conditions,
             deleting: self.metadata.deletion_timestamp.is_some(),
             halted: spec.halted.unwrap_or_default(),
-            cruise_control: !spec.cruise_control.is_null(),
+            switched_on: switches
+                .filter(|field| spec.others.get(*field).is_some_and(|v| !v.is_null()))
+                .collect(),
             owner,
-            own_images: super::own_images::of(&spec.pod_template, &spec.topology, &spec.cruise_control),
+            own_images: super::own_images::of(&spec.others, facts.pod_templates),
         }
     }
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::model::{ObjectRef, clean};
 
 use super::Cluster;
-use super::send::MANAGER;
+use super::request::MANAGER;
 
 /// A part of an object whose last writer is of interest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use crate::event::{Event, Finish, Step, StepOutcome};
 use crate::journal::{
     Before, Direction, Entry, JOURNAL_SCHEMA, KEPT_BYTES, Progress, Resumption, StepEntry, key,
 };
-use crate::model::{Action, Check, Kind, Method, Methods, Plan};
+use crate::model::{Action, Check, Method, Methods, Plan};
 use crate::steps::leftover;
 use crate::steps::{Blocked, s1_pause};
 
@@ -223,7 +223,7 @@ impl Run {
         let held = self.lock.good();
         let Some(writer) = &mut self.ledger.journal else { return };
         writer.progress.started = true;
-        if held && self.plan.kind == Kind::Cassandra {
+        if held && self.plan.kind.facts().data.rewrites.is_some() {
             self.write_behind();
         }
     }

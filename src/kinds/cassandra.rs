@@ -1,7 +1,8 @@
-use super::{Facts, Shape, container, init, optional};
+use super::{Data, Facts, Inspection, Names, Shape, container, init, optional};
 
 /// One rack after the other, by name. Backup and monitoring containers are there only where they are switched on.
 pub(super) static FACTS: Facts = Facts {
+    names: Names { kind: "Cassandra", singular: "cassandra", plural: "cassandras", short: "cas" },
     version_kind: "CassandraVersion",
     version_plural: "cassandraversions",
     ops_kind: "CassandraOpsRequest",
@@ -15,14 +16,46 @@ pub(super) static FACTS: Facts = Facts {
             optional("medusa", false, "spec.medusa.image"),
             optional("exporter", false, "spec.exporter.image"),
         ],
+        switch: None,
     }],
     roles: &[],
+    controllers: |_| false,
     deployments: false,
+    pod_templates: &["podTemplate", "topology"],
+    data: Data {
+        rewrites: Some(crosses_major),
+        inspection: Inspection { container: "cassandra", command: "nodetool version; nodetool info" },
+    },
     afterwards: |from, to| {
-        let major = |v: &str| v.split('.').next().map(str::to_owned);
-        if major(from) == major(to) {
+        if !crosses_major(from, to) {
             return Vec::new();
         }
         vec!["run `nodetool upgradesstables` on every node: this update crosses a major version".to_owned()]
     },
 };
+
+/// A major version writes its sstables in a format of its own, which the one before it cannot read. A version that the
+/// catalog does not know, which is empty, may be of any major.
+fn crosses_major(from: &str, to: &str) -> bool {
+    let major = |version: &str| version.split('.').next().filter(|m| !m.is_empty()).map(str::to_owned);
+    major(from).is_none() || major(from) != major(to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::crosses_major;
+
+    #[test]
+    fn another_major_or_an_unknown_version_crosses() {
+        for (from, to, crosses) in [
+            ("4.1.8", "4.1.11", false),
+            ("4.1.8", "5.0.3", true),
+            ("5.0.3", "4.1.8", true),
+            ("", "4.1.8", true),
+            ("4.1.8", "", true),
+            ("", "", true),
+        ] {
+            assert_eq!(crosses_major(from, to), crosses, "{from} {to}");
+        }
+    }
+}

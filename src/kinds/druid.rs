@@ -1,7 +1,8 @@
-use super::{Facts, Shape, container, init};
+use super::{Data, Facts, Inspection, Names, Shape, container, init};
 
 /// The order of the official engine and of Druid's own page on rolling updates.
 pub(super) static FACTS: Facts = Facts {
+    names: Names { kind: "Druid", singular: "druid", plural: "druids", short: "dr" },
     version_kind: "DruidVersion",
     version_plural: "druidversions",
     ops_kind: "DruidOpsRequest",
@@ -9,8 +10,15 @@ pub(super) static FACTS: Facts = Facts {
     shapes: &[Shape {
         anchor: "druid",
         containers: &[container("druid", "spec.db.image"), init("init-druid", "spec.initContainer.image")],
+        switch: None,
     }],
     roles: &["historicals", "middlemanagers", "brokers", "routers", "overlords", "coordinators"],
+    controllers: |_| false,
     deployments: false,
+    pod_templates: &["podTemplate", "topology"],
+    data: Data {
+        rewrites: None,
+        inspection: Inspection { container: "druid", command: "curl -s localhost:8081/status" },
+    },
     afterwards: |_, _| Vec::new(),
 };

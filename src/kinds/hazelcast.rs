@@ -1,6 +1,7 @@
-use super::{Facts, Shape, container, init};
+use super::{Data, Facts, Inspection, Names, Shape, container, init};
 
 pub(super) static FACTS: Facts = Facts {
+    names: Names { kind: "Hazelcast", singular: "hazelcast", plural: "hazelcasts", short: "hz" },
     version_kind: "HazelcastVersion",
     version_plural: "hazelcastversions",
     ops_kind: "HazelcastOpsRequest",
@@ -11,8 +12,15 @@ pub(super) static FACTS: Facts = Facts {
             container("hazelcast", "spec.db.image"),
             init("hazelcast-init", "spec.initContainer.image"),
         ],
+        switch: None,
     }],
     roles: &[],
+    controllers: |_| false,
     deployments: false,
+    pod_templates: &["podTemplate", "topology"],
+    data: Data {
+        rewrites: None,
+        inspection: Inspection { container: "hazelcast", command: "curl -s localhost:5701/hazelcast/health" },
+    },
     afterwards: |_, _| Vec::new(),
 };

@@ -1,8 +1,9 @@
-use super::{Facts, Shape, container, init, optional};
+use super::{Data, Facts, Inspection, Names, Shape, container, init, optional};
 
 /// Controllers before brokers: a broker may speak a newer metadata version only once its controllers know it.
 /// The cruise control runs as a Deployment and comes last.
 pub(super) static FACTS: Facts = Facts {
+    names: Names { kind: "Kafka", singular: "kafka", plural: "kafkas", short: "kf" },
     version_kind: "KafkaVersion",
     version_plural: "kafkaversions",
     ops_kind: "KafkaOpsRequest",
@@ -14,14 +15,25 @@ pub(super) static FACTS: Facts = Facts {
                 container("kafka", "spec.db.image"),
                 init("kafka-init", "spec.initContainer.image"),
             ],
+            switch: None,
         },
         Shape {
             anchor: "cruise-control",
             containers: &[optional("cruise-control", false, "spec.cruiseControl.image")],
+            switch: Some("cruiseControl"),
         },
     ],
     roles: &["all", "combined", "controller", "broker"],
+    controllers: |role| role != "broker",
     deployments: true,
+    pod_templates: &["podTemplate", "topology", "cruiseControl"],
+    data: Data {
+        rewrites: None,
+        inspection: Inspection {
+            container: "kafka",
+            command: "kafka-features.sh --bootstrap-server localhost:9092 describe",
+        },
+    },
     afterwards: |_, to| {
         vec![format!(
             "once {to} has proven itself, finalize the metadata version with \

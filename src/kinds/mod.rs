@@ -1,17 +1,46 @@
-//! What differs between the kinds of database: API names, which container takes its image from which field of the
-//! catalog, and in which order the workloads are rolled. One file each.
+//! All that differs between the kinds of database, one file each: names, which container takes its image from which
+//! field of the catalog, in which order the workloads are rolled, and what becomes of the data.
 
 mod cassandra;
 mod druid;
 mod hazelcast;
 mod kafka;
+mod names;
 mod zookeeper;
 
 use crate::model::{Kind, Workload, WorkloadKind, clean};
 
+pub use names::UnknownKind;
+
+/// Lists the kinds: a kind of the enum that is not listed here does not compile.
+macro_rules! kinds {
+    ($($kind:ident: $facts:path),+ $(,)?) => {
+        impl Kind {
+            /// Every kind, in the order in which lists show them.
+            pub const ALL: [Kind; [$(Kind::$kind),+].len()] = [$(Kind::$kind),+];
+
+            /// The facts about this kind.
+            pub fn facts(self) -> &'static Facts {
+                match self {
+                    $(Kind::$kind => &$facts,)+
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    Kafka: kafka::FACTS,
+    Druid: druid::FACTS,
+    Cassandra: cassandra::FACTS,
+    Hazelcast: hazelcast::FACTS,
+    ZooKeeper: zookeeper::FACTS,
+}
+
 /// The facts about one kind of database.
 #[derive(Debug)]
 pub struct Facts {
+    pub names: Names,
     /// Kind and resource name of the version objects in `catalog.kubedb.com/v1alpha1`.
     pub version_kind: &'static str,
     pub version_plural: &'static str,
@@ -22,10 +51,45 @@ pub struct Facts {
     pub shapes: &'static [Shape],
     /// The roles that the kind's workloads play, in the order in which they are rolled. Others come after.
     pub roles: &'static [&'static str],
+    /// The pods of a set of this role are controllers that need a quorum.
+    pub controllers: fn(role: &str) -> bool,
     /// A Deployment may belong to a database of this kind.
     pub deployments: bool,
+    /// The fields of the database's `spec` that are or hold pod templates.
+    pub pod_templates: &'static [&'static str],
+    pub data: Data,
     /// Manual follow-up after an update between two versions (the versions as the rule compares them).
     pub afterwards: fn(from: &str, to: &str) -> Vec<String>,
+}
+
+/// What the API and its users call a kind.
+#[derive(Debug)]
+pub struct Names {
+    /// As the API spells it, e.g. `ZooKeeper`.
+    pub kind: &'static str,
+    /// As a user types it, e.g. `zookeeper`.
+    pub singular: &'static str,
+    /// The resource name, e.g. `zookeepers`.
+    pub plural: &'static str,
+    /// The short name that the CRD declares, e.g. `zk`.
+    pub short: &'static str,
+}
+
+/// What an update means for the data of a database.
+#[derive(Debug)]
+pub struct Data {
+    /// Whether a new version writes the data in a format that the old one cannot read; `None` where no version of the kind
+    /// ever does. Versions are as the rule compares them.
+    pub rewrites: Option<fn(from: &str, to: &str) -> bool>,
+    /// How a person looks at the state of the data.
+    pub inspection: Inspection,
+}
+
+/// A shell command that shows the state of the data, and the container in which it runs.
+#[derive(Debug)]
+pub struct Inspection {
+    pub container: &'static str,
+    pub command: &'static str,
 }
 
 /// One form of pod template: told by its main container.
@@ -35,6 +99,8 @@ pub struct Shape {
     pub anchor: &'static str,
     /// The containers whose images the catalog names, the anchor included.
     pub containers: &'static [Mapping],
+    /// The field of the database's `spec` that asks for a workload of this shape; `None` where there always is one.
+    pub switch: Option<&'static str>,
 }
 
 /// A container whose image the catalog names.
@@ -58,19 +124,6 @@ const fn init(container: &'static str, field: &'static str) -> Mapping {
 
 const fn optional(container: &'static str, init: bool, field: &'static str) -> Mapping {
     Mapping { container, init, field, optional: true }
-}
-
-impl Kind {
-    /// The facts about this kind.
-    pub fn facts(self) -> &'static Facts {
-        match self {
-            Kind::Kafka => &kafka::FACTS,
-            Kind::Druid => &druid::FACTS,
-            Kind::Cassandra => &cassandra::FACTS,
-            Kind::Hazelcast => &hazelcast::FACTS,
-            Kind::ZooKeeper => &zookeeper::FACTS,
-        }
-    }
 }
 
 impl Facts {

@@ -1,6 +1,7 @@
-use super::{Facts, Shape, container, init};
+use super::{Data, Facts, Inspection, Names, Shape, container, init};
 
 pub(super) static FACTS: Facts = Facts {
+    names: Names { kind: "ZooKeeper", singular: "zookeeper", plural: "zookeepers", short: "zk" },
     version_kind: "ZooKeeperVersion",
     version_plural: "zookeeperversions",
     ops_kind: "ZooKeeperOpsRequest",
@@ -11,8 +12,15 @@ pub(super) static FACTS: Facts = Facts {
             container("zookeeper", "spec.db.image"),
             init("zookeeper-init", "spec.initContainer.image"),
         ],
+        switch: None,
     }],
     roles: &[],
+    controllers: |_| false,
     deployments: false,
+    pod_templates: &["podTemplate", "topology"],
+    data: Data {
+        rewrites: None,
+        inspection: Inspection { container: "zookeeper", command: "zkServer.sh status" },
+    },
     afterwards: |_, _| Vec::new(),
 };

@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, ObjectRef, Owner};
+use super::{Kind, ObjectRef};
 
 /// The type of the status condition that pauses the operator for one database.
 pub const PAUSED: &str = "Paused";
@@ -25,12 +25,21 @@ pub struct Database {
     pub deleting: bool,
     /// `spec.halted`: KubeDB deletes the workloads of such a database.
     pub halted: bool,
-    /// `spec.cruiseControl` is set (Kafka).
-    pub cruise_control: bool,
+    /// The fields of `spec` that ask for further workloads and are set, e.g. `cruiseControl`.
+    pub switched_on: Vec<&'static str>,
     /// The system that manages the object from elsewhere, such as Argo CD or Helm.
     pub owner: Option<Owner>,
     /// The images that the user has put into its pod templates.
     pub own_images: Vec<OwnImage>,
+}
+
+/// Who puts a database object back to what it keeps elsewhere, as the object's labels and annotations tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owner {
+    /// It heals the object by itself: an update by hand would be reverted.
+    GitOps { by: String },
+    /// It sets the object back when it is next used.
+    Helm { release: String },
 }
 
 /// An image that the user has put into a pod template of the database.

@@ -57,12 +57,3 @@ pub struct Backup {
     /// The resource's name with its group, as kubectl takes it.
     pub resource: String,
 }
-
-/// Who puts a database object back to what it keeps elsewhere, as the object's labels and annotations tell.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Owner {
-    /// It reconciles the object by itself: an update by hand would be reverted.
-    GitOps { by: String },
-    /// It sets the object back when it is next used.
-    Helm { release: String },
-}

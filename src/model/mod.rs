@@ -9,6 +9,7 @@ mod environment;
 mod finding;
 mod image;
 mod kind;
+mod lookup;
 mod method;
 mod ops_request;
 mod permission;
@@ -25,11 +26,12 @@ pub use auth::{AUTH_SCHEMA, Auth, Lacking, Rules};
 pub use budget::{Amount, Budget, pods_needed};
 pub use command::{Command, quoted};
 pub use coverage::Coverage;
-pub use database::{Condition, Database, OwnImage, PAUSED, Phase};
-pub use environment::{BACKUP_APIS, Backup, Environment, GITOPS_API, Owner};
+pub use database::{Condition, Database, OwnImage, Owner, PAUSED, Phase};
+pub use environment::{BACKUP_APIS, Backup, Environment, GITOPS_API};
 pub use finding::{Check, Finding, Severity, Trial};
 pub use image::{ImageFound, pinned, registry, same_image};
-pub use kind::{Kind, UnknownKind};
+pub use kind::Kind;
+pub use lookup::Lookup;
 pub use method::{Method, Methods};
 pub use ops_request::{
     Apply, DatabaseRef, ManifestMeta, ManifestSpec, OPS_API, OpsRequest, OpsRequestManifest, UpdateVersion,
@@ -41,7 +43,7 @@ pub use plan::{
 };
 pub use pod::{ContainerState, ContainerStatus, Pod, PodCondition};
 pub use reference::ObjectRef;
-pub use snapshot::{Lock, Lookup, Snapshot};
+pub use snapshot::{Lock, Snapshot};
 pub use text::clean;
 pub use version::CatalogVersion;
 pub use workload::{Container, PodManagement, UpdateStrategy, Workload, WorkloadKind};

@@ -1,4 +1,4 @@
-use super::{Budget, CatalogVersion, Database, Environment, OpsRequest, Pod, Workload, WorkloadKind};
+use super::{Budget, CatalogVersion, Database, Environment, Lookup, OpsRequest, Pod, Workload, WorkloadKind};
 
 /// Everything an update depends on, as it was read from the cluster at one moment, and kept up by watches
 /// during a run.
@@ -89,27 +89,6 @@ impl Snapshot {
     /// The catalog's object of that name.
     pub fn version(&self, name: &str) -> Option<&CatalogVersion> {
         self.catalog.iter().find(|v| v.name == name)
-    }
-}
-
-/// What became of reading something that need not be there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Lookup<T> {
-    /// The cluster does not serve that API.
-    Absent,
-    /// It does, and would not tell; why.
-    Unreadable(String),
-    Found(T),
-}
-
-impl<T> Lookup<T> {
-    /// The same with what was found made into something else.
-    pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Lookup<U> {
-        match self {
-            Lookup::Absent => Lookup::Absent,
-            Lookup::Unreadable(why) => Lookup::Unreadable(why),
-            Lookup::Found(found) => Lookup::Found(make(found)),
-        }
     }
 }
 

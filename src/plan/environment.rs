@@ -3,8 +3,8 @@
 
 use crate::model::{Check, Command, Finding, Lookup, Owner, PodAction, Severity, Weight, WorkloadPlan};
 
+use super::context::{Context, note};
 use super::permissions;
-use super::preflight::{Context, note};
 
 /// A pod's part of a run, in seconds, where nobody knows better: the official engine's published timelines have 30 to 60
 /// seconds for each, and a large image comes on top.

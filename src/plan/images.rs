@@ -8,7 +8,7 @@ use crate::model::{
     Snapshot, Strategy, UpdateStrategy, Workload, WorkloadPlan, pinned, registry, same_image,
 };
 
-use super::preflight::{Context, note};
+use super::context::{Context, note};
 
 /// The images whose registries are asked before these plans are shown: those that they bring. None once a plan is refused for
 /// another reason, where there is nothing to bring, and for a simulated version.

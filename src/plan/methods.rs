@@ -9,7 +9,7 @@ use crate::model::{
     Workload, WorkloadKind, WorkloadPlan,
 };
 
-use super::preflight::{Context, note};
+use super::context::{Context, note};
 use crate::steps::s1_pause;
 
 /// What speaks against the way that was chosen, and which ones are open.

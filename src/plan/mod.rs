@@ -1,7 +1,8 @@
 //! What will be done, decided in full before anything is touched: an update, a rollback, or several hops. Pure.
 //!
-//! The checks look at a [`Context`](preflight::Context) and yield findings; the plans hold them.
+//! The checks look at a [`Context`](context::Context) and yield findings; the plans hold them.
 
+mod context;
 pub mod environment;
 pub mod hops;
 pub mod images;
@@ -10,6 +11,7 @@ mod ops_request;
 pub mod permissions;
 pub mod preflight;
 pub mod rollback;
+mod templates;
 pub mod trust;
 pub mod update;
 pub mod versions;

@@ -5,7 +5,7 @@ use crate::model::{
 };
 use crate::steps::ops_request::UPDATE_VERSION;
 
-use super::preflight::Context;
+use super::context::Context;
 
 /// The CRD's default.
 const MAX_RETRIES: i32 = 1;

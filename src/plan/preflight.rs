@@ -3,77 +3,14 @@
 use std::collections::BTreeSet;
 
 use crate::catalog::{self, constraint::Verdict};
-use crate::kinds::Facts;
 use crate::model::{
-    CatalogVersion, Check, Command, Condition, Coverage, Finding, Lookup, Method, OpsRequest, Phase,
-    Severity, Snapshot, UpdateStrategy, Workload, WorkloadKind, WorkloadPlan, pods_needed,
+    CatalogVersion, Check, Command, Condition, Finding, Lookup, Phase, Severity, Snapshot, UpdateStrategy,
+    Workload, WorkloadKind, WorkloadPlan, pods_needed,
 };
 
-use super::{environment, images, methods};
-use crate::steps::{ops_request, s1_pause};
-
-/// What the checks look at.
-pub struct Context<'a> {
-    pub snapshot: &'a Snapshot,
-    pub facts: &'static Facts,
-    /// The current version's object; `None` where the catalog lacks it.
-    pub current: Option<&'a CatalogVersion>,
-    pub target: &'a CatalogVersion,
-    pub coverage: Coverage<'a>,
-    /// Overridden by name.
-    pub skip: &'a BTreeSet<Check>,
-    /// Images that an unfinished run has found and brought.
-    pub known_images: &'a [String],
-    /// Images of the target as that run has pinned them.
-    pub pins: &'a [String],
-    /// The plan resumes an unfinished run.
-    pub resuming: bool,
-    /// The cluster itself shows something of that run, so that what it has caused is no finding.
-    pub begun: bool,
-    pub method: Method,
-    /// The ops request that the resumed run has created.
-    pub ops_request: Option<&'a str>,
-}
-
-impl Context<'_> {
-    /// `spec.version` is the target already.
-    pub fn on_target_version(&self) -> bool {
-        self.snapshot.database.version == self.target.name
-    }
-
-    /// A run of ours was interrupted: what it has caused is no finding.
-    pub(super) fn unfinished(&self) -> bool {
-        self.begun || s1_pause::ours(&self.snapshot.database).is_some()
-    }
-
-    /// It is the ops request that the plan follows.
-    pub(super) fn follows(&self, request: &OpsRequest) -> bool {
-        self.method == Method::OpsManager
-            && self.ops_request == Some(request.name.as_str())
-            && request.target == self.target.name
-    }
-
-    /// The pause was left by the ops request of the resumed run, which is gone.
-    fn left_paused(&self, message: &str) -> bool {
-        let namespace = &self.snapshot.database.object.namespace;
-        self.method == Method::OpsManager
-            && self.ops_request.is_some_and(|name| ops_request::has_paused(message, namespace, name))
-    }
-
-    pub(super) fn refusal(&self, check: Check, message: String, hint: impl Into<String>) -> Finding {
-        let overridden = self.skip.contains(&check) && Check::OVERRIDABLE.contains(&check);
-        let severity = if overridden { Severity::Overridden } else { Severity::Refusal };
-        Finding { check, severity, message, hint: hint.into() }
-    }
-
-    fn workloads(&self) -> impl Iterator<Item = &Workload> {
-        self.snapshot.workloads.iter()
-    }
-}
-
-pub(super) fn note(check: Check, severity: Severity, message: String) -> Finding {
-    Finding { check, severity, message, hint: String::new() }
-}
+use super::context::{Context, note};
+use super::{environment, images, methods, templates};
+use crate::steps::s1_pause;
 
 /// Every finding, refusals first. `evicted` tells whether the plan evicts pods of that workload (by uid).
 pub fn findings(
@@ -86,7 +23,7 @@ pub fn findings(
     others(context, &mut found);
     versions(context, &mut found);
     workloads(context, &mut found);
-    super::update::image_findings(context, &mut found);
+    templates::findings(context, &mut found);
     health(context, &mut found);
     budgets(context, evicted, &mut found);
     images::findings(context, planned, &mut found);
@@ -350,15 +287,20 @@ fn workloads(context: &Context<'_>, found: &mut Vec<Finding>) {
             "",
         ));
     }
-    if db.cruise_control && !context.workloads().any(|w| w.container("cruise-control").is_some()) {
-        found.push(note(
-            Check::CruiseControlMissing,
-            Severity::Warning,
-            format!(
-                "spec.cruiseControl of {} is set, but its workload was not found: its image will not be updated",
-                db.object
-            ),
-        ));
+    for shape in context.facts.shapes {
+        let asked_for = shape.switch.filter(|switch| db.switched_on.contains(switch));
+        if let Some(switch) = asked_for
+            && !context.workloads().any(|w| w.container(shape.anchor).is_some())
+        {
+            found.push(note(
+                Check::CruiseControlMissing,
+                Severity::Warning,
+                format!(
+                    "spec.{switch} of {} is set, but its workload was not found: its image will not be updated",
+                    db.object
+                ),
+            ));
+        }
     }
 }
 
@@ -499,7 +441,6 @@ fn placement(context: &Context<'_>, found: &mut Vec<Finding>) {
 
 fn is_controller(context: &Context<'_>, workload: &Workload) -> bool {
     let db = &context.snapshot.database;
-    db.kind == crate::model::Kind::Kafka
-        && workload.kind != WorkloadKind::Deployment
-        && crate::kinds::role(&db.object.name, workload) != "broker"
+    workload.kind != WorkloadKind::Deployment
+        && (context.facts.controllers)(&crate::kinds::role(&db.object.name, workload))
 }

@@ -4,14 +4,15 @@
 use std::collections::BTreeSet;
 
 use crate::journal::{BeforeImage, Entry};
-use crate::kinds;
+use crate::kinds::{self, Inspection};
 use crate::model::{
     Action, CatalogVersion, Check, Command, Container, Coverage, Finding, ImageChange, KeptContainer,
-    KeptWhy, Kind, Method, PLAN_SCHEMA, Plan, Pod, PodAction, PodPlan, Severity, ShapeChange, Snapshot,
-    Strategy, UpdateStrategy, VersionRef, Workload, WorkloadKind, WorkloadPlan, same_image,
+    KeptWhy, Method, PLAN_SCHEMA, Plan, Pod, PodAction, PodPlan, Severity, ShapeChange, Snapshot, Strategy,
+    UpdateStrategy, VersionRef, Workload, WorkloadKind, WorkloadPlan, same_image,
 };
 
-use super::preflight::{self, Context};
+use super::context::Context;
+use super::preflight;
 use super::trust;
 use super::update::{self, NoTarget, Request};
 use crate::steps::leftover::{self, arrived, has_started};
@@ -293,11 +294,7 @@ fn data_at_risk(
             db.object, ahead.name
         ));
     }
-    // A version that the catalog does not know may be of any major.
-    let major =
-        |v: &VersionRef| v.version.split('.').next().filter(|major| !major.is_empty()).map(str::to_owned);
-    let same = major(ahead).is_some() && major(ahead) == major(back);
-    if db.kind != Kind::Cassandra || same {
+    if !db.kind.facts().data.rewrites.is_some_and(|rewrites| rewrites(&back.version, &ahead.version)) {
         return None;
     }
     let pod = workloads.iter().find_map(|w| {
@@ -314,7 +311,8 @@ fn data_at_risk(
         None => return None,
     };
     Some(format!(
-        "{who} has started Cassandra {}: that version writes its data in a format that {} cannot read",
+        "{who} has started {} {}: that version writes its data in a format that {} cannot read",
+        db.kind,
         shown(ahead),
         shown(back)
     ))
@@ -343,13 +341,7 @@ fn shown(version: &VersionRef) -> &str {
 
 fn look_at(snapshot: &Snapshot) -> String {
     let db = &snapshot.database.object;
-    let (container, command) = match snapshot.database.kind {
-        Kind::Cassandra => ("cassandra", "nodetool version; nodetool info"),
-        Kind::Kafka => ("kafka", "kafka-features.sh --bootstrap-server localhost:9092 describe"),
-        Kind::Druid => ("druid", "curl -s localhost:8081/status"),
-        Kind::Hazelcast => ("hazelcast", "curl -s localhost:5701/hazelcast/health"),
-        Kind::ZooKeeper => ("zookeeper", "zkServer.sh status"),
-    };
+    let Inspection { container, command } = &snapshot.database.kind.facts().data.inspection;
     let pod = snapshot.pods.first().map_or("POD", |p| p.name.as_str());
     let exec = Command::kubectl(["exec", pod]).in_namespace(&db.namespace);
     exec.words(["-c", container, "--", "sh", "-c", command]).to_string()

@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 
 use crate::catalog;
 use crate::journal::{Direction, Entry};
-use crate::kinds::{self, Mapping, Shape};
+use crate::kinds;
 use crate::model::{
-    Action, CatalogVersion, Check, Container, Coverage, Finding, ImageChange, KeptContainer, KeptWhy, Method,
-    Methods, PLAN_SCHEMA, Plan, Pod, PodAction, PodPlan, Severity, Snapshot, Strategy, UpdateStrategy,
-    VersionRef, Workload, WorkloadKind, WorkloadPlan, same_image,
+    Action, CatalogVersion, Check, Coverage, Finding, KeptContainer, Method, Methods, PLAN_SCHEMA, Plan, Pod,
+    PodAction, PodPlan, Severity, Snapshot, Strategy, UpdateStrategy, VersionRef, Workload, WorkloadKind,
+    WorkloadPlan,
 };
 
-use super::preflight::{self, Context};
-use super::{images, methods};
+use super::context::Context;
+use super::{methods, preflight, templates};
 use crate::steps::{leftover, s1_pause};
 
 use super::ops_request;
@@ -329,7 +329,7 @@ fn afterwards(context: &Context<'_>) -> Vec<String> {
 }
 
 fn workload_plan(context: &Context<'_>, workload: &Workload, min_ready: i64) -> WorkloadPlan {
-    let (images, kept) = images(context, workload);
+    let (images, kept) = templates::changes(context, workload);
     let (added, removed) = methods::shape_changes(context, workload);
     let goes = |k: &KeptContainer| removed.iter().any(|r| r.container == k.container && r.init == k.init);
     let kept = kept.into_iter().filter(|k| !goes(k)).collect();
@@ -353,37 +353,6 @@ fn workload_plan(context: &Context<'_>, workload: &Workload, min_ready: i64) -> 
     };
     plan.pods = pods(context, workload, &plan);
     plan
-}
-
-fn images(context: &Context<'_>, workload: &Workload) -> (Vec<ImageChange>, Vec<KeptContainer>) {
-    let shape = context.facts.shape(workload);
-    let (mut images, mut kept) = (Vec::new(), Vec::new());
-    for container in &workload.containers {
-        let after =
-            shape.and_then(|s| mapping(s, container)).and_then(|m| context.target.images.get(m.field));
-        let keep = |why| KeptContainer {
-            container: container.name.clone(),
-            init: container.init,
-            image: container.image.clone(),
-            why,
-        };
-        match after {
-            None => kept.push(keep(KeptWhy::Sidecar)),
-            Some(after) if same_image(after, &container.image) => kept.push(keep(KeptWhy::AlreadyOnTarget)),
-            Some(after) => images.push(ImageChange {
-                container: container.name.clone(),
-                init: container.init,
-                index: container.index,
-                now: container.image.clone(),
-                after: images::replacement(context, &container.image, after),
-            }),
-        }
-    }
-    (images, kept)
-}
-
-fn mapping(shape: &Shape, container: &Container) -> Option<&'static Mapping> {
-    shape.containers.iter().find(|m| m.container == container.name && m.init == container.init)
 }
 
 fn pods(context: &Context<'_>, workload: &Workload, plan: &WorkloadPlan) -> Vec<PodPlan> {
@@ -428,74 +397,6 @@ fn waits_for(context: &Context<'_>, pod: &Pod, action: PodAction) -> String {
     }
 }
 
-/// What the images of the templates say: sidecars, drift.
-pub(super) fn image_findings(context: &Context<'_>, found: &mut Vec<Finding>) {
-    for workload in &context.snapshot.workloads {
-        let Some(shape) = context.facts.shape(workload) else { continue };
-        drift(context, workload, shape, found);
-        remarks(context, workload, shape, found);
-    }
-}
-
 fn finding(check: Check, severity: Severity, message: String, hint: &str) -> Finding {
     Finding { check, severity, message, hint: hint.to_owned() }
-}
-
-/// Images that are neither the current nor the target version's. When `spec.version` is the target already, the
-/// version before is not known, and every image that the catalog names for the container will do.
-fn drift(context: &Context<'_>, workload: &Workload, shape: &Shape, found: &mut Vec<Finding>) {
-    let known = |field: &str, image: &str| {
-        let of = |v: &CatalogVersion| v.images.get(field).is_some_and(|i| same_image(i, image));
-        context.known_images.iter().any(|i| same_image(i, image))
-            || context.current.is_none_or(of)
-            || of(context.target)
-            || context.on_target_version() && context.snapshot.catalog.iter().any(of)
-    };
-    let whose = if context.on_target_version() {
-        "no version in the catalog".to_owned()
-    } else {
-        format!("neither {} nor {}", context.snapshot.database.version, context.target.name)
-    };
-    for c in &workload.containers {
-        let Some((m, target)) =
-            mapping(shape, c).and_then(|m| Some((m, context.target.images.get(m.field)?)))
-        else {
-            continue;
-        };
-        let has = format!("{}: container {} has image {}", workload.object, c.name, c.image);
-        let (message, hint) = match images::own(context, c, target) {
-            Some(own) => (
-                format!("{has}, which {} of {} sets", own.path, context.snapshot.database.object),
-                "the update would replace it with the version's image: remove it there first",
-            ),
-            None if known(m.field, &c.image) => continue,
-            None => (
-                format!("{has}, which {whose} uses"),
-                "it was changed by hand, or another update was left unfinished",
-            ),
-        };
-        found.push(context.refusal(Check::Drift, message, hint));
-    }
-}
-
-fn remarks(context: &Context<'_>, workload: &Workload, shape: &Shape, found: &mut Vec<Finding>) {
-    let (_, kept) = images(context, workload);
-    for k in &kept {
-        let mapped = shape.containers.iter().any(|m| m.container == k.container && m.init == k.init);
-        let (check, message) = match k.why {
-            KeptWhy::Sidecar if mapped => continue,
-            KeptWhy::Sidecar => (
-                Check::Sidecar,
-                format!(
-                    "{}: container {} is not in the catalog: left unchanged",
-                    workload.object, k.container
-                ),
-            ),
-            KeptWhy::AlreadyOnTarget => (
-                Check::AlreadyOnTarget,
-                format!("{}: container {} already has the target's image", workload.object, k.container),
-            ),
-        };
-        found.push(finding(check, Severity::Info, message, ""));
-    }
 }

@@ -1,7 +1,7 @@
 //! The permissions that an update needs and the user lacks, for a person to read.
 
+use super::columns::{bare_table, print};
 use super::layout::View;
-use super::tables::{bare_table, print};
 use super::words;
 use crate::model::{Auth, Check, Lacking, Rule, Weight, clean, verbs};
 

@@ -1,7 +1,7 @@
 //! The findings of the preflight and the answers to a server-side dry run, for a person to read.
 
+use super::columns::{bare_table, print};
 use super::layout::View;
-use super::tables::{bare_table, print};
 use super::words;
 use crate::model::{Finding, Plan, Severity, Trial, clean, rules, verbs};
 

@@ -1,8 +1,8 @@
 //! Databases and versions as lists, for a person to read and to choose from.
 
 use super::View;
+use super::columns::{GAP, bare_table, print};
 use super::layout::wrap;
-use super::tables::{GAP, bare_table, print};
 use crate::model::{Check, clean};
 use crate::plan::versions::{Choice, Reach};
 use crate::situation::{Listed, PausedBy};

@@ -6,6 +6,7 @@
 pub mod auth;
 mod bars;
 mod board;
+mod columns;
 mod findings;
 mod json;
 mod layout;

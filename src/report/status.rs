@@ -1,7 +1,7 @@
 //! The state of databases and the history of one, for a person to read.
 
+use super::columns::{GAP, bare_table, print};
 use super::layout::{View, break_image};
-use super::tables::{GAP, bare_table, print};
 use super::words;
 use crate::event::Outcome;
 use crate::journal::Direction;

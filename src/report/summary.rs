@@ -1,7 +1,7 @@
 //! The result of a run, for a person to read.
 
+use super::columns::{GAP, bare_table, print};
 use super::layout::View;
-use super::tables::{GAP, bare_table, print};
 use super::{findings, words};
 use crate::event::{Finish, Outcome, WorkloadResult};
 use crate::model::{Plan, clean};

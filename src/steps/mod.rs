@@ -5,6 +5,7 @@
 //! A step knows its own [`Status`] and its writes, so that resuming after an interruption is observing again and skipping
 //! what is done.
 
+mod blocked;
 pub mod guard;
 pub mod leftover;
 pub mod ops_request;
@@ -16,7 +17,7 @@ pub mod s4_set_version;
 pub mod s5_resume;
 pub mod s6_verify;
 
-pub use guard::Blocked;
+pub use blocked::Blocked;
 
 /// Whether a step has anything to do.
 #[derive(Debug, Clone, PartialEq, Eq)]

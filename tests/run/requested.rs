@@ -129,7 +129,7 @@ async fn a_request_of_another_shape_is_gone_on_with_through_the_provisioner() {
         .rendered_to("4.0.0");
     world.method = Method::OpsManager;
     world.update().await.ended(Outcome::Failed, 4, true, false);
-    assert_eq!(status(&world).await.next, [r#"Via("4.0.0", Provisioner)"#, "Rollback"]);
+    assert_eq!(status(&world).await.next, [r#"Method("4.0.0", Provisioner)"#, "Rollback"]);
     world.method = Method::Provisioner;
     let mut running = Process::update(&world, world.cluster()).await.start();
     running.event("it waits", |e| matches!(e, Event::Waiting { step: Step::Render, .. })).await;

@@ -87,7 +87,7 @@ fn snapshot(a: &[&str], b: &[&str]) -> Snapshot {
             has_conditions: true,
             deleting: false,
             halted: false,
-            cruise_control: false,
+            switched_on: Vec::new(),
             own_images: Vec::new(),
             owner: None,
         },

@@ -6,6 +6,7 @@ mod create;
 mod delete;
 mod discovery;
 pub(crate) mod eviction;
+mod groups;
 mod openapi;
 mod patch;
 mod path;

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::answer::Answer;
 use super::call::Call;
-use super::discovery::groups;
+use super::groups::groups;
 use crate::apis::Apis;
 use crate::error::ApiError;
 use crate::resources::{RESOURCES, Resource, group_version};

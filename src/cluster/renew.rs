@@ -1,85 +1,20 @@
 //! The client that all calls go through. When its credentials are rejected, it is recreated from the current kubeconfig, for
 //! the same context, server and user.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
 use std::time::Duration;
 
-use futures::future::BoxFuture;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::call::{Aside, Call};
-use super::read::path;
+use super::ClusterError;
+use super::call::{Aside, Cluster};
+use super::connection::{Current, Renew};
+use super::request::{Call, path};
 use super::wire::Named;
-use super::{Cluster, ClusterError, ConnectError};
 use crate::model::{ObjectRef, clean};
 
 /// How long new credentials are waited for. A plugin that nobody can answer now either has them, or never will.
 const RENEWAL: Duration = Duration::from_secs(60);
-
-/// Makes a client from the credentials as they are at that moment, for the context, server and user that were resolved at
-/// the start; an error where the kubeconfig now means another.
-pub type Renew = Arc<dyn Fn() -> BoxFuture<'static, Result<kube::Client, ConnectError>> + Send + Sync>;
-
-/// The client in use, shared by all clones of a cluster.
-#[derive(Clone)]
-pub(super) struct Connection {
-    current: Arc<Mutex<Current>>,
-    /// Renewals are serialized, because many calls get a 401 at once.
-    renewing: Arc<tokio::sync::Mutex<()>>,
-    renew: Option<Renew>,
-    /// The plugin that gives new credentials, where there is one.
-    plugin: Option<Arc<str>>,
-}
-
-struct Current {
-    client: kube::Client,
-    /// How often it was recreated.
-    generation: u64,
-    /// Whether the server has accepted its credentials since, or no renewal has been tried yet.
-    accepted: bool,
-    /// Why nothing is asked for new credentials any more, where the asking itself has failed.
-    given_up: Option<String>,
-}
-
-impl Connection {
-    pub fn new(client: kube::Client) -> Self {
-        let current = Current { client, generation: 0, accepted: false, given_up: None };
-        Connection {
-            current: Arc::new(Mutex::new(current)),
-            renewing: Arc::default(),
-            renew: None,
-            plugin: None,
-        }
-    }
-
-    pub fn with_renew(self, renew: Renew) -> Self {
-        Connection { renew: Some(renew), ..self }
-    }
-
-    pub fn with_plugin(self, plugin: Option<&str>) -> Self {
-        Connection { plugin: plugin.map(Into::into), ..self }
-    }
-
-    /// The client, and which one it is.
-    pub fn client(&self) -> (kube::Client, u64) {
-        let current = self.current();
-        (current.client.clone(), current.generation)
-    }
-
-    /// Records that the server has accepted the credentials of that client: the next 401 may be answered by a renewal.
-    pub fn accepted(&self, generation: u64) {
-        let mut current = self.current();
-        if current.generation == generation {
-            current.accepted = true;
-        }
-    }
-
-    fn current(&self) -> MutexGuard<'_, Current> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 impl Cluster {
     /// After a 401, recreates the client, once per series of 401s, and checks that it reaches the same database.
