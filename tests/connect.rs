@@ -362,7 +362,10 @@ async fn a_plugin_that_hangs_at_the_start_is_ended_by_the_timeout_and_by_a_signa
     let out = binary(&served, &[&update[..], &["1s"]].concat()).output().await.unwrap();
     let said = String::from_utf8_lossy(&out.stderr);
     assert_eq!(out.status.code(), Some(124), "{said}");
-    assert!(said.contains("timed out after 1 s (--timeout)") && said.contains("nothing was changed"), "{said}");
+    assert!(
+        said.contains("timed out after 1 s (--timeout)") && said.contains("nothing was changed"),
+        "{said}"
+    );
     is_killed(&pid).await;
     fs::remove_file(&pid).unwrap();
     let mut child = binary(&served, &[&update[..], &["1h"]].concat()).spawn().unwrap();

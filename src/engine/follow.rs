@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use crate::event::{Event, WaitingOn};
-use crate::model::{Method, Pod, Workload, WorkloadKind};
+use crate::event::WaitingOn;
+use crate::model::{Method, Pod, Workload};
 use crate::roll::order::{self, Unhealthy};
-use crate::roll::{Flight, FollowVerdict, Stuck, Verdict, follow, judge};
+use crate::roll::{FollowVerdict, Stuck, follow};
 use crate::steps::Blocked;
 
-use super::pause::millis;
+use super::flights::Restarts;
 use super::roll::Roll;
 use super::run::Run;
 use super::stop_reason::StopReason;
@@ -44,7 +44,7 @@ impl Run {
                 FollowVerdict::Done => {
                     let settled = *healthy_since.get_or_insert(now) + roll.limits.min_ready;
                     if now >= settled {
-                        self.arrived(roll, &[]);
+                        self.follow_pods(roll, &[], Restarts::Controller).await?;
                         return Ok(());
                     }
                     settled
@@ -73,7 +73,6 @@ impl Run {
                         moved = (done, now);
                     }
                     let pending: Vec<Pod> = pending.into_iter().cloned().collect();
-                    self.arrived(roll, &pending);
                     self.rolling(roll, &pending, moved.1).await?
                 }
             };
@@ -91,7 +90,7 @@ impl Run {
         }
     }
 
-    /// Judges the pods that are being replaced. Returns when to look again at the latest.
+    /// Waits for the pods that are being replaced, for as long as something moves. Returns when to look again at the latest.
     async fn rolling(
         &mut self,
         roll: &mut Roll<'_>,
@@ -99,67 +98,17 @@ impl Run {
         moved: Duration,
     ) -> Result<Duration, StopReason> {
         let now = self.narrator.now();
-        let mut wake = moved + roll.limits.pod_timeout + longest_grace(pending);
-        if now >= wake {
-            let seconds = (now - moved).as_secs();
-            let stuck = Stuck::TimedOut { on: WaitingOn::Readiness, seconds };
-            let Some(first) = pending.first().cloned() else {
-                let (workload, seconds) = (roll.name.clone(), seconds);
-                return Err(StopReason::NotTakenUp { workload, seconds });
-            };
-            self.believe(&first.name.clone(), Some(first), stuck).await?;
-            return Ok(now);
+        let deadline = moved + roll.limits.pod_timeout + longest_grace(pending);
+        if now < deadline {
+            return Ok(self.follow_pods(roll, pending, Restarts::Controller).await?.min(deadline));
         }
-        let revision = match self.observer.snapshot.workload(&roll.plan.object.uid) {
-            Some(w) if w.kind != WorkloadKind::Deployment => w.update_revision.clone(),
-            _ => String::new(),
+        let seconds = (now - moved).as_secs();
+        let Some(first) = pending.first().cloned() else {
+            return Err(StopReason::NotTakenUp { workload: roll.name.clone(), seconds });
         };
-        for pod in pending.iter().filter(|p| p.deleting || roll.plan.has_images(p)) {
-            if !roll.flights.iter().any(|f| f.pod == pod.name) {
-                self.take_off(roll, Flight::awaited(&pod.name, now));
-            }
-            let Some(at) = roll.flights.iter().position(|f| f.pod == pod.name) else { continue };
-            roll.flights[at].observe(Some(pod), now);
-            match judge(&roll.flights[at], Some(pod), roll.plan, Some(&revision), roll.limits, now) {
-                Verdict::Progress { on, until } => {
-                    wake = wake.min(until);
-                    self.tell_pod(roll, &pod.name, on);
-                }
-                Verdict::Stuck(stuck) => {
-                    self.believe(&pod.name, Some(pod.clone()), stuck).await?;
-                    return Ok(now);
-                }
-                Verdict::Done { .. } | Verdict::Outdated => {}
-            }
-        }
-        Ok(wake)
-    }
-
-    /// Tells of the pods that were waited for and have become well.
-    fn arrived(&mut self, roll: &mut Roll<'_>, pending: &[Pod]) {
-        let now = self.narrator.now();
-        let flights = std::mem::take(&mut roll.flights);
-        let (waiting, landed) =
-            flights.into_iter().partition(|f: &Flight| pending.iter().any(|p| p.name == f.pod));
-        roll.flights = waiting;
-        for flight in landed {
-            // A pod of a Deployment that went away for good was none that had to come up.
-            let workload = self.observer.snapshot.workload(&roll.plan.object.uid);
-            if !workload.is_some_and(|w| self.observer.snapshot.pods_of(w).any(|p| p.name == flight.pod)) {
-                continue;
-            }
-            let took_ms = millis(now - flight.began);
-            if let Some(result) = self.ledger.results.get_mut(&roll.plan.object.uid) {
-                result.restarted += 1;
-                result.longest_away_ms = result.longest_away_ms.max(took_ms);
-            }
-            self.narrator.emit(Event::PodReady {
-                workload: roll.name.clone(),
-                pod: flight.pod,
-                took_ms,
-                away_ms: took_ms,
-            });
-        }
+        let stuck = Stuck::TimedOut { on: WaitingOn::Readiness, seconds };
+        self.believe(&first.name.clone(), Some(first), stuck).await?;
+        Ok(now)
     }
 }
 

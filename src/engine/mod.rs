@@ -3,6 +3,8 @@
 mod announce;
 mod back;
 mod end;
+mod evict;
+mod flights;
 mod follow;
 mod interrupt;
 mod journal;

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use crate::cluster::ClusterError;
 use crate::event::{Event, StepOutcome, WaitingOn};
-use crate::model::{OpsRequest, Pod, WorkloadKind, WorkloadPlan};
-use crate::roll::{FollowVerdict, Verdict, follow, judge};
+use crate::model::{OpsRequest, Pod, WorkloadPlan};
+use crate::roll::{FollowVerdict, follow};
 use crate::steps::Blocked;
 use crate::steps::leftover;
 use crate::steps::ops_request::{self, Requested};
 use crate::steps::s1_pause::{self, Pause};
 
+use super::flights::Restarts;
 use super::pause::millis;
 use super::roll::Roll;
 use super::run::{Backoff, Run};
@@ -75,7 +76,7 @@ impl Run {
             if seen.as_ref() != Some(&state) {
                 (seen, moved) = (Some(state), now);
             }
-            let next = self.follow_pods(&mut rolls, &mut told);
+            let next = self.follow_rolls(&mut rolls, &mut told).await?;
             let until = match ops_request::requested(&self.plan, &self.observer.snapshot) {
                 Requested::Successful => break,
                 Requested::Ended(r) => {
@@ -112,7 +113,7 @@ impl Run {
         self.released().await?;
         self.narrator.wait_over();
         self.ledger.operator_confirmed = true;
-        self.follow_pods(&mut rolls, &mut told);
+        self.follow_rolls(&mut rolls, &mut told).await?;
         Ok(StepOutcome::Done)
     }
 
@@ -156,14 +157,16 @@ impl Run {
     }
 
     /// Tells how the pods fare. Returns when to look again at the latest.
-    fn follow_pods(&mut self, rolls: &mut [Roll<'_>], told: &mut Told) -> Duration {
+    async fn follow_rolls(
+        &mut self,
+        rolls: &mut [Roll<'_>],
+        told: &mut Told,
+    ) -> Result<Duration, StopReason> {
         let mut next = Duration::MAX;
         for roll in rolls {
             let Some(workload) = self.observer.snapshot.workload(&roll.plan.object.uid) else { continue };
             let pending: Vec<Pod> = match follow(roll.plan, workload, &self.observer.snapshot) {
-                FollowVerdict::Rolling { pending, .. } => {
-                    pending.into_iter().filter(|p| p.deleting || roll.plan.has_images(p)).cloned().collect()
-                }
+                FollowVerdict::Rolling { pending, .. } => pending.into_iter().cloned().collect(),
                 FollowVerdict::Unobserved | FollowVerdict::Done => Vec::new(),
             };
             let (pods, done) = self.observer.count(roll.plan);
@@ -172,8 +175,7 @@ impl Run {
                 told.begun.insert(roll.name.clone(), self.narrator.now());
                 self.narrator.emit(Event::WorkloadStarted { workload: roll.name.clone(), pods, done });
             }
-            next = next.min(self.fly(roll, &pending));
-            self.land_all(roll);
+            next = next.min(self.follow_pods(roll, &pending, Restarts::OpsManager).await?);
             let began = told.begun.get(&roll.name).copied();
             if let Some(began) = began.filter(|_| pods > 0 && done == pods && roll.flights.is_empty())
                 && told.finished.insert(roll.name.clone())
@@ -185,52 +187,7 @@ impl Run {
                 self.narrator.emit(Event::WorkloadFinished { workload: roll.name.clone(), took_ms });
             }
         }
-        next
-    }
-
-    /// Tells what the pods wait for that are being replaced. Whether one is stuck is the Ops-manager's to say.
-    fn fly(&mut self, roll: &mut Roll<'_>, pending: &[Pod]) -> Duration {
-        let now = self.narrator.now();
-        let mut next = Duration::MAX;
-        for pod in pending {
-            if !roll.flights.iter().any(|f| f.pod == pod.name) {
-                self.take_off(roll, crate::roll::Flight::awaited(&pod.name, now));
-            }
-            let Some(at) = roll.flights.iter().position(|f| f.pod == pod.name) else { continue };
-            roll.flights[at].observe(Some(pod), now);
-            match judge(&roll.flights[at], Some(pod), roll.plan, None, roll.limits, now) {
-                Verdict::Progress { on, until } => {
-                    next = next.min(until);
-                    self.tell_pod(roll, &pod.name, on);
-                }
-                Verdict::Stuck(_) | Verdict::Done { .. } | Verdict::Outdated => {}
-            }
-        }
-        next
-    }
-
-    /// Tells of the pods that stand well in their places again.
-    fn land_all(&mut self, roll: &mut Roll<'_>) {
-        let now = self.narrator.now();
-        let deployment = roll.plan.kind == WorkloadKind::Deployment;
-        for flight in std::mem::take(&mut roll.flights) {
-            let workload = self.observer.snapshot.workload(&roll.plan.object.uid);
-            let pod = workload.and_then(|w| self.observer.snapshot.pods_of(w).find(|p| p.name == flight.pod));
-            match pod {
-                Some(pod) if pod.healthy() && roll.plan.has_images(pod) => {
-                    let took_ms = millis(now - flight.began);
-                    if let Some(result) = self.ledger.results.get_mut(&roll.plan.object.uid) {
-                        result.restarted += 1;
-                        result.longest_away_ms = result.longest_away_ms.max(took_ms);
-                    }
-                    let (workload, pod) = (roll.name.clone(), flight.pod);
-                    self.narrator.emit(Event::PodReady { workload, pod, took_ms, away_ms: took_ms });
-                }
-                // A Deployment's pod does not come back under its name.
-                None if deployment => {}
-                _ => roll.flights.push(flight),
-            }
-        }
+        Ok(next)
     }
 
     /// It has failed, or was not carried out at all.

@@ -25,8 +25,10 @@ pub struct Flight {
     pub pod: String,
     /// When the eviction was accepted, or the waiting began.
     pub began: Duration,
-    /// The pod that was evicted; `None` where this run evicted none.
+    /// The pod that goes; `None` where none was seen to go.
     pub old_uid: Option<String>,
+    /// It is restarted, and not merely waited for.
+    pub restarts: bool,
     /// Its grace period in seconds.
     pub grace_seconds: i64,
     /// The uid of the pod that has replaced it, and its restart count when it was first seen.
@@ -156,9 +158,25 @@ impl Flight {
     pub fn evicted(pod: &Pod, now: Duration) -> Self {
         Flight {
             old_uid: Some(pod.uid.clone()),
+            restarts: true,
             grace_seconds: pod.grace_seconds,
             ..Flight::awaited(&pod.name, now)
         }
+    }
+
+    /// A pod that somebody else replaces: the old one, where it is seen to go, or the new one.
+    pub fn followed(pod: &Pod, now: Duration) -> Self {
+        Flight {
+            old_uid: pod.deleting.then(|| pod.uid.clone()),
+            restarts: true,
+            grace_seconds: pod.grace_seconds,
+            ..Flight::awaited(&pod.name, now)
+        }
+    }
+
+    /// For how long the pod was away; `None` where it was only waited for, or is not back.
+    pub fn away(&self) -> Option<Duration> {
+        self.healthy_since.filter(|_| self.restarts).map(|since| since.saturating_sub(self.began))
     }
 
     /// A pod that the run waits for although it has not evicted it.
@@ -167,6 +185,7 @@ impl Flight {
             pod: pod.to_owned(),
             began: now,
             old_uid: None,
+            restarts: false,
             grace_seconds: 0,
             seen: None,
             restarted: 0,

@@ -4,7 +4,7 @@
 //! be restarted at any time: on the old images it goes first, since waiting for it would be waiting for ever. One that has
 //! become unwell in the run gets time to recover: members of a quorum often do for a moment while another restarts.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::model::{
     Action, ContainerState, Plan, Pod, PodAction, Snapshot, Strategy, Workload, WorkloadKind, WorkloadPlan,
@@ -34,6 +34,8 @@ pub struct RollMemory {
     pub evicted: HashSet<String>,
     /// The uids of old pods that have become unwell in the run and did not recover.
     pub given_up: BTreeSet<String>,
+    /// How often a pod of that name was evicted.
+    pub evictions: BTreeMap<String, u32>,
 }
 
 /// Decides.

@@ -253,11 +253,16 @@ impl World {
 
     /// Everything is as it has to be after an update.
     pub fn is_updated(&self) {
+        self.is_on_target();
+        self.no_lease();
+    }
+
+    /// Every pod is on the target and healthy, the version is set, and nothing is paused.
+    pub fn is_on_target(&self) {
         assert_eq!(self.old_pods(), Vec::<String>::new(), "pods on old images");
         assert!(self.pods().iter().all(|p| is_well(p)), "a pod is not well");
         assert_eq!(text(&self.database(), "/spec/version"), self.target());
         assert_eq!(self.paused(), None);
-        self.no_lease();
     }
 
     /// No lock is left behind.

@@ -1,0 +1,208 @@
+//! Evicting a pod: the gates are asked, the write is sent, and its answer understood.
+
+use crate::cluster::ClusterError;
+use crate::event::Event;
+use crate::journal::Direction;
+use crate::model::{Action, Budget, Pod};
+use crate::roll::Flight;
+use crate::roll::gates::{self, Answer, Facts, Refusal, Wait};
+use crate::roll::order::{self, Next};
+use crate::steps::s3_roll_pods;
+
+use super::roll::Roll;
+use super::run::{Backoff, Run};
+use super::stop_reason::StopReason;
+
+impl Run {
+    /// Tries to evict a pod, or waits for what speaks against it. Afterwards everything is decided again.
+    pub(super) async fn evict(&mut self, roll: &mut Roll<'_>, uid: &str) -> Result<(), StopReason> {
+        let Some(old) = self.observer.snapshot.pods.iter().find(|p| p.uid == uid).cloned() else {
+            return Ok(());
+        };
+        // While everything is watched, nothing has to be read to know what the watches have told.
+        if !self.pass(roll, &old, self.observer.watching(), gates::by_watch).await? {
+            return Ok(());
+        }
+        self.observe(roll.plan).await?;
+        self.guard()?;
+        let decided = order::next(&self.plan, roll.plan, &self.observer.snapshot, &self.memory);
+        if !matches!(&decided, Next::Evict { uid: still, .. } if still == uid) {
+            return Ok(());
+        }
+        if !self.pass(roll, &old, true, gates::by_reading).await? {
+            return Ok(());
+        }
+        if self.lock.lease.is_some() && !self.lock.good() {
+            // By the time the lock is ours again, what was decided here is old, and watches that slept may not know better.
+            self.hold().await?;
+            return Box::pin(self.observe_all(roll.plan)).await;
+        }
+        match self.send_away(&old).await? {
+            Ok(()) => {
+                self.sent_away(roll, &old);
+                Ok(())
+            }
+            Err(error) => self.not_evicted(roll, &old, error).await,
+        }
+    }
+
+    /// Asks the gates. `false` where the pod had to wait: then everything is decided again.
+    async fn pass(
+        &mut self,
+        roll: &mut Roll<'_>,
+        pod: &Pod,
+        fresh: bool,
+        gates: impl Fn(&Facts<'_>) -> Answer,
+    ) -> Result<bool, StopReason> {
+        let facts = Facts {
+            workload: roll.plan,
+            pod,
+            snapshot: &self.observer.snapshot,
+            memory: &self.memory,
+            pace: &roll.pace,
+            skip: &self.options.skip,
+            fresh,
+            pod_timeout: roll.limits.pod_timeout,
+            now: self.narrator.now(),
+        };
+        let wait = match gates(&facts) {
+            Answer::Go => return Ok(true),
+            Answer::Refuse(refusal) => return Err(refusal.into()),
+            Answer::Wait(wait) => wait,
+        };
+        let Wait { on, until, or, stale } = wait;
+        self.tell_stale(roll, stale);
+        match (on, or) {
+            (Some(on), Some(or)) => self.held(roll, &pod.name, on, or.into(), until).await?,
+            (on, _) => {
+                if let Some(on) = on {
+                    self.tell_pod(roll, &pod.name, on);
+                }
+                self.wait(until).await?;
+            }
+        }
+        Ok(false)
+    }
+
+    /// Evicts the pod, or deletes it where a budget forbids that and it may be deleted.
+    async fn send_away(&mut self, pod: &Pod) -> Result<Result<(), ClusterError>, StopReason> {
+        let namespace = &self.plan.database.namespace;
+        let eviction = s3_roll_pods::evict(namespace, &pod.name, &pod.uid);
+        let mut sent = self.send(&eviction).await?;
+        if matches!(sent, Err(ClusterError::Budget { .. })) && self.may_delete() {
+            // The budget may be right: what a watch has told of the pod can be old.
+            let fresh = self.read_pod(&pod.name, Some(&pod.uid)).await?;
+            let same = |fresh: &Pod| fresh.uid == pod.uid && !fresh.deleting && !fresh.healthy();
+            if let Some(fresh) = fresh.filter(same) {
+                let deletion = s3_roll_pods::delete(&self.plan.database.namespace, &fresh);
+                sent = self.send(&deletion).await?;
+            }
+        }
+        Ok(sent.map(drop))
+    }
+
+    fn sent_away(&mut self, roll: &mut Roll<'_>, old: &Pod) {
+        *self.memory.evictions.entry(old.name.clone()).or_default() += 1;
+        self.memory.evicted.insert(old.uid.clone());
+        roll.pace.evicted();
+        roll.held_since = None;
+        roll.backoff = Backoff::new(self.narrator.now());
+        self.take_off(roll, Flight::evicted(old, self.narrator.now()));
+        self.narrator.emit(Event::PodEvicted { workload: roll.name.clone(), pod: old.name.clone() });
+    }
+
+    /// A pod that is not healthy is deleted where a budget forbids its eviction: a rollback may, since the user has asked
+    /// to be rid of what the update has brought.
+    fn may_delete(&self) -> bool {
+        self.plan.action == Action::Rollback || self.options.story.direction == Direction::Rollback
+    }
+
+    /// Says once that a budget's status is out of date.
+    fn tell_stale(&mut self, roll: &mut Roll<'_>, stale: Option<Budget>) {
+        if let Some(budget) = stale.filter(|_| !std::mem::replace(&mut roll.told_stale, true)) {
+            self.narrator.notice(self.poke(&budget));
+        }
+    }
+
+    /// How the user makes the disruption controller look at a budget again.
+    fn poke(&self, budget: &Budget) -> String {
+        let name = &budget.name;
+        let command = self.options.caller.kubectl.clone().words(["annotate", "poddisruptionbudget", name]);
+        let command = command.in_namespace(&self.plan.database.namespace).word("--overwrite");
+        let command = command.word(format!("kubectl-dbupdate/poke={}", self.options.caller.run));
+        format!(
+            "PodDisruptionBudget {name} counts {} healthy pods, but there are more: its status is out of date. To make \
+             its controller recalculate it: {command}",
+            budget.current_healthy
+        )
+    }
+
+    /// The server has not evicted the pod, or it is not known whether it has.
+    async fn not_evicted(
+        &mut self,
+        roll: &mut Roll<'_>,
+        pod: &Pod,
+        error: ClusterError,
+    ) -> Result<(), StopReason> {
+        match error {
+            ClusterError::Budget { message, .. } => self.budget_refused(roll, pod, &message),
+            // The pod is gone, or another has its name: the watch will tell, if it has not yet.
+            ClusterError::NotFound { .. } | ClusterError::Conflict { .. } => {
+                let fresh = self.read_pod(&pod.name, Some(&pod.uid)).await?;
+                match fresh.filter(|fresh| fresh.uid == pod.uid && !fresh.deleting) {
+                    // The conflict was none of this pod's.
+                    Some(_) => self.back_off_eviction(roll, pod, &error).await,
+                    None => Ok(()),
+                }
+            }
+            ClusterError::Transient { .. } => {
+                self.back_off_eviction(roll, pod, &error).await?;
+                self.read_pod(&pod.name, Some(&pod.uid)).await.map(drop)
+            }
+            error => Err(error.into()),
+        }
+    }
+
+    async fn back_off_eviction(
+        &mut self,
+        roll: &mut Roll<'_>,
+        pod: &Pod,
+        error: &ClusterError,
+    ) -> Result<(), StopReason> {
+        let mut backoff = std::mem::replace(&mut roll.backoff, Backoff::new(self.narrator.now()));
+        let backed_off = self.back_off(&mut backoff, &format!("evict pod/{}", pod.name), error).await;
+        roll.backoff = backoff;
+        backed_off
+    }
+
+    fn budget_refused(&mut self, roll: &mut Roll<'_>, pod: &Pod, message: &str) -> Result<(), StopReason> {
+        let now = self.narrator.now();
+        roll.backoff = Backoff::new(now);
+        let snapshot = &self.observer.snapshot;
+        let refused_for = roll.pace.refused(gates::allowed(pod, snapshot), now);
+        if refused_for >= roll.limits.pod_timeout {
+            let budget = snapshot.budgets_of(pod).next();
+            return Err(StopReason::BudgetBlocked {
+                pod: pod.name.clone(),
+                budget: budget.map_or_else(|| message.to_owned(), |b| b.name.clone()),
+                needed: budget.map_or(0, |b| b.desired_healthy),
+                healthy: budget.map_or(0, |b| b.current_healthy),
+            });
+        }
+        if !roll.pace.within_lag(now) {
+            let on = gates::blocking(pod, snapshot, message);
+            self.tell_pod(roll, &pod.name, on);
+        }
+        Ok(())
+    }
+}
+
+impl From<Refusal> for StopReason {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::DatabaseUnhealthy { what } => StopReason::DatabaseUnhealthy { what },
+            Refusal::NotTakenUp { workload, seconds } => StopReason::NotTakenUp { workload, seconds },
+            Refusal::OldTemplate { pod } => StopReason::OldTemplate { pod },
+        }
+    }
+}

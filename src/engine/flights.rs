@@ -1,0 +1,216 @@
+//! Waiting for pods that are being replaced, whoever replaces them: this run, the workload's controller, or the Ops-manager.
+
+use std::time::Duration;
+
+use crate::event::{Event, WaitingOn};
+use crate::model::{Pod, Workload, WorkloadKind};
+use crate::roll::{Flight, Stuck, Verdict, judge};
+
+use super::pause::millis;
+use super::roll::Roll;
+use super::run::Run;
+use super::stop_reason::StopReason;
+
+/// Who restarts the pods, and so what comes of one that is stuck.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Restarts {
+    /// The workload's controller: a pod that is stuck ends the run.
+    Controller,
+    /// The Ops-manager: whether a pod is stuck is for it to say.
+    OpsManager,
+}
+
+impl Run {
+    /// Begins to wait for a pod.
+    pub(super) fn take_off(&mut self, roll: &mut Roll<'_>, flight: Flight) {
+        let started = self.ledger.results.get(&roll.plan.object.uid).map_or(0, |r| r.restarted);
+        self.narrator.emit(Event::PodStarted {
+            workload: roll.name.clone(),
+            pod: flight.pod.clone(),
+            ordinal_in_run: started,
+        });
+        roll.flights.push(flight);
+    }
+
+    /// Judges the pods that this run has evicted. `None` when none is left; otherwise when to look again at the latest.
+    pub(super) async fn land(&mut self, roll: &mut Roll<'_>) -> Result<Option<Duration>, StopReason> {
+        let now = self.narrator.now();
+        let mut wake: Option<Duration> = None;
+        for mut flight in std::mem::take(&mut roll.flights) {
+            let workload = self.observer.snapshot.workload(&roll.plan.object.uid);
+            let revision = workload.filter(|w| w.observed()).map(|w| w.update_revision.as_str());
+            let pod = self.in_place_of(roll, &flight);
+            if pod.is_none() && self.gone_for_good(roll, &flight) {
+                continue;
+            }
+            flight.observe(pod, now);
+            match judge(&flight, pod, roll.plan, revision, roll.limits, now) {
+                Verdict::Progress { on, until } => {
+                    wake = Some(wake.map_or(until, |w| w.min(until)));
+                    self.tell_pod(roll, &flight.pod, on);
+                    roll.flights.push(flight);
+                }
+                Verdict::Done { .. } => self.landed(roll, &flight),
+                Verdict::Outdated => {}
+                Verdict::Stuck(stuck) => {
+                    let (seen, name) = (pod.cloned(), flight.pod.clone());
+                    roll.flights.push(flight);
+                    self.believe(&name, seen, stuck).await?;
+                    wake = Some(now);
+                }
+            }
+        }
+        Ok(wake)
+    }
+
+    /// Follows the pods that somebody else restarts: `pending` are those that are not on the target, or not healthy yet.
+    /// Returns when to look again at the latest.
+    pub(super) async fn follow_pods(
+        &mut self,
+        roll: &mut Roll<'_>,
+        pending: &[Pod],
+        by: Restarts,
+    ) -> Result<Duration, StopReason> {
+        let now = self.narrator.now();
+        self.arrive(roll, pending);
+        for pod in pending.iter().filter(|p| p.deleting || roll.plan.has_images(p)) {
+            if !roll.flights.iter().any(|f| f.pod == pod.name) {
+                self.take_off(roll, Flight::followed(pod, now));
+            }
+        }
+        let mut wake = Duration::MAX;
+        for at in 0..roll.flights.len() {
+            let revision = self.revision_of(roll, by);
+            let pod = self.in_place_of(roll, &roll.flights[at]).cloned();
+            roll.flights[at].observe(pod.as_ref(), now);
+            let flight = &roll.flights[at];
+            match judge(flight, pod.as_ref(), roll.plan, revision.as_deref(), roll.limits, now) {
+                Verdict::Progress { on, until } => {
+                    let name = flight.pod.clone();
+                    wake = wake.min(until);
+                    self.tell_pod(roll, &name, on);
+                }
+                Verdict::Stuck(stuck) if by == Restarts::Controller => {
+                    let name = flight.pod.clone();
+                    self.believe(&name, pod, stuck).await?;
+                    return Ok(now);
+                }
+                Verdict::Stuck(_) | Verdict::Done { .. } | Verdict::Outdated => {}
+            }
+        }
+        Ok(wake)
+    }
+
+    /// The pods that stand healthy in their places again have landed. A pod of a Deployment that went away for good was none
+    /// that had to come back.
+    fn arrive(&mut self, roll: &mut Roll<'_>, pending: &[Pod]) {
+        for mut flight in std::mem::take(&mut roll.flights) {
+            let pod = self.in_place_of(roll, &flight).cloned();
+            flight.observe(pod.as_ref(), self.narrator.now());
+            let healthy = |p: &Pod| p.healthy() && roll.plan.has_images(p);
+            let waits = pending.iter().any(|p| p.name == flight.pod);
+            match pod {
+                Some(pod) if healthy(&pod) && !waits => self.landed(roll, &flight),
+                None if self.gone_for_good(roll, &flight) => {}
+                _ => roll.flights.push(flight),
+            }
+        }
+    }
+
+    /// The revision that new pods get; a Deployment's pods carry none.
+    fn revision_of(&self, roll: &Roll<'_>, by: Restarts) -> Option<String> {
+        let workload = self.observer.snapshot.workload(&roll.plan.object.uid);
+        (by == Restarts::Controller).then(|| match workload {
+            Some(w) if w.kind != WorkloadKind::Deployment => w.update_revision.clone(),
+            _ => String::new(),
+        })
+    }
+
+    /// Nobody will create that pod again: a Deployment's pods do not come back under their names, and a workload that was
+    /// scaled down meanwhile has all the others.
+    fn gone_for_good(&self, roll: &Roll<'_>, flight: &Flight) -> bool {
+        let Some(workload) = self.observer.snapshot.workload(&roll.plan.object.uid) else { return false };
+        workload.kind == WorkloadKind::Deployment || self.scaled_away(workload, &flight.pod)
+    }
+
+    fn scaled_away(&self, workload: &Workload, pod: &str) -> bool {
+        let ordinal = pod.rsplit_once('-').and_then(|(_, ordinal)| ordinal.parse::<i64>().ok());
+        let pods = self.observer.snapshot.pods_of(workload).count() as i64;
+        ordinal.is_some_and(|o| o >= workload.replicas) && pods >= workload.replicas
+    }
+
+    /// The workload's pod that stands where the evicted one stood: the new one, as soon as there is one.
+    pub(super) fn in_place_of(&self, roll: &Roll<'_>, flight: &Flight) -> Option<&Pod> {
+        let workload = self.observer.snapshot.workload(&roll.plan.object.uid)?;
+        let named = || self.observer.snapshot.pods_of(workload).filter(|p| p.name == flight.pod);
+        named().find(|p| Some(&p.uid) != flight.old_uid.as_ref()).or_else(|| named().next())
+    }
+
+    /// The pod has arrived. It was away from the moment that it was seen to go until it was healthy.
+    fn landed(&mut self, roll: &mut Roll<'_>, flight: &Flight) {
+        let now = self.narrator.now();
+        let away_ms = flight.away().map_or(0, millis);
+        roll.pace.ready(now);
+        if let Some(result) = self.ledger.results.get_mut(&roll.plan.object.uid) {
+            result.restarted += u64::from(flight.restarts);
+            result.longest_away_ms = result.longest_away_ms.max(away_ms);
+        }
+        let (_, done) = self.observer.count(roll.plan);
+        self.journal_pods(&roll.name, done);
+        self.narrator.emit(Event::PodReady {
+            workload: roll.name.clone(),
+            pod: flight.pod.clone(),
+            took_ms: millis(now - flight.began),
+            away_ms,
+        });
+    }
+
+    /// A pod counts as stuck only when a fresh look says the same as the watch: then the run ends here.
+    pub(super) async fn believe(
+        &mut self,
+        pod: &str,
+        seen: Option<Pod>,
+        stuck: Stuck,
+    ) -> Result<(), StopReason> {
+        let version = |p: &Option<Pod>| p.as_ref().map(|p| (p.uid.clone(), p.resource_version.clone()));
+        let fresh = self.read_pod(pod, seen.as_ref().map(|p| p.uid.as_str())).await?;
+        if version(&fresh) != version(&seen) {
+            return Ok(());
+        }
+        let uid = seen.map(|p| p.uid).unwrap_or_default();
+        Err(self.stuck(pod.to_owned(), &uid, stuck).await)
+    }
+
+    /// A pod is stuck: the last event about it often says why.
+    async fn stuck(&mut self, pod: String, uid: &str, mut stuck: Stuck) -> StopReason {
+        let (cluster, ns) = (&self.observer.cluster, &self.plan.database.namespace);
+        let node = match &stuck {
+            Stuck::Terminating { node: Some(node), .. } => Some(node.clone()),
+            _ => None,
+        };
+        let asking = async {
+            let state = match node {
+                Some(node) => Some(cluster.node_state(&node).await),
+                None => None,
+            };
+            (cluster.last_event(ns, uid).await, state)
+        };
+        let (last_event, state) = match self.interrupt.during(asking).await {
+            Ok(answers) => answers,
+            Err(reason) => return reason,
+        };
+        if let Stuck::Terminating { node_state, .. } = &mut stuck {
+            *node_state = state;
+        }
+        StopReason::Stuck { pod, stuck, last_event }
+    }
+
+    /// Says what a pod waits for, when that has changed.
+    pub(super) fn tell_pod(&mut self, roll: &mut Roll<'_>, pod: &str, on: WaitingOn) {
+        let told = Some((pod.to_owned(), on.clone()));
+        if roll.told != told {
+            roll.told = told;
+            self.narrator.emit(Event::PodWaiting { workload: roll.name.clone(), pod: pod.to_owned(), on });
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! May this pod go now: a list of gates, each a small function over what is known. Whoever restarts pods walks the list
+//! and knows none of the gates by name. That every other pod is healthy is the order's own condition: see
+//! [`order`](super::order).
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::event::WaitingOn;
+use crate::model::{Budget, Check, Phase, Pod, Snapshot, Workload, WorkloadPlan};
+
+use super::order::RollMemory;
+use super::pace::Pace;
+
+/// A pod that comes back on the old template once was created by a controller that had not seen the new one yet.
+const EVICTIONS: u32 = 2;
+
+/// A budget that counts fewer healthy pods than there are for so long has fallen behind: its controller looks again only
+/// when something about it changes.
+const BUDGET_STALE: Duration = Duration::from_secs(10);
+
+/// What the gates look at.
+pub struct Facts<'a> {
+    pub workload: &'a WorkloadPlan,
+    pub pod: &'a Pod,
+    pub snapshot: &'a Snapshot,
+    pub memory: &'a RollMemory,
+    pub pace: &'a Pace,
+    /// What the user has overridden by name.
+    pub skip: &'a BTreeSet<Check>,
+    /// The snapshot is as fresh as can be: everything is watched, or was read just now.
+    pub fresh: bool,
+    /// How long a pod may be waited for.
+    pub pod_timeout: Duration,
+    /// The time since the run began.
+    pub now: Duration,
+}
+
+/// What the gates say of a pod.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    Go,
+    Wait(Wait),
+    Refuse(Refusal),
+}
+
+/// What a pod has to wait for before it may go.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wait {
+    /// What is said of it; nothing where it is over in a moment.
+    pub on: Option<WaitingOn>,
+    /// By time alone nothing changes before.
+    pub until: Duration,
+    /// What the run ends with when it has waited for as long as it may; a budget's refusal is the server's to say.
+    pub or: Option<Refusal>,
+    /// The status of this budget is out of date.
+    pub stale: Option<Budget>,
+}
+
+/// Why no further pod is restarted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    DatabaseUnhealthy { what: String },
+    NotTakenUp { workload: String, seconds: u64 },
+    OldTemplate { pod: String },
+}
+
+type Gate = fn(&Facts<'_>) -> Answer;
+
+/// Asked by what the watches have told, before anything is read for the eviction.
+const WATCHED: [Gate; 2] = [budget, database_healthy];
+
+/// Asked once everything that the eviction depends on was read again.
+const READ: [Gate; 3] = [template_seen, database_healthy, rarely_evicted];
+
+/// What speaks against the eviction by what the watches have told.
+pub fn by_watch(facts: &Facts<'_>) -> Answer {
+    first(&WATCHED, facts)
+}
+
+/// What speaks against the eviction by a fresh look.
+pub fn by_reading(facts: &Facts<'_>) -> Answer {
+    first(&READ, facts)
+}
+
+fn first(gates: &[Gate], facts: &Facts<'_>) -> Answer {
+    gates.iter().map(|gate| gate(facts)).find(|answer| *answer != Answer::Go).unwrap_or(Answer::Go)
+}
+
+/// A budget covers a healthy pod, and its status is waited for; whether one that is not healthy may go, only the server
+/// can tell.
+fn budget(facts: &Facts<'_>) -> Answer {
+    let Some(until) = facts.pace.not_before(allowed(facts.pod, facts.snapshot), facts.now) else {
+        return Answer::Go;
+    };
+    let on = (!facts.pace.within_lag(facts.now)).then(|| blocking(facts.pod, facts.snapshot, ""));
+    let stale = on.as_ref().and_then(|_| stale(facts));
+    Answer::Wait(Wait { on, until, or: None, stale })
+}
+
+/// A pod that is evicted before its controller has seen the new template comes back from the old one, or not at all.
+fn template_seen(facts: &Facts<'_>) -> Answer {
+    if facts.snapshot.workload(&facts.workload.object.uid).is_some_and(Workload::observed) {
+        return Answer::Go;
+    }
+    let (workload, seconds) = (facts.workload.object.to_string(), facts.pod_timeout.as_secs());
+    waiting(WaitingOn::Controller, Refusal::NotTakenUp { workload, seconds })
+}
+
+/// KubeDB's own health check. A pod that is not healthy may be what ails the database.
+fn database_healthy(facts: &Facts<'_>) -> Answer {
+    match ailing(facts.snapshot).filter(|_| facts.fresh && facts.pod.healthy()) {
+        Some(what) if !facts.skip.contains(&Check::DatabaseHealth) => {
+            waiting(WaitingOn::DatabaseHealth { what: what.clone() }, Refusal::DatabaseUnhealthy { what })
+        }
+        _ => Answer::Go,
+    }
+}
+
+/// What the database reports of its own health, where that is bad.
+fn ailing(snapshot: &Snapshot) -> Option<String> {
+    let db = &snapshot.database;
+    if db.phase == Phase::NotReady {
+        return Some("phase NotReady".to_owned());
+    }
+    let (_, condition) = db.condition("AcceptingConnection")?;
+    (condition.status == "False").then(|| format!("AcceptingConnection=False ({})", condition.message))
+}
+
+fn rarely_evicted(facts: &Facts<'_>) -> Answer {
+    match facts.memory.evictions.get(&facts.pod.name) {
+        Some(&EVICTIONS) => Answer::Refuse(Refusal::OldTemplate { pod: facts.pod.name.clone() }),
+        _ => Answer::Go,
+    }
+}
+
+fn waiting(on: WaitingOn, or: Refusal) -> Answer {
+    Answer::Wait(Wait { on: Some(on), until: Duration::MAX, or: Some(or), stale: None })
+}
+
+/// Nothing that the budgets say speaks against the eviction.
+pub fn allowed(pod: &Pod, snapshot: &Snapshot) -> bool {
+    !pod.healthy() || snapshot.budgets_of(pod).all(Budget::allows)
+}
+
+/// The budget that blocks an eviction, with its numbers; the server's own words where it is not known.
+pub fn blocking(pod: &Pod, snapshot: &Snapshot, message: &str) -> WaitingOn {
+    match blocker(pod, snapshot) {
+        Some(b) => WaitingOn::Budget {
+            budget: b.name.clone(),
+            needed: b.desired_healthy,
+            healthy: b.current_healthy,
+            held_by: b.disrupted_pods.iter().find(|p| **p != pod.name).cloned(),
+        },
+        None => WaitingOn::Server { message: message.to_owned() },
+    }
+}
+
+fn blocker<'a>(pod: &'a Pod, snapshot: &'a Snapshot) -> Option<&'a Budget> {
+    let mut budgets = snapshot.budgets_of(pod);
+    budgets.find(|b| !b.allows()).or_else(|| snapshot.budgets_of(pod).next())
+}
+
+/// The blocking budget, where it has counted too few healthy pods for a while.
+pub fn stale(facts: &Facts<'_>) -> Option<Budget> {
+    let budget = blocker(facts.pod, facts.snapshot)?;
+    let healthy = facts.snapshot.pods.iter().filter(|p| p.healthy() && budget.covers(p)).count() as i64;
+    let lasting = facts.pace.blocked_since().is_some_and(|since| facts.now >= since + BUDGET_STALE);
+    (lasting && !budget.allows() && healthy > budget.current_healthy).then(|| budget.clone())
+}
+
+#[cfg(test)]
+mod tests;

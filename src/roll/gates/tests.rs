@@ -1,0 +1,141 @@
+use std::time::Duration;
+
+use kube::core::Selector;
+
+use super::*;
+use crate::model::{Budget, Condition};
+use crate::roll::testworld::*;
+
+const NOW: Duration = Duration::from_secs(100);
+
+/// What both looks say of the first pod of `a`.
+fn asked(snapshot: &Snapshot, memory: &RollMemory, pace: &Pace, skip: &BTreeSet<Check>) -> (Answer, Answer) {
+    let plan = plan(&[]);
+    let facts = Facts {
+        workload: &plan.workloads[0],
+        pod: &snapshot.pods[0],
+        snapshot,
+        memory,
+        pace,
+        skip,
+        fresh: true,
+        pod_timeout: Duration::from_secs(60),
+        now: NOW,
+    };
+    (by_watch(&facts), by_reading(&facts))
+}
+
+fn on(answer: &Answer) -> Option<&WaitingOn> {
+    match answer {
+        Answer::Wait(wait) => wait.on.as_ref(),
+        Answer::Go | Answer::Refuse(_) => None,
+    }
+}
+
+fn healthy() -> Snapshot {
+    snapshot(&["old", "old", "old"], &["old", "old", "old"])
+}
+
+fn tight() -> Budget {
+    Budget {
+        name: "pdb".into(),
+        resource_version: "1".into(),
+        selector: Some(Selector::default()),
+        min_available: None,
+        max_unavailable: None,
+        generation: 1,
+        observed_generation: 1,
+        disruptions_allowed: 0,
+        current_healthy: 2,
+        desired_healthy: 3,
+        expected_pods: 3,
+        disrupted_pods: vec!["a-1".into()],
+    }
+}
+
+#[test]
+fn a_healthy_pod_of_a_healthy_database_goes() {
+    let nothing = (RollMemory::default(), Pace::default(), BTreeSet::new());
+    let (watched, read) = asked(&healthy(), &nothing.0, &nothing.1, &nothing.2);
+    assert_eq!((watched, read), (Answer::Go, Answer::Go));
+}
+
+#[test]
+fn a_budget_is_waited_for_once_the_server_has_refused_with_its_numbers() {
+    let mut now = healthy();
+    now.budgets.push(tight());
+    let (memory, skip, mut pace) = (RollMemory::default(), BTreeSet::new(), Pace::default());
+    assert_eq!(asked(&now, &memory, &pace, &skip).0, Answer::Go, "the server is asked first");
+    pace.refused(false, NOW);
+    let (watched, _) = asked(&now, &memory, &pace, &skip);
+    let held_by = Some("a-1".to_owned());
+    let numbers = WaitingOn::Budget { budget: "pdb".into(), needed: 3, healthy: 2, held_by };
+    assert_eq!(on(&watched), Some(&numbers));
+    let Answer::Wait(wait) = watched else { panic!("it waits") };
+    assert_eq!((wait.or, wait.stale), (None, None), "the server has the last word, and it is not stale yet");
+    // A pod that is not healthy is the server's to decide.
+    now.pods[0].ready = false;
+    assert_eq!(asked(&now, &memory, &Pace::default(), &skip).0, Answer::Go);
+}
+
+#[test]
+fn a_budget_that_counts_too_few_healthy_pods_for_a_while_is_stale() {
+    let mut now = healthy();
+    now.budgets.push(tight());
+    let (memory, skip, mut pace) = (RollMemory::default(), BTreeSet::new(), Pace::default());
+    pace.refused(false, NOW - BUDGET_STALE);
+    pace.refused(false, NOW);
+    let stale = |now: &Snapshot| match asked(now, &memory, &pace, &skip).0 {
+        Answer::Wait(wait) => wait.stale.map(|budget| budget.name),
+        Answer::Go | Answer::Refuse(_) => None,
+    };
+    assert_eq!(stale(&now).as_deref(), Some("pdb"));
+    now.budgets[0].current_healthy = 6;
+    assert_eq!(stale(&now), None, "it counts all of them");
+}
+
+#[test]
+fn a_sick_database_keeps_healthy_pods_and_lets_sick_ones_go() {
+    let (memory, pace, skip) = (RollMemory::default(), Pace::default(), BTreeSet::new());
+    let refuses = Condition {
+        kind: "AcceptingConnection".into(),
+        status: "False".into(),
+        reason: String::new(),
+        message: "connection refused".into(),
+    };
+    let mut unreachable = healthy();
+    unreachable.database.conditions.push(refuses);
+    let mut not_ready = healthy();
+    not_ready.database.phase = Phase::NotReady;
+    for (mut now, what) in
+        [(not_ready, "phase NotReady"), (unreachable, "AcceptingConnection=False (connection refused)")]
+    {
+        let health = WaitingOn::DatabaseHealth { what: what.to_owned() };
+        let (watched, read) = asked(&now, &memory, &pace, &skip);
+        assert_eq!((on(&watched), on(&read)), (Some(&health), Some(&health)), "{what}");
+        let overridden = BTreeSet::from([Check::DatabaseHealth]);
+        assert_eq!(asked(&now, &memory, &pace, &overridden), (Answer::Go, Answer::Go), "{what}");
+        now.pods[0].ready = false;
+        assert_eq!(asked(&now, &memory, &pace, &skip), (Answer::Go, Answer::Go), "{what}");
+    }
+}
+
+#[test]
+fn a_template_that_its_controller_has_not_seen_is_waited_for() {
+    let (memory, pace, skip) = (RollMemory::default(), Pace::default(), BTreeSet::new());
+    let mut now = healthy();
+    now.workloads[0].generation = 2;
+    let (watched, read) = asked(&now, &memory, &pace, &skip);
+    assert_eq!(watched, Answer::Go, "only a fresh look tells");
+    assert_eq!(on(&read), Some(&WaitingOn::Controller));
+}
+
+#[test]
+fn a_pod_that_came_back_on_the_old_template_twice_is_not_evicted_again() {
+    let (mut memory, pace, skip) = (RollMemory::default(), Pace::default(), BTreeSet::new());
+    memory.evictions.insert("a-0".into(), 1);
+    assert_eq!(asked(&healthy(), &memory, &pace, &skip).1, Answer::Go);
+    memory.evictions.insert("a-0".into(), 2);
+    let refused = Answer::Refuse(Refusal::OldTemplate { pod: "a-0".into() });
+    assert_eq!(asked(&healthy(), &memory, &pace, &skip).1, refused);
+}

@@ -1,0 +1,155 @@
+//! A small world for the tests of this folder: two workloads of three pods, and a plan for them.
+
+use std::collections::BTreeMap;
+
+use crate::model::{
+    Action, Database, ImageChange, Kind, Lookup, ObjectRef, PLAN_SCHEMA, Phase, Plan, Pod, PodAction,
+    PodManagement, PodPlan, Snapshot, Strategy, UpdateStrategy, VersionRef, Workload, WorkloadKind,
+    WorkloadPlan,
+};
+
+pub(super) const OLD: &str = "repo/db:1";
+pub(super) const NEW: &str = "repo/db:2";
+
+pub(super) fn object(name: &str) -> ObjectRef {
+    ObjectRef {
+        api_version: "apps.k8s.appscode.com/v1".into(),
+        kind: "PetSet".into(),
+        plural: "petsets".into(),
+        namespace: "ns".into(),
+        name: name.into(),
+        uid: format!("uid-of-{name}"),
+    }
+}
+
+pub(super) fn workload(name: &str, replicas: i64) -> Workload {
+    Workload {
+        kind: WorkloadKind::PetSet,
+        object: object(name),
+        resource_version: "1".into(),
+        labels: BTreeMap::new(),
+        generation: 1,
+        observed_generation: 1,
+        replicas,
+        status_replicas: replicas,
+        ready_replicas: replicas,
+        updated_replicas: 0,
+        available_replicas: replicas,
+        update_revision: "r2".into(),
+        strategy: UpdateStrategy::OnDelete,
+        pod_management: PodManagement::Parallel,
+        min_ready_seconds: 0,
+        distributed: false,
+        selector: BTreeMap::new(),
+        containers: Vec::new(),
+        grace_seconds: 30,
+        template: 0,
+        deleting: false,
+    }
+}
+
+/// A pod in one word: `old` and `new` are well, `ill-old` and `ill-new` not, `-going` is being deleted.
+pub(super) fn pod(workload: &str, ordinal: usize, word: &str) -> Pod {
+    let (ill, goal) = (word.starts_with("ill-"), word.ends_with("-going"));
+    let image = if word.contains("old") { OLD } else { NEW };
+    Pod {
+        name: format!("{workload}-{ordinal}"),
+        uid: format!("{workload}-{ordinal}-{image}"),
+        resource_version: "1".into(),
+        owner: object(workload).uid,
+        labels: BTreeMap::new(),
+        revision: String::new(),
+        node: None,
+        phase: "Running".into(),
+        ready: !ill,
+        conditions: Vec::new(),
+        deleting: goal,
+        grace_seconds: 30,
+        finalizers: Vec::new(),
+        images: vec![("db".into(), image.into())],
+        containers: Vec::new(),
+    }
+}
+
+/// Two workloads, `a` before `b`; a pod that is away is `-`.
+pub(super) fn snapshot(a: &[&str], b: &[&str]) -> Snapshot {
+    let pods = [("a", a), ("b", b)].into_iter().flat_map(|(name, words)| {
+        let there = words.iter().enumerate().filter(|(_, word)| **word != "-");
+        there.map(move |(at, word)| pod(name, at, word))
+    });
+    Snapshot {
+        database: Database {
+            kind: Kind::Kafka,
+            object: object("db"),
+            resource_version: "1".into(),
+            version: "1".into(),
+            phase: Phase::Ready,
+            conditions: Vec::new(),
+            has_status: true,
+            has_conditions: true,
+            deleting: false,
+            halted: false,
+            switched_on: Vec::new(),
+            own_images: Vec::new(),
+            owner: None,
+        },
+        workloads: vec![workload("a", a.len() as i64), workload("b", b.len() as i64)],
+        pods: pods.collect(),
+        budgets: Vec::new(),
+        ops_requests: Lookup::Absent,
+        served: Vec::new(),
+        cordoned: Lookup::Absent,
+        catalog: Vec::new(),
+        lock: None,
+        environment: Default::default(),
+    }
+}
+
+/// The plan in which those pods were ill from the start.
+pub(super) fn plan(ill: &[&str]) -> Plan {
+    let planned = |name: &str| WorkloadPlan {
+        kind: WorkloadKind::PetSet,
+        object: object(name),
+        role: name.into(),
+        strategy: Strategy::Evict,
+        replicas: 3,
+        min_ready_seconds: 0,
+        images: vec![ImageChange {
+            container: "db".into(),
+            init: false,
+            index: 0,
+            now: OLD.into(),
+            after: NEW.into(),
+        }],
+        kept: Vec::new(),
+        added: Vec::new(),
+        removed: Vec::new(),
+        pods: (0..3)
+            .map(|at| format!("{name}-{at}"))
+            .map(|name| PodPlan {
+                action: if ill.contains(&name.as_str()) {
+                    PodAction::EvictUnhealthy
+                } else {
+                    PodAction::Evict
+                },
+                name,
+                waits_for: String::new(),
+            })
+            .collect(),
+    };
+    Plan {
+        schema: PLAN_SCHEMA.into(),
+        kind: Kind::Kafka,
+        database: object("db"),
+        from: VersionRef { name: "1".into(), version: "1".into() },
+        to: VersionRef { name: "2".into(), version: "2".into() },
+        action: Action::Update,
+        method: crate::model::Method::Client,
+        ops_request: None,
+        workloads: vec![planned("a"), planned("b")],
+        findings: Vec::new(),
+        missing: Vec::new(),
+        path: Vec::new(),
+        afterwards: Vec::new(),
+    }
+}
