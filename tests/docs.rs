@@ -300,7 +300,8 @@ fn anchor(heading: &str) -> String {
 fn every_link_leads_to_a_page_and_a_heading() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut followed = 0;
-    let others = ["CONTRIBUTING.md", "docs/reference.md"].map(|path| (path.to_owned(), read(path)));
+    let others =
+        ["CHANGELOG.md", "CONTRIBUTING.md", "docs/reference.md"].map(|path| (path.to_owned(), read(path)));
     for (file, page) in pages().into_iter().chain(others) {
         let folder = root.join(&file).parent().expect("a folder").to_owned();
         let targets = page.split("](").skip(1).filter_map(|rest| rest.split(')').next());
