@@ -64,7 +64,7 @@ fn an_update_of_which_only_the_journal_tells_is_begun_by_its_name_alone() {
         progress["result"] = Value::Null;
     });
     let refused = sandbox.run("resume dr my-dr --yes");
-    refused.ended(3, "kubectl dbupdate druid my-dr --to 31.0.0").ended(3, "the cluster shows nothing of it");
+    refused.ended(3, "kubectl dbupdate druid my-dr --to 31.0.0").ended(3, "the cluster shows no sign of it");
     let said = refused.stdout.clone() + &refused.stderr;
     let shown =
         sandbox.run("status dr my-dr").stdout + &sandbox.run("history dr my-dr -o json").stdout + &said;
