@@ -1,5 +1,8 @@
 //! The documentation names what the program has, and nothing else where that can be told.
 
+#[cfg(unix)]
+mod served;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -88,21 +91,62 @@ fn kebab(name: &str) -> String {
     spelt
 }
 
+/// Every page that is written by hand: the README and `docs/`, by path.
+fn pages() -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let entries = fs::read_dir(folder).expect("docs/ is there");
+    let names = entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
+    let written = names.filter(|name| name.ends_with(".md") && name != "reference.md");
+    let paths = written.map(|name| format!("docs/{name}")).chain(["README.md".to_owned()]);
+    paths.map(|path| (path.clone(), read(&path))).collect()
+}
+
+/// A command of ours that a page shows: its arguments, and the exit code that the page says it ends with.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Shown {
+    words: Vec<String>,
+    code: i32,
+}
+
+/// The commands of ours on a page. In a block a command ends at a comment, a pipe or a redirection; in a sentence at its
+/// backtick.
+fn commands(page: &str) -> Vec<Shown> {
+    let mut found = Vec::new();
+    let mut lines = page.lines().peekable();
+    while let Some(line) = lines.next() {
+        // As in `$ kubectl dbupdate …; echo $?`, with the code on the next line.
+        let code = lines.peek().filter(|_| line.ends_with("; echo $?")).and_then(|next| next.parse().ok());
+        for piece in line.split(['`', '(']).map(|piece| piece.trim().trim_start_matches("$ ")) {
+            let typed =
+                ["kubectl dbupdate ", "cargo run --release -- "].iter().find_map(|c| piece.strip_prefix(c));
+            // With an ellipsis it is a pattern, not a command.
+            let Some(typed) = typed.filter(|typed| !typed.contains(['…', '<'])) else { continue };
+            let operator = |word: &str| word.starts_with(['#', '|', '>', ';']) || word.starts_with("2>");
+            let words = typed.split_whitespace().take_while(|word| !operator(word));
+            let words = words.map(|word| word.trim_end_matches([';', ')']).to_owned()).collect();
+            found.push(Shown { words, code: code.unwrap_or(0) });
+        }
+    }
+    found
+}
+
 #[test]
-fn every_check_stands_in_the_findings_table_with_its_flag() {
+fn every_check_stands_in_the_findings_tables_with_its_flag() {
     let source = read("src/model/finding.rs");
     let (_, checks) =
         types(&source).into_iter().find(|(name, _)| name == "Check").expect("the enum is there");
-    let checks: BTreeSet<String> = checks.iter().map(|variant| kebab(variant)).collect();
-    let page = read("docs/how-an-update-works.md");
-    let table: Vec<_> =
-        rows(&page).into_iter().filter(|row| row.len() == 4 && row[0].starts_with('`')).collect();
-    let documented: BTreeSet<String> = table.iter().map(|row| row[0].trim_matches('`').to_owned()).collect();
-    assert_eq!(documented, checks);
+    let checks: Vec<String> = checks.iter().map(|variant| kebab(variant)).collect();
+    let page = read("docs/findings.md");
+    let table: Vec<_> = rows(&page).into_iter().filter(|row| row[0].starts_with('`')).collect();
+    let mut documented: Vec<String> = table.iter().map(|row| row[0].trim_matches('`').to_owned()).collect();
+    documented.sort();
+    let sorted: BTreeSet<String> = checks.into_iter().collect();
+    assert_eq!(documented, sorted.into_iter().collect::<Vec<_>>());
     for row in table {
         let name = row[0].trim_matches('`');
         let flag = Check::overridable(name).and_then(words::flag).map(|flag| format!("`{flag}`"));
-        assert_eq!(row[3], flag.unwrap_or_default(), "{name}");
+        // The table of warnings has no column for flags.
+        assert_eq!(row.get(3).cloned().unwrap_or_default(), flag.unwrap_or_default(), "{name}");
     }
 }
 
@@ -157,36 +201,77 @@ fn every_field_and_value_of_the_output_is_named() {
 #[test]
 fn every_command_in_the_documentation_can_be_typed() {
     let mut tried = 0;
-    for file in [
-        "README.md",
-        "docs/install.md",
-        "docs/comparison.md",
-        "docs/sandbox.md",
-        "docs/output.md",
-        "docs/exit-codes.md",
-        "docs/how-an-update-works.md",
-        "docs/permissions.md",
-    ] {
-        let page = read(file);
-        // In blocks a command ends at a comment, a pipe or a redirection; in a sentence at its backtick.
-        let lines = page.lines().flat_map(|line| line.split('`'));
-        for line in lines.map(|line| line.trim().trim_start_matches("$ ")) {
-            let typed =
-                ["kubectl dbupdate ", "cargo run --release -- "].iter().find_map(|c| line.strip_prefix(c));
-            let Some(typed) = typed else { continue };
-            if typed.contains(['…', '<']) || typed.starts_with("KIND") {
-                continue;
-            }
-            let words =
-                typed.split_whitespace().take_while(|word| !word.starts_with(['#', '|', '>', ';', '2']));
-            let words = words.map(|word| word.trim_end_matches(';'));
-            let parsed = kubectl_dbupdate::cli::args::parse(std::iter::once("kubectl-dbupdate").chain(words));
-            let wrong = parsed.err().filter(clap::Error::use_stderr);
-            assert!(wrong.is_none(), "{file}: {line}: {}", wrong.map(|e| e.to_string()).unwrap_or_default());
+    for (file, page) in pages() {
+        for Shown { words, .. } in commands(&page) {
+            let typed = std::iter::once("kubectl-dbupdate").chain(words.iter().map(String::as_str));
+            let wrong = kubectl_dbupdate::cli::args::parse(typed).err().filter(clap::Error::use_stderr);
+            assert!(
+                wrong.is_none(),
+                "{file}: {words:?}: {}",
+                wrong.map(|e| e.to_string()).unwrap_or_default()
+            );
             tried += 1;
         }
     }
-    assert!(tried > 15, "only {tried} commands were found");
+    assert!(tried > 60, "only {tried} commands were found");
+}
+
+/// These take most of a minute, as the page says of the one and shows of the other: the Ops-manager polls, and an image that
+/// cannot be pulled is waited for. Other tests run both, in simulated time.
+#[cfg(unix)]
+const SLOW: [&str; 2] = ["ops-manager", "pull"];
+
+/// They wait for pods most of the time, and do it together.
+#[test]
+#[cfg(unix)]
+fn every_example_of_the_sandbox_ends_as_the_page_says() {
+    let all: BTreeSet<Shown> = pages().iter().flat_map(|(_, page)| commands(page)).collect();
+    let inside = |shown: &&Shown| shown.words.iter().any(|word| word == "--sandbox");
+    let quick = |shown: &&Shown| !shown.words.iter().any(|word| SLOW.contains(&word.as_str()));
+    let all: Vec<&Shown> = all.iter().filter(inside).filter(quick).collect();
+    assert!(all.len() >= 10, "only {} examples were found", all.len());
+    std::thread::scope(|scope| {
+        for Shown { words, code } in all {
+            scope.spawn(move || {
+                served::run(served::dbupdate(&words.join(" "))).ended(*code, "");
+            });
+        }
+    });
+}
+
+/// The words of a text with `N` for each duration; without what depends on when KubeDB looked at the health last.
+#[cfg(unix)]
+fn timeless(text: &str) -> String {
+    let mut words: Vec<&str> = Vec::new();
+    for word in text.split_whitespace() {
+        let number = words.last().is_some_and(|last| last.parse::<f64>().is_ok());
+        match word.trim_end_matches(';') {
+            "s" | "ms" if number => *words.last_mut().expect("it has a last word") = "N",
+            _ => words.push(word),
+        }
+    }
+    let text = words.join(" ");
+    let (before, after) = text.split_once("; KubeDB's last health check reported ").unwrap_or((&text, ""));
+    format!("{before} {}", after.split_once(' ').map_or("", |(_, rest)| rest)).trim_end().to_owned()
+}
+
+#[test]
+#[cfg(unix)]
+fn the_sample_of_the_readme_is_what_its_command_prints() {
+    let readme = read("README.md");
+    let block = |from: &str| {
+        let text = readme.split(from).nth(1).and_then(|rest| rest.split("```").next());
+        format!("{from}{}", text.unwrap_or_else(|| panic!("README.md has no {from:?}")))
+    };
+    let ran = served::run(served::dbupdate("kafka my-kf --to 3.6.1 --sandbox --yes --progress plain"));
+    let printed = timeless(&ran.ended(0, "").stdout);
+    let end = timeless(&block("WORKLOAD "));
+    assert!(printed.ends_with(&end), "README.md: {end}\nprinted: {printed}");
+    let during = block("```text\nKafka my-kf");
+    let waiting =
+        during.split("): ").nth(1).and_then(|rest| rest.lines().next()).expect("a pod waits for something");
+    ran.ended(0, &format!("pod my-kf-controller-1: {waiting}\n"));
+    ran.ended(0, during.lines().nth(1).expect("a heading"));
 }
 
 #[test]
@@ -197,22 +282,44 @@ fn every_flag_in_the_documentation_exists() {
     let mut flags: BTreeSet<String> =
         arguments.filter_map(|a| a.get_long()).map(|l| format!("--{l}")).collect();
     flags.extend(["--help", "--version"].map(str::to_owned));
-    for file in [
-        "README.md",
-        "docs/install.md",
-        "docs/comparison.md",
-        "docs/sandbox.md",
-        "docs/output.md",
-        "docs/exit-codes.md",
-        "docs/how-an-update-works.md",
-        "docs/permissions.md",
-    ] {
-        let page = read(file);
+    for (file, page) in pages() {
         for flag in quoted(&page).into_iter().filter(|text| text.starts_with("--")) {
             let name = flag.split([' ', '=']).next().unwrap_or_default();
             assert!(flags.contains(name), "{file}: there is no {name}");
         }
     }
+}
+
+/// As GitHub spells the anchor of a heading.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim().chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    kept.map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect()
+}
+
+#[test]
+fn every_link_leads_to_a_page_and_a_heading() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut followed = 0;
+    let others =
+        ["CHANGELOG.md", "CONTRIBUTING.md", "docs/reference.md"].map(|path| (path.to_owned(), read(path)));
+    for (file, page) in pages().into_iter().chain(others) {
+        let folder = root.join(&file).parent().expect("a folder").to_owned();
+        let targets = page.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for target in targets.filter(|target| !target.contains("://")) {
+            let (path, heading) = target.split_once('#').unwrap_or((target, ""));
+            let there = if path.is_empty() { root.join(&file) } else { folder.join(path) };
+            assert!(there.exists(), "{file}: {target} is not there");
+            followed += 1;
+            if heading.is_empty() {
+                continue;
+            }
+            let text = fs::read_to_string(&there).expect("a page");
+            let headings = text.lines().filter_map(|line| line.strip_prefix('#'));
+            let found = headings.map(|line| anchor(line.trim_start_matches('#'))).any(|a| a == heading);
+            assert!(found, "{file}: {target} has no such heading");
+        }
+    }
+    assert!(followed > 60, "only {followed} links were found");
 }
 
 #[test]

@@ -16,15 +16,15 @@ use kubectl_dbupdate::event::{
 };
 use kubectl_dbupdate::journal::Direction;
 use kubectl_dbupdate::model::{
-    Action, Check, ImageChange, KeptWhy, Kind, Permission, Plan, PodAction, Purpose, Severity, Strategy,
-    Trial, WorkloadKind,
+    AUTH_SCHEMA, Action, Auth, Check, ImageChange, KeptWhy, Kind, Lacking, ObjectRef, Permission, Plan,
+    PodAction, Purpose, Rule, Rules, Severity, Strategy, Trial, Weight, WorkloadKind,
 };
 use kubectl_dbupdate::situation::{ImageOf, PausedBy, State};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use served::{Running, Sandbox};
 
-const FILES: [&str; 7] = ["event", "history", "list", "plan", "result", "status", "versions"];
+const FILES: [&str; 8] = ["auth", "event", "history", "list", "plan", "result", "status", "versions"];
 
 fn schema(file: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/schemas/{file}.schema.json"));
@@ -158,6 +158,7 @@ fn plans_and_lists() {
     print("status", 0, "status");
     print("history", 0, "history zk my-zk");
     print("versions", 0, "versions kafka");
+    assert_eq!(print("auth", 0, "auth kafka my-kf")["allowed"], true);
     let reach: BTreeSet<String> = ["kf my-kf", "dr my-dr"]
         .map(|name| print("versions", 0, &format!("versions {name}")))
         .iter()
@@ -301,6 +302,38 @@ fn every_event_and_every_wait_is_described() {
     all.iter().for_each(|record| fits("event", record));
 }
 
+/// The sandbox lacks no permission.
+#[test]
+fn every_missing_permission_is_described() {
+    let create = |resource| Permission::new("create", "", resource);
+    let weights = [Weight::Needed, Weight::Journal, Weight::Spared("no Events")];
+    let lacking = |weight| Lacking { permission: create("pods/eviction"), weight };
+    let mut all = Vec::from(weights.map(lacking));
+    all[0].permission = create("pods/eviction").named("my-zk-0");
+    let rules = Rule::of([&create("pods/eviction"), &create("events")]);
+    let auth = Auth {
+        schema: AUTH_SCHEMA.to_owned(),
+        kind: Kind::ZooKeeper,
+        database: ObjectRef {
+            api_version: "kubedb.com/v1alpha2".to_owned(),
+            kind: "ZooKeeper".to_owned(),
+            plural: "zookeepers".to_owned(),
+            namespace: "default".to_owned(),
+            name: "my-zk".to_owned(),
+            uid: String::new(),
+        },
+        allowed: false,
+        asked: 3,
+        lacking: all,
+        rules: Rules { namespace: rules.clone(), cluster: rules },
+        unread: Some("forbidden".to_owned()),
+    };
+    let printed = json!(auth);
+    fits("auth", &printed);
+    let weights = tags(printed["lacking"].as_array().expect("a list"), "/weight");
+    assert_eq!(weights, words(&schema("auth")["$defs"]["lacking"]["properties"]["weight"]["enum"]));
+}
+
 fn tags(all: &[Value], at: &str) -> BTreeSet<String> {
     all.iter().map(|value| value.pointer(at).and_then(Value::as_str).expect("a name").to_owned()).collect()
 }
@@ -360,7 +393,8 @@ fn only_what_is_left_out_where_it_is_empty_may_be_absent() {
         }
     }
     for (file, expected) in [
-        ("event", &[][..]),
+        ("auth", &["name", "unread"][..]),
+        ("event", &[]),
         ("history", &[]),
         ("list", &["newest", "pausedBy"]),
         (

@@ -207,15 +207,15 @@ pub struct ResumeArgs {
     #[arg(long)]
     pub take_over: bool,
 
-    /// Go to an older version
+    /// Allow an update to an older version
     #[arg(long, help_heading = "Checks")]
     pub allow_downgrade: bool,
 
-    /// Go to a version that the catalog marks as deprecated
+    /// Allow a version that the catalog marks as deprecated
     #[arg(long, help_heading = "Checks")]
     pub allow_deprecated: bool,
 
-    /// Where the run is a rollback: go back although the data may be in a format that the old version cannot read
+    /// If the run is a rollback: continue even if the new version may have written data that the old version cannot read
     #[arg(long, help_heading = "Checks")]
     pub allow_data_downgrade: bool,
 

@@ -38,7 +38,7 @@ pub(super) fn of_a_rollback(
             check: Check::VersionRule,
             severity: Severity::Refusal,
             message: format!(
-                "{} is paused for another update than the journal tells of, which is from {} to {}",
+                "{} is paused for a different update than the one in the journal, which is from {} to {}",
                 snapshot.database.object, back.name, ahead.name
             ),
             hint: look_at_the_journal(snapshot),
@@ -91,12 +91,12 @@ fn images(
                 check: Check::Drift,
                 severity: if skip.contains(&Check::Drift) { Severity::Overridden } else { Severity::Refusal },
                 message: format!(
-                    "{object}: container {container} would go back to image {image}, for which only the journal speaks: the \
-                     catalog names another one for {}, and neither the template nor a pod has it now",
+                    "{object}: container {container} would be rolled back to image {image}, which only the journal knows: the \
+                     catalog has a different one for {}, and neither the pod template nor a pod has it now",
                     back.name
                 ),
                 hint: format!(
-                    "make sure that this image was there before; {}",
+                    "make sure that this was the previous image; {}",
                     look_at_the_journal(snapshot)
                 ),
             });
@@ -105,7 +105,7 @@ fn images(
             check: Check::PinnedImages,
             severity: Severity::Warning,
             message: format!(
-                "{object}: container {container} goes back to {image}; for that digest only the journal speaks"
+                "{object}: container {container} will be rolled back to {image}; only the journal knows that digest"
             ),
             hint: String::new(),
         })
@@ -119,8 +119,8 @@ fn look_at_the_journal(snapshot: &Snapshot) -> String {
     let map = db.kind.lock_and_journal(&db.object.name);
     let namespace = &db.object.namespace;
     format!(
-        "look at what the journal says: kubectl get configmap {map} -n {namespace} -o yaml; where no run of yours has written \
-         it, delete it and update to the version that you want"
+        "inspect the journal: kubectl get configmap {map} -n {namespace} -o yaml; if none of your runs wrote it, delete it and \
+         update to the version you want"
     )
 }
 
