@@ -3,9 +3,9 @@
 use crate::cluster::ClusterError;
 use crate::event::Event;
 use crate::journal::Direction;
-use crate::model::{Action, Budget, Pod};
+use crate::model::{Action, Pod};
 use crate::roll::Flight;
-use crate::roll::gates::{self, Answer, Facts, Refusal, Wait};
+use crate::roll::gates::{self, Answer, Facts, Refusal, Stale, Wait};
 use crate::roll::order::{self, Next};
 use crate::steps::s3_roll_pods;
 
@@ -118,22 +118,22 @@ impl Run {
     }
 
     /// Says once that a budget's status is out of date.
-    fn tell_stale(&mut self, roll: &mut Roll<'_>, stale: Option<Budget>) {
-        if let Some(budget) = stale.filter(|_| !std::mem::replace(&mut roll.told_stale, true)) {
-            self.narrator.notice(self.poke(&budget));
+    fn tell_stale(&mut self, roll: &mut Roll<'_>, stale: Option<Stale>) {
+        if let Some(stale) = stale.filter(|_| !std::mem::replace(&mut roll.told_stale, true)) {
+            self.narrator.notice(self.poke(&stale));
         }
     }
 
     /// How the user makes the disruption controller look at a budget again.
-    fn poke(&self, budget: &Budget) -> String {
-        let name = &budget.name;
+    fn poke(&self, stale: &Stale) -> String {
+        let name = &stale.budget;
         let command = self.options.caller.kubectl.clone().words(["annotate", "poddisruptionbudget", name]);
         let command = command.in_namespace(&self.plan.database.namespace).word("--overwrite");
         let command = command.word(format!("kubectl-dbupdate/poke={}", self.options.caller.run));
         format!(
             "PodDisruptionBudget {name} counts {} healthy pods, but there are more: its status is out of date. To make \
              its controller recalculate it: {command}",
-            budget.current_healthy
+            stale.counted
         )
     }
 

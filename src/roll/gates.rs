@@ -52,8 +52,16 @@ pub struct Wait {
     pub until: Duration,
     /// What the run ends with when it has waited for as long as it may; a budget's refusal is the server's to say.
     pub or: Option<Refusal>,
-    /// The status of this budget is out of date.
-    pub stale: Option<Budget>,
+    /// The status of a budget is out of date.
+    pub stale: Option<Stale>,
+}
+
+/// A budget whose status is out of date.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stale {
+    pub budget: String,
+    /// How many healthy pods it counts; there are more.
+    pub counted: i64,
 }
 
 /// Why no further pod is restarted.
@@ -161,11 +169,12 @@ fn blocker<'a>(pod: &'a Pod, snapshot: &'a Snapshot) -> Option<&'a Budget> {
 }
 
 /// The blocking budget, where it has counted too few healthy pods for a while.
-pub fn stale(facts: &Facts<'_>) -> Option<Budget> {
+fn stale(facts: &Facts<'_>) -> Option<Stale> {
     let budget = blocker(facts.pod, facts.snapshot)?;
     let healthy = facts.snapshot.pods.iter().filter(|p| p.healthy() && budget.covers(p)).count() as i64;
     let lasting = facts.pace.blocked_since().is_some_and(|since| facts.now >= since + BUDGET_STALE);
-    (lasting && !budget.allows() && healthy > budget.current_healthy).then(|| budget.clone())
+    let outdated = lasting && !budget.allows() && healthy > budget.current_healthy;
+    outdated.then(|| Stale { budget: budget.name.clone(), counted: budget.current_healthy })
 }
 
 #[cfg(test)]

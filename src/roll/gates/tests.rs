@@ -86,7 +86,7 @@ fn a_budget_that_counts_too_few_healthy_pods_for_a_while_is_stale() {
     pace.refused(false, NOW - BUDGET_STALE);
     pace.refused(false, NOW);
     let stale = |now: &Snapshot| match asked(now, &memory, &pace, &skip).0 {
-        Answer::Wait(wait) => wait.stale.map(|budget| budget.name),
+        Answer::Wait(wait) => wait.stale.map(|stale| stale.budget),
         Answer::Go | Answer::Refuse(_) => None,
     };
     assert_eq!(stale(&now).as_deref(), Some("pdb"));
