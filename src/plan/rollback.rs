@@ -27,7 +27,7 @@ pub fn plan(snapshot: &Snapshot, entry: &Entry, skip: &BTreeSet<Check>) -> Plan 
     let settled = |w: &WorkloadPlan| {
         !w.reshapes() && w.images.is_empty() && w.pods.iter().all(|p| p.action == PodAction::Skip)
     };
-    let ours = s1_pause::ours(&db).is_some();
+    let ours = s1_pause::ours(db).is_some();
     // A rollback that has not come to its end has not been verified.
     let unverified = entry.run.direction == crate::journal::Direction::Rollback;
     let action = match (db.version == back.name && workloads.iter().all(settled), ours || unverified) {
