@@ -19,7 +19,10 @@ const LAYERS: [(&str, &[&str]); 18] = [
     ("situation", &["plan", "steps", "kinds", "catalog", "journal", "event", "model"]),
     ("cluster", &["kinds", "journal", "model", "clock"]),
     ("registry", &["model"]),
-    ("engine", &["plan", "steps", "roll", "cluster", "journal", "kinds", "event", "model", "clock"]),
+    (
+        "engine",
+        &["situation", "plan", "steps", "roll", "cluster", "journal", "kinds", "event", "model", "clock"],
+    ),
     ("report", &["plan", "situation", "kinds", "journal", "event", "model"]),
     ("sandbox", &["kinds", "model"]),
     (

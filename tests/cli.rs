@@ -112,7 +112,11 @@ fn a_dry_run_says_whether_it_could_run() {
 fn nothing_to_do_is_said() {
     let output = dbupdate("zk my-zk --to 3.8.3 --sandbox --yes");
     assert_eq!(output.status.code(), Some(0));
-    assert!(text(&output.stdout).contains("already on 3.8.3"), "{}", text(&output.stdout));
+    assert!(
+        text(&output.stdout).contains("is on 3.8.3: 3 of 3 pods Ready; nothing to do"),
+        "{}",
+        text(&output.stdout)
+    );
 }
 
 #[test]

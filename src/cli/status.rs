@@ -1,6 +1,5 @@
 //! `kubectl dbupdate status` and `history`. Both are read-only.
 
-use serde_json::json;
 use tokio::sync::watch;
 
 use super::exit_code::ExitCode;
@@ -12,11 +11,11 @@ use super::terminal::Terminal;
 use super::{identity, select, stream};
 use crate::cluster::{Cluster, ClusterError, Found};
 use crate::engine::Stop;
-use crate::model::{Kind, Lookup, ObjectRef};
+use crate::model::{Kind, Lookup};
 use crate::report::object::Format;
 use crate::report::{self, View};
 use crate::sandbox::{self, Sandbox};
-use crate::situation::{self, Next, RunStatus, Seen, Status};
+use crate::situation::{self, RunStatus, Seen, Status};
 
 /// Shows the state of one or more databases.
 pub async fn status(options: LookOptions, terminal: Terminal) -> ExitCode {
@@ -157,42 +156,13 @@ impl Look {
     }
 
     fn status_of(&self, found: Found) -> Status {
-        let database = found.snapshot.database.object.clone();
-        let (kind, version) = (found.snapshot.database.kind, found.snapshot.database.version.clone());
-        situation::status(&seen(found), |next| self.command(next, kind, &database, &version))
-    }
-
-    /// The next command, with the flags that connect to the same cluster.
-    fn command(&self, next: Next, kind: Kind, database: &ObjectRef, version: &str) -> String {
-        let target = &self.options.target;
+        let (kind, database) = (found.snapshot.database.kind, found.snapshot.database.object.clone());
         let namespace = match self.options.all_namespaces {
             true => Some(database.namespace.as_str()),
             false => self.options.namespace.as_deref(),
         };
-        let ours = |command: &str| identity::named(command, kind, &database.name, namespace, target);
-        let kubectl = |words: &[&str]| {
-            identity::kubectl(target).words(words.iter().copied()).in_namespace(&database.namespace)
-        };
-        let (plural, ops_plural) = (kind.plural(), kind.facts().ops_plural);
-        let command = match next {
-            Next::Resume => ours("resume"),
-            Next::Further => ours("resume").word("--through"),
-            Next::Rollback => ours("rollback"),
-            Next::Method(to, method) => ours("").flag("--to", &to).flag("--via", &method.to_string()),
-            Next::Again => ours("").flag("--to", version),
-            Next::VersionBack(from) => {
-                let patch = json!({ "spec": { "version": from } }).to_string();
-                kubectl(&["patch", plural, &database.name, "--type", "merge", "-p", &patch])
-            }
-            Next::DescribeRequest(name) => kubectl(&["describe", ops_plural, &name]),
-            Next::DeleteRequest(name) => kubectl(&["delete", ops_plural, &name]),
-            Next::Describe => kubectl(&["describe", plural, &database.name]),
-            Next::Pods => {
-                let label = format!("app.kubernetes.io/instance={}", database.name);
-                kubectl(&["get", "pods", "-l", &label])
-            }
-        };
-        command.to_string()
+        let commands = identity::reach(&self.options.target, namespace);
+        situation::status(&seen(found), |next| commands.command(&next, kind, &database).to_string())
     }
 
     pub fn view(&self) -> View {

@@ -13,6 +13,7 @@ use crate::cluster::Cluster;
 use crate::event::Outcome;
 use crate::model::{Check, Methods, Plan};
 use crate::report;
+use crate::situation::Next;
 
 /// How often to check between two hops whether the database is Ready.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -39,10 +40,10 @@ impl Session {
             let next = self.next(cluster, &goal, &plan, &destination).await;
             outlook = match next {
                 Ok(next) => next,
-                Err(failure) => return Ok(self.stopped_between(&plan, &destination, &failure)),
+                Err(failure) => return Ok(self.stopped_between(&plan, &finish.state, &failure)),
             };
             if let Some(code) = refusal(&outlook.hops.first) {
-                self.refused_between(&outlook.hops.first, &plan, &destination)?;
+                self.refused_between(&outlook.hops.first, &plan, &finish.state)?;
                 return Ok(if code == ExitCode::SomebodyElse { code } else { ExitCode::Unfinished });
             }
             self.announce(number, count, &outlook.hops.first);
@@ -103,28 +104,25 @@ impl Session {
         }
     }
 
-    fn refused_between(&self, plan: &Plan, done: &Plan, destination: &str) -> Result<(), Failure> {
+    fn refused_between(&self, plan: &Plan, done: &Plan, state: &str) -> Result<(), Failure> {
         stream::err(&report::plan(plan, None, self.view_of_stderr()));
-        self.say_between(done, destination);
+        self.say_between(done, state);
         Ok(())
     }
 
-    fn stopped_between(&self, done: &Plan, destination: &str, failure: &Failure) -> ExitCode {
+    fn stopped_between(&self, done: &Plan, state: &str, failure: &Failure) -> ExitCode {
         stream::complain(failure);
-        self.say_between(done, destination);
+        self.say_between(done, state);
         match failure {
             Failure::Signalled(signal) => ExitCode::Signal(*signal),
             _ => ExitCode::Unfinished,
         }
     }
 
-    /// Prints the state of the database between two hops, and the command that continues.
-    fn say_between(&self, done: &Plan, destination: &str) {
-        let again = identity::commands(&self.options, done, Some(destination), &self.options.methods).again;
-        let (database, version) = (&done.database, &done.to.name);
-        stream::err(&format!(
-            "stopped between two updates: {database} is fully on {version}, and the operator is not paused\n\
-             to continue to {destination}: {again}\n"
-        ));
+    /// Prints the state of the database between two hops, as the last one has left it, and the command that continues.
+    fn say_between(&self, done: &Plan, state: &str) {
+        let commands = identity::commands(&self.options, None, &self.options.methods);
+        let further = commands.command(&Next::Further, done.kind, &done.database);
+        stream::err(&format!("stopped between two updates: {state}\nnext:\n  {further}\n"));
     }
 }

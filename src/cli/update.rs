@@ -17,13 +17,14 @@ use crate::cluster::{self, Cluster, Journal};
 use crate::engine::{self, Bounds, Caller, RunOptions, Stop, Story};
 use crate::event::{EVENT_SCHEMA, Event, Finish, Outcome, Record};
 use crate::journal::{Direction, Entry};
-use crate::model::{Action, Check, Kind, Method, Methods, Plan, Snapshot, Trial};
+use crate::model::{Action, Check, Kind, Lookup, Method, Methods, Plan, Snapshot, Trial};
 use crate::plan::hops::{self, Hops};
 use crate::plan::update::{self, Request, Unfinished};
 use crate::plan::{permissions, rollback};
 use crate::report::object::{self, Format};
 use crate::report::{self, Progress, Reporter, View};
 use crate::sandbox::{self, Sandbox};
+use crate::situation::{self, Seen};
 use crate::steps::leftover;
 use crate::steps::s1_pause;
 
@@ -232,8 +233,8 @@ impl Session {
                 .await?;
         read.map_err(|failure| match failure {
             Failure::Cluster(error @ cluster::ClusterError::Forbidden { .. }) => {
-                let (namespace, target) = (self.options.namespace.as_deref(), &self.options.target);
-                let command = identity::named("auth", kind, &name, namespace, target).to_string();
+                let reached = identity::reach(&self.options.target, self.options.namespace.as_deref());
+                let command = reached.named("auth", kind, &name).to_string();
                 Failure::MayNotRead { error, command }
             }
             other => other,
@@ -290,7 +291,7 @@ impl Session {
 
     async fn real_run(mut self, cluster: &Cluster, outlook: Outlook) -> Result<ExitCode, Failure> {
         let against = refused(&outlook.hops).unwrap_or(&outlook.hops.first);
-        if let Some(finish) = self.not_begun(against) {
+        if let Some(finish) = self.not_begun(against, &outlook) {
             self.say_not_begun(&finish, against)?;
             return Ok(ExitCode::Run(finish.exit_code));
         }
@@ -347,7 +348,7 @@ impl Session {
         let plan = outlook.hops.first.clone();
         let reporter = Reporter::new(self.options.progress, self.options.colors.stderr);
         let through = outlook.hops.later.last().map(|last| last.to.name.clone());
-        let options = self.run_options(&plan, outlook.journal, outlook.goal, through);
+        let options = self.run_options(outlook.journal, outlook.goal, through);
         let id = options.caller.run.clone();
         let (events, records) = mpsc::unbounded_channel();
         let run = engine::run(cluster, outlook.snapshot, plan.clone(), options, events, self.stop.clone());
@@ -359,7 +360,7 @@ impl Session {
         Ok(finish)
     }
 
-    fn run_options(&self, plan: &Plan, journal: Journal, goal: Goal, through: Option<String>) -> RunOptions {
+    fn run_options(&self, journal: Journal, goal: Goal, through: Option<String>) -> RunOptions {
         let (direction, entry, methods) = match goal {
             Goal::To { unfinished, methods, .. } => (Direction::Update, unfinished, methods),
             Goal::Back { entry } => (Direction::Rollback, entry, Methods::default()),
@@ -367,14 +368,11 @@ impl Session {
         let before = entry.as_ref().map(|e| e.run.before.clone());
         // A rollback of an update is a run of its own; going on is the same run.
         let resuming = entry.filter(|e| e.run.direction == direction);
-        // What it was meant to change may be there by now, and go again.
-        let begun = resuming.as_ref().map_or_else(|| plan.clone(), |e| begun(plan, e));
         RunOptions {
             caller: Caller {
                 run: resuming.as_ref().map_or_else(identity::run_id, |e| e.run.run.clone()),
                 who: identity::who(),
-                commands: identity::commands(&self.options, &begun, through.as_deref(), &methods),
-                kubectl: identity::kubectl(&self.options.target),
+                commands: identity::commands(&self.options, through.as_deref(), &methods),
             },
             bounds: Bounds {
                 timeout: self.options.timeout,
@@ -396,17 +394,15 @@ impl Session {
     }
 
     /// The end of a run that has no beginning: refused by the preflight, or with nothing to do.
-    fn not_begun(&self, plan: &Plan) -> Option<Finish> {
-        let database = &plan.database;
-        let (outcome, code, state) = match refusal(plan) {
-            Some(code) => (Outcome::Refused, code, format!("nothing was changed: {database} is as it was")),
-            None if plan.action == Action::Nothing => (
-                Outcome::Nothing,
-                ExitCode::Done,
-                format!("{database} is already on {}; nothing to do", plan.to.name),
-            ),
+    fn not_begun(&self, plan: &Plan, outlook: &Outlook) -> Option<Finish> {
+        let (outcome, code, remark) = match refusal(plan) {
+            Some(code) => (Outcome::Refused, code, "nothing was changed"),
+            None if plan.action == Action::Nothing => (Outcome::Nothing, ExitCode::Done, "nothing to do"),
             None => return None,
         };
+        let runs = Lookup::Found(outlook.journal.entries.clone());
+        let seen = Seen { snapshot: outlook.snapshot.clone(), runs, lock_age: None, unread: Vec::new() };
+        let state = format!("{}; {remark}", situation::decide(&seen));
         let against: Vec<_> = plan.refusals().map(|f| format!("{}: {}", f.check, f.message)).collect();
         Some(Finish {
             outcome,
@@ -492,12 +488,6 @@ pub(super) fn refused(hops: &Hops) -> Option<&Plan> {
 /// which leads elsewhere, is nobody's.
 fn binds(entry: &Entry, snapshot: &Snapshot, to: &str) -> bool {
     entry.run.plan.to.name == to || leftover::shows_run(snapshot, entry)
-}
-
-/// The plan with the workloads as the run has found them. Which database it is, and to which version it goes, is not for the
-/// journal to say.
-fn begun(plan: &Plan, entry: &Entry) -> Plan {
-    Plan { workloads: entry.run.plan.workloads.clone(), ..plan.clone() }
 }
 
 fn nothing_unfinished(snapshot: &Snapshot) -> Failure {

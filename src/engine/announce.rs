@@ -11,7 +11,8 @@ use crate::clock::Clock;
 use crate::cluster::{Announcement, Cluster, ClusterError};
 use crate::event::{Event, Finish, Outcome};
 use crate::journal::Direction;
-use crate::model::{ObjectRef, Permission};
+use crate::model::{Command, ObjectRef, Permission};
+use crate::situation::Next;
 
 use super::narrator::Emitter;
 use super::run::Run;
@@ -117,9 +118,11 @@ impl Run {
     }
 
     /// Announces how the run has ended.
-    pub(super) fn announce_end(&self, finish: &Finish) {
+    pub(super) fn announce_end(&self, finish: &Finish, next: &[Next]) {
         if let Some(announcer) = &self.narrator.announcer {
-            announcer.say(ending(finish, self.options.story.direction));
+            let next = next.iter().find(|next| next.goes_on() || **next == Next::Status);
+            let next = next.map(|next| self.command(next));
+            announcer.say(ending(finish, self.options.story.direction, next));
         }
     }
 }
@@ -154,7 +157,7 @@ pub(super) fn announcement(event: &Event, to: &str) -> Option<Announcement> {
     Some(Announcement { warning, reason, message })
 }
 
-fn ending(finish: &Finish, direction: Direction) -> Announcement {
+fn ending(finish: &Finish, direction: Direction, next: Option<Command>) -> Announcement {
     let done = matches!(finish.outcome, Outcome::Done | Outcome::Nothing);
     let reason = match (finish.outcome, direction, done) {
         (Outcome::RolledBack, _, _) => "RolledBack",
@@ -165,7 +168,7 @@ fn ending(finish: &Finish, direction: Direction) -> Announcement {
     };
     let parts = [finish.error.as_str(), &finish.state];
     let mut message = parts.into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join("; ");
-    if let Some(next) = finish.next.iter().find(|n| n.contains("dbupdate")) {
+    if let Some(next) = next {
         message.push_str(&format!("; next: {next}"));
     }
     Announcement { warning: !done, reason, message }

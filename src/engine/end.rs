@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use serde_json::json;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::cluster::{ClusterError, Delta, Part};
+use crate::cluster::{ClusterError, Delta, LockError, Part};
 use crate::event::{Event, Finish, Outcome};
-use crate::model::{Method, OPS_API, ObjectRef, Phase, Pod};
-use crate::steps::ops_request::{self, Requested};
+use crate::journal::Entry;
+use crate::model::{Command, Lock, Lookup, OPS_API, ObjectRef};
+use crate::situation::{self, Next, Seen, Situation, What};
 use crate::steps::s1_pause::{self, Pause};
 use crate::steps::{Blocked, s5_resume};
 
@@ -50,6 +50,9 @@ impl Run {
         }
         self.observer.watches = None;
         self.lock.renewal = None;
+        if came_to.as_ref().is_err_and(overtaken) {
+            self.read_journal_once_more(until).await;
+        }
         let by = match came_to.as_ref().err().and_then(|reason| self.suspect(reason)) {
             Some((object, part)) => {
                 let asked = timeout_at(
@@ -60,11 +63,11 @@ impl Run {
             }
             None => None,
         };
-        let mut finish = self.finish(came_to);
+        let (mut finish, next) = self.finish(came_to);
         if let Some(by) = by {
             finish.error.push_str(&format!(" (last written by {by})"));
         }
-        self.announce_end(&finish);
+        self.announce_end(&finish, &next);
         match timeout_at(until, self.close_journal(&finish)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
@@ -118,6 +121,15 @@ impl Run {
                 self.narrator
                     .notice("the cluster cannot be read: the state shown is the last one seen".to_owned());
             }
+        }
+    }
+
+    /// Reads what another run has recorded meanwhile.
+    async fn read_journal_once_more(&mut self, until: Instant) {
+        let db = &self.plan.database;
+        let reading = self.observer.cluster.journal(self.plan.kind, &db.namespace, &db.name);
+        if let Ok(Ok(journal)) = timeout_at(until.min(Instant::now() + LOOK), reading).await {
+            self.options.story.journal = journal;
         }
     }
 
@@ -185,13 +197,11 @@ impl Run {
         }
     }
 
-    fn finish(&mut self, came_to: Result<(), StopReason>) -> Finish {
-        let gone = matches!(
-            &came_to,
-            Err(StopReason::Blocked(Blocked::DatabaseGone | Blocked::DatabaseReplaced { .. }))
-        );
+    /// The result, and the commands that go on from it.
+    fn finish(&mut self, came_to: Result<(), StopReason>) -> (Finish, Vec<Next>) {
+        let reason = came_to.as_ref().err();
         let pause = s1_pause::status(&self.observer.snapshot.database);
-        let paused = !gone && matches!(pause, Pause::Requested | Pause::Acknowledged);
+        let paused = !gone(reason) && matches!(pause, Pause::Requested | Pause::Acknowledged);
         let counted: Vec<_> =
             self.plan.workloads.iter().map(|w| (w.object.uid.clone(), self.observer.count(w))).collect();
         for (uid, (pods, updated)) in counted {
@@ -205,169 +215,111 @@ impl Run {
             .iter()
             .filter_map(|w| self.ledger.results.get(&w.object.uid).cloned())
             .collect();
-        Finish {
-            outcome: came_to.as_ref().map_or_else(StopReason::outcome, |()| Outcome::Done),
-            exit_code: came_to.as_ref().map_or_else(|h| h.exit_code(self.ledger.changed.half_done()), |()| 0),
+        let mut finish = Finish {
+            outcome: reason.map_or(Outcome::Done, StopReason::outcome),
+            exit_code: reason.map_or(0, |r| r.exit_code(self.ledger.changed.half_done())),
             changed: self.ledger.changed.by_this_run,
             paused,
             operator_confirmed: self.ledger.operator_confirmed,
-            error: came_to.as_ref().err().map(ToString::to_string).unwrap_or_default(),
-            state: self.state(came_to.as_ref().err(), paused),
-            next: came_to.as_ref().err().map(|h| self.next(h)).unwrap_or_default(),
+            error: reason.map(ToString::to_string).unwrap_or_default(),
+            state: String::new(),
+            next: Vec::new(),
             longest_away_ms: workloads.iter().map(|w| w.longest_away_ms).max().unwrap_or_default(),
             workloads,
             elapsed_ms: self.narrator.now().as_millis() as u64,
-        }
-    }
-
-    /// What state the database is in, in one sentence.
-    fn state(&self, reason: Option<&StopReason>, paused: bool) -> String {
-        let db = &self.plan.database;
-        let (from, to) = (&self.plan.from.name, &self.plan.to.name);
-        if matches!(
-            reason,
-            Some(StopReason::Blocked(Blocked::DatabaseGone | Blocked::DatabaseReplaced { .. }))
-        ) {
-            return format!("{db} was deleted or replaced; nothing is left to update");
-        }
-        let (pods, updated) = self
-            .plan
-            .workloads
-            .iter()
-            .map(|w| self.observer.count(w))
-            .fold((0, 0), |(pods, done), (p, d)| (pods + p, done + d));
-        let operator = match s1_pause::status(&self.observer.snapshot.database) {
-            Pause::Foreign(_) => "paused by another user or controller",
-            _ if paused => "paused",
-            _ => "not paused",
         };
-        if reason.is_none() {
-            let confirmed =
-                if self.ledger.operator_confirmed { "" } else { "; not confirmed by an operator" };
-            // KubeDB's own checker looks only every 10 to 30 seconds, so its word may be older than the pods'.
-            let phase = match &self.observer.snapshot.database.phase {
-                Phase::Ready => String::new(),
-                phase => format!("; KubeDB's last health check reported {phase}"),
-            };
-            let paused = match s1_pause::status(&self.observer.snapshot.database) {
-                Pause::Foreign(message) => {
-                    format!("; it is still paused by another user or controller ({message})")
-                }
-                _ => String::new(),
-            };
-            return format!(
-                "{db} is on {to}: {updated} of {pods} pods updated and Ready{confirmed}{phase}{paused}"
-            );
-        }
-        if matches!(reason, Some(StopReason::RolledBack { .. })) {
-            return format!("{db} is back on {to}: {updated} of {pods} pods Ready with the old images");
-        }
-        if !self.ledger.changed.half_done() && !paused {
-            return format!("nothing was changed: {db} is as it was and {operator}");
-        }
-        if !self.ledger.changed.half_done() && self.expected.pause.fresh() {
-            return format!(
-                "nothing was changed, but our Paused condition could not be removed: {db} is paused"
-            );
-        }
-        let version = &self.observer.snapshot.database.version;
-        if let Requested::InFlight(r) = ops_request::requested(&self.plan, &self.observer.snapshot) {
-            let goes_on = if r.phase.is_empty() {
-                "has not been picked up by the Ops-manager yet"
-            } else {
-                "continues without this command"
-            };
-            return format!(
-                "ops request {} ({}) {goes_on}: {updated} of {pods} pods of {db} are on {to} and \
-                 Ready, spec.version is {version}",
-                r.name,
-                r.phase()
-            );
-        }
-        let between =
-            if from == to { format!("only partly on {to}") } else { format!("between {from} and {to}") };
-        let unhealthy = self.unhealthy();
-        let unhealthy = if unhealthy.is_empty() { unhealthy } else { format!("; not Ready: {unhealthy}") };
-        format!(
-            "{db} is {operator} and {between}: {updated} of {pods} pods are on {to} and Ready, spec.version \
-             is {version}{unhealthy}"
-        )
+        let situation = self.situation(reason, &finish);
+        finish.state = format!("{situation}{}", self.remark(&situation, &finish));
+        // A run that is done needs no command; whether another update follows is for its caller to say.
+        let next = reason.map(|reason| self.next(reason, &situation)).unwrap_or_default();
+        finish.next = next.iter().map(|next| self.command(next).to_string()).collect();
+        (finish, next)
     }
 
-    /// The pods that are not healthy at this moment, some of them by name.
-    fn unhealthy(&self) -> String {
-        let ours = |p: &&Pod| self.plan.workload(&p.owner).is_some() && !p.healthy();
-        let names: Vec<_> =
-            self.observer.snapshot.pods.iter().filter(ours).map(|p| p.name.as_str()).collect();
-        match names.len() {
-            0..=3 => names.join(", "),
-            more => format!("{} and {} more", names[..3].join(", "), more - 3),
+    /// In what state the database is, as `status` will find it: the journal holds the result, and the lock is given back.
+    fn situation(&mut self, reason: Option<&StopReason>, finish: &Finish) -> Situation {
+        let mut snapshot = self.observer.snapshot.clone();
+        if gone(reason) {
+            let (database, version) = (self.plan.database.to_string(), snapshot.database.version.clone());
+            return Situation { database, version, what: What::Gone };
+        }
+        snapshot.lock = match reason {
+            Some(StopReason::Lock(LockError::Held(lock))) => Some(Lock::clone(lock)),
+            _ => None,
+        };
+        let mut runs = self.options.story.journal.entries.clone();
+        if let Some(writer) = self.ledger.noted() {
+            let mut entry = Entry { run: writer.run.clone(), progress: writer.progress.clone() };
+            entry.progress.result = Some(finish.clone());
+            runs.retain(|earlier| earlier.run.run != entry.run.run);
+            runs.push(entry);
+        }
+        let runs = Lookup::Found(runs);
+        situation::decide(&Seen { snapshot, runs, lock_age: None, unread: Vec::new() })
+    }
+
+    /// What only the run knows, behind the sentence that `status` says as well.
+    fn remark(&self, situation: &Situation, finish: &Finish) -> &'static str {
+        let done = finish.outcome == Outcome::Done;
+        match situation.what {
+            What::Gone => "",
+            What::Requested { .. } => "; it continues without this command",
+            _ if done && !self.ledger.operator_confirmed => "; not confirmed by an operator",
+            _ if !done && !self.ledger.changed.half_done() && !finish.paused => "; nothing was changed",
+            _ => "",
         }
     }
 
     /// The commands to run next, most useful first.
-    fn next(&self, reason: &StopReason) -> Vec<String> {
-        let db = &self.plan.database;
-        let kubectl = |words: &[&str]| {
-            let command = self.options.caller.kubectl.clone().words(words.iter().copied());
-            Some(command.in_namespace(&db.namespace).to_string())
-        };
-        let (plural, ops_plural) = (self.plan.kind.plural(), self.plan.kind.facts().ops_plural);
-        let show = match reason {
+    fn next(&self, reason: &StopReason, situation: &Situation) -> Vec<Next> {
+        let look = match reason {
             StopReason::Stuck { pod, .. }
             | StopReason::OtherPod { pod, .. }
             | StopReason::OldTemplate { pod }
-            | StopReason::Blocked(Blocked::PodTaken { pod, .. }) => kubectl(&["describe", "pod", pod]),
-            StopReason::BudgetBlocked { budget, .. } => kubectl(&["describe", "poddisruptionbudget", budget]),
-            StopReason::Blocked(Blocked::DatabaseGone | Blocked::DatabaseReplaced { .. }) => {
-                return Vec::new();
-            }
-            StopReason::Blocked(Blocked::OpsRequest { name, .. }) => kubectl(&["describe", ops_plural, name]),
+            | StopReason::Blocked(Blocked::PodTaken { pod, .. }) => Some(Next::DescribePod(pod.clone())),
+            StopReason::BudgetBlocked { budget, .. } => Some(Next::DescribeBudget(budget.clone())),
+            StopReason::Blocked(Blocked::OpsRequest { name, .. })
+            | StopReason::RequestEnded { name, .. }
+            | StopReason::RequestStalled { name, .. } => Some(Next::DescribeRequest(name.clone())),
             StopReason::Blocked(Blocked::UnexpectedVersion { expected, .. }) => {
-                let patch = json!({ "spec": { "version": expected } }).to_string();
-                kubectl(&["patch", plural, &db.name, "--type", "merge", "-p", &patch])
+                Some(Next::VersionBack(expected.clone()))
             }
-            StopReason::RolledBack { .. } => return vec![self.options.caller.commands.status.clone()],
-            StopReason::RequestEnded { name, .. } | StopReason::RequestStalled { name, .. } => {
-                kubectl(&["describe", ops_plural, name])
-            }
+            StopReason::RolledBack { .. } => return vec![Next::Status],
             StopReason::Blocked(_)
             | StopReason::DatabaseUnhealthy { .. }
             | StopReason::Unverified(_)
-            | StopReason::PauseErased { .. } => kubectl(&["describe", plural, &db.name]),
+            | StopReason::PauseErased { .. } => Some(Next::Describe),
             StopReason::Cluster(ClusterError::Forbidden { .. }) | StopReason::WouldBeRefused { .. } => {
-                kubectl(&["auth", "can-i", "--list"])
+                Some(Next::CanI)
             }
             _ => None,
         };
-        let commands = &self.options.caller.commands;
-        let requested = ops_request::requested(&self.plan, &self.observer.snapshot);
-        // Where no Ops-manager looks at it, deleting it is the only way out.
-        let out = match &requested {
-            Requested::InFlight(r) if r.phase.is_empty() => kubectl(&["delete", ops_plural, &r.name]),
-            _ => None,
-        };
-        let methods = match self.ledger.changed.half_done() {
-            true if matches!(requested, Requested::InFlight(_)) => {
-                [commands.status.clone(), commands.resume.clone()].into_iter().chain(out).collect()
-            }
-            // It is recreated. Any other resume or rollback would stop at the pause that it has left.
-            true if self.plan.method == Method::OpsManager && requested == Requested::Absent => {
-                vec![commands.resume.clone()]
-            }
-            // It has ended; only this tool can continue, forward or back.
-            true if self.plan.method == Method::OpsManager => {
-                vec![commands.by_us.clone(), commands.rollback.clone()]
-            }
-            // Without a journal only the command itself knows where to.
-            true if self.ledger.changed.by_this_run && self.ledger.journal.is_none() => {
-                vec![commands.again.clone()]
-            }
-            true => vec![commands.resume.clone(), commands.rollback.clone()],
+        let to = self.plan.to.name.clone();
+        let again = match reason {
             // The same request would end the same way.
-            false if matches!(reason, StopReason::RequestEnded { .. }) => vec![commands.by_us.clone()],
-            false => vec![commands.again.clone()],
+            StopReason::RequestEnded { .. } => Next::Method(to, situation::by_us(&self.plan)),
+            _ => Next::Again(to),
         };
-        show.into_iter().chain(methods).filter(|c| !c.is_empty()).collect()
+        situation.next_after(look, again)
     }
+
+    /// How the user would type it.
+    pub(super) fn command(&self, next: &Next) -> Command {
+        self.options.caller.commands.command(next, self.plan.kind, &self.plan.database)
+    }
+}
+
+/// Another run holds the lock, or has held it meanwhile.
+fn overtaken(reason: &StopReason) -> bool {
+    matches!(
+        reason,
+        StopReason::Lock(LockError::Held(_))
+            | StopReason::LockLost { .. }
+            | StopReason::Blocked(Blocked::JournalChanged)
+    )
+}
+
+/// The database of the plan is not there any more.
+fn gone(reason: Option<&StopReason>) -> bool {
+    matches!(reason, Some(StopReason::Blocked(Blocked::DatabaseGone | Blocked::DatabaseReplaced { .. })))
 }

@@ -127,7 +127,7 @@ impl Run {
     /// How the user makes the disruption controller look at a budget again.
     fn poke(&self, stale: &Stale) -> String {
         let name = &stale.budget;
-        let command = self.options.caller.kubectl.clone().words(["annotate", "poddisruptionbudget", name]);
+        let command = self.options.caller.commands.kubectl().words(["annotate", "poddisruptionbudget", name]);
         let command = command.in_namespace(&self.plan.database.namespace).word("--overwrite");
         let command = command.word(format!("kubectl-dbupdate/poke={}", self.options.caller.run));
         format!(

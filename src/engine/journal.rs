@@ -26,7 +26,7 @@ const NO_JOURNAL_DOUBT: Duration = Duration::from_secs(2);
 
 /// The journal of a run on its way.
 pub(super) struct Writer {
-    key: String,
+    pub run: crate::journal::Run,
     pub progress: Progress,
     written: Duration,
     behind: Option<JoinHandle<()>>,
@@ -62,7 +62,7 @@ impl Run {
         self.ledger.before = Some(run.before.clone());
         self.ledger.started |= progress.started
             || self.observer.snapshot.pods.iter().any(|pod| self.ledger.has_started(&self.plan, pod));
-        let writer = Writer { key: key(&run), progress, written: self.narrator.now(), behind: None };
+        let writer = Writer { run, progress, written: self.narrator.now(), behind: None };
         let (mut backoff, began_writing) = (Backoff::new(self.narrator.now()), self.narrator.now());
         loop {
             self.hold().await?;
@@ -71,7 +71,7 @@ impl Run {
                 &plan.database,
                 plan.kind,
                 journal,
-                &run,
+                &writer.run,
                 &writer.progress,
             );
             let without = self.options.skip.contains(&Check::NoJournal);
@@ -191,7 +191,8 @@ impl Run {
             self.hold().await?;
             let Some(writer) = &self.ledger.journal else { return Ok(()) };
             let (cluster, plan) = (&self.observer.cluster, &self.plan);
-            let writing = cluster.write_progress(&plan.database, plan.kind, &writer.key, &writer.progress);
+            let key = key(&writer.run);
+            let writing = cluster.write_progress(&plan.database, plan.kind, &key, &writer.progress);
             let written = self.interrupt.during_write(&mut self.ledger.in_the_air, writing).await?;
             let now = self.narrator.now();
             match (written, &mut self.ledger.journal) {
@@ -237,7 +238,7 @@ impl Run {
         }
         writer.written = now;
         let (cluster, kind, db) = (self.observer.cluster.clone(), self.plan.kind, self.plan.database.clone());
-        let (key, progress) = (writer.key.clone(), writer.progress.clone());
+        let (key, progress) = (key(&writer.run), writer.progress.clone());
         writer.behind = Some(tokio::spawn(async move {
             // It is behind already, and the next note holds all of it.
             let _ = cluster.write_progress(&db, kind, &key, &progress).await;
@@ -257,7 +258,7 @@ impl Run {
         let mut pause = Duration::from_millis(200);
         loop {
             let sent = self.narrator.now();
-            match self.observer.cluster.write_progress(db, kind, &writer.key, &writer.progress).await {
+            match self.observer.cluster.write_progress(db, kind, &key(&writer.run), &writer.progress).await {
                 // What was sent may still arrive, and what is sent after it arrives later, unless it was held up for so long
                 // that nobody has waited for it.
                 Err(error) if error.transient() => {

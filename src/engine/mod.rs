@@ -34,7 +34,8 @@ use crate::clock::Clock;
 use crate::cluster::{Cluster, Journal};
 use crate::event::{Finish, Record, Step};
 use crate::journal::{Before, Direction, Entry};
-use crate::model::{Action, Check, Command, Method, Methods, Plan, Snapshot};
+use crate::model::{Action, Check, Method, Methods, Plan, Snapshot};
+use crate::situation::Commands;
 
 pub use journal::{to_follow, unfinished};
 pub use stop::{Signal, Stop};
@@ -64,8 +65,6 @@ pub struct Caller {
     /// Who runs it, on which host.
     pub who: String,
     pub commands: Commands,
-    /// `kubectl` with the flags that lead to the same cluster, for commands that show more.
-    pub kubectl: Command,
 }
 
 /// How long things may take.
@@ -93,18 +92,6 @@ pub struct Story {
     pub through: Option<String>,
     /// Which methods were chosen for it and for them.
     pub methods: Methods,
-}
-
-/// The commands that go on with a run, as the user would type them.
-#[derive(Debug, Clone, Default)]
-pub struct Commands {
-    /// The same command again.
-    pub again: String,
-    pub resume: String,
-    pub rollback: String,
-    pub status: String,
-    /// The same update by this tool alone.
-    pub by_us: String,
 }
 
 /// Runs a plan that has no refusals, from the snapshot that it was made from. Events tell everything that happens; the

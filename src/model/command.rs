@@ -34,6 +34,12 @@ impl Command {
         self
     }
 
+    /// The same with the words of another one behind it.
+    #[must_use]
+    pub fn and(self, other: &Command) -> Self {
+        self.words(other.words.iter().cloned())
+    }
+
     /// The same with a flag and its value, in one word where the value would be read as another flag.
     #[must_use]
     pub fn flag(self, flag: &str, value: &str) -> Self {

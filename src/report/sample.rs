@@ -144,7 +144,7 @@ pub(super) fn finish() -> Finish {
         paused: false,
         operator_confirmed: true,
         error: String::new(),
-        state: "kafka/my-kf is on 3.6.1: 4 of 4 pods updated and Ready.".into(),
+        state: "kafka/my-kf is on 3.6.1: 4 of 4 pods Ready.".into(),
         next: Vec::new(),
         workloads: vec![result("controller", 3, 12_300, 2_100), result("broker", 1, 65_000, 4_200)],
         elapsed_ms: 80_500,

@@ -1,12 +1,17 @@
 //! What state a database is in, and which command to run next. Pure: everything that was read comes in as a [`Seen`].
 
+mod commands;
 mod decide;
 mod list;
 mod parts;
+mod state;
 
 use serde::{Deserialize, Serialize};
 
+pub use commands::{Commands, Next, Typed};
+pub use decide::{by_us, decide, unfinished};
 pub use list::{Listed, PausedBy, listed};
+pub use state::{Situation, State, What};
 
 use crate::event::{Outcome, Step};
 use crate::journal::{Direction, Entry};
@@ -66,59 +71,6 @@ impl Status {
         let revisions = self.workloads.iter().flat_map(|w| &w.revisions);
         revisions.fold((0, 0), |(pods, ready), r| (pods + r.pods, ready + r.ready))
     }
-}
-
-/// The state of a database in a word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum State {
-    /// On its version, with every pod Ready.
-    Fine,
-    /// A run of this tool is active, or was until a moment ago.
-    Running,
-    /// Between two versions, paused by us or with templates that follow `spec.version`, and no run active.
-    HalfDone,
-    /// Between two versions and not paused: the operator may render other images at any time.
-    Exposed,
-    /// Everything is on the target, but the update has not been verified.
-    Unverified,
-    /// On its version, with every pod Ready; further updates are pending.
-    OnItsWay,
-    /// Paused by us, with nothing else changed.
-    LeftPaused,
-    PausedByOther,
-    /// An ops request is in progress.
-    OpsRequest,
-    /// Templates or pods do not have the images of `spec.version`, and no run of ours is the reason.
-    Drift,
-    NotReady,
-    Halted,
-    Deleting,
-    /// Too little could be read.
-    Unknown,
-}
-
-/// What to do next.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Next {
-    Resume,
-    /// The updates that were to follow.
-    Further,
-    Rollback,
-    /// The update to the version that it is on.
-    Again,
-    /// The update to that version with that method, without the Ops-manager.
-    Method(String, Method),
-    /// Set `spec.version` back to that, where the unfinished run came from.
-    VersionBack(String),
-    /// Look at the database object.
-    Describe,
-    /// Look at that ops request.
-    DescribeRequest(String),
-    /// Delete that ops request, which no Ops-manager has picked up.
-    DeleteRequest(String),
-    /// Look at the pods.
-    Pods,
 }
 
 /// One workload of a database.
@@ -252,25 +204,20 @@ pub struct LockStatus {
     pub duration_seconds: i64,
 }
 
-/// The last run, if the cluster still shows something of it that is not finished.
-pub fn unfinished(seen: &Seen) -> Option<&Entry> {
-    decide::unfinished(seen)
-}
-
-/// Decides what state a database is in. `commands` gives the text of the next commands.
+/// Everything that is shown of a database. `commands` gives the text of the next commands.
 pub fn status(seen: &Seen, commands: impl Fn(Next) -> String) -> Status {
-    let (state, sentence, next) = decide::decide(seen);
+    let situation = decide(seen);
     let db = &seen.snapshot.database;
-    let unfinished = decide::unfinished(seen);
+    let unfinished = unfinished(seen);
     Status {
         schema: STATUS_SCHEMA.to_owned(),
         kind: db.kind,
         database: db.object.clone(),
         version: db.version.clone(),
         phase: db.phase.to_string(),
-        state,
-        sentence,
-        next: next.into_iter().map(commands).collect(),
+        state: situation.state(),
+        sentence: situation.to_string(),
+        next: situation.next().into_iter().map(commands).collect(),
         workloads: parts::workloads(seen, unfinished),
         paused: parts::paused(db),
         ops_requests: parts::ops_requests(seen),
@@ -279,3 +226,6 @@ pub fn status(seen: &Seen, commands: impl Fn(Next) -> String) -> Status {
         not_checked: parts::not_checked(seen),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! A simulated cluster with one database, and runs of the engine on it, all in tokio's paused time.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub mod agree;
 pub mod invariants;
 pub mod process;
 pub mod wrote;
@@ -12,13 +13,12 @@ use std::time::{Duration, SystemTime};
 
 use kubectl_dbupdate::clock::Clock;
 use kubectl_dbupdate::cluster::{Cluster, Journal};
-use kubectl_dbupdate::engine::{self, Bounds, Caller, Commands, RunOptions, Signal, Stop, Story};
+use kubectl_dbupdate::engine::{self, Bounds, Caller, RunOptions, Signal, Stop, Story};
 use kubectl_dbupdate::event::{Event, Finish, Outcome, Record, Step};
 use kubectl_dbupdate::journal::Direction;
-use kubectl_dbupdate::model::{
-    Command, Kind, Method, Methods, Plan, PodAction, Snapshot, Strategy, WorkloadPlan,
-};
+use kubectl_dbupdate::model::{Kind, Method, Methods, Plan, PodAction, Snapshot, Strategy, WorkloadPlan};
 use kubectl_dbupdate::plan::update::{self, Request};
+use kubectl_dbupdate::situation::Commands;
 use serde_json::Value;
 use simcluster::world::{self, Database};
 use simcluster::{Behaviour, ChangeKind, RecordedRequest, SimCluster, Store, Subscription, object};
@@ -130,14 +130,7 @@ impl World {
             caller: Caller {
                 run: run.to_owned(),
                 who: "ann@laptop".to_owned(),
-                commands: Commands {
-                    again: "kubectl dbupdate again".to_owned(),
-                    resume: "kubectl dbupdate resume".to_owned(),
-                    rollback: "kubectl dbupdate rollback".to_owned(),
-                    status: "kubectl dbupdate status".to_owned(),
-                    by_us: "kubectl dbupdate by us".to_owned(),
-                },
-                kubectl: Command::new(["kubectl"]),
+                commands: Commands::default(),
             },
             bounds: Bounds { timeout: None, pod_timeout: secs(1200), pause_timeout: secs(30) },
             story: Story {
@@ -316,6 +309,9 @@ pub struct Running {
     records: mpsc::UnboundedReceiver<Record>,
     seen: Vec<Record>,
     handle: JoinHandle<Finish>,
+    /// By which `status` is read after its end.
+    cluster: Cluster,
+    commands: Commands,
 }
 
 impl Running {
@@ -323,11 +319,12 @@ impl Running {
         let (events, records) = mpsc::unbounded_channel();
         let (stop, stopped) = watch::channel(Stop::Go);
         let (client, planned) = (cluster.name().to_owned(), plan.clone());
+        let (reader, commands) = (cluster.clone(), options.caller.commands.clone());
         let handle =
             tokio::spawn(
                 async move { engine::run(&cluster, snapshot, planned, options, events, stopped).await },
             );
-        Running { client, plan, stop, records, seen: Vec::new(), handle }
+        Running { client, plan, stop, records, seen: Vec::new(), handle, cluster: reader, commands }
     }
 
     /// Waits for an event like this, counted from the last one that was waited for.
@@ -388,8 +385,16 @@ impl Running {
         }
     }
 
-    /// The run's end and all of its events.
-    pub async fn end(mut self) -> Ended {
+    /// The run's end and all of its events. `status` says the same of it.
+    pub async fn end(self) -> Ended {
+        let (cluster, commands) = (self.cluster.clone(), self.commands.clone());
+        let ended = self.end_alone().await;
+        agree::agrees(&ended, &cluster, &commands).await;
+        ended
+    }
+
+    /// The same, without another request after its end.
+    pub async fn end_alone(mut self) -> Ended {
         let finish =
             timeout(FOREVER, &mut self.handle).await.expect("the run ends").expect("the run does not panic");
         self.over(finish)

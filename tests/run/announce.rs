@@ -58,7 +58,10 @@ async fn a_run_that_stops_tells_how_to_go_on() {
     world.update().await.ended(Outcome::Failed, 4, true, true);
     let (kind, reason, message) = announced(&world).pop().expect("the end is told");
     assert_eq!((kind.as_str(), reason.as_str()), ("Warning", "UpdateStopped"));
-    assert!(message.contains("db-1") && message.ends_with("next: kubectl dbupdate resume"), "{message}");
+    assert!(
+        message.contains("db-1") && message.ends_with("next: kubectl dbupdate resume zookeeper db"),
+        "{message}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -79,7 +79,11 @@ async fn an_image_that_cannot_be_pulled_is_rolled_back_by_itself() {
     let before = state(&world);
     let run = world.start_with(|o| o.roll_back_on_failure = true).await;
     let ended = run.end().await;
-    ended.ended(Outcome::RolledBack, 4, true, false).says(&["db-0", "rolled back", "is back on 3.8.3"]);
+    ended.ended(Outcome::RolledBack, 4, true, false).says(&[
+        "db-0",
+        "rolled back",
+        "zookeeper/db is on 3.8.3: 3 of 3 pods Ready",
+    ]);
     assert_eq!(state(&world), before);
     world.no_lease();
     assert!(roll_back(&world).await.is_none(), "nothing is left to roll back");

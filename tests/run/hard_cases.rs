@@ -54,7 +54,10 @@ async fn without_a_journal_the_command_itself_is_what_goes_on() {
     run.ready("db-0").await;
     run.interrupt();
     let ended = run.end().await;
-    assert_eq!(ended.finish.next, ["kubectl dbupdate again"]);
+    assert_eq!(
+        ended.finish.next,
+        ["kubectl describe zookeepers db -n default", "kubectl dbupdate zookeeper db --to 3.9.1"]
+    );
     let again = world.start_with(|o| o.skip = [Check::NoJournal].into()).await;
     again.end().await.done();
     world.is_updated();
@@ -315,7 +318,10 @@ async fn a_version_that_somebody_sets_stops_the_run_before_its_next_write() {
     let ended = run.end().await;
     ended.ended(Outcome::SomebodyElse, 5, true, true).says(&["spec.version of the database is 3.7.2"]);
     let back = "kubectl patch zookeepers db --type merge -p '{\"spec\":{\"version\":\"3.8.3\"}}' -n default";
-    assert_eq!(ended.finish.next, [back, "kubectl dbupdate resume", "kubectl dbupdate rollback"]);
+    assert_eq!(
+        ended.finish.next,
+        [back, "kubectl dbupdate resume zookeeper db", "kubectl dbupdate rollback zookeeper db"]
+    );
     assert_eq!(world.sent(), before);
     let status = status_of(&world).await;
     assert_eq!(status.next, ["VersionBack(\"3.8.3\")", "Resume", "Rollback"], "{}", status.sentence);

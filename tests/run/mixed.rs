@@ -154,7 +154,13 @@ async fn a_cluster_that_stays_away_ends_the_wait() {
     world.sim.faults().break_watches();
     let ended = running.end().await;
     ended.ended(Outcome::Failed, 4, true, false).says(&["watched"]);
-    assert_eq!(ended.finish.next, ["kubectl dbupdate status", "kubectl dbupdate resume"]);
+    assert_eq!(
+        ended.finish.next,
+        [
+            "kubectl dbupdate resume zookeeper db",
+            "kubectl describe zookeeperopsrequests db-to-3-9-1 -n default"
+        ]
+    );
 }
 
 /// The operator has put the old templates back by the time the failure is heard of: the pods tell.
@@ -192,7 +198,10 @@ async fn a_request_that_is_deleted_is_made_anew_by_resume() {
     world.store().delete(REQUESTS, NAMESPACE, REQUEST, Default::default()).expect("it is there");
     let ended = running.end().await;
     ended.ended(Outcome::Failed, 4, true, false).says(&["was deleted before it ended"]);
-    assert_eq!(ended.finish.next, ["kubectl dbupdate resume"]);
+    assert_eq!(
+        ended.finish.next,
+        ["kubectl dbupdate resume zookeeper db", "kubectl describe zookeepers db -n default"]
+    );
     let cluster = world.cluster();
     let journal = cluster.journal(world.kind, NAMESPACE, "db").await.expect("it can be read");
     let runs = Lookup::Found(journal.entries);

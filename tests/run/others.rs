@@ -383,7 +383,9 @@ async fn a_template_that_was_put_back_since_the_plan_stops_the_run() {
     world.sim.behaviour().change(|b| b.provisioner.alive = true);
     tokio::time::sleep(secs(1)).await;
     let before = world.sent();
-    let ended = Running::start(cluster, snapshot, plan, world.options("run2")).end().await;
+    let mut options = world.options("run2");
+    options.story.journal = cluster.journal(world.kind, NAMESPACE, "db").await.expect("it can be read");
+    let ended = Running::start(cluster, snapshot, plan, options).end().await;
     assert_eq!(ended.finish.exit_code, 5, "{}", ended.finish.error);
     ended.says(&["petset/db", "zookeeper:3.8.3"]);
     assert_eq!(world.sent(), before);

@@ -190,7 +190,7 @@ async fn a_failure_is_rolled_back_by_itself() {
     let (world, invariants) = behaving(Behaviour::default().with(stuck), kafka());
     let ended = world.start_with(|o| o.roll_back_on_failure = true).await.end().await;
     ended.ended(Outcome::RolledBack, 4, true, false);
-    assert_eq!(ended.finish.next, ["kubectl dbupdate status"], "there is nothing to go on with");
+    assert_eq!(ended.finish.next, ["kubectl dbupdate status kafka db"], "there is nothing to go on with");
     invariants.ended(&ended);
     invariants.hold();
     assert_eq!(text(&world.database(), "/spec/version"), "3.9.0");

@@ -85,8 +85,8 @@ async fn a_request_that_fails_says_why_and_what_goes_on() {
         ended.finish.next,
         [
             "kubectl describe zookeeperopsrequests db-to-3-9-1 -n default",
-            "kubectl dbupdate by us",
-            "kubectl dbupdate rollback"
+            "kubectl dbupdate zookeeper db --to 3.9.1 --via client",
+            "kubectl dbupdate rollback zookeeper db"
         ]
     );
     let again = Process::resume(&world, world.cluster(), BTreeSet::new()).await.expect("it is unfinished");
@@ -175,7 +175,13 @@ async fn whoever_leaves_comes_back_to_the_same_request() {
     let left = running.end().await;
     left.ended(Outcome::Stopped, 130, true, false);
     assert!(left.finish.state.contains("continues without this command"), "{}", left.finish.state);
-    assert_eq!(left.finish.next, ["kubectl dbupdate status", "kubectl dbupdate resume"]);
+    assert_eq!(
+        left.finish.next,
+        [
+            "kubectl dbupdate resume zookeeper db",
+            "kubectl describe zookeeperopsrequests db-to-3-9-1 -n default"
+        ]
+    );
     assert_eq!(phase(&world), "Progressing");
     resumed(&world).await.done();
     world.is_updated();

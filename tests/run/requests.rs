@@ -84,7 +84,7 @@ async fn every_write_says_whose_it_is() {
 async fn a_run_asks_the_server_little() {
     for database in databases() {
         let world = World::new(database);
-        let ended = world.update().await;
+        let ended = world.start().await.end_alone().await;
         ended.done();
         // Renewals depend on the time alone, and Events are written behind the run's back.
         let aside = |r: &&RecordedRequest| {

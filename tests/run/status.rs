@@ -87,7 +87,7 @@ async fn what_a_killed_run_has_left_is_told_with_the_way_on() {
     run.ready("db-0").await;
     run.crash().await;
     tokio::time::sleep(secs(5)).await;
-    let half = "between 3.8.3 and 3.9.1: 1 of 3 pods are on 3.9.1 and Ready, spec.version is 3.8.3; no run is active";
+    let half = "between 3.8.3 and 3.9.1: 1 of 3 pods are on 3.9.1 and Ready, spec.version is 3.8.3; no update is running";
     let both = [Next::Resume, Next::Rollback];
     let status = told(&world, SILENT).await;
     // The pod that was in flight is back by now.
@@ -124,7 +124,7 @@ async fn a_run_that_was_killed_while_it_verified_is_unverified() {
     run.step(Step::Verify).await;
     run.crash().await;
     let status = told(&world, SILENT).await;
-    let sentence = "zookeeper/db is on 3.9.1, but the update has not been verified";
+    let sentence = "zookeeper/db is on 3.9.1, but the update has not been verified: 3 of 3 pods Ready";
     says(&status, State::Unverified, sentence, &[Next::Resume]);
 }
 
@@ -138,7 +138,7 @@ async fn others_at_work_are_named() {
     says(
         &status,
         State::PausedByOther,
-        "zookeeper/db is paused by another user or controller (mine)",
+        "zookeeper/db is on 3.8.3 and paused by another user or controller (mine)",
         &[Next::Describe],
     );
     let request = json!({
@@ -170,7 +170,7 @@ async fn what_is_amiss_by_itself_is_told() {
     world.store().update(WORKLOADS[0], NAMESPACE, "db", other).unwrap();
     let status = told(&world, None).await;
     assert_eq!(status.state, State::Drift, "{}", status.sentence);
-    assert_eq!(status.next, ["Again"]);
+    assert_eq!(status.next, ["Update(\"3.8.3\")"]);
 
     let world = World::new(Database::zookeeper("db"));
     world.sim.behaviour().change(|b| b.provisioner.alive = false);

@@ -153,7 +153,9 @@ async fn a_stop_after_the_version_is_set_still_resumes() {
     run.step(Step::Resume).await;
     run.interrupt();
     let ended = run.end().await;
-    ended.ended(Outcome::Stopped, 130, true, false).says(&["3 of 3 pods", "spec.version is 3.9.1"]);
+    ended
+        .ended(Outcome::Stopped, 130, true, false)
+        .says(&["is on 3.9.1, but the update has not been verified: 3 of 3 pods Ready"]);
     world.sim.faults().clear();
     world.is_updated();
     assert_eq!(world.plan().await.action, Action::Nothing);

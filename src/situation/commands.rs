@@ -1,0 +1,166 @@
+//! The commands that go on from a state, and how they are spelled for the cluster that the user has reached.
+
+use serde_json::json;
+
+use crate::model::{Command, Kind, Method, Methods, ObjectRef};
+
+/// What to do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    Resume,
+    /// The updates that were to follow.
+    Further,
+    Rollback,
+    /// The same command again; what it updates to, where it was an update.
+    Again(String),
+    /// The update to the version that it is on.
+    Update(String),
+    /// The update to that version with that method, without the Ops-manager.
+    Method(String, Method),
+    /// Set `spec.version` back to that.
+    VersionBack(String),
+    /// Look at the database object.
+    Describe,
+    DescribePod(String),
+    DescribeBudget(String),
+    DescribeRequest(String),
+    /// Delete that ops request, which no Ops-manager has picked up.
+    DeleteRequest(String),
+    /// Look at the state of the database.
+    Status,
+    /// Look at the pods.
+    Pods,
+    /// Look at what the user may do.
+    CanI,
+}
+
+impl Next {
+    /// It is a command of this tool that changes the database; the others look, or prepare one that does.
+    pub fn goes_on(&self) -> bool {
+        matches!(
+            self,
+            Next::Resume
+                | Next::Further
+                | Next::Rollback
+                | Next::Again(_)
+                | Next::Update(_)
+                | Next::Method(..)
+        )
+    }
+}
+
+/// Which command was typed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Typed {
+    #[default]
+    Update,
+    Resume,
+    Rollback,
+}
+
+/// How the user has reached the cluster and what they have allowed: the words that a command needs to mean the same
+/// database and the same update when it is typed next.
+#[derive(Debug, Clone, Default)]
+pub struct Commands {
+    pub typed: Typed,
+    /// The namespace, where it was given or is not the only one shown.
+    pub namespace: Option<String>,
+    /// The flags of this tool that lead to the cluster.
+    pub connection: Command,
+    /// The same for kubectl.
+    pub kubectl: Command,
+    /// The version to which further updates follow.
+    pub through: Option<String>,
+    /// The methods that were chosen for the updates.
+    pub methods: Methods,
+    /// The times that are not the default.
+    pub times: Command,
+    /// What was allowed, for a command that goes on. Nothing that was allowed once is taken from the journal.
+    pub allowed: Command,
+    /// The part of it that a rollback knows.
+    pub allowed_back: Command,
+}
+
+impl Commands {
+    /// How the user would type it.
+    pub fn command(&self, next: &Next, kind: Kind, database: &ObjectRef) -> Command {
+        let name = database.name.as_str();
+        let kubectl =
+            |words: &[&str]| self.kubectl().words(words.iter().copied()).in_namespace(&database.namespace);
+        let (plural, ops_plural) = (kind.plural(), kind.facts().ops_plural);
+        match next {
+            Next::Resume => self.resume(kind, name, self.through.is_some()),
+            Next::Further => self.resume(kind, name, true),
+            Next::Rollback => self.named("rollback", kind, name).and(&self.allowed_back),
+            Next::Again(to) => match self.typed {
+                Typed::Update => self.again(kind, name, to, &self.methods),
+                Typed::Resume => self.command(&Next::Resume, kind, database),
+                Typed::Rollback => self.command(&Next::Rollback, kind, database),
+            },
+            Next::Update(to) => self.update(kind, name, to, false),
+            Next::Method(to, method) => {
+                let mut methods = Methods { all: Some(*method), ..Methods::default() };
+                if self.through.is_some() {
+                    // The updates that follow keep their methods.
+                    methods = self.methods.clone();
+                    methods.to.insert(to.clone(), *method);
+                }
+                self.again(kind, name, to, &methods)
+            }
+            Next::VersionBack(version) => {
+                let patch = json!({ "spec": { "version": version } }).to_string();
+                kubectl(&["patch", plural, name, "--type", "merge", "-p", &patch])
+            }
+            Next::Describe => kubectl(&["describe", plural, name]),
+            Next::DescribePod(pod) => kubectl(&["describe", "pod", pod]),
+            Next::DescribeBudget(budget) => kubectl(&["describe", "poddisruptionbudget", budget]),
+            Next::DescribeRequest(request) => kubectl(&["describe", ops_plural, request]),
+            Next::DeleteRequest(request) => kubectl(&["delete", ops_plural, request]),
+            Next::Status => self.named("status", kind, name),
+            Next::Pods => kubectl(&["get", "pods", "-l", &format!("app.kubernetes.io/instance={name}")]),
+            Next::CanI => kubectl(&["auth", "can-i", "--list"]),
+        }
+    }
+
+    /// `kubectl` with the flags that lead to the same cluster.
+    pub fn kubectl(&self) -> Command {
+        Command::new(["kubectl"]).and(&self.kubectl)
+    }
+
+    /// A command about one database: `kubectl dbupdate resume kafka my-kf`.
+    pub fn named(&self, command: &str, kind: Kind, name: &str) -> Command {
+        let ours = Command::new(["kubectl", "dbupdate", command, kind.singular(), name]);
+        self.in_namespace(ours).and(&self.connection)
+    }
+
+    fn resume(&self, kind: Kind, name: &str, through: bool) -> Command {
+        self.named("resume", kind, name).words(through.then_some("--through")).and(&self.allowed)
+    }
+
+    /// An update to that version, on the whole way where it is `through`.
+    pub fn update(&self, kind: Kind, name: &str, to: &str, through: bool) -> Command {
+        let update = Command::new(["kubectl", "dbupdate", kind.singular(), name]).flag("--to", to);
+        self.in_namespace(update).words(through.then_some("--through")).and(&self.connection)
+    }
+
+    /// The update with everything that was typed: what was chosen from a list is named, and what only concerns the screen is
+    /// left out.
+    fn again(&self, kind: Kind, name: &str, to: &str, methods: &Methods) -> Command {
+        let to = self.through.as_deref().unwrap_or(to);
+        let mut command = self.update(kind, name, to, self.through.is_some());
+        if let Some(method) = methods.all {
+            command = command.flag("--via", &method.to_string());
+        }
+        for (to, method) in &methods.to {
+            command = command.flag("--via", &format!("{to}={method}"));
+        }
+        command.and(&self.times).and(&self.allowed)
+    }
+
+    fn in_namespace(&self, command: Command) -> Command {
+        match &self.namespace {
+            Some(namespace) => command.flag("--namespace", namespace),
+            None => command,
+        }
+    }
+}

@@ -1,0 +1,386 @@
+//! In what state a database is: a word, and the facts that its sentence tells.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::commands::Next;
+use crate::model::{Method, OpsRequest, Phase};
+
+/// The state of a database in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum State {
+    /// On its version, with every pod Ready.
+    Fine,
+    /// A run of this tool is active, or was until a moment ago.
+    Running,
+    /// Between two versions, paused by us or with templates that follow `spec.version`, and no run active.
+    HalfDone,
+    /// Between two versions and not paused: the operator may render other images at any time.
+    Exposed,
+    /// Everything is on the target, but the update has not been verified.
+    Unverified,
+    /// On its version, with every pod Ready; further updates are pending.
+    OnItsWay,
+    /// Paused by us, with nothing else changed.
+    LeftPaused,
+    PausedByOther,
+    /// An ops request is in progress.
+    OpsRequest,
+    /// Templates or pods do not have the images of `spec.version`, and no run of ours is the reason.
+    Drift,
+    NotReady,
+    Halted,
+    Deleting,
+    /// Too little could be read.
+    Unknown,
+}
+
+/// The state of a database, with the facts that its sentence tells. Its [`fmt::Display`] is that sentence: wherever the
+/// state of a database is told, it is told in these words.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Situation {
+    /// `kafka/my-kf`.
+    pub database: String,
+    /// `spec.version`.
+    pub version: String,
+    pub what: What,
+}
+
+/// What there is to say of a database.
+#[derive(Debug, Clone, PartialEq)]
+pub enum What {
+    /// Another one may have its name by now.
+    Gone,
+    Deleting,
+    Halted,
+    /// A lock that was renewed lately.
+    Running {
+        holder: String,
+        renewed_seconds_ago: Option<i64>,
+        updating: Option<Progress>,
+    },
+    /// The ops request of an unfinished run is in progress.
+    Requested {
+        request: Box<OpsRequest>,
+        run: Progress,
+    },
+    /// The same, of anybody else. A run of this tool, to that version, may be unfinished as well.
+    OtherRequest {
+        request: Box<OpsRequest>,
+        unfinished: Option<String>,
+    },
+    /// Paused for the ops request of an unfinished run, which is gone.
+    PausedForRequest(Progress),
+    PausedByOther {
+        message: String,
+        unfinished: Option<String>,
+    },
+    /// Paused by a run of ours, whose journal cannot be read.
+    JournalUnreadable {
+        why: String,
+    },
+    /// Paused by a run of ours that nobody knows, with other images in its templates.
+    NoJournalEntry,
+    /// Paused by a run of ours that has changed nothing else; to which version, where that is known.
+    LeftPaused {
+        to: Option<String>,
+    },
+    /// Everything has arrived.
+    Unverified {
+        pods: Pods,
+        to: String,
+        unhealthy: Vec<String>,
+    },
+    /// Paused by us, and `spec.version` was changed by others.
+    VersionMoved {
+        run: Progress,
+        was: String,
+    },
+    /// The ops request of an unfinished run has ended or was deleted. `by_us` is the method that goes on.
+    RequestEnded {
+        run: Progress,
+        by_us: Method,
+    },
+    /// Not paused, and the operator renders the templates of `spec.version`.
+    Rendered(Progress),
+    HalfDone(Progress),
+    Exposed(Progress),
+    /// Not everything could be read.
+    Unread {
+        phase: Phase,
+    },
+    Drift,
+    NotReady {
+        pods: Pods,
+        phase: Phase,
+        unhealthy: Vec<String>,
+    },
+    /// That many pods were created from an older template.
+    Outdated {
+        pods: usize,
+    },
+    OnItsWay {
+        pods: Pods,
+        to: String,
+    },
+    Fine(Pods),
+}
+
+/// How far an unfinished run has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    pub run: String,
+    pub from: String,
+    pub to: String,
+    /// The pods of its workloads, and how many of them are on the target and Ready.
+    pub pods: Pods,
+    /// The pods that are not Ready.
+    pub unhealthy: Vec<String>,
+}
+
+/// Some of so many pods.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pods {
+    pub ready: i64,
+    pub all: i64,
+}
+
+impl Situation {
+    /// The state in a word.
+    pub fn state(&self) -> State {
+        match self.what {
+            What::Gone | What::Deleting => State::Deleting,
+            What::Halted => State::Halted,
+            What::Running { .. } => State::Running,
+            What::Requested { .. } | What::OtherRequest { .. } => State::OpsRequest,
+            What::PausedByOther { .. } => State::PausedByOther,
+            What::PausedForRequest(_)
+            | What::JournalUnreadable { .. }
+            | What::NoJournalEntry
+            | What::VersionMoved { .. }
+            | What::RequestEnded { .. }
+            | What::Rendered(_)
+            | What::HalfDone(_) => State::HalfDone,
+            What::LeftPaused { .. } => State::LeftPaused,
+            What::Unverified { .. } => State::Unverified,
+            What::Exposed(_) => State::Exposed,
+            What::Unread { .. } => State::Unknown,
+            What::Drift => State::Drift,
+            What::NotReady { .. } => State::NotReady,
+            What::OnItsWay { .. } => State::OnItsWay,
+            What::Outdated { .. } | What::Fine(_) => State::Fine,
+        }
+    }
+
+    /// The commands to run next, most useful first.
+    pub fn next(&self) -> Vec<Next> {
+        match &self.what {
+            What::Gone | What::Outdated { .. } | What::Fine(_) => Vec::new(),
+            What::Deleting
+            | What::Halted
+            | What::Running { .. }
+            | What::PausedByOther { .. }
+            | What::NoJournalEntry
+            | What::Unread { .. } => vec![Next::Describe],
+            // Where no Ops-manager picks it up, deleting it is the only way out.
+            What::Requested { request, .. } if request.phase.is_empty() => {
+                vec![Next::Resume, Next::DeleteRequest(request.name.clone())]
+            }
+            What::Requested { request, .. } => {
+                vec![Next::Resume, Next::DescribeRequest(request.name.clone())]
+            }
+            What::OtherRequest { request, .. } => vec![Next::DescribeRequest(request.name.clone())],
+            // The request is created again. A rollback would stop at the pause that it has left.
+            What::PausedForRequest(_) => vec![Next::Resume, Next::Describe],
+            What::JournalUnreadable { .. } => vec![Next::Resume, Next::Rollback, Next::Describe],
+            What::LeftPaused { to: None } => vec![Next::Rollback],
+            What::Unverified { .. } => vec![Next::Resume],
+            What::VersionMoved { was, .. } => {
+                vec![Next::VersionBack(was.clone()), Next::Resume, Next::Rollback]
+            }
+            What::RequestEnded { run, by_us } => vec![Next::Method(run.to.clone(), *by_us), Next::Rollback],
+            What::LeftPaused { to: Some(_) } | What::Rendered(_) | What::HalfDone(_) | What::Exposed(_) => {
+                vec![Next::Resume, Next::Rollback]
+            }
+            What::Drift => vec![Next::Update(self.version.clone())],
+            What::NotReady { .. } => vec![Next::Pods, Next::Describe],
+            What::OnItsWay { .. } => vec![Next::Further],
+        }
+    }
+
+    /// The commands at the end of a run that has not come to its goal: first what shows why, then what the state asks for,
+    /// and `again` where the state knows of nothing to go on with.
+    pub fn next_after(&self, look: Option<Next>, again: Next) -> Vec<Next> {
+        if self.what == What::Gone {
+            return Vec::new();
+        }
+        let mut next = self.next();
+        if !next.iter().any(Next::goes_on) {
+            next.push(again);
+        }
+        next.retain(|n| Some(n) != look.as_ref());
+        look.into_iter().chain(next).collect()
+    }
+
+    /// `between 3.5.2 and 3.6.1: 2 of 6 pods are on 3.6.1 and Ready, spec.version is 3.5.2`.
+    fn between(&self, run: &Progress) -> String {
+        let Progress { from, to, .. } = run;
+        let between =
+            if from == to { format!("only partly on {to}") } else { format!("between {from} and {to}") };
+        format!("{between}: {}", self.counted(run))
+    }
+
+    fn counted(&self, run: &Progress) -> String {
+        format!("{run}, spec.version is {}{}", self.version, not_ready(&run.unhealthy))
+    }
+
+    fn of_request(&self, request: &OpsRequest, run: &Progress) -> String {
+        let db = &self.database;
+        let stands = match request.phase.is_empty() {
+            true => format!("has not been picked up by the Ops-manager yet to update {db}"),
+            false => format!("is in progress on {db}"),
+        };
+        let (what, run_id, counted) = (named(request), &run.run, self.counted(run));
+        format!("{what}, created by run {run_id} of this tool, {stands}: {counted}")
+    }
+}
+
+impl fmt::Display for Situation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (db, version) = (&self.database, &self.version);
+        match &self.what {
+            What::Gone => write!(f, "{db} was deleted or replaced; nothing is left to update"),
+            What::Deleting => write!(f, "{db} is being deleted"),
+            What::Halted => write!(f, "{db} is halted (spec.halted): it has no pods"),
+            What::Running { holder, renewed_seconds_ago, updating } => {
+                let since = renewed_seconds_ago.map(|age| format!(", renewed {} s ago", age.max(0)));
+                let doing =
+                    updating.as_ref().map(|run| format!(", updating from {} to {}: {run}", run.from, run.to));
+                let (since, doing) = (since.unwrap_or_default(), doing.unwrap_or_default());
+                write!(f, "{holder} holds the lock of {db}{since}{doing}")
+            }
+            What::Requested { request, run } => f.write_str(&self.of_request(request, run)),
+            What::OtherRequest { request, unfinished } => {
+                write!(f, "{} is in progress on {db}{}", named(request), also(unfinished))
+            }
+            What::PausedForRequest(run) => write!(
+                f,
+                "{db} is {}; it is still paused for the ops request of run {} of this tool, which is gone",
+                self.between(run),
+                run.run
+            ),
+            What::PausedByOther { message, unfinished } => write!(
+                f,
+                "{db} is on {version} and paused by another user or controller ({message}){}",
+                also(unfinished)
+            ),
+            What::JournalUnreadable { why } => {
+                write!(f, "{db} is paused by a run of this tool, whose journal cannot be read: {why}")
+            }
+            What::NoJournalEntry => write!(
+                f,
+                "{db} is paused by a run of this tool that has no journal entry, and its pod templates do not have the \
+                 images of {version}"
+            ),
+            What::LeftPaused { to: None } => write!(
+                f,
+                "{db} is paused by a run of this tool, and nothing else is left of it: roll back to remove the pause"
+            ),
+            What::LeftPaused { to: Some(to) } => {
+                write!(f, "{db} is paused by a run to {to} that has changed nothing else")
+            }
+            What::Unverified { pods, to, unhealthy } => write!(
+                f,
+                "{db} is on {to}, but the update has not been verified: {pods} Ready{}",
+                not_ready(unhealthy)
+            ),
+            What::VersionMoved { run, was } => write!(
+                f,
+                "{db} is paused and between {} and {}, but spec.version was changed to {version} in the meantime: set it \
+                 back to {was} first, then resume or roll back",
+                run.from, run.to
+            ),
+            What::RequestEnded { run, .. } => {
+                let exposed = match version == &run.from {
+                    true => format!("; the operator may restore the pod templates of {version} at any time"),
+                    false => String::new(),
+                };
+                let between = self.between(run);
+                write!(f, "{db} is {between}; no update is running: its ops request has ended{exposed}")
+            }
+            What::Rendered(run) => write!(
+                f,
+                "{db} is {}; no update is running; the operator renders the pod templates of {version}: it restarts no \
+                 pod, but a pod that dies is recreated from them",
+                self.between(run)
+            ),
+            What::HalfDone(run) => {
+                write!(f, "{db} is paused and {}; no update is running", self.between(run))
+            }
+            What::Exposed(run) => write!(
+                f,
+                "{db} is NOT paused and {}; no update is running: the operator may restore the images of {version} at any \
+                 time",
+                self.between(run)
+            ),
+            What::Unread { phase } => {
+                write!(f, "{db} is on {version} and reports {phase}; not everything could be read")
+            }
+            What::Drift => {
+                write!(f, "pod templates of {db} do not have the images that the catalog has for {version}")
+            }
+            What::NotReady { pods, phase, unhealthy } => {
+                // KubeDB's own checker looks only every 10 to 30 seconds, so its word may be older than the pods'.
+                let phase = match phase {
+                    Phase::Ready => String::new(),
+                    phase => format!("; KubeDB's last health check reported {phase}"),
+                };
+                write!(f, "{db} is on {version}: {pods} Ready{phase}{}", not_ready(unhealthy))
+            }
+            What::Outdated { pods } => write!(
+                f,
+                "{db} is on {version}, and {pods} of its pods were created from an older pod template; they will change at \
+                 their next restart"
+            ),
+            What::OnItsWay { pods, to } => {
+                write!(f, "{db} is on {version}: {pods} Ready; further updates to {to} are pending")
+            }
+            What::Fine(pods) => write!(f, "{db} is on {version}: {pods} Ready"),
+        }
+    }
+}
+
+/// `2 of 6 pods are on 3.6.1 and Ready`.
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} are on {} and Ready", self.pods, self.to)
+    }
+}
+
+/// `2 of 6 pods`.
+impl fmt::Display for Pods {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} pods", self.ready, self.all)
+    }
+}
+
+fn named(request: &OpsRequest) -> String {
+    format!("{} {} ({}, {})", request.kind, request.name, request.operation, request.phase())
+}
+
+/// A run of ours is unfinished beside what others do.
+fn also(unfinished: &Option<String>) -> String {
+    let also = |to: &String| format!("; a run of this tool to {to} is also unfinished");
+    unfinished.as_ref().map(also).unwrap_or_default()
+}
+
+/// Some of the pods by name.
+fn not_ready(unhealthy: &[String]) -> String {
+    match unhealthy.len() {
+        0 => String::new(),
+        1..=3 => format!("; not Ready: {}", unhealthy.join(", ")),
+        more => format!("; not Ready: {} and {} more", unhealthy[..3].join(", "), more - 3),
+    }
+}

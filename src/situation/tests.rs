@@ -1,0 +1,175 @@
+use super::commands::{Commands, Next, Typed};
+use super::state::{Pods, Progress, Situation, What};
+use super::{State, by_us};
+use crate::model::{
+    Action, Kind, Method, Methods, ObjectRef, OpsRequest, PLAN_SCHEMA, Phase, Plan, ShapeChange, Strategy,
+    VersionRef, WorkloadKind, WorkloadPlan,
+};
+
+fn situation(what: What) -> Situation {
+    Situation { database: "kafka/my-kf".to_owned(), version: "3.5.2".to_owned(), what }
+}
+
+fn progress(from: &str, unhealthy: &[&str]) -> Progress {
+    Progress {
+        run: "1f2e".to_owned(),
+        from: from.to_owned(),
+        to: "3.6.1".to_owned(),
+        pods: Pods { ready: 2, all: 6 },
+        unhealthy: unhealthy.iter().map(|name| (*name).to_owned()).collect(),
+    }
+}
+
+fn request(phase: &str) -> Box<OpsRequest> {
+    Box::new(OpsRequest {
+        kind: "KafkaOpsRequest".to_owned(),
+        name: "up".to_owned(),
+        operation: "UpdateVersion".to_owned(),
+        target: "3.6.1".to_owned(),
+        phase: phase.to_owned(),
+        conditions: Vec::new(),
+    })
+}
+
+#[test]
+fn every_situation_is_a_sentence_in_plain_words() {
+    let pods = Pods { ready: 6, all: 6 };
+    for (what, state, sentence) in [
+        (
+            What::HalfDone(progress("3.5.2", &[])),
+            State::HalfDone,
+            "kafka/my-kf is paused and between 3.5.2 and 3.6.1: 2 of 6 pods are on 3.6.1 and Ready, spec.version is 3.5.2; no \
+             update is running",
+        ),
+        (
+            What::HalfDone(progress("3.6.1", &["a", "b", "c", "d", "e"])),
+            State::HalfDone,
+            "kafka/my-kf is paused and only partly on 3.6.1: 2 of 6 pods are on 3.6.1 and Ready, spec.version is 3.5.2; not \
+             Ready: a, b, c and 2 more; no update is running",
+        ),
+        (
+            What::Requested { request: request(""), run: progress("3.5.2", &[]) },
+            State::OpsRequest,
+            "KafkaOpsRequest up (UpdateVersion, not started), created by run 1f2e of this tool, has not been picked up by the \
+             Ops-manager yet to update kafka/my-kf: 2 of 6 pods are on 3.6.1 and Ready, spec.version is 3.5.2",
+        ),
+        (
+            What::RequestEnded { run: progress("3.5.2", &["a"]), by_us: Method::Client },
+            State::HalfDone,
+            "kafka/my-kf is between 3.5.2 and 3.6.1: 2 of 6 pods are on 3.6.1 and Ready, spec.version is 3.5.2; not Ready: a; \
+             no update is running: its ops request has ended; the operator may restore the pod templates of 3.5.2 at any time",
+        ),
+        (
+            What::NotReady { pods, phase: Phase::Critical, unhealthy: Vec::new() },
+            State::NotReady,
+            "kafka/my-kf is on 3.5.2: 6 of 6 pods Ready; KubeDB's last health check reported Critical",
+        ),
+        (
+            What::Running { holder: "ann".to_owned(), renewed_seconds_ago: Some(3), updating: None },
+            State::Running,
+            "ann holds the lock of kafka/my-kf, renewed 3 s ago",
+        ),
+    ] {
+        let situation = situation(what);
+        assert_eq!((situation.state(), situation.to_string().as_str()), (state, sentence));
+    }
+}
+
+/// Where to look comes first, the same command again last, and only where nothing else goes on.
+#[test]
+fn a_run_that_ends_names_what_its_state_names() {
+    let again = || Next::Again("3.6.1".to_owned());
+    let (half, fine) = (What::HalfDone(progress("3.5.2", &[])), What::Fine(Pods::default()));
+    let other = What::OtherRequest { request: request("Progressing"), unfinished: None };
+    let (pod, look) = (Next::DescribePod("a".to_owned()), Next::DescribeRequest("up".to_owned()));
+    for (what, first, next) in [
+        (half.clone(), None, vec![Next::Resume, Next::Rollback]),
+        (half, Some(pod.clone()), vec![pod, Next::Resume, Next::Rollback]),
+        (fine, None, vec![again()]),
+        (other.clone(), None, vec![look.clone(), again()]),
+        (other, Some(look.clone()), vec![look, again()]),
+        (What::Gone, Some(Next::Describe), Vec::new()),
+    ] {
+        assert_eq!(situation(what.clone()).next_after(first, again()), next, "{what:?}");
+    }
+}
+
+#[test]
+fn a_command_is_typed_as_it_was_reached() {
+    let database = ObjectRef {
+        api_version: "kubedb.com/v1".to_owned(),
+        kind: "Kafka".to_owned(),
+        plural: "kafkas".to_owned(),
+        namespace: "db".to_owned(),
+        name: "my-kf".to_owned(),
+        uid: String::new(),
+    };
+    let context = || crate::model::Command::new(["--context", "c"]);
+    let commands =
+        Commands { connection: context(), kubectl: context(), typed: Typed::Rollback, ..Commands::default() };
+    for (next, shown) in [
+        (Next::Again("3.6.1".to_owned()), "kubectl dbupdate rollback kafka my-kf --context c"),
+        (Next::Update("3.6.1".to_owned()), "kubectl dbupdate kafka my-kf --to 3.6.1 --context c"),
+        (Next::Further, "kubectl dbupdate resume kafka my-kf --context c --through"),
+        (Next::DescribeBudget("b".to_owned()), "kubectl --context c describe poddisruptionbudget b -n db"),
+        (
+            Next::VersionBack("3.5.2".to_owned()),
+            r#"kubectl --context c patch kafkas my-kf --type merge -p '{"spec":{"version":"3.5.2"}}' -n db"#,
+        ),
+        (Next::Pods, "kubectl --context c get pods -l app.kubernetes.io/instance=my-kf -n db"),
+        (Next::CanI, "kubectl --context c auth can-i --list -n db"),
+    ] {
+        assert_eq!(commands.command(&next, Kind::Kafka, &database).to_string(), shown);
+    }
+    let again = Commands {
+        methods: Methods { all: Some(Method::Provisioner), ..Methods::default() },
+        ..Commands::default()
+    };
+    let again = again.command(&Next::Again("3.6.1".to_owned()), Kind::Kafka, &database).to_string();
+    assert_eq!(again, "kubectl dbupdate kafka my-kf --to 3.6.1 --via provisioner");
+}
+
+/// If the Ops-manager fails on a hop that adds or removes containers, only the operator can render the new templates.
+#[test]
+fn this_tool_goes_on_by_a_way_that_is_open() {
+    let version = |name: &str| VersionRef { name: name.to_owned(), version: name.to_owned() };
+    let object = ObjectRef {
+        api_version: "kubedb.com/v1".to_owned(),
+        kind: "Kafka".to_owned(),
+        plural: "kafkas".to_owned(),
+        namespace: "db".to_owned(),
+        name: "my-kf".to_owned(),
+        uid: String::new(),
+    };
+    let mut plan = Plan {
+        schema: PLAN_SCHEMA.to_owned(),
+        kind: Kind::Kafka,
+        database: object.clone(),
+        from: version("3.5.2"),
+        to: version("3.6.1"),
+        action: Action::Update,
+        method: Method::OpsManager,
+        ops_request: None,
+        workloads: Vec::new(),
+        findings: Vec::new(),
+        missing: Vec::new(),
+        path: Vec::new(),
+        afterwards: Vec::new(),
+    };
+    assert_eq!(by_us(&plan), Method::Client);
+    let (container, image) = ("kafka-init".to_owned(), "kafka-init:4.0".to_owned());
+    plan.workloads.push(WorkloadPlan {
+        kind: WorkloadKind::PetSet,
+        object,
+        role: String::new(),
+        strategy: Strategy::OpsManager,
+        replicas: 3,
+        min_ready_seconds: 0,
+        images: Vec::new(),
+        kept: Vec::new(),
+        added: vec![ShapeChange { container, init: true, image }],
+        removed: Vec::new(),
+        pods: Vec::new(),
+    });
+    assert_eq!(by_us(&plan), Method::Provisioner);
+}
