@@ -69,6 +69,14 @@ pub struct VersionRef {
     pub version: String,
 }
 
+/// The direction of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Direction {
+    Update,
+    Rollback,
+}
+
 /// What a plan will do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -28,7 +28,7 @@ pub fn plan(snapshot: &Snapshot, entry: &Entry, skip: &BTreeSet<Check>) -> Plan 
     let settled = |w: &WorkloadPlan| {
         !w.reshapes() && w.images.is_empty() && w.pods.iter().all(|p| p.action == PodAction::Skip)
     };
-    let ours = s1_pause::ours(&db).is_some();
+    let ours = s1_pause::ours(db).is_some();
     // A rollback that has not come to its end has not been verified.
     let unverified = entry.run.direction == crate::journal::Direction::Rollback;
     let action = match (db.version == back.name && workloads.iter().all(settled), ours || unverified) {
@@ -164,8 +164,7 @@ fn images(
 
 /// The pods that are not well first, then the others from the last to the first.
 fn pods(snapshot: &Snapshot, now: &Workload, plan: &WorkloadPlan) -> Vec<PodPlan> {
-    let mut pods: Vec<&Pod> = snapshot.pods_of(now).collect();
-    pods.sort_by_key(|p| (p.healthy(), std::cmp::Reverse(p.ordinal()), p.name.clone()));
+    let pods = crate::roll::order::pods(crate::model::Direction::Rollback, plan.strategy, now, snapshot);
     let planned = |pod: &&Pod| {
         let (action, waits_for) = match (plan.has_images(pod), pod.healthy(), plan.strategy) {
             (true, true, _) => (PodAction::Skip, ""),

@@ -10,6 +10,7 @@ use crate::model::{
     PodAction, PodPlan, Severity, Snapshot, Strategy, UpdateStrategy, VersionRef, Workload, WorkloadKind,
     WorkloadPlan,
 };
+use crate::roll::order;
 
 use super::context::Context;
 use super::{methods, preflight, templates};
@@ -356,13 +357,7 @@ fn workload_plan(context: &Context<'_>, workload: &Workload, min_ready: i64) -> 
 }
 
 fn pods(context: &Context<'_>, workload: &Workload, plan: &WorkloadPlan) -> Vec<PodPlan> {
-    let mut pods: Vec<&Pod> = context.snapshot.pods_of(workload).collect();
-    let evict = plan.strategy == Strategy::Evict;
-    let key = |p: &&Pod| {
-        let ordinal = i64::from(p.ordinal().unwrap_or(u32::MAX));
-        (p.healthy(), if evict { ordinal } else { -ordinal }, p.name.clone())
-    };
-    pods.sort_by_key(key);
+    let pods = order::pods(Direction::Update, plan.strategy, workload, context.snapshot);
     pods.into_iter()
         .map(|pod| {
             let on_target = plan.has_images(pod);

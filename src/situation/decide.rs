@@ -116,7 +116,7 @@ fn somebody_else(seen: &Seen) -> Option<Decision> {
 fn left_by_us(seen: &Seen) -> Option<Decision> {
     let db = &seen.snapshot.database;
     let name = &db.object;
-    let paused = s1_pause::ours(&db).is_some();
+    let paused = s1_pause::ours(db).is_some();
     let Some(entry) = unfinished(seen) else {
         if !paused {
             return None;
