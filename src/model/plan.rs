@@ -133,6 +133,22 @@ impl WorkloadPlan {
         !self.added.is_empty() || !self.removed.is_empty()
     }
 
+    /// There is nothing to do.
+    pub fn settled(&self) -> bool {
+        self.as_it_ends() && self.pods.iter().all(|p| p.action == PodAction::Skip)
+    }
+
+    /// The template or a pod is on an old image; a pod that is merely unhealthy is not this tool's business.
+    pub fn outdated(&self) -> bool {
+        let old = |p: &PodPlan| !matches!(p.action, PodAction::Skip | PodAction::Await);
+        !self.as_it_ends() || self.pods.iter().any(old)
+    }
+
+    /// The template needs no change.
+    fn as_it_ends(&self) -> bool {
+        !self.reshapes() && self.images.is_empty()
+    }
+
     /// The pod's spec has every image that the workload ends with; digests aside.
     pub fn has_images(&self, pod: &Pod) -> bool {
         self.target_images()
