@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::event::{Event, WaitingOn};
-use crate::model::{Method, Pod, Workload, WorkloadKind};
+use crate::model::{Method, Pod, Workload};
 use crate::roll::order::{self, Unhealthy};
 use crate::roll::{Flight, FollowVerdict, Stuck, Verdict, follow, judge};
 use crate::steps::Blocked;
@@ -111,7 +111,7 @@ impl Run {
             return Ok(now);
         }
         let revision = match self.observer.snapshot.workload(&roll.plan.object.uid) {
-            Some(w) if w.kind != WorkloadKind::Deployment => w.update_revision.clone(),
+            Some(w) if w.kind.owns_pods() => w.update_revision.clone(),
             _ => String::new(),
         };
         for pod in pending.iter().filter(|p| p.deleting || roll.plan.has_images(p)) {
