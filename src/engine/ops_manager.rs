@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::cluster::ClusterError;
 use crate::event::{Event, StepOutcome, WaitingOn};
-use crate::model::{OpsRequest, Pod, WorkloadKind, WorkloadPlan};
+use crate::model::{OpsRequest, Pod, WorkloadPlan};
+use crate::retry::Retries;
 use crate::roll::{FollowVerdict, Verdict, follow, judge};
 use crate::steps::Blocked;
 use crate::steps::leftover;
@@ -14,7 +15,7 @@ use crate::steps::s1_pause::{self, Pause};
 
 use super::pause::millis;
 use super::roll::Roll;
-use super::run::{Backoff, Run};
+use super::run::Run;
 use super::settle::SETTLE;
 use super::stop_reason::StopReason;
 
@@ -27,7 +28,7 @@ const RELEASE: Duration = Duration::from_secs(10);
 impl Run {
     /// Makes the request, unless it is there already.
     pub async fn request(&mut self) -> Result<StepOutcome, StopReason> {
-        let mut backoff = Backoff::new(self.narrator.now());
+        let mut backoff = Retries::new();
         let (mut sent, mut refused) = (false, 0);
         loop {
             self.guard()?;
@@ -64,7 +65,7 @@ impl Run {
         let (mut seen, mut moved, mut told, mut blind) = (None, began, Told::default(), None);
         let workloads = self.plan.workloads.clone();
         let mut rolls: Vec<Roll<'_>> =
-            workloads.iter().map(|w| Roll::new(w, self.options.bounds.pod_timeout, began)).collect();
+            workloads.iter().map(|w| Roll::new(w, self.options.bounds.pod_timeout)).collect();
         loop {
             self.guard()?;
             self.interrupt.stop_here()?;
@@ -212,7 +213,7 @@ impl Run {
     /// Tells of the pods that stand well in their places again.
     fn land_all(&mut self, roll: &mut Roll<'_>) {
         let now = self.narrator.now();
-        let deployment = roll.plan.kind == WorkloadKind::Deployment;
+        let renamed = !roll.plan.kind.has_stable_names();
         for flight in std::mem::take(&mut roll.flights) {
             let workload = self.observer.snapshot.workload(&roll.plan.object.uid);
             let pod = workload.and_then(|w| self.observer.snapshot.pods_of(w).find(|p| p.name == flight.pod));
@@ -227,7 +228,7 @@ impl Run {
                     self.narrator.emit(Event::PodReady { workload, pod, took_ms, away_ms: took_ms });
                 }
                 // A Deployment's pod does not come back under its name.
-                None if deployment => {}
+                None if renamed => {}
                 _ => roll.flights.push(flight),
             }
         }

@@ -7,13 +7,14 @@ use crate::cluster::ClusterError;
 use crate::event::{Event, StepOutcome, WaitingOn};
 use crate::journal::Direction;
 use crate::model::{Action, Budget, Check, Phase, Pod, Strategy, Workload, WorkloadPlan};
+use crate::retry::Retries;
 use crate::roll::order::{self, Next};
 use crate::roll::{Flight, Limits, Stuck, Verdict, judge};
 use crate::steps::Blocked;
 use crate::steps::s3_roll_pods;
 
 use super::pause::millis;
-use super::run::{Backoff, Run};
+use super::run::Run;
 use super::stop_reason::StopReason;
 
 /// After a pod has become Ready its budget says so within some milliseconds: so long a blocked eviction is no news.
@@ -61,7 +62,7 @@ pub(super) struct Roll<'a> {
     /// The user has heard that a budget's status is out of date.
     told_stale: bool,
     told: Option<(String, WaitingOn)>,
-    backoff: Backoff,
+    backoff: Retries,
     pub turns: Turns,
 }
 
@@ -97,7 +98,7 @@ impl Run {
         let mut outcome = StepOutcome::AlreadyDone;
         for plan in &workloads {
             let began = self.narrator.now();
-            let mut roll = Roll::new(plan, self.options.bounds.pod_timeout, self.narrator.now());
+            let mut roll = Roll::new(plan, self.options.bounds.pod_timeout);
             let (pods, done) = self.observer.count(plan);
             if pods > done || !plan.images.is_empty() {
                 outcome = StepOutcome::Done;
@@ -413,7 +414,7 @@ impl Run {
                 roll.evictions.insert(pod.to_owned(), evictions + 1);
                 self.memory.evicted.insert(uid.to_owned());
                 (roll.blockage, roll.held_since) = (None, None);
-                roll.backoff = Backoff::new(self.narrator.now());
+                roll.backoff = Retries::new();
                 let flight = Flight::evicted(&old, self.narrator.now());
                 self.take_off(roll, flight);
                 self.narrator.emit(Event::PodEvicted { workload: roll.name.clone(), pod: pod.to_owned() });
@@ -533,7 +534,7 @@ impl Run {
         pod: &Pod,
         error: &ClusterError,
     ) -> Result<(), StopReason> {
-        let mut backoff = std::mem::replace(&mut roll.backoff, Backoff::new(self.narrator.now()));
+        let mut backoff = std::mem::take(&mut roll.backoff);
         let backed_off = self.back_off(&mut backoff, &format!("evict pod/{}", pod.name), error).await;
         roll.backoff = backoff;
         backed_off
@@ -541,7 +542,7 @@ impl Run {
 
     fn budget_refused(&mut self, roll: &mut Roll<'_>, pod: &Pod, message: &str) -> Result<(), StopReason> {
         let now = self.narrator.now();
-        roll.backoff = Backoff::new(now);
+        roll.backoff = Retries::new();
         let since = roll.blockage.as_ref().map_or(now, |b| b.since);
         let lag = roll.within_lag(now);
         let at_the_latest = now + if lag { EVICT_AGAIN } else { EVICT_ANYWAY };
@@ -564,7 +565,7 @@ impl Run {
 }
 
 impl<'a> Roll<'a> {
-    pub fn new(plan: &'a WorkloadPlan, pod_timeout: Duration, now: Duration) -> Self {
+    pub fn new(plan: &'a WorkloadPlan, pod_timeout: Duration) -> Self {
         let min_ready = Duration::from_secs(plan.min_ready_seconds.max(0) as u64);
         Roll {
             plan,
@@ -577,7 +578,7 @@ impl<'a> Roll<'a> {
             evictions: BTreeMap::new(),
             told_stale: false,
             told: None,
-            backoff: Backoff::new(now),
+            backoff: Retries::new(),
             turns: Turns::default(),
         }
     }
