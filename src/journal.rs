@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::{Finish, Outcome, Step, StepOutcome};
 use crate::model::{Method, Methods, Plan, Snapshot, pinned};
 
+pub use crate::model::Direction;
 pub use read::entry;
 
 /// The schema version of the journal.
@@ -45,14 +46,6 @@ pub struct Run {
     pub methods: Methods,
     /// The state that a rollback restores.
     pub before: Before,
-}
-
-/// The direction of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Direction {
-    Update,
-    Rollback,
 }
 
 /// The exact state before the update: pod templates that get these images back are equal to the old ones, and so is

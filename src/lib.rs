@@ -19,6 +19,7 @@ pub mod model;
 pub mod plan;
 pub mod registry;
 pub mod report;
+pub mod retry;
 pub mod roll;
 pub mod sandbox;
 pub mod situation;

@@ -6,9 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module of the package may name of the others. A module that is not listed may name none.
-const LAYERS: [(&str, &[&str]); 18] = [
+const LAYERS: [(&str, &[&str]); 19] = [
     ("model", &[]),
     ("clock", &[]),
+    ("retry", &[]),
     ("catalog", &["model"]),
     ("kinds", &["model"]),
     ("event", &["model"]),
@@ -17,11 +18,23 @@ const LAYERS: [(&str, &[&str]); 18] = [
     ("roll", &["event", "model"]),
     ("plan", &["steps", "roll", "kinds", "catalog", "journal", "model"]),
     ("situation", &["plan", "steps", "kinds", "catalog", "journal", "event", "model"]),
-    ("cluster", &["kinds", "journal", "model", "clock"]),
+    ("cluster", &["kinds", "journal", "model", "clock", "retry"]),
     ("registry", &["model"]),
     (
         "engine",
-        &["situation", "plan", "steps", "roll", "cluster", "journal", "kinds", "event", "model", "clock"],
+        &[
+            "situation",
+            "plan",
+            "steps",
+            "roll",
+            "cluster",
+            "journal",
+            "kinds",
+            "event",
+            "model",
+            "clock",
+            "retry",
+        ],
     ),
     ("report", &["plan", "situation", "kinds", "journal", "event", "model"]),
     ("sandbox", &["kinds", "model"]),

@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::model::{ObjectRef, clean};
+use crate::retry::{LONGEST_PAUSE, Retries};
 
 use super::ClusterError;
 use super::connection::{Connection, Renew};
@@ -27,9 +28,6 @@ pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a 403 that contradicts an earlier response is retried before it is believed: a restarting API server briefly
 /// answers 403 until its authorizer has loaded the roles.
 pub const FORBIDDEN_DOUBT: Duration = Duration::from_secs(30);
-
-/// The longest pause between two attempts.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// A failed call that is about to be retried.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,17 +152,17 @@ impl Cluster {
 
     /// Makes a read, and retries it while its failure may go away.
     pub(super) async fn read<T: DeserializeOwned>(&self, call: Call) -> Result<T, ClusterError> {
-        let mut pauses = Pauses::new();
+        let mut retries = Retries::from_now();
         loop {
             match self.once(&call).await {
                 Ok(answer) => return answer.parse(&call.what),
-                Err(error) => self.pause(&mut pauses, &error, &call).await.ok_or(error)?,
+                Err(error) => self.pause(&mut retries, &error, &call).await.ok_or(error)?,
             }
         }
     }
 
     /// Waits before the next attempt, and reports it; `None` if there should be none.
-    pub(super) async fn pause(&self, pauses: &mut Pauses, error: &ClusterError, call: &Call) -> Option<()> {
+    pub(super) async fn pause(&self, retries: &mut Retries, error: &ClusterError, call: &Call) -> Option<()> {
         let doubted = matches!(error, ClusterError::Forbidden { .. }) && self.knows(&call.resource);
         let patience = match error {
             // A server that was never reached is probably down; waiting would only delay the error.
@@ -173,11 +171,12 @@ impl Cluster {
             _ if doubted => FORBIDDEN_DOUBT,
             _ => return None,
         };
-        let pause = pauses.next(patience, retry_after(error))?;
+        let asked = retry_after(error).unwrap_or_default().min(LONGEST_PAUSE);
+        let pause = retries.pause(patience)?.max(asked);
         self.tell(Aside::Retry(Retry {
             call: call.what.clone(),
             why: error.to_string(),
-            attempt: pauses.tries,
+            attempt: retries.tries(),
             in_ms: pause.as_millis() as u64,
         }));
         sleep(pause).await;
@@ -319,33 +318,6 @@ const LOGGED: usize = 8 << 10;
 fn shown(body: &[u8]) -> String {
     let text = clean(&String::from_utf8_lossy(&body[..body.len().min(LOGGED)]));
     if body.len() > LOGGED { format!("{text} [{} bytes more]", body.len() - LOGGED) } else { text }
-}
-
-/// The pauses between the attempts of one call: 0.2 s, doubled each time, at most [`LONGEST_PAUSE`].
-pub(super) struct Pauses {
-    began: Instant,
-    tries: u32,
-}
-
-impl Pauses {
-    pub fn new() -> Self {
-        Pauses { began: Instant::now(), tries: 0 }
-    }
-
-    /// How many attempts have failed.
-    pub fn tries(&self) -> u32 {
-        self.tries
-    }
-
-    /// The next pause; `None` once `patience` is used up.
-    pub fn next(&mut self, patience: Duration, asked: Option<Duration>) -> Option<Duration> {
-        if self.began.elapsed() >= patience {
-            return None;
-        }
-        let pause = Duration::from_millis(200) * 2u32.pow(self.tries.min(5));
-        self.tries += 1;
-        Some(pause.max(asked.unwrap_or_default()).min(LONGEST_PAUSE))
-    }
 }
 
 fn retry_after(error: &ClusterError) -> Option<Duration> {

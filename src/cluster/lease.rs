@@ -14,8 +14,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::clock::{Clock, Reading};
 use crate::model::{Kind, Lock, ObjectRef, PatchOp, clean};
+use crate::retry::Retries;
 
-use super::call::{CALL_TIMEOUT, Pauses};
+use super::call::CALL_TIMEOUT;
 use super::request::{Call, MANAGER, built, json_patch, path};
 use super::{Cluster, ClusterError};
 
@@ -26,8 +27,8 @@ pub const LEASE_DURATION: Duration = Duration::from_secs(30);
 /// How often the lock is renewed.
 pub const RENEW_EVERY: Duration = Duration::from_secs(5);
 
-/// The pause before releasing the lock is retried.
-const RELEASE_AGAIN: Duration = Duration::from_millis(200);
+/// The longest pause before the lock is looked at, or released, again: other runs wait for it.
+const AGAIN: Duration = Duration::from_secs(1);
 
 pub(super) const API: &str = "coordination.k8s.io/v1";
 
@@ -114,6 +115,7 @@ impl Cluster {
     ) -> Result<Option<Lock>, ClusterError> {
         let deadline = Instant::now() + lease_duration(&seen);
         let name = kind.lock_and_journal(database);
+        let mut retries = Retries::new().at_most(AGAIN);
         loop {
             let changed = timeout_at(deadline, self.lease_changes(namespace, &name, &seen)).await;
             match self.lock(kind, namespace, database).await? {
@@ -121,7 +123,7 @@ impl Cluster {
                 Some(now) if now.resource_version != seen.resource_version => return Ok(Some(now)),
                 Some(now) if changed.is_err() => return Ok(Some(Lock { alive: false, ..now })),
                 // The watch ended early without an event: watch again.
-                Some(_) => sleep(Duration::from_millis(200)).await,
+                Some(_) => sleep(retries.pause(Duration::MAX).unwrap_or(AGAIN)).await,
             }
         }
     }
@@ -167,7 +169,7 @@ impl Cluster {
             None => creation(database, &name, holder, clock)?,
             Some(lock) => takeover(database, &name, lock, holder, clock)?,
         };
-        let mut pauses = Pauses::new();
+        let mut retries = Retries::from_now();
         let (began, lease) = loop {
             let began = clock.read();
             let error = match self.once(&call).await {
@@ -193,7 +195,7 @@ impl Cluster {
                 Err(absent) if absent.absent() => {}
                 Err(error) => return Err(error.into()),
             }
-            self.pause(&mut pauses, &error, &call).await.ok_or(error)?;
+            self.pause(&mut retries, &error, &call).await.ok_or(error)?;
         };
         Ok(HeldLease {
             cluster: self.clone(),
@@ -353,18 +355,20 @@ impl HeldLease {
     pub async fn release(&self) -> Result<(), LockError> {
         let _one_at_a_time = self.renewing.lock().await;
         let State { uid, mut resource_version, .. } = self.state();
+        let mut retries = Retries::new().at_most(AGAIN);
+        let mut pause = async || sleep(retries.pause(Duration::MAX).unwrap_or(AGAIN)).await;
         loop {
             let call = self.deletion(&uid, &resource_version)?;
             match self.cluster.once(&call).await {
                 Ok(_) => return Ok(()),
                 Err(error) if error.absent() => return Ok(()),
-                Err(error) if error.transient() => sleep(RELEASE_AGAIN).await,
+                Err(error) if error.transient() => pause().await,
                 // A cancelled renewal may have succeeded: then the lease is still ours, at a newer version.
                 Err(ClusterError::Conflict { .. }) => {
                     let found = self.still_ours(&uid).await?;
                     if found == resource_version {
                         // The conflict was not about the resource version.
-                        sleep(RELEASE_AGAIN).await;
+                        pause().await;
                     }
                     resource_version = found;
                 }

@@ -193,7 +193,7 @@ impl Cluster {
         db: &Database,
     ) -> Result<(Vec<Workload>, Option<String>), ClusterError> {
         let (ns, uid) = (&db.object.namespace, &db.object.uid);
-        if kind == WorkloadKind::Deployment && !db.kind.facts().deployments {
+        if !db.kind.facts().may_have(kind) {
             return Ok((Vec::new(), None));
         }
         let labels = labels(db.kind, &db.object.name);

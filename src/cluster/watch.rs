@@ -15,8 +15,9 @@ use tokio::time::{sleep, timeout};
 use crate::model::{
     Budget, Database, Lookup, OPS_API, OpsRequest, Pod, Snapshot, Workload, WorkloadKind, clean,
 };
+use crate::retry::Retries;
 
-use super::call::{Aside, FORBIDDEN_DOUBT, Pauses, Retry};
+use super::call::{Aside, FORBIDDEN_DOUBT, Retry};
 use super::ops_request::OpsRequestWire;
 use super::read::{Collection, Marks, labels};
 use super::request::{Call, built, path};
@@ -207,14 +208,14 @@ enum Ended {
 impl Watch {
     /// Watches until the receiver is dropped.
     async fn run(self, mut mark: String) {
-        let mut pauses = Pauses::new();
+        let mut retries = Retries::from_now();
         let mut silent_ends = 0;
         while !self.to.is_closed() {
             let before = mark.clone();
             let ended = self.dispatch(&mut mark).await;
             silent_ends += 1;
             if mark != before {
-                (pauses, silent_ends) = (Pauses::new(), 0);
+                (retries, silent_ends) = (Retries::from_now(), 0);
             }
             if ended.is_ok() && silent_ends > 1 {
                 // A proxy may end every watch at once: without a pause this would flood the server.
@@ -241,14 +242,14 @@ impl Watch {
                 ClusterError::Forbidden { .. } if self.has_been_open() => FORBIDDEN_DOUBT,
                 _ => Duration::ZERO,
             };
-            let Some(pause) = pauses.next(patience, None) else {
+            let Some(pause) = retries.pause(patience) else {
                 self.cluster.tell(Aside::WatchLost(trouble));
                 return;
             };
             self.cluster.tell(Aside::Retry(Retry {
                 call: format!("watch {}", self.plural()),
                 why: trouble.to_string(),
-                attempt: pauses.tries(),
+                attempt: retries.tries(),
                 in_ms: pause.as_millis() as u64,
             }));
             sleep(pause).await;

@@ -281,7 +281,7 @@ impl WorkloadWire {
 fn strategy(kind: WorkloadKind, strategy: Option<Strategy>) -> UpdateStrategy {
     let strategy = strategy.unwrap_or_default();
     match strategy.kind.as_str() {
-        "OnDelete" if kind != WorkloadKind::Deployment => UpdateStrategy::OnDelete,
+        "OnDelete" if kind.owns_pods() => UpdateStrategy::OnDelete,
         _ => UpdateStrategy::RollingUpdate { partition: strategy.rolling_update.map_or(0, |r| r.partition) },
     }
 }

@@ -12,16 +12,14 @@ use crate::cluster::{Announcement, Cluster, ClusterError};
 use crate::event::{Event, Finish, Outcome};
 use crate::journal::Direction;
 use crate::model::{Command, ObjectRef, Permission};
+use crate::retry::Retries;
 use crate::situation::Next;
 
 use super::narrator::Emitter;
 use super::run::Run;
 
-/// How often an announcement is tried before it is dropped.
-const TRIES: u32 = 3;
-
-/// The pause between two tries.
-const AGAIN: Duration = Duration::from_secs(1);
+/// How long an announcement that fails is tried again before it is dropped.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Posts announcements one after the other, behind the run's back. Ends when this is dropped.
 pub(super) struct Announcer {
@@ -77,16 +75,15 @@ async fn post(
     let now = clock.rfc3339(9);
     let time: String = now.chars().filter(char::is_ascii_digit).collect();
     let name = format!("{}.{time}-{number}", about.name);
-    let mut tries = 1;
+    let mut retries = Retries::new();
     loop {
-        match cluster.announce(about, said, &name, &clock.rfc3339(0)).await {
-            // An API server that restarts says 403 for some moments as well.
-            Err(ClusterError::Transient { .. } | ClusterError::Forbidden { .. }) if tries < TRIES => {
-                tries += 1;
-                sleep(AGAIN).await;
-            }
-            posted => return posted,
-        }
+        let posted = cluster.announce(about, said, &name, &clock.rfc3339(0)).await;
+        // An API server that restarts says 403 for some moments as well.
+        let Err(ClusterError::Transient { .. } | ClusterError::Forbidden { .. }) = posted else {
+            return posted;
+        };
+        let Some(pause) = retries.pause(PATIENCE) else { return posted };
+        sleep(pause).await;
     }
 }
 

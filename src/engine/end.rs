@@ -9,6 +9,7 @@ use crate::cluster::{ClusterError, Delta, LockError, Part};
 use crate::event::{Event, Finish, Outcome};
 use crate::journal::Entry;
 use crate::model::{Command, Lock, Lookup, OPS_API, ObjectRef};
+use crate::retry::Retries;
 use crate::situation::{self, Next, Seen, Situation, What};
 use crate::steps::s1_pause::{self, Pause};
 use crate::steps::{Blocked, s5_resume};
@@ -22,6 +23,9 @@ const TIDY: Duration = Duration::from_secs(15);
 
 /// The same after a second Ctrl-C.
 const TIDY_NOW: Duration = Duration::from_secs(2);
+
+/// How long the end tries to remove our own pause.
+const TAKE_BACK: Duration = Duration::from_secs(3);
 
 /// How long the end tries to see what state the database is in, where the watches could not tell: the server may be away.
 const LOOK: Duration = Duration::from_secs(5);
@@ -170,31 +174,30 @@ impl Run {
         if !stopped || self.ledger.changed.half_done() || !self.expected.pause.fresh() {
             return;
         }
-        for tries in 0..5 {
-            if tries > 0 {
-                sleep(Duration::from_millis(100 << tries)).await;
-            }
-            let db = &self.plan.database;
-            let read = self
-                .observer
-                .cluster
-                .database(self.plan.kind, &db.api_version, &db.namespace, &db.name)
-                .await;
-            let Ok(fresh) = read else { continue };
-            Delta::Database(Box::new(fresh)).apply(&mut self.observer.snapshot);
-            let ours = s1_pause::ours(&self.observer.snapshot.database) == Some(&*self.options.caller.run);
-            let held = self.lock.good();
-            let Some(write) = s5_resume::write(&self.observer.snapshot.database).filter(|_| ours && held)
-            else {
-                break;
-            };
-            if let Ok(sent) = self.observer.cluster.send(&write, false).await
-                && let Ok(fresh) = sent.database(self.plan.kind, &self.plan.database.api_version)
-            {
-                Delta::Database(Box::new(fresh)).apply(&mut self.observer.snapshot);
-                break;
-            }
+        let mut retries = Retries::new();
+        while !self.takes_back_pause().await {
+            let Some(pause) = retries.pause(TAKE_BACK) else { return };
+            sleep(pause).await;
         }
+    }
+
+    /// Tries it once: `false` where it is to be tried again.
+    async fn takes_back_pause(&mut self) -> bool {
+        let (kind, db) = (self.plan.kind, &self.plan.database);
+        let cluster = &self.observer.cluster;
+        let read = cluster.database(kind, &db.api_version, &db.namespace, &db.name).await;
+        let Ok(fresh) = read else { return false };
+        Delta::Database(Box::new(fresh)).apply(&mut self.observer.snapshot);
+        let ours = s1_pause::ours(&self.observer.snapshot.database) == Some(&*self.options.caller.run);
+        let held = self.lock.good();
+        let write = s5_resume::write(&self.observer.snapshot.database).filter(|_| ours && held);
+        let Some(write) = write else { return true };
+        let sent = self.observer.cluster.send(&write, false).await;
+        let Ok(fresh) = sent.and_then(|sent| sent.database(kind, &self.plan.database.api_version)) else {
+            return false;
+        };
+        Delta::Database(Box::new(fresh)).apply(&mut self.observer.snapshot);
+        true
     }
 
     /// The result, and the commands that go on from it.

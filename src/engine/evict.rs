@@ -4,13 +4,14 @@ use crate::cluster::ClusterError;
 use crate::event::Event;
 use crate::journal::Direction;
 use crate::model::{Action, Pod};
+use crate::retry::Retries;
 use crate::roll::Flight;
 use crate::roll::gates::{self, Answer, Facts, Refusal, Stale, Wait};
 use crate::roll::order::{self, Next};
 use crate::steps::s3_roll_pods;
 
 use super::roll::Roll;
-use super::run::{Backoff, Run};
+use super::run::Run;
 use super::stop_reason::StopReason;
 
 impl Run {
@@ -106,7 +107,7 @@ impl Run {
         self.memory.evicted.insert(old.uid.clone());
         roll.pace.evicted();
         roll.held_since = None;
-        roll.backoff = Backoff::new(self.narrator.now());
+        roll.backoff = Retries::new();
         self.take_off(roll, Flight::evicted(old, self.narrator.now()));
         self.narrator.emit(Event::PodEvicted { workload: roll.name.clone(), pod: old.name.clone() });
     }
@@ -169,7 +170,7 @@ impl Run {
         pod: &Pod,
         error: &ClusterError,
     ) -> Result<(), StopReason> {
-        let mut backoff = std::mem::replace(&mut roll.backoff, Backoff::new(self.narrator.now()));
+        let mut backoff = std::mem::take(&mut roll.backoff);
         let backed_off = self.back_off(&mut backoff, &format!("evict pod/{}", pod.name), error).await;
         roll.backoff = backoff;
         backed_off
@@ -177,7 +178,7 @@ impl Run {
 
     fn budget_refused(&mut self, roll: &mut Roll<'_>, pod: &Pod, message: &str) -> Result<(), StopReason> {
         let now = self.narrator.now();
-        roll.backoff = Backoff::new(now);
+        roll.backoff = Retries::new();
         let snapshot = &self.observer.snapshot;
         let refused_for = roll.pace.refused(gates::allowed(pod, snapshot), now);
         if refused_for >= roll.limits.pod_timeout {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::event::{Event, WaitingOn};
-use crate::model::{Pod, Workload, WorkloadKind};
+use crate::model::{Pod, Workload};
 use crate::roll::{Flight, Stuck, Verdict, judge};
 
 use super::pause::millis;
@@ -121,7 +121,7 @@ impl Run {
     fn revision_of(&self, roll: &Roll<'_>, by: Restarts) -> Option<String> {
         let workload = self.observer.snapshot.workload(&roll.plan.object.uid);
         (by == Restarts::Controller).then(|| match workload {
-            Some(w) if w.kind != WorkloadKind::Deployment => w.update_revision.clone(),
+            Some(w) if w.kind.owns_pods() => w.update_revision.clone(),
             _ => String::new(),
         })
     }
@@ -130,7 +130,7 @@ impl Run {
     /// scaled down meanwhile has all the others.
     fn gone_for_good(&self, roll: &Roll<'_>, flight: &Flight) -> bool {
         let Some(workload) = self.observer.snapshot.workload(&roll.plan.object.uid) else { return false };
-        workload.kind == WorkloadKind::Deployment || self.scaled_away(workload, &flight.pod)
+        !workload.kind.has_stable_names() || self.scaled_away(workload, &flight.pod)
     }
 
     fn scaled_away(&self, workload: &Workload, pod: &str) -> bool {

@@ -10,10 +10,11 @@ use crate::journal::{
     Before, Direction, Entry, JOURNAL_SCHEMA, KEPT_BYTES, Progress, Resumption, StepEntry, key,
 };
 use crate::model::{Action, Check, Method, Methods, Plan};
+use crate::retry::Retries;
 use crate::steps::leftover;
 use crate::steps::{Blocked, s1_pause};
 
-use super::run::{Backoff, Run};
+use super::run::Run;
 use super::stop_reason::StopReason;
 
 /// How often the pods' progress is written at most. It follows behind, and nothing depends on it: a request for every few
@@ -63,7 +64,7 @@ impl Run {
         self.ledger.started |= progress.started
             || self.observer.snapshot.pods.iter().any(|pod| self.ledger.has_started(&self.plan, pod));
         let writer = Writer { run, progress, written: self.narrator.now(), behind: None };
-        let (mut backoff, began_writing) = (Backoff::new(self.narrator.now()), self.narrator.now());
+        let (mut backoff, began_writing) = (Retries::new(), self.narrator.now());
         loop {
             self.hold().await?;
             let (plan, journal) = (&self.plan, &self.options.story.journal);
@@ -180,7 +181,7 @@ impl Run {
     }
 
     async fn write_journal(&mut self) -> Result<(), StopReason> {
-        let mut backoff = Backoff::new(self.narrator.now());
+        let mut backoff = Retries::new();
         let began_writing = self.narrator.now();
         loop {
             let Some(writer) = self.ledger.noted() else { return Ok(()) };
@@ -255,7 +256,7 @@ impl Run {
         }
         writer.progress.result = Some(finish.clone());
         let (kind, db) = (self.plan.kind, &self.plan.database);
-        let mut pause = Duration::from_millis(200);
+        let mut retries = Retries::new();
         loop {
             let sent = self.narrator.now();
             match self.observer.cluster.write_progress(db, kind, &key(&writer.run), &writer.progress).await {
@@ -263,11 +264,10 @@ impl Run {
                 // that nobody has waited for it.
                 Err(error) if error.transient() => {
                     self.ledger.in_the_air |= self.narrator.now() >= sent + CALL_TIMEOUT;
-                    tokio::time::sleep(pause).await;
+                    tokio::time::sleep(retries.pause(Duration::MAX).unwrap_or_default()).await;
                 }
                 written => return written,
             }
-            pause *= 2;
         }
     }
 }

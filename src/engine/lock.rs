@@ -9,11 +9,12 @@ use tokio::time::{Duration, sleep};
 use crate::cluster::{HeldLease, LockError, RENEW_EVERY};
 use crate::event::StepOutcome;
 use crate::model::Method;
+use crate::retry::Retries;
 
 use super::run::Run;
 use super::stop_reason::StopReason;
 
-/// How soon a renewal that got no answer is tried again.
+/// How long the renewal pauses at most after one that got no answer.
 const RENEW_AGAIN: Duration = Duration::from_secs(1);
 
 /// The lock of a run, and the task that renews it.
@@ -123,12 +124,16 @@ impl Run {
 
 /// Renews the lock for as long as the run lasts, and tells when it is lost.
 async fn renew(lease: HeldLease, lost: tokio::sync::watch::Sender<Option<String>>) {
-    let mut pause = RENEW_EVERY;
+    let begin = || Retries::new().at_most(RENEW_AGAIN);
+    let (mut pause, mut retries) = (RENEW_EVERY, begin());
     loop {
         sleep(pause).await;
         pause = match lease.renew().await {
-            Ok(()) => RENEW_EVERY,
-            Err(LockError::Cluster(_)) => RENEW_AGAIN,
+            Ok(()) => {
+                retries = begin();
+                RENEW_EVERY
+            }
+            Err(LockError::Cluster(_)) => retries.pause(Duration::MAX).unwrap_or(RENEW_AGAIN),
             Err(error) => {
                 let _ = lost.send(Some(error.to_string()));
                 return;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::cluster::ClusterError;
 use crate::event::{Event, StepOutcome, WaitingOn};
 use crate::model::{OpsRequest, Pod, WorkloadPlan};
+use crate::retry::Retries;
 use crate::roll::{FollowVerdict, follow};
 use crate::steps::Blocked;
 use crate::steps::leftover;
@@ -15,7 +16,7 @@ use crate::steps::s1_pause::{self, Pause};
 use super::flights::Restarts;
 use super::pause::millis;
 use super::roll::Roll;
-use super::run::{Backoff, Run};
+use super::run::Run;
 use super::settle::SETTLE;
 use super::stop_reason::StopReason;
 
@@ -28,7 +29,7 @@ const RELEASE: Duration = Duration::from_secs(10);
 impl Run {
     /// Makes the request, unless it is there already.
     pub async fn request(&mut self) -> Result<StepOutcome, StopReason> {
-        let mut backoff = Backoff::new(self.narrator.now());
+        let mut backoff = Retries::new();
         let (mut sent, mut refused) = (false, 0);
         loop {
             self.guard()?;
@@ -65,7 +66,7 @@ impl Run {
         let (mut seen, mut moved, mut told, mut blind) = (None, began, Told::default(), None);
         let workloads = self.plan.workloads.clone();
         let mut rolls: Vec<Roll<'_>> =
-            workloads.iter().map(|w| Roll::new(w, self.options.bounds.pod_timeout, began)).collect();
+            workloads.iter().map(|w| Roll::new(w, self.options.bounds.pod_timeout)).collect();
         loop {
             self.guard()?;
             self.interrupt.stop_here()?;

@@ -2,11 +2,12 @@
 
 use crate::cluster::{ClusterError, Delta};
 use crate::event::{Event, StepOutcome};
-use crate::model::{Check, Pod, Strategy, WorkloadKind, WorkloadPlan};
+use crate::model::{Check, Pod, Strategy, WorkloadPlan};
+use crate::retry::Retries;
 use crate::roll::order::{self, Unhealthy};
 use crate::steps::{Blocked, Status, s2_patch_images};
 
-use super::run::{Backoff, Run};
+use super::run::Run;
 use super::stop_reason::StopReason;
 
 impl Run {
@@ -36,7 +37,7 @@ impl Run {
             };
         };
         let kept = self.expected.templates.remove(uid);
-        let mut backoff = Backoff::new(self.narrator.now());
+        let mut backoff = Retries::new();
         // The patch itself tests what it replaces. Where it restarts pods as well, what it depends on is read afresh.
         let mut look_first = plan.strategy == Strategy::Follow;
         loop {
@@ -89,7 +90,7 @@ impl Run {
     /// What keeps a patch that restarts well pods from being sent, unless the user has overridden it by name.
     fn unhealthy_beside(&self, plan: &WorkloadPlan) -> Option<Unhealthy> {
         let restarts = plan.strategy == Strategy::Follow
-            && plan.kind != WorkloadKind::Deployment
+            && !plan.kind.serves_only()
             && !self.options.skip.contains(&Check::PodNotReady);
         let healthy = self
             .observer

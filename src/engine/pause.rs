@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use crate::event::{Event, StepOutcome, WaitingOn};
 use crate::model::{Action, Method};
+use crate::retry::Retries;
 use crate::steps::Blocked;
 use crate::steps::guard::OurPause;
 use crate::steps::s1_pause::{self, Pause};
 
-use super::run::{Backoff, Run};
+use super::run::Run;
 use super::stop_reason::StopReason;
 
 /// How often the condition is written again when the operator's own status write has erased it. Each time it was a race
@@ -78,7 +79,7 @@ impl Run {
     async fn request_pause(&mut self) -> Result<(), StopReason> {
         let (run, who) = (self.options.caller.run.clone(), self.options.caller.who.clone());
         let message = s1_pause::message(&run, &who, self.ledger.came_from(&self.plan), &self.plan.to.name);
-        let mut backoff = Backoff::new(self.narrator.now());
+        let mut backoff = Retries::new();
         loop {
             self.guard()?;
             self.interrupt.stop_here()?;
@@ -97,7 +98,7 @@ impl Run {
     }
 
     async fn assert_pause(&mut self) -> Result<(), StopReason> {
-        let mut backoff = Backoff::new(self.narrator.now());
+        let mut backoff = Retries::new();
         loop {
             self.guard()?;
             let write = s1_pause::assert(&self.observer.snapshot.database, &self.options.clock.rfc3339(0));

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use crate::event::{Event, StepOutcome, WaitingOn};
 use crate::model::{Strategy, WorkloadPlan};
+use crate::retry::Retries;
 use crate::roll::order::{self, Next};
 use crate::roll::pace::Pace;
 use crate::roll::{Flight, Limits};
 use crate::steps::Blocked;
 
 use super::pause::millis;
-use super::run::{Backoff, Run};
+use super::run::Run;
 use super::stop_reason::StopReason;
 
 /// How long a pod on the old images that has become unhealthy in the run may take to recover before it is restarted: an
@@ -36,12 +37,12 @@ pub(super) struct Roll<'a> {
     /// The user has heard that a budget's status is out of date.
     pub told_stale: bool,
     pub told: Option<(String, WaitingOn)>,
-    pub backoff: Backoff,
+    pub backoff: Retries,
     pub turns: Turns,
 }
 
 impl<'a> Roll<'a> {
-    pub fn new(plan: &'a WorkloadPlan, pod_timeout: Duration, now: Duration) -> Self {
+    pub fn new(plan: &'a WorkloadPlan, pod_timeout: Duration) -> Self {
         let min_ready = Duration::from_secs(plan.min_ready_seconds.max(0) as u64);
         Roll {
             plan,
@@ -52,7 +53,7 @@ impl<'a> Roll<'a> {
             held_since: None,
             told_stale: false,
             told: None,
-            backoff: Backoff::new(now),
+            backoff: Retries::new(),
             turns: Turns::default(),
         }
     }
@@ -83,7 +84,7 @@ impl Run {
         let mut outcome = StepOutcome::AlreadyDone;
         for plan in &workloads {
             let began = self.narrator.now();
-            let mut roll = Roll::new(plan, self.options.bounds.pod_timeout, self.narrator.now());
+            let mut roll = Roll::new(plan, self.options.bounds.pod_timeout);
             let (pods, done) = self.observer.count(plan);
             if pods > done || !plan.images.is_empty() {
                 outcome = StepOutcome::Done;

@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, watch};
 use crate::cluster::{Cluster, ClusterError, Delta, LockError, Watches};
 use crate::event::{EVENT_SCHEMA, Event, Record, Step, StepOutcome};
 use crate::model::{Plan, Snapshot};
+use crate::retry::Retries;
 use crate::roll::order::RollMemory;
 use crate::steps::guard::{self, Expected};
 use crate::steps::{Blocked, s1_pause};
@@ -161,7 +162,7 @@ impl Run {
     /// within it. After an outage the lease is renewed first; that succeeds only if nobody has taken it since.
     pub async fn hold(&mut self) -> Result<(), StopReason> {
         let Some(lease) = self.lock.lease.clone() else { return Ok(()) };
-        let mut backoff = Backoff::new(self.narrator.now());
+        let mut backoff = Retries::new();
         while !lease.good() {
             match self.interrupt.during(lease.renew()).await? {
                 Ok(()) => {}
@@ -182,23 +183,16 @@ impl Run {
     /// The error itself, once the run's patience is used up.
     pub async fn back_off(
         &mut self,
-        backoff: &mut Backoff,
+        backoff: &mut Retries,
         call: &str,
         error: &ClusterError,
     ) -> Result<(), StopReason> {
+        let Some(pause) = backoff.pause(OUTAGE) else { return Err(error.clone().into()) };
         let now = self.narrator.now();
-        if backoff.tries == 0 {
-            backoff.began = now;
-        }
-        if now >= backoff.began + OUTAGE {
-            return Err(error.clone().into());
-        }
-        let pause = Duration::from_millis(200 << backoff.tries.min(4));
-        backoff.tries += 1;
         self.narrator.emit(Event::Retrying {
             call: call.to_owned(),
             why: error.to_string(),
-            attempt: backoff.tries,
+            attempt: backoff.tries(),
             in_ms: pause.as_millis() as u64,
         });
         while self.narrator.now() < now + pause {
@@ -207,17 +201,5 @@ impl Run {
             self.wait(now + pause).await?;
         }
         Ok(())
-    }
-}
-
-/// How often something was tried in vain, and since when.
-pub(super) struct Backoff {
-    began: Duration,
-    tries: u32,
-}
-
-impl Backoff {
-    pub fn new(now: Duration) -> Self {
-        Backoff { began: now, tries: 0 }
     }
 }

@@ -2,9 +2,10 @@
 
 use crate::cluster::{ClusterError, Delta, FORBIDDEN_DOUBT, Sent};
 use crate::model::{Purpose, Write};
+use crate::retry::Retries;
 use crate::steps::Blocked;
 
-use super::run::{Backoff, Run};
+use super::run::Run;
 use super::stop_reason::StopReason;
 
 impl Run {
@@ -13,7 +14,7 @@ impl Run {
     pub(super) async fn write_status(
         &mut self,
         write: &Write,
-        backoff: &mut Backoff,
+        backoff: &mut Retries,
     ) -> Result<bool, StopReason> {
         let error = match self.send(write).await? {
             Ok(sent) => {

@@ -5,11 +5,12 @@ use std::time::Duration;
 use crate::event::{Event, StepOutcome, WaitingOn};
 use crate::journal::Entry;
 use crate::model::Method;
+use crate::retry::Retries;
 use crate::steps::guard::OurPause;
 use crate::steps::s1_pause::{self, Pause};
 use crate::steps::{Status, s4_set_version, s5_resume, s6_verify};
 
-use super::run::{Backoff, OUTAGE, Run};
+use super::run::{OUTAGE, Run};
 use super::stop_reason::StopReason;
 
 /// For so long no template may change after the resume: the operator reconciles at once, and may pin images then.
@@ -21,7 +22,7 @@ pub(super) const REMOVALS: u32 = 5;
 impl Run {
     /// Sets `spec.version`, unless it is the target already.
     pub async fn set_version(&mut self) -> Result<StepOutcome, StopReason> {
-        let mut backoff = Backoff::new(self.narrator.now());
+        let mut backoff = Retries::new();
         let mut sent = false;
         loop {
             self.guard()?;
@@ -44,7 +45,7 @@ impl Run {
     /// Removes our `Paused` condition.
     pub async fn resume(&mut self) -> Result<StepOutcome, StopReason> {
         let mut removed = false;
-        let mut backoff = Backoff::new(self.narrator.now());
+        let mut backoff = Retries::new();
         // From here on it may go, and is still ours to take back.
         self.expected.pause = self.expected.pause.no_longer_held();
         loop {

@@ -3,9 +3,10 @@
 use crate::clock::Clock;
 use crate::cluster::{Cluster, ClusterError};
 use crate::model::{Action, Method, Plan, PodAction, Purpose, Snapshot, Trial, Write};
+use crate::retry::Retries;
 use crate::steps::{ops_request, s1_pause, s2_patch_images, s3_roll_pods, s4_set_version};
 
-use super::run::{Backoff, Run};
+use super::run::Run;
 use super::stop_reason::StopReason;
 
 /// Sends every write of a plan that can be tried, changing nothing: the pause, each image patch, the version, and one
@@ -57,7 +58,7 @@ impl Run {
     /// Tries every write before the first one is sent: a webhook, a policy or a missing permission speaks now, and not
     /// when the database is half updated.
     pub(super) async fn try_writes(&mut self) -> Result<(), StopReason> {
-        let mut backoff = Backoff::new(self.narrator.now());
+        let mut backoff = Retries::new();
         let mut refused = Vec::new();
         for write in writes(&self.observer.snapshot, &self.plan, &self.options.clock.rfc3339(0)) {
             let trial = loop {

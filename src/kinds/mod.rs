@@ -137,9 +137,14 @@ impl Facts {
         self.shapes.iter().flat_map(|s| s.containers).map(|m| m.field)
     }
 
+    /// A database of this kind may have such workloads.
+    pub fn may_have(&self, workload: WorkloadKind) -> bool {
+        self.deployments || !workload.serves_only()
+    }
+
     /// Where a workload stands in the order of rolling; Deployments come last, whatever they do.
     pub fn rank(&self, database: &str, workload: &Workload) -> usize {
-        if workload.kind == WorkloadKind::Deployment {
+        if workload.kind.serves_only() {
             return usize::MAX;
         }
         let role = role(database, workload);

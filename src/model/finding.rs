@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,18 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// What stops the run, unless the user has overridden it by name.
+    pub fn refusal(check: Check, message: String, hint: impl Into<String>, skip: &BTreeSet<Check>) -> Self {
+        let overridden = skip.contains(&check) && Check::OVERRIDABLE.contains(&check);
+        let severity = if overridden { Severity::Overridden } else { Severity::Refusal };
+        Finding { check, severity, message, hint: hint.into() }
+    }
+
+    /// What is worth knowing, with nothing to do about it.
+    pub fn note(check: Check, severity: Severity, message: String) -> Self {
+        Finding { check, severity, message, hint: String::new() }
+    }
+
     /// It stops the run.
     pub fn refuses(&self) -> bool {
         self.severity == Severity::Refusal
@@ -139,7 +152,19 @@ pub struct Trial {
 
 #[cfg(test)]
 mod tests {
-    use super::Check;
+    use super::{BTreeSet, Check, Finding, Severity};
+
+    #[test]
+    fn only_what_may_be_overridden_is() {
+        let skip = BTreeSet::from([Check::Phase, Check::Locked]);
+        for (check, severity) in [
+            (Check::Phase, Severity::Overridden),
+            (Check::Locked, Severity::Refusal),
+            (Check::Drift, Severity::Refusal),
+        ] {
+            assert_eq!(Finding::refusal(check, String::new(), "", &skip).severity, severity, "{check}");
+        }
+    }
 
     #[test]
     fn checks_are_named_as_they_are_typed() {

@@ -38,8 +38,8 @@ pub use ops_request::{
 };
 pub use permission::{Permission, Rule, Weight, rules, verbs};
 pub use plan::{
-    Action, ImageChange, KeptContainer, KeptWhy, PLAN_SCHEMA, Plan, PodAction, PodPlan, ShapeChange,
-    Strategy, VersionRef, WorkloadPlan,
+    Action, Direction, ImageChange, KeptContainer, KeptWhy, PLAN_SCHEMA, Plan, PodAction, PodPlan,
+    ShapeChange, Strategy, VersionRef, WorkloadPlan,
 };
 pub use pod::{ContainerState, ContainerStatus, Pod, PodCondition};
 pub use reference::ObjectRef;

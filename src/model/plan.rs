@@ -69,6 +69,14 @@ pub struct VersionRef {
     pub version: String,
 }
 
+/// The direction of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Direction {
+    Update,
+    Rollback,
+}
+
 /// What a plan will do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -123,6 +131,22 @@ impl WorkloadPlan {
     /// The template will have other containers, which patching images cannot do.
     pub fn reshapes(&self) -> bool {
         !self.added.is_empty() || !self.removed.is_empty()
+    }
+
+    /// There is nothing to do.
+    pub fn settled(&self) -> bool {
+        self.as_it_ends() && self.pods.iter().all(|p| p.action == PodAction::Skip)
+    }
+
+    /// The template or a pod is on an old image; a pod that is merely unhealthy is not this tool's business.
+    pub fn outdated(&self) -> bool {
+        let old = |p: &PodPlan| !matches!(p.action, PodAction::Skip | PodAction::Await);
+        !self.as_it_ends() || self.pods.iter().any(old)
+    }
+
+    /// The template needs no change.
+    fn as_it_ends(&self) -> bool {
+        !self.reshapes() && self.images.is_empty()
     }
 
     /// The pod's spec has every image that the workload ends with; digests aside.

@@ -35,7 +35,7 @@ impl Snapshot {
     }
 
     fn runs(&self, workload: &Workload, pod: &Pod) -> bool {
-        if workload.kind != super::WorkloadKind::Deployment {
+        if workload.kind.owns_pods() {
             return pod.owner == workload.object.uid;
         }
         !workload.selector.is_empty()

@@ -46,6 +46,21 @@ impl WorkloadKind {
             WorkloadKind::Deployment => "Deployment",
         }
     }
+
+    /// Its pods serve the database and are no part of it: nothing waits for them.
+    pub fn serves_only(self) -> bool {
+        self == WorkloadKind::Deployment
+    }
+
+    /// Its pods have ordinals, and a new pod gets the name of the one that it replaces, once that one is gone.
+    pub fn has_stable_names(self) -> bool {
+        self != WorkloadKind::Deployment
+    }
+
+    /// It owns its pods and labels them with its revisions; a Deployment leaves both to its ReplicaSets.
+    pub fn owns_pods(self) -> bool {
+        self != WorkloadKind::Deployment
+    }
 }
 
 impl fmt::Display for WorkloadKind {
@@ -109,6 +124,11 @@ impl Workload {
     /// The controller has observed the current pod template.
     pub fn observed(&self) -> bool {
         self.observed_generation >= self.generation
+    }
+
+    /// Its controller restarts the pods once the template has changed; a Deployment always does.
+    pub fn rolls_by_itself(&self) -> bool {
+        !self.kind.owns_pods() || matches!(self.strategy, UpdateStrategy::RollingUpdate { .. })
     }
 
     /// The container or init container of that name.

@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 
 use crate::kinds::Facts;
 use crate::model::{
-    CatalogVersion, Check, Coverage, Finding, Method, OpsRequest, Severity, Snapshot, Workload,
+    Action, CatalogVersion, Check, Coverage, Direction, Finding, Method, OpsRequest, PLAN_SCHEMA, Plan,
+    Snapshot, VersionRef, Workload, WorkloadPlan,
 };
 use crate::steps::{ops_request, s1_pause};
 
 /// What the checks look at.
 pub struct Context<'a> {
     pub snapshot: &'a Snapshot,
-    pub facts: &'static Facts,
+    pub direction: Direction,
     /// The current version's object; `None` where the catalog lacks it.
     pub current: Option<&'a CatalogVersion>,
     pub target: &'a CatalogVersion,
@@ -32,6 +33,11 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// What is known of the kind.
+    pub fn facts(&self) -> &'static Facts {
+        self.snapshot.database.kind.facts()
+    }
+
     /// `spec.version` is the target already.
     pub fn on_target_version(&self) -> bool {
         self.snapshot.database.version == self.target.name
@@ -57,16 +63,37 @@ impl Context<'_> {
     }
 
     pub(super) fn refusal(&self, check: Check, message: String, hint: impl Into<String>) -> Finding {
-        let overridden = self.skip.contains(&check) && Check::OVERRIDABLE.contains(&check);
-        let severity = if overridden { Severity::Overridden } else { Severity::Refusal };
-        Finding { check, severity, message, hint: hint.into() }
+        Finding::refusal(check, message, hint, self.skip)
     }
 
-    pub(super) fn workloads(&self) -> impl Iterator<Item = &Workload> {
-        self.snapshot.workloads.iter()
+    /// The workloads whose pods are the database itself.
+    pub(super) fn members(&self) -> impl Iterator<Item = &Workload> {
+        self.snapshot.workloads.iter().filter(|w| !w.kind.serves_only())
     }
-}
 
-pub(super) fn note(check: Check, severity: Severity, message: String) -> Finding {
-    Finding { check, severity, message, hint: String::new() }
+    /// The plan to the target that does this with these workloads.
+    pub(super) fn plan(
+        &self,
+        from: VersionRef,
+        action: Action,
+        workloads: Vec<WorkloadPlan>,
+        findings: Vec<Finding>,
+    ) -> Plan {
+        let db = &self.snapshot.database;
+        Plan {
+            schema: PLAN_SCHEMA.to_owned(),
+            kind: db.kind,
+            database: db.object.clone(),
+            from,
+            to: VersionRef { name: self.target.name.clone(), version: self.target.version.clone() },
+            action,
+            method: self.method,
+            ops_request: None,
+            workloads,
+            findings,
+            missing: self.snapshot.environment.denied().to_vec(),
+            path: Vec::new(),
+            afterwards: Vec::new(),
+        }
+    }
 }

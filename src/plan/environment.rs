@@ -3,7 +3,7 @@
 
 use crate::model::{Check, Command, Finding, Lookup, Owner, PodAction, Severity, Weight, WorkloadPlan};
 
-use super::context::{Context, note};
+use super::context::Context;
 use super::permissions;
 
 /// A pod's part of a run, in seconds, where nobody knows better: the official engine's published timelines have 30 to 60
@@ -25,7 +25,7 @@ pub fn findings(context: &Context<'_>, workloads: &[WorkloadPlan], found: &mut V
 }
 
 fn not_checked(what: String) -> Finding {
-    note(Check::NotChecked, Severity::Info, format!("could not check {what}"))
+    Finding::note(Check::NotChecked, Severity::Info, format!("could not check {what}"))
 }
 
 fn permissions(context: &Context<'_>, found: &mut Vec<Finding>) {
@@ -62,7 +62,7 @@ fn permissions(context: &Context<'_>, found: &mut Vec<Finding>) {
     for permission in denied {
         if let Weight::Spared(cost) = permissions::weight(permission) {
             let message = format!("missing permission {permission}: {cost}");
-            found.push(note(Check::Permissions, Severity::Warning, message));
+            found.push(Finding::note(Check::Permissions, Severity::Warning, message));
         }
     }
 }
@@ -87,7 +87,7 @@ fn credentials(context: &Context<'_>, workloads: &[WorkloadPlan], found: &mut Ve
     found.push(Finding {
         hint: "log in again first; if they expire during a run, it reads the kubeconfig again, once"
             .to_owned(),
-        ..note(Check::CredentialsExpire, Severity::Warning, message)
+        ..Finding::note(Check::CredentialsExpire, Severity::Warning, message)
     });
 }
 
@@ -100,7 +100,7 @@ fn owner(context: &Context<'_>, found: &mut Vec<Finding>) {
     let mut owners: Vec<String> = Vec::new();
     match &db.owner {
         Some(Owner::GitOps { by }) => owners.push(by.clone()),
-        Some(Owner::Helm { release }) => found.push(note(
+        Some(Owner::Helm { release }) => found.push(Finding::note(
             Check::Helm,
             Severity::Warning,
             format!(
@@ -157,7 +157,7 @@ fn backups(context: &Context<'_>, found: &mut Vec<Finding>) {
 /// Something that refuses an update which has not begun. One that has is worse off half done than brought to its end.
 fn interference(context: &Context<'_>, check: Check, message: String, hint: &str) -> Finding {
     if context.unfinished() {
-        return Finding { hint: hint.to_owned(), ..note(check, Severity::Warning, message) };
+        return Finding { hint: hint.to_owned(), ..Finding::note(check, Severity::Warning, message) };
     }
     context.refusal(check, message, hint)
 }

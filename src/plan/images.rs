@@ -8,7 +8,7 @@ use crate::model::{
     Snapshot, Strategy, UpdateStrategy, Workload, WorkloadPlan, pinned, registry, same_image,
 };
 
-use super::context::{Context, note};
+use super::context::Context;
 
 /// The images whose registries are asked before these plans are shown: those that they bring. None once a plan is refused for
 /// another reason, where there is nothing to bring, and for a simulated version.
@@ -79,7 +79,7 @@ fn missing(context: &Context<'_>, planned: &[WorkloadPlan], found: &mut Vec<Find
         let message = format!("image {image} of {} does not exist: {why}", context.target.name);
         let hint = format!(
             "check the version object: {}",
-            Command::kubectl(["get", context.facts.version_plural, &context.target.name, "-o", "yaml"])
+            Command::kubectl(["get", context.facts().version_plural, &context.target.name, "-o", "yaml"])
         );
         found.push(context.refusal(Check::ImageMissing, message, hint));
     }
@@ -97,7 +97,7 @@ fn unchecked(context: &Context<'_>, planned: &[WorkloadPlan], found: &mut Vec<Fi
         Finding {
         hint: "a missing image will only show when the first pod cannot pull it; --digests keep-tags asks no registry"
             .to_owned(),
-        ..note(
+        ..Finding::note(
             Check::ImageUnchecked,
             Severity::Warning,
             format!("could not ask {registry} for {}: {why}", images.join(", ")),
@@ -118,7 +118,7 @@ fn loses_its_pin(context: &Context<'_>, workload: &WorkloadPlan) -> Option<Findi
     let asked = !context.snapshot.environment.images.is_empty();
     lost.then(|| Finding {
         hint: "--via provisioner keeps the images pinned".to_owned(),
-        ..note(
+        ..Finding::note(
             Check::PinnedImages,
             if asked { Severity::Warning } else { Severity::Info },
             format!(

@@ -3,19 +3,20 @@
 
 use std::collections::BTreeMap;
 
-use crate::kinds::Mapping;
 use crate::model::{
-    Check, Command, Finding, Lookup, Method, Permission, Severity, ShapeChange, Strategy, UpdateStrategy,
-    Workload, WorkloadKind, WorkloadPlan,
+    Check, Command, Finding, Lookup, Method, Permission, Severity, ShapeChange, Strategy, Workload,
+    WorkloadPlan,
 };
 
-use super::context::{Context, note};
+use super::context::Context;
+use super::templates;
+use super::workload::Changes;
 use crate::steps::s1_pause;
 
 /// What speaks against the way that was chosen, and which ones are open.
 pub(super) fn findings(context: &Context<'_>, found: &mut Vec<Finding>) {
     for workload in &context.snapshot.workloads {
-        if context.facts.shape(workload).is_none() {
+        if context.facts().shape(workload).is_none() {
             unknown_shape(context, workload, found);
         }
     }
@@ -45,7 +46,7 @@ pub(super) fn findings(context: &Context<'_>, found: &mut Vec<Finding>) {
         }
     }
     if !context.on_target_version() {
-        found.push(note(Check::Via, Severity::Info, methods(context)));
+        found.push(Finding::note(Check::Via, Severity::Info, methods(context)));
     }
 }
 
@@ -57,7 +58,7 @@ pub(super) fn findings_of_a_rollback(
 ) {
     let rendered = |w: &&WorkloadPlan| {
         context.method == Method::Provisioner
-            && w.kind != WorkloadKind::Deployment
+            && !w.kind.serves_only()
             && w.strategy == Strategy::Follow
             && (w.reshapes() || !w.images.is_empty())
     };
@@ -90,7 +91,7 @@ fn request_that_has_failed(context: &Context<'_>) -> Option<Finding> {
         format!(
             "continue without it: the same update with --via {method}; or roll back; or delete the request, and resume will \
              recreate it: {}",
-            Command::kubectl(["delete", context.facts.ops_plural, name]).in_namespace(namespace)
+            Command::kubectl(["delete", context.facts().ops_plural, name]).in_namespace(namespace)
         ),
     ))
 }
@@ -133,7 +134,7 @@ fn methods(context: &Context<'_>) -> String {
 /// Why patching images is not enough.
 fn reshaped(context: &Context<'_>) -> Option<String> {
     context.snapshot.workloads.iter().find_map(|workload| {
-        let (added, removed) = shape_changes(context, workload);
+        let Changes { added, removed, .. } = templates::changes(context, workload);
         let name = |c: &ShapeChange| c.container.clone();
         let added = added.first().map(|c| format!("{} lacks container {}", workload.object, name(c)));
         added.or_else(|| {
@@ -147,14 +148,11 @@ fn reshaped(context: &Context<'_>) -> Option<String> {
 /// The workloads whose controllers restart pods once their template is another one. A Deployment's pods serve the database,
 /// they are not it.
 fn rolls_by_itself(context: &Context<'_>) -> impl Iterator<Item = String> {
-    let by_itself = |w: &&Workload| {
-        w.kind != WorkloadKind::Deployment && matches!(w.strategy, UpdateStrategy::RollingUpdate { .. })
-    };
-    context.snapshot.workloads.iter().filter(by_itself).map(|w| w.object.to_string())
+    context.members().filter(|w| w.rolls_by_itself()).map(|w| w.object.to_string())
 }
 
 fn no_ops_manager(context: &Context<'_>) -> Option<String> {
-    let plural = context.facts.ops_plural;
+    let plural = context.facts().ops_plural;
     match &context.snapshot.ops_requests {
         Lookup::Absent => Some(format!("the cluster has no {plural}.ops.kubedb.com")),
         Lookup::Unreadable(_) => Some(format!("{plural}.ops.kubedb.com cannot be read")),
@@ -166,42 +164,17 @@ fn no_ops_manager(context: &Context<'_>) -> Option<String> {
     }
 }
 
-/// The containers of a template that come with the target, and those that go.
-pub(super) fn shape_changes(
-    context: &Context<'_>,
-    workload: &Workload,
-) -> (Vec<ShapeChange>, Vec<ShapeChange>) {
-    let (mut added, mut removed) = (Vec::new(), Vec::new());
-    for m in context.facts.shape(workload).map_or(&[][..], |s| s.containers) {
-        let change = |image: &str| ShapeChange {
-            container: m.container.to_owned(),
-            init: m.init,
-            image: image.to_owned(),
-        };
-        match (present(workload, m), context.target.images.get(m.field)) {
-            (None, Some(image)) if !m.optional => added.push(change(image)),
-            (Some(image), None) => removed.push(change(image)),
-            _ => {}
-        }
-    }
-    (added, removed)
-}
-
-fn present<'a>(workload: &'a Workload, m: &Mapping) -> Option<&'a str> {
-    let is = |c: &&crate::model::Container| c.name == m.container && c.init == m.init;
-    workload.containers.iter().find(is).map(|c| c.image.as_str())
-}
-
 fn unknown_shape(context: &Context<'_>, workload: &Workload, found: &mut Vec<Finding>) {
-    let anchors: Vec<_> = context.facts.shapes.iter().map(|s| s.anchor).collect();
+    let anchors: Vec<_> = context.facts().shapes.iter().map(|s| s.anchor).collect();
     let message = format!(
         "{} has none of the containers that the catalog names ({})",
         workload.object,
         anchors.join(", ")
     );
-    found.push(match workload.kind {
-        WorkloadKind::Deployment => note(Check::Sidecar, Severity::Info, message + ": left unchanged"),
-        _ => context.refusal(Check::ShapeChange, message, SHAPE_HINT),
+    found.push(if workload.kind.serves_only() {
+        Finding::note(Check::Sidecar, Severity::Info, message + ": left unchanged")
+    } else {
+        context.refusal(Check::ShapeChange, message, SHAPE_HINT)
     });
 }
 
@@ -219,7 +192,7 @@ fn shape_change(context: &Context<'_>, found: &mut Vec<Finding>) {
     let mut comes: BTreeMap<(&str, String), Vec<String>> = BTreeMap::new();
     let mut goes = comes.clone();
     for workload in &context.snapshot.workloads {
-        let (added, removed) = shape_changes(context, workload);
+        let Changes { added, removed, .. } = templates::changes(context, workload);
         for (changes, all) in [(added, &mut comes), (removed, &mut goes)] {
             for c in changes {
                 let kind = if c.init { "init container" } else { "container" };
@@ -236,10 +209,10 @@ fn shape_change(context: &Context<'_>, found: &mut Vec<Finding>) {
     found.extend(comes.chain(goes).map(|message| match context.method {
         Method::Client => context.refusal(Check::ShapeChange, message, PROVISIONER_HINT),
         Method::Provisioner => {
-            note(Check::ShapeChange, Severity::Info, message + ": the operator renders it")
+            Finding::note(Check::ShapeChange, Severity::Info, message + ": the operator renders it")
         }
         Method::OpsManager => {
-            note(Check::ShapeChange, Severity::Info, message + ": the Ops-manager renders it")
+            Finding::note(Check::ShapeChange, Severity::Info, message + ": the Ops-manager renders it")
         }
     }));
 }

@@ -15,3 +15,4 @@ mod templates;
 pub mod trust;
 pub mod update;
 pub mod versions;
+mod workload;

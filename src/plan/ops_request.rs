@@ -25,7 +25,7 @@ pub(super) fn manifest(context: &Context<'_>, timeout_seconds: i64) -> OpsReques
     let unhealthy = context.skip.contains(&Check::Phase) || context.skip.contains(&Check::PodNotReady);
     OpsRequestManifest {
         api_version: OPS_API.to_owned(),
-        kind: context.facts.ops_kind.to_owned(),
+        kind: context.facts().ops_kind.to_owned(),
         metadata: ManifestMeta { name, namespace: db.object.namespace.clone() },
         spec: ManifestSpec {
             operation: UPDATE_VERSION.to_owned(),

@@ -46,8 +46,7 @@ impl<'a> Subject<'a> {
     /// A database that could not be read, in a cluster that serves these APIs: everything that one of its kind may have.
     fn unread(kind: Kind, name: &'a str, apis: &BTreeSet<String>) -> Self {
         let may_have = |workload: &WorkloadKind| {
-            apis.contains(workload.api_version())
-                && (*workload != WorkloadKind::Deployment || kind.facts().deployments)
+            apis.contains(workload.api_version()) && kind.facts().may_have(*workload)
         };
         let served: Vec<WorkloadKind> = WorkloadKind::ALL.into_iter().filter(may_have).collect();
         let ops_requests = apis.iter().any(|api| group_of(api) == OPS);

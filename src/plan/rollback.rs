@@ -3,54 +3,59 @@
 
 use std::collections::BTreeSet;
 
-use crate::journal::{BeforeImage, Entry};
-use crate::kinds::{self, Inspection};
+use crate::journal::{BeforeImage, Direction, Entry};
+use crate::kinds::Inspection;
 use crate::model::{
-    Action, CatalogVersion, Check, Command, Container, Coverage, Finding, ImageChange, KeptContainer,
-    KeptWhy, Method, PLAN_SCHEMA, Plan, Pod, PodAction, PodPlan, Severity, ShapeChange, Snapshot, Strategy,
-    UpdateStrategy, VersionRef, Workload, WorkloadKind, WorkloadPlan, same_image,
+    Action, CatalogVersion, Check, Command, Coverage, Finding, KeptWhy, Method, Plan, Pod, Severity,
+    ShapeChange, Snapshot, VersionRef, Workload, WorkloadPlan, same_image,
 };
+use crate::steps::leftover::{self, arrived, has_started};
 
 use super::context::Context;
-use super::preflight;
-use super::trust;
 use super::update::{self, NoTarget, Request};
-use crate::steps::leftover::{self, arrived, has_started};
-use crate::steps::s1_pause;
+use super::workload::{self, Becomes, Changes};
+use super::{preflight, trust};
 
 /// Decides the way back from an unfinished run. Where nothing is half done the plan only removes our own `Paused`, or
 /// nothing at all.
 pub fn plan(snapshot: &Snapshot, entry: &Entry, skip: &BTreeSet<Check>) -> Plan {
-    let db = &snapshot.database;
     let (ahead, back) = ends(entry);
-    let (ahead, back) = (&trust::version(snapshot, ahead), &trust::version(snapshot, back));
-    let workloads = workload_plans(snapshot, entry);
-    let settled = |w: &WorkloadPlan| {
-        !w.reshapes() && w.images.is_empty() && w.pods.iter().all(|p| p.action == PodAction::Skip)
-    };
-    let ours = s1_pause::ours(db).is_some();
-    // A rollback that has not come to its end has not been verified.
-    let unverified = entry.run.direction == crate::journal::Direction::Rollback;
-    let action = match (db.version == back.name && workloads.iter().all(settled), ours || unverified) {
-        (false, _) => Action::Rollback,
-        (true, true) => Action::Resume,
-        (true, false) => Action::Nothing,
-    };
-    let findings = findings(snapshot, entry, &workloads, (ahead, back), skip);
-    Plan {
-        schema: PLAN_SCHEMA.to_owned(),
-        kind: db.kind,
-        database: db.object.clone(),
-        from: ahead.clone(),
-        to: back.clone(),
-        action,
+    let (ahead, target) = (trust::version(snapshot, ahead), known_by_name(&trust::version(snapshot, back)));
+    let context = Context {
+        snapshot,
+        direction: Direction::Rollback,
+        current: None,
+        target: &target,
+        skip,
+        resuming: true,
+        begun: true,
+        known_images: &[],
+        pins: &[],
         method: way(entry),
         ops_request: None,
-        workloads,
-        findings,
-        missing: snapshot.environment.denied().to_vec(),
-        path: Vec::new(),
-        afterwards: Vec::new(),
+        coverage: Coverage::new(snapshot),
+    };
+    let planned =
+        workload::in_order(&context).into_iter().filter_map(|now| workload_plan(&context, entry, now));
+    let workloads: Vec<_> = planned.collect();
+    // A rollback that has not come to its end has not been verified.
+    let unverified = entry.run.direction == Direction::Rollback;
+    let action = workload::action(&context, &workloads, unverified);
+    let findings = findings(&context, entry, &workloads, &ahead);
+    context.plan(ahead, action, workloads, findings)
+}
+
+/// The version that is gone back to: its images are those that the journal tells.
+fn known_by_name(back: &VersionRef) -> CatalogVersion {
+    CatalogVersion {
+        name: back.name.clone(),
+        version: back.version.clone(),
+        deprecated: false,
+        end_of_life: false,
+        allowlist: Vec::new(),
+        denylist: Vec::new(),
+        images: Default::default(),
+        simulated: false,
     }
 }
 
@@ -58,45 +63,16 @@ pub fn plan(snapshot: &Snapshot, entry: &Entry, skip: &BTreeSet<Check>) -> Plan 
 /// same rollback.
 fn ends(entry: &Entry) -> (&VersionRef, &VersionRef) {
     match entry.run.direction {
-        crate::journal::Direction::Update => (&entry.run.plan.to, &entry.run.plan.from),
-        crate::journal::Direction::Rollback => (&entry.run.plan.from, &entry.run.plan.to),
+        Direction::Update => (&entry.run.plan.to, &entry.run.plan.from),
+        Direction::Rollback => (&entry.run.plan.from, &entry.run.plan.to),
     }
 }
 
-/// The workloads in the opposite order of an update. Each of them once, however often the journal names it.
-fn workload_plans(snapshot: &Snapshot, entry: &Entry) -> Vec<WorkloadPlan> {
-    let db = &snapshot.database;
-    let mut order: Vec<&Workload> = snapshot.workloads.iter().collect();
-    order.sort_by_key(|w| (db.kind.facts().rank(&db.object.name, w), w.object.name.as_str()));
-    let planned = |now: &Workload| entry.run.plan.workload(&now.object.uid);
-    order.into_iter().rev().filter_map(|now| workload_plan(snapshot, entry, planned(now)?)).collect()
-}
-
-fn workload_plan(snapshot: &Snapshot, entry: &Entry, planned: &WorkloadPlan) -> Option<WorkloadPlan> {
-    let now = snapshot.workload(&planned.object.uid)?;
-    let before = entry.run.before.workloads.get(&planned.object.uid)?;
-    let (images, kept) = images(now, before, planned);
-    let (added, removed) = shape_changes(now, before, planned);
-    let strategy = match (now.kind, now.strategy) {
-        (WorkloadKind::Deployment, _) | (_, UpdateStrategy::RollingUpdate { .. }) => Strategy::Follow,
-        (_, UpdateStrategy::OnDelete) => Strategy::Evict,
-    };
-    // Which object it is, and what it is, the cluster says: nothing that the journal says of it leads to another one.
-    let mut plan = WorkloadPlan {
-        kind: now.kind,
-        object: now.object.clone(),
-        role: kinds::role(&snapshot.database.object.name, now),
-        strategy,
-        replicas: now.replicas,
-        min_ready_seconds: planned.min_ready_seconds.max(now.min_ready_seconds),
-        images,
-        kept,
-        added,
-        removed,
-        pods: Vec::new(),
-    };
-    plan.pods = pods(snapshot, now, &plan);
-    Some(plan)
+/// A workload of the run, however often the journal names it; `None` where it was no part of the run.
+fn workload_plan(context: &Context<'_>, entry: &Entry, now: &Workload) -> Option<WorkloadPlan> {
+    let planned = entry.run.plan.workload(&now.object.uid)?;
+    let before = entry.run.before.workloads.get(&now.object.uid)?;
+    Some(workload::plan(context, now, changes(now, before, planned), planned.min_ready_seconds))
 }
 
 /// The way back: whoever has rendered containers into a template takes them away again.
@@ -113,149 +89,68 @@ fn about(planned: &WorkloadPlan, container: &str, init: bool) -> bool {
         || planned.added.iter().chain(&planned.removed).any(|s| is(&s.container, s.init))
 }
 
-/// The containers that come back, and those that go again.
-fn shape_changes(
-    now: &Workload,
-    before: &[BeforeImage],
-    planned: &WorkloadPlan,
-) -> (Vec<ShapeChange>, Vec<ShapeChange>) {
-    let is_now = |b: &&BeforeImage| now.containers.iter().any(|c| c.name == b.container && c.init == b.init);
-    let was = |c: &&Container| before.iter().any(|b| b.container == c.name && b.init == c.init);
-    let back = before.iter().filter(|b| about(planned, &b.container, b.init) && !is_now(b));
-    let gone = now.containers.iter().filter(|c| about(planned, &c.name, c.init) && !was(c));
-    let change = |container: &str, init, image: &str| ShapeChange {
-        container: container.to_owned(),
-        init,
-        image: image.to_owned(),
-    };
-    (
-        back.map(|b| change(&b.container, b.init, &b.image)).collect(),
-        gone.map(|c| change(&c.name, c.init, &c.image)).collect(),
-    )
-}
-
 /// Only the containers that the run was about go back; to the letter, so that the old revision returns.
-fn images(
-    now: &Workload,
-    before: &[BeforeImage],
-    planned: &WorkloadPlan,
-) -> (Vec<ImageChange>, Vec<KeptContainer>) {
-    let (mut images, mut kept) = (Vec::new(), Vec::new());
-    for c in &now.containers {
-        let ours = about(planned, &c.name, c.init);
-        let old = before.iter().find(|b| b.container == c.name && b.init == c.init).filter(|_| ours);
-        let keep =
-            |why| KeptContainer { container: c.name.clone(), init: c.init, image: c.image.clone(), why };
-        match old {
-            None if ours => {}
-            None => kept.push(keep(KeptWhy::Sidecar)),
-            Some(old) if old.image == c.image => kept.push(keep(KeptWhy::AlreadyOnTarget)),
-            Some(old) => images.push(ImageChange {
-                container: c.name.clone(),
-                init: c.init,
-                index: c.index,
-                now: c.image.clone(),
-                after: old.image.clone(),
-            }),
+fn changes(now: &Workload, before: &[BeforeImage], planned: &WorkloadPlan) -> Changes {
+    let is_now = |b: &&BeforeImage| now.containers.iter().any(|c| c.name == b.container && c.init == b.init);
+    let back = before.iter().filter(|b| about(planned, &b.container, b.init) && !is_now(b));
+    let added = back.map(|b| {
+        let (container, image) = (b.container.clone(), b.image.clone());
+        ShapeChange { container, init: b.init, image }
+    });
+    Changes::of(now, added.collect(), |c| {
+        if !about(planned, &c.name, c.init) {
+            return Becomes::Sidecar;
         }
-    }
-    (images, kept)
-}
-
-/// The pods that are not well first, then the others from the last to the first.
-fn pods(snapshot: &Snapshot, now: &Workload, plan: &WorkloadPlan) -> Vec<PodPlan> {
-    let mut pods: Vec<&Pod> = snapshot.pods_of(now).collect();
-    pods.sort_by_key(|p| (p.healthy(), std::cmp::Reverse(p.ordinal()), p.name.clone()));
-    let planned = |pod: &&Pod| {
-        let (action, waits_for) = match (plan.has_images(pod), pod.healthy(), plan.strategy) {
-            (true, true, _) => (PodAction::Skip, ""),
-            (true, false, _) => (PodAction::Await, "it is Ready"),
-            (false, _, Strategy::Follow | Strategy::OpsManager) => (PodAction::Follow, "its controller"),
-            (false, true, Strategy::Evict) => (PodAction::Evict, "every other pod is Ready"),
-            (false, false, Strategy::Evict) => (
-                PodAction::EvictUnhealthy,
-                "its PodDisruptionBudget allows it (deleted instead if it never will)",
-            ),
-        };
-        PodPlan { name: pod.name.clone(), action, waits_for: waits_for.to_owned() }
-    };
-    pods.iter().map(planned).collect()
+        match before.iter().find(|b| b.container == c.name && b.init == c.init) {
+            None => Becomes::Removed,
+            Some(old) if old.image == c.image => Becomes::OnTarget,
+            Some(old) => Becomes::Image(old.image.clone()),
+        }
+    })
 }
 
 fn findings(
-    snapshot: &Snapshot,
+    context: &Context<'_>,
     entry: &Entry,
     workloads: &[WorkloadPlan],
-    (ahead, back): (&VersionRef, &VersionRef),
-    skip: &BTreeSet<Check>,
+    ahead: &VersionRef,
 ) -> Vec<Finding> {
-    let target = CatalogVersion {
-        name: back.name.clone(),
-        version: back.version.clone(),
-        deprecated: false,
-        end_of_life: false,
-        allowlist: Vec::new(),
-        denylist: Vec::new(),
-        images: Default::default(),
-        simulated: false,
-    };
-    let facts = snapshot.database.kind.facts();
-    let context = Context {
-        snapshot,
-        facts,
-        current: None,
-        target: &target,
-        skip,
-        resuming: true,
-        begun: true,
-        known_images: &[],
-        pins: &[],
-        method: way(entry),
-        ops_request: None,
-        coverage: Coverage::new(snapshot),
-    };
-    let evicts = |uid: &str| {
-        workloads.iter().any(|w| w.object.uid == uid && w.pods.iter().any(|p| p.action == PodAction::Evict))
-    };
-    let mut found = preflight::findings_of_a_rollback(&context, workloads, &evicts);
-    found.extend(gone(snapshot, entry));
-    found.extend(of_others(snapshot, entry, skip));
-    found.extend(trust::of_a_rollback(snapshot, entry, workloads, (ahead, back), skip));
-    if let Some(why) = data_at_risk(snapshot, entry, workloads, (ahead, back)) {
-        let overridden = skip.contains(&Check::DataDowngrade);
-        found.push(Finding {
-            check: Check::DataDowngrade,
-            severity: if overridden { Severity::Overridden } else { Severity::Refusal },
-            message: why,
-            hint: format!("check the data first: {}", look_at(snapshot)),
-        });
-    }
+    let snapshot = context.snapshot;
+    let mut found = preflight::findings(context, workloads);
+    found.extend(gone(context, entry));
+    found.extend(of_others(context, entry));
+    found.extend(trust::of_a_rollback(context, entry, workloads, ahead));
+    found.extend(data_at_risk(context, entry, workloads, ahead).map(|why| {
+        let hint = format!("check the data first: {}", look_at(snapshot));
+        context.refusal(Check::DataDowngrade, why, hint)
+    }));
     found.sort_by_key(|f| f.severity);
     found
 }
 
 /// A workload of the run that is gone, or has no previous state in the journal, cannot be rolled back. A Deployment that
 /// the operator has recreated is rendered back by the operator.
-fn gone(snapshot: &Snapshot, entry: &Entry) -> Vec<Finding> {
+fn gone(context: &Context<'_>, entry: &Entry) -> Vec<Finding> {
     let there = |w: &&WorkloadPlan| {
-        snapshot.workload(&w.object.uid).is_some() && entry.run.before.workloads.contains_key(&w.object.uid)
+        let (uid, before) = (&w.object.uid, &entry.run.before.workloads);
+        context.snapshot.workload(uid).is_some() && before.contains_key(uid)
     };
-    let lost = entry.run.plan.workloads.iter().filter(|w| !there(w)).map(|w| Finding {
-        check: Check::NoWorkloads,
-        severity: match (w.kind, way(entry)) {
-            (WorkloadKind::Deployment, Method::Provisioner) => Severity::Warning,
-            _ => Severity::Refusal,
-        },
-        message: format!("{} is gone, or its previous state is not known", w.object),
-        hint: String::new(),
+    let lost = entry.run.plan.workloads.iter().filter(|w| !there(w)).map(|w| {
+        let message = format!("{} is gone, or its previous state is not known", w.object);
+        if w.kind.serves_only() && context.method == Method::Provisioner {
+            Finding::note(Check::NoWorkloads, Severity::Warning, message)
+        } else {
+            context.refusal(Check::NoWorkloads, message, "")
+        }
     });
     lost.collect()
 }
 
 /// A pod on an image that is neither from before the run nor the run's own: another user or controller has set a version of
 /// which the run knows nothing.
-fn of_others(snapshot: &Snapshot, entry: &Entry, skip: &BTreeSet<Check>) -> Option<Finding> {
-    if entry.run.direction == crate::journal::Direction::Rollback {
+fn of_others(context: &Context<'_>, entry: &Entry) -> Option<Finding> {
+    let snapshot = context.snapshot;
+    if entry.run.direction == Direction::Rollback {
         // What it goes back from was looked at when it began.
         return None;
     }
@@ -271,22 +166,20 @@ fn of_others(snapshot: &Snapshot, entry: &Entry, skip: &BTreeSet<Check>) -> Opti
         let now = snapshot.workload(&planned.object.uid)?;
         snapshot.pods_of(now).find_map(|pod| Some((pod.name.clone(), strange(planned, pod)?)))
     })?;
-    Some(Finding {
-        check: Check::Drift,
-        severity: if skip.contains(&Check::Drift) { Severity::Overridden } else { Severity::Refusal },
-        message: format!("pod {pod} runs {image}, which this run neither found nor set"),
-        hint: format!("check the data first: {}", look_at(snapshot)),
-    })
+    let message = format!("pod {pod} runs {image}, which this run neither found nor set");
+    let hint = format!("check the data first: {}", look_at(snapshot));
+    Some(context.refusal(Check::Drift, message, hint))
 }
 
 /// Why the data may not be readable by the old version: the new one was declared, or has had it in its hands on a step
 /// that changes its format.
 fn data_at_risk(
-    snapshot: &Snapshot,
+    context: &Context<'_>,
     entry: &Entry,
     workloads: &[WorkloadPlan],
-    (ahead, back): (&VersionRef, &VersionRef),
+    ahead: &VersionRef,
 ) -> Option<String> {
+    let (snapshot, back) = (context.snapshot, context.target);
     let db = &snapshot.database;
     if declared(snapshot, entry) {
         return Some(format!(
@@ -305,16 +198,14 @@ fn data_at_risk(
     let written_down = entry.progress.started || entry.progress.pods.values().any(|done| *done > 0);
     let who = match pod {
         Some(pod) => format!("pod {}", pod.name),
-        None if written_down && entry.run.direction == crate::journal::Direction::Update => {
-            "a pod".to_owned()
-        }
+        None if written_down && entry.run.direction == Direction::Update => "a pod".to_owned(),
         None => return None,
     };
     Some(format!(
         "{who} has started {} {}: that version writes its data in a format that {} cannot read",
         db.kind,
-        shown(ahead),
-        shown(back)
+        shown(&ahead.name, &ahead.version),
+        shown(&back.name, &back.version)
     ))
 }
 
@@ -325,9 +216,7 @@ fn declared(snapshot: &Snapshot, entry: &Entry) -> bool {
     // What a rollback goes back from was looked at when it began.
     // Where an Ops-manager was at it before, the version may be its word that all is done.
     let by_another = || entry.run.plan.method != Method::Provisioner && arrived(&entry.run.plan, snapshot);
-    let followed = || {
-        entry.run.direction == crate::journal::Direction::Update && (entry.progress.let_go() || by_another())
-    };
+    let followed = || entry.run.direction == Direction::Update && (entry.progress.let_go() || by_another());
     // Where the cluster shows no run at all, that one is on its way is only what the journal says.
     let at_rest = || snapshot.database.paused().is_none() && leftover::settled(snapshot);
     snapshot.database.version == ahead.name
@@ -335,8 +224,8 @@ fn declared(snapshot: &Snapshot, entry: &Entry) -> bool {
         && (!entry.took(Method::Provisioner) || followed() || at_rest())
 }
 
-fn shown(version: &VersionRef) -> &str {
-    if version.version.is_empty() { &version.name } else { &version.version }
+fn shown<'a>(name: &'a str, version: &'a str) -> &'a str {
+    if version.is_empty() { name } else { version }
 }
 
 fn look_at(snapshot: &Snapshot) -> String {
@@ -357,17 +246,13 @@ pub fn without_a_journal(snapshot: &Snapshot, request: &Request) -> Result<Plan,
     if matches!(plan.action, Action::Resume | Action::Nothing) {
         return Ok(plan);
     }
-    let overridden = request.skip.contains(&Check::DataDowngrade);
-    let finding = Finding {
-        check: Check::DataDowngrade,
-        severity: if overridden { Severity::Overridden } else { Severity::Refusal },
-        message: format!(
-            "there is no record of the run that left {} half updated: neither its previous state nor what has written to \
-             its data is known",
-            snapshot.database.object
-        ),
-        hint: format!("finish it with the update that started it, or check the data: {}", look_at(snapshot)),
-    };
+    let message = format!(
+        "there is no record of the run that left {} half updated: neither its previous state nor what has written to its \
+         data is known",
+        snapshot.database.object
+    );
+    let hint = format!("finish it with the update that started it, or check the data: {}", look_at(snapshot));
+    let finding = Finding::refusal(Check::DataDowngrade, message, hint, &request.skip);
     plan.findings.insert(0, finding);
     plan.findings.sort_by_key(|f| f.severity);
     Ok(plan)

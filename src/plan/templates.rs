@@ -1,40 +1,35 @@
-//! What becomes of the images in a workload's template, and what they say: sidecars, drift.
+//! What becomes of a workload's template on the way to a version of the catalog, and what its images say: sidecars, drift.
 
 use crate::kinds::{Mapping, Shape};
 use crate::model::{
-    CatalogVersion, Check, Container, Finding, ImageChange, KeptContainer, KeptWhy, Severity, Workload,
-    same_image,
+    CatalogVersion, Check, Container, Finding, KeptWhy, Severity, ShapeChange, Workload, same_image,
 };
 
-use super::context::{Context, note};
+use super::context::Context;
 use super::images;
+use super::workload::{Becomes, Changes};
 
-/// The containers of a workload's template whose images are replaced, and those that stay.
-pub(super) fn changes(context: &Context<'_>, workload: &Workload) -> (Vec<ImageChange>, Vec<KeptContainer>) {
-    let shape = context.facts.shape(workload);
-    let (mut images, mut kept) = (Vec::new(), Vec::new());
-    for container in &workload.containers {
-        let after =
-            shape.and_then(|s| mapping(s, container)).and_then(|m| context.target.images.get(m.field));
-        let keep = |why| KeptContainer {
-            container: container.name.clone(),
-            init: container.init,
-            image: container.image.clone(),
-            why,
-        };
-        match after {
-            None => kept.push(keep(KeptWhy::Sidecar)),
-            Some(after) if same_image(after, &container.image) => kept.push(keep(KeptWhy::AlreadyOnTarget)),
-            Some(after) => images.push(ImageChange {
-                container: container.name.clone(),
-                init: container.init,
-                index: container.index,
-                now: container.image.clone(),
-                after: images::replacement(context, &container.image, after),
-            }),
+/// What becomes of a workload's template: the images of the target, and the containers that it has and the target has not, or
+/// the other way round.
+pub(super) fn changes(context: &Context<'_>, workload: &Workload) -> Changes {
+    let shape = context.facts().shape(workload);
+    let image = |m: &Mapping| context.target.images.get(m.field);
+    let lacks = |m: &&Mapping| {
+        !m.optional && !workload.containers.iter().any(|c| c.name == m.container && c.init == m.init)
+    };
+    let lacking = shape.map_or(&[][..], |s| s.containers).iter().filter(lacks);
+    let added = lacking.filter_map(|m| {
+        let (container, image) = (m.container.to_owned(), image(m)?.clone());
+        Some(ShapeChange { container, init: m.init, image })
+    });
+    Changes::of(workload, added.collect(), |container| {
+        match shape.and_then(|s| mapping(s, container)).map(image) {
+            None => Becomes::Sidecar,
+            Some(None) => Becomes::Removed,
+            Some(Some(after)) if same_image(after, &container.image) => Becomes::OnTarget,
+            Some(Some(after)) => Becomes::Image(images::replacement(context, &container.image, after)),
         }
-    }
-    (images, kept)
+    })
 }
 
 fn mapping(shape: &Shape, container: &Container) -> Option<&'static Mapping> {
@@ -44,9 +39,9 @@ fn mapping(shape: &Shape, container: &Container) -> Option<&'static Mapping> {
 /// What the images of the templates say: sidecars, drift.
 pub(super) fn findings(context: &Context<'_>, found: &mut Vec<Finding>) {
     for workload in &context.snapshot.workloads {
-        let Some(shape) = context.facts.shape(workload) else { continue };
+        let Some(shape) = context.facts().shape(workload) else { continue };
         drift(context, workload, shape, found);
-        remarks(context, workload, shape, found);
+        remarks(context, workload, found);
     }
 }
 
@@ -87,12 +82,9 @@ fn drift(context: &Context<'_>, workload: &Workload, shape: &Shape, found: &mut 
     }
 }
 
-fn remarks(context: &Context<'_>, workload: &Workload, shape: &Shape, found: &mut Vec<Finding>) {
-    let (_, kept) = changes(context, workload);
-    for k in &kept {
-        let mapped = shape.containers.iter().any(|m| m.container == k.container && m.init == k.init);
+fn remarks(context: &Context<'_>, workload: &Workload, found: &mut Vec<Finding>) {
+    for k in changes(context, workload).kept {
         let (check, message) = match k.why {
-            KeptWhy::Sidecar if mapped => continue,
             KeptWhy::Sidecar => (
                 Check::Sidecar,
                 format!(
@@ -105,6 +97,6 @@ fn remarks(context: &Context<'_>, workload: &Workload, shape: &Shape, found: &mu
                 format!("{}: container {} already has the target's image", workload.object, k.container),
             ),
         };
-        found.push(note(check, Severity::Info, message));
+        found.push(Finding::note(check, Severity::Info, message));
     }
 }

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 
 use crate::journal::Entry;
 use crate::model::{Check, Finding, Severity, Snapshot, VersionRef, WorkloadPlan, pinned, same_image};
-
 use crate::steps::leftover::{fields, images_of};
 use crate::steps::s1_pause;
+
+use super::context::Context;
 
 /// A version with what the catalog says of it, whatever the journal says.
 pub(super) fn version(snapshot: &Snapshot, named: &VersionRef) -> VersionRef {
@@ -16,69 +17,60 @@ pub(super) fn version(snapshot: &Snapshot, named: &VersionRef) -> VersionRef {
 }
 
 /// Our pause is there, and was written for an update between two others than these versions.
-fn paused_for_another(snapshot: &Snapshot, ahead: &VersionRef, back: &VersionRef) -> bool {
+fn paused_for_another(snapshot: &Snapshot, ahead: &str, back: &str) -> bool {
     let condition = snapshot.database.paused().map(|(_, condition)| condition);
     let ends = condition.filter(|c| s1_pause::run_of(c).is_some()).and_then(s1_pause::ends_of);
-    let these = BTreeSet::from([ahead.name.as_str(), back.name.as_str()]);
+    let these = BTreeSet::from([ahead, back]);
     ends.is_some_and(|(from, to)| BTreeSet::from([from, to]) != these)
 }
 
 /// What a rollback must not do on the journal's word alone: bring images that neither the catalog names for the version
 /// before nor anybody has now, or go to a version that nobody knows.
 pub(super) fn of_a_rollback(
-    snapshot: &Snapshot,
+    context: &Context<'_>,
     entry: &Entry,
     workloads: &[WorkloadPlan],
-    (ahead, back): (&VersionRef, &VersionRef),
-    skip: &BTreeSet<Check>,
+    ahead: &VersionRef,
 ) -> Vec<Finding> {
-    let mut found = versions(snapshot, entry, ahead, back);
-    if paused_for_another(snapshot, ahead, back) {
-        found.push(Finding {
-            check: Check::VersionRule,
-            severity: Severity::Refusal,
-            message: format!(
-                "{} is paused for a different update than the one in the journal, which is from {} to {}",
-                snapshot.database.object, back.name, ahead.name
-            ),
-            hint: look_at_the_journal(snapshot),
-        });
+    let (snapshot, back) = (context.snapshot, &context.target.name);
+    let mut found = versions(context, entry, ahead);
+    if paused_for_another(snapshot, &ahead.name, back) {
+        let message = format!(
+            "{} is paused for a different update than the one in the journal, which is from {back} to {}",
+            snapshot.database.object, ahead.name
+        );
+        found.push(context.refusal(Check::VersionRule, message, look_at_the_journal(snapshot)));
     }
     for workload in workloads {
-        found.extend(images(snapshot, workload, back, skip));
+        found.extend(images(context, workload));
     }
     found
 }
 
-fn versions(snapshot: &Snapshot, entry: &Entry, ahead: &VersionRef, back: &VersionRef) -> Vec<Finding> {
-    let named = [&ahead.name, &back.name, &entry.run.before.version];
+fn versions(context: &Context<'_>, entry: &Entry, ahead: &VersionRef) -> Vec<Finding> {
+    let snapshot = context.snapshot;
+    let named = [&ahead.name, &context.target.name, &entry.run.before.version];
     let known = |name: &str| snapshot.database.version == name || snapshot.version(name).is_some();
     let unknown: BTreeSet<&String> =
         named.into_iter().filter(|name| !name.is_empty() && !known(name)).collect();
-    let finding = |name: &String| Finding {
-        check: Check::VersionRule,
-        severity: Severity::Refusal,
-        message: format!(
+    let finding = |name: &String| {
+        let message = format!(
             "the journal names version {name}, which is neither in the catalog nor spec.version of {}",
             snapshot.database.object
-        ),
-        hint: look_at_the_journal(snapshot),
+        );
+        context.refusal(Check::VersionRule, message, look_at_the_journal(snapshot))
     };
     unknown.into_iter().map(finding).collect()
 }
 
 /// The images that only the journal speaks for, and the digests.
-fn images(
-    snapshot: &Snapshot,
-    planned: &WorkloadPlan,
-    back: &VersionRef,
-    skip: &BTreeSet<Check>,
-) -> Vec<Finding> {
+fn images(context: &Context<'_>, planned: &WorkloadPlan) -> Vec<Finding> {
+    let (snapshot, back) = (context.snapshot, &context.target.name);
     let Some(now) = snapshot.workload(&planned.object.uid) else { return Vec::new() };
     let written = planned.images.iter().map(|c| (c.container.as_str(), c.after.as_str()));
     let awaited = planned.added.iter().map(|a| (a.container.as_str(), a.image.as_str()));
     let check = |(container, image): (&str, &str)| {
-        let catalog = snapshot.version(&back.name);
+        let catalog = snapshot.version(back);
         let named = || {
             catalog.into_iter().flat_map(|v| fields(snapshot, now, container).filter_map(|f| v.images.get(f)))
         };
@@ -87,28 +79,20 @@ fn images(
         let exactly = named().map(String::as_str).chain(there()).any(|i| i == image);
         let object = &planned.object;
         if !vouched {
-            return Some(Finding {
-                check: Check::Drift,
-                severity: if skip.contains(&Check::Drift) { Severity::Overridden } else { Severity::Refusal },
-                message: format!(
-                    "{object}: container {container} would be rolled back to image {image}, which only the journal knows: the \
-                     catalog has a different one for {}, and neither the pod template nor a pod has it now",
-                    back.name
-                ),
-                hint: format!(
-                    "make sure that this was the previous image; {}",
-                    look_at_the_journal(snapshot)
-                ),
-            });
+            let message = format!(
+                "{object}: container {container} would be rolled back to image {image}, which only the journal knows: the \
+                 catalog has a different one for {back}, and neither the pod template nor a pod has it now"
+            );
+            let hint =
+                format!("make sure that this was the previous image; {}", look_at_the_journal(snapshot));
+            return Some(context.refusal(Check::Drift, message, hint));
         }
-        (pinned(image) && !exactly).then(|| Finding {
-            check: Check::PinnedImages,
-            severity: Severity::Warning,
-            message: format!(
+        let message = || {
+            format!(
                 "{object}: container {container} will be rolled back to {image}; only the journal knows that digest"
-            ),
-            hint: String::new(),
-        })
+            )
+        };
+        (pinned(image) && !exactly).then(|| Finding::note(Check::PinnedImages, Severity::Warning, message()))
     };
     written.chain(awaited).filter_map(check).collect()
 }

@@ -4,18 +4,13 @@ use std::collections::BTreeSet;
 
 use crate::catalog;
 use crate::journal::{Direction, Entry};
-use crate::kinds;
 use crate::model::{
-    Action, CatalogVersion, Check, Coverage, Finding, KeptContainer, Method, Methods, PLAN_SCHEMA, Plan, Pod,
-    PodAction, PodPlan, Severity, Snapshot, Strategy, UpdateStrategy, VersionRef, Workload, WorkloadKind,
-    WorkloadPlan,
+    Action, CatalogVersion, Check, Coverage, Finding, Method, Methods, Plan, Severity, Snapshot, VersionRef,
 };
+use crate::steps::leftover;
 
 use super::context::Context;
-use super::{methods, preflight, templates};
-use crate::steps::{leftover, s1_pause};
-
-use super::ops_request;
+use super::{ops_request, preflight, templates, workload};
 
 /// What the user asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,14 +92,13 @@ pub fn plan(snapshot: &Snapshot, request: &Request) -> Result<Plan, NoTarget> {
     if request.to == "latest" {
         return latest(snapshot, request);
     }
-    let facts = snapshot.database.kind.facts();
     let target = snapshot.version(&request.to).ok_or_else(|| no_target(snapshot, &request.to))?;
     let resuming = request.unfinished.as_ref().filter(|u| u.target() == target.name);
     let shows = |u: &&Unfinished| leftover::shows(snapshot, u.origin(), u.target(), u.ops_request.as_deref());
     let begun = request.unfinished.as_ref().filter(shows);
     let context = Context {
         snapshot,
-        facts,
+        direction: Direction::Update,
         current: snapshot.version(&snapshot.database.version),
         target,
         coverage: Coverage::new(snapshot),
@@ -120,7 +114,7 @@ pub fn plan(snapshot: &Snapshot, request: &Request) -> Result<Plan, NoTarget> {
     if let Some(unfinished) = &request.unfinished {
         // It says all that the finding from the pause says, and more.
         plan.findings.retain(|f| f.check != Check::UnfinishedRun);
-        plan.findings.insert(0, unfinished_finding(unfinished, context.resuming));
+        plan.findings.insert(0, unfinished_finding(unfinished, &context));
         plan.findings.sort_by_key(|f| f.severity);
     }
     Ok(plan)
@@ -157,25 +151,19 @@ impl Unfinished {
 }
 
 /// An update to the same target resumes the unfinished run; any other would leave a third state behind.
-fn unfinished_finding(unfinished: &Unfinished, resuming: bool) -> Finding {
+fn unfinished_finding(unfinished: &Unfinished, context: &Context<'_>) -> Finding {
     let Unfinished { run, who, began, to, rollback, .. } = unfinished;
     let what = if *rollback { "rollback" } else { "update" };
-    if resuming && *rollback {
-        let message = format!(
-            "the rollback to {to} started by {who} at {began} (run {run}) is abandoned and the update is resumed"
-        );
-        return finding(Check::UnfinishedRun, Severity::Info, message, "");
-    }
-    if resuming {
-        let message = format!("the {what} to {to} started by {who} at {began} (run {run}) is resumed");
-        return finding(Check::UnfinishedRun, Severity::Info, message, "");
-    }
-    finding(
-        Check::UnfinishedOther,
-        Severity::Refusal,
-        format!("the {what} to {to} started by {who} at {began} (run {run}) is not finished"),
-        "resume it or roll it back first: use the resume or rollback command",
-    )
+    let started = format!("the {what} to {to} started by {who} at {began} (run {run})");
+    let what_now = match (context.resuming, *rollback) {
+        (true, true) => "is abandoned and the update is resumed",
+        (true, false) => "is resumed",
+        (false, _) => {
+            let hint = "resume it or roll it back first: use the resume or rollback command";
+            return context.refusal(Check::UnfinishedOther, format!("{started} is not finished"), hint);
+        }
+    };
+    Finding::note(Check::UnfinishedRun, Severity::Info, format!("{started} {what_now}"))
 }
 
 fn no_target(snapshot: &Snapshot, typed: &str) -> NoTarget {
@@ -228,67 +216,29 @@ pub fn about_the_version(check: Check) -> bool {
 
 fn passed_over_finding(chosen: &str, passed_over: &[(String, Check)]) -> Finding {
     let names: Vec<_> = passed_over.iter().map(|(name, check)| format!("{name} ({check})")).collect();
-    Finding {
-        check: Check::PassedOver,
-        severity: Severity::Info,
-        message: format!("latest is {chosen} here; skipped: {}", names.join(", ")),
-        hint: String::new(),
-    }
+    let message = format!("latest is {chosen} here; skipped: {}", names.join(", "));
+    Finding::note(Check::PassedOver, Severity::Info, message)
 }
 
 fn plan_for(context: &Context<'_>, request: &Request) -> Plan {
-    let db = &context.snapshot.database;
-    let mut order: Vec<&Workload> = context.snapshot.workloads.iter().collect();
-    order.sort_by_key(|w| (context.facts.rank(&db.object.name, w), w.object.name.as_str()));
-    let workloads: Vec<_> =
-        order.into_iter().map(|w| workload_plan(context, w, request.min_ready_seconds)).collect();
-    let evicts = |uid: &str| {
-        workloads.iter().filter(|w| w.object.uid == uid).any(|w| {
-            let by_ops_manager = w.strategy == Strategy::OpsManager;
-            w.pods.iter().any(|p| match p.action {
-                PodAction::Evict | PodAction::EvictUnhealthy => true,
-                PodAction::Follow => by_ops_manager,
-                PodAction::Await | PodAction::Skip => false,
-            })
-        })
-    };
-    let action = action(context, &workloads);
-    let mut findings = preflight::findings(context, &workloads, &evicts);
+    let min_ready = request.min_ready_seconds;
+    let of = |w| workload::plan(context, w, templates::changes(context, w), min_ready);
+    let workloads: Vec<_> = workload::in_order(context).into_iter().map(of).collect();
+    let action = workload::action(context, &workloads, context.resuming);
+    let mut findings = preflight::findings(context, &workloads);
     if action == Action::Nothing {
         findings.iter_mut().filter(|f| f.refuses() && speaks_against_acting(f.check)).for_each(soften);
     }
+    let from = VersionRef {
+        name: context.snapshot.database.version.clone(),
+        version: context.current.map(|v| v.version.clone()).unwrap_or_default(),
+    };
+    let requests = context.method == Method::OpsManager && action != Action::Nothing;
     Plan {
-        schema: PLAN_SCHEMA.to_owned(),
-        kind: db.kind,
-        database: db.object.clone(),
-        from: VersionRef {
-            name: db.version.clone(),
-            version: context.current.map(|v| v.version.clone()).unwrap_or_default(),
-        },
-        to: VersionRef { name: context.target.name.clone(), version: context.target.version.clone() },
-        action,
-        method: context.method,
-        ops_request: (context.method == Method::OpsManager && action != Action::Nothing)
-            .then(|| ops_request::manifest(context, request.step_timeout_seconds)),
-        missing: context.snapshot.environment.denied().to_vec(),
+        ops_request: requests.then(|| ops_request::manifest(context, request.step_timeout_seconds)),
         path: path(context, &findings),
         afterwards: afterwards(context),
-        workloads,
-        findings,
-    }
-}
-
-fn action(context: &Context<'_>, workloads: &[WorkloadPlan]) -> Action {
-    let settled = |w: &WorkloadPlan| {
-        !w.reshapes() && w.images.is_empty() && w.pods.iter().all(|p| p.action == PodAction::Skip)
-    };
-    let ours = s1_pause::ours(&context.snapshot.database).is_some();
-    let unfinished = ours || context.resuming;
-    match (context.on_target_version(), workloads.iter().all(settled)) {
-        (false, _) => Action::Update,
-        (true, false) if outdated(workloads) || unfinished => Action::Roll,
-        (true, _) if unfinished => Action::Resume,
-        (true, _) => Action::Nothing,
+        ..context.plan(from, action, workloads, findings)
     }
 }
 
@@ -301,15 +251,6 @@ fn speaks_against_acting(check: Check) -> bool {
 
 fn soften(finding: &mut Finding) {
     finding.severity = Severity::Warning;
-}
-
-/// Some template or pod is on an old image; a pod that is merely unwell is not this tool's business.
-fn outdated(workloads: &[WorkloadPlan]) -> bool {
-    workloads.iter().any(|w| {
-        w.reshapes()
-            || !w.images.is_empty()
-            || w.pods.iter().any(|p| !matches!(p.action, PodAction::Skip | PodAction::Await))
-    })
 }
 
 fn path(context: &Context<'_>, findings: &[Finding]) -> Vec<String> {
@@ -325,78 +266,5 @@ fn afterwards(context: &Context<'_>) -> Vec<String> {
         return Vec::new();
     }
     let from = context.current.map_or("", |v| v.version.as_str());
-    (context.facts.afterwards)(from, &context.target.version)
-}
-
-fn workload_plan(context: &Context<'_>, workload: &Workload, min_ready: i64) -> WorkloadPlan {
-    let (images, kept) = templates::changes(context, workload);
-    let (added, removed) = methods::shape_changes(context, workload);
-    let goes = |k: &KeptContainer| removed.iter().any(|r| r.container == k.container && r.init == k.init);
-    let kept = kept.into_iter().filter(|k| !goes(k)).collect();
-    let strategy = match (workload.kind, workload.strategy) {
-        _ if context.method == Method::OpsManager => Strategy::OpsManager,
-        (WorkloadKind::Deployment, _) | (_, UpdateStrategy::RollingUpdate { .. }) => Strategy::Follow,
-        (_, UpdateStrategy::OnDelete) => Strategy::Evict,
-    };
-    let mut plan = WorkloadPlan {
-        kind: workload.kind,
-        object: workload.object.clone(),
-        role: kinds::role(&context.snapshot.database.object.name, workload),
-        strategy,
-        replicas: workload.replicas,
-        min_ready_seconds: min_ready.max(workload.min_ready_seconds),
-        images,
-        kept,
-        added,
-        removed,
-        pods: Vec::new(),
-    };
-    plan.pods = pods(context, workload, &plan);
-    plan
-}
-
-fn pods(context: &Context<'_>, workload: &Workload, plan: &WorkloadPlan) -> Vec<PodPlan> {
-    let mut pods: Vec<&Pod> = context.snapshot.pods_of(workload).collect();
-    let evict = plan.strategy == Strategy::Evict;
-    let key = |p: &&Pod| {
-        let ordinal = i64::from(p.ordinal().unwrap_or(u32::MAX));
-        (p.healthy(), if evict { ordinal } else { -ordinal }, p.name.clone())
-    };
-    pods.sort_by_key(key);
-    pods.into_iter()
-        .map(|pod| {
-            let on_target = plan.has_images(pod);
-            let action = match (on_target, pod.healthy(), plan.strategy) {
-                (true, true, _) => PodAction::Skip,
-                (true, false, _) => PodAction::Await,
-                (false, _, Strategy::Follow | Strategy::OpsManager) => PodAction::Follow,
-                (false, true, Strategy::Evict) => PodAction::Evict,
-                (false, false, Strategy::Evict) => PodAction::EvictUnhealthy,
-            };
-            PodPlan { name: pod.name.clone(), action, waits_for: waits_for(context, pod, action) }
-        })
-        .collect()
-}
-
-fn waits_for(context: &Context<'_>, pod: &Pod, action: PodAction) -> String {
-    let budget = || {
-        let names: Vec<_> = context.coverage.of(pod).iter().map(|b| b.name.as_str()).collect();
-        if names.is_empty() {
-            String::new()
-        } else {
-            format!(" and PodDisruptionBudget {} allows it", names.join(", "))
-        }
-    };
-    match action {
-        PodAction::Evict => format!("every other pod is Ready{}", budget()),
-        PodAction::EvictUnhealthy => budget().trim_start_matches(" and ").to_owned(),
-        PodAction::Follow if context.method == Method::OpsManager => "the Ops-manager".to_owned(),
-        PodAction::Follow => "its controller".to_owned(),
-        PodAction::Await => "it is Ready".to_owned(),
-        PodAction::Skip => "".to_owned(),
-    }
-}
-
-fn finding(check: Check, severity: Severity, message: String, hint: &str) -> Finding {
-    Finding { check, severity, message, hint: hint.to_owned() }
+    (context.facts().afterwards)(from, &context.target.version)
 }

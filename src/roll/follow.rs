@@ -1,4 +1,4 @@
-use crate::model::{Pod, Snapshot, Workload, WorkloadKind, WorkloadPlan};
+use crate::model::{Pod, Snapshot, Workload, WorkloadPlan};
 
 /// How far the controller of a workload has rolled it.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,11 +19,11 @@ pub fn follow<'a>(plan: &WorkloadPlan, now: &'a Workload, snapshot: &'a Snapshot
     if !now.observed() {
         return FollowVerdict::Unobserved;
     }
-    let deployment = now.kind == WorkloadKind::Deployment;
-    let revised = |p: &Pod| deployment || p.revision == now.update_revision;
+    let owned = now.kind.owns_pods();
+    let revised = |p: &Pod| !owned || p.revision == now.update_revision;
     let good = |p: &Pod| p.healthy() && revised(p) && plan.has_images(p);
     let (done, pending): (Vec<&Pod>, Vec<&Pod>) = snapshot.pods_of(now).partition(|p| good(p));
-    let available = if deployment { now.available_replicas } else { now.ready_replicas };
+    let available = if owned { now.ready_replicas } else { now.available_replicas };
     let counted = now.updated_replicas == now.replicas
         && available == now.replicas
         && now.status_replicas == now.replicas

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::model::{
-    Action, ContainerState, Plan, Pod, PodAction, Snapshot, Strategy, Workload, WorkloadKind, WorkloadPlan,
+    Action, ContainerState, Direction, Plan, Pod, PodAction, Snapshot, Strategy, Workload, WorkloadPlan,
 };
 
 /// What a workload's rolling comes to next.
@@ -38,14 +38,33 @@ pub struct RollMemory {
     pub evictions: BTreeMap<String, u32>,
 }
 
+/// The pods of a workload in the order in which they are restarted. What a plan prints, what a rollback reverses and what a
+/// run does come from here.
+///
+/// We go by ordinal, unhealthy pods first, and backwards in a rollback. The controller of a workload that rolls by itself
+/// goes from the last ordinal to the first, whoever has changed the template; the Ops-manager goes from the first to the
+/// last.
+pub fn pods<'a>(
+    direction: Direction,
+    strategy: Strategy,
+    workload: &'a Workload,
+    snapshot: &'a Snapshot,
+) -> Vec<&'a Pod> {
+    let ours = strategy == Strategy::Evict;
+    let reversed = if ours { direction == Direction::Rollback } else { workload.rolls_by_itself() };
+    let mut pods: Vec<&Pod> = snapshot.pods_of(workload).collect();
+    pods.sort_by_key(|pod| {
+        let ordinal = pod.ordinal().map_or(i64::MAX, i64::from);
+        (ours && pod.healthy(), if reversed { -ordinal } else { ordinal }, &pod.name)
+    });
+    pods
+}
+
 /// Decides.
 pub fn next(plan: &Plan, workload: &WorkloadPlan, snapshot: &Snapshot, memory: &RollMemory) -> Next {
     let Some(now) = snapshot.workload(&workload.object.uid) else { return Next::WorkloadGone };
-    let mut pods: Vec<&Pod> = snapshot.pods_of(now).collect();
-    pods.sort_by_key(|p| p.ordinal());
-    if plan.action == Action::Rollback {
-        pods.reverse();
-    }
+    let direction = if plan.action == Action::Rollback { Direction::Rollback } else { Direction::Update };
+    let pods = pods(direction, workload.strategy, now, snapshot);
     let leaving = |p: &Pod| p.deleting || memory.evicted.contains(&p.uid);
     let outdated = |p: &Pod| !workload.has_images(p);
     let evict = |p: &Pod| Next::Evict { pod: p.name.clone(), uid: p.uid.clone(), healthy: p.healthy() };
@@ -80,7 +99,7 @@ pub fn next(plan: &Plan, workload: &WorkloadPlan, snapshot: &Snapshot, memory: &
 /// nobody, or by another. A pod whose labels no longer match is released by its controller, which can then neither use it
 /// nor make another of its name.
 pub fn taken<'a>(workload: &'a Workload, snapshot: &'a Snapshot) -> impl Iterator<Item = &'a Pod> {
-    let named = workload.kind != WorkloadKind::Deployment;
+    let named = workload.kind.has_stable_names();
     let short = named && (snapshot.pods_of(workload).count() as i64) < workload.replicas;
     let (name, uid) = (&workload.object.name, &workload.object.uid);
     snapshot.pods.iter().filter(move |p| {
@@ -138,7 +157,7 @@ fn unhealthy_elsewhere<'a>(
     let ill = |p: &&Pod| !p.healthy() || memory.evicted.contains(&p.uid);
     snapshot.pods.iter().filter(ill).find_map(|pod| {
         let other = plan.workload(&pod.owner)?;
-        let counts = other.object.uid != workload.object.uid && other.kind != WorkloadKind::Deployment;
+        let counts = other.object.uid != workload.object.uid && !other.kind.serves_only();
         counts.then(|| (pod, restartable(other, pod, memory)))
     })
 }
@@ -150,7 +169,7 @@ fn missing_elsewhere(plan: &Plan, workload: &WorkloadPlan, snapshot: &Snapshot) 
         pods.entry(&pod.owner).or_default().push(pod);
     }
     let others = plan.workloads.iter().filter(|w| w.object.uid != workload.object.uid);
-    others.filter(|w| w.kind != WorkloadKind::Deployment).find_map(|other| {
+    others.filter(|w| !w.kind.serves_only()).find_map(|other| {
         let now = snapshot.workload(&other.object.uid)?;
         let found = pods.get(other.object.uid.as_str()).map_or(&[][..], Vec::as_slice);
         ((found.len() as i64) < now.replicas).then(|| missing(&now.object.name, found))

@@ -1,7 +1,7 @@
 //! Decides in what state a database is. The most serious problem comes first.
 
 use crate::journal::Entry;
-use crate::model::{Lookup, Method, Phase, Plan, Pod, Workload, WorkloadKind, WorkloadPlan};
+use crate::model::{Lookup, Method, Phase, Plan, Pod, Workload, WorkloadPlan};
 use crate::steps::leftover::{arrived, changed, half_done, requested};
 use crate::steps::ops_request;
 use crate::steps::s1_pause::{self, Pause};
@@ -172,7 +172,7 @@ fn drifted(seen: &Seen) -> bool {
 fn unhealthy(seen: &Seen) -> Vec<String> {
     let snapshot = &seen.snapshot;
     let mut names = Vec::new();
-    for workload in snapshot.workloads.iter().filter(|w| w.kind != WorkloadKind::Deployment) {
+    for workload in snapshot.workloads.iter().filter(|w| !w.kind.serves_only()) {
         let pods: Vec<&Pod> = snapshot.pods_of(workload).collect();
         names.extend(pods.iter().filter(|p| !p.healthy()).map(|p| p.name.clone()));
         let missing = workload.replicas - pods.len() as i64;
@@ -186,7 +186,7 @@ fn unhealthy(seen: &Seen) -> Vec<String> {
 /// Pods that were created from another pod template than their workload has now.
 fn outdated(seen: &Seen) -> usize {
     let snapshot = &seen.snapshot;
-    let sets = snapshot.workloads.iter().filter(|w| w.kind != WorkloadKind::Deployment);
+    let sets = snapshot.workloads.iter().filter(|w| w.kind.owns_pods());
     let old = |w: &Workload| {
         let known = !w.update_revision.is_empty();
         snapshot

@@ -1,6 +1,6 @@
 //! Whether the update is complete. Success is never reported without this check.
 
-use crate::model::{Action, Plan, Pod, Snapshot, Strategy, WorkloadKind, pinned, same_image};
+use crate::model::{Action, Plan, Pod, Snapshot, Strategy, pinned, same_image};
 
 use super::s1_pause::{self, Pause};
 
@@ -94,7 +94,7 @@ fn workload(plan: &crate::model::WorkloadPlan, snapshot: &Snapshot) -> Option<Un
     }
     let pods: Vec<_> = snapshot.pods_of(now).collect();
     // A Deployment makes its new pods before the old ones are gone.
-    let counted = plan.kind != WorkloadKind::Deployment;
+    let counted = plan.kind.has_stable_names();
     for pod in pods.iter().filter(|p| counted || !p.deleting) {
         if !plan.has_images(pod) {
             return Some(Unverified::Pod { workload: name(), pod: pod.name.clone() });

@@ -15,6 +15,7 @@ mod lock;
 mod mixed;
 mod others;
 mod pause;
+mod pod_order;
 mod rendered;
 mod requested;
 mod requests;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::UpdateStrategy;
 use crate::roll::testworld::*;
 
 fn short(next: Next) -> String {
@@ -115,4 +116,32 @@ fn a_pod_of_the_right_name_that_is_not_the_workloads_own_is_told() {
         now.pods[0].name = "a-x-0".into();
         assert_eq!(after(&now), "await a-0", "{owner}");
     }
+}
+
+#[test]
+fn whoever_restarts_the_pods_has_an_order() {
+    let rolling = UpdateStrategy::RollingUpdate { partition: 0 };
+    let order = |direction, strategy, own, words: &[&str]| {
+        let mut now = snapshot(words, &WELL);
+        now.workloads[0].strategy = own;
+        let pods = pods(direction, strategy, &now.workloads[0], &now);
+        pods.iter().filter_map(|p| p.ordinal()).map(|o| o.to_string()).collect::<Vec<_>>().join(" ")
+    };
+    let (update, rollback) = (Direction::Update, Direction::Rollback);
+    let (on_delete, ill) = (UpdateStrategy::OnDelete, ["old", "ill-old", "old"]);
+    for (direction, strategy, own, words, expected) in [
+        (update, Strategy::Evict, on_delete, WELL, "0 1 2"),
+        (rollback, Strategy::Evict, on_delete, WELL, "2 1 0"),
+        (update, Strategy::Evict, on_delete, ill, "1 0 2"),
+        (rollback, Strategy::Evict, on_delete, ill, "1 2 0"),
+        // A controller does not know what the new template is for, nor waits for an unhealthy pod to go first.
+        (update, Strategy::Follow, rolling, ill, "2 1 0"),
+        (rollback, Strategy::Follow, rolling, WELL, "2 1 0"),
+        (update, Strategy::OpsManager, on_delete, ill, "0 1 2"),
+        (update, Strategy::OpsManager, rolling, WELL, "2 1 0"),
+    ] {
+        assert_eq!(order(direction, strategy, own, &words), expected, "{direction:?} {strategy:?} {words:?}");
+    }
+    let twelve = [WELL, WELL, WELL, WELL].concat();
+    assert_eq!(order(update, Strategy::Evict, on_delete, &twelve), "0 1 2 3 4 5 6 7 8 9 10 11");
 }

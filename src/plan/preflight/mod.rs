@@ -1,0 +1,38 @@
+//! What speaks against an update or a rollback. Read-only; every check runs, and all findings are reported at once.
+
+mod database;
+mod pods;
+mod target;
+mod workloads;
+
+use crate::model::{Direction, Finding, WorkloadPlan};
+
+use super::context::Context;
+use super::{environment, images, methods, templates};
+
+/// Every finding, refusals first. A rollback does not ask about versions and images, which are what they were.
+pub fn findings(context: &Context<'_>, planned: &[WorkloadPlan]) -> Vec<Finding> {
+    let update = context.direction == Direction::Update;
+    let mut found = Vec::new();
+    database::database(context, &mut found);
+    database::others(context, &mut found);
+    if update {
+        target::versions(context, &mut found);
+        workloads::workloads(context, &mut found);
+        templates::findings(context, &mut found);
+    }
+    pods::health(context, &mut found);
+    pods::budgets(context, planned, &mut found);
+    if update {
+        images::findings(context, planned, &mut found);
+        methods::findings(context, &mut found);
+    }
+    workloads::strategies(context, planned, &mut found);
+    if !update {
+        methods::findings_of_a_rollback(context, planned, &mut found);
+    }
+    workloads::placement(context, &mut found);
+    environment::findings(context, planned, &mut found);
+    found.sort_by_key(|f| f.severity);
+    found
+}

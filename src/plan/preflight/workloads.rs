@@ -1,0 +1,110 @@
+//! The workloads: whether they are there, how their controllers update them, and where their pods run.
+
+use crate::kinds;
+use crate::model::{Check, Finding, Lookup, Severity, UpdateStrategy, Workload, WorkloadPlan};
+
+use super::super::context::Context;
+use super::super::images;
+
+pub fn workloads(context: &Context<'_>, found: &mut Vec<Finding>) {
+    let db = &context.snapshot.database;
+    if context.members().next().is_none() {
+        found.push(context.refusal(
+            Check::NoWorkloads,
+            format!("{} has no PetSet or StatefulSet (by label and owner)", db.object),
+            "is the operator running, and has it created the workloads?",
+        ));
+    } else if context.members().all(|w| w.replicas == 0) {
+        found.push(context.refusal(
+            Check::NoWorkloads,
+            format!("all workloads of {} have zero replicas: there is no pod to update", db.object),
+            "scale the database up first",
+        ));
+    }
+    for w in context.snapshot.workloads.iter().filter(|w| w.distributed) {
+        found.push(context.refusal(
+            Check::Distributed,
+            format!(
+                "{} is distributed: its pods run in other clusters, which this tool cannot reach",
+                w.object
+            ),
+            "",
+        ));
+    }
+    for shape in context.facts().shapes {
+        let asked_for = shape.switch.filter(|switch| db.switched_on.contains(switch));
+        if let Some(switch) = asked_for
+            && !context.snapshot.workloads.iter().any(|w| w.container(shape.anchor).is_some())
+        {
+            found.push(Finding::note(
+                Check::CruiseControlMissing,
+                Severity::Warning,
+                format!(
+                    "spec.{switch} of {} is set, but its workload was not found: its image will not be updated",
+                    db.object
+                ),
+            ));
+        }
+    }
+}
+
+pub fn strategies(context: &Context<'_>, planned: &[WorkloadPlan], found: &mut Vec<Finding>) {
+    for w in context.members() {
+        let UpdateStrategy::RollingUpdate { partition } = w.strategy else { continue };
+        found.push(Finding::note(
+            Check::RollingUpdate,
+            Severity::Warning,
+            format!("{} has update strategy RollingUpdate: its controller restarts the pods regardless of PodDisruptionBudgets, and Ctrl-C cannot stop it", w.object),
+        ));
+        if partition > 0 {
+            found.push(context.refusal(
+                Check::Partition,
+                format!("{} has partition {partition}: its controller would leave pods below that ordinal on the old version", w.object),
+                "set spec.updateStrategy.rollingUpdate.partition to 0",
+            ));
+        }
+        if images::rolls_twice(context, w, planned) {
+            found.push(context.refusal(
+                Check::PinnedRollingUpdate,
+                format!("{} pins images to digests: when the operator pins the new ones, every pod will be restarted again", w.object),
+                "with --digests auto they are pinned from the start, if the registry can be asked",
+            ));
+        }
+    }
+}
+
+pub fn placement(context: &Context<'_>, found: &mut Vec<Finding>) {
+    let snapshot = context.snapshot;
+    for w in &context.snapshot.workloads {
+        if w.replicas == 1 {
+            found.push(Finding::note(
+                Check::OneReplica,
+                Severity::Warning,
+                format!("{} has one replica: it is unavailable while its pod restarts", w.object),
+            ));
+        }
+        if w.replicas == 2 && is_controller(context, w) {
+            found.push(Finding::note(
+                Check::TwoControllers,
+                Severity::Warning,
+                format!("{} has two controllers: the quorum is lost while either restarts", w.object),
+            ));
+        }
+        for pod in snapshot.pods_of(w) {
+            if let (Some(node), Lookup::Found(cordoned)) = (&pod.node, &snapshot.cordoned)
+                && cordoned.contains(node)
+            {
+                let message = format!(
+                    "pod {} runs on node {node}, which is cordoned: it will be rescheduled to another node, if its volumes can move",
+                    pod.name
+                );
+                found.push(Finding::note(Check::CordonedNode, Severity::Warning, message));
+            }
+        }
+    }
+}
+
+fn is_controller(context: &Context<'_>, workload: &Workload) -> bool {
+    let db = &context.snapshot.database;
+    !workload.kind.serves_only() && (context.facts().controllers)(&kinds::role(&db.object.name, workload))
+}
