@@ -16,6 +16,7 @@ pub mod event;
 pub mod journal;
 pub mod kinds;
 pub mod model;
+pub mod operation;
 pub mod plan;
 pub mod registry;
 pub mod report;

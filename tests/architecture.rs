@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module of the package may name of the others. A module that is not listed may name none.
-const LAYERS: [(&str, &[&str]); 18] = [
+const LAYERS: [(&str, &[&str]); 19] = [
     ("model", &[]),
     ("clock", &[]),
     ("catalog", &["model"]),
@@ -23,23 +23,21 @@ const LAYERS: [(&str, &[&str]); 18] = [
     ("report", &["plan", "situation", "journal", "event", "model"]),
     ("sandbox", &["model"]),
     (
-        "cli",
+        "operation",
         &[
             "engine",
-            "situation",
             "plan",
             "steps",
-            "journal",
-            "cluster",
+            "situation",
             "registry",
-            "catalog",
-            "report",
-            "sandbox",
+            "cluster",
+            "journal",
             "event",
             "model",
             "clock",
         ],
     ),
+    ("cli", &["operation", "report", "situation", "plan", "sandbox", "cluster", "event", "model", "clock"]),
     ("lib", &[]),
     ("main", &["cli"]),
 ];
