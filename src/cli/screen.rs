@@ -72,9 +72,9 @@ impl Screen<'_> {
         } else if self.options.progress == Progress::Json {
             let mut reporter = Reporter::new(self.options.progress, false);
             let (schema, time) = (EVENT_SCHEMA.to_owned(), Clock::system().rfc3339(3));
-            let started = Event::Started { schema, run, plan: Box::new(plan.clone()) };
+            let started = Event::Started { schema, plan: Box::new(plan.clone()) };
             for event in [started, Event::Finished(finish.clone())] {
-                reporter.record(&Record { time: time.clone(), elapsed_ms: 0, event });
+                reporter.record(&Record { time: time.clone(), elapsed_ms: 0, run: run.clone(), event });
             }
             reporter.finish();
         } else if finish.outcome == Outcome::Nothing {

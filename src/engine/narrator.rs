@@ -15,12 +15,14 @@ use super::announce::{Announcer, announcement};
 pub(super) struct Emitter {
     to: mpsc::UnboundedSender<Record>,
     clock: Clock,
+    /// The id of the run.
+    run: String,
     began: Instant,
 }
 
 impl Emitter {
-    pub fn new(to: mpsc::UnboundedSender<Record>, clock: Clock) -> Self {
-        Emitter { to, clock, began: Instant::now() }
+    pub fn new(to: mpsc::UnboundedSender<Record>, clock: Clock, run: &str) -> Self {
+        Emitter { to, clock, run: run.to_owned(), began: Instant::now() }
     }
 
     /// The moment the run began.
@@ -30,7 +32,8 @@ impl Emitter {
 
     pub fn emit(&self, event: Event) {
         let elapsed_ms = self.began.elapsed().as_millis() as u64;
-        let _ = self.to.send(Record { time: self.clock.rfc3339(3), elapsed_ms, event });
+        let (time, run) = (self.clock.rfc3339(3), self.run.clone());
+        let _ = self.to.send(Record { time, elapsed_ms, run, event });
     }
 }
 

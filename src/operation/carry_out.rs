@@ -99,6 +99,7 @@ impl Operation {
         };
         let stop = self.stop.clone();
         let running = engine::run(&self.cluster, outlook.snapshot, plan.clone(), options, events, stop);
+        let running = Box::pin(running);
         let (finish, ()) = tokio::join!(running, telling);
         let (plan, told) = (Box::new(plan), Box::new(finish.clone()));
         self.tell(Notice::HopEnded { plan, run, finish: told });

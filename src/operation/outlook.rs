@@ -231,7 +231,7 @@ impl Operation {
         }
         let told = self.told.clone();
         let asking = async {
-            let mut asking = std::pin::pin!(look_up(&images));
+            let mut asking = Box::pin(look_up(&images));
             if let Ok(found) = timeout(SILENCE, &mut asking).await {
                 return found;
             }

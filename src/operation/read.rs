@@ -15,13 +15,15 @@ pub(super) async fn everything(
     name: &str,
     methods: &Methods,
 ) -> Result<(Snapshot, Journal), Error> {
-    let (snapshot, journal) =
-        tokio::join!(self::snapshot(cluster, kind, namespace, name), cluster.journal(kind, namespace, name));
+    // Each is large, and several operations may be under way on one stack.
+    let snapshot = Box::pin(self::snapshot(cluster, kind, namespace, name));
+    let journal = Box::pin(cluster.journal(kind, namespace, name));
+    let (snapshot, journal) = tokio::join!(snapshot, journal);
     let (mut snapshot, journal) = (snapshot?, journal?);
     let begun = |e: &Entry| e.unfinished() && e.method() == Method::OpsManager;
     let by_ops_manager = methods.any(Method::OpsManager) || journal.last().is_some_and(begun);
     let needed = permissions::needed(&snapshot, by_ops_manager);
-    snapshot.environment = cluster.environment(&snapshot, &needed).await?;
+    snapshot.environment = Box::pin(cluster.environment(&snapshot, &needed)).await?;
     let left = |end: jiff::Timestamp| end.as_second() - jiff::Timestamp::now().as_second();
     snapshot.environment.credentials_left = cluster.expires().map(left);
     Ok((snapshot, journal))
@@ -55,7 +57,7 @@ pub(super) async fn databases(
     let mut found = Vec::new();
     let mut absent = None;
     for kind in kinds {
-        match cluster.overview(*kind, namespace, None, "").await {
+        match Box::pin(cluster.overview(*kind, namespace, None, "")).await {
             Ok(databases) => found.extend(databases.iter().map(|found| situation::listed(&found.snapshot))),
             Err(error) if error.absent() => absent = Some(error),
             Err(error) => return Err(error),

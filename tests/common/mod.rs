@@ -18,6 +18,7 @@ use kubectl_dbupdate::journal::Direction;
 use kubectl_dbupdate::model::{
     Command, Kind, Method, Methods, Plan, PodAction, Snapshot, Strategy, WorkloadPlan,
 };
+use kubectl_dbupdate::operation::{self, Which, Wish};
 use kubectl_dbupdate::plan::update::{self, Request};
 use serde_json::Value;
 use simcluster::world::{self, Database};
@@ -151,6 +152,36 @@ impl World {
             skip: BTreeSet::new(),
             roll_back_on_failure: false,
             clock: self.clock(),
+        }
+    }
+
+    /// What a person asks for who is shown the plan, with short bounds.
+    pub fn asked(&self) -> operation::Request {
+        let usual = self.options("");
+        let commands = usual.caller.commands;
+        operation::Request {
+            which: Which {
+                namespace: Some(NAMESPACE.to_owned()),
+                kind: Some(self.kind),
+                name: Some(self.name.clone()),
+            },
+            wish: Wish::Update {
+                to: Some(self.target.to_owned()),
+                through: false,
+                methods: self.request().methods,
+            },
+            unasked: false,
+            take_over: false,
+            skip: BTreeSet::new(),
+            bounds: usual.bounds,
+            min_ready: Duration::ZERO,
+            ask_registries: true,
+            roll_back_on_failure: false,
+            caller: operation::Caller {
+                who: usual.caller.who,
+                kubectl: usual.caller.kubectl,
+                commands: Arc::new(move |_, _, _| commands.clone()),
+            },
         }
     }
 
