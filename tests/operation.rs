@@ -5,10 +5,12 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::{NAMESPACE, World, secs};
+use kubectl_dbupdate::cluster::Journal;
 use kubectl_dbupdate::event::{Event, Outcome, Record};
-use kubectl_dbupdate::model::{Kind, Methods};
+use kubectl_dbupdate::journal::Direction;
+use kubectl_dbupdate::model::{Kind, Methods, Snapshot};
 use kubectl_dbupdate::operation::{
-    End, Error, Notice, Operation, Question, Request, Stop, Told, Which, Wish,
+    End, Error, Goal, Notice, Operation, Question, Request, Stop, Told, Which, Wish, goal,
 };
 use simcluster::world::Database;
 use tokio::sync::{mpsc, watch};
@@ -132,4 +134,98 @@ async fn what_was_not_said_is_asked_and_nothing_begins_without_an_answer() {
         carried_out(&world, "third", named(Kind::ZooKeeper, "db"), Wish::Resume { through: false }, true)
             .await;
     assert!(matches!(nothing.end, Err(Error::NothingUnfinished { .. })), "{:?}", nothing.end);
+}
+
+/// What a command comes to, in short.
+fn leads(world: &World, snapshot: &Snapshot, journal: &Journal, wish: Wish, unasked: bool) -> String {
+    let request = Request { wish, unasked, ..world.asked() };
+    match goal(&request, snapshot, journal) {
+        Ok(Goal::To { to, through, unfinished, .. }) => {
+            let through = if through { ", through" } else { "" };
+            format!("to {to}{through}{}", if unfinished.is_some() { ", unfinished" } else { "" })
+        }
+        Ok(Goal::Back { entry }) => format!("back{}", if entry.is_some() { ", unfinished" } else { "" }),
+        Err(error) => error.to_string().split(['{', ';', ',']).next().unwrap_or_default().to_owned(),
+    }
+}
+
+fn resume(through: bool) -> Wish {
+    Wish::Resume { through }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_command_continues_is_decided_by_the_cluster_and_the_journal() {
+    let world = World::new(Database::zookeeper("db"));
+    let read = async || {
+        let cluster = world.cluster();
+        let journal = cluster.journal(world.kind, NAMESPACE, &world.name).await.expect("it can be read");
+        (world.snapshot(&cluster).await, journal)
+    };
+    let nothing = "zookeeper/db has no unfinished run";
+    let (untouched, none) = read().await;
+    for (wish, expected) in [
+        (to(Some("3.9.1")), "to 3.9.1"),
+        (to(None), "to latest"),
+        (resume(true), nothing),
+        (Wish::Rollback, nothing),
+    ] {
+        assert_eq!(leads(&world, &untouched, &none, wish.clone(), false), expected, "{wish:?}");
+    }
+
+    let mut running = world.start().await;
+    running.evicted("db-2").await;
+    running.crash().await;
+    let (half_done, journal) = read().await;
+    let mut further = journal.clone();
+    further.entries[0].run.through = Some("3.9.9".to_owned());
+    let mut back = journal.clone();
+    back.entries[0].run.direction = Direction::Rollback;
+    // It claims to have brought the images that were there before.
+    let mut untraced = journal.clone();
+    let workloads = &mut untraced.entries[0].run.plan.workloads;
+    workloads.iter_mut().flat_map(|w| &mut w.images).for_each(|image| image.after.clone_from(&image.now));
+    let says = "the journal says that ann@laptop started an update of zookeeper/db to 3.9.1 at ";
+    for (snapshot, journal, wish, unasked, expected) in [
+        (&half_done, &journal, to(Some("3.9.1")), true, "to 3.9.1, unfinished"),
+        (&half_done, &journal, to(Some("3.8.3")), false, "to 3.8.3, unfinished"),
+        (&half_done, &journal, resume(false), true, "to 3.9.1, unfinished"),
+        (&half_done, &journal, Wish::Rollback, true, "back, unfinished"),
+        (&half_done, &back, resume(false), true, "back, unfinished"),
+        // Only our pause is left.
+        (&half_done, &none, Wish::Rollback, true, "back"),
+        // Further than the unfinished update only where a person sees it, or says so.
+        (&half_done, &further, resume(false), false, "to 3.9.9, through, unfinished"),
+        (&half_done, &further, resume(false), true, "to 3.9.1, unfinished"),
+        (&half_done, &further, resume(true), true, "to 3.9.9, through, unfinished"),
+        // Only the journal tells of it.
+        (&untouched, &untraced, resume(false), false, "to 3.9.1, unfinished"),
+        (&untouched, &untraced, resume(false), true, says),
+        (&untouched, &untraced, to(Some("3.9.1")), true, "to 3.9.1, unfinished"),
+        (&untouched, &untraced, to(Some("3.8.3")), true, "to 3.8.3"),
+        (&untouched, &journal, resume(false), false, nothing),
+    ] {
+        let led = leads(&world, snapshot, journal, wish.clone(), unasked);
+        assert!(
+            led == expected || expected == says && led.starts_with(says),
+            "{wish:?} {unasked}: {led}, not {expected}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_to_follow_a_run_is_resumed_by_name_or_by_a_person() {
+    let world = World::new(Database::zookeeper("db"));
+    world.update().await.done();
+    let cluster = world.cluster();
+    let mut journal = cluster.journal(world.kind, NAMESPACE, &world.name).await.expect("it can be read");
+    let snapshot = world.snapshot(&cluster).await;
+    assert_eq!(leads(&world, &snapshot, &journal, resume(true), true), "zookeeper/db has no unfinished run");
+    journal.entries[0].run.through = Some("3.9.9".to_owned());
+    for (through, unasked, expected) in [
+        (false, false, "to 3.9.9, through"),
+        (true, true, "to 3.9.9, through"),
+        (false, true, "the journal says that more updates of zookeeper/db should follow"),
+    ] {
+        assert_eq!(leads(&world, &snapshot, &journal, resume(through), unasked), expected);
+    }
 }
