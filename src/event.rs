@@ -3,7 +3,7 @@
 //!
 //! The first event is [`Event::Started`] and carries the whole plan; exactly one is terminal,
 //! [`Event::Finished`]. None holds a colour, and none needs a clock to be shown: each comes in a [`Record`] that
-//! says when it happened.
+//! says when it happened, and in which run.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ use crate::model::{ImageChange, Plan};
 /// The version of the schema in which events are printed; it changes when a field's meaning does.
 pub const EVENT_SCHEMA: &str = "dbupdate/v1";
 
-/// An event and when it happened.
+/// An event, when it happened, and in which run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
@@ -20,6 +20,8 @@ pub struct Record {
     pub time: String,
     /// Milliseconds since the run began.
     pub elapsed_ms: u64,
+    /// The id of the run, which tells it from others that are under way at the same time.
+    pub run: String,
     #[serde(flatten)]
     pub event: Event,
 }
@@ -66,7 +68,6 @@ pub enum Event {
     /// The run starts. Always the first event.
     Started {
         schema: String,
-        run: String,
         plan: Box<Plan>,
     },
     StepStarted {

@@ -4,7 +4,7 @@
 //! prints the plan and stops there); then the run takes a **lock**, **pauses** KubeDB's operator for the database,
 //! **patches the images** of its workloads, **rolls the pods** one at a time, **sets the version**, **resumes** the
 //! operator and **verifies** what came of it. `plan/` decides, `steps/` holds the steps in that order, `roll/` says which pod is
-//! next, `engine/` carries it out.
+//! next, `engine/` carries it out; `operation/` is all of it for one database.
 #![forbid(unsafe_code)]
 
 pub mod catalog;
@@ -16,6 +16,7 @@ pub mod event;
 pub mod journal;
 pub mod kinds;
 pub mod model;
+pub mod operation;
 pub mod plan;
 pub mod registry;
 pub mod report;

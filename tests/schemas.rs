@@ -268,7 +268,7 @@ fn every_event_and_every_wait_is_described() {
     let on: Vec<Value> = waits.iter().map(|on| json!(on)).collect();
     assert_eq!(tags(&on, "/on"), variants::<WaitingOn>(json!({"on": ""})));
     let mut all = vec![
-        Event::Started { schema: EVENT_SCHEMA.to_owned(), run: text(), plan: plan.clone() },
+        Event::Started { schema: EVENT_SCHEMA.to_owned(), plan: plan.clone() },
         Event::StepStarted { step: Step::Lock },
         Event::StepFinished { step: Step::Lock, outcome: StepOutcome::Done, took_ms: 1, note: text() },
         Event::Waiting { step: Step::Pause, on: WaitingOn::Controller },
@@ -296,7 +296,8 @@ fn every_event_and_every_wait_is_described() {
         Event::Finished(finish),
     ];
     all.extend(waits.into_iter().map(|on| Event::PodWaiting { workload: workload(), pod: pod(), on }));
-    let record = |event| json!(Record { time: "2026-01-02T03:04:05.678Z".to_owned(), elapsed_ms: 1, event });
+    let time = "2026-01-02T03:04:05.678Z";
+    let record = |event| json!(Record { time: time.to_owned(), elapsed_ms: 1, run: text(), event });
     let all: Vec<Value> = all.into_iter().map(record).collect();
     assert_eq!(tags(&all, "/event"), variants::<Event>(json!({"event": ""})));
     all.iter().for_each(|record| fits("event", record));

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::cluster_args::ClusterArgs;
 use super::completion::{COMPLETE, CompleteArgs, CompletionArgs};
-use super::look_args::{HistoryArgs, ListArgs, StatusArgs, VersionsArgs};
+use super::look_args::{AuthArgs, HistoryArgs, ListArgs, StatusArgs, VersionsArgs};
+use super::values::{ColorArg, Digests, DryRun, OnFailure, Output, ProgressArg};
 use crate::model::{Check, Kind, Method};
 use crate::sandbox::Fault;
 
@@ -102,25 +103,11 @@ pub enum Command {
     Completion(CompletionArgs),
     /// Print the manual page of the plugin or of one command
     Man(ManArgs),
-    Auth(super::auth::AuthArgs),
+    Auth(AuthArgs),
     Sandbox(SandboxArgs),
     /// Print completions for a partial command line, in the protocol of kubectl and cobra
     #[command(name = COMPLETE, hide = true)]
     Complete(CompleteArgs),
-}
-
-/// `--digests`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Digests {
-    Auto,
-    KeepTags,
-}
-
-/// `--on-failure`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum OnFailure {
-    Stop,
-    Rollback,
 }
 
 /// The arguments of an update.
@@ -374,39 +361,6 @@ pub struct SandboxArgs {
     /// Fault to simulate; repeatable
     #[arg(long, value_enum, value_name = "FAULT", value_delimiter = ',')]
     pub fail: Vec<Fault>,
-}
-
-/// `--dry-run`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum DryRun {
-    Client,
-    Server,
-}
-
-/// `--output`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Output {
-    Table,
-    Json,
-    Yaml,
-}
-
-/// `--progress`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ProgressArg {
-    Auto,
-    Bars,
-    Plain,
-    Json,
-    None,
-}
-
-/// `--color`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ColorArg {
-    Auto,
-    Always,
-    Never,
 }
 
 /// Parses a command line whose first word is the program's name.

@@ -1,46 +1,17 @@
 //! `kubectl dbupdate auth`: checks whether the user has the permissions that an update needs.
 
-use clap::Args;
-
 use super::exit_code::ExitCode;
 use super::failure::Failure;
-use super::look_args::ShownArgs;
+use super::look::{Look, ended};
 use super::options::LookOptions;
-use super::status::{Look, ended, format};
-use super::stop::unless_stopped;
+use super::stream;
 use super::terminal::Terminal;
-use super::{stream, update};
+use super::values::format;
 use crate::cluster::{Cluster, ClusterError};
 use crate::model::{Auth, Kind, Lookup, ObjectRef};
+use crate::operation::{self, Error, unless_stopped};
 use crate::plan::permissions;
 use crate::report;
-
-/// Check whether you have the permissions that an update needs
-///
-/// Asks the API server about each permission, lists those you lack, and prints the RBAC rules that grant them. Nothing is
-/// changed. If you cannot read the database, the permissions for any database of its kind are checked.
-///
-/// Exits with 0 if you have every permission that an update requires, and with 3 otherwise.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  # Check which permissions you lack to update this database
-  kubectl dbupdate auth kafka my-kf -n shop
-
-  # Print the missing RBAC rules for an administrator
-  kubectl dbupdate auth kafka my-kf -o json | jq .rules")]
-pub struct AuthArgs {
-    /// Kind of database, optionally with its name
-    #[arg(value_name = "KIND[/NAME]")]
-    pub kind: String,
-
-    /// Name of the database
-    #[arg(value_name = "NAME")]
-    pub name: Option<String>,
-
-    #[command(flatten)]
-    pub shown: ShownArgs,
-}
 
 /// Shows the permissions that the user lacks.
 pub async fn auth(options: LookOptions, terminal: Terminal) -> ExitCode {
@@ -52,9 +23,9 @@ impl Look {
         let (Some(kind), Some(name)) = (self.options.kind, self.options.name.clone()) else {
             return Ok(ExitCode::Usage);
         };
-        let cluster = &self.cluster;
+        let cluster = self.cluster().clone();
         let namespace = self.options.namespace.clone().unwrap_or_else(|| cluster.default_namespace());
-        let asking = ask(cluster, kind, &namespace, &name);
+        let asking = ask(&cluster, kind, &namespace, &name);
         let auth = unless_stopped(&mut self.stop, asking).await??;
         let text = match format(self.options.output) {
             None => report::auth::auth(&auth, self.view()),
@@ -67,10 +38,10 @@ impl Look {
 
 async fn ask(cluster: &Cluster, kind: Kind, namespace: &str, name: &str) -> Result<Auth, Failure> {
     let apis = cluster.served_versions().await?;
-    let (read, unread) = match update::read(cluster, kind, namespace, name).await {
+    let (read, unread) = match operation::snapshot(cluster, kind, namespace, name).await {
         Ok(snapshot) => (Some(snapshot), None),
-        Err(Failure::Cluster(error @ ClusterError::Forbidden { .. })) => (None, Some(error.to_string())),
-        Err(failure) => return Err(failure),
+        Err(Error::Cluster(error @ ClusterError::Forbidden { .. })) => (None, Some(error.to_string())),
+        Err(error) => return Err(error.into()),
     };
     let asked = permissions::all(kind, name, read.as_ref(), &apis);
     let denied = match cluster.denied(namespace, &asked).await? {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::options::{Target, UsageError};
+use super::target::Target;
+use super::usage::UsageError;
 use crate::cluster::{ConnectOptions, Token};
 use crate::sandbox::Fault;
 

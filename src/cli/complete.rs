@@ -9,18 +9,21 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use clap::{ArgMatches, FromArgMatches, ValueHint};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::args;
 use super::cluster_args::ClusterArgs;
+use super::connect::{Connected, connect};
 use super::exit_code::ExitCode;
-use super::options::{self, Target};
+use super::options;
 use super::stream;
-use crate::cluster::{self, Cluster};
+use super::target::Target;
+use crate::cluster;
 use crate::model::{Check, Kind, Method, clean};
+use crate::operation::Stop;
 use crate::plan::versions;
 use crate::report::list;
-use crate::sandbox::{self, Sandbox};
 use line::{Asked, Line};
 
 /// How long completion may take before it gives up.
@@ -73,7 +76,7 @@ async fn answer(line: &Line<'_>) -> Option<Answer> {
                 "name" => databases(line, false).await?,
                 "to" => versions(line).await?,
                 "namespace" => {
-                    connected(line).await?.0.namespaces().await.ok()?.into_iter().map(bare).collect()
+                    connected(line).await?.0.cluster.namespaces().await.ok()?.into_iter().map(bare).collect()
                 }
                 "context" | "cluster" | "user" => in_kubeconfig(line, arg.get_id().as_str())?,
                 "skip_check" => checks(&line.typed),
@@ -131,8 +134,8 @@ fn methods(typed: &str) -> Vec<Candidate> {
 async fn databases(line: &Line<'_>, slash: bool) -> Option<Vec<Candidate>> {
     let typed = if slash { line.typed.split_once('/')?.0 } else { line.arguments.first()? };
     let kind: Kind = typed.parse().ok()?;
-    let (cluster, namespace, _sandbox) = connected(line).await?;
-    let found = cluster.databases(kind, &namespace).await.ok()?;
+    let (connected, namespace) = connected(line).await?;
+    let found = connected.cluster.databases(kind, &namespace).await.ok()?;
     let candidate = |db: &crate::model::Database| {
         let name = &db.object.name;
         let value = if slash { format!("{typed}/{name}") } else { name.clone() };
@@ -147,8 +150,8 @@ async fn versions(line: &Line<'_>) -> Option<Vec<Candidate>> {
         options::database(line.arguments.first().copied(), line.arguments.get(1).map(|&n| n.to_owned()))
             .ok()?;
     let (kind, name) = (kind?, name?);
-    let (cluster, namespace, _sandbox) = connected(line).await?;
-    let snapshot = cluster.snapshot(kind, &namespace, &name).await.ok()?;
+    let (connected, namespace) = connected(line).await?;
+    let snapshot = connected.cluster.snapshot(kind, &namespace, &name).await.ok()?;
     let choices = versions::choices(&snapshot, &BTreeSet::new());
     let allowed = choices.iter().filter(|choice| choice.reach == Some(versions::Reach::Allowed));
     Some(allowed.map(|choice| (choice.name.clone(), list::marks(choice).join(", "))).collect())
@@ -166,18 +169,14 @@ fn in_kubeconfig(line: &Line<'_>, what: &str) -> Option<Vec<Candidate>> {
     Some(wanted.into_iter().map(bare).collect())
 }
 
-/// The cluster and the namespace that the line chooses. A simulated cluster lives as long as the returned value.
-async fn connected(line: &Line<'_>) -> Option<(Cluster, String, Option<Sandbox>)> {
+/// The cluster and the namespace that the line chooses.
+async fn connected(line: &Line<'_>) -> Option<(Connected, String)> {
     let (target, namespace) = target(line)?;
-    let (cluster, sandbox) = match target {
-        Target::Sandbox(faults) => {
-            let sandbox = Sandbox::start(&faults);
-            (Cluster::new(sandbox.client(), sandbox::NAME), Some(sandbox))
-        }
-        Target::Cluster(connection) => (cluster::connect(&connection).await.ok()?, None),
-    };
-    let namespace = namespace.unwrap_or_else(|| cluster.default_namespace());
-    Some((cluster, namespace, sandbox))
+    // A signal ends this process as it ends any other.
+    let (_sender, mut stop) = watch::channel(Stop::Go);
+    let connected = connect(&target, &mut stop, None).await.ok()?;
+    let namespace = namespace.unwrap_or_else(|| connected.cluster.default_namespace());
+    Some((connected, namespace))
 }
 
 /// The target that the connection flags typed so far choose.

@@ -1,9 +1,8 @@
 //! `kubectl dbupdate completion`: completion scripts for shells and for kubectl.
 
-use clap::{Args, CommandFactory, ValueEnum};
+use clap::{Args, Command, ValueEnum};
 use clap_complete::Shell;
 
-use super::args::Cli;
 use super::exit_code::ExitCode;
 use super::stream;
 
@@ -46,13 +45,13 @@ pub struct CompleteArgs {
     pub words: Vec<String>,
 }
 
-/// Prints a script.
-pub fn print(shell: CompletionFor) -> ExitCode {
-    stream::out(&script(shell));
+/// Prints a script for a command line that is defined so.
+pub fn print(shell: CompletionFor, definition: Command) -> ExitCode {
+    stream::out(&script(shell, definition));
     ExitCode::Done
 }
 
-fn script(shell: CompletionFor) -> String {
+fn script(shell: CompletionFor, mut definition: Command) -> String {
     let shell = match shell {
         CompletionFor::Kubectl => {
             return format!("#!/bin/sh\nexec kubectl-dbupdate {COMPLETE} -- \"$@\"\n");
@@ -64,6 +63,6 @@ fn script(shell: CompletionFor) -> String {
     };
     let mut script = Vec::new();
     // clap_complete builds the definition itself, under the name that the shell sees.
-    clap_complete::generate(shell, &mut Cli::command(), "kubectl-dbupdate", &mut script);
+    clap_complete::generate(shell, &mut definition, "kubectl-dbupdate", &mut script);
     String::from_utf8_lossy(&script).into_owned()
 }

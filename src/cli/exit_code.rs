@@ -1,4 +1,4 @@
-use crate::engine::Signal;
+use crate::operation::Signal;
 
 /// The exit code of the process. The table is a contract; `docs/exit-codes.md` explains it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

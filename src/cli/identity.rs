@@ -1,21 +1,15 @@
-//! The identity of a run (its id, the user and host) and the commands that continue it.
+//! Who runs a command, and the commands that continue what it began.
 
 use std::env;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
-use super::args::{self, Digests};
+use super::args;
 use super::cluster_args;
-use super::options::{Mode, Target, UpdateOptions};
+use super::options::{Mode, UpdateOptions};
+use super::target::Target;
+use super::values::Digests;
 use crate::model::{Check, Command, Kind, Methods, clean};
 use crate::situation::{Commands, Typed};
-
-/// A unique run id: 48 random bits.
-pub fn run_id() -> String {
-    // The keys of a RandomState come from the operating system's random numbers.
-    let random = RandomState::new().build_hasher().finish();
-    format!("{:012x}", random & 0xffff_ffff_ffff)
-}
 
 /// `user@host`.
 pub fn who() -> String {
@@ -254,12 +248,5 @@ mod tests {
             let time = Duration::from_millis(millis);
             assert_eq!(crate::cli::duration::parse(&typed(time)), Ok(time));
         }
-    }
-
-    #[test]
-    fn no_two_runs_have_the_same_id() {
-        let ids = std::collections::BTreeSet::from([run_id(), run_id(), run_id()]);
-        assert_eq!(ids.len(), 3);
-        assert!(ids.iter().all(|id| id.len() == 12), "{ids:?}");
     }
 }

@@ -2,11 +2,11 @@
 
 use super::exit_code::ExitCode;
 use super::failure::Failure;
-use super::look_args::ListOutput;
+use super::look::{Look, ended};
 use super::options::LookOptions;
-use super::status::{Look, ended, format};
 use super::stream;
 use super::terminal::Terminal;
+use super::values::{ListOutput, format};
 use crate::report;
 use crate::situation::{self, Listed};
 

@@ -1,8 +1,8 @@
 //! The arguments of the read-only commands.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
-use super::args::{ColorArg, Output};
+use super::values::{ColorArg, ListOutput, Output};
 
 /// Show the state of a database and the command to run next
 ///
@@ -92,6 +92,33 @@ pub struct VersionsArgs {
     pub listed: ListedArgs,
 }
 
+/// Check whether you have the permissions that an update needs
+///
+/// Asks the API server about each permission, lists those you lack, and prints the RBAC rules that grant them. Nothing is
+/// changed. If you cannot read the database, the permissions for any database of its kind are checked.
+///
+/// Exits with 0 if you have every permission that an update requires, and with 3 otherwise.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  # Check which permissions you lack to update this database
+  kubectl dbupdate auth kafka my-kf -n shop
+
+  # Print the missing RBAC rules for an administrator
+  kubectl dbupdate auth kafka my-kf -o json | jq .rules")]
+pub struct AuthArgs {
+    /// Kind of database, optionally with its name
+    #[arg(value_name = "KIND[/NAME]")]
+    pub kind: String,
+
+    /// Name of the database
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+
+    #[command(flatten)]
+    pub shown: ShownArgs,
+}
+
 /// The output format of a list.
 #[derive(Debug, Args)]
 pub struct ListedArgs {
@@ -107,25 +134,5 @@ pub struct ListedArgs {
 impl From<ShownArgs> for ListedArgs {
     fn from(shown: ShownArgs) -> Self {
         ListedArgs { output: shown.output.into(), color: shown.color }
-    }
-}
-
-/// `--output` of a command that lists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ListOutput {
-    Table,
-    Json,
-    Yaml,
-    /// resource/name, as kubectl accepts it
-    Name,
-}
-
-impl From<Output> for ListOutput {
-    fn from(output: Output) -> Self {
-        match output {
-            Output::Table => ListOutput::Table,
-            Output::Json => ListOutput::Json,
-            Output::Yaml => ListOutput::Yaml,
-        }
     }
 }

@@ -5,33 +5,39 @@ mod auth;
 pub mod cluster_args;
 mod complete;
 pub mod completion;
+mod connect;
+mod conversation;
 mod dry_run;
 mod duration;
 pub mod exit_code;
 mod failure;
 mod identity;
-mod images;
 mod list;
 mod log;
+mod look;
 pub mod look_args;
 mod man;
 mod names;
 pub mod options;
 pub mod pick;
 mod sandbox;
-mod select;
+mod screen;
 mod status;
 pub mod stop;
 mod stream;
+pub mod target;
 pub mod terminal;
-mod through;
 mod update;
+pub mod usage;
+pub mod values;
 mod versions;
 
 use args::{Cli, Command};
+use clap::CommandFactory;
 use exit_code::ExitCode;
-use options::{LookOptions, SandboxOptions, UpdateOptions, UsageError};
+use options::{LookOptions, SandboxOptions, UpdateOptions};
 use terminal::Terminal;
+use usage::UsageError;
 
 /// Runs the command and returns its exit code.
 pub fn run(cli: Cli) -> ExitCode {
@@ -52,7 +58,7 @@ pub fn run(cli: Cli) -> ExitCode {
 
 async fn dispatch(cli: Cli, terminal: Terminal) -> ExitCode {
     match cli.command {
-        Some(Command::Completion(args)) => completion::print(args.shell),
+        Some(Command::Completion(args)) => completion::print(args.shell, Cli::command()),
         Some(Command::Complete(args)) => complete::complete(&args.words).await,
         Some(Command::Man(args)) => man::print(&args).unwrap_or_else(|error| {
             stream::err(&format!("error: {error}\n"));

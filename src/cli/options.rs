@@ -4,17 +4,14 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::args::{
-    ColorArg, Digests, DryRun, OnFailure, Output, ProgressArg, ResumeArgs, RollbackArgs, RunArgs,
-    SandboxArgs, UpdateArgs,
-};
-use super::auth::AuthArgs;
+use super::args::{ResumeArgs, RollbackArgs, RunArgs, SandboxArgs, UpdateArgs};
 use super::cluster_args::ClusterArgs;
-use super::look_args::{HistoryArgs, ListArgs, ListOutput, ListedArgs, StatusArgs, VersionsArgs, WhichArgs};
+use super::look_args::{AuthArgs, HistoryArgs, ListArgs, ListedArgs, StatusArgs, VersionsArgs, WhichArgs};
 use super::names::{wrong_with_database, wrong_with_namespace};
+use super::target::Target;
 use super::terminal::Terminal;
-use crate::cluster::ConnectOptions;
-use crate::kinds::UnknownKind;
+use super::usage::UsageError;
+use super::values::{ColorArg, Digests, DryRun, ListOutput, OnFailure, Output, ProgressArg};
 use crate::model::{Check, Kind, Method, Methods, clean};
 use crate::report::Progress;
 use crate::sandbox::Fault;
@@ -170,15 +167,6 @@ pub enum Mode {
     Rollback,
 }
 
-/// The cluster to connect to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
-    /// A real cluster.
-    Cluster(Box<ConnectOptions>),
-    /// The simulated cluster inside this process.
-    Sandbox(Vec<Fault>),
-}
-
 /// Which output streams use colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Colors {
@@ -192,47 +180,6 @@ pub struct SandboxOptions {
     pub port: u16,
     pub kubeconfig_out: Option<PathBuf>,
     pub faults: Vec<Fault>,
-}
-
-/// A command line that is invalid.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum UsageError {
-    #[error("{unknown}{}", unless_near(unknown))]
-    Kind { unknown: UnknownKind },
-    #[error("no database given; write KIND NAME, where KIND is one of {}", kinds())]
-    KindMissing,
-    #[error("{typed:?} has more than one '/'; write KIND/NAME")]
-    Slashes { typed: String },
-    #[error("the name is given twice: {slash:?} in KIND/NAME, and {word:?}")]
-    NameTwice { slash: String, word: String },
-    #[error("the database name {name:?} {wrong}")]
-    Name { name: String, wrong: &'static str },
-    #[error("the namespace {name:?} {wrong}")]
-    Namespace { name: String, wrong: &'static str },
-    #[error("--all-namespaces cannot be used with {with}")]
-    AllNamespaces { with: &'static str },
-    #[error("--selector cannot be used with a name")]
-    SelectorAndName,
-    #[error("--to is empty; give a version, or latest")]
-    NoVersion,
-    #[error("--via {first} contradicts --via {second}")]
-    TwoWays { first: Method, second: Method },
-    #[error("--pod-timeout must be greater than 0")]
-    PodTimeout,
-    #[error("--{flag} cannot be used with --sandbox, which reads no kubeconfig")]
-    SandboxAndConnection { flag: &'static str },
-    #[error("--{flag} cannot be used with the command 'sandbox', which serves its own cluster")]
-    SandboxCommand { flag: &'static str },
-    #[error("check {typed:?} cannot be skipped; --skip-check accepts {}", overridable())]
-    Check { typed: String },
-    #[error("-o {format} and --progress json both print to standard output; use only one of them")]
-    TwoOutputs { format: &'static str },
-    #[error(
-        "--progress bars requires a terminal with cursor control on standard error; use --progress plain"
-    )]
-    BarsWithoutTerminal,
-    #[error("cannot ask for confirmation without a terminal; review the plan with --dry-run, then add --yes")]
-    YesRequired,
 }
 
 impl UpdateOptions {
@@ -464,21 +411,6 @@ fn colors(typed: ColorArg, terminal: &Terminal) -> Colors {
         ColorArg::Always => Colors { stdout: true, stderr: true },
         ColorArg::Never => Colors { stdout: false, stderr: false },
     }
-}
-
-fn kinds() -> String {
-    Kind::ALL.map(Kind::singular).join(", ")
-}
-
-fn unless_near(unknown: &UnknownKind) -> String {
-    match unknown.nearest {
-        Some(_) => String::new(),
-        None => format!("; the supported kinds are {}", kinds()),
-    }
-}
-
-fn overridable() -> String {
-    Check::OVERRIDABLE.map(|c| c.to_string()).join(", ")
 }
 
 #[cfg(test)]

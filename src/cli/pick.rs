@@ -8,9 +8,8 @@ use dialoguer::theme::ColorfulTheme;
 use dialoguer::{Confirm, Select};
 use tokio::sync::watch;
 
-use super::stop::signalled;
 use super::terminal::Terminal;
-use crate::engine::{Signal, Stop};
+use crate::operation::{Signal, Stop, signalled};
 
 /// The answer to a prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]

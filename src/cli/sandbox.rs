@@ -13,6 +13,7 @@ use super::options::SandboxOptions;
 use super::stop;
 use super::stream;
 use crate::model::{Kind, quoted};
+use crate::operation::signalled;
 use crate::sandbox::{NAMESPACE, Sandbox};
 
 /// The first line of every kubeconfig this command writes. Only a file with this line may be overwritten.
@@ -50,7 +51,7 @@ pub async fn run(options: &SandboxOptions) -> Result<ExitCode, SandboxError> {
     tokio::select! {
         served = sandbox.serve(listener) => served.map_err(SandboxError::Serve)?,
         // Ctrl-C is the normal way to stop the sandbox.
-        _ = stop::signalled(&mut stop) => {}
+        _ = signalled(&mut stop) => {}
     }
     Ok(ExitCode::Done)
 }

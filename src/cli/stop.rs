@@ -1,14 +1,10 @@
-//! Handles the signals that stop a run.
+//! Listens for the signals that stop a run.
 
 use std::io;
-use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::timeout;
 
-use super::failure::Failure;
-use crate::cluster::{self, Cluster, ConnectOptions};
-use crate::engine::{Signal, Stop};
+use crate::operation::{Signal, Stop};
 
 /// Starts listening. The first signal asks the run to stop at the next safe point, every further one to stop at once.
 ///
@@ -35,53 +31,6 @@ fn after(stop: Stop, signal: Signal) -> Stop {
         Stop::Go => Stop::Finish(signal),
         Stop::Finish(_) | Stop::Now(_) => Stop::Now(signal),
     }
-}
-
-/// Waits for a signal and returns it.
-pub async fn signalled(stop: &mut watch::Receiver<Stop>) -> Signal {
-    loop {
-        match *stop.borrow_and_update() {
-            Stop::Finish(signal) | Stop::Now(signal) => return signal,
-            Stop::Go => {}
-        }
-        if stop.changed().await.is_err() {
-            // The listener has ended, so no signal can arrive any more.
-            std::future::pending::<()>().await;
-        }
-    }
-}
-
-/// Runs work that may be cancelled at any time, until it is done or a signal arrives.
-///
-/// # Errors
-///
-/// The signal that arrived.
-pub async fn unless_stopped<T>(
-    stop: &mut watch::Receiver<Stop>,
-    work: impl Future<Output = T>,
-) -> Result<T, Failure> {
-    tokio::select! {
-        biased;
-        signal = signalled(stop) => Err(Failure::Signalled(signal)),
-        done = work => Ok(done),
-    }
-}
-
-/// Connects, unless a signal comes before that is done, or the bound of the whole run: a plugin that gives the credentials
-/// may ask the user, or hang.
-///
-/// # Errors
-///
-/// The signal that has come, the bound that is over, or why there is no connection.
-pub async fn connect(
-    to: &ConnectOptions,
-    stop: &mut watch::Receiver<Stop>,
-    limit: Option<Duration>,
-) -> Result<Cluster, Failure> {
-    let connecting = unless_stopped(stop, cluster::connect(to));
-    let Some(limit) = limit else { return Ok(connecting.await??) };
-    let late = |_| Failure::TimedOut { seconds: limit.as_secs() };
-    Ok(timeout(limit, connecting).await.map_err(late)???)
 }
 
 #[cfg(unix)]

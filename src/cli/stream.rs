@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::io::{self, Write};
 
-use super::options::UsageError;
+use super::usage::UsageError;
 
 /// Writes to standard output. Returns `false` if the pipe is closed or the write fails.
 pub fn out(text: &str) -> bool {

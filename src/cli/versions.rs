@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use super::exit_code::ExitCode;
 use super::failure::Failure;
-use super::look_args::ListOutput;
+use super::look::{Look, ended};
 use super::options::LookOptions;
-use super::status::{Look, ended, format};
-use super::stop::unless_stopped;
+use super::stream;
 use super::terminal::Terminal;
-use super::{select, stream};
-use crate::cluster::{Cluster, ClusterError};
-use crate::model::{Kind, Snapshot};
+use super::values::{ListOutput, format};
+use crate::cluster::ClusterError;
+use crate::model::Kind;
+use crate::operation::{self, Error, unless_stopped};
 use crate::plan::versions::{self, Choice};
 use crate::report;
 
@@ -22,14 +22,14 @@ pub async fn versions(options: LookOptions, terminal: Terminal) -> ExitCode {
 
 async fn show(look: &mut Look) -> Result<ExitCode, Failure> {
     let Some(kind) = look.options.kind else { return Ok(ExitCode::Done) };
-    let (cluster, namespace) = (look.cluster.clone(), look.namespace());
+    let (cluster, namespace) = (look.cluster().clone(), look.namespace());
     let (database, choices) = match look.options.name.clone() {
         None => {
             let reading = async { cluster.versions(kind).await.map_err(|error| absent(error, kind)) };
             (None, versions::catalog(&unless_stopped(&mut look.stop, reading).await??))
         }
         Some(name) => {
-            let reading = snapshot(&cluster, kind, &namespace, &name);
+            let reading = operation::snapshot(&cluster, kind, &namespace, &name);
             let snapshot = unless_stopped(&mut look.stop, reading).await??;
             let choices = versions::choices(&snapshot, &BTreeSet::new());
             (Some(snapshot.database.object), choices)
@@ -47,21 +47,9 @@ async fn show(look: &mut Look) -> Result<ExitCode, Failure> {
     Ok(ExitCode::Done)
 }
 
-async fn snapshot(cluster: &Cluster, kind: Kind, namespace: &str, name: &str) -> Result<Snapshot, Failure> {
-    match cluster.snapshot(kind, namespace, name).await {
-        Ok(snapshot) => Ok(snapshot),
-        Err(ClusterError::NotFound { .. }) => {
-            let names = select::names(cluster, namespace, kind).await;
-            let (name, namespace) = (name.to_owned(), namespace.to_owned());
-            Err(Failure::NoSuchDatabase { kind, name, namespace, names })
-        }
-        Err(error) => Err(absent(error, kind)),
-    }
-}
-
-fn absent(error: ClusterError, kind: Kind) -> Failure {
+fn absent(error: ClusterError, kind: Kind) -> Error {
     match error {
-        ClusterError::ApiAbsent { .. } => Failure::KindAbsent { kind },
+        ClusterError::ApiAbsent { .. } => Error::KindAbsent { kind },
         error => error.into(),
     }
 }

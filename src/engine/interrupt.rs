@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::cluster::{Aside, ClusterError};
 use crate::event::Event;
 
-use super::narrator::Emitter;
+use super::emitter::Emitter;
 use super::stop_reason::StopReason;
 use super::{Signal, Stop};
 

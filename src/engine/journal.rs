@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
-
 use crate::cluster::{CALL_TIMEOUT, ClusterError, FORBIDDEN_DOUBT, Journal};
 use crate::event::{Event, Finish, Step, StepOutcome};
 use crate::journal::{
@@ -16,6 +14,7 @@ use crate::steps::{Blocked, s1_pause};
 
 use super::run::Run;
 use super::stop_reason::StopReason;
+use super::writer::Writer;
 
 /// How often the pods' progress is written at most. It follows behind, and nothing depends on it: a request for every few
 /// pods is enough.
@@ -24,14 +23,6 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 /// How long a refused journal is doubted before the run does without: an API server that restarts says 403 for some
 /// moments, and whoever may keep none should not wait for long.
 const NO_JOURNAL_DOUBT: Duration = Duration::from_secs(2);
-
-/// The journal of a run on its way.
-pub(super) struct Writer {
-    pub run: crate::journal::Run,
-    pub progress: Progress,
-    written: Duration,
-    behind: Option<JoinHandle<()>>,
-}
 
 impl Run {
     /// Writes the run down, or that it is gone on with, before its first change.

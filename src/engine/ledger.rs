@@ -8,7 +8,7 @@ use crate::journal::Before;
 use crate::model::{Plan, Pod, Purpose, WorkloadPlan, same_image};
 use crate::steps::leftover;
 
-use super::journal::Writer;
+use super::writer::Writer;
 
 /// The books of a run.
 pub(super) struct Ledger {

@@ -1,7 +1,9 @@
 //! Runs a plan: the steps in order, the lock, the waiting, the stopping. Alone sends writes. Knows no terminal.
 
 mod announce;
+mod announcer;
 mod back;
+mod emitter;
 mod end;
 mod evict;
 mod flights;
@@ -23,7 +25,9 @@ mod send;
 mod settle;
 mod stop;
 mod stop_reason;
+mod take_lock;
 mod trial;
+mod writer;
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -2,37 +2,10 @@
 
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-use tokio::time::Instant;
+use crate::event::{Event, Step, StepOutcome, WaitingOn};
 
-use crate::clock::Clock;
-use crate::event::{Event, Record, Step, StepOutcome, WaitingOn};
-
-use super::announce::{Announcer, announcement};
-
-/// Sends events, each with its time. Nobody has to listen.
-#[derive(Clone)]
-pub(super) struct Emitter {
-    to: mpsc::UnboundedSender<Record>,
-    clock: Clock,
-    began: Instant,
-}
-
-impl Emitter {
-    pub fn new(to: mpsc::UnboundedSender<Record>, clock: Clock) -> Self {
-        Emitter { to, clock, began: Instant::now() }
-    }
-
-    /// The moment the run began.
-    pub fn began(&self) -> Instant {
-        self.began
-    }
-
-    pub fn emit(&self, event: Event) {
-        let elapsed_ms = self.began.elapsed().as_millis() as u64;
-        let _ = self.to.send(Record { time: self.clock.rfc3339(3), elapsed_ms, event });
-    }
-}
+use super::announcer::{Announcer, announcement};
+use super::emitter::Emitter;
 
 /// Tells the story of a run: which step it is at, what that waits for, what has happened.
 pub(super) struct Narrator {

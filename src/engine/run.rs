@@ -13,10 +13,11 @@ use crate::roll::order::RollMemory;
 use crate::steps::guard::{self, Expected};
 use crate::steps::{Blocked, s1_pause};
 
+use super::emitter::Emitter;
 use super::interrupt::Interrupt;
 use super::ledger::Ledger;
 use super::lock::Lock;
-use super::narrator::{Emitter, Narrator};
+use super::narrator::Narrator;
 use super::observer::Observer;
 use super::stop_reason::StopReason;
 use super::{RunOptions, Stop};
@@ -52,7 +53,7 @@ impl Run {
     ) -> Self {
         let (to_aside, asides) = mpsc::unbounded_channel();
         let (to_lost, lost) = watch::channel(None);
-        let emitter = Emitter::new(events, options.clock.clone());
+        let emitter = Emitter::new(events, options.clock.clone(), &options.caller.run);
         // Whoever resumes a run, or rolls one back, does so because the database shows something of it.
         let changed_before = s1_pause::ours(&snapshot.database).is_some()
             || options.story.resuming.is_some()
@@ -74,7 +75,6 @@ impl Run {
     pub fn started(&self) {
         self.narrator.emit(Event::Started {
             schema: EVENT_SCHEMA.to_owned(),
-            run: self.options.caller.run.clone(),
             plan: Box::new(Plan::clone(&self.plan)),
         });
     }

@@ -6,10 +6,11 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use console::Term;
+use console::{Term, measure_text_width};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
 use super::board::{Board, Part};
+use super::runs::Runs;
 use super::terminal::Terminal;
 use crate::event::Record;
 
@@ -24,17 +25,63 @@ pub struct Bars<T = Term> {
     multi: MultiProgress,
     terminal: Terminal<T>,
     state: Arc<Mutex<State>>,
-    shown: Vec<(Part, ProgressBar)>,
+    shown: Vec<(Place, ProgressBar)>,
+    color: bool,
     /// Off in tests, which look at the screen as it is right after a record.
     ticks: bool,
 }
 
+/// A part of the board of a run.
+type Place = (String, Part);
+
 /// What the drawing threads share.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
+    runs: Runs,
+    /// One for each run, in the order in which they started.
+    boards: Vec<RunBoard>,
+}
+
+/// The board of one run.
+#[derive(Debug)]
+struct RunBoard {
+    run: String,
     board: Board,
-    /// When the last record came.
+    /// When its last record came.
     at: Instant,
+}
+
+impl State {
+    /// Takes a record in; returns the lines that stay on the screen from now on.
+    fn apply(&mut self, record: &Record, columns: usize, color: bool) -> Vec<String> {
+        self.runs.take_in(record);
+        let found = self.boards.iter().position(|b| b.run == record.run);
+        let index = found.unwrap_or_else(|| {
+            let run = record.run.clone();
+            self.boards.push(RunBoard { run, board: Board::new(color), at: Instant::now() });
+            self.boards.len() - 1
+        });
+        let prefix = self.runs.prefix(&record.run);
+        let board = &mut self.boards[index];
+        board.at = Instant::now();
+        let kept = board.board.apply(record, columns.saturating_sub(measure_text_width(&prefix)));
+        kept.into_iter().map(|line| format!("{prefix}{line}")).collect()
+    }
+
+    /// The parts that are on the screen now, from top to bottom.
+    fn places(&self) -> Vec<Place> {
+        let of =
+            |b: &RunBoard| b.board.parts().into_iter().map(|part| (b.run.clone(), part)).collect::<Vec<_>>();
+        self.boards.iter().flat_map(of).collect()
+    }
+
+    fn render(&self, (run, part): &Place, columns: usize) -> Vec<String> {
+        let Some(board) = self.boards.iter().find(|b| b.run == *run) else { return Vec::new() };
+        let passed = u64::try_from(board.at.elapsed().as_millis()).unwrap_or(0);
+        let prefix = self.runs.prefix(run);
+        let lines = board.board.render(part, columns.saturating_sub(measure_text_width(&prefix)), passed);
+        lines.into_iter().map(|line| format!("{prefix}{line}")).collect()
+    }
 }
 
 impl Bars {
@@ -51,8 +98,9 @@ impl<T: TermLike + Clone + 'static> Bars<T> {
         Bars {
             multi: MultiProgress::with_draw_target(target),
             terminal,
-            state: Arc::new(Mutex::new(State { board: Board::new(color), at: Instant::now() })),
+            state: Arc::default(),
             shown: Vec::new(),
+            color,
             ticks,
         }
     }
@@ -60,12 +108,11 @@ impl<T: TermLike + Clone + 'static> Bars<T> {
     /// Draws what the record has changed.
     pub fn record(&mut self, record: &Record) {
         let mut state = lock(&self.state);
-        let kept = state.board.apply(record, self.terminal.columns());
-        state.at = Instant::now();
-        let parts = state.board.parts();
+        let kept = state.apply(record, self.terminal.columns(), self.color);
+        let places = state.places();
         drop(state);
-        if parts.iter().ne(self.shown.iter().map(|(part, _)| part)) {
-            self.show(parts);
+        if places.iter().ne(self.shown.iter().map(|(place, _)| place)) {
+            self.show(places);
         }
         if !kept.is_empty() {
             self.multi.suspend(|| kept.iter().for_each(|line| self.terminal.print(line)));
@@ -89,27 +136,25 @@ impl<T: TermLike + Clone + 'static> Bars<T> {
         &self.multi
     }
 
-    fn show(&mut self, parts: Vec<Part>) {
+    fn show(&mut self, places: Vec<Place>) {
         for (_, bar) in self.shown.drain(..) {
             self.multi.remove(&bar);
         }
-        for part in parts {
+        for place in places {
             // Hidden until it is added, or it would draw on its own.
-            let bar = self.multi.add(ProgressBar::hidden().with_style(self.style(part.clone())));
+            let bar = self.multi.add(ProgressBar::hidden().with_style(self.style(place.clone())));
             // Those that stand still too, since the terminal may change its width.
             if self.ticks {
                 bar.enable_steady_tick(TICK);
             }
-            self.shown.push((part, bar));
+            self.shown.push((place, bar));
         }
     }
 
-    fn style(&self, part: Part) -> ProgressStyle {
+    fn style(&self, place: Place) -> ProgressStyle {
         let (state, terminal) = (Arc::clone(&self.state), self.terminal.clone());
         let lines = move |_: &indicatif::ProgressState, out: &mut dyn std::fmt::Write| {
-            let state = lock(&state);
-            let passed = u64::try_from(state.at.elapsed().as_millis()).unwrap_or(0);
-            let lines = state.board.render(&part, terminal.columns(), passed);
+            let lines = lock(&state).render(&place, terminal.columns());
             let _ = out.write_str(&lines.join("\n"));
         };
         // The template is a constant; a mistake in it shows in every test.
@@ -168,9 +213,9 @@ mod tests {
             for record in sample::records().iter().take(15) {
                 bars.record(record);
                 let state = lock(&bars.state);
-                for part in state.board.parts() {
-                    for line in state.board.render(&part, bars.terminal.columns(), 0) {
-                        let wide = console::measure_text_width(&line);
+                for place in state.places() {
+                    for line in state.render(&place, bars.terminal.columns()) {
+                        let wide = measure_text_width(&line);
                         assert!(wide < usize::from(columns), "{columns}: {line}");
                     }
                 }
@@ -211,7 +256,12 @@ mod tests {
             },
             Event::Finished(sample::failed_finish()),
         ];
-        records.extend(failed.map(|event| Record { time: String::new(), elapsed_ms: time, event }));
+        records.extend(failed.map(|event| Record {
+            time: String::new(),
+            elapsed_ms: time,
+            run: "r1".into(),
+            event,
+        }));
         for record in &records {
             bars.record(record);
         }
@@ -240,6 +290,23 @@ mod tests {
         assert_eq!(shown.matches("(attempt 1)").count(), 1, "{shown}");
         assert_eq!(shown.matches("(attempt 2)").count(), 0, "{shown}");
         assert_eq!(shown.matches("(attempt 3)").count(), 1, "{shown}");
+    }
+
+    #[test]
+    fn of_several_databases_each_line_names_its_own() {
+        let (screen, mut bars) = bars(40, 100);
+        let (one, other) = sample::two_runs();
+        for record in one.iter().take(10).chain(other.iter().take(4)) {
+            bars.record(record);
+        }
+        let shown = screen.contents();
+        let live = |name: &str| shown.lines().filter(|l| l.starts_with(&format!("kafka/{name}: "))).count();
+        assert!(live("my-kf") > 1 && live("other") > 1, "{shown}");
+        for record in one.iter().skip(10).chain(other.iter().skip(4)) {
+            bars.record(record);
+        }
+        bars.finish();
+        assert!(screen.contents().contains("kafka/other: ✓ roll pods"), "{}", screen.contents());
     }
 
     #[test]

@@ -426,12 +426,11 @@ mod tests {
         let (workload, pod) = ("petset/my-kf-controller", "my-kf-controller-0");
         let mut board = Board::new(false);
         let mut done = |event: Event| {
-            board.apply(&Record { time: String::new(), elapsed_ms: 1, event }, 80);
+            board.apply(&Record { time: String::new(), elapsed_ms: 1, run: String::new(), event }, 80);
             board.workload(workload).done
         };
         let (workload, pod) = (workload.to_owned(), pod.to_owned());
-        let run =
-            Event::Started { schema: String::new(), run: String::new(), plan: Box::new(sample::plan()) };
+        let run = Event::Started { schema: String::new(), plan: Box::new(sample::plan()) };
         assert_eq!(done(run), 0);
         let started =
             || Event::PodStarted { workload: workload.clone(), pod: pod.clone(), ordinal_in_run: 0 };

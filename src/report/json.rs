@@ -53,7 +53,7 @@ mod tests {
         let first = text.lines().next().unwrap();
         assert!(
             first.starts_with(
-                r#"{"time":"2026-01-02T03:04:05Z","elapsedMs":0,"event":"started","schema":"dbupdate/v1","run":"r1","plan":{"#
+                r#"{"time":"2026-01-02T03:04:05Z","elapsedMs":0,"run":"r1","event":"started","schema":"dbupdate/v1","plan":{"#
             ),
             "{first}"
         );

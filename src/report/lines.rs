@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use super::runs::Runs;
 use super::{summary, tables, words};
 use crate::event::{Event, Finish, Record};
 use crate::model::{ImageChange, clean};
@@ -10,25 +11,28 @@ use crate::model::{ImageChange, clean};
 #[derive(Debug)]
 pub struct Lines<W> {
     out: W,
+    runs: Runs,
 }
 
 impl<W: Write> Lines<W> {
     /// Lines go to `out`, which is flushed after each.
     pub fn new(out: W) -> Self {
-        Lines { out }
+        Lines { out, runs: Runs::default() }
     }
 
     /// Writes the record. A closed pipe must not end the run, so write errors are ignored.
     pub fn record(&mut self, record: &Record) {
-        let line = format!("{} {}\n", record.time, clean(&sentence(&record.event)));
+        self.runs.take_in(record);
+        let (database, said) = (self.runs.prefix(&record.run), sentence(&record.run, &record.event));
+        let line = format!("{} {database}{}\n", record.time, clean(&said));
         let _ = self.out.write_all(line.as_bytes()).and_then(|()| self.out.flush());
     }
 }
 
 /// The event in words, on one line.
-pub(super) fn sentence(event: &Event) -> String {
+fn sentence(run: &str, event: &Event) -> String {
     match event {
-        Event::Started { run, plan, .. } => {
+        Event::Started { plan, .. } => {
             format!("{}; {}; run {run}", tables::title(plan), tables::restarts(plan))
         }
         Event::StepStarted { step } => format!("{}: started", words::step(*step)),
@@ -132,5 +136,23 @@ mod tests {
         }
         let expected = include_str!("testdata/lines.txt");
         assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+
+    #[test]
+    fn of_several_databases_each_line_names_its_own() {
+        let mut out = Vec::new();
+        let mut lines = Lines::new(&mut out);
+        let (one, other) = sample::two_runs();
+        for record in one.iter().chain(&other).take(one.len() + 2).chain(&one[1..2]) {
+            lines.record(record);
+        }
+        let text = String::from_utf8(out).unwrap();
+        let said: Vec<_> =
+            text.lines().filter_map(|line| line.split_once(' ')).map(|(_, said)| said).collect();
+        let alone = include_str!("testdata/lines.txt").lines().filter_map(|line| line.split_once(' '));
+        assert_eq!(said[..one.len()], alone.map(|(_, said)| said).collect::<Vec<_>>());
+        let begun = "kafka/other: Kafka other in namespace default: 3.5.2 → 3.6.1; ";
+        assert!(said[one.len()].starts_with(begun) && said[one.len()].ends_with("; run r2"), "{text}");
+        assert_eq!(said[one.len() + 1..], ["kafka/other: lock: started", "kafka/my-kf: lock: started"]);
     }
 }

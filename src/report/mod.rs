@@ -13,6 +13,7 @@ mod layout;
 mod lines;
 pub mod list;
 pub mod object;
+mod runs;
 pub mod status;
 mod summary;
 mod tables;
@@ -49,7 +50,7 @@ pub enum Progress {
     None,
 }
 
-/// Shows the events of a run as they happen.
+/// Shows the events of one or more runs as they happen. Where they concern several databases, each line names its own.
 #[derive(Debug)]
 pub struct Reporter {
     shown: Shown,

@@ -168,7 +168,7 @@ pub(super) fn failed_finish() -> Finish {
 }
 
 pub(super) fn started(plan: Plan) -> Event {
-    Event::Started { schema: EVENT_SCHEMA.into(), run: "r1".into(), plan: Box::new(plan) }
+    Event::Started { schema: EVENT_SCHEMA.into(), plan: Box::new(plan) }
 }
 
 /// Numbers the events: one second lies between each two.
@@ -176,9 +176,22 @@ pub(super) fn recorded(events: Vec<Event>) -> Vec<Record> {
     let at = |(i, event)| Record {
         time: format!("2026-01-02T03:04:{:02}Z", 5 + i),
         elapsed_ms: 1000 * i as u64,
+        run: "r1".into(),
         event,
     };
     events.into_iter().enumerate().map(at).collect()
+}
+
+/// A run, and one of another database.
+pub(super) fn two_runs() -> (Vec<Record>, Vec<Record>) {
+    let mut other = records();
+    for record in &mut other {
+        record.run = "r2".into();
+        if let Event::Started { plan, .. } = &mut record.event {
+            plan.database.name = "other".into();
+        }
+    }
+    (records(), other)
 }
 
 /// A run from its beginning to its end.

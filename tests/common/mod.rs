@@ -17,6 +17,7 @@ use kubectl_dbupdate::engine::{self, Bounds, Caller, RunOptions, Signal, Stop, S
 use kubectl_dbupdate::event::{Event, Finish, Outcome, Record, Step};
 use kubectl_dbupdate::journal::Direction;
 use kubectl_dbupdate::model::{Kind, Method, Methods, Plan, PodAction, Snapshot, Strategy, WorkloadPlan};
+use kubectl_dbupdate::operation::{self, Which, Wish};
 use kubectl_dbupdate::plan::update::{self, Request};
 use kubectl_dbupdate::situation::Commands;
 use serde_json::Value;
@@ -144,6 +145,31 @@ impl World {
             skip: BTreeSet::new(),
             roll_back_on_failure: false,
             clock: self.clock(),
+        }
+    }
+
+    /// What a person asks for who is shown the plan, with short bounds.
+    pub fn asked(&self) -> operation::Request {
+        let usual = self.options("");
+        operation::Request {
+            which: Which {
+                namespace: Some(NAMESPACE.to_owned()),
+                kind: Some(self.kind),
+                name: Some(self.name.clone()),
+            },
+            wish: Wish::Update {
+                to: Some(self.target.to_owned()),
+                through: false,
+                methods: self.request().methods,
+            },
+            unasked: false,
+            take_over: false,
+            skip: BTreeSet::new(),
+            bounds: usual.bounds,
+            min_ready: Duration::ZERO,
+            ask_registries: true,
+            roll_back_on_failure: false,
+            caller: operation::Caller { who: usual.caller.who, commands: usual.caller.commands },
         }
     }
 

@@ -3,14 +3,12 @@
 use std::collections::BTreeSet;
 
 use kubectl_dbupdate::cluster::{Cluster, Journal};
-use kubectl_dbupdate::engine::{self, RunOptions, Story};
-use kubectl_dbupdate::journal::{Direction, Entry};
-use kubectl_dbupdate::model::{Action, Check, Lock, Methods, Plan, Snapshot};
-use kubectl_dbupdate::plan::rollback;
-use kubectl_dbupdate::plan::update::{self, Request, Unfinished};
-use kubectl_dbupdate::steps::s1_pause;
+use kubectl_dbupdate::engine::RunOptions;
+use kubectl_dbupdate::model::{Action, Check, Lock, Plan, Snapshot};
+use kubectl_dbupdate::operation::{Error, Operation, Outlook, Request, Stop, Wish, goal};
+use tokio::sync::{mpsc, watch};
 
-use super::{NAMESPACE, Running, World, request};
+use super::{NAMESPACE, Running, World};
 
 /// A command that is ready to run: what it has found and decided.
 pub struct Process {
@@ -20,22 +18,14 @@ pub struct Process {
     options: RunOptions,
 }
 
-/// What a process finds when it starts.
-struct Found {
-    cluster: Cluster,
-    snapshot: Snapshot,
-    journal: Journal,
-    unfinished: Option<Entry>,
-}
-
 /// Reads what there is. Whether the holder of a lock lives is watched first, and with `take_over` until it does no more.
-async fn found(world: &World, cluster: Cluster, take_over: bool) -> Found {
-    let mut snapshot = world.snapshot(&cluster).await;
+async fn found(world: &World, cluster: &Cluster, take_over: bool) -> (Snapshot, Journal) {
+    let mut snapshot = world.snapshot(cluster).await;
     while let Some(lock) = snapshot.lock.clone() {
         let watched = cluster.watch_lock(world.kind, NAMESPACE, &world.name, lock).await;
         let watched = watched.expect("the lock can be watched");
         // What was read before the wait is old by now.
-        snapshot = world.snapshot(&cluster).await;
+        snapshot = world.snapshot(cluster).await;
         let version = |l: &Option<Lock>| l.as_ref().map(|l| l.resource_version.clone());
         let same = version(&watched) == version(&snapshot.lock);
         if same {
@@ -46,69 +36,51 @@ async fn found(world: &World, cluster: Cluster, take_over: bool) -> Found {
         }
     }
     let journal = cluster.journal(world.kind, NAMESPACE, &world.name).await.expect("it can be read");
-    let unfinished = engine::unfinished(&journal, &snapshot);
-    Found { cluster, snapshot, journal, unfinished }
+    (snapshot, journal)
 }
 
 impl Process {
     /// The command that updates, typed for the first time or again.
     pub async fn update(world: &World, cluster: Cluster) -> Self {
-        Process::forward(world, found(world, cluster, false).await, world.request().methods, BTreeSet::new())
+        let asked = world.asked();
+        Process::asked(world, cluster, asked).await.expect("an update needs nothing unfinished")
     }
 
     /// The same with `--take-over`.
     pub async fn take_over(world: &World, cluster: Cluster) -> Self {
-        Process::forward(world, found(world, cluster, true).await, world.request().methods, BTreeSet::new())
+        let asked = Request { take_over: true, ..world.asked() };
+        Process::asked(world, cluster, asked).await.expect("an update needs nothing unfinished")
     }
 
     /// `resume`, with what is overridden by name; `None` where nothing is unfinished.
     pub async fn resume(world: &World, cluster: Cluster, skip: BTreeSet<Check>) -> Option<Self> {
-        let found = found(world, cluster, false).await;
-        let unfinished = found.unfinished.as_ref()?;
-        let methods = unfinished.methods();
-        match unfinished.run.direction {
-            Direction::Update => Some(Process::forward(world, found, methods, skip)),
-            Direction::Rollback => Some(Process::back(world, found, skip)),
-        }
+        let wish = Wish::Resume { through: false };
+        Process::asked(world, cluster, Request { wish, skip, ..world.asked() }).await
     }
 
     /// `rollback`, with what is overridden by name; `None` where nothing is unfinished.
     pub async fn rollback(world: &World, cluster: Cluster, skip: BTreeSet<Check>) -> Option<Self> {
-        let found = found(world, cluster, false).await;
-        let ours = found.snapshot.database.paused().is_some_and(|(_, c)| s1_pause::run_of(c).is_some());
-        (found.unfinished.is_some() || ours).then(|| Process::back(world, found, skip))
+        Process::asked(world, cluster, Request { wish: Wish::Rollback, skip, ..world.asked() }).await
     }
 
-    fn forward(world: &World, found: Found, methods: Methods, skip: BTreeSet<Check>) -> Self {
-        let unfinished = found.unfinished.as_ref().map(Unfinished::from);
-        let asked = Request { unfinished, methods, skip: skip.clone(), ..world.request() };
-        let plan = update::plan(&found.snapshot, &asked).expect("the target is in the catalog");
-        Process::of(world, found, plan, Direction::Update, skip)
-    }
-
-    fn back(world: &World, found: Found, skip: BTreeSet<Check>) -> Self {
-        let plan = match &found.unfinished {
-            Some(entry) => rollback::plan(&found.snapshot, entry, &skip),
-            // Only our pause is left, and nobody knows from which run: the database stays on its version.
-            None => {
-                let stays = Request { skip: skip.clone(), ..request(&found.snapshot.database.version) };
-                rollback::without_a_journal(&found.snapshot, &stays).expect("its version is in the catalog")
-            }
+    /// What is decided is the operation's own; only what it reads of the cluster's rights is left out.
+    async fn asked(world: &World, cluster: Cluster, request: Request) -> Option<Self> {
+        let (snapshot, journal) = found(world, &cluster, request.take_over).await;
+        let goal = match goal(&request, &snapshot, &journal) {
+            Ok(goal) => goal,
+            Err(Error::NothingUnfinished { .. }) => return None,
+            Err(error) => panic!("{error}"),
         };
-        Process::of(world, found, plan, Direction::Rollback, skip)
-    }
-
-    fn of(world: &World, found: Found, plan: Plan, direction: Direction, skip: BTreeSet<Check>) -> Self {
-        let before = found.unfinished.as_ref().map(|e| e.run.before.clone());
-        let resuming = found.unfinished.filter(|e| e.run.direction == direction);
-        let id = match (&resuming, direction) {
-            (Some(entry), _) => entry.run.run.clone(),
-            (None, _) => found.cluster.name().replace(' ', "-"),
-        };
-        let usual = world.options(&id);
-        let story = Story { journal: found.journal, resuming, before, direction, ..usual.story };
-        let options = RunOptions { story, skip, ..usual };
-        Process { plan, cluster: found.cluster, snapshot: found.snapshot, options }
+        let hops = goal.hops(&snapshot, &request).expect("the target is in the catalog");
+        let outlook = Outlook { snapshot, journal, goal, hops };
+        let (_, stop) = watch::channel(Stop::Go);
+        let (told, _) = mpsc::unbounded_channel();
+        let operation = Operation::new(cluster.clone(), request, world.clock(), stop, told);
+        let mut options = operation.run_options(&outlook);
+        if options.story.resuming.is_none() {
+            options.caller.run = cluster.name().replace(' ', "-");
+        }
+        Some(Process { plan: outlook.hops.first, cluster, snapshot: outlook.snapshot, options })
     }
 
     /// What speaks against it.

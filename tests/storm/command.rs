@@ -1,19 +1,16 @@
-//! The commands of the tool, as `cli` carries them out, without its terminal.
+//! The commands of the tool: operations of a person who confirms whatever is planned.
 
 use std::collections::BTreeSet;
 
 use kubectl_dbupdate::clock::Clock;
-use kubectl_dbupdate::cluster::{Cluster, ClusterError, Journal};
-use kubectl_dbupdate::engine::{self, Bounds, RunOptions, Stop, Story};
-use kubectl_dbupdate::event::Record;
-use kubectl_dbupdate::journal::{Direction, Entry};
-use kubectl_dbupdate::model::{Action, Check, Method, Methods, Plan, Snapshot};
-use kubectl_dbupdate::plan::rollback;
-use kubectl_dbupdate::plan::update::{self, Request, Unfinished};
-use kubectl_dbupdate::steps::s1_pause;
+use kubectl_dbupdate::event::{Finish, Outcome, Record};
+use kubectl_dbupdate::model::{Check, Plan};
+use kubectl_dbupdate::operation::{
+    Bounds, End, Error, Notice, Operation, Outlook, Question, Request, Stop, Told, Wish,
+};
 use tokio::sync::{mpsc, watch};
 
-use crate::common::{Ended, NAMESPACE, World, secs};
+use crate::common::{Ended, World, secs};
 
 /// What the user runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,13 +31,12 @@ pub enum Came {
     /// There was nothing unfinished.
     NothingUnfinished,
     /// The cluster could not be read.
-    Unread(ClusterError),
+    Unread(Box<Error>),
 }
 
 /// The options that the schedule decides.
 #[derive(Clone)]
 pub struct Settings {
-    pub run: String,
     pub roll_back_on_failure: bool,
     /// What the user overrides by name.
     pub skip: BTreeSet<Check>,
@@ -54,126 +50,58 @@ pub async fn carry_out(
     settings: Settings,
     stop: watch::Receiver<Stop>,
 ) -> Came {
-    let cluster = world.cluster();
-    let read = async {
-        let snapshot = cluster.snapshot(world.kind, NAMESPACE, &world.name).await?;
-        Ok((snapshot, cluster.journal(world.kind, NAMESPACE, &world.name).await?))
-    };
-    let (mut snapshot, journal) = match read.await {
-        Ok(read) => read,
-        Err(error) => return Came::Unread(error),
-    };
-    let skip = &settings.skip;
-    let Some(goal) = goal(command, world, &snapshot, &journal) else { return Came::NothingUnfinished };
-    let mut plan = goal.plan(&snapshot, skip);
-    if let Some(lock) = snapshot.lock.take_if(|_| plan.action != Action::Nothing) {
-        match cluster.watch_lock(world.kind, NAMESPACE, &world.name, lock).await {
-            Ok(watched) => snapshot.lock = watched,
-            Err(error) => return Came::Unread(error),
-        }
-        plan = goal.plan(&snapshot, skip);
-    }
-    if plan.refusals().next().is_some() {
-        return Came::Refused(Box::new(plan));
-    }
-    if plan.action == Action::Nothing {
-        return Came::Nothing;
-    }
-    Came::Ended(Box::new(run(world, cluster, snapshot, plan, journal, goal, settings, stop).await))
-}
-
-/// Where a run goes.
-enum Goal {
-    To { to: String, method: Option<Method>, unfinished: Option<Entry> },
-    Back { entry: Option<Entry> },
-}
-
-/// `None` where nothing is unfinished.
-fn goal(command: Command, world: &World, snapshot: &Snapshot, journal: &Journal) -> Option<Goal> {
-    let unfinished = engine::unfinished(journal, snapshot);
-    match command {
-        Command::Update => {
-            Some(Goal::To { to: world.target().to_owned(), method: Some(world.method), unfinished })
-        }
-        Command::Resume => match unfinished {
-            Some(entry) if entry.run.direction == Direction::Rollback => {
-                Some(Goal::Back { entry: Some(entry) })
-            }
-            Some(entry) => {
-                Some(Goal::To { to: entry.run.plan.to.name.clone(), method: None, unfinished: Some(entry) })
-            }
-            None => {
-                let stays =
-                    Goal::To { to: snapshot.database.version.clone(), method: None, unfinished: None };
-                Some(stays).filter(|stays| stays.plan(snapshot, &BTreeSet::new()).action == Action::Resume)
-            }
+    let usual = world.asked();
+    let request = Request {
+        wish: match command {
+            Command::Update => usual.wish,
+            Command::Resume => Wish::Resume { through: false },
+            Command::Rollback => Wish::Rollback,
         },
-        Command::Rollback => {
-            let ours = snapshot.database.paused().is_some_and(|(_, c)| s1_pause::run_of(c).is_some());
-            (unfinished.is_some() || ours).then_some(Goal::Back { entry: unfinished })
-        }
-    }
-}
-
-impl Goal {
-    fn plan(&self, snapshot: &Snapshot, skip: &BTreeSet<Check>) -> Plan {
-        let planned = match self {
-            Goal::To { to, method, unfinished } => {
-                update::plan(snapshot, &request(to, *method, unfinished.as_ref()))
-            }
-            Goal::Back { entry: Some(entry) } => Ok(rollback::plan(snapshot, entry, skip)),
-            Goal::Back { entry: None } => {
-                rollback::without_a_journal(snapshot, &request(&snapshot.database.version, None, None))
-            }
-        };
-        planned.expect("the target is in the catalog")
-    }
-}
-
-fn request(to: &str, method: Option<Method>, unfinished: Option<&Entry>) -> Request {
-    let unfinished = unfinished.map(Unfinished::from);
-    Request {
-        methods: Methods { all: method, ..Methods::default() },
-        unfinished,
-        ..crate::common::request(to)
-    }
-}
-
-#[expect(clippy::too_many_arguments, reason = "each is one part of what the command has found")]
-async fn run(
-    world: &World,
-    cluster: Cluster,
-    snapshot: Snapshot,
-    plan: Plan,
-    journal: Journal,
-    goal: Goal,
-    settings: Settings,
-    stop: watch::Receiver<Stop>,
-) -> Ended {
-    let (direction, entry) = match goal {
-        Goal::To { unfinished, .. } => (Direction::Update, unfinished),
-        Goal::Back { entry } => (Direction::Rollback, entry),
-    };
-    let before = entry.as_ref().map(|e| e.run.before.clone());
-    let resuming = entry.filter(|e| e.run.direction == direction);
-    let run = resuming.as_ref().map_or(settings.run, |e| e.run.run.clone());
-    let usual = world.options(&run);
-    let options = RunOptions {
         bounds: Bounds { pod_timeout: secs(180), pause_timeout: secs(10), ..usual.bounds },
-        story: Story { journal, resuming, direction, before, through: None, ..usual.story },
         skip: settings.skip,
         roll_back_on_failure: settings.roll_back_on_failure,
-        clock: settings.clock,
         ..usual
     };
+    let cluster = world.cluster();
     let client = cluster.name().to_owned();
-    let (events, mut told) = mpsc::unbounded_channel();
-    let finish = engine::run(&cluster, snapshot, plan.clone(), options, events, stop).await;
-    let mut records: Vec<Record> = Vec::new();
-    while let Ok(record) = told.try_recv() {
-        records.push(record);
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let mut operation = Operation::new(cluster, request, settings.clock, stop, tell);
+    let outlook = match operation.outlook().await {
+        Ok(outlook) => outlook,
+        Err(Error::NothingUnfinished { .. }) => return Came::NothingUnfinished,
+        Err(error) => return Came::Unread(Box::new(error)),
+    };
+    if let Some(came) = not_begun(&outlook) {
+        return came;
     }
-    Ended { client, plan, finish, records }
+    let plan = outlook.hops.first.clone();
+    let listening = async {
+        let mut records: Vec<Record> = Vec::new();
+        while let Some(told) = told.recv().await {
+            match told {
+                Told::Record(record) => records.push(*record),
+                Told::Asked(Question::Confirm { reply, .. }) => reply.send(()).expect("it waits"),
+                Told::Notice(Notice::HopEnded { .. }) => break,
+                Told::Notice(_) => {}
+                Told::Asked(question) => panic!("everything was said, and it asks {question:?}"),
+            }
+        }
+        records
+    };
+    let (end, records) = tokio::join!(operation.carry_out(outlook), listening);
+    let finish: Finish = match end.expect("it was confirmed") {
+        End::Ended(finish) => *finish,
+        between @ End::Between { .. } => panic!("one hop has no other after it: {between:?}"),
+    };
+    Came::Ended(Box::new(Ended { client, plan, finish, records }))
+}
+
+fn not_begun(outlook: &Outlook) -> Option<Came> {
+    let (finish, plan) = outlook.not_begun()?;
+    Some(match finish.outcome {
+        Outcome::Nothing => Came::Nothing,
+        _ => Came::Refused(Box::new(plan.clone())),
+    })
 }
 
 impl Came {

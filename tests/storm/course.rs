@@ -168,7 +168,6 @@ impl<'a> Course<'a> {
         self.processes += 1;
         self.weather.tell(format!("{command:?} begins"));
         let settings = Settings {
-            run: format!("run{}", self.processes),
             skip: self.skip.clone(),
             roll_back_on_failure: self.schedule.roll_back_on_failure,
             clock: self.weather.clock(),

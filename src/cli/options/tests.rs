@@ -1,5 +1,6 @@
 use super::*;
 use crate::cli::args::{Command, parse};
+use crate::cluster::ConnectOptions;
 
 /// A terminal that everything is connected to.
 const TTY: Terminal =

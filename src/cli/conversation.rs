@@ -1,0 +1,204 @@
+//! Listens to an operation while it works: shows what it tells, and asks the user what it asks.
+
+use std::io;
+
+use tokio::sync::{mpsc, watch};
+
+use super::failure::Failure;
+use super::identity;
+use super::options::UpdateOptions;
+use super::pick::{self, Answer, Intent};
+use super::screen::Screen;
+use super::stream;
+use super::terminal::Terminal;
+use crate::event::Finish;
+use crate::model::Plan;
+use crate::operation::{Error, Notice, Question, Stop, Told};
+use crate::report::list::{database_lines, version_line};
+use crate::report::object::Unprintable;
+use crate::report::{Progress, Reporter};
+
+/// What one operation tells, and what this command makes of it.
+pub struct Conversation {
+    pub options: UpdateOptions,
+    pub terminal: Terminal,
+    /// The name of the cluster, for the confirmation.
+    pub cluster: String,
+    pub stop: watch::Receiver<Stop>,
+    pub told: mpsc::UnboundedReceiver<Told>,
+    /// Shows the run under way.
+    reporter: Option<Reporter>,
+    /// Why a question got no answer, or a result could not be printed.
+    failure: Option<Failure>,
+}
+
+impl Conversation {
+    /// What an operation tells to `told`.
+    pub fn new(
+        options: UpdateOptions,
+        terminal: Terminal,
+        cluster: &str,
+        stop: watch::Receiver<Stop>,
+        told: mpsc::UnboundedReceiver<Told>,
+    ) -> Self {
+        let cluster = cluster.to_owned();
+        Conversation { options, terminal, cluster, stop, told, reporter: None, failure: None }
+    }
+
+    /// Where it prints.
+    pub fn screen(&self) -> Screen<'_> {
+        Screen { options: &self.options, terminal: &self.terminal }
+    }
+
+    /// Listens while the operation works, until that is done and everything it told was heard.
+    ///
+    /// # Errors
+    ///
+    /// Those of the work, with the command that helps; or why a question got no answer.
+    pub async fn during<T>(&mut self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Failure> {
+        let mut work = std::pin::pin!(work);
+        let done = loop {
+            tokio::select! {
+                biased;
+                Some(told) = self.told.recv() => self.hear(told).await,
+                done = &mut work => break done,
+            }
+        };
+        while let Ok(told) = self.told.try_recv() {
+            self.hear(told).await;
+        }
+        match self.failure.take() {
+            Some(failure) => Err(failure),
+            None => done.map_err(|error| self.advised(error)),
+        }
+    }
+
+    async fn hear(&mut self, told: Told) {
+        match told {
+            Told::Record(record) => {
+                let (progress, color) = (self.options.progress, self.options.colors.stderr);
+                self.reporter.get_or_insert_with(|| Reporter::new(progress, color)).record(&record);
+            }
+            Told::Notice(notice) => self.notice(notice),
+            Told::Asked(question) => self.answer(question).await,
+        }
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        match notice {
+            Notice::LockWatched { holder, seconds } => {
+                stream::err(&format!(
+                    "locked by {holder}; waiting up to {seconds} s to see whether that run is still alive\n"
+                ));
+            }
+            Notice::RegistriesAsked { registries } => {
+                stream::err(&format!("looking up the new images in {}\n", registries.join(", ")));
+            }
+            Notice::HopBegins { number, count, plan } if !self.screen().for_programs() => {
+                let (from, to) = (&plan.from.name, &plan.to.name);
+                stream::out(&format!("\nupdate {number} of {count}: {from} → {to}\n"));
+            }
+            Notice::HopBegins { .. } => {}
+            Notice::HopEnded { plan, run, finish } => {
+                if let Err(error) = self.hop_ended(&plan, &run, &finish) {
+                    self.failure = Some(error.into());
+                }
+            }
+            Notice::LeadsFurther { done, to } => {
+                let command = identity::update(&self.options, done.kind, &done.database.name, &to, true);
+                stream::err(&format!(
+                    "the journal says that more updates should follow, up to {to}; to continue: {command}\n"
+                ));
+            }
+        }
+    }
+
+    fn hop_ended(&mut self, plan: &Plan, run: &str, finish: &Finish) -> Result<(), Unprintable> {
+        let heard = self.reporter.take().is_none_or(|mut reporter| {
+            reporter.finish();
+            reporter.heard()
+        });
+        if self.options.progress == Progress::Bars {
+            stream::err("\n");
+        }
+        self.screen().end(finish, plan, run, heard)
+    }
+
+    /// Passes the user's answer on. Where there is none, the question is dropped, and with it the operation ends.
+    async fn answer(&mut self, question: Question) {
+        let answered = match question {
+            Question::Database { namespace, found, reply } => {
+                let prompt = format!("Select a database in namespace {namespace}");
+                let lines = database_lines(&found);
+                let names = || found.into_iter().map(|db| db.database.name).collect();
+                let nobody = || Failure::WhichDatabase { choices: names() };
+                self.choose(&prompt, lines, 0, nobody).await.map(|chosen| reply.send(chosen).is_ok())
+            }
+            Question::Version { database, current, choices, reply } => {
+                let prompt = format!("Select a version for {database} (current: {current})");
+                let latest = choices.iter().position(|choice| choice.latest).unwrap_or(0);
+                let lines: Vec<_> = choices.iter().map(version_line).collect();
+                let nobody = || Failure::WhichVersion { choices: lines.clone() };
+                let chosen = self.choose(&prompt, lines.clone(), latest, nobody).await;
+                chosen.map(|chosen| reply.send(chosen).is_ok())
+            }
+            Question::Confirm { first, to, reply } => {
+                let intent = Intent {
+                    database: first.database.to_string(),
+                    namespace: first.database.namespace.clone(),
+                    cluster: self.cluster.clone(),
+                    from: first.from.name.clone(),
+                    to,
+                };
+                let answer = pick::confirm(&intent, &self.terminal, &mut self.stop).await;
+                chosen(answer).map(|()| reply.send(()).is_ok())
+            }
+        };
+        // An operation that is gone needs no answer.
+        if let Err(failure) = answered {
+            self.failure = Some(failure);
+        }
+    }
+
+    /// The chosen line. Without a terminal to ask on, that is an error which lists the choices.
+    async fn choose(
+        &mut self,
+        prompt: &str,
+        lines: Vec<String>,
+        first: usize,
+        nobody: impl FnOnce() -> Failure,
+    ) -> Result<usize, Failure> {
+        if !self.terminal.can_pick() {
+            return Err(nobody());
+        }
+        chosen(pick::choose(prompt, lines, first, &self.terminal, &mut self.stop).await)
+    }
+
+    /// The failure, with the command that helps.
+    fn advised(&self, error: Error) -> Failure {
+        let advice = match &error {
+            Error::Untraced { kind, name, to, further, .. } => {
+                let command = identity::update(&self.options, *kind, name, to, *further);
+                format!(". To continue, name the version: {command}")
+            }
+            Error::MayFollow { kind, name, to } => {
+                format!(". To continue: {}", identity::update(&self.options, *kind, name, to, true))
+            }
+            Error::MayNotRead { kind, name, .. } => {
+                let reached = identity::reach(&self.options.target, self.options.namespace.as_deref());
+                let command = reached.named("auth", *kind, name);
+                format!("; to list all missing permissions: {command}")
+            }
+            _ => return error.into(),
+        };
+        Failure::Advised { error, advice }
+    }
+}
+
+fn chosen<T>(answer: io::Result<Answer<T>>) -> Result<T, Failure> {
+    match answer.map_err(Failure::Terminal)? {
+        Answer::Chosen(chosen) => Ok(chosen),
+        Answer::Declined => Err(Error::Unanswered.into()),
+        Answer::Signalled(signal) => Err(Failure::signalled(signal)),
+    }
+}

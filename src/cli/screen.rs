@@ -1,0 +1,129 @@
+//! What an update prints, and in which form.
+
+use super::options::UpdateOptions;
+use super::stream;
+use super::target::Target;
+use super::terminal::Terminal;
+use super::values::{Output, format};
+use crate::clock::Clock;
+use crate::event::{EVENT_SCHEMA, Event, Finish, Outcome, Record};
+use crate::model::{Check, Plan, Trial};
+use crate::operation::run_id;
+use crate::plan::hops::Hops;
+use crate::report::object::{self, Unprintable};
+use crate::report::{self, Progress, Reporter, View};
+
+/// Printed when a run in a sandbox ends with suggested commands: they would not find the simulated cluster any more.
+const SANDBOX_ENDS: &str = "note: this simulated cluster ends with this command; to try resume and rollback, serve one\n      \
+                            that keeps running: kubectl dbupdate sandbox\n";
+
+/// Where an update prints: the form that was asked for, on the terminal that is there.
+pub struct Screen<'a> {
+    pub options: &'a UpdateOptions,
+    pub terminal: &'a Terminal,
+}
+
+impl Screen<'_> {
+    /// The plan for a person, out of the way of what a program reads on standard output.
+    pub fn show_before(&self, hops: &Hops) {
+        let shown = |view| self.way(hops, view) + &report::plan(&hops.first, None, view);
+        if !self.for_programs() {
+            let gap = if self.options.yes { "\n" } else { "" };
+            stream::out(&(shown(self.stdout()) + gap));
+        } else if !self.options.yes {
+            stream::err(&shown(self.stderr()));
+        }
+    }
+
+    /// A program reads standard output, and a person only standard error.
+    pub fn for_programs(&self) -> bool {
+        self.options.output != Output::Table || self.options.progress == Progress::Json
+    }
+
+    /// The whole way, where there is more of it than one update; a program has it from the plans.
+    pub fn way(&self, hops: &Hops, view: View) -> String {
+        match (hops.later.is_empty(), self.options.output) {
+            (false, Output::Table) => report::way(&hops.all().collect::<Vec<_>>(), view),
+            _ => String::new(),
+        }
+    }
+
+    /// The plan, in the form that was asked for.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be written in that format.
+    pub fn plan(&self, plan: &Plan, trials: Option<&[Trial]>) -> Result<String, Unprintable> {
+        match format(self.options.output) {
+            None => Ok(report::plan(plan, trials, self.stdout())),
+            Some(format) => object::plan(plan, trials, format),
+        }
+    }
+
+    /// Says why a run has no beginning, in the form that was asked for: as a plan or a sentence, as a result, or as events.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be written in that format.
+    pub fn not_begun(&self, finish: &Finish, plan: &Plan) -> Result<(), Unprintable> {
+        let run = run_id();
+        if let Some(format) = format(self.options.output) {
+            stream::out(&object::result(finish, plan, &run, format)?);
+        } else if self.options.progress == Progress::Json {
+            let mut reporter = Reporter::new(self.options.progress, false);
+            let (schema, time) = (EVENT_SCHEMA.to_owned(), Clock::system().rfc3339(3));
+            let started = Event::Started { schema, plan: Box::new(plan.clone()) };
+            for event in [started, Event::Finished(finish.clone())] {
+                reporter.record(&Record { time: time.clone(), elapsed_ms: 0, run: run.clone(), event });
+            }
+            reporter.finish();
+        } else if finish.outcome == Outcome::Nothing {
+            let passed_over = plan.findings.iter().filter(|f| f.check == Check::PassedOver);
+            let said: String = passed_over.map(|f| format!("{}\n", f.message)).collect();
+            stream::out(&format!("{}\n{said}", finish.state));
+        } else {
+            stream::out(&self.plan(plan, None)?);
+        }
+        Ok(())
+    }
+
+    /// The end of a run is said in any case: where nobody reads standard output any more, on standard error.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be written in the format that was asked for.
+    pub fn end(&self, finish: &Finish, plan: &Plan, run: &str, heard: bool) -> Result<(), Unprintable> {
+        let said = match format(self.options.output) {
+            Some(format) => stream::out(&object::result(finish, plan, run, format)?),
+            // The last event has said it.
+            None if self.options.progress == Progress::Json => heard,
+            None => {
+                if !finish.next.is_empty() && matches!(self.options.target, Target::Sandbox(_)) {
+                    stream::err(SANDBOX_ENDS);
+                }
+                stream::out(&report::final_block(finish, plan, self.stdout()))
+            }
+        };
+        if !said {
+            let block = report::final_block(finish, plan, self.stderr());
+            stream::err(&format!("standard output is closed\n{block}"));
+        }
+        Ok(())
+    }
+
+    /// Standard output.
+    pub fn stdout(&self) -> View {
+        View {
+            width: self.terminal.width.filter(|_| self.terminal.stdout),
+            color: self.options.colors.stdout,
+        }
+    }
+
+    /// Standard error.
+    pub fn stderr(&self) -> View {
+        View {
+            width: self.terminal.width.filter(|_| self.terminal.stderr),
+            color: self.options.colors.stderr,
+        }
+    }
+}

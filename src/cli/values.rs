@@ -1,0 +1,81 @@
+//! The values that flags take.
+
+use clap::ValueEnum;
+
+use crate::report::object::Format;
+
+/// `--digests`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Digests {
+    Auto,
+    KeepTags,
+}
+
+/// `--on-failure`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OnFailure {
+    Stop,
+    Rollback,
+}
+
+/// `--dry-run`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DryRun {
+    Client,
+    Server,
+}
+
+/// `--output`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    Table,
+    Json,
+    Yaml,
+}
+
+/// `--progress`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProgressArg {
+    Auto,
+    Bars,
+    Plain,
+    Json,
+    None,
+}
+
+/// `--color`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ColorArg {
+    Auto,
+    Always,
+    Never,
+}
+
+/// `--output` of a command that lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ListOutput {
+    Table,
+    Json,
+    Yaml,
+    /// resource/name, as kubectl accepts it
+    Name,
+}
+
+impl From<Output> for ListOutput {
+    fn from(output: Output) -> Self {
+        match output {
+            Output::Table => ListOutput::Table,
+            Output::Json => ListOutput::Json,
+            Output::Yaml => ListOutput::Yaml,
+        }
+    }
+}
+
+/// The format of a printed object; `None` for a table or names.
+pub fn format(output: impl Into<ListOutput>) -> Option<Format> {
+    match output.into() {
+        ListOutput::Table | ListOutput::Name => None,
+        ListOutput::Json => Some(Format::Json),
+        ListOutput::Yaml => Some(Format::Yaml),
+    }
+}

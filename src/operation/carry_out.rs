@@ -1,0 +1,176 @@
+//! Carries the hops out, one run after the other. Each one is planned from the state that the previous one left.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
+
+use super::Operation;
+use super::error::Error;
+use super::goal::Goal;
+use super::outlook::{Outlook, Refusal};
+use super::read;
+use super::stop::unless_stopped;
+use super::told::{Notice, Question};
+use crate::engine::{self, RunOptions, Story};
+use crate::event::{Finish, Outcome};
+use crate::journal::Direction;
+use crate::model::{Check, Plan};
+use crate::plan::hops::Hops;
+use crate::situation::Commands;
+
+/// How often to check between two hops whether the database is Ready.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// What an operation came to.
+#[derive(Debug)]
+pub enum End {
+    /// The end of the last run.
+    Ended(Box<Finish>),
+    /// It stopped between two hops; `state` is what the one that is done has said of the database.
+    Between { done: Box<Plan>, state: String, why: Between },
+}
+
+/// Why an operation stopped between two hops.
+#[derive(Debug)]
+pub enum Between {
+    /// The next hop could not be planned, or a signal came.
+    Failed(Box<Error>),
+    /// The next hop is refused.
+    Refused(Box<Plan>, Refusal),
+}
+
+/// A unique run id: 48 random bits.
+pub fn run_id() -> String {
+    // The keys of a RandomState come from the operating system's random numbers.
+    let random = RandomState::new().build_hasher().finish();
+    format!("{:012x}", random & 0xffff_ffff_ffff)
+}
+
+impl Operation {
+    /// Carries out all hops of an outlook that is not refused, after a person has confirmed them where one is asked.
+    ///
+    /// # Errors
+    ///
+    /// It was declined. From the first run on, everything else is an [`End`].
+    pub async fn carry_out(&mut self, mut outlook: Outlook) -> Result<End, Error> {
+        if !self.request.unasked {
+            let (first, to) = (Box::new(outlook.hops.first.clone()), outlook.hops.last().to.name.clone());
+            self.ask(|reply| Question::Confirm { first, to, reply }).await?;
+        }
+        let count = outlook.hops.all().count();
+        let mut number = 1;
+        loop {
+            let later = !outlook.hops.later.is_empty();
+            let (goal, done) = (outlook.goal.clone(), Box::new(outlook.hops.first.clone()));
+            let destination = outlook.hops.last().to.name.clone();
+            let finish = self.carry_out_first(outlook).await;
+            if !later || finish.outcome != Outcome::Done {
+                let further = goal.further(&done.to.name).filter(|_| finish.outcome == Outcome::Done);
+                if let Some(to) = further {
+                    self.tell(Notice::LeadsFurther { done, to: to.to_owned() });
+                }
+                return Ok(End::Ended(Box::new(finish)));
+            }
+            outlook = match self.next(&goal, &done, &destination).await {
+                Ok(next) => next,
+                Err(error) => {
+                    let why = Between::Failed(Box::new(error));
+                    return Ok(End::Between { done, state: finish.state, why });
+                }
+            };
+            let plan = Box::new(outlook.hops.first.clone());
+            if let Some(refusal) = Refusal::of(&plan) {
+                let why = Between::Refused(plan, refusal);
+                return Ok(End::Between { done, state: finish.state, why });
+            }
+            number += 1;
+            self.tell(Notice::HopBegins { number, count, plan });
+        }
+    }
+
+    /// Carries out the first of the updates.
+    async fn carry_out_first(&self, outlook: Outlook) -> Finish {
+        let options = self.run_options(&outlook);
+        let (plan, run) = (outlook.hops.first, options.caller.run.clone());
+        let (events, mut records) = mpsc::unbounded_channel();
+        let telling = async {
+            while let Some(record) = records.recv().await {
+                self.tell(record);
+            }
+        };
+        let stop = self.stop.clone();
+        let running = engine::run(&self.cluster, outlook.snapshot, plan.clone(), options, events, stop);
+        let running = Box::pin(running);
+        let (finish, ()) = tokio::join!(running, telling);
+        let (plan, told) = (Box::new(plan), Box::new(finish.clone()));
+        self.tell(Notice::HopEnded { plan, run, finish: told });
+        finish
+    }
+
+    /// What the engine needs to know of the first of the updates beside its plan.
+    pub fn run_options(&self, outlook: &Outlook) -> RunOptions {
+        let request = &self.request;
+        let through = outlook.hops.later.last().map(|last| last.to.name.clone());
+        let methods = outlook.goal.methods();
+        let (direction, entry) = match &outlook.goal {
+            Goal::To { unfinished, .. } => (Direction::Update, unfinished.clone()),
+            Goal::Back { entry } => (Direction::Rollback, entry.clone()),
+        };
+        let before = entry.as_ref().map(|e| e.run.before.clone());
+        // A rollback of an update is a run of its own; resuming one is the same run.
+        let resuming = entry.filter(|e| e.run.direction == direction);
+        RunOptions {
+            caller: engine::Caller {
+                run: resuming.as_ref().map_or_else(run_id, |e| e.run.run.clone()),
+                who: request.caller.who.clone(),
+                commands: Commands {
+                    through: through.clone(),
+                    methods: methods.clone(),
+                    ..request.caller.commands.clone()
+                },
+            },
+            bounds: request.bounds,
+            story: Story { journal: outlook.journal.clone(), resuming, direction, before, through, methods },
+            skip: request.skip.clone(),
+            roll_back_on_failure: request.roll_back_on_failure,
+            clock: self.clock.clone(),
+        }
+    }
+
+    /// The remaining hops, once the database is healthy.
+    async fn next(&mut self, goal: &Goal, done: &Plan, destination: &str) -> Result<Outlook, Error> {
+        let until = Instant::now() + self.request.bounds.pod_timeout;
+        let (kind, db, methods) = (done.kind, &done.database, goal.methods());
+        let goal = goal.after_a_hop(destination);
+        loop {
+            let reading = read::everything(&self.cluster, kind, &db.namespace, &db.name, &methods);
+            let (mut snapshot, journal) = unless_stopped(&mut self.stop, reading).await??;
+            let hops = self.hops(&snapshot, &goal)?;
+            if !unhealthy(&hops) || Instant::now() >= until {
+                let hops = self.with_images(&mut snapshot, &goal, hops).await?;
+                return Ok(Outlook { snapshot, journal, goal, hops });
+            }
+            unless_stopped(&mut self.stop, sleep(LOOK_EVERY)).await?;
+        }
+    }
+}
+
+/// What speaks against the next hop passes once the database is healthy again.
+fn unhealthy(hops: &Hops) -> bool {
+    let passing = [Check::Phase, Check::PodNotReady, Check::DatabaseHealth];
+    hops.first.refusals().any(|f| passing.contains(&f.check))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_runs_have_the_same_id() {
+        let ids = std::collections::BTreeSet::from([run_id(), run_id(), run_id()]);
+        assert_eq!(ids.len(), 3);
+        assert!(ids.iter().all(|id| id.len() == 12), "{ids:?}");
+    }
+}

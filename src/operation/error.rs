@@ -1,0 +1,90 @@
+//! Why an operation ended before it changed anything.
+
+use super::stop::Signalled;
+use crate::cluster::{Cluster, ClusterError};
+use crate::engine::Signal;
+use crate::model::Kind;
+use crate::plan::update::NoTarget;
+
+/// Why an operation ended before it changed anything, or between two hops.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    #[error(
+        "cannot reach the cluster {cluster}: {why}; check that it is running and that the address is correct"
+    )]
+    Unreachable { cluster: String, why: String },
+    #[error("the cluster {cluster} is not responding properly: {error}")]
+    Troubled { cluster: String, error: ClusterError },
+    #[error(transparent)]
+    NoTarget(#[from] NoTarget),
+    #[error("{} {name:?} not found in namespace {namespace}{}", kind.singular(), listed(names))]
+    NoSuchDatabase { kind: Kind, name: String, namespace: String, names: Vec<String> },
+    #[error(
+        "no {} found in namespace {namespace}; choose another namespace with -n",
+        kind.map_or("database", Kind::singular)
+    )]
+    NoDatabases { kind: Option<Kind>, namespace: String },
+    #[error("the cluster does not serve the kind {}; is KubeDB installed?", kind.name())]
+    KindAbsent { kind: Kind },
+    #[error("{database} has no unfinished run; nothing to do")]
+    NothingUnfinished { database: String },
+    /// Only the journal tells of the run that would be resumed without asking. `further`: beyond the unfinished update.
+    #[error(
+        "the journal says that {who} started an update of {}/{name} to {to} at {began}, but the cluster shows no sign of it; \
+         anybody who may write ConfigMaps can write the journal",
+        kind.singular()
+    )]
+    Untraced { kind: Kind, name: String, to: String, who: String, began: String, further: bool },
+    /// Only the journal tells that more updates follow, which would be started without asking.
+    #[error(
+        "the journal says that more updates of {}/{name} should follow, up to {to}; --yes alone does not start them",
+        kind.singular()
+    )]
+    MayFollow { kind: Kind, name: String, to: String },
+    /// The database, or what belongs to it, may not be read.
+    #[error("{error}")]
+    MayNotRead { error: ClusterError, kind: Kind, name: String },
+    #[error(
+        "the journal of {database} was written by a newer version of kubectl-dbupdate, or is damaged: use that version; \
+         inspect it with kubectl get configmap {journal} -n {namespace} -o yaml; if it is damaged, delete it: earlier runs are \
+         then unknown and can no longer be rolled back; nothing was changed"
+    )]
+    LaterJournal { database: String, journal: String, namespace: String },
+    /// A question was not answered, or declined.
+    #[error("declined; nothing was changed")]
+    Unanswered,
+    #[error("stopped by {0}; nothing was changed")]
+    Signalled(Signal),
+}
+
+impl From<Signalled> for Error {
+    fn from(Signalled(signal): Signalled) -> Self {
+        Error::Signalled(signal)
+    }
+}
+
+impl Error {
+    /// Adds the cluster's name to a connection failure: the user may have chosen the wrong cluster.
+    pub fn of(self, cluster: &Cluster) -> Self {
+        let cluster = cluster.name().to_owned();
+        match self {
+            Error::Cluster(ClusterError::Transient { refusal, .. }) if refusal.unreachable => {
+                Error::Unreachable { cluster, why: refusal.why }
+            }
+            Error::Cluster(error) if error.transient() => Error::Troubled { cluster, error },
+            other => other,
+        }
+    }
+}
+
+fn listed(names: &[String]) -> String {
+    /// How many names fit on a line or two.
+    const SHOWN: usize = 10;
+    match names.len() {
+        0 => String::new(),
+        n if n <= SHOWN => format!("; existing databases: {}", names.join(", ")),
+        n => format!("; existing databases: {}, and {} more", names[..SHOWN].join(", "), n - SHOWN),
+    }
+}

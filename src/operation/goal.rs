@@ -1,0 +1,178 @@
+//! Where an operation goes, given what an earlier run left unfinished. Pure.
+
+use std::time::Duration;
+
+use super::error::Error;
+use super::request::{Request, Wish};
+use crate::cluster::Journal;
+use crate::engine;
+use crate::journal::{Direction, Entry};
+use crate::model::{Action, Methods, Snapshot};
+use crate::plan::hops::{self, Hops};
+use crate::plan::rollback;
+use crate::plan::update::{self, NoTarget, Unfinished};
+use crate::steps::{leftover, s1_pause};
+
+/// The goal of an operation.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Goal {
+    /// Update to a version, directly or `through` the versions in between; continues the unfinished run if it has the same
+    /// target.
+    To { to: String, through: bool, methods: Methods, unfinished: Option<Entry> },
+    /// Roll back to the state before the unfinished run.
+    Back { entry: Option<Entry> },
+}
+
+/// Where the operation goes, given what was left unfinished.
+///
+/// # Errors
+///
+/// Nothing is unfinished, or only the journal says so where nobody is asked.
+pub fn goal(request: &Request, snapshot: &Snapshot, journal: &Journal) -> Result<Goal, Error> {
+    let unfinished = engine::unfinished(journal, snapshot);
+    match &request.wish {
+        Wish::Update { to, through, methods } => {
+            let to = to.clone().unwrap_or_else(|| "latest".to_owned());
+            let unfinished = unfinished.filter(|e| binds(e, snapshot, &to));
+            Ok(Goal::To { to, through: *through, methods: methods.clone(), unfinished })
+        }
+        Wish::Resume { through } => match unfinished {
+            Some(entry) if entry.run.direction == Direction::Rollback => {
+                Ok(Goal::Back { entry: Some(entry) })
+            }
+            Some(entry) if request.unasked && !leftover::shows_run(snapshot, &entry) => {
+                Err(untraced(snapshot, &entry, *through))
+            }
+            Some(entry) => {
+                // Where nobody is shown where the journal leads, it leads no further than what is unfinished.
+                let further = *through || !request.unasked;
+                let (hop, through) = (entry.run.plan.to.name.clone(), entry.run.through.clone());
+                let through = through.filter(|_| further);
+                let (is_through, methods) = (through.is_some(), entry.methods());
+                let to = through.unwrap_or(hop);
+                Ok(Goal::To { to, through: is_through, methods, unfinished: Some(entry) })
+            }
+            None => between_hops(request, *through, snapshot, journal),
+        },
+        Wish::Rollback => {
+            let ours = s1_pause::ours(&snapshot.database).is_some();
+            if unfinished.is_none() && !ours {
+                return Err(nothing_unfinished(snapshot));
+            }
+            Ok(Goal::Back { entry: unfinished })
+        }
+    }
+}
+
+/// Where a resume goes that finds nothing half done: to the updates that were to follow the last one; or it removes our
+/// own pause, which the operator may bring back after a run's end.
+fn between_hops(
+    request: &Request,
+    through: bool,
+    snapshot: &Snapshot,
+    journal: &Journal,
+) -> Result<Goal, Error> {
+    let db = &snapshot.database;
+    if let Some((to, methods)) = engine::to_follow(journal, snapshot) {
+        if request.unasked && !through {
+            return Err(Error::MayFollow { kind: db.kind, name: db.object.name.clone(), to });
+        }
+        return Ok(Goal::To { to, through: true, methods, unfinished: None });
+    }
+    let (to, methods) = (db.version.clone(), Methods::default());
+    let stays = Goal::To { to, through: false, methods, unfinished: None };
+    let only_paused = stays.hops(snapshot, request)?.first.action == Action::Resume;
+    only_paused.then_some(stays).ok_or_else(|| nothing_unfinished(snapshot))
+}
+
+/// An update to that version continues this run, or is refused because of it. A run of which only the journal tells, and
+/// which leads elsewhere, is ignored.
+fn binds(entry: &Entry, snapshot: &Snapshot, to: &str) -> bool {
+    entry.run.plan.to.name == to || leftover::shows_run(snapshot, entry)
+}
+
+fn untraced(snapshot: &Snapshot, entry: &Entry, through: bool) -> Error {
+    let (db, run) = (&snapshot.database, &entry.run);
+    let further = run.through.as_deref().filter(|_| through);
+    Error::Untraced {
+        kind: db.kind,
+        name: db.object.name.clone(),
+        to: further.unwrap_or(&run.plan.to.name).to_owned(),
+        who: run.who.clone(),
+        began: run.began.clone(),
+        further: further.is_some(),
+    }
+}
+
+fn nothing_unfinished(snapshot: &Snapshot) -> Error {
+    Error::NothingUnfinished { database: snapshot.database.object.to_string() }
+}
+
+impl Goal {
+    /// The updates that lead there.
+    ///
+    /// # Errors
+    ///
+    /// The target is not in the catalog.
+    pub fn hops(&self, snapshot: &Snapshot, request: &Request) -> Result<Hops, NoTarget> {
+        match self {
+            Goal::To { to, through, methods, unfinished } => {
+                let request = planned(request, to, methods.clone(), unfinished.as_ref());
+                if *through {
+                    return hops::plan(snapshot, &request);
+                }
+                Ok(Hops::one(update::plan(snapshot, &request)?))
+            }
+            Goal::Back { entry: Some(entry) } => {
+                Ok(Hops::one(rollback::plan(snapshot, entry, &request.skip)))
+            }
+            // Only our pause is left, and nobody knows from which run: the database stays on its version.
+            Goal::Back { entry: None } => {
+                let request = planned(request, &snapshot.database.version, Methods::default(), None);
+                Ok(Hops::one(rollback::without_a_journal(snapshot, &request)?))
+            }
+        }
+    }
+
+    /// The methods of the hops.
+    pub fn methods(&self) -> Methods {
+        match self {
+            Goal::To { methods, .. } => methods.clone(),
+            Goal::Back { .. } => Methods::default(),
+        }
+    }
+
+    /// What is left of it after a hop, on the way to that version.
+    pub(super) fn after_a_hop(&self, destination: &str) -> Goal {
+        match self {
+            Goal::To { methods, .. } => {
+                let (to, methods) = (destination.to_owned(), methods.clone());
+                Goal::To { to, through: true, methods, unfinished: None }
+            }
+            back @ Goal::Back { .. } => back.clone(),
+        }
+    }
+
+    /// The version beyond it to which its run was to lead, where this goal was not told to go there.
+    pub(super) fn further(&self, reached: &str) -> Option<&str> {
+        let Goal::To { through: false, unfinished: Some(entry), .. } = self else { return None };
+        entry.run.through.as_deref().filter(|to| *to != reached)
+    }
+}
+
+fn planned(request: &Request, to: &str, methods: Methods, unfinished: Option<&Entry>) -> update::Request {
+    update::Request {
+        unfinished: unfinished.map(Unfinished::from),
+        to: to.to_owned(),
+        methods,
+        skip: request.skip.clone(),
+        min_ready_seconds: whole_seconds(request.min_ready),
+        step_timeout_seconds: whole_seconds(request.bounds.pod_timeout),
+    }
+}
+
+/// Seconds, rounded up: half a second of patience is not none.
+fn whole_seconds(duration: Duration) -> i64 {
+    let up = u64::from(duration.subsec_nanos() > 0);
+    i64::try_from(duration.as_secs().saturating_add(up)).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,82 @@
+//! One database from its goal to its result: reads it, plans, carries the plan out, and says how it stands. Prints nothing:
+//! what happens and what has to be asked goes out as [`Told`], and everything else is returned. Several operations may be
+//! under way in one process.
+
+mod carry_out;
+mod error;
+mod goal;
+mod outlook;
+mod read;
+mod request;
+mod stop;
+mod told;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::clock::Clock;
+use crate::cluster::{Cluster, ClusterError};
+use crate::engine;
+use crate::model::{Snapshot, Trial};
+use crate::plan::hops::Hops;
+
+pub use crate::engine::{Bounds, RunOptions, Signal, Stop};
+pub use carry_out::{Between, End, run_id};
+pub use error::Error;
+pub use goal::{Goal, goal};
+pub use outlook::{Outlook, Refusal};
+pub use read::{names, snapshot};
+pub use request::{Caller, Request, Which, Wish};
+pub use stop::{Signalled, signalled, unless_stopped};
+pub use told::{Notice, Question, Told};
+
+/// What is done with one database, on behalf of one caller.
+pub struct Operation {
+    cluster: Cluster,
+    request: Request,
+    clock: Clock,
+    stop: watch::Receiver<Stop>,
+    told: mpsc::UnboundedSender<Told>,
+}
+
+impl Operation {
+    /// Nothing happens yet. What it tells goes to `told`; where nobody listens there, no question is answered.
+    pub fn new(
+        cluster: Cluster,
+        request: Request,
+        clock: Clock,
+        stop: watch::Receiver<Stop>,
+        told: mpsc::UnboundedSender<Told>,
+    ) -> Self {
+        Operation { cluster, request, clock, stop, told }
+    }
+
+    /// Sends the writes of the first update with `dryRun=All`; `None` where the plan is refused and would send nothing.
+    ///
+    /// # Errors
+    ///
+    /// A signal, or a cluster that cannot be reached.
+    pub async fn trials(&mut self, outlook: &Outlook) -> Result<Option<Vec<Trial>>, Error> {
+        if outlook.refused().is_some() {
+            return Ok(None);
+        }
+        let trials = engine::trials(&self.cluster, &outlook.snapshot, &outlook.hops.first, &self.clock);
+        let tried: Result<_, ClusterError> = unless_stopped(&mut self.stop, trials).await?;
+        Ok(Some(tried?))
+    }
+
+    fn tell(&self, told: impl Into<Told>) {
+        // Whoever does not listen any more does not need to be told.
+        let _ = self.told.send(told.into());
+    }
+
+    /// The answer to a question.
+    async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Question) -> Result<T, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(question(reply));
+        answer.await.map_err(|_| Error::Unanswered)
+    }
+
+    fn hops(&self, snapshot: &Snapshot, goal: &Goal) -> Result<Hops, Error> {
+        Ok(goal.hops(snapshot, &self.request)?)
+    }
+}

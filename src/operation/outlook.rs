@@ -1,0 +1,246 @@
+//! What is read of a database, and decided from it, before anything is changed.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::Operation;
+use super::error::Error;
+use super::goal::{Goal, goal};
+use super::read;
+use super::request::Wish;
+use super::stop::unless_stopped;
+use super::told::{Notice, Question};
+use crate::cluster::{ClusterError, Journal};
+use crate::event::{Finish, Outcome};
+use crate::model::{Action, Check, Kind, Lock, Lookup, Plan, Snapshot, registry};
+use crate::plan::hops::Hops;
+use crate::plan::{images, versions};
+use crate::registry::look_up;
+use crate::situation::{self, Seen};
+
+/// After this time without an answer of a registry, the caller is told what the operation is waiting for.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// What was read, and what to do.
+#[derive(Debug, Clone)]
+pub struct Outlook {
+    pub snapshot: Snapshot,
+    pub journal: Journal,
+    pub goal: Goal,
+    /// The first of the updates is planned from the snapshot.
+    pub hops: Hops,
+}
+
+/// Why a plan is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// A check failed.
+    Check,
+    /// Another user or controller is changing the database.
+    SomebodyElse,
+}
+
+impl Refusal {
+    /// Why that plan is refused; `None` where it is not.
+    pub fn of(plan: &Plan) -> Option<Self> {
+        plan.refusals().next()?;
+        let somebody_else = plan.refusals().any(|finding| finding.check.somebody_else());
+        Some(if somebody_else { Refusal::SomebodyElse } else { Refusal::Check })
+    }
+
+    /// The process's exit code; documented in `docs/exit-codes.md`.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Refusal::Check => 3,
+            Refusal::SomebodyElse => 5,
+        }
+    }
+}
+
+impl Outlook {
+    /// The update that is refused: the first one, or one to whose version no way leads.
+    pub fn refused(&self) -> Option<&Plan> {
+        let first = &self.hops.first;
+        if Refusal::of(first).is_some() { Some(first) } else { self.hops.barred() }
+    }
+
+    /// The end of a run that has no beginning, because it is refused or there is nothing to do; and the plan that says so.
+    pub fn not_begun(&self) -> Option<(Finish, &Plan)> {
+        let plan = self.refused().unwrap_or(&self.hops.first);
+        let (outcome, exit_code, remark) = match Refusal::of(plan) {
+            Some(why) => (Outcome::Refused, why.exit_code(), "nothing was changed"),
+            None if plan.action == Action::Nothing => (Outcome::Nothing, 0, "nothing to do"),
+            None => return None,
+        };
+        let runs = Lookup::Found(self.journal.entries.clone());
+        let seen = Seen { snapshot: self.snapshot.clone(), runs, lock_age: None, unread: Vec::new() };
+        let state = format!("{}; {remark}", situation::decide(&seen));
+        let against: Vec<_> = plan.refusals().map(|f| format!("{}: {}", f.check, f.message)).collect();
+        let finish = Finish {
+            outcome,
+            exit_code,
+            changed: false,
+            paused: plan.findings.iter().any(|f| {
+                matches!(f.check, Check::PausedByOther | Check::UnfinishedRun | Check::UnfinishedOther)
+            }),
+            operator_confirmed: false,
+            error: against.join("; "),
+            state,
+            next: Vec::new(),
+            workloads: Vec::new(),
+            elapsed_ms: 0,
+            longest_away_ms: 0,
+        };
+        Some((finish, plan))
+    }
+}
+
+impl Operation {
+    /// Reads the database and decides what to do; asks which one and to which version, where that was not said.
+    ///
+    /// # Errors
+    ///
+    /// The database cannot be read, there is nothing to resume or roll back, a question was not answered, or a signal.
+    pub async fn outlook(&mut self) -> Result<Outlook, Error> {
+        let read = self.read_first().await;
+        let (mut snapshot, mut journal) = read.map_err(|error| error.of(&self.cluster))?;
+        if journal.unreadable {
+            let db = &snapshot.database;
+            return Err(Error::LaterJournal {
+                database: db.object.to_string(),
+                journal: db.kind.lock_and_journal(&db.object.name),
+                namespace: db.object.namespace.clone(),
+            });
+        }
+        self.choose_version(&snapshot).await?;
+        let mut goal = goal(&self.request, &snapshot, &journal)?;
+        let mut hops = self.hops(&snapshot, &goal)?;
+        if snapshot.lock.is_some() && hops.first.action != Action::Nothing {
+            self.watch_lock(&mut snapshot).await?;
+            (snapshot, journal) = self.read_again(snapshot).await?;
+            goal = super::goal(&self.request, &snapshot, &journal)?;
+            hops = self.hops(&snapshot, &goal)?;
+        }
+        let hops = self.with_images(&mut snapshot, &goal, hops).await?;
+        Ok(Outlook { snapshot, journal, goal, hops })
+    }
+
+    async fn read_first(&mut self) -> Result<(Snapshot, Journal), Error> {
+        let which = &self.request.which;
+        let namespace = which.namespace.clone().unwrap_or_else(|| self.cluster.default_namespace());
+        let (kind, name) = self.choose_database(&namespace).await?;
+        let methods = self.request.methods();
+        let reading = read::everything(&self.cluster, kind, &namespace, &name, &methods);
+        match unless_stopped(&mut self.stop, reading).await? {
+            Err(Error::Cluster(error @ ClusterError::Forbidden { .. })) => {
+                Err(Error::MayNotRead { error, kind, name })
+            }
+            read => read,
+        }
+    }
+
+    async fn choose_database(&mut self, namespace: &str) -> Result<(Kind, String), Error> {
+        let which = &self.request.which;
+        if let (Some(kind), Some(name)) = (which.kind, &which.name) {
+            return Ok((kind, name.clone()));
+        }
+        let kind = which.kind;
+        let kinds = kind.map_or(Kind::ALL.to_vec(), |kind| vec![kind]);
+        let reading = read::databases(&self.cluster, namespace, &kinds);
+        let mut found = unless_stopped(&mut self.stop, reading).await??;
+        let namespace = namespace.to_owned();
+        if found.is_empty() {
+            return Err(Error::NoDatabases { kind, namespace });
+        }
+        let choices = found.clone();
+        let chosen = self.ask(|reply| Question::Database { namespace, found: choices, reply }).await?;
+        if chosen >= found.len() {
+            return Err(Error::Unanswered);
+        }
+        let chosen = found.swap_remove(chosen);
+        Ok((chosen.kind, chosen.database.name))
+    }
+
+    /// What is chosen from a list stays chosen, whatever is read later.
+    async fn choose_version(&mut self, snapshot: &Snapshot) -> Result<(), Error> {
+        if !matches!(self.request.wish, Wish::Update { to: None, .. }) {
+            return Ok(());
+        }
+        let choices = versions::choices(snapshot, &self.request.skip);
+        let names: Vec<_> = choices.iter().map(|choice| choice.name.clone()).collect();
+        let chosen = if choices.is_empty() {
+            // The plan then reports that the catalog is empty.
+            "latest".to_owned()
+        } else {
+            let db = &snapshot.database;
+            let (database, current) = (Box::new(db.object.clone()), db.version.clone());
+            let asked = self.ask(|reply| Question::Version { database, current, choices, reply });
+            names.get(asked.await?).cloned().ok_or(Error::Unanswered)?
+        };
+        if let Wish::Update { to, .. } = &mut self.request.wish {
+            *to = Some(chosen);
+        }
+        Ok(())
+    }
+
+    /// Only watching tells whether the holder of a lock is alive.
+    async fn watch_lock(&mut self, snapshot: &mut Snapshot) -> Result<(), Error> {
+        while let Some(lock) = snapshot.lock.take() {
+            self.tell(Notice::LockWatched { holder: lock.holder.clone(), seconds: lock.duration_seconds });
+            let (kind, db) = (snapshot.database.kind, &snapshot.database.object);
+            let watching = self.cluster.watch_lock(kind, &db.namespace, &db.name, lock);
+            snapshot.lock = unless_stopped(&mut self.stop, watching).await??;
+            if !self.request.take_over || snapshot.lock.as_ref().is_none_or(|l| !l.alive) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything once more after a lock was watched: its holder may have continued, died half way, or finished meanwhile.
+    /// The lock is alive, unless it is the very one that was seen to be dead.
+    async fn read_again(&mut self, before: Snapshot) -> Result<(Snapshot, Journal), Error> {
+        let (kind, db) = (before.database.kind, &before.database.object);
+        let methods = self.request.methods();
+        let reading = read::everything(&self.cluster, kind, &db.namespace, &db.name, &methods);
+        let (mut snapshot, journal) = unless_stopped(&mut self.stop, reading).await??;
+        let version = |lock: &Lock| lock.resource_version.clone();
+        if snapshot.lock.as_ref().map(version) == before.lock.as_ref().map(version) {
+            snapshot.lock = before.lock;
+        }
+        Ok((snapshot, journal))
+    }
+
+    /// The planned hops, planned again if the registries were asked about their images.
+    pub(super) async fn with_images(
+        &mut self,
+        snapshot: &mut Snapshot,
+        goal: &Goal,
+        hops: Hops,
+    ) -> Result<Hops, Error> {
+        let images = match goal {
+            Goal::To { .. } if self.request.ask_registries => images::to_ask(snapshot, hops.all()),
+            // A rollback restores the previous images as they were.
+            Goal::To { .. } | Goal::Back { .. } => BTreeSet::new(),
+        };
+        if images.is_empty() {
+            return Ok(hops);
+        }
+        let told = self.told.clone();
+        let asking = async {
+            let mut asking = Box::pin(look_up(&images));
+            if let Ok(found) = timeout(SILENCE, &mut asking).await {
+                return found;
+            }
+            let registries: BTreeSet<_> = images.iter().map(|image| registry(image)).collect();
+            let registries = registries.into_iter().map(str::to_owned).collect();
+            // Whoever does not listen any more does not need to be told.
+            let _ = told.send(Notice::RegistriesAsked { registries }.into());
+            asking.await
+        };
+        snapshot.environment.images = unless_stopped(&mut self.stop, asking).await?;
+        self.hops(snapshot, goal)
+    }
+}

@@ -1,0 +1,76 @@
+//! What is asked for.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::engine::Bounds;
+use crate::model::{Check, Kind, Methods};
+use crate::situation::Commands;
+
+/// What is asked for one database.
+#[derive(Clone)]
+pub struct Request {
+    pub which: Which,
+    pub wish: Wish,
+    /// It changes something, and nobody is shown the plan before.
+    pub unasked: bool,
+    /// Wait for a lock that another run still holds.
+    pub take_over: bool,
+    /// The checks that are overridden by name.
+    pub skip: BTreeSet<Check>,
+    pub bounds: Bounds,
+    /// How long a new pod must stay Ready before the next one is restarted.
+    pub min_ready: Duration,
+    /// Ask the registries about the new images.
+    pub ask_registries: bool,
+    pub roll_back_on_failure: bool,
+    pub caller: Caller,
+}
+
+/// Which database.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Which {
+    /// `None` means the namespace of the connection.
+    pub namespace: Option<String>,
+    /// `None` means that it is asked for.
+    pub kind: Option<Kind>,
+    /// `None` means that it is asked for.
+    pub name: Option<String>,
+}
+
+/// What to do with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wish {
+    /// Update it.
+    Update {
+        /// The name of a version object, or `latest`; `None` means that it is asked for.
+        to: Option<String>,
+        /// If the version cannot be reached directly, update through the versions in between.
+        through: bool,
+        /// The method of each hop.
+        methods: Methods,
+    },
+    /// Resume the interrupted run. `through`: also the updates that were to follow it.
+    Resume { through: bool },
+    /// Roll the interrupted run back.
+    Rollback,
+}
+
+/// Who asks, and what they would type.
+#[derive(Clone)]
+pub struct Caller {
+    /// Who asks, on which host.
+    pub who: String,
+    /// The commands that continue a run, as they would be typed here.
+    pub commands: Commands,
+}
+
+impl Request {
+    /// The methods that were asked for.
+    pub fn methods(&self) -> Methods {
+        match &self.wish {
+            Wish::Update { methods, .. } => methods.clone(),
+            Wish::Resume { .. } | Wish::Rollback => Methods::default(),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! What an operation tells its caller, in the order in which it happens.
+
+use tokio::sync::oneshot;
+
+use crate::event::{Finish, Record};
+use crate::model::{ObjectRef, Plan};
+use crate::plan::versions::Choice;
+use crate::situation::Listed;
+
+/// What an operation tells its caller.
+#[derive(Debug)]
+pub enum Told {
+    Notice(Notice),
+    /// It waits for the answer.
+    Asked(Question),
+    /// An event of the run under way.
+    Record(Box<Record>),
+}
+
+/// What is worth telling beside the events of a run.
+#[derive(Debug)]
+pub enum Notice {
+    /// Another run holds the lock; only watching for that long tells whether it is still alive.
+    LockWatched { holder: String, seconds: i64 },
+    /// The registries take their time to answer.
+    RegistriesAsked { registries: Vec<String> },
+    /// The next of several hops begins; the first one is not announced.
+    HopBegins { number: usize, count: usize, plan: Box<Plan> },
+    /// The run is over; its last record came before this.
+    HopEnded { plan: Box<Plan>, run: String, finish: Box<Finish> },
+    /// The run was to lead further than this operation, which was not told to go there.
+    LeadsFurther { done: Box<Plan>, to: String },
+}
+
+/// What only a person can decide. Dropping the reply declines.
+#[derive(Debug)]
+pub enum Question {
+    /// Which of these databases.
+    Database { namespace: String, found: Vec<Listed>, reply: oneshot::Sender<usize> },
+    /// To which of these versions.
+    Version { database: Box<ObjectRef>, current: String, choices: Vec<Choice>, reply: oneshot::Sender<usize> },
+    /// Whether to do it. `to` is where the last hop leads.
+    Confirm { first: Box<Plan>, to: String, reply: oneshot::Sender<()> },
+}
+
+impl From<Notice> for Told {
+    fn from(notice: Notice) -> Self {
+        Told::Notice(notice)
+    }
+}
+
+impl From<Question> for Told {
+    fn from(question: Question) -> Self {
+        Told::Asked(question)
+    }
+}
+
+impl From<Record> for Told {
+    fn from(record: Record) -> Self {
+        Told::Record(Box::new(record))
+    }
+}

@@ -1,0 +1,231 @@
+//! Operations on databases of a simulated cluster, in tokio's paused time: several in one process, and what they ask.
+
+mod common;
+
+use std::collections::BTreeSet;
+
+use common::{NAMESPACE, World, secs};
+use kubectl_dbupdate::cluster::Journal;
+use kubectl_dbupdate::event::{Event, Outcome, Record};
+use kubectl_dbupdate::journal::Direction;
+use kubectl_dbupdate::model::{Kind, Methods, Snapshot};
+use kubectl_dbupdate::operation::{
+    End, Error, Goal, Notice, Operation, Question, Request, Stop, Told, Which, Wish, goal,
+};
+use simcluster::world::Database;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{sleep, timeout};
+
+/// What an operation came to, and what it has told.
+struct Came {
+    end: Result<End, Error>,
+    records: Vec<Record>,
+    asked: Vec<&'static str>,
+    /// The ids of its runs, as each was told at its end.
+    runs: Vec<String>,
+}
+
+impl Came {
+    fn done(&self) -> &Self {
+        let Ok(End::Ended(finish)) = &self.end else { panic!("{:?}", self.end) };
+        assert_eq!(finish.outcome, Outcome::Done, "{}; {}", finish.error, finish.state);
+        self
+    }
+}
+
+fn to(version: Option<&str>) -> Wish {
+    Wish::Update { to: version.map(str::to_owned), through: false, methods: Methods::default() }
+}
+
+/// An operation from its begin to its end, by a person who takes the last of what there is to choose, and confirms or not.
+async fn carried_out(world: &World, client: &str, which: Which, wish: Wish, confirms: bool) -> Came {
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let (_stop, stopped) = watch::channel(Stop::Go);
+    let request = Request { which, wish, ..world.asked() };
+    let mut operation = Operation::new(world.cluster_of(client), request, world.clock(), stopped, tell);
+    let working = async move {
+        let outlook = operation.outlook().await?;
+        assert_eq!(outlook.refused(), None);
+        operation.carry_out(outlook).await
+    };
+    let listening = async {
+        let (mut records, mut asked, mut runs) = (Vec::new(), Vec::new(), Vec::new());
+        while let Some(told) = told.recv().await {
+            match told {
+                Told::Record(record) => records.push(*record),
+                Told::Notice(Notice::HopEnded { run, .. }) => runs.push(run),
+                Told::Notice(_) => {}
+                Told::Asked(Question::Database { found, reply, .. }) => {
+                    asked.push("database");
+                    reply.send(found.len() - 1).expect("it waits");
+                }
+                Told::Asked(Question::Version { choices, reply, .. }) => {
+                    asked.push("version");
+                    let latest = choices.iter().position(|choice| choice.latest).expect("there is one");
+                    reply.send(latest).expect("it waits");
+                }
+                Told::Asked(Question::Confirm { reply, .. }) => {
+                    asked.push("confirm");
+                    if confirms {
+                        reply.send(()).expect("it waits");
+                    }
+                }
+            }
+        }
+        (records, asked, runs)
+    };
+    let both = async { tokio::join!(working, listening) };
+    let (end, (records, asked, runs)) = timeout(secs(24 * 3600), both).await.expect("it ends");
+    Came { end, records, asked, runs }
+}
+
+fn named(kind: Kind, name: &str) -> Which {
+    Which { namespace: Some(NAMESPACE.to_owned()), kind: Some(kind), name: Some(name.to_owned()) }
+}
+
+/// Each has its own lock, journal, request and run, and nothing of one is taken for the other's.
+#[tokio::test(start_paused = true)]
+async fn two_operations_run_in_one_process_at_the_same_time() {
+    let world = World::new(Database::kafka_combined("one"));
+    Database::zookeeper("other").install(&world.sim);
+    // The kubelet starts its pods, since this world is running already.
+    sleep(secs(120)).await;
+    let (one, other) = tokio::join!(
+        carried_out(&world, "first", named(Kind::Kafka, "one"), to(Some("3.6.1")), true),
+        carried_out(&world, "second", named(Kind::ZooKeeper, "other"), to(Some("3.9.1")), true),
+    );
+    one.done();
+    other.done();
+    let runs = |came: &Came| came.records.iter().map(|r| r.run.clone()).collect::<BTreeSet<_>>();
+    assert_eq!(
+        (runs(&one), runs(&other)),
+        (one.runs.iter().cloned().collect(), other.runs.iter().cloned().collect())
+    );
+    assert!(one.runs.len() == 1 && other.runs.len() == 1 && one.runs != other.runs);
+    for (came, database) in [(&one, "kafka/one"), (&other, "zookeeper/other")] {
+        let Some(Record { event: Event::Started { plan, .. }, .. }) = came.records.first() else {
+            panic!("it begins with its plan")
+        };
+        assert_eq!(plan.database.to_string(), database);
+    }
+    // They were under way at the same time: each has restarted a pod before the other was done.
+    let moments = |client: &str| {
+        let requests = world.sim.requests();
+        let at = requests.iter().enumerate();
+        at.filter(|(_, r)| r.client == client && r.path.ends_with("/eviction"))
+            .map(|(i, _)| i)
+            .collect::<Vec<_>>()
+    };
+    let (first, second) = (moments("first"), moments("second"));
+    assert!(first.first() < second.last() && second.first() < first.last(), "{first:?} {second:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_not_said_is_asked_and_nothing_begins_without_an_answer() {
+    let world = World::new(Database::zookeeper("db"));
+    let which = || Which { namespace: Some(NAMESPACE.to_owned()), ..Which::default() };
+    let declined = carried_out(&world, "first", which(), to(None), false).await;
+    assert!(matches!(declined.end, Err(Error::Unanswered)), "{:?}", declined.end);
+    assert_eq!(declined.asked, ["database", "version", "confirm"]);
+    assert!(declined.records.is_empty() && world.sent().is_empty());
+    let came = carried_out(&world, "second", which(), to(None), true).await;
+    assert_eq!(came.done().asked, declined.asked);
+    let nothing =
+        carried_out(&world, "third", named(Kind::ZooKeeper, "db"), Wish::Resume { through: false }, true)
+            .await;
+    assert!(matches!(nothing.end, Err(Error::NothingUnfinished { .. })), "{:?}", nothing.end);
+}
+
+/// What a command comes to, in short.
+fn leads(world: &World, snapshot: &Snapshot, journal: &Journal, wish: Wish, unasked: bool) -> String {
+    let request = Request { wish, unasked, ..world.asked() };
+    match goal(&request, snapshot, journal) {
+        Ok(Goal::To { to, through, unfinished, .. }) => {
+            let through = if through { ", through" } else { "" };
+            format!("to {to}{through}{}", if unfinished.is_some() { ", unfinished" } else { "" })
+        }
+        Ok(Goal::Back { entry }) => format!("back{}", if entry.is_some() { ", unfinished" } else { "" }),
+        Err(error) => error.to_string().split(['{', ';', ',']).next().unwrap_or_default().to_owned(),
+    }
+}
+
+fn resume(through: bool) -> Wish {
+    Wish::Resume { through }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_command_continues_is_decided_by_the_cluster_and_the_journal() {
+    let world = World::new(Database::zookeeper("db"));
+    let read = async || {
+        let cluster = world.cluster();
+        let journal = cluster.journal(world.kind, NAMESPACE, &world.name).await.expect("it can be read");
+        (world.snapshot(&cluster).await, journal)
+    };
+    let nothing = "zookeeper/db has no unfinished run";
+    let (untouched, none) = read().await;
+    for (wish, expected) in [
+        (to(Some("3.9.1")), "to 3.9.1"),
+        (to(None), "to latest"),
+        (resume(true), nothing),
+        (Wish::Rollback, nothing),
+    ] {
+        assert_eq!(leads(&world, &untouched, &none, wish.clone(), false), expected, "{wish:?}");
+    }
+
+    let mut running = world.start().await;
+    running.evicted("db-2").await;
+    running.crash().await;
+    let (half_done, journal) = read().await;
+    let mut further = journal.clone();
+    further.entries[0].run.through = Some("3.9.9".to_owned());
+    let mut back = journal.clone();
+    back.entries[0].run.direction = Direction::Rollback;
+    // It claims to have brought the images that were there before.
+    let mut untraced = journal.clone();
+    let workloads = &mut untraced.entries[0].run.plan.workloads;
+    workloads.iter_mut().flat_map(|w| &mut w.images).for_each(|image| image.after.clone_from(&image.now));
+    let says = "the journal says that ann@laptop started an update of zookeeper/db to 3.9.1 at ";
+    for (snapshot, journal, wish, unasked, expected) in [
+        (&half_done, &journal, to(Some("3.9.1")), true, "to 3.9.1, unfinished"),
+        (&half_done, &journal, to(Some("3.8.3")), false, "to 3.8.3, unfinished"),
+        (&half_done, &journal, resume(false), true, "to 3.9.1, unfinished"),
+        (&half_done, &journal, Wish::Rollback, true, "back, unfinished"),
+        (&half_done, &back, resume(false), true, "back, unfinished"),
+        // Only our pause is left.
+        (&half_done, &none, Wish::Rollback, true, "back"),
+        // Further than the unfinished update only where a person sees it, or says so.
+        (&half_done, &further, resume(false), false, "to 3.9.9, through, unfinished"),
+        (&half_done, &further, resume(false), true, "to 3.9.1, unfinished"),
+        (&half_done, &further, resume(true), true, "to 3.9.9, through, unfinished"),
+        // Only the journal tells of it.
+        (&untouched, &untraced, resume(false), false, "to 3.9.1, unfinished"),
+        (&untouched, &untraced, resume(false), true, says),
+        (&untouched, &untraced, to(Some("3.9.1")), true, "to 3.9.1, unfinished"),
+        (&untouched, &untraced, to(Some("3.8.3")), true, "to 3.8.3"),
+        (&untouched, &journal, resume(false), false, nothing),
+    ] {
+        let led = leads(&world, snapshot, journal, wish.clone(), unasked);
+        assert!(
+            led == expected || expected == says && led.starts_with(says),
+            "{wish:?} {unasked}: {led}, not {expected}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_to_follow_a_run_is_resumed_by_name_or_by_a_person() {
+    let world = World::new(Database::zookeeper("db"));
+    world.update().await.done();
+    let cluster = world.cluster();
+    let mut journal = cluster.journal(world.kind, NAMESPACE, &world.name).await.expect("it can be read");
+    let snapshot = world.snapshot(&cluster).await;
+    assert_eq!(leads(&world, &snapshot, &journal, resume(true), true), "zookeeper/db has no unfinished run");
+    journal.entries[0].run.through = Some("3.9.9".to_owned());
+    for (through, unasked, expected) in [
+        (false, false, "to 3.9.9, through"),
+        (true, true, "to 3.9.9, through"),
+        (false, true, "the journal says that more updates of zookeeper/db should follow"),
+    ] {
+        assert_eq!(leads(&world, &snapshot, &journal, resume(through), unasked), expected);
+    }
+}
