@@ -167,7 +167,8 @@ fn no_files_of_a_folder_import_each_other_in_a_circle() {
             let folder = [&[root.to_owned()], folder.as_slice()].concat().join("/");
             (folder, files.join(", "))
         });
-        let wrong: Vec<_> = circles.map(|(folder, files)| format!("{folder} has a circle: {files}")).collect();
+        let wrong: Vec<_> =
+            circles.map(|(folder, files)| format!("{folder} has a circle: {files}")).collect();
         assert_none(&wrong);
     }
 }

@@ -181,6 +181,11 @@ impl Conversation {
                 let command = identity::update(&self.options, *kind, name, to, *further);
                 format!(". To continue, name the version: {command}")
             }
+            Error::UntracedRollback { kind, name, .. } => {
+                let reached = identity::reach(&self.options.target, self.options.namespace.as_deref());
+                let command = reached.named("resume", *kind, name);
+                format!(". To see its plan and decide, leave --yes away: {command}")
+            }
             Error::MayFollow { kind, name, to } => {
                 format!(". To continue: {}", identity::update(&self.options, *kind, name, to, true))
             }

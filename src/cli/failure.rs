@@ -81,6 +81,7 @@ fn code(error: &operation::Error) -> ExitCode {
         | Error::NoTarget(_)
         | Error::LaterJournal { .. }
         | Error::Untraced { .. }
+        | Error::UntracedRollback { .. }
         | Error::MayFollow { .. }
         | Error::Unanswered => ExitCode::Refused,
         Error::NothingUnfinished { .. } => ExitCode::Done,

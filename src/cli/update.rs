@@ -58,20 +58,27 @@ async fn carry_out(
     with.screen().show_before(&outlook.hops);
     match with.during(operation.carry_out(outlook)).await? {
         End::Ended(finish) => Ok(ExitCode::Run(finish.exit_code)),
-        End::Between { done, state, why } => Ok(stopped_between(with, &done, &state, &why)),
+        End::Between { done, destination, state, why } => {
+            let code = why_between(with, &why);
+            say_between(with, &done, &destination, &state);
+            Ok(code)
+        }
     }
 }
 
-/// Says why the next hop does not begin, the state in which the last one has left the database, and the command that continues.
-fn stopped_between(with: &Conversation, done: &Plan, state: &str, why: &Between) -> ExitCode {
-    let code = match why {
-        Between::Failed(error) => {
-            stream::complain(&**error);
-            match **error {
-                Error::Signalled(signal) => ExitCode::Signal(signal),
-                _ => ExitCode::Unfinished,
+/// Says why the next hop does not begin.
+fn why_between(with: &Conversation, why: &Between) -> ExitCode {
+    match why {
+        Between::Failed(error) => match **error {
+            Error::Signalled(signal) => {
+                stream::err(&format!("stopped by {signal}\n"));
+                ExitCode::Signal(signal)
             }
-        }
+            _ => {
+                stream::complain(&**error);
+                ExitCode::Unfinished
+            }
+        },
         Between::Refused(plan, refusal) => {
             stream::err(&report::plan(plan, None, with.screen().stderr()));
             match refusal {
@@ -79,11 +86,14 @@ fn stopped_between(with: &Conversation, done: &Plan, state: &str, why: &Between)
                 Refusal::Check => ExitCode::Unfinished,
             }
         }
-    };
-    let commands = identity::commands(&with.options, None, &with.options.methods);
-    let further = commands.command(&Next::Further, done.kind, &done.database);
-    stream::err(&format!("stopped between two updates: {state}\nnext:\n  {further}\n"));
-    code
+    }
+}
+
+/// Says in which state the last hop has left the database, and which command continues.
+fn say_between(with: &Conversation, done: &Plan, destination: &str, state: &str) {
+    let commands = identity::commands(&with.options, Some(destination), &with.options.methods);
+    let again = commands.command(&Next::Again(destination.to_owned()), done.kind, &done.database);
+    stream::err(&format!("stopped between two updates: {state}\nnext:\n  {again}\n"));
 }
 
 /// What the command line asks for.

@@ -303,6 +303,10 @@ impl Run {
             StopReason::RequestEnded { .. } => Next::Method(to, situation::by_us(&self.plan)),
             _ => Next::Again(to),
         };
+        // What is recorded nowhere is continued by the same command alone.
+        if self.ledger.changed.by_this_run && self.ledger.journal.is_none() && !gone(Some(reason)) {
+            return look.into_iter().chain([again]).collect();
+        }
         situation.next_after(look, again)
     }
 

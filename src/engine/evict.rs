@@ -27,7 +27,9 @@ impl Run {
         self.observe(roll.plan).await?;
         self.guard()?;
         let decided = order::next(&self.plan, roll.plan, &self.observer.snapshot, &self.memory);
-        if !matches!(&decided, Next::Evict { uid: still, .. } if still == uid) {
+        // A pod that has become healthy meanwhile has to wait for more than one that was not.
+        let same = |still: &str, healthy: bool| still == uid && healthy == old.healthy();
+        if !matches!(&decided, Next::Evict { uid: still, healthy, .. } if same(still, *healthy)) {
             return Ok(());
         }
         if !self.pass(roll, &old, true, gates::by_reading).await? {

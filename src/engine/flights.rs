@@ -37,14 +37,15 @@ impl Run {
         let now = self.narrator.now();
         let mut wake: Option<Duration> = None;
         for mut flight in std::mem::take(&mut roll.flights) {
-            let workload = self.observer.snapshot.workload(&roll.plan.object.uid);
+            let workload = self.observer.snapshot.workload(&flight.owner);
             let revision = workload.filter(|w| w.observed()).map(|w| w.update_revision.as_str());
-            let pod = self.in_place_of(roll, &flight);
-            if pod.is_none() && self.gone_for_good(roll, &flight) {
+            let target = self.plan.workload(&flight.owner).unwrap_or(roll.plan);
+            let pod = self.in_place_of(&flight);
+            if pod.is_none() && self.gone_for_good(&flight) {
                 continue;
             }
             flight.observe(pod, now);
-            match judge(&flight, pod, roll.plan, revision, roll.limits, now) {
+            match judge(&flight, pod, target, revision, roll.limits, now) {
                 Verdict::Progress { on, until } => {
                     wake = Some(wake.map_or(until, |w| w.min(until)));
                     self.tell_pod(roll, &flight.pod, on);
@@ -53,9 +54,9 @@ impl Run {
                 Verdict::Done { .. } => self.landed(roll, &flight),
                 Verdict::Outdated => {}
                 Verdict::Stuck(stuck) => {
-                    let (seen, name) = (pod.cloned(), flight.pod.clone());
+                    let (seen, name, owner) = (pod.cloned(), flight.pod.clone(), flight.owner.clone());
                     roll.flights.push(flight);
-                    self.believe(&name, seen, stuck).await?;
+                    self.believe(&owner, &name, seen, stuck).await?;
                     wake = Some(now);
                 }
             }
@@ -81,7 +82,7 @@ impl Run {
         let mut wake = Duration::MAX;
         for at in 0..roll.flights.len() {
             let revision = self.revision_of(roll, by);
-            let pod = self.in_place_of(roll, &roll.flights[at]).cloned();
+            let pod = self.in_place_of(&roll.flights[at]).cloned();
             roll.flights[at].observe(pod.as_ref(), now);
             let flight = &roll.flights[at];
             match judge(flight, pod.as_ref(), roll.plan, revision.as_deref(), roll.limits, now) {
@@ -91,8 +92,8 @@ impl Run {
                     self.tell_pod(roll, &name, on);
                 }
                 Verdict::Stuck(stuck) if by == Restarts::Controller => {
-                    let name = flight.pod.clone();
-                    self.believe(&name, pod, stuck).await?;
+                    let (name, owner) = (flight.pod.clone(), flight.owner.clone());
+                    self.believe(&owner, &name, pod, stuck).await?;
                     return Ok(now);
                 }
                 Verdict::Stuck(_) | Verdict::Done { .. } | Verdict::Outdated => {}
@@ -105,13 +106,13 @@ impl Run {
     /// that had to come back.
     fn arrive(&mut self, roll: &mut Roll<'_>, pending: &[Pod]) {
         for mut flight in std::mem::take(&mut roll.flights) {
-            let pod = self.in_place_of(roll, &flight).cloned();
+            let pod = self.in_place_of(&flight).cloned();
             flight.observe(pod.as_ref(), self.narrator.now());
             let healthy = |p: &Pod| p.healthy() && roll.plan.has_images(p);
             let waits = pending.iter().any(|p| p.name == flight.pod);
             match pod {
                 Some(pod) if healthy(&pod) && !waits => self.landed(roll, &flight),
-                None if self.gone_for_good(roll, &flight) => {}
+                None if self.gone_for_good(&flight) => {}
                 _ => roll.flights.push(flight),
             }
         }
@@ -128,8 +129,8 @@ impl Run {
 
     /// Nobody will create that pod again: a Deployment's pods do not come back under their names, and a workload that was
     /// scaled down meanwhile has all the others.
-    fn gone_for_good(&self, roll: &Roll<'_>, flight: &Flight) -> bool {
-        let Some(workload) = self.observer.snapshot.workload(&roll.plan.object.uid) else { return false };
+    fn gone_for_good(&self, flight: &Flight) -> bool {
+        let Some(workload) = self.observer.snapshot.workload(&flight.owner) else { return false };
         !workload.kind.has_stable_names() || self.scaled_away(workload, &flight.pod)
     }
 
@@ -140,8 +141,8 @@ impl Run {
     }
 
     /// The workload's pod that stands where the evicted one stood: the new one, as soon as there is one.
-    pub(super) fn in_place_of(&self, roll: &Roll<'_>, flight: &Flight) -> Option<&Pod> {
-        let workload = self.observer.snapshot.workload(&roll.plan.object.uid)?;
+    pub(super) fn in_place_of(&self, flight: &Flight) -> Option<&Pod> {
+        let workload = self.observer.snapshot.workload(&flight.owner)?;
         let named = || self.observer.snapshot.pods_of(workload).filter(|p| p.name == flight.pod);
         named().find(|p| Some(&p.uid) != flight.old_uid.as_ref()).or_else(|| named().next())
     }
@@ -168,12 +169,15 @@ impl Run {
     /// A pod counts as stuck only when a fresh look says the same as the watch: then the run ends here.
     pub(super) async fn believe(
         &mut self,
+        owner: &str,
         pod: &str,
         seen: Option<Pod>,
         stuck: Stuck,
     ) -> Result<(), StopReason> {
         let version = |p: &Option<Pod>| p.as_ref().map(|p| (p.uid.clone(), p.resource_version.clone()));
         let fresh = self.read_pod(pod, seen.as_ref().map(|p| p.uid.as_str())).await?;
+        // A pod of others that has the name is not the workload's own, and is told as such unless it is about to go.
+        let fresh = fresh.filter(|p| p.owner == owner || !p.deleting);
         if version(&fresh) != version(&seen) {
             return Ok(());
         }

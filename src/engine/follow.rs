@@ -107,7 +107,7 @@ impl Run {
             return Err(StopReason::NotTakenUp { workload: roll.name.clone(), seconds });
         };
         let stuck = Stuck::TimedOut { on: WaitingOn::Readiness, seconds };
-        self.believe(&first.name.clone(), Some(first), stuck).await?;
+        self.believe(&roll.plan.object.uid, &first.name.clone(), Some(first), stuck).await?;
         Ok(now)
     }
 }

@@ -190,6 +190,6 @@ impl Interrupt {
 }
 
 /// A moment that no wait reaches.
-fn far_away() -> Instant {
+pub(super) fn far_away() -> Instant {
     Instant::now() + Duration::from_secs(3600)
 }

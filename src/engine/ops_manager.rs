@@ -171,7 +171,8 @@ impl Run {
                 FollowVerdict::Unobserved | FollowVerdict::Done => Vec::new(),
             };
             let (pods, done) = self.observer.count(roll.plan);
-            let moving = !pending.is_empty() || !roll.flights.is_empty();
+            let restarting = |p: &Pod| p.deleting || roll.plan.has_images(p);
+            let moving = pending.iter().any(restarting) || !roll.flights.is_empty();
             if moving && !told.begun.contains_key(&roll.name) {
                 told.begun.insert(roll.name.clone(), self.narrator.now());
                 self.narrator.emit(Event::WorkloadStarted { workload: roll.name.clone(), pods, done });

@@ -173,8 +173,10 @@ impl Run {
     /// Begins to wait for a pod. Where the watch shows none it is looked for once: one that has lost the database's labels
     /// still has the name, and the watch no longer tells of it.
     async fn look_for(&mut self, roll: &mut Roll<'_>, pod: &str) -> Result<(), StopReason> {
-        let flight = Flight::awaited(pod, self.narrator.now());
-        if self.in_place_of(roll, &flight).is_none() && self.read_pod(pod, None).await?.is_some() {
+        let flight = Flight::awaited(pod, &roll.plan.object.uid, self.narrator.now());
+        if self.in_place_of(&flight).is_none()
+            && self.read_pod(pod, None).await?.is_some_and(|fresh| !fresh.deleting)
+        {
             return Ok(());
         }
         self.take_off(roll, flight);

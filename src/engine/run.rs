@@ -14,7 +14,7 @@ use crate::steps::guard::{self, Expected};
 use crate::steps::{Blocked, s1_pause};
 
 use super::emitter::Emitter;
-use super::interrupt::Interrupt;
+use super::interrupt::{Interrupt, far_away};
 use super::ledger::Ledger;
 use super::lock::Lock;
 use super::narrator::Narrator;
@@ -124,7 +124,8 @@ impl Run {
 
     /// Waits until something changes in the cluster, or that time has come. Ends the run where it must not continue.
     pub async fn wait(&mut self, until: Duration) -> Result<(), StopReason> {
-        let wake = self.narrator.emitter.began() + until;
+        let began = self.narrator.emitter.began();
+        let wake = began.checked_add(until).unwrap_or_else(far_away);
         if let Some(delta) = self.interrupt.wait(self.observer.next(), wake).await? {
             self.hear(delta);
         }

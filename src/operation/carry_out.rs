@@ -28,8 +28,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 pub enum End {
     /// The end of the last run.
     Ended(Box<Finish>),
-    /// It stopped between two hops; `state` is what the one that is done has said of the database.
-    Between { done: Box<Plan>, state: String, why: Between },
+    /// It stopped between two hops, on the way to the destination; `state` is what the one that is done has said of the
+    /// database.
+    Between { done: Box<Plan>, destination: String, state: String, why: Between },
 }
 
 /// Why an operation stopped between two hops.
@@ -77,13 +78,13 @@ impl Operation {
                 Ok(next) => next,
                 Err(error) => {
                     let why = Between::Failed(Box::new(error));
-                    return Ok(End::Between { done, state: finish.state, why });
+                    return Ok(End::Between { done, destination, state: finish.state, why });
                 }
             };
             let plan = Box::new(outlook.hops.first.clone());
             if let Some(refusal) = Refusal::of(&plan) {
                 let why = Between::Refused(plan, refusal);
-                return Ok(End::Between { done, state: finish.state, why });
+                return Ok(End::Between { done, destination, state: finish.state, why });
             }
             number += 1;
             self.tell(Notice::HopBegins { number, count, plan });

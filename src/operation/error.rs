@@ -37,6 +37,13 @@ pub enum Error {
         kind.singular()
     )]
     Untraced { kind: Kind, name: String, to: String, who: String, began: String, further: bool },
+    /// Only the journal tells of the unfinished rollback, which would be started without asking.
+    #[error(
+        "the journal says that {who} started a rollback of {}/{name} to {to} at {began}, but the cluster shows no sign of it; \
+         anybody who may write ConfigMaps can write the journal",
+        kind.singular()
+    )]
+    UntracedRollback { kind: Kind, name: String, to: String, who: String, began: String },
     /// Only the journal tells that more updates follow, which would be started without asking.
     #[error(
         "the journal says that more updates of {}/{name} should follow, up to {to}; --yes alone does not start them",

@@ -37,11 +37,11 @@ pub fn goal(request: &Request, snapshot: &Snapshot, journal: &Journal) -> Result
             Ok(Goal::To { to, through: *through, methods: methods.clone(), unfinished })
         }
         Wish::Resume { through } => match unfinished {
-            Some(entry) if entry.run.direction == Direction::Rollback => {
-                Ok(Goal::Back { entry: Some(entry) })
-            }
             Some(entry) if request.unasked && !leftover::shows_run(snapshot, &entry) => {
                 Err(untraced(snapshot, &entry, *through))
+            }
+            Some(entry) if entry.run.direction == Direction::Rollback => {
+                Ok(Goal::Back { entry: Some(entry) })
             }
             Some(entry) => {
                 // Where nobody is shown where the journal leads, it leads no further than what is unfinished.
@@ -93,6 +93,15 @@ fn binds(entry: &Entry, snapshot: &Snapshot, to: &str) -> bool {
 
 fn untraced(snapshot: &Snapshot, entry: &Entry, through: bool) -> Error {
     let (db, run) = (&snapshot.database, &entry.run);
+    if run.direction == Direction::Rollback {
+        return Error::UntracedRollback {
+            kind: db.kind,
+            name: db.object.name.clone(),
+            to: run.plan.to.name.clone(),
+            who: run.who.clone(),
+            began: run.began.clone(),
+        };
+    }
     let further = run.through.as_deref().filter(|_| through);
     Error::Untraced {
         kind: db.kind,

@@ -10,6 +10,7 @@ use crate::model::{
     ShapeChange, Snapshot, VersionRef, Workload, WorkloadPlan, same_image,
 };
 use crate::steps::leftover::{self, arrived, has_started};
+use crate::steps::s1_pause;
 
 use super::context::Context;
 use super::update::{self, NoTarget, Request};
@@ -217,8 +218,9 @@ fn declared(snapshot: &Snapshot, entry: &Entry) -> bool {
     // Where an Ops-manager was at it before, the version may be its word that all is done.
     let by_another = || entry.run.plan.method != Method::Provisioner && arrived(&entry.run.plan, snapshot);
     let followed = || entry.run.direction == Direction::Update && (entry.progress.let_go() || by_another());
-    // Where the cluster shows no run at all, that one is on its way is only what the journal says.
-    let at_rest = || snapshot.database.paused().is_none() && leftover::settled(snapshot);
+    // Where the cluster shows nothing of the version before, only the journal says that a run is under way.
+    let at_rest =
+        || s1_pause::ours(&snapshot.database).is_none() && !leftover::shows_images(snapshot, &back.name);
     snapshot.database.version == ahead.name
         && ahead.name != back.name
         && (!entry.took(Method::Provisioner) || followed() || at_rest())

@@ -23,6 +23,8 @@ const TERMINATION_PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flight {
     pub pod: String,
+    /// The uid of the workload that owns it: an unhealthy pod of another one may be restarted first.
+    pub owner: String,
     /// When the eviction was accepted, or the waiting began.
     pub began: Duration,
     /// The pod that goes; `None` where none was seen to go.
@@ -160,7 +162,7 @@ impl Flight {
             old_uid: Some(pod.uid.clone()),
             restarts: true,
             grace_seconds: pod.grace_seconds,
-            ..Flight::awaited(&pod.name, now)
+            ..Flight::awaited(&pod.name, &pod.owner, now)
         }
     }
 
@@ -170,7 +172,7 @@ impl Flight {
             old_uid: pod.deleting.then(|| pod.uid.clone()),
             restarts: true,
             grace_seconds: pod.grace_seconds,
-            ..Flight::awaited(&pod.name, now)
+            ..Flight::awaited(&pod.name, &pod.owner, now)
         }
     }
 
@@ -180,9 +182,10 @@ impl Flight {
     }
 
     /// A pod that the run waits for although it has not evicted it.
-    pub fn awaited(pod: &str, now: Duration) -> Self {
+    pub fn awaited(pod: &str, owner: &str, now: Duration) -> Self {
         Flight {
             pod: pod.to_owned(),
+            owner: owner.to_owned(),
             began: now,
             old_uid: None,
             restarts: false,

@@ -102,10 +102,12 @@ pub fn taken<'a>(workload: &'a Workload, snapshot: &'a Snapshot) -> impl Iterato
     let named = workload.kind.has_stable_names();
     let short = named && (snapshot.pods_of(workload).count() as i64) < workload.replicas;
     let (name, uid) = (&workload.object.name, &workload.object.uid);
-    snapshot.pods.iter().filter(move |p| {
+    let needed = |p: &Pod| {
         let ordinal = p.name.strip_prefix(name.as_str()).and_then(|rest| rest.strip_prefix('-'));
-        short && p.owner != *uid && !p.deleting && ordinal.is_some_and(|o| o.parse::<u32>().is_ok())
-    })
+        let needed = ordinal.and_then(|o| o.parse::<i64>().ok()).is_some_and(|o| o < workload.replicas);
+        needed && snapshot.pods_of(workload).all(|own| own.name != p.name)
+    };
+    snapshot.pods.iter().filter(move |p| short && p.owner != *uid && !p.deleting && needed(p))
 }
 
 /// A pod that is not well, or not there, and why.

@@ -88,7 +88,7 @@ fn left_by_us(seen: &Seen) -> Option<What> {
     let Some(entry) = unfinished(seen) else {
         return paused.then(|| match &seen.runs {
             Lookup::Unreadable(why) => What::JournalUnreadable { why: why.clone() },
-            _ if drifted(seen) => What::NoJournalEntry,
+            _ if drifted(seen) || outdated(seen) > 0 => What::NoJournalEntry,
             _ => What::LeftPaused { to: None },
         });
     };

@@ -74,14 +74,23 @@ pub fn shows(snapshot: &Snapshot, from: &str, to: &str, ops_request: Option<&str
     paused_for(snapshot, from, to) == Some(true)
         || ops_request.is_some_and(|name| at_work(snapshot, name, to))
         || db.version == to
-        || snapshot.version(to).is_some_and(|target| brought(snapshot, target))
+        || shows_images(snapshot, to)
 }
 
 /// The same of the run of a journal.
 pub fn shows_run(snapshot: &Snapshot, entry: &Entry) -> bool {
     let plan = &entry.run.plan;
-    entry.run.direction == Direction::Rollback
-        || shows(snapshot, &plan.from.name, &plan.to.name, entry.ops_request())
+    let (from, to) = (&plan.from.name, &plan.to.name);
+    match entry.run.direction {
+        Direction::Update => shows(snapshot, from, to, entry.ops_request()),
+        // The version that a rollback goes to may never have been left. Where nothing of the other one is there any more, only
+        // verifying is left to do.
+        Direction::Rollback => {
+            paused_for(snapshot, from, to) == Some(true)
+                || snapshot.database.version == *to
+                || shows_images(snapshot, to)
+        }
+    }
 }
 
 /// An ops request of that name is at work, and leads there.
@@ -108,14 +117,10 @@ fn brought(snapshot: &Snapshot, target: &CatalogVersion) -> bool {
     })
 }
 
-/// Every template and every pod has what the catalog names for the present version.
-pub fn settled(snapshot: &Snapshot) -> bool {
-    let Some(present) = snapshot.version(&snapshot.database.version) else { return false };
-    in_use(snapshot).all(|(w, container, image)| {
-        let mut named =
-            fields(snapshot, w, container).filter_map(|field| present.images.get(field)).peekable();
-        named.peek().is_none() || named.any(|i| same_image(i, image))
-    })
+/// A template or a pod has an image of that version which is not also the present version's; not where the catalog does not
+/// know the version.
+pub fn shows_images(snapshot: &Snapshot, version: &str) -> bool {
+    snapshot.version(version).is_some_and(|version| brought(snapshot, version))
 }
 
 /// Every image of every container, of the templates and of the pods.

@@ -226,6 +226,27 @@ async fn a_pod_that_its_controller_has_released_stops_the_run() {
     }
 }
 
+/// Whoever follows the advice and deletes the pod may have to wait for it: that has an end as well.
+#[tokio::test(start_paused = true)]
+async fn a_released_pod_that_does_not_go_away_is_not_waited_for_without_end() {
+    for labelled in [true, false] {
+        let world = World::new(Database::zookeeper("db"));
+        let mut run = world.start().await;
+        run.ready("db-0").await;
+        release(&world, "db-0", &json!([]), labelled);
+        run.end().await.ended(Outcome::SomebodyElse, 5, true, true);
+        let keep = |pod: &mut Value| pod["metadata"]["finalizers"] = json!(["example.com/keep"]);
+        world.store().update("pods", NAMESPACE, "db-0", keep).unwrap();
+        world.store().delete("pods", NAMESPACE, "db-0", DeleteOptions::now()).unwrap();
+        let again = world.launch(world.options("again")).await.end().await;
+        again.ended(Outcome::Failed, 4, false, true).says(&["db-0"]);
+        assert!(again.took() < secs(1400), "{labelled}: {:?}", again.took());
+        assert!(
+            again.records.iter().any(|r| matches!(&r.event, Event::PodWaiting { pod, .. } if pod == "db-0"))
+        );
+    }
+}
+
 /// While it is on its way, or before its turn has come.
 #[tokio::test(start_paused = true)]
 async fn a_pod_may_be_released_at_any_moment() {

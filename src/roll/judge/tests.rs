@@ -218,7 +218,7 @@ fn three_restarts_are_a_crash_loop() {
     let stuck = "stuck: container db has crashed 3 times; last exit: Error (exit code 1)";
     assert_eq!(short(&look(&mut flight, Some(&crashing(3)), 120)), stuck);
     // A pod that this run has not made is not judged by what it did before.
-    let mut found = Flight::awaited("db-0", secs(100));
+    let mut found = Flight::awaited("db-0", "", secs(100));
     assert_eq!(short(&look(&mut found, Some(&crashing(7)), 110)), "Container until 700");
     assert_eq!(short(&look(&mut found, Some(&crashing(9)), 111)), "Container until 700");
     assert!(short(&look(&mut found, Some(&crashing(10)), 112)).contains("crashed 3 times"));

@@ -111,6 +111,10 @@ fn a_pod_of_the_right_name_that_is_not_the_workloads_own_is_told() {
         now.pods[0].deleting = false;
         now.workloads[0].replicas = 2;
         assert_eq!(after(&now), "evict a-1", "{owner}");
+        // Nor is one beyond the workload's pods, while one of these is away.
+        let mut away = snapshot(&["-", "old", "old"], &WELL);
+        away.pods.push(Pod { owner: owner.into(), ..pod("a", 3, "old") });
+        assert_eq!(after(&away), "await a-0", "{owner}");
         // A name that no pod of the workload has.
         now.workloads[0].replicas = 3;
         now.pods[0].name = "a-x-0".into();
