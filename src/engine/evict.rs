@@ -3,7 +3,7 @@
 use crate::cluster::ClusterError;
 use crate::event::Event;
 use crate::journal::Direction;
-use crate::model::{Action, Pod};
+use crate::model::{Action, Pod, WorkloadPlan};
 use crate::retry::Retries;
 use crate::roll::Flight;
 use crate::roll::gates::{self, Answer, Facts, Refusal, Stale, Wait};
@@ -20,11 +20,14 @@ impl Run {
         let Some(old) = self.observer.snapshot.pods.iter().find(|p| p.uid == uid).cloned() else {
             return Ok(());
         };
+        // An unhealthy pod of another workload may be restarted first.
+        let plan = self.plan.clone();
+        let owner = plan.workload(&old.owner).unwrap_or(roll.plan);
         // While everything is watched, nothing has to be read to know what the watches have told.
-        if !self.pass(roll, &old, self.observer.watching(), gates::by_watch).await? {
+        if !self.pass(roll, owner, &old, gates::by_watch).await? {
             return Ok(());
         }
-        self.observe(roll.plan).await?;
+        self.observe(owner).await?;
         self.guard()?;
         let decided = order::next(&self.plan, roll.plan, &self.observer.snapshot, &self.memory);
         // A pod that has become healthy meanwhile has to wait for more than one that was not.
@@ -32,13 +35,13 @@ impl Run {
         if !matches!(&decided, Next::Evict { uid: still, healthy, .. } if same(still, *healthy)) {
             return Ok(());
         }
-        if !self.pass(roll, &old, true, gates::by_reading).await? {
+        if !self.pass(roll, owner, &old, gates::by_reading).await? {
             return Ok(());
         }
         if self.lock.lease.is_some() && !self.lock.good() {
             // By the time the lock is ours again, what was decided here is old, and watches that slept may not know better.
             self.hold().await?;
-            return Box::pin(self.observe_all(roll.plan)).await;
+            return Box::pin(self.observe_all(owner)).await;
         }
         match self.send_away(&old).await? {
             Ok(()) => {
@@ -53,18 +56,18 @@ impl Run {
     async fn pass(
         &mut self,
         roll: &mut Roll<'_>,
+        owner: &WorkloadPlan,
         pod: &Pod,
-        fresh: bool,
         gates: impl Fn(&Facts<'_>) -> Answer,
     ) -> Result<bool, StopReason> {
         let facts = Facts {
-            workload: roll.plan,
+            workload: owner,
             pod,
             snapshot: &self.observer.snapshot,
             memory: &self.memory,
             pace: &roll.pace,
             skip: &self.options.skip,
-            fresh,
+            watched: self.observer.watching(),
             pod_timeout: roll.limits.pod_timeout,
             now: self.narrator.now(),
         };

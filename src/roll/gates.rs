@@ -27,8 +27,8 @@ pub struct Facts<'a> {
     pub pace: &'a Pace,
     /// What the user has overridden by name.
     pub skip: &'a BTreeSet<Check>,
-    /// The snapshot is as fresh as can be: everything is watched, or was read just now.
-    pub fresh: bool,
+    /// Everything is watched at this moment.
+    pub watched: bool,
     /// How long a pod may be waited for.
     pub pod_timeout: Duration,
     /// The time since the run began.
@@ -75,7 +75,7 @@ pub enum Refusal {
 type Gate = fn(&Facts<'_>) -> Answer;
 
 /// Asked by what the watches have told, before anything is read for the eviction.
-const WATCHED: [Gate; 2] = [budget, database_healthy];
+const WATCHED: [Gate; 2] = [budget, database_seen_healthy];
 
 /// Asked once everything that the eviction depends on was read again.
 const READ: [Gate; 3] = [template_seen, database_healthy, rarely_evicted];
@@ -116,12 +116,17 @@ fn template_seen(facts: &Facts<'_>) -> Answer {
 
 /// KubeDB's own health check. A pod that is not healthy may be what ails the database.
 fn database_healthy(facts: &Facts<'_>) -> Answer {
-    match ailing(facts.snapshot).filter(|_| facts.fresh && facts.pod.healthy()) {
+    match ailing(facts.snapshot).filter(|_| facts.pod.healthy()) {
         Some(what) if !facts.skip.contains(&Check::DatabaseHealth) => {
             waiting(WaitingOn::DatabaseHealth { what: what.clone() }, Refusal::DatabaseUnhealthy { what })
         }
         _ => Answer::Go,
     }
+}
+
+/// The same before anything is read: what a broken watch has told may be old.
+fn database_seen_healthy(facts: &Facts<'_>) -> Answer {
+    if facts.watched { database_healthy(facts) } else { Answer::Go }
 }
 
 /// What the database reports of its own health, where that is bad.

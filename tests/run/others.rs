@@ -1,5 +1,6 @@
 //! Somebody else changes things while a run is on its way.
 
+use kubectl_dbupdate::engine::RunOptions;
 use kubectl_dbupdate::event::{Event, Outcome, WaitingOn};
 use kubectl_dbupdate::model::Check;
 use kubectl_dbupdate::plan::update;
@@ -245,6 +246,21 @@ async fn a_released_pod_that_does_not_go_away_is_not_waited_for_without_end() {
             again.records.iter().any(|r| matches!(&r.event, Event::PodWaiting { pod, .. } if pod == "db-0"))
         );
     }
+}
+
+/// A pod of a later workload that is broken on the old image is restarted first, and waited for where it belongs.
+#[tokio::test(start_paused = true)]
+async fn a_broken_pod_of_a_later_workload_is_restarted_first() {
+    let broken = PodRule::new(Ailment::NeverReady).name("db-broker-1").image("*:3.5.2*");
+    let world = World::behaving(Behaviour::default().with(broken), Database::kafka_topology("db"));
+    world.store().delete("pods", NAMESPACE, "db-broker-1", DeleteOptions::now()).unwrap();
+    world.until("it is back, and broken", || world.pods().len() == 6).await;
+    let skip = |options: &mut RunOptions| options.skip.extend([Check::PodNotReady, Check::Phase]);
+    let ended = world.start_with(skip).await.end().await;
+    ended.done();
+    assert!(ended.evicted_at("db-broker-1") < ended.evicted_at("db-controller-0"));
+    assert!(ended.ready_at("db-broker-1") <= ended.evicted_at("db-controller-0"));
+    assert!(world.evictions().values().all(|times| *times == 1), "{:?}", world.evictions());
 }
 
 /// While it is on its way, or before its turn has come.

@@ -18,7 +18,7 @@ fn asked(snapshot: &Snapshot, memory: &RollMemory, pace: &Pace, skip: &BTreeSet<
         memory,
         pace,
         skip,
-        fresh: true,
+        watched: true,
         pod_timeout: Duration::from_secs(60),
         now: NOW,
     };
