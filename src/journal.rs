@@ -74,7 +74,7 @@ pub struct BeforeImage {
 pub struct Progress {
     /// The steps that were started, in order; a resumed run starts them again.
     pub steps: Vec<StepEntry>,
-    /// Pods on the target and Ready, by workload. It follows behind.
+    /// Pods on the target and Ready, by workload. It may lag behind.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub pods: BTreeMap<String, u64>,
     /// Who has resumed it, and when.
@@ -83,7 +83,7 @@ pub struct Progress {
     /// The database was changed, by any process of the run.
     #[serde(default)]
     pub changed: bool,
-    /// A container of a new image has started at some time. It follows behind.
+    /// A container of a new image has started at some time. It may lag behind.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub started: bool,
     /// How the last process ended; absent while it runs, or when it was killed.

@@ -1,4 +1,5 @@
-//! The main command: updates a database and verifies the result. Resuming and rolling back are the same with another wish.
+//! The main command: updates a database and verifies the result. Resume and rollback are the same with a different
+//! goal.
 
 use tokio::sync::mpsc;
 
@@ -62,7 +63,8 @@ async fn carry_out(
     }
 }
 
-/// Says why the next hop does not begin, the state in which the last one has left the database, and the command that continues.
+/// Reports why the next hop does not start, the state in which the last one has left the database, and the command that
+/// continues.
 fn stopped_between(with: &Conversation, done: &Plan, state: &str, why: &Between) -> ExitCode {
     let code = match why {
         Between::Failed(error) => {
@@ -86,7 +88,7 @@ fn stopped_between(with: &Conversation, done: &Plan, state: &str, why: &Between)
     code
 }
 
-/// What the command line asks for.
+/// The request as given on the command line.
 fn request(options: &UpdateOptions) -> Request {
     let (through, methods) = (options.through, options.methods.clone());
     Request {

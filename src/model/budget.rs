@@ -19,7 +19,7 @@ pub struct Budget {
     pub current_healthy: i64,
     pub desired_healthy: i64,
     pub expected_pods: i64,
-    /// Pods whose eviction it has allowed and not yet seen happen: they hold it for up to two minutes.
+    /// Pods whose eviction it has allowed but not seen yet: each counts as disrupted for up to two minutes.
     pub disrupted_pods: Vec<String>,
 }
 
