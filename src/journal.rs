@@ -49,7 +49,7 @@ pub struct Run {
 }
 
 /// The exact state before the update: pod templates that get these images back are equal to the old ones, and so is
-/// their revision. Empty where it is not known.
+/// their revision. Empty if it is not known.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Before {
@@ -172,7 +172,7 @@ impl Entry {
         later.or(self.run.plan.ops_request.as_ref().map(|r| r.metadata.name.as_str()))
     }
 
-    /// The version that further updates lead to, where the run is done and such updates were requested.
+    /// The version that further updates lead to, if the run is done and such updates were requested.
     pub fn follow(&self) -> Option<&str> {
         let done = self.progress.result.as_ref().is_some_and(|finish| finish.outcome == Outcome::Done);
         self.run.through.as_deref().filter(|_| done)

@@ -62,11 +62,11 @@ impl Cluster {
         let _asking = Asking::begin(self);
         let made = timeout(RENEWAL, renew()).await;
         made.map_err(|_| {
-            let from = match &self.connection.plugin {
-                Some(plugin) => format!("the credential plugin {plugin} gave none"),
-                None => "there were none".to_owned(),
+            let missing = match &self.connection.plugin {
+                Some(plugin) => format!("the credential plugin {plugin} returned no new credentials"),
+                None => "no new credentials were found".to_owned(),
             };
-            let why = format!("new ones were waited for, and {from} within {} s", RENEWAL.as_secs());
+            let why = format!("{missing} within {} s", RENEWAL.as_secs());
             self.keep_credentials();
             self.connection.current().given_up = Some(why.clone());
             and(refused.clone(), &why)

@@ -139,7 +139,7 @@ impl Run {
         }
     }
 
-    /// The object that another user or controller has changed, where that ended the run.
+    /// The object that another user or controller has changed, if that ended the run.
     fn suspect(&self, reason: &StopReason) -> Option<(ObjectRef, Part)> {
         let StopReason::Blocked(blocked) = reason else { return None };
         let workload = |name: &str| {

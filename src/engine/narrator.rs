@@ -1,4 +1,4 @@
-//! Tells what happens: events for whoever watches the run, and Events on the database for everyone else.
+//! Reports what happens: events for the user who watches the run, and Events on the database for everyone else.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::event::{Event, Step, StepOutcome, WaitingOn};
 use super::announcer::{Announcer, announcement};
 use super::emitter::Emitter;
 
-/// Tells how a run is doing: the current step, what that is waiting for, and what has happened.
+/// Reports how a run is doing: the current step, what that is waiting for, and what has happened.
 pub(super) struct Narrator {
     pub emitter: Emitter,
     /// Posts Events on the database; absent until the lock is held.

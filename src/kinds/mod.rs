@@ -78,7 +78,7 @@ pub struct Names {
 /// What an update means for the data of a database.
 #[derive(Debug)]
 pub struct Data {
-    /// Whether a new version writes the data in a format that the old one cannot read; `None` where no version of the kind
+    /// Whether a new version writes the data in a format that the old one cannot read; `None` if no version of the kind
     /// ever does. Versions are as the rule compares them.
     pub rewrites: Option<fn(from: &str, to: &str) -> bool>,
     /// How a person inspects the state of the data.

@@ -11,7 +11,7 @@ pub struct Finding {
     pub severity: Severity,
     /// What was found, with the names of the objects.
     pub message: String,
-    /// What to do about it; empty where there is nothing to do.
+    /// What to do about it; empty if there is nothing to do.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub hint: String,
 }

@@ -27,7 +27,7 @@ pub fn registry(image: &str) -> &str {
 pub enum ImageFound {
     /// The image exists.
     Exists {
-        /// `sha256:…` of its manifest; of the index, where there are several platforms.
+        /// `sha256:…` of its manifest; of the index, if there are several platforms.
         digest: String,
     },
     /// The registry has no such repository, or no such tag in it.

@@ -13,7 +13,7 @@ pub struct OpsRequest {
     pub name: String,
     /// `spec.type`, e.g. `UpdateVersion`.
     pub operation: String,
-    /// `spec.updateVersion.targetVersion`; empty where it asks for something else.
+    /// `spec.updateVersion.targetVersion`; empty if it is for a different operation.
     pub target: String,
     /// `status.phase`; empty until the Ops-manager has picked it up.
     pub phase: String,

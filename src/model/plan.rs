@@ -64,7 +64,7 @@ impl Plan {
 pub struct VersionRef {
     /// The object's name, which `spec.version` of the database holds.
     pub name: String,
-    /// What the version rule compares; empty where the catalog lacks the object.
+    /// What the version rule compares; empty if the catalog lacks the object.
     pub version: String,
 }
 

@@ -43,7 +43,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// Why that plan is refused; `None` where it is not.
+    /// Why that plan is refused; `None` if it is not.
     pub fn of(plan: &Plan) -> Option<Self> {
         plan.refusals().next()?;
         let somebody_else = plan.refusals().any(|finding| finding.check.somebody_else());

@@ -1,4 +1,4 @@
-//! What is asked for.
+//! The request for an operation.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -24,8 +24,9 @@ pub fn to_ask<'a>(snapshot: &Snapshot, plans: impl Iterator<Item = &'a Plan>) ->
 
 /// The image that replaces another. If that one is pinned, the new one is pinned as well, provided that the registry
 /// has told its digest: otherwise the operator would pin it when it is resumed, and every pod would count as outdated.
-/// Whoever renders the template pins images itself. An unfinished run keeps the digests that it has already set,
-/// because the tag may have moved since, and a database must not run two builds of one version.
+/// If the operator or the Ops-manager renders the template, it pins the images itself. An unfinished run keeps the
+/// digests that it has already set, because the tag may have moved since, and a database must not run two builds of one
+/// version.
 pub fn replacement(context: &Context<'_>, now: &str, target: &str) -> String {
     if context.method != Method::Client || !pinned(now) || pinned(target) {
         return target.to_owned();

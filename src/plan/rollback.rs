@@ -75,7 +75,8 @@ fn workload_plan(context: &Context<'_>, entry: &Entry, now: &Workload) -> Option
     Some(workload::plan(context, now, changes(now, before, planned), planned.min_ready_seconds))
 }
 
-/// The method of the rollback: whoever has rendered new containers into a template must also remove them.
+/// The method of the rollback: if the operator has rendered the templates, or has to remove containers from them, it
+/// must render them again.
 fn way(entry: &Entry) -> Method {
     let reshaped = || entry.run.plan.workloads.iter().any(WorkloadPlan::reshapes);
     if entry.took(Method::Provisioner) || reshaped() { Method::Provisioner } else { Method::Client }

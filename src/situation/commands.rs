@@ -63,7 +63,7 @@ pub enum Typed {
 #[derive(Debug, Clone, Default)]
 pub struct Commands {
     pub typed: Typed,
-    /// The namespace, where it was given or is not the only one shown.
+    /// The namespace, if it was given or is not the only one shown.
     pub namespace: Option<String>,
     /// The flags of this tool that select the cluster.
     pub connection: Command,

@@ -1,7 +1,7 @@
 //! Pausing the operator for the database: the `Paused` condition, and the operator's acknowledgement.
 //!
-//! Whoever pauses writes status `Unknown`; the Provisioner acknowledges by setting it to `True`, which proves that it
-//! is running and not in the middle of a reconcile.
+//! We write status `Unknown`; the Provisioner acknowledges by setting it to `True`, which proves that it is running and
+//! not in the middle of a reconcile.
 
 use serde_json::json;
 
