@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-/// Where times come from. Monotonic time is always tokio's, which stands still while a laptop sleeps; wall time goes
-/// on. The two are read together, so that a gap between them is seen.
+/// The source of times. Monotonic time is always tokio's, which stops while a laptop sleeps; wall time continues. The
+/// two are read together, so that a gap between them is noticed.
 #[derive(Clone)]
 pub struct Clock {
     wall: Arc<dyn Fn() -> SystemTime + Send + Sync>,
@@ -47,8 +47,8 @@ impl Clock {
 }
 
 impl Reading {
-    /// The time that has passed between two readings, by the clock that says more; `None` where there is a gap between
-    /// the clocks, since then neither can be trusted.
+    /// The time that has passed between two readings, by the clock that shows more; `None` if there is a gap between
+    /// the clocks, because then neither can be trusted.
     pub fn until(self, later: Reading) -> Option<Duration> {
         let monotonic = later.monotonic.saturating_duration_since(self.monotonic);
         let wall = later.wall.duration_since(self.wall).ok()?;

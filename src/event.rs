@@ -20,7 +20,7 @@ pub struct Record {
     pub time: String,
     /// Milliseconds since the run began.
     pub elapsed_ms: u64,
-    /// The id of the run, which tells it from others that are under way at the same time.
+    /// The id of the run, which distinguishes it from others in progress at the same time.
     pub run: String,
     #[serde(flatten)]
     pub event: Event,
@@ -109,7 +109,7 @@ pub enum Event {
         workload: String,
         images: Vec<ImageChange>,
     },
-    /// The workload is rolled next. `pods` counts all of its pods, `done` those that need no restart.
+    /// The workload's pods are restarted next. `pods` counts all of its pods, `done` those that need no restart.
     WorkloadStarted {
         workload: String,
         pods: u64,
@@ -126,7 +126,7 @@ pub enum Event {
         workload: String,
         pod: String,
     },
-    /// What the pod in flight waits for has changed.
+    /// What the pod being restarted is waiting for has changed.
     PodWaiting {
         workload: String,
         pod: String,

@@ -49,7 +49,7 @@ pub struct Run {
 }
 
 /// The exact state before the update: pod templates that get these images back are equal to the old ones, and so is
-/// their revision. Empty where it is not known.
+/// their revision. Empty if it is not known.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Before {
@@ -74,7 +74,7 @@ pub struct BeforeImage {
 pub struct Progress {
     /// The steps that were started, in order; a resumed run starts them again.
     pub steps: Vec<StepEntry>,
-    /// Pods on the target and Ready, by workload. It follows behind.
+    /// Pods on the target and Ready, by workload. It may lag behind.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub pods: BTreeMap<String, u64>,
     /// Who has resumed it, and when.
@@ -83,7 +83,7 @@ pub struct Progress {
     /// The database was changed, by any process of the run.
     #[serde(default)]
     pub changed: bool,
-    /// A container of a new image has started at some time. It follows behind.
+    /// A container of a new image has started at some time. It may lag behind.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub started: bool,
     /// How the last process ended; absent while it runs, or when it was killed.
@@ -172,7 +172,7 @@ impl Entry {
         later.or(self.run.plan.ops_request.as_ref().map(|r| r.metadata.name.as_str()))
     }
 
-    /// The version that further updates lead to, where the run is done and such updates were requested.
+    /// The version that further updates lead to, if the run is done and such updates were requested.
     pub fn follow(&self) -> Option<&str> {
         let done = self.progress.result.as_ref().is_some_and(|finish| finish.outcome == Outcome::Done);
         self.run.through.as_deref().filter(|_| done)

@@ -1,4 +1,4 @@
-//! Trying again after a failure: for how long, and with which pauses.
+//! Retries after a failure: for how long, and with which pauses.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ pub const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// The failed attempts at one thing.
 #[derive(Debug)]
 pub struct Retries {
-    /// Since when patience is counted; absent before the first failure, unless it was set.
+    /// When the time limit starts; absent before the first failure, unless it was set.
     began: Option<Instant>,
     tries: u32,
     longest: Duration,
@@ -23,17 +23,17 @@ impl Default for Retries {
 }
 
 impl Retries {
-    /// Patience is counted from the first failure.
+    /// The time limit starts at the first failure.
     pub fn new() -> Self {
         Retries::default()
     }
 
-    /// Patience is counted from now: what the first attempt takes is part of it.
+    /// The time limit starts now, so it includes the time of the first attempt.
     pub fn from_now() -> Self {
         Retries { began: Some(Instant::now()), ..Retries::default() }
     }
 
-    /// The same with no pause longer than this, where others wait for the outcome.
+    /// The same with no pause longer than this, because others wait for the outcome.
     pub fn at_most(self, longest: Duration) -> Self {
         Retries { longest, ..self }
     }
@@ -43,8 +43,8 @@ impl Retries {
         self.tries
     }
 
-    /// An attempt has failed: the pause before the next one, 0.2 s at first, doubled each time up to the longest.
-    /// `None` once `patience` is used up.
+    /// An attempt has failed: returns the pause before the next one, 0.2 s at first and doubled each time up to the
+    /// longest. `None` once `patience` is over.
     pub fn pause(&mut self, patience: Duration) -> Option<Duration> {
         let began = *self.began.get_or_insert_with(Instant::now);
         if began.elapsed() >= patience {

@@ -107,7 +107,7 @@ fn flags(line: &Line<'_>) -> Vec<Candidate> {
     shown.filter_map(flag).collect()
 }
 
-/// The kinds of database, and the subcommands where one may be typed.
+/// The kinds of database, and the subcommands if one may be typed here.
 fn kinds(line: &Line<'_>) -> Vec<Candidate> {
     let kinds = Kind::ALL.into_iter().map(|kind| (kind.singular().to_owned(), format!("a {kind} database")));
     kinds.chain(commands(line)).collect()

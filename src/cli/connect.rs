@@ -11,18 +11,18 @@ use crate::cluster::{self, Cluster};
 use crate::operation::{Stop, unless_stopped};
 use crate::sandbox::{self, Sandbox};
 
-/// A cluster to talk to. A simulated one lives for as long as this.
+/// A connected cluster. A simulated one exists for as long as this value.
 pub struct Connected {
     pub cluster: Cluster,
     _sandbox: Option<Sandbox>,
 }
 
-/// Connects, unless a signal comes before that is done, or the bound of the whole run: a plugin that gives the credentials
-/// may ask the user, or hang.
+/// Connects, unless a signal or the run's timeout comes first: a plugin that provides the credentials may prompt the
+/// user, or hang.
 ///
 /// # Errors
 ///
-/// The signal that has come, the bound that is over, or why there is no connection.
+/// The signal, the timeout, or why there is no connection.
 pub async fn connect(
     target: &Target,
     stop: &mut watch::Receiver<Stop>,

@@ -1,4 +1,4 @@
-//! Listens to an operation while it works: shows what it tells, and asks the user what it asks.
+//! Listens to an operation while it works: shows what it reports, and passes its questions to the user.
 
 use std::io;
 
@@ -18,7 +18,7 @@ use crate::report::list::{database_lines, version_line};
 use crate::report::object::Unprintable;
 use crate::report::{Progress, Reporter};
 
-/// What one operation tells, and what this command makes of it.
+/// What one operation reports, and how this command shows it.
 pub struct Conversation {
     pub options: UpdateOptions,
     pub terminal: Terminal,
@@ -26,14 +26,14 @@ pub struct Conversation {
     pub cluster: String,
     pub stop: watch::Receiver<Stop>,
     pub told: mpsc::UnboundedReceiver<Told>,
-    /// Shows the run under way.
+    /// Shows the run in progress.
     reporter: Option<Reporter>,
-    /// Why a question got no answer, or a result could not be printed.
+    /// Why a question was not answered, or a result could not be printed.
     failure: Option<Failure>,
 }
 
 impl Conversation {
-    /// What an operation tells to `told`.
+    /// A conversation with an operation that reports to `told`.
     pub fn new(
         options: UpdateOptions,
         terminal: Terminal,
@@ -50,11 +50,11 @@ impl Conversation {
         Screen { options: &self.options, terminal: &self.terminal }
     }
 
-    /// Listens while the operation works, until that is done and everything it told was heard.
+    /// Listens while the operation works, until it is done and everything it has reported was handled.
     ///
     /// # Errors
     ///
-    /// Those of the work, with the command that helps; or why a question got no answer.
+    /// The errors of the work, with the command that helps; or why a question was not answered.
     pub async fn during<T>(&mut self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Failure> {
         let mut work = std::pin::pin!(work);
         let done = loop {
@@ -124,7 +124,7 @@ impl Conversation {
         self.screen().end(finish, plan, run, heard)
     }
 
-    /// Passes the user's answer on. Where there is none, the question is dropped, and with it the operation ends.
+    /// Passes the user's answer on. Without an answer the question is dropped, which ends the operation.
     async fn answer(&mut self, question: Question) {
         let answered = match question {
             Question::Database { namespace, found, reply } => {
@@ -154,13 +154,13 @@ impl Conversation {
                 chosen(answer).map(|()| reply.send(()).is_ok())
             }
         };
-        // An operation that is gone needs no answer.
+        // An operation that has ended needs no answer.
         if let Err(failure) = answered {
             self.failure = Some(failure);
         }
     }
 
-    /// The chosen line. Without a terminal to ask on, that is an error which lists the choices.
+    /// The chosen line. Without a terminal to prompt on, an error that lists the choices.
     async fn choose(
         &mut self,
         prompt: &str,

@@ -9,11 +9,11 @@ use crate::operation::Outlook;
 use crate::plan::hops::Hops;
 use crate::report::object::{self, Format, Unprintable};
 
-/// Shows what would be done, and what the API server said where its writes were tried.
+/// Shows what would be done, and the API server's answers if its writes were tried.
 ///
 /// # Errors
 ///
-/// It cannot be written in the format that was asked for.
+/// The plan cannot be written in the requested format.
 pub fn show(
     screen: &Screen<'_>,
     outlook: &Outlook,

@@ -1,4 +1,4 @@
-//! Who runs a command, and the commands that continue what it began.
+//! Who runs a command, and the commands that continue what it started.
 
 use std::env;
 use std::time::Duration;
@@ -18,7 +18,8 @@ pub fn who() -> String {
     clean(&format!("{user}@{}", gethostname::gethostname().to_string_lossy()))
 }
 
-/// The commands that continue a run, and the hops that follow it on the way `through` to a version, by the chosen methods.
+/// The commands that continue a run and the hops after it: `through` is the version that they lead to, with the chosen
+/// methods.
 pub fn commands(options: &UpdateOptions, through: Option<&str>, methods: &Methods) -> Commands {
     let skipped = |kept: fn(&&Check) -> bool| {
         let words = options.skip.iter().filter(kept).flat_map(skipped);
@@ -39,12 +40,12 @@ pub fn commands(options: &UpdateOptions, through: Option<&str>, methods: &Method
     }
 }
 
-/// The update of one database to that version, on the whole way where it is `through`.
+/// The update of one database to that version, including the versions in between if `through` is set.
 pub fn update(options: &UpdateOptions, kind: Kind, name: &str, to: &str, through: bool) -> Command {
     reach(&options.target, options.namespace.as_deref()).update(kind, name, to, through)
 }
 
-/// The commands of somebody who has reached the cluster so, and has allowed nothing.
+/// The commands of a user who has connected with these flags and has overridden nothing.
 pub fn reach(target: &Target, namespace: Option<&str>) -> Commands {
     let (connection, kubectl) = match target {
         Target::Cluster(connection) => {
@@ -60,11 +61,11 @@ pub fn reach(target: &Target, namespace: Option<&str>) -> Commands {
     Commands { namespace: namespace.map(str::to_owned), connection, kubectl, ..Commands::default() }
 }
 
-/// What speaks against going to another version, and never against going back.
+/// The overrides that matter for an update to another version, and never for a rollback.
 const FORWARD_ONLY: [Check; 4] =
     [Check::Downgrade, Check::DeprecatedTarget, Check::CurrentVersionMissing, Check::ImageMissing];
 
-/// The times that are not the default.
+/// The timeouts that are not the default.
 fn times(options: &UpdateOptions) -> Command {
     [
         ("--pod-timeout", options.pod_timeout, args::POD_TIMEOUT),

@@ -17,14 +17,14 @@ use crate::report::{self, Progress, Reporter, View};
 const SANDBOX_ENDS: &str = "note: this simulated cluster ends with this command; to try resume and rollback, serve one\n      \
                             that keeps running: kubectl dbupdate sandbox\n";
 
-/// Where an update prints: the form that was asked for, on the terminal that is there.
+/// Where an update prints: in the requested format, on the streams that are connected.
 pub struct Screen<'a> {
     pub options: &'a UpdateOptions,
     pub terminal: &'a Terminal,
 }
 
 impl Screen<'_> {
-    /// The plan for a person, out of the way of what a program reads on standard output.
+    /// Shows the plan to a person; on standard error, if a program reads standard output.
     pub fn show_before(&self, hops: &Hops) {
         let shown = |view| self.way(hops, view) + &report::plan(&hops.first, None, view);
         if !self.for_programs() {
@@ -40,7 +40,7 @@ impl Screen<'_> {
         self.options.output != Output::Table || self.options.progress == Progress::Json
     }
 
-    /// The whole way, where there is more of it than one update; a program has it from the plans.
+    /// The overview of all hops, if there is more than one; a program reads them from the plans.
     pub fn way(&self, hops: &Hops, view: View) -> String {
         match (hops.later.is_empty(), self.options.output) {
             (false, Output::Table) => report::way(&hops.all().collect::<Vec<_>>(), view),
@@ -48,7 +48,7 @@ impl Screen<'_> {
         }
     }
 
-    /// The plan, in the form that was asked for.
+    /// Prints the plan in the requested format.
     ///
     /// # Errors
     ///
@@ -60,7 +60,7 @@ impl Screen<'_> {
         }
     }
 
-    /// Says why a run has no beginning, in the form that was asked for: as a plan or a sentence, as a result, or as events.
+    /// Reports why no run was started, in the requested format: as a plan or a sentence, as a result, or as events.
     ///
     /// # Errors
     ///
@@ -87,15 +87,15 @@ impl Screen<'_> {
         Ok(())
     }
 
-    /// The end of a run is said in any case: where nobody reads standard output any more, on standard error.
+    /// Reports the end of a run in any case: on standard error, if standard output is closed.
     ///
     /// # Errors
     ///
-    /// It cannot be written in the format that was asked for.
+    /// The result cannot be written in the requested format.
     pub fn end(&self, finish: &Finish, plan: &Plan, run: &str, heard: bool) -> Result<(), Unprintable> {
         let said = match format(self.options.output) {
             Some(format) => stream::out(&object::result(finish, plan, run, format)?),
-            // The last event has said it.
+            // The last event has already reported it.
             None if self.options.progress == Progress::Json => heard,
             None => {
                 if !finish.next.is_empty() && matches!(self.options.target, Target::Sandbox(_)) {

@@ -1,4 +1,5 @@
-//! The main command: updates a database and verifies the result. Resuming and rolling back are the same with another wish.
+//! The main command: updates a database and verifies the result. Resume and rollback are the same with a different
+//! goal.
 
 use tokio::sync::mpsc;
 
@@ -96,7 +97,7 @@ fn say_between(with: &Conversation, done: &Plan, destination: &str, state: &str)
     stream::err(&format!("stopped between two updates: {state}\nnext:\n  {again}\n"));
 }
 
-/// What the command line asks for.
+/// The request as given on the command line.
 fn request(options: &UpdateOptions) -> Request {
     let (through, methods) = (options.through, options.methods.clone());
     Request {

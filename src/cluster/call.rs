@@ -46,9 +46,9 @@ pub enum Aside {
     Warning(String),
     /// The credentials were rejected, and new ones were found and accepted.
     Renewed,
-    /// The credential plugin of that name is run for new credentials, and waited for.
+    /// The credential plugin of that name was started to get new credentials, and the run waits for it.
     Asking(String),
-    /// It is no longer waited for.
+    /// The run no longer waits for it.
     Asked,
     /// A collection can no longer be watched, and trying again will not help.
     WatchLost(ClusterError),
@@ -100,12 +100,12 @@ impl Cluster {
         Cluster { connection: self.connection.with_renew(renew), ..self }
     }
 
-    /// The same, where new credentials come from the plugin of that name.
+    /// The same cluster, with the name of the plugin that provides new credentials.
     pub fn asking(self, plugin: Option<&str>) -> Self {
         Cluster { connection: self.connection.with_plugin(plugin), ..self }
     }
 
-    /// The same, with credentials that say how long they are good.
+    /// The same cluster, with the time at which its credentials expire.
     pub(super) fn expiring(self, expires: Option<Timestamp>) -> Self {
         Cluster { expires, ..self }
     }

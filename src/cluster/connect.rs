@@ -70,7 +70,7 @@ async fn client(mut config: Config, asking: Asking) -> Result<kube::Client, Conn
     // Its retries are silent, and an eviction that a budget blocks would look like a hang of minutes.
     config.default_retry = false;
     config.connect_timeout = Some(super::CALL_TIMEOUT);
-    // kube runs the command of an auth-provider itself, and panics where its output is no header value.
+    // kube runs an auth-provider's command itself, and panics if its output is not a valid header value.
     let made = catch_unwind(AssertUnwindSafe(|| kube::Client::try_from(config)));
     made.map_err(|_| ConnectError::Token)?.map_err(|e| ConnectError::Client { why: clean(&e.to_string()) })
 }

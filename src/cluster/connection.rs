@@ -6,8 +6,8 @@ use futures::future::BoxFuture;
 
 use super::flags::ConnectError;
 
-/// Makes a client from the credentials as they are at that moment, for the context, server and user that were resolved at
-/// the start; an error where the kubeconfig now means another.
+/// Makes a client from the current credentials, for the context, server and user that were resolved at the start; an
+/// error if the kubeconfig now points elsewhere.
 pub type Renew = Arc<dyn Fn() -> BoxFuture<'static, Result<kube::Client, ConnectError>> + Send + Sync>;
 
 /// The client in use, shared by all clones of a cluster.
@@ -17,7 +17,7 @@ pub(super) struct Connection {
     /// Renewals are serialized, because many calls get a 401 at once.
     pub renewing: Arc<tokio::sync::Mutex<()>>,
     pub renew: Option<Renew>,
-    /// The plugin that gives new credentials, where there is one.
+    /// The plugin that provides new credentials, if there is one.
     pub plugin: Option<Arc<str>>,
 }
 
@@ -25,9 +25,9 @@ pub(super) struct Current {
     pub client: kube::Client,
     /// How often it was recreated.
     pub generation: u64,
-    /// Whether the server has accepted its credentials since, or no renewal has been tried yet.
+    /// Whether the server has accepted the credentials of this client, or no renewal has been tried yet.
     pub accepted: bool,
-    /// Why nothing is asked for new credentials any more, where the asking itself has failed.
+    /// Why no new credentials are requested any more: the last request for them has failed.
     pub given_up: Option<String>,
 }
 
@@ -50,13 +50,13 @@ impl Connection {
         Connection { plugin: plugin.map(Into::into), ..self }
     }
 
-    /// The client, and which one it is.
+    /// The client, and its number.
     pub fn client(&self) -> (kube::Client, u64) {
         let current = self.current();
         (current.client.clone(), current.generation)
     }
 
-    /// Records that the server has accepted the credentials of that client: the next 401 may be answered by a renewal.
+    /// Records that the server has accepted the credentials of that client, so that the next 401 may lead to a renewal.
     pub fn accepted(&self, generation: u64) {
         let mut current = self.current();
         if current.generation == generation {

@@ -1,4 +1,4 @@
-//! What is sent of credentials, and until when they are good, as far as they say it themselves.
+//! Which credentials are sent, and how long they are valid, as far as they contain that.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -12,18 +12,18 @@ use x509_cert::der::DecodePem;
 
 use super::flags::ConnectError;
 
-/// The same credentials with their tokens as kubectl sends them: without the space around them, which a file or a plugin
-/// ends with. One that is empty is none.
+/// The same credentials with their tokens as kubectl sends them: without surrounding whitespace, which files and
+/// plugins often add. An empty token counts as absent.
 ///
 /// # Errors
-/// [`ConnectError::Token`] where a token cannot stand in a header at all.
+/// [`ConnectError::Token`] if a token cannot be sent in a header.
 pub(super) fn sendable(mut auth: AuthInfo) -> Result<AuthInfo, ConnectError> {
     if auth.token.is_none()
         && let Some(file) = &auth.token_file
         && let Some(text) = token_in(file)
         && text.trim() != text
     {
-        // As it stands in the file the client would send it. From here on it is read again after a 401.
+        // The client would send the token with its whitespace, so it is read here. After a 401 the file is read again.
         (auth.token, auth.token_file) = (Some(text.into()), None);
     }
     if let Some(token) = auth.token.take() {
@@ -42,7 +42,8 @@ pub(super) fn sendable(mut auth: AuthInfo) -> Result<AuthInfo, ConnectError> {
     Ok(auth)
 }
 
-/// What a file holds; `None` where it cannot be read, or is no file: reading a pipe would take its text away.
+/// The content of a file; `None` if it cannot be read or is not a regular file, because reading a pipe would consume
+/// its content.
 fn token_in(file: &str) -> Option<String> {
     let is_file = std::fs::metadata(file).is_ok_and(|found| found.is_file());
     if is_file { std::fs::read_to_string(file).ok() } else { None }
@@ -52,8 +53,8 @@ fn fits_a_header(token: &str) -> Result<(), ConnectError> {
     HeaderValue::try_from(format!("Bearer {token}")).map(drop).map_err(|_| ConnectError::Token)
 }
 
-/// The first moment at which one of these credentials is no longer good. `None` where they renew themselves (a plugin, a
-/// provider, a token in a file) or do not say.
+/// When the first of these credentials expires. `None` if they are renewed automatically (by a plugin, a provider, or a
+/// token file), or do not contain an expiry.
 pub(super) fn expiry(auth: &AuthInfo) -> Option<Timestamp> {
     if auth.exec.is_some() || auth.auth_provider.is_some() {
         return None;

@@ -66,7 +66,7 @@ impl ConfigMapWire {
     }
 }
 
-/// What stands behind a run's key for the part that is written again and again.
+/// The suffix of a run's key for the part that is written repeatedly.
 const PROGRESS: &str = ".progress";
 
 impl Cluster {

@@ -206,7 +206,7 @@ users:
         options
     }
 
-    /// Cluster and user in a line, without what is not there.
+    /// Cluster and user in one line, without absent settings.
     fn chosen(kubeconfig: &str, options: &ConnectOptions) -> String {
         let kubeconfig = Kubeconfig::from_yaml(kubeconfig).expect("a kubeconfig");
         let chosen = match choose(&kubeconfig, options) {

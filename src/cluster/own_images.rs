@@ -66,7 +66,7 @@ mod tests {
             "controller": {"podTemplate": {"metadata": {"labels": {"a": "b"}}}},
         });
         let cruise = json!({"podTemplate": template("cruise-control", "cc:1")});
-        // No field that the facts name.
+        // A field that is not among the known facts.
         let elsewhere = template("exporter", "exporter:1");
         let agent = "spec.podTemplate.spec.containers[1].image agent agent:1";
         let init = "spec.podTemplate.spec.initContainers[0].image kafka-init init:1";

@@ -37,7 +37,7 @@ struct Status {
     client_key_data: Option<String>,
 }
 
-/// What a user of the kubeconfig has to run before there are credentials, as it is shown; `None` where nothing is run.
+/// The command that provides a kubeconfig user's credentials, as shown to the user; `None` if there is none.
 pub(super) fn name_of(auth: &AuthInfo) -> Option<String> {
     let plugin = auth.exec.as_ref().filter(|_| !given(auth))?;
     Some(clean(plugin.command.as_deref().unwrap_or_default()))
@@ -49,7 +49,8 @@ fn given(auth: &AuthInfo) -> bool {
     said || auth.auth_provider.is_some()
 }
 
-/// The same user with what the plugin gives in the plugin's place. A user with a password or a token has no need of one.
+/// The same user with the credentials from its plugin in the plugin's place. A user with a password or a token does not
+/// need one.
 ///
 /// # Errors
 /// [`ConnectError::Plugin`] if the plugin cannot be run, fails, or returns no credentials.
@@ -59,7 +60,8 @@ pub(super) async fn resolved(auth: AuthInfo, asking: Asking) -> Result<AuthInfo,
     };
     let name = clean(plugin.command.as_deref().unwrap_or_default());
     let failed = |why: String| ConnectError::Plugin { name: name.clone(), why };
-    // A person may take minutes to log in: meanwhile everything else goes on, and whoever no longer waits ends the plugin.
+    // A person may take minutes to log in. Meanwhile other work continues, and the plugin is killed once it is no
+    // longer waited for.
     let output = run(&plugin, asking).await.map_err(|why| failed(clean(&why)))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
@@ -84,7 +86,7 @@ pub(super) async fn resolved(auth: AuthInfo, asking: Asking) -> Result<AuthInfo,
     }
 }
 
-/// Runs a plugin to its end. Where nobody waits for that any more it is killed.
+/// Runs a plugin until it ends. It is killed if it is no longer waited for.
 async fn run(plugin: &ExecConfig, asking: Asking) -> Result<Output, String> {
     let mut command = command(plugin, asking)?;
     command.kill_on_drop(true);
@@ -126,13 +128,14 @@ fn command(plugin: &ExecConfig, asking: Asking) -> Result<Command, String> {
     command.stderr(if asking == Asking::Allowed { Stdio::inherit() } else { Stdio::piped() });
     #[cfg(unix)]
     if asking == Asking::No {
-        // The Ctrl-C that asks the run to finish a pod is not meant for the plugin, and what the plugin has started ends with it.
+        // The Ctrl-C that asks the run to finish a pod must not reach the plugin, and the processes that the plugin has
+        // started must end with it.
         command.process_group(0);
     }
     Ok(command)
 }
 
-/// The processes that a plugin has started, where it has a group of its own. They are killed when this is dropped.
+/// The processes that a plugin has started, if it has its own process group. They are killed when this is dropped.
 struct Group {
     #[cfg(unix)]
     leader: Option<rustix::process::Pid>,
@@ -150,7 +153,7 @@ impl Group {
         Group {}
     }
 
-    /// The plugin has ended by itself: what it has left running is its own affair.
+    /// The plugin has ended by itself, so the processes that it has left are not killed.
     fn keep(self) {
         std::mem::forget(self);
     }

@@ -369,7 +369,7 @@ impl Cluster {
     }
 }
 
-/// Pods are told apart by their uid, never by their name: one without cannot be followed.
+/// Pods are identified by their uid, never by their name: a pod without one cannot be followed.
 fn identified(pod: &Pod) -> Result<(), ClusterError> {
     if pod.uid.is_empty() {
         let what = format!("read pod/{}", pod.name);

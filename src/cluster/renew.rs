@@ -13,7 +13,7 @@ use super::request::{Call, path};
 use super::wire::Named;
 use crate::model::{ObjectRef, clean};
 
-/// How long new credentials are waited for. A plugin that nobody can answer now either has them, or never will.
+/// How long to wait for new credentials. A plugin that cannot prompt the user either has them or will never get them.
 const RENEWAL: Duration = Duration::from_secs(60);
 
 impl Cluster {
@@ -57,16 +57,16 @@ impl Cluster {
         looked
     }
 
-    /// The client that new credentials make, within bounds. Whatever hangs is not asked a second time.
+    /// The client with new credentials, within a time limit. A plugin that hangs is not run a second time.
     async fn renewed(&self, renew: &Renew, refused: &ClusterError) -> Result<kube::Client, ClusterError> {
         let _asking = Asking::begin(self);
         let made = timeout(RENEWAL, renew()).await;
         made.map_err(|_| {
-            let from = match &self.connection.plugin {
-                Some(plugin) => format!("the credential plugin {plugin} gave none"),
-                None => "there were none".to_owned(),
+            let missing = match &self.connection.plugin {
+                Some(plugin) => format!("the credential plugin {plugin} returned no new credentials"),
+                None => "no new credentials were found".to_owned(),
             };
-            let why = format!("new ones were waited for, and {from} within {} s", RENEWAL.as_secs());
+            let why = format!("{missing} within {} s", RENEWAL.as_secs());
             self.keep_credentials();
             self.connection.current().given_up = Some(why.clone());
             and(refused.clone(), &why)
@@ -74,12 +74,12 @@ impl Cluster {
         .map_err(|why| and(refused.clone(), &why.to_string()))
     }
 
-    /// From now on a 401 is the last word: nothing is run for new credentials.
+    /// From now on a 401 is final: no plugin is run for new credentials.
     pub fn keep_credentials(&self) {
         self.connection.current().accepted = false;
     }
 
-    /// The new client sees the very database that the run is about.
+    /// Whether the new client sees the same database that the run is about.
     async fn same_database(&self, client: &kube::Client) -> Result<(), ClusterError> {
         let Some(expected) = &self.about else { return Ok(()) };
         let what = format!("get {expected}");
@@ -101,7 +101,7 @@ impl Cluster {
     }
 }
 
-/// Says that a plugin is waited for, and when that is over, however it ends.
+/// Reports that a plugin is being waited for, and when that is over, whatever the result.
 struct Asking(Option<mpsc::UnboundedSender<Aside>>);
 
 impl Asking {
@@ -128,7 +128,7 @@ fn elsewhere(expected: &ObjectRef, found: &str) -> String {
     )
 }
 
-/// The 401, and why there are no other credentials.
+/// The 401, with the reason why there are no other credentials.
 fn and(error: ClusterError, why: &str) -> ClusterError {
     match error {
         ClusterError::Unauthorized { what, message } => {

@@ -1,4 +1,4 @@
-//! What is sent to the API server and what comes back, as values: paths, bodies, a call and its answer.
+//! Requests to the API server and its responses, as values: paths, bodies, a call and its response.
 
 use http::{Request, header};
 use serde::de::DeserializeOwned;

@@ -201,7 +201,7 @@ enum Ended {
     Resumable,
     /// It fell too far behind, and the collection must be listed again.
     Expired,
-    /// It told of an object that no server can have: what it says cannot be followed, and is read instead.
+    /// It reported an object that no server can have. It cannot be followed, so the collection is listed again.
     Nonsense,
 }
 

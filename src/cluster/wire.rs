@@ -146,7 +146,7 @@ pub(super) struct DatabaseWire {
 struct DatabaseSpec {
     version: String,
     halted: Option<bool>,
-    /// What else there is; the facts about the kind tell which of it counts.
+    /// All other fields; the facts about the kind say which of them matter.
     #[serde(flatten)]
     others: Map<String, Value>,
 }

@@ -1,5 +1,5 @@
-//! Events about a run on the database object, for whoever looks at it with `kubectl describe`. Best effort: no step
-//! waits for them, and nothing depends on them.
+//! Records Events about a run on the database object, where `kubectl describe` shows them. Best effort: no step waits
+//! for them, and nothing depends on them.
 
 use crate::cluster::Announcement;
 use crate::event::{Finish, Outcome};
@@ -11,11 +11,12 @@ use super::announcer::Announcer;
 use super::run::Run;
 
 impl Run {
-    /// From now on the run records Events on the database. It holds the lock, so no other run records any in between.
+    /// From now on the run records Events on the database. It holds the lock, so no other run records any at the same
+    /// time.
     pub(super) fn begin_announcing(&mut self) {
         let denied = |p: &Permission| p.resource == "events" && p.verb == "create";
         if self.observer.snapshot.environment.denied().iter().any(denied) {
-            // The plan has already said so.
+            // The plan has already reported the missing permission.
             return;
         }
         let (cluster, about) = (self.observer.cluster.clone(), self.plan.database.clone());

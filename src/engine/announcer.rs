@@ -1,4 +1,4 @@
-//! Posting Events on the database, behind the run's back. Best effort: nothing waits for them.
+//! Posts Events on the database in the background. Best effort: nothing waits for them.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use crate::retry::Retries;
 
 use super::emitter::Emitter;
 
-/// How long an announcement that fails is tried again before it is dropped.
+/// How long a failed Event is retried before it is dropped.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Posts announcements one after the other, behind the run's back. Ends when this is dropped.
+/// Posts Events one after the other, in the background. Ends when this is dropped.
 pub(super) struct Announcer {
     to: Option<mpsc::UnboundedSender<Announcement>>,
     task: JoinHandle<()>,
@@ -74,7 +74,7 @@ async fn post(
     let mut retries = Retries::new();
     loop {
         let posted = cluster.announce(about, said, &name, &clock.rfc3339(0)).await;
-        // An API server that restarts says 403 for some moments as well.
+        // A restarting API server briefly answers 403 as well.
         let Err(ClusterError::Transient { .. } | ClusterError::Forbidden { .. }) = posted else {
             return posted;
         };
@@ -83,7 +83,7 @@ async fn post(
     }
 }
 
-/// What is announced of an event; `None` where it concerns only whoever watches the run.
+/// The Event for something that happened in a run; `None` if it only concerns the user who is watching the run.
 pub(super) fn announcement(event: &Event, to: &str) -> Option<Announcement> {
     let (warning, reason, message) = match event {
         Event::PauseAcknowledged { .. } => (

@@ -1,4 +1,4 @@
-//! Turning back by itself after a failure.
+//! The automatic rollback after a failure.
 
 use crate::event::Event;
 use crate::journal::{Before, Direction, Entry, Progress, Resumption};
@@ -9,8 +9,8 @@ use super::run::Run;
 use super::stop_reason::StopReason;
 
 impl Run {
-    /// The user has asked for it, a pod is stuck, and no container of the new image has ever started: the data has seen
-    /// nothing of the new version.
+    /// Whether to roll back automatically: the user has asked for it, a pod is stuck, and no container of the new image
+    /// has ever started, so the new version has never touched the data.
     pub(super) fn turns_back(&self, reason: &StopReason) -> bool {
         let started = self.ledger.started
             || self.observer.snapshot.pods.iter().any(|pod| self.ledger.has_started(&self.plan, pod));
@@ -26,13 +26,14 @@ impl Run {
                 .any(|w| self.ledger.results.get(&w.object.uid).is_some_and(|r| r.restarted > 0))
     }
 
-    /// What was there before is what this process has seen, or all of what the journal says of it is vouched for.
+    /// The previous state is known for certain: this process has seen it, or everything that the journal says about it
+    /// is confirmed elsewhere.
     fn may_go_back_by_itself(&self) -> bool {
         let seen = self.options.story.before.is_none() && self.options.story.resuming.is_none();
         seen || trust::vouched(&rollback::plan(&self.observer.snapshot, &self.as_begun(), &self.options.skip))
     }
 
-    /// The run that takes back what this one has changed.
+    /// The run that undoes what this one has changed.
     pub(super) fn rolling_back(self) -> Run {
         let plan = rollback::plan(&self.observer.snapshot, &self.as_begun(), &self.options.skip);
         let run = self.hand_over(plan);
@@ -40,8 +41,8 @@ impl Run {
         run
     }
 
-    /// The run as a later one would read of it. One that is gone on with was planned by the process that began it: this
-    /// one may have found the version and templates on the target already.
+    /// This run, as a later run would read it from the journal. A resumed run was planned by the process that started
+    /// it: this process may have found the version and the templates on the target already.
     pub(super) fn as_begun(&self) -> Entry {
         let begun = self.options.story.resuming.as_ref();
         let run = crate::journal::Run {

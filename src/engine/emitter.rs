@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use crate::clock::Clock;
 use crate::event::{Event, Record};
 
-/// Sends events, each with its time. Nobody has to listen.
+/// Sends events, each with its time. It does not matter whether anything receives them.
 #[derive(Clone)]
 pub(super) struct Emitter {
     to: mpsc::UnboundedSender<Record>,

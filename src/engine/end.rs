@@ -1,4 +1,4 @@
-//! The end of a run, whatever the outcome: clean up, and tell the user what state the database is in and what to do
+//! The end of a run, whatever the outcome: cleans up, and tells the user what state the database is in and what to do
 //! next.
 
 use std::time::Duration;
@@ -18,7 +18,7 @@ use super::Stop;
 use super::run::Run;
 use super::stop_reason::StopReason;
 
-/// How long the end may take to tidy up: a few calls, and no longer than a user who has pressed Ctrl-C will wait.
+/// How long the cleanup may take: enough for a few calls, and no longer than a user who has pressed Ctrl-C will wait.
 const TIDY: Duration = Duration::from_secs(15);
 
 /// The same after a second Ctrl-C.
@@ -27,10 +27,10 @@ const TIDY_NOW: Duration = Duration::from_secs(2);
 /// How long the end tries to remove our own pause.
 const TAKE_BACK: Duration = Duration::from_secs(3);
 
-/// How long the end tries to see what state the database is in, where the watches could not tell: the server may be away.
+/// How long to try to read the final state of the database if the watches do not know it: the server may be down.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// How long the end waits for the last Events on the database to be written.
+/// How long to wait until the last Events on the database are written.
 const TELL: Duration = Duration::from_secs(2);
 
 impl Run {
@@ -38,7 +38,8 @@ impl Run {
     pub async fn end(mut self, came_to: Result<(), StopReason>) -> Finish {
         let unanswered = self.interrupt.asking();
         if unanswered {
-            // Whoever has ended the run has ended the waiting for the plugin: it is not run once more.
+            // The signal that ended the run also ended the wait for the credential plugin, so the plugin is not run
+            // again.
             self.observer.cluster.keep_credentials();
             self.observer.watches = None;
             self.lock.renewal = None;
@@ -83,7 +84,7 @@ impl Run {
             }
         }
         if self.ledger.in_the_air && self.lock.lease.take().is_some() {
-            // A late write of this run must not reach the next holder of the lock.
+            // A late write of this run must not arrive while the next run holds the lock.
             self.narrator
                 .notice("a write may still be in flight: the lock is kept until it expires".to_owned());
         }
@@ -108,8 +109,8 @@ impl Run {
         finish
     }
 
-    /// Reads what no watch has told lately, so that the end says how the database is and not how it was: whoever was cut
-    /// off may have been overtaken.
+    /// Reads what the watches have not reported lately, so that the end describes the current state: while this process
+    /// was disconnected, another user or controller may have changed the database.
     async fn look_once_more(&mut self, until: Instant) {
         let before = self.observer.snapshot.to_read_anew();
         let reading = self.observer.cluster.read_anew(before);
@@ -119,7 +120,8 @@ impl Run {
             Ok(Ok(fresh)) if fresh.database.object.uid == self.plan.database.uid => {
                 self.observer.snapshot = fresh
             }
-            // It is gone, or another one has its name: the run has ended for that reason, or will be told apart by it.
+            // The database is gone, or another one has its name. Either the run has ended for that reason, or the
+            // different uid shows it.
             Ok(Ok(_) | Err(ClusterError::NotFound { .. })) => {}
             Ok(Err(_)) | Err(_) => {
                 self.narrator
@@ -128,7 +130,7 @@ impl Run {
         }
     }
 
-    /// Reads what another run has recorded meanwhile.
+    /// Reads what another run has recorded in the meantime.
     async fn read_journal_once_more(&mut self, until: Instant) {
         let db = &self.plan.database;
         let reading = self.observer.cluster.journal(self.plan.kind, &db.namespace, &db.name);
@@ -137,7 +139,7 @@ impl Run {
         }
     }
 
-    /// The object that another user or controller has changed, where that ended the run.
+    /// The object that another user or controller has changed, if that ended the run.
     fn suspect(&self, reason: &StopReason) -> Option<(ObjectRef, Part)> {
         let StopReason::Blocked(blocked) = reason else { return None };
         let workload = |name: &str| {
@@ -168,8 +170,8 @@ impl Run {
         }
     }
 
-    /// Removes our own `Paused` where nothing was changed. Only while the lock is held: without it another run may have
-    /// taken the pause over.
+    /// Removes our own `Paused` condition if nothing else was changed. Only while the lock is held: without it, another
+    /// run may have taken over the pause.
     async fn take_back_pause(&mut self, stopped: bool) {
         if !stopped || self.ledger.changed.half_done() || !self.expected.pause.fresh() {
             return;
@@ -181,7 +183,7 @@ impl Run {
         }
     }
 
-    /// Tries it once: `false` where it is to be tried again.
+    /// Tries once; `false` means that it should be tried again.
     async fn takes_back_pause(&mut self) -> bool {
         let (kind, db) = (self.plan.kind, &self.plan.database);
         let cluster = &self.observer.cluster;
@@ -200,7 +202,7 @@ impl Run {
         true
     }
 
-    /// The result, and the commands that go on from it.
+    /// The result, and the commands to run next.
     fn finish(&mut self, came_to: Result<(), StopReason>) -> (Finish, Vec<Next>) {
         let reason = came_to.as_ref().err();
         let pause = s1_pause::status(&self.observer.snapshot.database);
@@ -233,13 +235,13 @@ impl Run {
         };
         let situation = self.situation(reason, &finish);
         finish.state = format!("{situation}{}", self.remark(&situation, &finish));
-        // A run that is done needs no command; whether another update follows is for its caller to say.
+        // A run that is done needs no command; the caller decides whether another update follows.
         let next = reason.map(|reason| self.next(reason, &situation)).unwrap_or_default();
         finish.next = next.iter().map(|next| self.command(next).to_string()).collect();
         (finish, next)
     }
 
-    /// In what state the database is, as `status` will find it: the journal holds the result, and the lock is given back.
+    /// The state of the database as `status` will show it once the journal holds the result and the lock is released.
     fn situation(&mut self, reason: Option<&StopReason>, finish: &Finish) -> Situation {
         let mut snapshot = self.observer.snapshot.clone();
         if gone(reason) {
@@ -261,7 +263,7 @@ impl Run {
         situation::decide(&Seen { snapshot, runs, lock_age: None, unread: Vec::new() })
     }
 
-    /// What only the run knows, behind the sentence that `status` says as well.
+    /// What only the run knows, added to the sentence that `status` shows as well.
     fn remark(&self, situation: &Situation, finish: &Finish) -> &'static str {
         let done = finish.outcome == Outcome::Done;
         match situation.what {
@@ -299,7 +301,7 @@ impl Run {
         };
         let to = self.plan.to.name.clone();
         let again = match reason {
-            // The same request would end the same way.
+            // The same request would fail in the same way.
             StopReason::RequestEnded { .. } => Next::Method(to, situation::by_us(&self.plan)),
             _ => Next::Again(to),
         };
@@ -310,13 +312,13 @@ impl Run {
         situation.next_after(look, again)
     }
 
-    /// How the user would type it.
+    /// The command as the user would type it.
     pub(super) fn command(&self, next: &Next) -> Command {
         self.options.caller.commands.command(next, self.plan.kind, &self.plan.database)
     }
 }
 
-/// Another run holds the lock, or has held it meanwhile.
+/// Another run holds the lock, or held it in the meantime.
 fn overtaken(reason: &StopReason) -> bool {
     matches!(
         reason,
@@ -326,7 +328,7 @@ fn overtaken(reason: &StopReason) -> bool {
     )
 }
 
-/// The database of the plan is not there any more.
+/// The plan's database no longer exists.
 fn gone(reason: Option<&StopReason>) -> bool {
     matches!(reason, Some(StopReason::Blocked(Blocked::DatabaseGone | Blocked::DatabaseReplaced { .. })))
 }

@@ -1,4 +1,4 @@
-//! Evicting a pod: the gates are asked, the write is sent, and its answer understood.
+//! Evicting a pod: checks the gates, sends the write, and interprets the response.
 
 use crate::cluster::ClusterError;
 use crate::event::Event;
@@ -15,7 +15,7 @@ use super::run::Run;
 use super::stop_reason::StopReason;
 
 impl Run {
-    /// Tries to evict a pod, or waits for what speaks against it. Afterwards everything is decided again.
+    /// Tries to evict a pod, or waits for the gate that forbids it. Afterwards everything is decided again.
     pub(super) async fn evict(&mut self, roll: &mut Roll<'_>, uid: &str) -> Result<(), StopReason> {
         let Some(old) = self.observer.snapshot.pods.iter().find(|p| p.uid == uid).cloned() else {
             return Ok(());
@@ -23,7 +23,7 @@ impl Run {
         // An unhealthy pod of another workload may be restarted first.
         let plan = self.plan.clone();
         let owner = plan.workload(&old.owner).unwrap_or(roll.plan);
-        // While everything is watched, nothing has to be read to know what the watches have told.
+        // While everything is watched, the snapshot is current and nothing has to be read.
         if !self.pass(roll, owner, &old, gates::by_watch).await? {
             return Ok(());
         }
@@ -39,7 +39,7 @@ impl Run {
             return Ok(());
         }
         if self.lock.lease.is_some() && !self.lock.good() {
-            // By the time the lock is ours again, what was decided here is old, and watches that slept may not know better.
+            // By the time the lock is renewed, this decision is old, and the watches may have missed a change.
             self.hold().await?;
             return Box::pin(self.observe_all(owner)).await;
         }
@@ -52,7 +52,7 @@ impl Run {
         }
     }
 
-    /// Asks the gates. `false` where the pod had to wait: then everything is decided again.
+    /// Checks the gates. `false` means that the pod had to wait, and everything must be decided again.
     async fn pass(
         &mut self,
         roll: &mut Roll<'_>,
@@ -90,13 +90,13 @@ impl Run {
         Ok(false)
     }
 
-    /// Evicts the pod, or deletes it where a budget forbids that and it may be deleted.
+    /// Evicts the pod, or deletes it if a budget forbids the eviction and deleting it is allowed.
     async fn send_away(&mut self, pod: &Pod) -> Result<Result<(), ClusterError>, StopReason> {
         let namespace = &self.plan.database.namespace;
         let eviction = s3_roll_pods::evict(namespace, &pod.name, &pod.uid);
         let mut sent = self.send(&eviction).await?;
         if matches!(sent, Err(ClusterError::Budget { .. })) && self.may_delete() {
-            // The budget may be right: what a watch has told of the pod can be old.
+            // The budget may be right: what a watch has reported about the pod can be out of date.
             let fresh = self.read_pod(&pod.name, Some(&pod.uid)).await?;
             let same = |fresh: &Pod| fresh.uid == pod.uid && !fresh.deleting && !fresh.healthy();
             if let Some(fresh) = fresh.filter(same) {
@@ -117,20 +117,19 @@ impl Run {
         self.narrator.emit(Event::PodEvicted { workload: roll.name.clone(), pod: old.name.clone() });
     }
 
-    /// A pod that is not healthy is deleted where a budget forbids its eviction: a rollback may, since the user has asked
-    /// to be rid of what the update has brought.
+    /// A rollback deletes an unhealthy pod if a budget forbids its eviction: the user has asked to undo the update.
     fn may_delete(&self) -> bool {
         self.plan.action == Action::Rollback || self.options.story.direction == Direction::Rollback
     }
 
-    /// Says once that a budget's status is out of date.
+    /// Reports once that a budget's status is out of date.
     fn tell_stale(&mut self, roll: &mut Roll<'_>, stale: Option<Stale>) {
         if let Some(stale) = stale.filter(|_| !std::mem::replace(&mut roll.told_stale, true)) {
             self.narrator.notice(self.poke(&stale));
         }
     }
 
-    /// How the user makes the disruption controller look at a budget again.
+    /// The command that makes the disruption controller recalculate a budget.
     fn poke(&self, stale: &Stale) -> String {
         let name = &stale.budget;
         let command = self.options.caller.commands.kubectl().words(["annotate", "poddisruptionbudget", name]);
@@ -143,7 +142,7 @@ impl Run {
         )
     }
 
-    /// The server has not evicted the pod, or it is not known whether it has.
+    /// The server has not evicted the pod, or may have done so without our receiving the response.
     async fn not_evicted(
         &mut self,
         roll: &mut Roll<'_>,
@@ -152,11 +151,11 @@ impl Run {
     ) -> Result<(), StopReason> {
         match error {
             ClusterError::Budget { message, .. } => self.budget_refused(roll, pod, &message),
-            // The pod is gone, or another has its name: the watch will tell, if it has not yet.
+            // The pod is gone, or another pod has its name: the watch will show it soon.
             ClusterError::NotFound { .. } | ClusterError::Conflict { .. } => {
                 let fresh = self.read_pod(&pod.name, Some(&pod.uid)).await?;
                 match fresh.filter(|fresh| fresh.uid == pod.uid && !fresh.deleting) {
-                    // The conflict was none of this pod's.
+                    // The conflict was about something other than this pod.
                     Some(_) => self.back_off_eviction(roll, pod, &error).await,
                     None => Ok(()),
                 }

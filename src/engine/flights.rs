@@ -1,4 +1,4 @@
-//! Waiting for pods that are being replaced, whoever replaces them: this run, the workload's controller, or the Ops-manager.
+//! Waiting for pods that are being replaced, whether by this run, the workload's controller, or the Ops-manager.
 
 use std::time::Duration;
 
@@ -11,17 +11,17 @@ use super::roll::Roll;
 use super::run::Run;
 use super::stop_reason::StopReason;
 
-/// Who restarts the pods, and so what comes of one that is stuck.
+/// Who restarts the pods, which decides what happens when one is stuck.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Restarts {
     /// The workload's controller: a pod that is stuck ends the run.
     Controller,
-    /// The Ops-manager: whether a pod is stuck is for it to say.
+    /// The Ops-manager, which decides itself whether a pod is stuck.
     OpsManager,
 }
 
 impl Run {
-    /// Begins to wait for a pod.
+    /// Starts waiting for a pod.
     pub(super) fn take_off(&mut self, roll: &mut Roll<'_>, flight: Flight) {
         let started = self.ledger.results.get(&roll.plan.object.uid).map_or(0, |r| r.restarted);
         self.narrator.emit(Event::PodStarted {
@@ -32,7 +32,7 @@ impl Run {
         roll.flights.push(flight);
     }
 
-    /// Judges the pods that this run has evicted. `None` when none is left; otherwise when to look again at the latest.
+    /// Judges the pods that this run has evicted. `None` if none is left; otherwise when to check again at the latest.
     pub(super) async fn land(&mut self, roll: &mut Roll<'_>) -> Result<Option<Duration>, StopReason> {
         let now = self.narrator.now();
         let mut wake: Option<Duration> = None;
@@ -64,8 +64,8 @@ impl Run {
         Ok(wake)
     }
 
-    /// Follows the pods that somebody else restarts: `pending` are those that are not on the target, or not healthy yet.
-    /// Returns when to look again at the latest.
+    /// Follows the pods that a controller restarts; `pending` are those that are not on the target or not healthy yet.
+    /// Returns when to check again at the latest.
     pub(super) async fn follow_pods(
         &mut self,
         roll: &mut Roll<'_>,
@@ -102,8 +102,8 @@ impl Run {
         Ok(wake)
     }
 
-    /// The pods that stand healthy in their places again have landed. A pod of a Deployment that went away for good was none
-    /// that had to come back.
+    /// Pods that are healthy again in their places have arrived. A Deployment's pod that is gone for good has no place
+    /// to return to.
     fn arrive(&mut self, roll: &mut Roll<'_>, pending: &[Pod]) {
         for mut flight in std::mem::take(&mut roll.flights) {
             let pod = self.in_place_of(&flight).cloned();
@@ -118,7 +118,7 @@ impl Run {
         }
     }
 
-    /// The revision that new pods get; a Deployment's pods carry none.
+    /// The revision that new pods get; a Deployment's pods have none.
     fn revision_of(&self, roll: &Roll<'_>, by: Restarts) -> Option<String> {
         let workload = self.observer.snapshot.workload(&roll.plan.object.uid);
         (by == Restarts::Controller).then(|| match workload {
@@ -127,8 +127,8 @@ impl Run {
         })
     }
 
-    /// Nobody will create that pod again: a Deployment's pods do not come back under their names, and a workload that was
-    /// scaled down meanwhile has all the others.
+    /// The pod will not be created again: a Deployment's pods never return under the same name, and a workload that was
+    /// scaled down in the meantime may already have all its pods.
     fn gone_for_good(&self, flight: &Flight) -> bool {
         let Some(workload) = self.observer.snapshot.workload(&flight.owner) else { return false };
         !workload.kind.has_stable_names() || self.scaled_away(workload, &flight.pod)
@@ -140,14 +140,14 @@ impl Run {
         ordinal.is_some_and(|o| o >= workload.replicas) && pods >= workload.replicas
     }
 
-    /// The workload's pod that stands where the evicted one stood: the new one, as soon as there is one.
+    /// The workload's pod that has the place of the evicted one: the new pod, as soon as there is one.
     pub(super) fn in_place_of(&self, flight: &Flight) -> Option<&Pod> {
         let workload = self.observer.snapshot.workload(&flight.owner)?;
         let named = || self.observer.snapshot.pods_of(workload).filter(|p| p.name == flight.pod);
         named().find(|p| Some(&p.uid) != flight.old_uid.as_ref()).or_else(|| named().next())
     }
 
-    /// The pod has arrived. It was away from the moment that it was seen to go until it was healthy.
+    /// The pod has arrived. It was away from the moment it was seen terminating until it was healthy.
     fn landed(&mut self, roll: &mut Roll<'_>, flight: &Flight) {
         let now = self.narrator.now();
         let away_ms = flight.away().map_or(0, millis);
@@ -166,7 +166,7 @@ impl Run {
         });
     }
 
-    /// A pod counts as stuck only when a fresh look says the same as the watch: then the run ends here.
+    /// A pod counts as stuck only if a fresh read confirms what the watch shows, because that ends the run.
     pub(super) async fn believe(
         &mut self,
         owner: &str,
@@ -185,7 +185,7 @@ impl Run {
         Err(self.stuck(pod.to_owned(), &uid, stuck).await)
     }
 
-    /// A pod is stuck: the last event about it often says why.
+    /// A pod is stuck: its last Event often says why.
     async fn stuck(&mut self, pod: String, uid: &str, mut stuck: Stuck) -> StopReason {
         let (cluster, ns) = (&self.observer.cluster, &self.plan.database.namespace);
         let node = match &stuck {
@@ -209,7 +209,7 @@ impl Run {
         StopReason::Stuck { pod, stuck, last_event }
     }
 
-    /// Says what a pod waits for, when that has changed.
+    /// Reports what a pod is waiting for, if that has changed.
     pub(super) fn tell_pod(&mut self, roll: &mut Roll<'_>, pod: &str, on: WaitingOn) {
         let told = Some((pod.to_owned(), on.clone()));
         if roll.told != told {

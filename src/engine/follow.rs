@@ -1,4 +1,4 @@
-//! Following a workload whose controller rolls it.
+//! Following a workload whose own controller restarts its pods.
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ use super::roll::Roll;
 use super::run::Run;
 use super::stop_reason::StopReason;
 
-/// How long a controller may take to see a new template.
+/// How long a controller may take to observe a new template.
 const TAKE_UP: Duration = Duration::from_secs(60);
 
 impl Run {
-    /// Patches a workload that rolls by itself, and follows it to its end. It cannot be stopped in between: its
-    /// controller would go on all the same.
+    /// Patches a workload whose controller restarts the pods, and follows it until it is done. It cannot be stopped
+    /// halfway: the controller would continue anyway.
     pub(super) async fn follow_workload(&mut self, roll: &mut Roll<'_>) -> Result<(), StopReason> {
         self.interrupt.stop_here()?;
         while self.plan.method == Method::Client
@@ -51,7 +51,7 @@ impl Run {
                 }
                 FollowVerdict::Unobserved => {
                     if now >= patched + TAKE_UP {
-                        // Only a fresh look tells: the watch may have been cut off meanwhile.
+                        // Only a fresh read is reliable, because the watch may have been interrupted.
                         self.observe(roll.plan).await?;
                         if self
                             .observer
@@ -80,7 +80,7 @@ impl Run {
         }
     }
 
-    /// No pod of others stands where one of the workload's should: its controller would never come to an end.
+    /// Fails if a foreign pod has the name of one of the workload's pods: the controller could never finish.
     async fn none_taken(&mut self, roll: &Roll<'_>) -> Result<(), StopReason> {
         let workload = self.observer.snapshot.workload(&roll.plan.object.uid);
         let taken = workload.and_then(|w| order::taken(w, &self.observer.snapshot).next());
@@ -90,7 +90,8 @@ impl Run {
         }
     }
 
-    /// Waits for the pods that are being replaced, for as long as something moves. Returns when to look again at the latest.
+    /// Waits for the pods that are being replaced, for as long as there is progress. Returns when to check again at the
+    /// latest.
     async fn rolling(
         &mut self,
         roll: &mut Roll<'_>,

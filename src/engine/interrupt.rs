@@ -1,4 +1,4 @@
-//! What ends a wait early: the user's wish, the deadline, a lost lock, or a cluster that can no longer be watched.
+//! What ends a wait early: the user, the deadline, a lost lock, or a cluster that can no longer be watched.
 
 use std::time::Duration;
 
@@ -12,18 +12,18 @@ use super::emitter::Emitter;
 use super::stop_reason::StopReason;
 use super::{Signal, Stop};
 
-/// Wakes a waiting run and says whether it may continue. A call that waits borrows this and nothing else of the run.
+/// Wakes a waiting run and says whether it may continue. A waiting call borrows only this part of the run.
 pub(super) struct Interrupt {
     stop: watch::Receiver<Stop>,
     lost: watch::Receiver<Option<String>>,
-    /// The bound of the whole run.
+    /// The deadline of the whole run.
     timeout: Option<Duration>,
     asides: mpsc::UnboundedReceiver<Aside>,
     /// Why a collection can no longer be watched.
     unwatchable: Option<ClusterError>,
     /// The user has been told that the run is stopping.
     told: bool,
-    /// What was wanted of the run when a credential plugin was started that is still waited for.
+    /// The stop request that was in force when the credential plugin that is still running was started.
     asking: Option<Stop>,
     /// How often the run has waited.
     pub waits: u64,
@@ -51,7 +51,7 @@ impl Interrupt {
         }
     }
 
-    /// What the user or the system wants of the run now.
+    /// What the user or the system asks of the run now.
     pub fn wish(&self) -> Stop {
         *self.stop.borrow()
     }
@@ -61,13 +61,13 @@ impl Interrupt {
         self.asking.is_some()
     }
 
-    /// Ends the run where it must not continue for even one more call.
+    /// Ends the run if it must not make even one more call.
     pub fn check(&self) -> Result<(), StopReason> {
         if let Stop::Now(signal) = self.wish() {
             return Err(StopReason::Stopped { signal });
         }
         if let (Some(Stop::Go), Stop::Finish(signal)) = (self.asking, self.wish()) {
-            // Without credentials there is nothing to finish, and nobody waits for a plugin that hangs.
+            // Without credentials nothing can be finished, so there is no point in waiting for a plugin that hangs.
             return Err(StopReason::Stopped { signal });
         }
         if self.deadline().is_some_and(|deadline| Instant::now() >= deadline) {
@@ -83,7 +83,8 @@ impl Interrupt {
         }
     }
 
-    /// The signal that asks the run to finish what is in flight and stop. Said once, with the pod that is waited for.
+    /// The signal that asks the run to finish what is in flight and then stop. Reported once, with the pod that the run
+    /// is waiting for.
     pub fn requested(&mut self, in_flight: Option<&str>) -> Option<Signal> {
         let signal = match self.wish() {
             Stop::Go => return None,
@@ -103,7 +104,7 @@ impl Interrupt {
         }
     }
 
-    /// Makes calls of the cluster. Only what stops at once ends them early.
+    /// Makes calls to the cluster. Only a request to stop at once ends them early.
     pub async fn during<T>(&mut self, calls: impl Future<Output = T>) -> Result<T, StopReason> {
         tokio::pin!(calls);
         loop {
@@ -119,8 +120,8 @@ impl Interrupt {
         }
     }
 
-    /// Makes a call that writes. Where the run is stopped meanwhile the write may still be carried out, and `in_the_air`
-    /// stays set.
+    /// Makes a call that writes. If the run is stopped during the call, the write may still be carried out, and
+    /// `in_the_air` stays set.
     pub async fn during_write<T>(
         &mut self,
         in_the_air: &mut bool,
@@ -132,13 +133,13 @@ impl Interrupt {
         Ok(answer)
     }
 
-    /// Waits for news until that moment. `None` where something else woke it.
+    /// Waits for news until that moment. `None` if something else woke it.
     pub async fn wait<T>(
         &mut self,
         news: impl Future<Output = Option<T>>,
         until: Instant,
     ) -> Result<Option<T>, StopReason> {
-        // A wait that is over at once is none.
+        // A wait whose time has already passed does not count as one.
         self.waits += u64::from(until > Instant::now());
         self.check()?;
         let wake = self.deadline().map_or(until, |deadline| deadline.min(until));
@@ -153,7 +154,7 @@ impl Interrupt {
         Ok(None)
     }
 
-    /// Passes on what the cluster has said beside its answers.
+    /// Passes on what the cluster reports besides its responses.
     pub fn catch_up(&mut self) {
         while let Ok(aside) = self.asides.try_recv() {
             self.tell(aside);

@@ -1,4 +1,4 @@
-//! Writing down what a run does, so that another can go on with it or go back.
+//! Recording what a run does, so that a later run can resume it or roll it back.
 
 use std::time::Duration;
 
@@ -16,22 +16,22 @@ use super::run::Run;
 use super::stop_reason::StopReason;
 use super::writer::Writer;
 
-/// How often the pods' progress is written at most. It follows behind, and nothing depends on it: a request for every few
-/// pods is enough.
+/// The shortest time between two records of the pods' progress. The record may lag behind and nothing depends on it, so
+/// one request for several pods is enough.
 const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 
-/// How long a refused journal is doubted before the run does without: an API server that restarts says 403 for some
-/// moments, and whoever may keep none should not wait for long.
+/// How long a 403 for the journal is retried before the run continues without one: a restarting API server briefly
+/// answers 403, and a user without the permission should not wait long.
 const NO_JOURNAL_DOUBT: Duration = Duration::from_secs(2);
 
 impl Run {
-    /// Writes the run down, or that it is gone on with, before its first change.
+    /// Records the run, or that it is resumed, before its first change.
     pub(super) async fn open_journal(&mut self) -> Result<(), StopReason> {
         let now = self.options.clock.rfc3339(3);
         let (run, mut progress) = match self.options.story.resuming.clone() {
             Some(entry) => {
                 let mut progress = entry.progress.clone();
-                // Whoever was killed has not written down what he had changed last.
+                // A killed process has not recorded its last change.
                 progress.changed |= leftover::changed(&entry, &self.observer.snapshot);
                 (entry.run, progress)
             }
@@ -70,12 +70,12 @@ impl Run {
             let doubt = if without { NO_JOURNAL_DOUBT } else { FORBIDDEN_DOUBT };
             match self.interrupt.during_write(&mut self.ledger.in_the_air, writing).await? {
                 Ok(()) => break,
-                // What was planned from is no longer so: another run has begun, or ended, meanwhile.
+                // The journal that the plan was based on has changed: another run has started or ended in the meantime.
                 Err(ClusterError::Conflict { .. }) => return Err(Blocked::JournalChanged.into()),
                 Err(error) if passes(&error, self.narrator.now() - began_writing, doubt) => {
                     self.back_off(&mut backoff, "write the journal", &error).await?;
                 }
-                // The way back by one command depends on it, which the user has done without by name.
+                // A rollback by one command needs the journal; the user has overridden that check by name.
                 Err(error @ ClusterError::Forbidden { .. }) if without => {
                     let message =
                         format!("no journal can be kept, so rollback will not be possible: {error}");
@@ -89,7 +89,7 @@ impl Run {
         Ok(())
     }
 
-    /// The last run that is written down is the one that counts, whatever the clocks of two machines say.
+    /// The last recorded run is the one that counts, whatever the clocks of two machines say.
     fn after_the_last(&self, now: &str) -> String {
         let last =
             self.options.story.journal.last().and_then(|e| e.run.began.parse::<jiff::Timestamp>().ok());
@@ -102,8 +102,8 @@ impl Run {
         }
     }
 
-    /// What a rollback goes back to: what there is now, unless a run that is not written down as ended has left its pause,
-    /// and with it who knows what.
+    /// The state that a rollback restores: the current one, unless a run that is not recorded as ended has left its
+    /// pause. Then other changes of that run may be left as well.
     fn before_it(&self) -> Before {
         let pause =
             self.observer.snapshot.database.paused().and_then(|(_, condition)| s1_pause::run_of(condition));
@@ -132,7 +132,8 @@ impl Run {
             methods: self.options.story.methods.clone(),
             before: self.options.story.before.clone().unwrap_or_else(|| self.before_it()),
         };
-        // Which pods there were is for reading; a plan of many thousand pods would leave no room for the rest.
+        // The list of pods is only informative, and in a plan of many thousand pods it would leave no room for the
+        // rest.
         if serde_json::to_string(&run).map_or(0, |text| text.len()) > KEPT_BYTES / 2 {
             run.plan.workloads.iter_mut().for_each(|w| w.pods.clear());
         }
@@ -149,20 +150,20 @@ impl Run {
         }
     }
 
-    /// Writes down that a step begins, before its first write.
+    /// Records that a step starts, before its first write.
     pub(super) async fn journal_step(&mut self, step: Step) -> Result<(), StopReason> {
         let began = self.options.clock.rfc3339(3);
         let Some(writer) = &mut self.ledger.journal else { return Ok(()) };
         if writer.progress.steps.last().is_some_and(|last| last.step == step && last.ended.is_none()) {
-            // It was written down with the run itself.
+            // This was recorded together with the run itself.
             return Ok(());
         }
         writer.progress.steps.push(StepEntry { step, began, ended: None, outcome: None });
-        // Verifying sends no write of its own; its start is written with its end.
+        // Verifying sends no write of its own, so its start is recorded together with its end.
         if step == Step::Verify { Ok(()) } else { self.write_journal().await }
     }
 
-    /// Takes note of how a step has ended; it is written with what comes next.
+    /// Notes how a step ended; this is recorded with whatever comes next.
     pub(super) fn journal_step_end(&mut self, step: Step, outcome: StepOutcome) {
         let ended = self.options.clock.rfc3339(3);
         let last = self.ledger.journal.as_mut().and_then(|w| w.progress.steps.last_mut());
@@ -176,7 +177,7 @@ impl Run {
         let began_writing = self.narrator.now();
         loop {
             let Some(writer) = self.ledger.noted() else { return Ok(()) };
-            // Two writes in the air could land in the wrong order.
+            // Two writes in flight could arrive in the wrong order.
             if let Some(behind) = writer.behind.take() {
                 self.interrupt.during(async move { drop(behind.await) }).await?;
             }
@@ -200,7 +201,7 @@ impl Run {
         }
     }
 
-    /// Takes note of a pod that has arrived. The note is written behind the run's back, and not for every pod.
+    /// Notes that a pod has arrived. It is recorded in the background, and not for every pod.
     pub(super) fn journal_pods(&mut self, workload: &str, done: u64) {
         let (now, held) = (self.narrator.now(), self.lock.good());
         let Some(writer) = self.ledger.noted() else { return };
@@ -210,8 +211,8 @@ impl Run {
         }
     }
 
-    /// Takes note that a container of a new image has started, and at once where a way back depends on it: the pod may be
-    /// gone when somebody asks.
+    /// Notes that a container of a new image has started. It is recorded at once if a rollback depends on it, because
+    /// the pod may be gone when someone asks.
     pub(super) fn journal_started(&mut self) {
         let held = self.lock.good();
         let Some(writer) = &mut self.ledger.journal else { return };
@@ -221,7 +222,7 @@ impl Run {
         }
     }
 
-    /// Writes the progress behind the run's back, unless it is still being written.
+    /// Records the progress in the background, unless the previous record is still being written.
     fn write_behind(&mut self) {
         let now = self.narrator.now();
         let Some(writer) = &mut self.ledger.journal else { return };
@@ -232,12 +233,12 @@ impl Run {
         let (cluster, kind, db) = (self.observer.cluster.clone(), self.plan.kind, self.plan.database.clone());
         let (key, progress) = (key(&writer.run), writer.progress.clone());
         writer.behind = Some(tokio::spawn(async move {
-            // It is behind already, and the next note holds all of it.
+            // The record lags behind anyway, and the next one includes everything.
             let _ = cluster.write_progress(&db, kind, &key, &progress).await;
         }));
     }
 
-    /// Writes down how the run has ended; tries again for as long as its caller has the patience.
+    /// Records how the run ended; retries for as long as its caller waits.
     pub(super) async fn close_journal(&mut self, finish: &Finish) -> Result<(), ClusterError> {
         let held = self.lock.good();
         let _ = self.ledger.noted();
@@ -251,8 +252,8 @@ impl Run {
         loop {
             let sent = self.narrator.now();
             match self.observer.cluster.write_progress(db, kind, &key(&writer.run), &writer.progress).await {
-                // What was sent may still arrive, and what is sent after it arrives later, unless it was held up for so long
-                // that nobody has waited for it.
+                // The failed write may still arrive. It arrives before its retry, unless it was delayed for longer than
+                // its response was waited for.
                 Err(error) if error.transient() => {
                     self.ledger.in_the_air |= self.narrator.now() >= sent + CALL_TIMEOUT;
                     tokio::time::sleep(retries.pause(Duration::MAX).unwrap_or_default()).await;
@@ -263,8 +264,8 @@ impl Run {
     }
 }
 
-/// A note that was not taken may be taken when it is tried again. It expects nothing of what is there, so that a conflict
-/// is the server's own.
+/// Whether a failed record may succeed when it is retried. The write has no precondition, so a conflict is the server's
+/// own and may pass.
 fn passes(error: &ClusterError, tried: Duration, doubt: Duration) -> bool {
     match error {
         ClusterError::Forbidden { .. } => tried < doubt,
@@ -277,7 +278,8 @@ pub fn unfinished(journal: &Journal, snapshot: &crate::model::Snapshot) -> Optio
     journal.last().filter(|entry| crate::steps::leftover::half_done(entry, snapshot)).cloned()
 }
 
-/// The version to which further updates were to follow the last run, and their ways, if the database still is where that has brought it.
+/// The version that further updates after the last run lead to, and their methods, if the database is still where that
+/// run has brought it.
 pub fn to_follow(journal: &Journal, snapshot: &crate::model::Snapshot) -> Option<(String, Methods)> {
     let entry = journal.last().filter(|entry| entry.run.plan.to.name == snapshot.database.version)?;
     entry.follow().map(|to| (to.to_owned(), entry.methods()))

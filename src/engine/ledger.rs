@@ -1,4 +1,4 @@
-//! What a run has done, as far as the end of it, or a later run, has to know.
+//! What a run has done, as far as its end or a later run has to know.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,26 +10,26 @@ use crate::steps::leftover;
 
 use super::writer::Writer;
 
-/// The books of a run.
+/// The records of a run.
 pub(super) struct Ledger {
     pub journal: Option<Writer>,
     pub changed: Changed,
-    /// What there was before the update.
+    /// The state before the update.
     pub before: Option<Before>,
     /// A container of a new image has started at some time: the data may have seen the new version.
     pub started: bool,
     pub operator_confirmed: bool,
-    /// Nobody has waited for the answer to a write.
+    /// A write was sent, and its response was not waited for.
     pub in_the_air: bool,
-    /// What has become of each workload, by uid.
+    /// The result for each workload, by uid.
     pub results: BTreeMap<String, WorkloadResult>,
     /// The fingerprint that each workload's template had when the lock was taken.
     pub started_with: BTreeMap<String, u64>,
-    /// Since when the server has answered 403 to what it had allowed before.
+    /// Since when the server has answered 403 to a call that it allowed before.
     pub forbidden_since: Option<(Purpose, String, Duration)>,
 }
 
-/// Whether something of the database's workloads, pods or spec was changed.
+/// Whether any of the database's workloads, pods or spec was changed.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Changed {
     pub by_this_run: bool,
@@ -59,7 +59,7 @@ impl Ledger {
         }
     }
 
-    /// The journal, with everything that it has to know of what was done so far.
+    /// The journal entry, including everything that was done so far.
     pub fn noted(&mut self) -> Option<&mut Writer> {
         let writer = self.journal.as_mut()?;
         writer.progress.changed |= self.changed.by_this_run;
@@ -67,7 +67,7 @@ impl Ledger {
         Some(writer)
     }
 
-    /// The version from which the update goes, whichever process has begun it.
+    /// The version that the update starts from, whichever process started it.
     pub fn came_from<'a>(&'a self, plan: &'a Plan) -> &'a str {
         let Plan { from, to, .. } = plan;
         match &self.before {
@@ -82,8 +82,8 @@ impl Ledger {
         leftover::has_started(pod) && plan.workloads.iter().any(|w| new(&w))
     }
 
-    /// The workload ends with other images than it had before the run: whoever resumes one may find its template on the
-    /// target already.
+    /// The run changes the workload's images. A resumed run may find the template on the target already, so the images
+    /// are compared with those from before the run.
     fn brings_images(&self, planned: &WorkloadPlan) -> bool {
         let Some(before) = &self.before else { return !planned.images.is_empty() };
         let Some(was) = before.workloads.get(&planned.object.uid) else { return true };

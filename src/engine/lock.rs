@@ -7,7 +7,7 @@ use tokio::time::{Duration, sleep};
 use crate::cluster::{HeldLease, LockError, RENEW_EVERY};
 use crate::retry::Retries;
 
-/// How long the renewal pauses at most after one that got no answer.
+/// The longest pause between renewals after one that got no response.
 const RENEW_AGAIN: Duration = Duration::from_secs(1);
 
 /// The lock of a run, and the task that renews it.
@@ -19,18 +19,18 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// `to_lost` hears why the lock was lost.
+    /// `to_lost` receives the reason if the lock is lost.
     pub fn new(to_lost: watch::Sender<Option<String>>) -> Self {
         Lock { lease: None, renewal: None, to_lost }
     }
 
-    /// Holds it from here on.
+    /// Takes charge of the lock and renews it from now on.
     pub fn keep(&mut self, lease: HeldLease) {
         self.renewal = Some(Renewal(tokio::spawn(renew(lease.clone(), self.to_lost.clone()))));
         self.lease = Some(lease);
     }
 
-    /// It is held for long enough to write.
+    /// The lock is valid for long enough to write.
     pub fn good(&self) -> bool {
         self.lease.as_ref().is_some_and(HeldLease::good)
     }
@@ -45,7 +45,7 @@ impl Drop for Renewal {
     }
 }
 
-/// Renews the lock for as long as the run lasts, and tells when it is lost.
+/// Renews the lock for as long as the run lasts, and reports if it is lost.
 async fn renew(lease: HeldLease, lost: tokio::sync::watch::Sender<Option<String>>) {
     let begin = || Retries::new().at_most(RENEW_AGAIN);
     let (mut pause, mut retries) = (RENEW_EVERY, begin());

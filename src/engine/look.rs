@@ -1,4 +1,4 @@
-//! Reading afresh what a decision depends on.
+//! Rereads what a decision depends on.
 
 use crate::cluster::{ClusterError, Delta};
 use crate::model::{Pod, WorkloadPlan};
@@ -8,11 +8,12 @@ use super::run::Run;
 use super::stop_reason::StopReason;
 
 impl Run {
-    /// Reads the database and a workload afresh, side by side: what the next write depends on. While something is not
-    /// watched, everything is read.
+    /// Rereads the database and a workload in parallel, because the next write depends on them. While some collection
+    /// is not watched, everything is reread.
     pub(super) async fn observe(&mut self, plan: &WorkloadPlan) -> Result<(), StopReason> {
         if !self.observer.watching() {
-            // Seldom done, and large: it need not lie on the stack of everything that observes.
+            // This is rare and its future is large: boxed, so that it does not take space on the stack of every
+            // observation.
             return Box::pin(self.observe_all(plan)).await;
         }
         let (cluster, db, object) = (&self.observer.cluster, &self.plan.database, &plan.object);
@@ -40,7 +41,7 @@ impl Run {
         Ok(())
     }
 
-    /// Reads everything afresh.
+    /// Rereads everything.
     pub(super) async fn observe_all(&mut self, plan: &WorkloadPlan) -> Result<(), StopReason> {
         self.read_everything().await?;
         match self.observer.snapshot.workload(&plan.object.uid) {
@@ -60,7 +61,7 @@ impl Run {
         Ok(())
     }
 
-    /// Reads the database afresh.
+    /// Rereads the database.
     pub(super) async fn read_database(&mut self) -> Result<(), StopReason> {
         let db = &self.plan.database;
         let reading =
@@ -73,7 +74,7 @@ impl Run {
         Ok(())
     }
 
-    /// Reads a pod afresh, where the watch may not have told everything. `known` is the uid under which it was known.
+    /// Rereads a pod, in case the watch has missed a change. `known` is the uid that it had.
     pub(super) async fn read_pod(
         &mut self,
         name: &str,

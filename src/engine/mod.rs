@@ -1,4 +1,4 @@
-//! Runs a plan: the steps in order, the lock, the waiting, the stopping. Alone sends writes. Knows no terminal.
+//! Runs a plan: the steps in order, the lock, waiting and stopping. The only sender of writes. Knows no terminal.
 
 mod announce;
 mod announcer;
@@ -48,25 +48,25 @@ pub use trial::trials;
 use run::Run;
 use stop_reason::StopReason;
 
-/// What a run needs to know beside its plan.
+/// What a run needs to know besides its plan.
 #[derive(Clone)]
 pub struct RunOptions {
     pub caller: Caller,
     pub bounds: Bounds,
     pub story: Story,
-    /// What the user has overridden by name.
+    /// The checks that the user has overridden.
     pub skip: BTreeSet<Check>,
     /// A failure is rolled back at once, as long as no container of the new image has ever started.
     pub roll_back_on_failure: bool,
     pub clock: Clock,
 }
 
-/// Who runs it, and what they would type.
+/// Who runs it, and which commands they would type.
 #[derive(Debug, Clone, Default)]
 pub struct Caller {
-    /// Tells this run from every other.
+    /// The id that distinguishes this run from all others.
     pub run: String,
-    /// Who runs it, on which host.
+    /// The user and the host.
     pub who: String,
     pub commands: Commands,
 }
@@ -76,13 +76,13 @@ pub struct Caller {
 pub struct Bounds {
     /// The whole run.
     pub timeout: Option<Duration>,
-    /// One pod, on top of its termination grace, and one blocked eviction.
+    /// For one pod to become healthy, not counting its termination grace period, and for one blocked eviction.
     pub pod_timeout: Duration,
     /// The operator's acknowledgement of the pause.
     pub pause_timeout: Duration,
 }
 
-/// What came before the run, and what is to follow it.
+/// What came before the run, and what follows it.
 #[derive(Debug, Clone)]
 pub struct Story {
     /// The runs of this database so far.
@@ -90,16 +90,16 @@ pub struct Story {
     /// The unfinished run that this one resumes.
     pub resuming: Option<Entry>,
     pub direction: Direction,
-    /// What a rollback goes back to; `None` is what is there when the run begins.
+    /// The state that a rollback restores; `None` means the state when the run starts.
     pub before: Option<Before>,
-    /// The version to which further updates are to follow this one.
+    /// The version that further updates after this one lead to.
     pub through: Option<String>,
-    /// Which methods were chosen for it and for them.
+    /// The methods that were chosen for this update and the ones after it.
     pub methods: Methods,
 }
 
-/// Runs a plan that has no refusals, from the snapshot that it was made from. Events tell everything that happens; the
-/// last of them is what is returned.
+/// Runs a plan without refusals, from the snapshot that it was made from. Everything that happens is sent as events;
+/// the last event is returned.
 pub async fn run(
     cluster: &Cluster,
     snapshot: Snapshot,
@@ -120,7 +120,7 @@ pub async fn run(
     }
 }
 
-/// The rollback after a failure, under the lock and the pause that the update has handed over.
+/// The rollback after a failure, under the lock and the pause that the update hands over.
 async fn rollback(run: &mut Run) -> Result<(), StopReason> {
     match run.plan.method {
         Method::Provisioner => {
@@ -147,7 +147,7 @@ async fn sequence(run: &mut Run) -> Result<(), StopReason> {
     run.step(Step::Verify, async |run| run.verify().await).await
 }
 
-/// We patch the images while the operator is halted, and set the version last.
+/// This tool patches the images while the operator is paused, and sets the version last.
 async fn by_client(run: &mut Run) -> Result<(), StopReason> {
     run.step(Step::Pause, async |run| run.pause().await).await?;
     run.step(Step::PatchImages, async |run| run.patch_images().await).await?;
@@ -156,7 +156,7 @@ async fn by_client(run: &mut Run) -> Result<(), StopReason> {
     run.step(Step::Resume, async |run| run.resume().await).await
 }
 
-/// The version comes first, the operator renders the templates, and is halted only while pods are rolled.
+/// The version is set first and the operator renders the templates; it is paused only while pods are restarted.
 async fn by_provisioner(run: &mut Run) -> Result<(), StopReason> {
     run.step(Step::Render, async |run| run.render().await).await?;
     run.step(Step::Pause, async |run| run.pause().await).await?;
@@ -164,10 +164,10 @@ async fn by_provisioner(run: &mut Run) -> Result<(), StopReason> {
     run.step(Step::Resume, async |run| run.resume().await).await
 }
 
-/// The Ops-manager does all of it, by our request.
+/// The Ops-manager does everything, following our ops request.
 async fn by_ops_manager(run: &mut Run) -> Result<(), StopReason> {
     if run.plan.action == Action::Resume {
-        // It is through; what is left is to verify.
+        // The ops request is done; only the verification is left.
         return Ok(());
     }
     run.step(Step::Request, async |run| run.request().await).await?;

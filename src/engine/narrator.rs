@@ -1,4 +1,4 @@
-//! Telling what happens: events for whoever watches the run, and Events on the database for everybody else.
+//! Reports what happens: events for the user who watches the run, and Events on the database for everyone else.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use crate::event::{Event, Step, StepOutcome, WaitingOn};
 use super::announcer::{Announcer, announcement};
 use super::emitter::Emitter;
 
-/// Tells the story of a run: which step it is at, what that waits for, what has happened.
+/// Reports how a run is doing: the current step, what that is waiting for, and what has happened.
 pub(super) struct Narrator {
     pub emitter: Emitter,
     /// Posts Events on the database; absent until the lock is held.
     pub announcer: Option<Announcer>,
-    /// The version that the run leads to, for the Events.
+    /// The version that the run leads to, as shown in the Events.
     pub target: String,
-    /// What is worth knowing about the step under way once it is over.
+    /// A remark about the current step, shown when it is done.
     pub note: String,
     step: Option<Step>,
     waiting: bool,
@@ -58,7 +58,7 @@ impl Narrator {
         self.emit(Event::StepFinished { step, outcome, took_ms: took.as_millis() as u64, note });
     }
 
-    /// Says what the step waits for.
+    /// Reports what the step is waiting for.
     pub fn waiting(&mut self, on: WaitingOn) {
         if let Some(step) = self.step {
             self.waiting = true;
@@ -66,7 +66,7 @@ impl Narrator {
         }
     }
 
-    /// Says that the step waits no longer.
+    /// Reports that the step is no longer waiting.
     pub fn wait_over(&mut self) {
         if let Some(step) = self.step.filter(|_| std::mem::take(&mut self.waiting)) {
             self.emit(Event::WaitOver { step });

@@ -7,10 +7,10 @@ use tokio::sync::mpsc;
 use crate::cluster::{Cluster, Delta, Watches};
 use crate::model::{Snapshot, WorkloadPlan};
 
-/// What is observed, and by which client.
+/// What is observed, and with which client.
 pub(super) struct Observer {
     pub cluster: Cluster,
-    /// The cluster as far as the watches have told.
+    /// The cluster as reported by the watches so far.
     pub snapshot: Snapshot,
     pub watches: Option<Watches>,
     deltas: mpsc::UnboundedReceiver<Delta>,
@@ -28,22 +28,22 @@ impl Observer {
         self.to_deltas.clone()
     }
 
-    /// Every collection is watched at this moment, so that the snapshot is as fresh as can be.
+    /// Every collection is being watched now, so the snapshot is as current as possible.
     pub fn watching(&self) -> bool {
         self.watches.as_ref().is_some_and(Watches::all_open)
     }
 
-    /// The next thing that a watch tells.
+    /// The next change reported by a watch.
     pub async fn next(&mut self) -> Option<Delta> {
         self.deltas.recv().await
     }
 
-    /// What a watch has told already.
+    /// A change that a watch has already reported, if any.
     pub fn pending(&mut self) -> Option<Delta> {
         self.deltas.try_recv().ok()
     }
 
-    /// Puts what was read or told into the snapshot.
+    /// Applies a change that was read or watched to the snapshot.
     pub fn take_in(&mut self, delta: Delta) {
         delta.apply(&mut self.snapshot);
     }

@@ -1,4 +1,4 @@
-//! The way through the Ops-manager: its request is made, and followed to its end. Everything else is its own doing.
+//! The method ops-manager: creates the ops request and follows it until it ends. The Ops-manager does everything else.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -20,14 +20,15 @@ use super::run::Run;
 use super::settle::SETTLE;
 use super::stop_reason::StopReason;
 
-/// An Ops-manager polls every 5 to 10 seconds: one that has not looked at a request after so long is not there, or may not.
+/// The Ops-manager polls every 5 to 10 seconds: if it has not picked up a request after this time, it is not running or
+/// not licensed.
 const UNHEARD: Duration = Duration::from_secs(60);
 
-/// For so long the pause of a request that has ended may outlive it.
+/// How long the pause may outlive an ops request that has ended.
 const RELEASE: Duration = Duration::from_secs(10);
 
 impl Run {
-    /// Makes the request, unless it is there already.
+    /// Creates the ops request, unless it exists already.
     pub async fn request(&mut self) -> Result<StepOutcome, StopReason> {
         let mut backoff = Retries::new();
         let (mut sent, mut refused) = (false, 0);
@@ -46,9 +47,10 @@ impl Run {
                     self.narrator.emit(Event::Requested { request: write.object.to_string() });
                     return Ok(StepOutcome::Done);
                 }
-                // Its name is another database's: it is not among this one's requests, however often they are read.
+                // The name is taken by another database's request, which never appears among this database's requests.
                 Err(error @ ClusterError::Conflict { .. }) if refused > 0 => return Err(error.into()),
-                // It is there: made by an earlier try whose answer was lost, or by somebody else.
+                // The request exists: an earlier attempt created it and its response was lost, or another user created
+                // it.
                 Err(error @ (ClusterError::Conflict { .. } | ClusterError::Transient { .. })) => {
                     sent = true;
                     refused += u32::from(matches!(error, ClusterError::Conflict { .. }));
@@ -60,7 +62,7 @@ impl Run {
         }
     }
 
-    /// Follows the request and the pods until it ends. Whoever stops following leaves it running.
+    /// Follows the ops request and the pods until the request ends. If the run stops, the request continues.
     pub async fn follow_request(&mut self) -> Result<StepOutcome, StopReason> {
         let began = self.narrator.now();
         let (mut seen, mut moved, mut told, mut blind) = (None, began, Told::default(), None);
@@ -72,7 +74,7 @@ impl Run {
             self.interrupt.stop_here()?;
             let now = self.narrator.now();
             let state = (self.request_as_seen(), self.pictures());
-            // What could not be seen has not stood still for that.
+            // Time in which the cluster could not be watched does not count as time without progress.
             moved += self.blind_for(&mut blind)?;
             if seen.as_ref() != Some(&state) {
                 (seen, moved) = (Some(state), now);
@@ -86,7 +88,7 @@ impl Run {
                     return Err(self.ended_otherwise(request));
                 }
                 Requested::Foreign(r) => return Err(in_the_way(r).into()),
-                // What has just been made may not have come by the watch yet.
+                // The watch may not have reported the new request yet.
                 Requested::Absent if now < began + UNHEARD && told.request.is_none() => began + UNHEARD,
                 Requested::Absent => {
                     self.released().await?;
@@ -107,7 +109,7 @@ impl Run {
                     }
                 }
             };
-            // Nobody tells when everything is watched again.
+            // There is no event for the moment at which everything is watched again.
             let seeing = if blind.is_some() { now + SETTLE } else { Duration::MAX };
             self.wait(until.min(next).min(seeing)).await?;
         }
@@ -118,7 +120,7 @@ impl Run {
         Ok(StepOutcome::Done)
     }
 
-    /// Waits until the database is no longer paused: a webhook sees to that, a moment after a request has ended.
+    /// Waits until the database is no longer paused: a webhook removes the pause shortly after a request has ended.
     async fn released(&mut self) -> Result<(), StopReason> {
         let until = self.narrator.now() + RELEASE;
         while matches!(s1_pause::status(&self.observer.snapshot.database), Pause::Foreign(_))
@@ -137,7 +139,7 @@ impl Run {
         self.observer.snapshot.ops_request(&self.request_name()).cloned()
     }
 
-    /// What is moved by whoever is at work: which pods there are, and whether they are well.
+    /// What changes when there is progress: which pods there are, and whether they are healthy.
     fn pictures(&self) -> BTreeSet<(String, bool)> {
         self.observer.snapshot.pods.iter().map(|p| (p.uid.clone(), p.healthy())).collect()
     }
@@ -157,7 +159,7 @@ impl Run {
         }
     }
 
-    /// Tells how the pods fare. Returns when to look again at the latest.
+    /// Reports the pods' progress. Returns when to check again at the latest.
     async fn follow_rolls(
         &mut self,
         rolls: &mut [Roll<'_>],
@@ -192,9 +194,10 @@ impl Run {
         Ok(next)
     }
 
-    /// It has failed, or was not carried out at all.
+    /// The ops request has failed, or was skipped.
     fn ended_otherwise(&mut self, request: OpsRequest) -> StopReason {
-        // That there was a request is no change, and an earlier process may have seen no more of it.
+        // The existence of the request is no change to the database, and an earlier process may have seen no more than
+        // that.
         (self.ledger.changed.by_this_run, self.ledger.changed.before) = (self.changed_by_request(), false);
         StopReason::RequestEnded {
             name: request.name.clone(),
@@ -203,8 +206,8 @@ impl Run {
         }
     }
 
-    /// The Ops-manager has touched something: a template, the version, or a pod. With the pause gone the operator may have
-    /// put the old templates back by now, and restarts nothing.
+    /// The Ops-manager has changed something: a template, the version, or a pod. Because the pause is gone, the
+    /// operator may have restored the old templates by now, without restarting any pod.
     fn changed_by_request(&self) -> bool {
         let rendered = |w: &WorkloadPlan| {
             let now = self.observer.snapshot.workload(&w.object.uid);
@@ -217,12 +220,12 @@ impl Run {
     }
 }
 
-/// What the user has heard.
+/// What was already reported to the user.
 #[derive(Default)]
 struct Told {
     request: Option<WaitingOn>,
     unheard: bool,
-    /// When each workload's turn came.
+    /// When each workload was started.
     begun: BTreeMap<String, Duration>,
     finished: BTreeSet<String>,
 }
@@ -232,7 +235,7 @@ fn in_the_way(request: &OpsRequest) -> Blocked {
     Blocked::OpsRequest { kind, name, operation, phase: request.phase().to_owned() }
 }
 
-/// What the Ops-manager does: its phase, and the last thing that it has written down.
+/// What the Ops-manager is doing: its phase, and the last condition that it has written.
 fn working(request: &OpsRequest) -> WaitingOn {
     let last = request.conditions.last();
     WaitingOn::OpsManager {

@@ -11,7 +11,7 @@ use super::run::Run;
 use super::stop_reason::StopReason;
 
 impl Run {
-    /// Patches every workload whose pods we evict.
+    /// Patches every workload whose pods this tool evicts.
     pub async fn patch_images(&mut self) -> Result<StepOutcome, StopReason> {
         let pending: Vec<WorkloadPlan> =
             s2_patch_images::at_once(&self.plan, &self.observer.snapshot).cloned().collect();
@@ -22,15 +22,15 @@ impl Run {
         Ok(if pending.is_empty() { StepOutcome::AlreadyDone } else { StepOutcome::Done })
     }
 
-    /// Patches one workload, unless it has the images already, or the patch would restart pods while one elsewhere is not
-    /// well: that one is returned.
+    /// Patches one workload, unless it has the images already, or the patch would restart pods while a pod of another
+    /// workload is not healthy. Returns that pod.
     pub(super) async fn patch_workload(
         &mut self,
         plan: &WorkloadPlan,
     ) -> Result<Option<Unhealthy>, StopReason> {
         let uid = &plan.object.uid;
         let Some(write) = s2_patch_images::write(plan) else {
-            // There was nothing to do for it. That has to be so still.
+            // The plan does not change this workload; the templates must still be what the plan expects.
             return match self.observer.snapshot.workload(uid).map(|now| s2_patch_images::status(plan, now)) {
                 Some(Status::Blocked(why)) => Err(why.into()),
                 _ => Ok(None),
@@ -38,7 +38,7 @@ impl Run {
         };
         let kept = self.expected.templates.remove(uid);
         let mut backoff = Retries::new();
-        // The patch itself tests what it replaces. Where it restarts pods as well, what it depends on is read afresh.
+        // The patch itself tests what it replaces. If it also restarts pods, the other conditions are reread first.
         let mut look_first = plan.strategy == Strategy::Follow;
         loop {
             if look_first {
@@ -87,7 +87,7 @@ impl Run {
         }
     }
 
-    /// What keeps a patch that restarts well pods from being sent, unless the user has overridden it by name.
+    /// What forbids a patch that restarts healthy pods, unless the user has overridden it by name.
     fn unhealthy_beside(&self, plan: &WorkloadPlan) -> Option<Unhealthy> {
         let restarts = plan.strategy == Strategy::Follow
             && !plan.kind.serves_only()

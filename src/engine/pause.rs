@@ -1,4 +1,4 @@
-//! Halting the operator, with its acknowledgement.
+//! Pausing the operator and waiting for its acknowledgement.
 
 use std::time::Duration;
 
@@ -12,12 +12,13 @@ use crate::steps::s1_pause::{self, Pause};
 use super::run::Run;
 use super::stop_reason::StopReason;
 
-/// How often the condition is written again when the operator's own status write has erased it. Each time it was a race
-/// of two writers; losing that often in a row means something else is going on.
+/// How often the condition is written again after the operator's own status update has erased it. Each time is a race
+/// between two writers; losing it this often in a row has another cause.
 const REWRITES: u32 = 5;
 
 impl Run {
-    /// Writes our condition and waits for the operator's answer; after a bounded wait the pause is asserted without one.
+    /// Writes our condition and waits for the operator to acknowledge it. After a limited time, the pause is set to
+    /// True without an acknowledgement.
     pub async fn pause(&mut self) -> Result<StepOutcome, StopReason> {
         if self.plan.action == Action::Resume {
             return Ok(StepOutcome::AlreadyDone);
@@ -52,7 +53,7 @@ impl Run {
                     self.request_pause().await?;
                     self.narrator.emit(Event::PauseRewritten);
                 }
-                // The answer may be there and the watch late.
+                // The operator may have acknowledged it although the watch has not reported that yet.
                 Pause::Requested if self.narrator.now() >= deadline && !looked => {
                     looked = true;
                     self.read_database().await?;
@@ -89,7 +90,7 @@ impl Run {
             }
             let ours_to_lift = db.paused().is_none();
             let write = s1_pause::request(db, &message, &self.options.clock.rfc3339(0));
-            // Even a write whose answer is lost may have paused the database.
+            // Even a write whose response was lost may have paused the database.
             self.expected.pause = OurPause::Asked { fresh: ours_to_lift || self.expected.pause.fresh() };
             if self.write_status(&write, &mut backoff).await? {
                 return Ok(());

@@ -1,4 +1,4 @@
-//! The way through the Provisioner: the version first, then waiting for the operator's templates.
+//! The method provisioner: sets the version first, then waits until the operator has rendered the templates.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use super::run::Run;
 use super::settle::{REMOVALS, SETTLE};
 use super::stop_reason::StopReason;
 
-/// How long the operator may take for its first or its next template: it may be electing a leader, which takes some 15 s,
-/// or have many databases before this one.
+/// How long the operator may take for its first or its next template: it may be electing a leader, which takes some 15
+/// s, or be busy with other databases.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 impl Run {
-    /// Sets `spec.version`, and waits until every template has followed it and nothing moves any more. A pause of ours is
-    /// lifted for that, where it is still in the way.
+    /// Sets `spec.version` and waits until every template matches it and nothing changes any more. Our own pause is
+    /// removed first if it is still there, because a paused operator renders nothing.
     pub async fn render(&mut self) -> Result<StepOutcome, StopReason> {
         let version_is_there = self.observer.snapshot.database.version == self.plan.to.name;
         if version_is_there
@@ -29,10 +29,11 @@ impl Run {
         }
         self.expected.version = false;
         if render::foreign(&self.plan, &self.observer.snapshot) {
-            // Left to the version that it still has, the operator would render that one first.
+            // If the pause were removed while the database still has the old version, the operator would render that
+            // one first.
             self.set_version().await?;
         }
-        // No template is kept from here on: they are the operator's until it is halted.
+        // From here on the templates may change, because the operator renders them until it is paused.
         self.resume().await?;
         self.set_version().await?;
         self.expected.version = true;
@@ -53,14 +54,15 @@ impl Run {
             self.guard()?;
             self.interrupt.stop_here()?;
             if self.brought_back() && removals < REMOVALS {
-                // While it is there nothing is rendered.
+                // While the pause is there, nothing is rendered.
                 removals += 1;
                 self.resume().await?;
                 self.narrator.emit(Event::PauseRemovedAgain);
                 continue;
             }
             let (found, now) = (self.observer.fingerprints(), self.narrator.now());
-            // What could not be seen has neither moved nor stood still, and a watch is opened anew every few minutes.
+            // Time in which something was not watched counts neither as progress nor as a standstill; every watch is
+            // reopened every few minutes.
             moved += self.blind_for(&mut blind)?;
             if found != templates {
                 (templates, moved, quiet) = (found, now, now);
@@ -100,7 +102,7 @@ impl Run {
         }
     }
 
-    /// The last Event about the database often says why.
+    /// The last Event of the database often says why.
     async fn not_rendered(&mut self, workload: String, what: String, patience: Duration) -> StopReason {
         let db = &self.plan.database;
         let asking = self.observer.cluster.last_warning(&db.namespace, &db.uid);
@@ -112,7 +114,7 @@ impl Run {
         }
     }
 
-    /// Now that the operator is halted: the templates are what was waited for, and stay so.
+    /// Once the operator is paused, the templates are the expected ones and must not change any more.
     pub(super) fn keep_rendered(&mut self) -> Result<(), StopReason> {
         self.catch_up();
         match render::rendered(&self.plan, &self.observer.snapshot) {

@@ -14,27 +14,27 @@ use super::pause::millis;
 use super::run::Run;
 use super::stop_reason::StopReason;
 
-/// How long a pod on the old images that has become unhealthy in the run may take to recover before it is restarted: an
-/// election or a rebalance after another member's restart is over by then.
+/// How long a pod on the old images that has become unhealthy during the run may take to recover before it is
+/// restarted: enough for an election or a rebalance after another member's restart.
 const RECOVERY: Duration = Duration::from_secs(60);
 
-/// So often a loop may come round without waiting: an eviction, its answer and what follows from it are a few turns.
+/// How often a loop may repeat without waiting: an eviction, its response and what follows from it take a few turns.
 const TURNS: u32 = 8;
 
-/// The wait of a loop that has come round too often.
+/// The pause of a loop that has repeated too often.
 const BREATH: Duration = Duration::from_secs(1);
 
-/// One workload that is rolled.
+/// One workload whose pods are being restarted.
 pub(super) struct Roll<'a> {
     pub plan: &'a WorkloadPlan,
     pub name: String,
     pub limits: Limits,
-    /// The pods that are waited for: one, or more where several were not healthy.
+    /// The pods that the run is waiting for: one, or several if they were not healthy.
     pub flights: Vec<Flight>,
     pub pace: Pace,
-    /// Since when something outside this workload has held the next eviction.
+    /// Since when something outside this workload has held up the next eviction.
     pub held_since: Option<Duration>,
-    /// The user has heard that a budget's status is out of date.
+    /// The user was told that a budget's status is out of date.
     pub told_stale: bool,
     pub told: Option<(String, WaitingOn)>,
     pub backoff: Retries,
@@ -59,7 +59,7 @@ impl<'a> Roll<'a> {
     }
 }
 
-/// How often a loop has come round without waiting.
+/// How often a loop has repeated without waiting.
 #[derive(Default)]
 pub(super) struct Turns {
     waits: u64,
@@ -67,7 +67,7 @@ pub(super) struct Turns {
 }
 
 impl Turns {
-    /// Counts a turn; `waits` is how often the run has waited so far. `true` where it is time to wait.
+    /// Counts a turn; `waits` is how often the run has waited so far. `true` means that it is time to wait.
     fn spins(&mut self, waits: u64) -> bool {
         if waits != self.waits {
             (self.waits, self.idle) = (waits, 0);
@@ -78,7 +78,7 @@ impl Turns {
 }
 
 impl Run {
-    /// Rolls every workload, in order.
+    /// Restarts the pods of every workload, in order.
     pub async fn roll_pods(&mut self) -> Result<StepOutcome, StopReason> {
         let workloads = self.plan.workloads.clone();
         let mut outcome = StepOutcome::AlreadyDone;
@@ -115,7 +115,7 @@ impl Run {
             }
             let next = order::next(&self.plan, roll.plan, &self.observer.snapshot, &self.memory);
             if let Some(wake) = wake {
-                // Only a pod that is not well may be restarted while others are on their way.
+                // While others are being replaced, only an unhealthy pod may be restarted.
                 let in_flight = roll.flights.first().map(|f| f.pod.clone());
                 match next {
                     Next::Evict { uid, healthy: false, .. }
@@ -148,8 +148,8 @@ impl Run {
         }
     }
 
-    /// Waits where a loop has come round many times without waiting: whatever the cluster shows, signals, the lock and the
-    /// bounds of the run must get their turn.
+    /// Waits if a loop has repeated many times without waiting: whatever the cluster shows, signals, the lock and the
+    /// run's timeouts must be noticed.
     pub(super) async fn never_spin(&mut self, turns: &mut Turns) -> Result<(), StopReason> {
         if turns.spins(self.interrupt.waits) {
             self.wait(self.narrator.now() + BREATH).await?;
@@ -157,8 +157,8 @@ impl Run {
         Ok(())
     }
 
-    /// A pod that the workload does not own has the name of one that it needs. A fresh look must say the same as the
-    /// watch: then somebody else changes the database.
+    /// A pod that the workload does not own has the name of one that it needs. If a fresh read confirms that, another
+    /// user or controller is changing the database.
     pub(super) async fn taken(&mut self, roll: &Roll<'_>, pod: &str, uid: &str) -> Result<(), StopReason> {
         let fresh = self.read_pod(pod, Some(uid)).await?;
         match fresh.filter(|p| p.uid == uid && !p.deleting && p.owner != roll.plan.object.uid) {
@@ -170,8 +170,8 @@ impl Run {
         }
     }
 
-    /// Begins to wait for a pod. Where the watch shows none it is looked for once: one that has lost the database's labels
-    /// still has the name, and the watch no longer tells of it.
+    /// Starts waiting for a pod. If the watch shows none, the pod is read once: a pod that has lost the database's
+    /// labels still has the name, but the watch no longer reports it.
     async fn look_for(&mut self, roll: &mut Roll<'_>, pod: &str) -> Result<(), StopReason> {
         let flight = Flight::awaited(pod, &roll.plan.object.uid, self.narrator.now());
         if self.in_place_of(&flight).is_none()
@@ -183,8 +183,8 @@ impl Run {
         Ok(())
     }
 
-    /// Waits for a pod that has become unwell. Where it is on the old images and does not recover, it is given up: then it
-    /// may be restarted like one that was not well from the start.
+    /// Waits for a pod that has become unhealthy. If it is on the old images and does not recover in time, it may be
+    /// restarted like a pod that was unhealthy from the start.
     async fn hold_for(
         &mut self,
         roll: &mut Roll<'_>,

@@ -1,4 +1,4 @@
-//! A run under way: its parts, its steps, and its one way of waiting.
+//! A run in progress: its parts, its steps, and how it waits.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,11 +22,12 @@ use super::observer::Observer;
 use super::stop_reason::StopReason;
 use super::{RunOptions, Stop};
 
-/// How long a run puts up with a cluster that does not answer: an API server or a load balancer in front of it is
-/// replaced within that time.
+/// How long a run tolerates a cluster that does not answer: an API server or a load balancer in front of it is replaced
+/// within that time.
 pub(super) const OUTAGE: Duration = Duration::from_secs(300);
 
-/// A run under way. Its parts can be borrowed apart: a call of the cluster waits with the interrupt alone.
+/// A run in progress. Its parts can be borrowed separately: a call to the cluster borrows only the interrupt while it
+/// waits.
 pub(super) struct Run {
     /// What will be done; it never changes.
     pub plan: Arc<Plan>,
@@ -36,9 +37,9 @@ pub(super) struct Run {
     pub lock: Lock,
     pub ledger: Ledger,
     pub narrator: Narrator,
-    /// What nobody else may change.
+    /// What nobody else may change during the run.
     pub expected: Expected,
-    /// What no snapshot shows of the pods.
+    /// What the run knows of the pods that no snapshot shows.
     pub memory: RollMemory,
 }
 
@@ -54,7 +55,7 @@ impl Run {
         let (to_aside, asides) = mpsc::unbounded_channel();
         let (to_lost, lost) = watch::channel(None);
         let emitter = Emitter::new(events, options.clock.clone(), &options.caller.run);
-        // Whoever resumes a run, or rolls one back, does so because the database shows something of it.
+        // A run is only resumed or rolled back if the database still shows its changes.
         let changed_before = s1_pause::ours(&snapshot.database).is_some()
             || options.story.resuming.is_some()
             || options.story.before.is_some();
@@ -79,13 +80,13 @@ impl Run {
         });
     }
 
-    /// Another run with that plan, to which this one hands over what it holds: the lock, the watches, the journal.
+    /// Another run with that plan, to which this one hands over the lock, the watches and the journal.
     pub fn hand_over(mut self, plan: Plan) -> Run {
         self.narrator.target.clone_from(&plan.to.name);
         Run { plan: Arc::new(plan), memory: RollMemory::default(), ..self }
     }
 
-    /// Makes one step of the sequence, and tells of it.
+    /// Carries out one step of the sequence, and reports it.
     pub async fn step(
         &mut self,
         step: Step,
@@ -94,7 +95,8 @@ impl Run {
         let began = self.narrator.now();
         self.narrator.step_started(step);
         let made = match self.journal_step(step).await {
-            // Each step is large, and no two are under way at once: they need not lie on the stack together.
+            // Each step's future is large, and only one runs at a time: boxed, so that they do not all take space on
+            // the stack.
             Ok(()) => Box::pin(make(self)).await,
             Err(reason) => Err(reason),
         };
@@ -108,13 +110,13 @@ impl Run {
         made.map(|_| ())
     }
 
-    /// Reads everything again, and watches it from there.
+    /// Rereads everything, and watches it from there.
     pub async fn follow(&mut self) -> Result<(), StopReason> {
         let (before, sink) = (self.observer.snapshot.to_read_anew(), self.observer.sink());
         let (snapshot, watches): (Snapshot, Watches) =
             self.interrupt.during(self.observer.cluster.follow(before, sink)).await??;
         (self.observer.snapshot, self.observer.watches) = (snapshot, Some(watches));
-        // Nothing is changed before everything is watched: what cannot be seen cannot be waited for.
+        // Nothing is changed before everything is watched, because a run cannot wait for what it does not see.
         let deadline = self.narrator.now() + OUTAGE;
         while !self.observer.watching() && self.narrator.now() < deadline {
             self.wait(deadline).await?;
@@ -122,7 +124,7 @@ impl Run {
         Ok(())
     }
 
-    /// Waits until something changes in the cluster, or that time has come. Ends the run where it must not continue.
+    /// Waits until something changes in the cluster, or until that time. Ends the run if it must not continue.
     pub async fn wait(&mut self, until: Duration) -> Result<(), StopReason> {
         let began = self.narrator.emitter.began();
         let wake = began.checked_add(until).unwrap_or_else(far_away);
@@ -133,7 +135,7 @@ impl Run {
         self.interrupt.check()
     }
 
-    /// Takes in whatever was told meanwhile.
+    /// Applies all changes that were reported in the meantime.
     pub fn catch_up(&mut self) {
         while let Some(delta) = self.observer.pending() {
             self.hear(delta);
@@ -141,7 +143,7 @@ impl Run {
         self.interrupt.catch_up();
     }
 
-    /// Takes in what a watch has told.
+    /// Applies a change that a watch has reported.
     fn hear(&mut self, delta: Delta) {
         if let Delta::Pod(pod) = &delta
             && !self.ledger.started
@@ -153,14 +155,14 @@ impl Run {
         self.observer.take_in(delta);
     }
 
-    /// What in the cluster speaks against the next write, by all that the watches have told so far.
+    /// What in the cluster forbids the next write, according to everything that the watches have reported so far.
     pub fn guard(&mut self) -> Result<(), Blocked> {
         self.catch_up();
         guard::check(&self.plan, &self.observer.snapshot, &self.expected)
     }
 
-    /// Before any write: the lock is held for long enough that a write which takes as long as a call may take is still
-    /// within it. After an outage the lease is renewed first; that succeeds only if nobody has taken it since.
+    /// Before any write: the lock must stay valid until even the slowest write has ended. After an outage the lease is
+    /// renewed first, which succeeds only if no other run has taken it since.
     pub async fn hold(&mut self) -> Result<(), StopReason> {
         let Some(lease) = self.lock.lease.clone() else { return Ok(()) };
         let mut backoff = Retries::new();
@@ -178,10 +180,10 @@ impl Run {
         Ok(())
     }
 
-    /// Waits before something is tried again.
+    /// Waits before something is retried.
     ///
     /// # Errors
-    /// The error itself, once the run's patience is used up.
+    /// The error itself, once it has been retried for long enough.
     pub async fn back_off(
         &mut self,
         backoff: &mut Retries,
@@ -197,7 +199,7 @@ impl Run {
             in_ms: pause.as_millis() as u64,
         });
         while self.narrator.now() < now + pause {
-            // A server that is away may stay away for minutes, and nothing is to be learnt before it is back.
+            // A server may be down for minutes, and nothing new can be learned before it is back.
             self.interrupt.stop_here()?;
             self.wait(now + pause).await?;
         }

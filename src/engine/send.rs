@@ -1,4 +1,4 @@
-//! Sending a write, and what its answer means.
+//! Sending a write, and interpreting its response.
 
 use crate::cluster::{ClusterError, Delta, FORBIDDEN_DOUBT, Sent};
 use crate::model::{Purpose, Write};
@@ -9,8 +9,8 @@ use super::run::Run;
 use super::stop_reason::StopReason;
 
 impl Run {
-    /// Sends a patch of the database once. `false` means that it has to be decided anew, from the database as it was
-    /// read again: it had changed meanwhile, or it is not known what became of the patch.
+    /// Sends a patch of the database once. `false` means that the caller must decide again from the database as it was
+    /// just reread: it had changed in the meantime, or it is not known whether the patch was applied.
     pub(super) async fn write_status(
         &mut self,
         write: &Write,
@@ -35,9 +35,9 @@ impl Run {
         }
     }
 
-    /// Sends a write once, under the lock. What it changes counts as changed unless the server has surely refused it. A
-    /// 403 that contradicts an earlier answer is doubted for a while: it comes back as a failure that may pass, so that
-    /// whoever sends it again decides anew before.
+    /// Sends a write once, under the lock. What it changes counts as changed unless the server has certainly refused
+    /// it. A 403 that contradicts an earlier response is doubted for a while: it is returned as a failure that may
+    /// pass, so that the caller decides again before it retries.
     pub(super) async fn send(&mut self, write: &Write) -> Result<Result<Sent, ClusterError>, StopReason> {
         let harmless =
             matches!(write.purpose, Purpose::RequestPause | Purpose::AssertPause | Purpose::Resume);

@@ -1,4 +1,4 @@
-//! The end of the sequence: the version, the resume, and whether the update has arrived.
+//! The end of the sequence: setting the version, resuming the operator, and verifying that the update is complete.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use crate::steps::{Status, s4_set_version, s5_resume, s6_verify};
 use super::run::{OUTAGE, Run};
 use super::stop_reason::StopReason;
 
-/// For so long no template may change after the resume: the operator reconciles at once, and may pin images then.
+/// How long no template may change after the operator was resumed: it reconciles at once, and may pin images then.
 pub(super) const SETTLE: Duration = Duration::from_secs(3);
 
-/// How often our condition is removed again when a stale write has brought it back.
+/// How often our condition is removed again after an outdated status update has brought it back.
 pub(super) const REMOVALS: u32 = 5;
 
 impl Run {
@@ -46,7 +46,7 @@ impl Run {
     pub async fn resume(&mut self) -> Result<StepOutcome, StopReason> {
         let mut removed = false;
         let mut backoff = Retries::new();
-        // From here on it may go, and is still ours to take back.
+        // From here on the condition may disappear, and we must still remove it.
         self.expected.pause = self.expected.pause.no_longer_held();
         loop {
             self.guard()?;
@@ -57,7 +57,7 @@ impl Run {
             }
         }
         self.expected.pause = OurPause::Free;
-        // From here on the templates are the operator's again.
+        // From here on the operator may change the templates again.
         self.expected.templates.clear();
         if !removed {
             return Ok(StepOutcome::AlreadyDone);
@@ -66,7 +66,7 @@ impl Run {
         Ok(StepOutcome::Done)
     }
 
-    /// Waits until everything has settled, then looks whether the update has arrived.
+    /// Waits until nothing changes any more, then checks that the update is complete.
     pub async fn verify(&mut self) -> Result<StepOutcome, StopReason> {
         let limit = self.narrator.now() + self.options.bounds.pod_timeout;
         let (mut quiet_since, mut templates, mut removals) =
@@ -86,7 +86,7 @@ impl Run {
                 continue;
             }
             let found = self.observer.fingerprints();
-            // The silence of a server that is away says nothing.
+            // While the server is down, the absence of changes means nothing.
             self.blind_for(&mut blind)?;
             if found != templates || blind.is_some() {
                 (templates, quiet_since) = (found, now);
@@ -103,7 +103,7 @@ impl Run {
             }
         }
         self.narrator.wait_over();
-        // Where the operator has rendered the templates, their pins were there before the pods were rolled.
+        // If the operator has rendered the templates, it pinned the images before the pods were restarted.
         let ours = self.plan.method == Method::Client;
         for (workload, container, image) in
             s6_verify::repinned(&self.plan, &self.observer.snapshot).into_iter().filter(|_| ours)
@@ -116,7 +116,7 @@ impl Run {
         Ok(StepOutcome::Done)
     }
 
-    /// Pod templates that keep changing mean that something else is editing them, so the wait has an end.
+    /// Ends the wait after a while: pod templates that keep changing mean that something else is editing them.
     pub(super) fn bear_restlessness(&self, limit: Duration) -> Result<(), StopReason> {
         let restless = self.observer.watching() && self.narrator.now() >= limit;
         if restless {
@@ -126,7 +126,7 @@ impl Run {
         }
     }
 
-    /// Takes note since when not everything is watched. Returns for how long it was not, where it is again.
+    /// Notes since when some collection is not watched. Once everything is watched again, returns how long it was not.
     pub(super) fn blind_for(&self, since: &mut Option<Duration>) -> Result<Duration, StopReason> {
         let now = self.narrator.now();
         if self.observer.watching() {
@@ -138,7 +138,7 @@ impl Run {
         }
     }
 
-    /// A stale status write has brought our condition back.
+    /// Removes our condition again after an outdated status update has brought it back.
     pub(super) fn brought_back(&self) -> bool {
         matches!(s1_pause::status(&self.observer.snapshot.database), Pause::Requested | Pause::Acknowledged)
     }

@@ -1,15 +1,15 @@
-//! The wish to end a run early, as the engine hears of it.
+//! The request to end a run early, as the engine receives it.
 
 use std::fmt;
 
-/// Whether a run may go on.
+/// Whether a run may continue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
     /// It may.
     Go,
-    /// Finish what is in flight, start nothing new, and leave the database in a state that can be told.
+    /// Finish what is in flight, start nothing new, and report the state of the database.
     Finish(Signal),
-    /// Leave now, and still say what state the database is in.
+    /// Stop at once, and still report the state of the database.
     Now(Signal),
 }
 
@@ -25,7 +25,7 @@ pub enum Signal {
 }
 
 impl Signal {
-    /// What a shell reports of a process that the signal has ended: 128 and the signal's number.
+    /// The exit code that a shell reports for a process ended by the signal: 128 plus the signal's number.
     pub fn exit_code(self) -> u8 {
         match self {
             Signal::Interrupt => 130,

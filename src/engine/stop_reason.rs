@@ -92,8 +92,8 @@ impl StopReason {
         }
     }
 
-    /// The process's exit code; documented in `docs/exit-codes.md`.
-    /// `half_done` tells whether this run, or the one that it resumes, has changed something.
+    /// The process's exit code; documented in `docs/exit-codes.md`. `half_done` tells whether this run, or the one that
+    /// it resumes, has changed something.
     pub fn exit_code(&self, half_done: bool) -> u8 {
         match self {
             StopReason::TimedOut { .. } => 124,

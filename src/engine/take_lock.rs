@@ -1,4 +1,4 @@
-//! Taking the lock, and making sure that everything still is as it was planned from.
+//! Taking the lock, and checking that everything still is as the plan expects.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
@@ -10,10 +10,10 @@ use super::run::Run;
 use super::stop_reason::StopReason;
 
 impl Run {
-    /// Takes the lock, then reads everything anew: whatever has changed since the plan was made shows here.
+    /// Takes the lock, then rereads everything: this shows whatever has changed since the plan was made.
     pub async fn lock(&mut self) -> Result<StepOutcome, StopReason> {
         self.interrupt.stop_here()?;
-        // A run that is gone on with keeps its id, so each process needs a name of its own.
+        // A resumed run keeps its id, so each process needs a name of its own.
         let process = RandomState::new().build_hasher().finish() & 0xffff_ffff;
         let holder =
             format!("{} (run {}, process {process:08x})", self.options.caller.who, self.options.caller.run);
@@ -25,7 +25,7 @@ impl Run {
         let taking =
             self.observer.cluster.take_lock(plan.kind, &plan.database, dead.as_ref(), &holder, clock);
         let lease = self.interrupt.during(taking).await??;
-        // Whoever may make a lease and not renew it must hear so before the first change.
+        // A user who may create a lease but not renew it must learn that before the first change.
         let renewed = self.interrupt.during(lease.renew()).await?;
         if let Err(LockError::Cluster(error)) = &renewed
             && !error.transient()
@@ -40,7 +40,7 @@ impl Run {
         self.ledger.started_with =
             self.observer.snapshot.workloads.iter().map(|w| (w.object.uid.clone(), w.template)).collect();
         if self.plan.method == Method::Client {
-            // What changes in them from here on was not there when the run was decided.
+            // From here on, a changed template differs from the one that was planned from.
             self.keep_templates();
         }
         self.try_writes().await?;
@@ -55,14 +55,14 @@ impl Run {
             self.observer.snapshot.workloads.iter().map(|w| (w.object.uid.clone(), w.template)).collect();
     }
 
-    /// The workloads are still as the plan found them, or nearer to the target.
+    /// The workloads are still as the plan found them, or closer to the target.
     fn as_planned(&self) -> Result<(), StopReason> {
         for planned in &self.plan.workloads {
             let Some(now) = self.observer.snapshot.workload(&planned.object.uid) else {
                 let workload = planned.object.to_string();
                 return Err(crate::steps::Blocked::WorkloadGone { workload }.into());
             };
-            // Elsewhere the templates are not ours, and may be on their way.
+            // With the other methods the templates are not changed by this tool, and may be changing right now.
             let ours = self.plan.method == Method::Client;
             if let crate::steps::Status::Blocked(why) = crate::steps::s2_patch_images::status(planned, now)
                 && ours

@@ -13,7 +13,7 @@ use super::stop_reason::StopReason;
 /// eviction for each workload. Resuming is the pause's own permission and webhooks.
 ///
 /// # Errors
-/// When the cluster cannot be reached: then nothing was learnt.
+/// The cluster cannot be reached, so nothing is known.
 pub async fn trials(
     cluster: &Cluster,
     snapshot: &Snapshot,
@@ -30,15 +30,15 @@ pub async fn trials(
 async fn try_one(cluster: &Cluster, write: &Write) -> Result<Trial, ClusterError> {
     let (refused, warnings) = match cluster.send(write, true).await {
         Ok(sent) => (None, sent.warnings().to_vec()),
-        // The budget's word of the moment: the run waits for a better one.
+        // The budget forbids the eviction only now; the run would wait.
         Err(ClusterError::Budget { message, .. }) => {
             (None, vec![format!("would have to wait now: {message}")])
         }
-        // Somebody was at the object at the same moment, or the pod has just been replaced.
+        // Another user or controller changed the object at the same moment, or the pod has just been replaced.
         Err(error @ (ClusterError::Conflict { .. } | ClusterError::NotFound { .. })) if !exact(write) => {
             (None, vec![format!("could not be tried: {error}")])
         }
-        // A webhook that cannot say without doing.
+        // A webhook that does not support dry run.
         Err(ClusterError::Refused { message, .. }) if message.contains("does not support dry run") => {
             (None, vec![format!("could not be tried: {message}")])
         }
@@ -48,15 +48,15 @@ async fn try_one(cluster: &Cluster, write: &Write) -> Result<Trial, ClusterError
     Ok(Trial { write: write.purpose, object: write.object.to_string(), refused, warnings })
 }
 
-/// What the write expects does not change by itself: images, the version, and a name that nobody has; not the status or a
-/// pod.
+/// What the write expects does not change on its own: images, the version, or a name that is not taken; not the status
+/// or a pod.
 fn exact(write: &Write) -> bool {
     matches!(write.purpose, Purpose::PatchImages | Purpose::SetVersion | Purpose::Request)
 }
 
 impl Run {
-    /// Tries every write before the first one is sent: a webhook, a policy or a missing permission speaks now, and not
-    /// when the database is half updated.
+    /// Tries every write before the first one is sent, so that a webhook, a policy or a missing permission stops the
+    /// run now rather than when the database is half updated.
     pub(super) async fn try_writes(&mut self) -> Result<(), StopReason> {
         let mut backoff = Retries::new();
         let mut refused = Vec::new();
@@ -72,7 +72,8 @@ impl Run {
         if refused.is_empty() {
             return Ok(());
         }
-        // Whoever was overtaken while trying finds what the other has done, and not what the server would refuse.
+        // If another user or controller changed something during the trial, the run reports that change, and not what
+        // the server would refuse.
         self.hold().await?;
         Err(StopReason::WouldBeRefused { refused })
     }

@@ -6,7 +6,7 @@ use tokio::task::JoinHandle;
 
 use crate::journal::{Progress, Run};
 
-/// The journal of a run under way.
+/// The journal of a run in progress.
 pub(super) struct Writer {
     pub run: Run,
     pub progress: Progress,

@@ -1,29 +1,27 @@
-//! The door through which a journal comes in. Whoever may write ConfigMaps in the namespace may have written it, so nothing
-//! of it is taken as it stands: texts are made fit for a terminal and bounded, numbers are clamped, times that cannot be are
-//! dropped.
+//! Reads a journal. Anyone who may write ConfigMaps in the namespace can write it, so nothing in it is used unchecked:
+//! texts are made safe for a terminal and limited in length, numbers are clamped, and impossible times are dropped.
 
 use serde_json::{Map, Number, Value};
 
 use super::{Entry, JOURNAL_SCHEMA, Run, key};
 use crate::model::clean;
 
-/// The longest text: a message of a finding is the longest that this tool writes.
+/// The longest text. The longest that this tool writes is the message of a finding.
 const LONGEST_TEXT: usize = 2048;
 
-/// The longest name, as Kubernetes has it.
+/// The longest name in Kubernetes.
 const LONGEST_NAME: usize = 253;
 
-/// More than any count or time in milliseconds that a run can come to, and small enough to be added up.
+/// More than any count or time in milliseconds in a real run, and small enough to be added up.
 const LARGEST_NUMBER: i64 = 1_000_000_000_000;
 
-/// A pod that has to stay Ready for longer than an hour holds up a run for good.
+/// Having each pod stay Ready for longer than an hour would hold up a run indefinitely.
 const LONGEST_READY: i64 = 3600;
 
-/// The years in which a run can have begun.
+/// The years in which a run can have started.
 const YEARS: std::ops::RangeInclusive<i16> = 2000..=2199;
 
-/// What stands under a run's key and beside it; `None` where that is not a run of this schema, or stands under the key of
-/// another one.
+/// The run under a key, with its progress; `None` if it is not a run of this schema, or belongs under a different key.
 pub fn entry(under: &str, run: &str, progress: &str) -> Option<Entry> {
     let read = |text: &str| serde_json::from_str(text).ok().map(|value| scrubbed("", value));
     let run: Run = serde_json::from_value(read(run)?).ok()?;
@@ -33,7 +31,7 @@ pub fn entry(under: &str, run: &str, progress: &str) -> Option<Entry> {
     Some(Entry { run, progress: serde_json::from_value(read(progress)?).ok()? })
 }
 
-/// The value of that field, made harmless, with everything in it.
+/// The value of that field and everything in it, made harmless.
 fn scrubbed(field: &str, value: Value) -> Value {
     match value {
         Value::String(text) => Value::String(scrubbed_text(field, &text)),
@@ -53,7 +51,8 @@ fn scrubbed(field: &str, value: Value) -> Value {
 fn scrubbed_text(field: &str, text: &str) -> String {
     match field {
         "began" | "ended" | "time" if !sane(text) => String::new(),
-        // What a person reads may be a sentence; an image is a name with a host before it and a digest behind it.
+        // Text for a person may be as long as a sentence, and an image is a name with a host in front and a digest at
+        // the end.
         "message" | "hint" | "error" | "state" | "next" | "waitsFor" | "afterwards" | "image" | "now"
         | "after" => bounded(text, LONGEST_TEXT),
         _ => bounded(text, LONGEST_NAME),
@@ -73,7 +72,7 @@ fn scrubbed_number(field: &str, number: Number) -> Number {
     }
 }
 
-/// A time at which a run of this tool can have been.
+/// Whether a run of this tool can have happened at that time.
 fn sane(text: &str) -> bool {
     let time = text.parse::<jiff::Timestamp>().ok();
     time.is_some_and(|time| YEARS.contains(&time.to_zoned(jiff::tz::TimeZone::UTC).year()))

@@ -1,6 +1,6 @@
 use super::{Data, Facts, Inspection, Names, Shape, container, init, optional};
 
-/// One rack after the other, by name. Backup and monitoring containers are there only where they are switched on.
+/// One rack after the other, by name. Backup and monitoring containers exist only if those features are enabled.
 pub(super) static FACTS: Facts = Facts {
     names: Names { kind: "Cassandra", singular: "cassandra", plural: "cassandras", short: "cas" },
     version_kind: "CassandraVersion",
@@ -34,8 +34,8 @@ pub(super) static FACTS: Facts = Facts {
     },
 };
 
-/// A major version writes its sstables in a format of its own, which the one before it cannot read. A version that the
-/// catalog does not know, which is empty, may be of any major.
+/// Each major version writes its sstables in its own format, which the previous major version cannot read. A version
+/// that the catalog does not know is empty here, and may be any major version.
 fn crosses_major(from: &str, to: &str) -> bool {
     let major = |version: &str| version.split('.').next().filter(|m| !m.is_empty()).map(str::to_owned);
     major(from).is_none() || major(from) != major(to)

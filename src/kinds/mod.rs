@@ -1,5 +1,5 @@
-//! All that differs between the kinds of database, one file each: names, which container takes its image from which
-//! field of the catalog, in which order the workloads are rolled, and what becomes of the data.
+//! Everything that differs between the kinds of database, one file for each kind: names, which container gets its image
+//! from which field of the catalog, the order of the workloads, and what an update means for the data.
 
 mod cassandra;
 mod druid;
@@ -12,7 +12,7 @@ use crate::model::{Kind, Workload, WorkloadKind, clean};
 
 pub use names::UnknownKind;
 
-/// Lists the kinds: a kind of the enum that is not listed here does not compile.
+/// Lists the kinds. A kind of the enum that is missing here does not compile.
 macro_rules! kinds {
     ($($kind:ident: $facts:path),+ $(,)?) => {
         impl Kind {
@@ -47,9 +47,9 @@ pub struct Facts {
     /// Kind and resource name of the ops requests in `ops.kubedb.com/v1alpha1`.
     pub ops_kind: &'static str,
     pub ops_plural: &'static str,
-    /// What the templates of this kind's workloads look like.
+    /// What the pod templates of this kind's workloads look like.
     pub shapes: &'static [Shape],
-    /// The roles that the kind's workloads play, in the order in which they are rolled. Others come after.
+    /// The roles of the kind's workloads, in the order in which they are restarted. Any others come last.
     pub roles: &'static [&'static str],
     /// The pods of a set of this role are controllers that need a quorum.
     pub controllers: fn(role: &str) -> bool,
@@ -78,28 +78,28 @@ pub struct Names {
 /// What an update means for the data of a database.
 #[derive(Debug)]
 pub struct Data {
-    /// Whether a new version writes the data in a format that the old one cannot read; `None` where no version of the kind
+    /// Whether a new version writes the data in a format that the old one cannot read; `None` if no version of the kind
     /// ever does. Versions are as the rule compares them.
     pub rewrites: Option<fn(from: &str, to: &str) -> bool>,
-    /// How a person looks at the state of the data.
+    /// How a person inspects the state of the data.
     pub inspection: Inspection,
 }
 
-/// A shell command that shows the state of the data, and the container in which it runs.
+/// A shell command that shows the state of the data, and the container to run it in.
 #[derive(Debug)]
 pub struct Inspection {
     pub container: &'static str,
     pub command: &'static str,
 }
 
-/// One form of pod template: told by its main container.
+/// One form of pod template, recognized by its main container.
 #[derive(Debug)]
 pub struct Shape {
-    /// The container that tells the shape.
+    /// The container by which the shape is recognized.
     pub anchor: &'static str,
     /// The containers whose images the catalog names, the anchor included.
     pub containers: &'static [Mapping],
-    /// The field of the database's `spec` that asks for a workload of this shape; `None` where there always is one.
+    /// The field of the database's `spec` that requests a workload of this shape; `None` if there always is one.
     pub switch: Option<&'static str>,
 }
 
@@ -110,7 +110,8 @@ pub struct Mapping {
     pub init: bool,
     /// The field of the version object, e.g. `spec.db.image`.
     pub field: &'static str,
-    /// The template may lack it though the catalog names an image, since a feature of the database is off.
+    /// The template may lack it although the catalog names an image, because it belongs to a feature that can be
+    /// disabled.
     pub optional: bool,
 }
 
@@ -127,7 +128,7 @@ const fn optional(container: &'static str, init: bool, field: &'static str) -> M
 }
 
 impl Facts {
-    /// The shape of a workload's template; `None` where it holds no container that the kind is known by.
+    /// The shape of a workload's template; `None` if it has no container by which the kind is recognized.
     pub fn shape(&self, workload: &Workload) -> Option<&'static Shape> {
         self.shapes.iter().find(|s| workload.container(s.anchor).is_some())
     }
@@ -142,7 +143,7 @@ impl Facts {
         self.deployments || !workload.serves_only()
     }
 
-    /// Where a workload stands in the order of rolling; Deployments come last, whatever they do.
+    /// The workload's position in the order of restarts; Deployments always come last.
     pub fn rank(&self, database: &str, workload: &Workload) -> usize {
         if workload.kind.serves_only() {
             return usize::MAX;
@@ -152,8 +153,8 @@ impl Facts {
     }
 }
 
-/// What a workload is to its database: the role that KubeDB's labels give it (`kubedb.com/role: broker`, or the key
-/// `kubedb.com/role-broker`), else what its name says behind the database's name, else `all`.
+/// The role of a workload in its database: what KubeDB's labels say (`kubedb.com/role: broker`, or the key
+/// `kubedb.com/role-broker`), otherwise the rest of its name after the database's name, otherwise `all`.
 pub fn role(database: &str, workload: &Workload) -> String {
     let named = |suffix: &str| clean(suffix).to_ascii_lowercase();
     if let Some(role) = workload.labels.get("kubedb.com/role") {

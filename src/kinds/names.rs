@@ -1,4 +1,4 @@
-//! The names of kinds, and how a typed word becomes a kind.
+//! The names of kinds, and how the user's input is matched to a kind.
 
 use std::str::FromStr;
 
@@ -25,7 +25,7 @@ impl Kind {
         self.facts().names.short
     }
 
-    /// The name of the Lease and of the ConfigMap that stand beside a database: its lock and its journal.
+    /// The name of the Lease and of the ConfigMap that belong to a database: its lock and its journal.
     pub fn lock_and_journal(self, database: &str) -> String {
         format!("dbupdate-{}-{database}", self.singular())
     }
@@ -37,7 +37,7 @@ impl Kind {
 pub struct UnknownKind {
     /// What was typed.
     pub typed: String,
-    /// The kind whose names are nearest to it, where one is near at all.
+    /// The kind with the most similar name, if one is similar enough.
     pub nearest: Option<Kind>,
 }
 
@@ -77,7 +77,7 @@ fn nearest(word: &str) -> Option<Kind> {
 mod tests {
     use super::Kind;
 
-    /// What is printed and what the journal holds are the variants' names, which have to be the API's.
+    /// The variants' names are printed and stored in the journal, so they must be the API's own names.
     #[test]
     fn variants_are_named_as_the_api_names_kinds() {
         for kind in Kind::ALL {

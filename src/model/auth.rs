@@ -21,7 +21,8 @@ pub struct Auth {
     pub lacking: Vec<Lacking>,
     /// The rules that would grant all of these.
     pub rules: Rules,
-    /// Why not all of the database could be read. Asked about is then what any database of its kind may need.
+    /// Why the database could not be read completely. In that case, the permissions that any database of its kind may
+    /// need were checked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unread: Option<String>,
 }

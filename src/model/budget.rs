@@ -9,7 +9,7 @@ use super::Pod;
 pub struct Budget {
     pub name: String,
     pub resource_version: String,
-    /// Which pods it covers; `None` where the budget has no selector, which covers none.
+    /// Which pods it covers; `None` if the budget has no selector, and so covers no pod.
     pub selector: Option<Selector>,
     pub min_available: Option<Amount>,
     pub max_unavailable: Option<Amount>,
@@ -19,7 +19,7 @@ pub struct Budget {
     pub current_healthy: i64,
     pub desired_healthy: i64,
     pub expected_pods: i64,
-    /// Pods whose eviction it has allowed and not yet seen happen: they hold it for up to two minutes.
+    /// Pods whose eviction it has allowed but not seen yet: each counts as disrupted for up to two minutes.
     pub disrupted_pods: Vec<String>,
 }
 
@@ -44,7 +44,7 @@ impl Budget {
     }
 }
 
-/// Why a budget allows no disruption: `3 of 3 pods needed healthy, 3 are`, or without the total where it is not known.
+/// Why a budget allows no disruption: `3 of 3 pods needed healthy, 3 are`, or without the total if it is not known.
 pub fn pods_needed(needed: i64, total: Option<i64>, healthy: i64) -> String {
     let pods = match (total, needed) {
         (Some(total), _) => format!("{needed} of {total} pods"),

@@ -2,8 +2,9 @@ use std::fmt;
 
 use super::text::steers;
 
-/// A command that is shown to the user, who may paste it into a shell: its words are quoted where a POSIX shell would read
-/// more in them than is meant. Names from a cluster stand in it, and whoever may write there must not write what is run.
+/// A command that is shown to the user, who may paste it into a shell: its words are quoted if a POSIX shell would
+/// interpret them. The words contain names from the cluster, and nobody who can write such a name may decide what is
+/// run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Command {
     words: Vec<String>,
@@ -15,7 +16,7 @@ impl Command {
         Command::default().words(words)
     }
 
-    /// `kubectl` with these words behind it.
+    /// `kubectl` followed by these words.
     pub fn kubectl<W: Into<String>>(words: impl IntoIterator<Item = W>) -> Self {
         Command::new(["kubectl"]).words(words)
     }
@@ -34,19 +35,19 @@ impl Command {
         self
     }
 
-    /// The same with the words of another one behind it.
+    /// The same followed by the words of another command.
     #[must_use]
     pub fn and(self, other: &Command) -> Self {
         self.words(other.words.iter().cloned())
     }
 
-    /// The same with a flag and its value, in one word where the value would be read as another flag.
+    /// The same with a flag and its value, joined in one word if the value would be read as another flag.
     #[must_use]
     pub fn flag(self, flag: &str, value: &str) -> Self {
         if value.starts_with('-') { self.word(format!("{flag}={value}")) } else { self.words([flag, value]) }
     }
 
-    /// The same about what is in that namespace.
+    /// The same, for objects in that namespace.
     #[must_use]
     pub fn in_namespace(self, namespace: &str) -> Self {
         self.flag("-n", namespace)
@@ -63,11 +64,11 @@ impl fmt::Display for Command {
     }
 }
 
-/// One word as a POSIX shell reads it back, without what steers a terminal.
+/// One word, quoted so that a POSIX shell reads it back unchanged, without characters that control a terminal.
 pub fn quoted(word: &str) -> String {
     let word: String = word.chars().filter(|c| !steers(*c)).collect();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:@=".contains(c);
-    // A word that begins with = is a command's path to some shells.
+    // Some shells replace a word that begins with = by a command's path.
     if !word.is_empty() && !word.starts_with('=') && word.chars().all(plain) {
         return word;
     }

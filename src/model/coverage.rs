@@ -13,8 +13,8 @@ pub struct Coverage<'a> {
 impl<'a> Coverage<'a> {
     /// Looks at every pod and every budget of a snapshot.
     ///
-    /// A budget is tried only on the pods that have the rarest of the labels that it asks for: a database with hundreds
-    /// of workloads has as many budgets, and trying each on every pod takes seconds there.
+    /// A budget is compared only with the pods that have the rarest label of its selector: a database with hundreds of
+    /// workloads has as many budgets, and comparing each with every pod would take seconds.
     pub fn new(snapshot: &'a Snapshot) -> Self {
         let mut labelled: HashMap<(&str, &str), Vec<&Pod>> = HashMap::new();
         let all: Vec<&Pod> = snapshot.pods.iter().collect();

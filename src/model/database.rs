@@ -7,7 +7,7 @@ use super::{Kind, ObjectRef};
 /// The type of the status condition that pauses the operator for one database.
 pub const PAUSED: &str = "Paused";
 
-/// A database object, as far as an update depends on it.
+/// A database object, reduced to what an update depends on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Database {
     pub kind: Kind,
@@ -29,20 +29,21 @@ pub struct Database {
     pub switched_on: Vec<&'static str>,
     /// The system that manages the object from elsewhere, such as Argo CD or Helm.
     pub owner: Option<Owner>,
-    /// The images that the user has put into its pod templates.
+    /// The images that the user has set in its pod templates.
     pub own_images: Vec<OwnImage>,
 }
 
-/// Who puts a database object back to what it keeps elsewhere, as the object's labels and annotations tell.
+/// The tool that restores a database object to a state stored elsewhere, according to the object's labels and
+/// annotations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Owner {
-    /// It heals the object by itself: an update by hand would be reverted.
+    /// It restores the object automatically: a manual update would be reverted.
     GitOps { by: String },
-    /// It sets the object back when it is next used.
+    /// It restores the object when it is next used.
     Helm { release: String },
 }
 
-/// An image that the user has put into a pod template of the database.
+/// An image that the user has set in a pod template of the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnImage {
     /// The path of the field: `spec.topology.broker.podTemplate.spec.containers[0].image`.

@@ -8,19 +8,19 @@ pub const GITOPS_API: &str = "gitops.kubedb.com/v1alpha1";
 /// The APIs of the systems that take backups: KubeStash, and Stash before it.
 pub const BACKUP_APIS: [&str; 2] = ["core.kubestash.com/v1alpha1", "stash.appscode.com/v1beta1"];
 
-/// What is asked before a plan is made, beside the database and what belongs to it. By default nothing was asked, and then
-/// nothing is found.
+/// What is read before a plan is made, besides the database and what belongs to it. The default means that nothing was
+/// read, so there are no findings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Environment {
     /// The permissions that a run needs and the user does not have.
     pub denied: Lookup<Vec<Permission>>,
-    /// For how many seconds the credentials are still valid; `None` where they renew themselves, or do not say.
+    /// How many seconds the credentials are still valid; `None` if they are renewed automatically, or do not say.
     pub credentials_left: Option<i64>,
     /// An object of the same kind and name in `gitops.kubedb.com`.
     pub gitops: Lookup<bool>,
     /// Backups and restores of the database that have not ended.
     pub backups: Lookup<Vec<Backup>>,
-    /// What their registries say of the images that a plan brings, by the names that the catalog has for them.
+    /// What the registries report about the images that a plan sets, by the catalog's names for them.
     pub images: BTreeMap<String, ImageFound>,
 }
 

@@ -11,20 +11,20 @@ pub struct Finding {
     pub severity: Severity,
     /// What was found, with the names of the objects.
     pub message: String,
-    /// What to do about it; empty where there is nothing to do.
+    /// What to do about it; empty if there is nothing to do.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub hint: String,
 }
 
 impl Finding {
-    /// What stops the run, unless the user has overridden it by name.
+    /// Stops the run, unless the user has overridden it by name.
     pub fn refusal(check: Check, message: String, hint: impl Into<String>, skip: &BTreeSet<Check>) -> Self {
         let overridden = skip.contains(&check) && Check::OVERRIDABLE.contains(&check);
         let severity = if overridden { Severity::Overridden } else { Severity::Refusal };
         Finding { check, severity, message, hint: hint.into() }
     }
 
-    /// What is worth knowing, with nothing to do about it.
+    /// Worth knowing, but requires no action.
     pub fn note(check: Check, severity: Severity, message: String) -> Self {
         Finding { check, severity, message, hint: String::new() }
     }
@@ -100,8 +100,8 @@ pub enum Check {
 }
 
 impl Check {
-    /// The refusals that a user may override with `--skip-check`, and the gate of the run that is overridden
-    /// in the same way.
+    /// The checks that a user may override with `--skip-check`: refusals of the preflight, and the gate of the run that
+    /// is overridden in the same manner.
     pub const OVERRIDABLE: [Check; 13] = [
         Check::Phase,
         Check::PodNotReady,

@@ -4,7 +4,7 @@ fn without_digest(image: &str) -> &str {
     image.split_once('@').map_or(image, |(name, _)| name)
 }
 
-/// Two images are the same but for their digests.
+/// Whether two images are the same, ignoring their digests.
 pub fn same_image(a: &str, b: &str) -> bool {
     without_digest(a) == without_digest(b)
 }
@@ -14,7 +14,7 @@ pub fn pinned(image: &str) -> bool {
     image.contains('@')
 }
 
-/// The host that serves an image; without one it is Docker Hub's, as every container runtime has it.
+/// The host that serves an image; an image without one is on Docker Hub, as for every container runtime.
 pub fn registry(image: &str) -> &str {
     match image.split_once('/') {
         Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => host,
@@ -22,17 +22,17 @@ pub fn registry(image: &str) -> &str {
     }
 }
 
-/// What a registry says of an image.
+/// What a registry reports about an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ImageFound {
-    /// It is there.
+    /// The image exists.
     Exists {
-        /// `sha256:…` of its manifest; of the index, where there are several platforms.
+        /// `sha256:…` of its manifest; of the index, if there are several platforms.
         digest: String,
     },
-    /// The registry knows no such repository, or no such tag in it.
+    /// The registry has no such repository, or no such tag in it.
     Missing { why: String },
-    /// It could not be asked, or would not tell.
+    /// The registry could not be asked, or refused to tell.
     Unknown { why: String },
 }
 

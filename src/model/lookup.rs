@@ -1,15 +1,15 @@
-/// What became of reading something that need not be there.
+/// The result of reading something that may not exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lookup<T> {
     /// The cluster does not serve that API.
     Absent,
-    /// It does, and would not tell; why.
+    /// The cluster serves it but did not let us read it, for this reason.
     Unreadable(String),
     Found(T),
 }
 
 impl<T> Lookup<T> {
-    /// The same with what was found made into something else.
+    /// The same with the value converted, if there is one.
     pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Lookup<U> {
         match self {
             Lookup::Absent => Lookup::Absent,

@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
-    /// We patch the images while the operator is paused, restart the pods, and set `spec.version` last.
+    /// This tool patches the images while the operator is paused, restarts the pods, and sets `spec.version` last.
     #[default]
     Client,
-    /// `spec.version` is set first, the operator renders the pod templates, and we restart the pods while it is paused:
-    /// for updates that need more than new images.
+    /// `spec.version` is set first, the operator renders the pod templates, and this tool restarts the pods while the
+    /// operator is paused: for updates that need more than new images.
     Provisioner,
-    /// KubeDB's Ops-manager does all of it, following an ops request that we create and watch.
+    /// KubeDB's Ops-manager does everything, following an ops request that this tool creates and follows.
     OpsManager,
 }
 
@@ -28,7 +28,7 @@ impl fmt::Display for Method {
     }
 }
 
-/// The method of each update: one for all, or another one for the update to a certain version.
+/// The method of each update: one for all, or a different one for the update to a certain version.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Methods {

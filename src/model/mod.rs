@@ -1,4 +1,4 @@
-//! The nouns that everything else speaks in. Pure data: no client, no clock, no tokio.
+//! The nouns of the program. Pure data: no client, no clock, no tokio.
 
 mod auth;
 mod budget;

@@ -13,7 +13,7 @@ pub struct OpsRequest {
     pub name: String,
     /// `spec.type`, e.g. `UpdateVersion`.
     pub operation: String,
-    /// `spec.updateVersion.targetVersion`; empty where it asks for something else.
+    /// `spec.updateVersion.targetVersion`; empty if it is for a different operation.
     pub target: String,
     /// `status.phase`; empty until the Ops-manager has picked it up.
     pub phase: String,
@@ -22,7 +22,7 @@ pub struct OpsRequest {
 }
 
 impl OpsRequest {
-    /// It is over. An empty or unknown phase counts as in flight.
+    /// It has ended. An empty or unknown phase counts as in progress.
     pub fn ended(&self) -> bool {
         matches!(self.phase.as_str(), "Successful" | "Failed" | "Denied" | "Skipped")
     }
@@ -32,9 +32,9 @@ impl OpsRequest {
         if self.phase.is_empty() { "not started" } else { &self.phase }
     }
 
-    /// Why it has ended as it has: what the condition says that bears the name of its phase, else the last one that speaks
-    /// of a failure by its reason, else the last one. A condition keeps its place when it is written again, so that the
-    /// failure of a step may stand before the conditions of what came after its beginning.
+    /// Why it has ended: the message of the condition named after its phase, otherwise of the last condition whose
+    /// reason is a failure, otherwise of the last condition. A condition keeps its place when it is rewritten, so the
+    /// failure of a step may come before the conditions of later steps.
     pub fn why(&self) -> String {
         let says = |c: &&Condition| !c.message.is_empty();
         let named = |c: &&Condition| [&c.kind, &c.reason].contains(&&self.phase);

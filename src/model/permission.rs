@@ -3,7 +3,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Something that a user may or may not do, as a rule of RBAC names it.
+/// Something that a user may or may not do, in the terms of an RBAC rule.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Permission {
@@ -12,7 +12,7 @@ pub struct Permission {
     /// `pods`, or with a subresource `pods/eviction`.
     pub resource: String,
     pub verb: String,
-    /// The one object that it is about; empty where it is about all of them.
+    /// The name of the one object that it concerns; empty if it concerns all of them.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
 }
@@ -29,21 +29,21 @@ impl Permission {
         Permission { name: name.to_owned(), ..self }
     }
 
-    /// It is about objects that live in no namespace, so that only a ClusterRoleBinding gives it.
+    /// It concerns cluster-scoped objects, so only a ClusterRoleBinding can grant it.
     pub fn of_the_cluster(&self) -> bool {
         self.group == "catalog.kubedb.com" || (self.group.is_empty() && self.resource == "nodes")
     }
 }
 
-/// What becomes of a run without a permission.
+/// What a run cannot do without a permission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(tag = "weight", content = "cost", rename_all = "camelCase")]
 pub enum Weight {
-    /// It cannot be carried out.
+    /// The run is not possible.
     Needed,
-    /// It keeps no journal, so that no rollback is possible.
+    /// The run keeps no journal, so no rollback is possible.
     Journal,
-    /// It lacks something that it can do without; what.
+    /// The run lacks something that is not essential, named here.
     Spared(&'static str),
 }
 
@@ -57,7 +57,7 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// The rules that give these permissions, one for each resource.
+    /// The rules that grant these permissions, one for each resource.
     pub fn of<'a>(permissions: impl IntoIterator<Item = &'a Permission>) -> Vec<Rule> {
         let rule = |((group, resource), verbs): ((&str, &str), Vec<&str>)| Rule {
             api_groups: vec![group.to_owned()],
@@ -69,7 +69,7 @@ impl Rule {
 }
 
 impl fmt::Display for Rule {
-    /// As it stands below `rules:` in YAML.
+    /// As it is written below `rules:` in YAML.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let groups: Vec<_> = self.api_groups.iter().map(|group| format!("\"{group}\"")).collect();
         writeln!(f, "- apiGroups: [{}]", groups.join(", "))?;
@@ -99,7 +99,7 @@ pub fn verbs<'a>(of: impl IntoIterator<Item = &'a Permission>) -> BTreeMap<(&'a 
     verbs
 }
 
-/// The rules that give these permissions, as they stand in a Role, in YAML.
+/// The rules that grant these permissions, as written in a Role, in YAML.
 pub fn rules(of: &[Permission]) -> String {
     Rule::of(of).iter().map(ToString::to_string).collect()
 }

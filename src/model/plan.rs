@@ -7,8 +7,8 @@ use super::{
 /// The version of the schema in which plans are printed; it changes when a field's meaning does.
 pub const PLAN_SCHEMA: &str = "dbupdate/v1";
 
-/// The whole of an update, decided before anything is touched. It is immutable and complete: nothing is left to
-/// choose while it runs.
+/// The whole of an update, decided before anything is changed. It is immutable and complete: no decision is left to be
+/// made during the run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
@@ -23,21 +23,20 @@ pub struct Plan {
     #[serde(default)]
     #[serde(rename = "via")]
     pub method: Method,
-    /// The ops request to create, or to follow where it exists; only with the method ops-manager.
+    /// The ops request to create, or to follow if it exists; only with the method ops-manager.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ops_request: Option<OpsRequestManifest>,
     /// In the order in which they are rolled.
     pub workloads: Vec<WorkloadPlan>,
     /// All of them, refusals first.
     pub findings: Vec<Finding>,
-    /// The permissions that the user lacks of what the run needs or would use.
+    /// The permissions that the user lacks, of those that the run needs or would use.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<Permission>,
-    /// The versions that lead to the target one step at a time, where one step is not allowed; the current
-    /// version first.
+    /// The versions that lead to the target one step at a time, if one step is not allowed; the current version first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub path: Vec<String>,
-    /// What only the user can do once the update is through.
+    /// The manual follow-up after the update.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub afterwards: Vec<String>,
 }
@@ -65,7 +64,7 @@ impl Plan {
 pub struct VersionRef {
     /// The object's name, which `spec.version` of the database holds.
     pub name: String,
-    /// What the version rule compares; empty where the catalog lacks the object.
+    /// What the version rule compares; empty if the catalog lacks the object.
     pub version: String,
 }
 
@@ -99,20 +98,20 @@ pub enum Action {
 pub struct WorkloadPlan {
     pub kind: WorkloadKind,
     pub object: ObjectRef,
-    /// What it is to the database, e.g. `broker`, `historicals`, `rack-r0`.
+    /// Its role in the database, e.g. `broker`, `historicals`, `rack-r0`.
     pub role: String,
     pub strategy: Strategy,
     pub replicas: i64,
-    /// Seconds a pod must stay Ready: the larger of the workload's own `minReadySeconds` and what was asked for.
+    /// Seconds that a pod must stay Ready: the larger of the workload's own `minReadySeconds` and what was requested.
     pub min_ready_seconds: i64,
     /// The images that the patch replaces.
     pub images: Vec<ImageChange>,
-    /// The containers that stay as they are.
+    /// The containers whose images are left unchanged.
     pub kept: Vec<KeptContainer>,
-    /// The containers that the template lacks and has in the end; patching images cannot do that.
+    /// The containers that will be added to the template; patching images cannot do that.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub added: Vec<ShapeChange>,
-    /// The containers that the template has and lacks in the end.
+    /// The containers that will be removed from the template.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub removed: Vec<ShapeChange>,
     /// In the order in which they are restarted.
@@ -120,7 +119,7 @@ pub struct WorkloadPlan {
 }
 
 impl WorkloadPlan {
-    /// The images that its pods have in the end, by container.
+    /// The images that its pods will have, by container.
     pub fn target_images(&self) -> impl Iterator<Item = (&str, &str)> {
         let changed = self.images.iter().map(|c| (c.container.as_str(), c.after.as_str()));
         let on_target = self.kept.iter().filter(|k| k.why == KeptWhy::AlreadyOnTarget);
@@ -138,7 +137,7 @@ impl WorkloadPlan {
         self.as_it_ends() && self.pods.iter().all(|p| p.action == PodAction::Skip)
     }
 
-    /// The template or a pod is on an old image; a pod that is merely unhealthy is not this tool's business.
+    /// The template or a pod has an old image; a pod that is merely unhealthy is not to be fixed by this tool.
     pub fn outdated(&self) -> bool {
         let old = |p: &PodPlan| !matches!(p.action, PodAction::Skip | PodAction::Await);
         !self.as_it_ends() || self.pods.iter().any(old)
@@ -149,7 +148,7 @@ impl WorkloadPlan {
         !self.reshapes() && self.images.is_empty()
     }
 
-    /// The pod's spec has every image that the workload ends with; digests aside.
+    /// The pod's spec has every target image of the workload; digests are ignored.
     pub fn has_images(&self, pod: &Pod) -> bool {
         self.target_images()
             .all(|(container, image)| pod.image(container).is_some_and(|i| same_image(i, image)))
@@ -160,11 +159,11 @@ impl WorkloadPlan {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Strategy {
-    /// We evict one pod after the other.
+    /// This tool evicts one pod after the other.
     Evict,
-    /// The workload's controller does, once the images are patched; we follow.
+    /// The workload's controller, once the images are patched; this tool follows.
     Follow,
-    /// The Ops-manager does; we follow.
+    /// The Ops-manager; this tool follows.
     OpsManager,
 }
 
@@ -181,7 +180,7 @@ pub struct ImageChange {
     pub after: String,
 }
 
-/// A container that comes or goes, with its image.
+/// A container that is added or removed, with its image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ShapeChange {
@@ -191,7 +190,7 @@ pub struct ShapeChange {
     pub image: String,
 }
 
-/// A container whose image stays.
+/// A container whose image is left unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeptContainer {
@@ -201,11 +200,11 @@ pub struct KeptContainer {
     pub why: KeptWhy,
 }
 
-/// Why an image stays.
+/// Why an image is left unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum KeptWhy {
-    /// The catalog knows nothing of the container.
+    /// The catalog does not know the container.
     Sidecar,
     AlreadyOnTarget,
 }
@@ -216,7 +215,7 @@ pub enum KeptWhy {
 pub struct PodPlan {
     pub name: String,
     pub action: PodAction,
-    /// What must be so before it happens, for a person to read.
+    /// The condition that the action waits for, for a person to read.
     pub waits_for: String,
 }
 
@@ -224,14 +223,14 @@ pub struct PodPlan {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum PodAction {
-    /// It is healthy; we evict it.
+    /// The pod is healthy; this tool evicts it.
     Evict,
-    /// It is not healthy, so it is evicted first.
+    /// The pod is unhealthy, so it is evicted first.
     #[serde(rename = "evictUnwell")]
     EvictUnhealthy,
     /// The workload's controller replaces it.
     Follow,
-    /// It is on the target and not Ready yet: we wait for it.
+    /// The pod is on the target but not Ready yet: the run waits for it.
     Await,
     /// It is on the target and Ready.
     Skip,

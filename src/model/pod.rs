@@ -34,7 +34,7 @@ impl Pod {
         self.ready && !self.deleting && self.phase == "Running"
     }
 
-    /// The number behind the last dash of the name; `None` for a Deployment's pods.
+    /// The number after the last dash of the name; `None` for a Deployment's pods.
     pub fn ordinal(&self) -> Option<u32> {
         self.name.rsplit_once('-')?.1.parse().ok()
     }
@@ -54,14 +54,14 @@ pub struct PodCondition {
     pub message: String,
 }
 
-/// What the kubelet says of one container.
+/// What the kubelet reports about one container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContainerStatus {
     pub name: String,
     pub init: bool,
     pub restarts: i64,
     pub state: ContainerState,
-    /// How it ended the time before: reason, exit code and message in one line; empty when it never ended.
+    /// How it ended last time: reason, exit code and message in one line; empty if it never ended.
     pub last_end: String,
 }
 

@@ -1,7 +1,7 @@
 use super::{Budget, CatalogVersion, Database, Environment, Lookup, OpsRequest, Pod, Workload, WorkloadKind};
 
-/// Everything an update depends on, as it was read from the cluster at one moment, and kept up by watches
-/// during a run.
+/// Everything that an update depends on, as read from the cluster at one moment, and kept up to date by watches during
+/// a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Snapshot {
     pub database: Database,
@@ -11,7 +11,7 @@ pub struct Snapshot {
     pub pods: Vec<Pod>,
     /// Every PodDisruptionBudget of the namespace.
     pub budgets: Vec<Budget>,
-    /// The ops requests that name this database, those that have ended as well.
+    /// The ops requests for this database, including those that have ended.
     pub ops_requests: Lookup<Vec<OpsRequest>>,
     /// The kinds of workloads that the cluster serves.
     pub served: Vec<WorkloadKind>,
@@ -21,14 +21,14 @@ pub struct Snapshot {
     pub catalog: Vec<CatalogVersion>,
     /// The lock that a run holds on the database.
     pub lock: Option<Lock>,
-    /// What was asked beside it, for the preflight.
+    /// What was read besides the database, for the preflight.
     pub environment: Environment,
 }
 
 impl Snapshot {
     /// The pods that a workload runs.
     ///
-    /// A Deployment's pods are owned by its ReplicaSets, so they are told by the selector instead, less the pods
+    /// A Deployment's pods are owned by its ReplicaSets, so they are found by the selector instead, except for pods
     /// that another workload owns.
     pub fn pods_of<'a>(&'a self, workload: &'a Workload) -> impl Iterator<Item = &'a Pod> {
         self.pods.iter().filter(move |p| self.runs(workload, p))
@@ -43,7 +43,7 @@ impl Snapshot {
             && !self.workloads.iter().any(|w| w.object.uid == pod.owner)
     }
 
-    /// The same with empty lists before the cluster is read again: no second copy of a thousand pods.
+    /// The same with empty lists, to be read again: it avoids a second copy of a thousand pods.
     pub fn to_read_anew(&self) -> Snapshot {
         Snapshot {
             database: self.database.clone(),
@@ -101,10 +101,10 @@ pub struct Lock {
     pub since: String,
     /// When it was renewed last, as the holder wrote it, in RFC 3339.
     pub renewed: String,
-    /// Seconds for which it is good after each renewal.
+    /// How many seconds it is valid after each renewal.
     pub duration_seconds: i64,
     /// It changes with every renewal.
     pub resource_version: String,
-    /// Whether the holder is alive: only watching tells, since clocks of two machines are never compared.
+    /// Whether the holder is alive: only watching can tell, because the clocks of two machines are never compared.
     pub alive: bool,
 }

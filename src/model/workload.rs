@@ -47,7 +47,7 @@ impl WorkloadKind {
         }
     }
 
-    /// Its pods serve the database and are no part of it: nothing waits for them.
+    /// Its pods serve the database and are no part of it, so nothing waits for them.
     pub fn serves_only(self) -> bool {
         self == WorkloadKind::Deployment
     }
@@ -69,12 +69,12 @@ impl fmt::Display for WorkloadKind {
     }
 }
 
-/// How a workload's controller brings a new template to its pods.
+/// How a workload's controller applies a new template to its pods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UpdateStrategy {
     /// The controller replaces a pod only when it has been deleted.
     OnDelete,
-    /// The controller rolls by itself; pods below `partition` are left on the old revision.
+    /// The controller restarts the pods itself; pods below `partition` keep the old revision.
     RollingUpdate { partition: i64 },
 }
 

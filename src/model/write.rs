@@ -3,8 +3,8 @@ use serde_json::Value;
 
 use super::{ObjectRef, OpsRequestManifest};
 
-/// One change of the cluster that a plan asks for. It says what it expects to find, and the server refuses it
-/// where the cluster disagrees.
+/// One change to the cluster that a plan requires. It states what it expects to find, and the server refuses it if that
+/// is not so.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Write {
@@ -19,7 +19,7 @@ pub struct Write {
 pub enum Purpose {
     /// Ask the Provisioner to pause reconciling the database.
     RequestPause,
-    /// Set the pause to True, since no operator has acknowledged it.
+    /// Set the pause to True, because no operator has acknowledged it.
     AssertPause,
     PatchImages,
     Evict,

@@ -23,13 +23,13 @@ use crate::situation::Commands;
 /// How often to check between two hops whether the database is Ready.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// What an operation came to.
+/// The result of an operation.
 #[derive(Debug)]
 pub enum End {
     /// The end of the last run.
     Ended(Box<Finish>),
-    /// It stopped between two hops, on the way to the destination; `state` is what the one that is done has said of the
-    /// database.
+    /// It stopped between two hops, before the destination; `state` is the state of the database as the last completed hop
+    /// reported it.
     Between { done: Box<Plan>, destination: String, state: String, why: Between },
 }
 
@@ -50,11 +50,12 @@ pub fn run_id() -> String {
 }
 
 impl Operation {
-    /// Carries out all hops of an outlook that is not refused, after a person has confirmed them where one is asked.
+    /// Carries out all hops of an outlook that is not refused, after the user has confirmed them if confirmation is
+    /// required.
     ///
     /// # Errors
     ///
-    /// It was declined. From the first run on, everything else is an [`End`].
+    /// The user declined. After the first run has started, every other failure is an [`End`].
     pub async fn carry_out(&mut self, mut outlook: Outlook) -> Result<End, Error> {
         if !self.request.unasked {
             let (first, to) = (Box::new(outlook.hops.first.clone()), outlook.hops.last().to.name.clone());
@@ -110,7 +111,7 @@ impl Operation {
         finish
     }
 
-    /// What the engine needs to know of the first of the updates beside its plan.
+    /// What the engine needs to know about the first of the updates besides its plan.
     pub fn run_options(&self, outlook: &Outlook) -> RunOptions {
         let request = &self.request;
         let through = outlook.hops.later.last().map(|last| last.to.name.clone());
@@ -158,7 +159,7 @@ impl Operation {
     }
 }
 
-/// What speaks against the next hop passes once the database is healthy again.
+/// The failed checks of the next hop may pass once the database is healthy again.
 fn unhealthy(hops: &Hops) -> bool {
     let passing = [Check::Phase, Check::PodNotReady, Check::DatabaseHealth];
     hops.first.refusals().any(|f| passing.contains(&f.check))

@@ -30,21 +30,22 @@ pub enum Error {
     KindAbsent { kind: Kind },
     #[error("{database} has no unfinished run; nothing to do")]
     NothingUnfinished { database: String },
-    /// Only the journal tells of the run that would be resumed without asking. `further`: beyond the unfinished update.
+    /// Only the journal knows of the run that would be resumed without a confirmation. `further`: beyond the unfinished
+    /// update.
     #[error(
         "the journal says that {who} started an update of {}/{name} to {to} at {began}, but the cluster shows no sign of it; \
          anybody who may write ConfigMaps can write the journal",
         kind.singular()
     )]
     Untraced { kind: Kind, name: String, to: String, who: String, began: String, further: bool },
-    /// Only the journal tells of the unfinished rollback, which would be started without asking.
+    /// Only the journal says that a rollback is unfinished, which would be started without a confirmation.
     #[error(
         "the journal says that {who} started a rollback of {}/{name} to {to} at {began}, but the cluster shows no sign of it; \
          anybody who may write ConfigMaps can write the journal",
         kind.singular()
     )]
     UntracedRollback { kind: Kind, name: String, to: String, who: String, began: String },
-    /// Only the journal tells that more updates follow, which would be started without asking.
+    /// Only the journal says that more updates follow, which would be started without a confirmation.
     #[error(
         "the journal says that more updates of {}/{name} should follow, up to {to}; --yes alone does not start them",
         kind.singular()

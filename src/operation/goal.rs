@@ -27,7 +27,7 @@ pub enum Goal {
 ///
 /// # Errors
 ///
-/// Nothing is unfinished, or only the journal says so where nobody is asked.
+/// Nothing is unfinished, or only the journal says so and nobody is asked to confirm.
 pub fn goal(request: &Request, snapshot: &Snapshot, journal: &Journal) -> Result<Goal, Error> {
     let unfinished = engine::unfinished(journal, snapshot);
     match &request.wish {
@@ -44,7 +44,7 @@ pub fn goal(request: &Request, snapshot: &Snapshot, journal: &Journal) -> Result
                 Ok(Goal::Back { entry: Some(entry) })
             }
             Some(entry) => {
-                // Where nobody is shown where the journal leads, it leads no further than what is unfinished.
+                // Without a confirmation, the journal is not trusted beyond the unfinished run.
                 let further = *through || !request.unasked;
                 let (hop, through) = (entry.run.plan.to.name.clone(), entry.run.through.clone());
                 let through = through.filter(|_| further);
@@ -64,8 +64,8 @@ pub fn goal(request: &Request, snapshot: &Snapshot, journal: &Journal) -> Result
     }
 }
 
-/// Where a resume goes that finds nothing half done: to the updates that were to follow the last one; or it removes our
-/// own pause, which the operator may bring back after a run's end.
+/// The goal of a resume that finds nothing half done: the updates that were to follow the last one; or only to remove
+/// our own pause, which an outdated status update may bring back after a run's end.
 fn between_hops(
     request: &Request,
     through: bool,
@@ -85,8 +85,8 @@ fn between_hops(
     only_paused.then_some(stays).ok_or_else(|| nothing_unfinished(snapshot))
 }
 
-/// An update to that version continues this run, or is refused because of it. A run of which only the journal tells, and
-/// which leads elsewhere, is ignored.
+/// An update to that version continues this run, or is refused because of it. A run that only the journal knows and
+/// that leads elsewhere is ignored.
 fn binds(entry: &Entry, snapshot: &Snapshot, to: &str) -> bool {
     entry.run.plan.to.name == to || leftover::shows_run(snapshot, entry)
 }
@@ -135,7 +135,7 @@ impl Goal {
             Goal::Back { entry: Some(entry) } => {
                 Ok(Hops::one(rollback::plan(snapshot, entry, &request.skip)))
             }
-            // Only our pause is left, and nobody knows from which run: the database stays on its version.
+            // Only our pause is left, and its run is unknown: the database stays on its version.
             Goal::Back { entry: None } => {
                 let request = planned(request, &snapshot.database.version, Methods::default(), None);
                 Ok(Hops::one(rollback::without_a_journal(snapshot, &request)?))
@@ -151,7 +151,7 @@ impl Goal {
         }
     }
 
-    /// What is left of it after a hop, on the way to that version.
+    /// What remains of the goal after a hop to that version.
     pub(super) fn after_a_hop(&self, destination: &str) -> Goal {
         match self {
             Goal::To { methods, .. } => {
@@ -162,7 +162,7 @@ impl Goal {
         }
     }
 
-    /// The version beyond it to which its run was to lead, where this goal was not told to go there.
+    /// The version beyond it that its run was to lead to, if this goal was not told to go there.
     pub(super) fn further(&self, reached: &str) -> Option<&str> {
         let Goal::To { through: false, unfinished: Some(entry), .. } = self else { return None };
         entry.run.through.as_deref().filter(|to| *to != reached)

@@ -1,6 +1,6 @@
-//! One database from its goal to its result: reads it, plans, carries the plan out, and says how it stands. Prints nothing:
-//! what happens and what has to be asked goes out as [`Told`], and everything else is returned. Several operations may be
-//! under way in one process.
+//! One database from its goal to its result: reads it, plans, carries the plan out, and reports its state. Prints
+//! nothing: what happens and what has to be asked is sent as [`Told`], and everything else is returned. Several
+//! operations may run in one process.
 
 mod carry_out;
 mod error;
@@ -39,7 +39,8 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// Nothing happens yet. What it tells goes to `told`; where nobody listens there, no question is answered.
+    /// Creates the operation; nothing happens yet. Its reports and questions are sent to `told`; a question that nobody
+    /// receives counts as declined.
     pub fn new(
         cluster: Cluster,
         request: Request,
@@ -50,7 +51,7 @@ impl Operation {
         Operation { cluster, request, clock, stop, told }
     }
 
-    /// Sends the writes of the first update with `dryRun=All`; `None` where the plan is refused and would send nothing.
+    /// Sends the writes of the first update with `dryRun=All`; `None` if the plan is refused and would send nothing.
     ///
     /// # Errors
     ///
@@ -65,7 +66,7 @@ impl Operation {
     }
 
     fn tell(&self, told: impl Into<Told>) {
-        // Whoever does not listen any more does not need to be told.
+        // It does not matter if the caller no longer listens.
         let _ = self.told.send(told.into());
     }
 

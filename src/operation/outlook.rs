@@ -43,7 +43,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// Why that plan is refused; `None` where it is not.
+    /// Why that plan is refused; `None` if it is not.
     pub fn of(plan: &Plan) -> Option<Self> {
         plan.refusals().next()?;
         let somebody_else = plan.refusals().any(|finding| finding.check.somebody_else());
@@ -60,13 +60,14 @@ impl Refusal {
 }
 
 impl Outlook {
-    /// The update that is refused: the first one, or one to whose version no way leads.
+    /// The update that is refused: the first one, or a later one whose version is not allowed.
     pub fn refused(&self) -> Option<&Plan> {
         let first = &self.hops.first;
         if Refusal::of(first).is_some() { Some(first) } else { self.hops.barred() }
     }
 
-    /// The end of a run that has no beginning, because it is refused or there is nothing to do; and the plan that says so.
+    /// The result of a run that is not started, because it is refused or there is nothing to do; and the plan that says
+    /// so.
     pub fn not_begun(&self) -> Option<(Finish, &Plan)> {
         let plan = self.refused().unwrap_or(&self.hops.first);
         let (outcome, exit_code, remark) = match Refusal::of(plan) {
@@ -98,11 +99,12 @@ impl Outlook {
 }
 
 impl Operation {
-    /// Reads the database and decides what to do; asks which one and to which version, where that was not said.
+    /// Reads the database and decides what to do; asks for the database and the version if they were not given.
     ///
     /// # Errors
     ///
-    /// The database cannot be read, there is nothing to resume or roll back, a question was not answered, or a signal.
+    /// The database cannot be read, there is nothing to resume or roll back, a question was not answered, or a signal
+    /// came.
     pub async fn outlook(&mut self) -> Result<Outlook, Error> {
         let read = self.read_first().await;
         let (mut snapshot, mut journal) = read.map_err(|error| error.of(&self.cluster))?;
@@ -163,7 +165,7 @@ impl Operation {
         Ok((chosen.kind, chosen.database.name))
     }
 
-    /// What is chosen from a list stays chosen, whatever is read later.
+    /// A choice made from a list is kept, even if the database is read again.
     async fn choose_version(&mut self, snapshot: &Snapshot) -> Result<(), Error> {
         if !matches!(self.request.wish, Wish::Update { to: None, .. }) {
             return Ok(());
@@ -185,7 +187,7 @@ impl Operation {
         Ok(())
     }
 
-    /// Only watching tells whether the holder of a lock is alive.
+    /// Only by watching a lock can one tell whether its holder is alive.
     async fn watch_lock(&mut self, snapshot: &mut Snapshot) -> Result<(), Error> {
         while let Some(lock) = snapshot.lock.take() {
             self.tell(Notice::LockWatched { holder: lock.holder.clone(), seconds: lock.duration_seconds });
@@ -199,8 +201,9 @@ impl Operation {
         Ok(())
     }
 
-    /// Everything once more after a lock was watched: its holder may have continued, died half way, or finished meanwhile.
-    /// The lock is alive, unless it is the very one that was seen to be dead.
+    /// Reads and decides everything again after a lock was watched: its holder may have continued, died halfway, or
+    /// finished in the meantime. The holder is assumed to be alive, unless the lock is the one that was seen to be
+    /// dead.
     async fn read_again(&mut self, before: Snapshot) -> Result<(Snapshot, Journal), Error> {
         let (kind, db) = (before.database.kind, &before.database.object);
         let methods = self.request.methods();
@@ -236,7 +239,7 @@ impl Operation {
             }
             let registries: BTreeSet<_> = images.iter().map(|image| registry(image)).collect();
             let registries = registries.into_iter().map(str::to_owned).collect();
-            // Whoever does not listen any more does not need to be told.
+            // It does not matter if the caller no longer listens.
             let _ = told.send(Notice::RegistriesAsked { registries }.into());
             asking.await
         };

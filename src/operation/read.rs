@@ -7,7 +7,7 @@ use crate::model::{Kind, Method, Methods, Snapshot};
 use crate::plan::permissions;
 use crate::situation::{self, Listed};
 
-/// The database with everything around it, and its journal.
+/// The database with its environment and its journal.
 pub(super) async fn everything(
     cluster: &Cluster,
     kind: Kind,
@@ -15,7 +15,7 @@ pub(super) async fn everything(
     name: &str,
     methods: &Methods,
 ) -> Result<(Snapshot, Journal), Error> {
-    // Each is large, and several operations may be under way on one stack.
+    // Each future is large, and several operations may run on one stack.
     let snapshot = Box::pin(self::snapshot(cluster, kind, namespace, name));
     let journal = Box::pin(cluster.journal(kind, namespace, name));
     let (snapshot, journal) = tokio::join!(snapshot, journal);

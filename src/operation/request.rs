@@ -1,4 +1,4 @@
-//! What is asked for.
+//! The request for an operation.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -7,12 +7,12 @@ use crate::engine::Bounds;
 use crate::model::{Check, Kind, Methods};
 use crate::situation::Commands;
 
-/// What is asked for one database.
+/// What is requested for one database.
 #[derive(Clone)]
 pub struct Request {
     pub which: Which,
     pub wish: Wish,
-    /// It changes something, and nobody is shown the plan before.
+    /// It changes something, and nobody is shown the plan first.
     pub unasked: bool,
     /// Wait for a lock that another run still holds.
     pub take_over: bool,
@@ -32,9 +32,9 @@ pub struct Request {
 pub struct Which {
     /// `None` means the namespace of the connection.
     pub namespace: Option<String>,
-    /// `None` means that it is asked for.
+    /// `None` means that the user is asked.
     pub kind: Option<Kind>,
-    /// `None` means that it is asked for.
+    /// `None` means that the user is asked.
     pub name: Option<String>,
 }
 
@@ -43,7 +43,7 @@ pub struct Which {
 pub enum Wish {
     /// Update it.
     Update {
-        /// The name of a version object, or `latest`; `None` means that it is asked for.
+        /// The name of a version object, or `latest`; `None` means that the user is asked.
         to: Option<String>,
         /// If the version cannot be reached directly, update through the versions in between.
         through: bool,
@@ -56,17 +56,17 @@ pub enum Wish {
     Rollback,
 }
 
-/// Who asks, and what they would type.
+/// Who makes the request, and the commands that they would type.
 #[derive(Clone)]
 pub struct Caller {
-    /// Who asks, on which host.
+    /// The user and the host.
     pub who: String,
     /// The commands that continue a run, as they would be typed here.
     pub commands: Commands,
 }
 
 impl Request {
-    /// The methods that were asked for.
+    /// The methods that were requested.
     pub fn methods(&self) -> Methods {
         match &self.wish {
             Wish::Update { methods, .. } => methods.clone(),

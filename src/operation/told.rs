@@ -1,4 +1,4 @@
-//! What an operation tells its caller, in the order in which it happens.
+//! What an operation reports to its caller, in the order in which it happens.
 
 use tokio::sync::oneshot;
 
@@ -7,17 +7,17 @@ use crate::model::{ObjectRef, Plan};
 use crate::plan::versions::Choice;
 use crate::situation::Listed;
 
-/// What an operation tells its caller.
+/// What an operation reports to its caller.
 #[derive(Debug)]
 pub enum Told {
     Notice(Notice),
-    /// It waits for the answer.
+    /// A question; the operation waits for the answer.
     Asked(Question),
-    /// An event of the run under way.
+    /// An event of the run in progress.
     Record(Box<Record>),
 }
 
-/// What is worth telling beside the events of a run.
+/// What is reported besides the events of a run.
 #[derive(Debug)]
 pub enum Notice {
     /// Another run holds the lock; only watching for that long tells whether it is still alive.
@@ -26,9 +26,9 @@ pub enum Notice {
     RegistriesAsked { registries: Vec<String> },
     /// The next of several hops begins; the first one is not announced.
     HopBegins { number: usize, count: usize, plan: Box<Plan> },
-    /// The run is over; its last record came before this.
+    /// The run is over; its last event came before this.
     HopEnded { plan: Box<Plan>, run: String, finish: Box<Finish> },
-    /// The run was to lead further than this operation, which was not told to go there.
+    /// The run was to lead further than this operation, which was not asked to go there.
     LeadsFurther { done: Box<Plan>, to: String },
 }
 

@@ -1,4 +1,4 @@
-//! What the checks and the plans look at, and how they say what they have found.
+//! What the checks and the plans look at, and how findings are worded.
 
 use std::collections::BTreeSet;
 
@@ -13,19 +13,19 @@ use crate::steps::{ops_request, s1_pause};
 pub struct Context<'a> {
     pub snapshot: &'a Snapshot,
     pub direction: Direction,
-    /// The current version's object; `None` where the catalog lacks it.
+    /// The current version's object; `None` if the catalog lacks it.
     pub current: Option<&'a CatalogVersion>,
     pub target: &'a CatalogVersion,
     pub coverage: Coverage<'a>,
-    /// Overridden by name.
+    /// The checks that the user has overridden.
     pub skip: &'a BTreeSet<Check>,
-    /// Images that an unfinished run has found and brought.
+    /// The images from before an unfinished run, and those that it has set.
     pub known_images: &'a [String],
-    /// Images of the target as that run has pinned them.
+    /// The target's images, as that run has pinned them.
     pub pins: &'a [String],
     /// The plan resumes an unfinished run.
     pub resuming: bool,
-    /// The cluster itself shows something of that run, so that what it has caused is no finding.
+    /// The cluster itself shows something of that run, so its effects are no findings.
     pub begun: bool,
     pub method: Method,
     /// The ops request that the resumed run has created.
@@ -33,7 +33,7 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// What is known of the kind.
+    /// The facts about the kind.
     pub fn facts(&self) -> &'static Facts {
         self.snapshot.database.kind.facts()
     }
@@ -43,7 +43,7 @@ impl Context<'_> {
         self.snapshot.database.version == self.target.name
     }
 
-    /// A run of ours was interrupted: what it has caused is no finding.
+    /// A run of this tool was interrupted, so its effects are no findings.
     pub(super) fn unfinished(&self) -> bool {
         self.begun || s1_pause::ours(&self.snapshot.database).is_some()
     }
@@ -55,7 +55,7 @@ impl Context<'_> {
             && request.target == self.target.name
     }
 
-    /// The pause was left by the ops request of the resumed run, which is gone.
+    /// The pause was left by the resumed run's ops request, which is gone.
     pub(super) fn left_paused(&self, message: &str) -> bool {
         let namespace = &self.snapshot.database.object.namespace;
         self.method == Method::OpsManager
@@ -71,7 +71,7 @@ impl Context<'_> {
         self.snapshot.workloads.iter().filter(|w| !w.kind.serves_only())
     }
 
-    /// The plan to the target that does this with these workloads.
+    /// The plan to the target with this action and these workloads.
     pub(super) fn plan(
         &self,
         from: VersionRef,

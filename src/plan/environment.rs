@@ -1,19 +1,19 @@
-//! What speaks against an update outside the database itself: missing permissions, credentials that run out, whoever would
-//! put the old version back, and a backup on its way. Part of the preflight.
+//! What speaks against an update outside the database itself: missing permissions, expiring credentials, a GitOps tool
+//! that would restore the old version, and a backup in progress. Part of the preflight.
 
 use crate::model::{Check, Command, Finding, Lookup, Owner, PodAction, Severity, Weight, WorkloadPlan};
 
 use super::context::Context;
 use super::permissions;
 
-/// A pod's part of a run, in seconds, where nobody knows better: the official engine's published timelines have 30 to 60
-/// seconds for each, and a large image comes on top.
+/// The estimated time per pod, in seconds: the official engine's published timelines have 30 to 60 seconds for each,
+/// and pulling a large image takes longer.
 const SECONDS_PER_POD: i64 = 120;
 
-/// What a run takes beside its pods, in seconds.
+/// The estimated time that a run takes besides its pods, in seconds.
 const SECONDS_BESIDE: i64 = 300;
 
-/// Every finding about the surroundings.
+/// Every finding about the environment.
 pub fn findings(context: &Context<'_>, workloads: &[WorkloadPlan], found: &mut Vec<Finding>) {
     permissions(context, found);
     credentials(context, workloads, found);
@@ -154,7 +154,8 @@ fn backups(context: &Context<'_>, found: &mut Vec<Finding>) {
     }
 }
 
-/// Something that refuses an update which has not begun. One that has is worse off half done than brought to its end.
+/// A failed check that refuses an update which has not started. If it has, the check only warns: an update left half
+/// done is worse than one that is finished.
 fn interference(context: &Context<'_>, check: Check, message: String, hint: &str) -> Finding {
     if context.unfinished() {
         return Finding { hint: hint.to_owned(), ..Finding::note(check, Severity::Warning, message) };

@@ -1,12 +1,12 @@
-//! The updates to a version that is not reachable in one step: one after another.
+//! The updates that lead to a version which is not reachable in one step.
 
 use crate::catalog;
 use crate::model::{Action, Container, Plan, Snapshot, WorkloadPlan};
 
 use super::update::{self, NoTarget, Request};
 
-/// The updates that lead to a version, in their order. The first is planned from what is there, each later one as if those
-/// before it had arrived, so that what will be in its way is known before anything is touched.
+/// The updates that lead to a version, in order. The first one is planned from the current state, each later one as if
+/// those before it were done, so that failed checks are known before anything is changed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hops {
     pub first: Plan,
@@ -19,32 +19,33 @@ impl Hops {
         Hops { first: plan, later: Vec::new() }
     }
 
-    /// All updates, in their order.
+    /// All updates, in order.
     pub fn all(&self) -> impl Iterator<Item = &Plan> {
         std::iter::once(&self.first).chain(&self.later)
     }
 
-    /// The update that ends it.
+    /// The last update.
     pub fn last(&self) -> &Plan {
         self.later.last().unwrap_or(&self.first)
     }
 
-    /// The first of the later updates to whose version the way is barred. What else is in its way may have passed by then.
+    /// The first of the later updates whose version is not allowed. Its other failed checks may have passed by the time
+    /// it starts.
     pub fn barred(&self) -> Option<&Plan> {
         self.later.iter().find(|plan| !open(plan))
     }
 }
 
-/// Nothing that is known of the version speaks against it.
+/// No check fails because of the version itself.
 fn open(plan: &Plan) -> bool {
     !plan.refusals().any(|f| update::about_the_version(f.check))
 }
 
-/// The updates that lead to the request's target: a single one where it is reachable at once, or no way leads there. A run
-/// that is unfinished on that way is finished first.
+/// The updates that lead to the request's target: a single one if it is reachable in one step, or not at all. An
+/// unfinished run towards that target is finished first.
 ///
 /// # Errors
-/// When the target is not in the catalog.
+/// The target is not in the catalog.
 pub fn plan(snapshot: &Snapshot, request: &Request) -> Result<Hops, NoTarget> {
     if request.unfinished.as_ref().is_some_and(|u| u.target() != request.to) {
         return beyond_the_unfinished(snapshot, request);
@@ -76,13 +77,14 @@ fn beyond_the_unfinished(snapshot: &Snapshot, request: &Request) -> Result<Hops,
         return Ok(Hops::one(first));
     }
     if !open(&rest.first) {
-        // It is refused as any other target is while a run is unfinished.
+        // The update is refused, like any other to a different target while a run is unfinished.
         return Ok(Hops::one(update::plan(snapshot, request)?));
     }
     Ok(Hops { first, later: rest.all().cloned().collect() })
 }
 
-/// To the newest version to which a way leads; what one update reaches where there is no other.
+/// To the newest version that any sequence of updates reaches; if there is none, to the one that a single update
+/// reaches.
 fn latest(snapshot: &Snapshot, request: &Request) -> Result<Hops, NoTarget> {
     let at_once = update::plan(snapshot, request)?;
     let mut newer: Vec<_> = snapshot.catalog.iter().collect();
@@ -122,7 +124,7 @@ fn arrived(mut there: Snapshot, plan: &Plan) -> Snapshot {
     there
 }
 
-/// The containers as whoever renders the template will have made them.
+/// The containers as they will be once the template is patched or rendered.
 fn reshape(containers: &mut Vec<Container>, planned: &WorkloadPlan) {
     containers.retain(|c| planned.removed.iter().all(|gone| gone.container != c.name || gone.init != c.init));
     for new in &planned.added {

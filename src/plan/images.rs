@@ -1,4 +1,4 @@
-//! The images that a plan brings: whether their registries have them, and what becomes of templates that pin images to
+//! The images that a plan sets: whether their registries have them, and what happens to templates that pin images to
 //! digests. Part of the preflight.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,8 +10,8 @@ use crate::model::{
 
 use super::context::Context;
 
-/// The images whose registries are asked before these plans are shown: those that they bring. None once a plan is refused for
-/// another reason, where there is nothing to bring, and for a simulated version.
+/// The images to look up in their registries before these plans are shown: those that the plans set. None if a plan is
+/// refused for another reason, sets no image, or leads to a simulated version.
 pub fn to_ask<'a>(snapshot: &Snapshot, plans: impl Iterator<Item = &'a Plan>) -> BTreeSet<String> {
     let hopeful = |plan: &&Plan| plan.refusals().all(|f| f.check == Check::PinnedRollingUpdate);
     let real = |plan: &&Plan| {
@@ -22,10 +22,11 @@ pub fn to_ask<'a>(snapshot: &Snapshot, plans: impl Iterator<Item = &'a Plan>) ->
     to_bring(planned).map(str::to_owned).collect()
 }
 
-/// What comes into the place of an image. Where that one is pinned the new one is as well, if the registry has told how: the
-/// operator would pin it on the resume, and every pod would count as outdated; whoever renders the template pins by himself.
-/// An unfinished run goes on with what it has brought so far: the tag may have moved, and a database of two contents is
-/// nobody's wish.
+/// The image that replaces another. If that one is pinned, the new one is pinned as well, provided that the registry
+/// has told its digest: otherwise the operator would pin it when it is resumed, and every pod would count as outdated.
+/// If the operator or the Ops-manager renders the template, it pins the images itself. An unfinished run keeps the
+/// digests that it has already set, because the tag may have moved since, and a database must not run two builds of one
+/// version.
 pub fn replacement(context: &Context<'_>, now: &str, target: &str) -> String {
     if context.method != Method::Client || !pinned(now) || pinned(target) {
         return target.to_owned();
@@ -39,22 +40,22 @@ pub fn replacement(context: &Context<'_>, now: &str, target: &str) -> String {
     }
 }
 
-/// A template or a pod has that very image. The journal alone may tell of any digest.
+/// A template or a pod has exactly that image. A digest that only the journal names is not trusted.
 fn brought(context: &Context<'_>, pin: &str) -> bool {
     let snapshot = context.snapshot;
     snapshot.workloads.iter().flat_map(|w| &w.containers).any(|c| c.image == pin)
         || snapshot.pods.iter().flat_map(|p| &p.images).any(|(_, image)| image == pin)
 }
 
-/// The image of the database's own pod templates that a container has, where the target's is another one: it is the user's,
-/// whatever the catalog says of it.
+/// The image that the user has set for a container in the database's own pod templates, if it differs from the
+/// target's: the user wants it, whatever the catalog says.
 pub fn own<'a>(context: &'a Context<'_>, container: &Container, target: &str) -> Option<&'a OwnImage> {
     let own = &context.snapshot.database.own_images;
     let is = |own: &&OwnImage| own.container == container.name && same_image(&own.image, &container.image);
     own.iter().find(is).filter(|_| !same_image(target, &container.image))
 }
 
-/// Every finding about them.
+/// Every finding about the images.
 pub fn findings(context: &Context<'_>, planned: &[WorkloadPlan], found: &mut Vec<Finding>) {
     missing(context, planned, found);
     unchecked(context, planned, found);
@@ -63,7 +64,7 @@ pub fn findings(context: &Context<'_>, planned: &[WorkloadPlan], found: &mut Vec
     }
 }
 
-/// The images that these workloads come to have, and do not have yet.
+/// The images that these workloads will have and do not have yet.
 fn to_bring<'a>(planned: impl IntoIterator<Item = &'a WorkloadPlan>) -> impl Iterator<Item = &'a str> {
     planned.into_iter().flat_map(|w| {
         let changed = w.images.iter().map(|change| change.after.as_str());
@@ -85,7 +86,7 @@ fn missing(context: &Context<'_>, planned: &[WorkloadPlan], found: &mut Vec<Find
     }
 }
 
-/// One for each registry and reason.
+/// One finding for each registry and reason.
 fn unchecked(context: &Context<'_>, planned: &[WorkloadPlan], found: &mut Vec<Finding>) {
     let mut of: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
     for image in to_bring(planned).collect::<BTreeSet<_>>() {
@@ -106,13 +107,13 @@ fn unchecked(context: &Context<'_>, planned: &[WorkloadPlan], found: &mut Vec<Fi
     }));
 }
 
-/// A change that brings a tag into the place of a digest.
+/// A change that replaces a digest by a tag.
 fn unpins(change: &ImageChange) -> bool {
     pinned(&change.now) && !pinned(&change.after)
 }
 
-/// Nobody but us restarts its pods, so that a digest that comes later only makes them look outdated. Less is said where nobody
-/// has been asked: the user has chosen that.
+/// Only this tool restarts the pods, so a digest that is pinned later only makes them look outdated. The finding is
+/// less serious if no registry was asked, because the user has chosen that.
 fn loses_its_pin(context: &Context<'_>, workload: &WorkloadPlan) -> Option<Finding> {
     let lost = workload.strategy == Strategy::Evict && workload.images.iter().any(unpins);
     let asked = !context.snapshot.environment.images.is_empty();
@@ -130,7 +131,7 @@ fn loses_its_pin(context: &Context<'_>, workload: &WorkloadPlan) -> Option<Findi
     })
 }
 
-/// The controller of a workload would restart its pods once more, for the digests that the operator puts into its template.
+/// A workload's controller would restart its pods again when the operator pins the images in its template.
 pub fn rolls_twice(context: &Context<'_>, workload: &Workload, planned: &[WorkloadPlan]) -> bool {
     let rolls =
         context.method == Method::Client && matches!(workload.strategy, UpdateStrategy::RollingUpdate { .. });

@@ -1,5 +1,5 @@
-//! Which of the ways to an update are open: patching images does not do for a step that changes the shape of the
-//! templates, the operator's rendering must restart nothing by itself, and an Ops-manager has to be there.
+//! Which methods are possible: patching images is not enough for an update that adds or removes containers, the
+//! operator's rendering must not restart any pod, and an Ops-manager must be installed.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use super::templates;
 use super::workload::Changes;
 use crate::steps::s1_pause;
 
-/// What speaks against the way that was chosen, and which ones are open.
+/// The failed checks of the chosen method, and which methods are possible.
 pub(super) fn findings(context: &Context<'_>, found: &mut Vec<Finding>) {
     for workload in &context.snapshot.workloads {
         if context.facts().shape(workload).is_none() {
@@ -96,8 +96,8 @@ fn request_that_has_failed(context: &Context<'_>) -> Option<Finding> {
     ))
 }
 
-/// An ops request that fails removes any pause: the operator would then reconcile what this tool has left half updated,
-/// and restore the old pod templates.
+/// An ops request that fails removes any pause: the operator would then reconcile a database that this tool has left
+/// half updated, and restore the old pod templates.
 fn begun_otherwise(context: &Context<'_>) -> Option<Finding> {
     let paused = s1_pause::ours(&context.snapshot.database).is_some();
     (paused || context.resuming && context.ops_request.is_none()).then(|| {
@@ -145,8 +145,8 @@ fn reshaped(context: &Context<'_>) -> Option<String> {
     })
 }
 
-/// The workloads whose controllers restart pods once their template is another one. A Deployment's pods serve the database,
-/// they are not it.
+/// The workloads whose controllers restart pods when their template changes. A Deployment's pods do not count: they
+/// serve the database and are no part of it.
 fn rolls_by_itself(context: &Context<'_>) -> impl Iterator<Item = String> {
     context.members().filter(|w| w.rolls_by_itself()).map(|w| w.object.to_string())
 }
@@ -185,8 +185,8 @@ const PROVISIONER_HINT: &str = "patching images is not enough for this update. W
      set first and the operator renders the new pod templates, which does not restart any pod; then the operator is \
      paused and the pods are restarted as usual";
 
-/// Patching images cannot add or take away a container; whoever renders templates can. One finding for each container,
-/// however many workloads lack it.
+/// Patching images cannot add or remove a container; rendering the templates can. One finding for each container,
+/// however many workloads it concerns.
 fn shape_change(context: &Context<'_>, found: &mut Vec<Finding>) {
     let target = &context.target.name;
     let mut comes: BTreeMap<(&str, String), Vec<String>> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! The ops request that a plan makes, for the method through the Ops-manager.
+//! The ops request that a plan creates, for the method ops-manager.
 
 use crate::model::{
     Apply, Check, DatabaseRef, ManifestMeta, ManifestSpec, OPS_API, OpsRequestManifest, UpdateVersion,
@@ -7,14 +7,14 @@ use crate::steps::ops_request::UPDATE_VERSION;
 
 use super::context::Context;
 
-/// The CRD's default.
+/// The default in the CRD.
 const MAX_RETRIES: i32 = 1;
 
-/// The longest name of a request: the Ops-manager's own labels hold it.
+/// The longest name of a request: the Ops-manager uses it as a label value.
 const LONGEST_NAME: usize = 63;
 
-/// The request that a plan makes. The name depends on nothing but the cluster, so that a dry run shows the very manifest;
-/// where the run that is gone on with has made one already, it is that one.
+/// The request that a plan creates. Its name depends only on the cluster, so that a dry run shows the exact manifest.
+/// If the resumed run has created a request already, it is that one.
 pub(super) fn manifest(context: &Context<'_>, timeout_seconds: i64) -> OpsRequestManifest {
     let db = &context.snapshot.database;
     let target = &context.target.name;
@@ -38,7 +38,7 @@ pub(super) fn manifest(context: &Context<'_>, timeout_seconds: i64) -> OpsReques
     }
 }
 
-/// `my-kf-to-3-6-1`, or with a number behind it where that was used before.
+/// `my-kf-to-3-6-1`, with a number appended if that name was used before.
 fn name(database: &str, target: &str, taken: &dyn Fn(&str) -> bool) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
     let target: String = target.chars().map(plain).collect();
@@ -52,7 +52,7 @@ fn name(database: &str, target: &str, taken: &dyn Fn(&str) -> bool) -> String {
     (1..).map(numbered).find(|name| !taken(name)).unwrap_or_default()
 }
 
-/// Seconds as Go writes a duration.
+/// Seconds in Go's duration format.
 fn go_duration(seconds: i64) -> String {
     if seconds % 60 == 0 { format!("{}m", seconds / 60) } else { format!("{seconds}s") }
 }

@@ -1,6 +1,6 @@
 //! The permissions that a run needs, so that it does not stop halfway because one is missing.
 //!
-//! `docs/rbac.yaml` grants the same, and `tests/rbac.rs` holds both to what is really sent.
+//! `docs/rbac.yaml` grants the same, and `tests/rbac.rs` compares both with the requests that are sent.
 
 use std::collections::BTreeSet;
 
@@ -12,10 +12,10 @@ use crate::model::{
 /// The API group of ops requests.
 const OPS: &str = "ops.kubedb.com";
 
-/// In the order in which people write them.
+/// In the order in which people usually write them.
 const VERBS: [&str; 6] = ["get", "list", "watch", "create", "patch", "delete"];
 
-/// As much of a database as decides which permissions its update needs.
+/// The parts of a database that determine which permissions its update needs.
 struct Subject<'a> {
     kind: Kind,
     name: &'a str,
@@ -23,7 +23,7 @@ struct Subject<'a> {
     served: Vec<WorkloadKind>,
     /// Those that the database has.
     owned: Vec<WorkloadKind>,
-    /// Pods are evicted: not every workload rolls by itself.
+    /// This tool evicts pods: not every workload's controller restarts them.
     evicts: bool,
     ops_requests: bool,
 }
@@ -43,7 +43,8 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// A database that could not be read, in a cluster that serves these APIs: everything that one of its kind may have.
+    /// A database that could not be read, in a cluster that serves these APIs: everything that a database of its kind
+    /// may have.
     fn unread(kind: Kind, name: &'a str, apis: &BTreeSet<String>) -> Self {
         let may_have = |workload: &WorkloadKind| {
             apis.contains(workload.api_version()) && kind.facts().may_have(*workload)
@@ -53,7 +54,7 @@ impl<'a> Subject<'a> {
         Subject { kind, name, owned: served.clone(), served, evicts: true, ops_requests }
     }
 
-    /// What reading a snapshot takes, which fails without.
+    /// What is needed to read a snapshot; without it, reading fails.
     fn reading(&self) -> Vec<Permission> {
         let (facts, beside) = (self.kind.facts(), self.kind.lock_and_journal(self.name));
         let mut all: Vec<Permission> = ["get", "list"]
@@ -70,7 +71,7 @@ impl<'a> Subject<'a> {
         all
     }
 
-    /// What a run takes beyond that.
+    /// What a run needs in addition.
     fn running(&self) -> Vec<Permission> {
         let (plural, beside) = (self.kind.plural(), self.kind.lock_and_journal(self.name));
         let mut all: Vec<Permission> = [("watch", ""), ("patch", ""), ("patch", "/status")]
@@ -94,7 +95,7 @@ impl<'a> Subject<'a> {
             ("coordination.k8s.io", "leases", &["watch", "patch", "delete"][..]),
             ("", "configmaps", &["get", "patch"]),
         ] {
-            // What is not there yet has no name to the authorizer.
+            // RBAC cannot restrict `create` by name, because the object does not exist yet.
             all.push(Permission::new("create", group, resource));
             all.extend(verbs.iter().map(|verb| Permission::new(verb, group, resource).named(&beside)));
         }
@@ -102,12 +103,12 @@ impl<'a> Subject<'a> {
         all
     }
 
-    /// What making an ops request takes.
+    /// What is needed to create an ops request.
     fn requesting(&self) -> Permission {
         Permission::new("create", OPS, self.kind.facts().ops_plural)
     }
 
-    /// What is looked at beside the database, and what a message is made of when something goes wrong.
+    /// What is read besides the database, and for messages when something goes wrong.
     fn aside(&self, apis: &BTreeSet<String>) -> Vec<Permission> {
         let mut all = vec![
             Permission::new("list", "", "nodes"),
@@ -140,10 +141,11 @@ fn group_of(api: &str) -> &str {
     api.split_once('/').map_or("", |(group, _)| group)
 }
 
-/// Every permission that the run of a plan, its resumption or its rollback needs, beside what reading the snapshot has
-/// proven already.
+/// Every permission that the run of a plan, its resumption or its rollback needs, except those that reading the
+/// snapshot has already proved.
 ///
-/// `ops_manager`: an update goes through it. What the other ways need is needed all the same, for a rollback.
+/// `ops_manager`: the update uses the Ops-manager. The permissions for the other methods are needed even then, for a
+/// rollback.
 pub fn needed(snapshot: &Snapshot, ops_manager: bool) -> Vec<Permission> {
     let subject = Subject::of(snapshot);
     let mut all = subject.running();
@@ -151,9 +153,9 @@ pub fn needed(snapshot: &Snapshot, ops_manager: bool) -> Vec<Permission> {
     all
 }
 
-/// Every permission that an update of a database asks for, from the first read on, and what it would use beside;
-/// `apis` are the `group/version`s that the cluster serves. Where the database could not be read, those that any of its
-/// kind may need.
+/// Every permission that an update of a database needs, from the first read on, or would use. `apis` are the
+/// `group/version`s that the cluster serves. If the database could not be read, these are the permissions that any
+/// database of its kind may need.
 pub fn all(kind: Kind, name: &str, read: Option<&Snapshot>, apis: &BTreeSet<String>) -> Vec<Permission> {
     let subject = read.map_or_else(|| Subject::unread(kind, name, apis), Subject::of);
     let mut all = subject.reading();
@@ -166,7 +168,7 @@ pub fn all(kind: Kind, name: &str, read: Option<&Snapshot>, apis: &BTreeSet<Stri
     all
 }
 
-/// What becomes of a run that lacks that permission.
+/// What a run cannot do without that permission.
 pub fn weight(permission: &Permission) -> Weight {
     let Permission { group, resource, verb, .. } = permission;
     match (group.as_str(), resource.as_str(), verb.as_str()) {
@@ -190,7 +192,7 @@ pub fn weight(permission: &Permission) -> Weight {
     }
 }
 
-/// What those that are denied of the permissions that were asked about mean for an update.
+/// What the missing permissions, of those that were checked, mean for an update.
 pub fn auth(
     kind: Kind,
     database: ObjectRef,

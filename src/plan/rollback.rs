@@ -1,4 +1,4 @@
-//! The way back: a plan of its own, from whatever an unfinished run has left to what was there before it. It is carried out
+//! The rollback: a plan of its own, from whatever an unfinished run has left to the state before it. It is carried out
 //! by the same steps, with the pods in reverse order.
 
 use std::collections::BTreeSet;
@@ -17,7 +17,7 @@ use super::update::{self, NoTarget, Request};
 use super::workload::{self, Becomes, Changes};
 use super::{preflight, trust};
 
-/// Decides the way back from an unfinished run. Where nothing is half done the plan only removes our own `Paused`, or
+/// Plans the rollback of an unfinished run. If nothing is half done, the plan only removes our own `Paused`, or does
 /// nothing at all.
 pub fn plan(snapshot: &Snapshot, entry: &Entry, skip: &BTreeSet<Check>) -> Plan {
     let (ahead, back) = ends(entry);
@@ -39,14 +39,14 @@ pub fn plan(snapshot: &Snapshot, entry: &Entry, skip: &BTreeSet<Check>) -> Plan 
     let planned =
         workload::in_order(&context).into_iter().filter_map(|now| workload_plan(&context, entry, now));
     let workloads: Vec<_> = planned.collect();
-    // A rollback that has not come to its end has not been verified.
+    // A rollback that did not finish was not verified.
     let unverified = entry.run.direction == Direction::Rollback;
     let action = workload::action(&context, &workloads, unverified);
     let findings = findings(&context, entry, &workloads, &ahead);
     context.plan(ahead, action, workloads, findings)
 }
 
-/// The version that is gone back to: its images are those that the journal tells.
+/// The version to roll back to; its images are taken from the journal.
 fn known_by_name(back: &VersionRef) -> CatalogVersion {
     CatalogVersion {
         name: back.name.clone(),
@@ -60,8 +60,8 @@ fn known_by_name(back: &VersionRef) -> CatalogVersion {
     }
 }
 
-/// The version that the run was going to, and the one that it came from. A rollback that is rolled back once more is the
-/// same rollback.
+/// The version that the run leads to, and the one that it started from. Rolling back a rollback continues that same
+/// rollback.
 fn ends(entry: &Entry) -> (&VersionRef, &VersionRef) {
     match entry.run.direction {
         Direction::Update => (&entry.run.plan.to, &entry.run.plan.from),
@@ -69,20 +69,21 @@ fn ends(entry: &Entry) -> (&VersionRef, &VersionRef) {
     }
 }
 
-/// A workload of the run, however often the journal names it; `None` where it was no part of the run.
+/// A workload of the run, however often the journal names it; `None` if it was not part of the run.
 fn workload_plan(context: &Context<'_>, entry: &Entry, now: &Workload) -> Option<WorkloadPlan> {
     let planned = entry.run.plan.workload(&now.object.uid)?;
     let before = entry.run.before.workloads.get(&now.object.uid)?;
     Some(workload::plan(context, now, changes(now, before, planned), planned.min_ready_seconds))
 }
 
-/// The way back: whoever has rendered containers into a template takes them away again.
+/// The method of the rollback: if the operator has rendered the templates, or has to remove containers from them, it
+/// must render them again.
 fn way(entry: &Entry) -> Method {
     let reshaped = || entry.run.plan.workloads.iter().any(WorkloadPlan::reshapes);
     if entry.took(Method::Provisioner) || reshaped() { Method::Provisioner } else { Method::Client }
 }
 
-/// The container is one that the run was about.
+/// The run changes that container.
 fn about(planned: &WorkloadPlan, container: &str, init: bool) -> bool {
     let is = |c: &str, i: bool| c == container && i == init;
     planned.images.iter().any(|c| is(&c.container, c.init))
@@ -90,7 +91,8 @@ fn about(planned: &WorkloadPlan, container: &str, init: bool) -> bool {
         || planned.added.iter().chain(&planned.removed).any(|s| is(&s.container, s.init))
 }
 
-/// Only the containers that the run was about go back; to the letter, so that the old revision returns.
+/// Only the containers that the run changes are rolled back, to exactly their previous images, so that the old revision
+/// is restored.
 fn changes(now: &Workload, before: &[BeforeImage], planned: &WorkloadPlan) -> Changes {
     let is_now = |b: &&BeforeImage| now.containers.iter().any(|c| c.name == b.container && c.init == b.init);
     let back = before.iter().filter(|b| about(planned, &b.container, b.init) && !is_now(b));
@@ -129,8 +131,8 @@ fn findings(
     found
 }
 
-/// A workload of the run that is gone, or has no previous state in the journal, cannot be rolled back. A Deployment that
-/// the operator has recreated is rendered back by the operator.
+/// A workload of the run that is gone, or has no previous state in the journal, cannot be rolled back. A Deployment
+/// that the operator has recreated is rolled back by the operator, which renders its template.
 fn gone(context: &Context<'_>, entry: &Entry) -> Vec<Finding> {
     let there = |w: &&WorkloadPlan| {
         let (uid, before) = (&w.object.uid, &entry.run.before.workloads);
@@ -147,12 +149,12 @@ fn gone(context: &Context<'_>, entry: &Entry) -> Vec<Finding> {
     lost.collect()
 }
 
-/// A pod on an image that is neither from before the run nor the run's own: another user or controller has set a version of
-/// which the run knows nothing.
+/// A pod has an image that is neither from before the run nor set by it: another user or controller has set a version
+/// that the run does not know.
 fn of_others(context: &Context<'_>, entry: &Entry) -> Option<Finding> {
     let snapshot = context.snapshot;
     if entry.run.direction == Direction::Rollback {
-        // What it goes back from was looked at when it began.
+        // For a rollback, this was checked when it started.
         return None;
     }
     let strange = |planned: &WorkloadPlan, pod: &Pod| {
@@ -172,8 +174,8 @@ fn of_others(context: &Context<'_>, entry: &Entry) -> Option<Finding> {
     Some(context.refusal(Check::Drift, message, hint))
 }
 
-/// Why the data may not be readable by the old version: the new one was declared, or has had it in its hands on a step
-/// that changes its format.
+/// Why the old version may not be able to read the data: the new version was set in `spec.version`, or one of its
+/// containers has started, in an update that changes the data format.
 fn data_at_risk(
     context: &Context<'_>,
     entry: &Entry,
@@ -195,7 +197,7 @@ fn data_at_risk(
         let now = snapshot.workload(&w.object.uid)?;
         snapshot.pods_of(now).find(|p| !w.has_images(p) && has_started(p))
     });
-    // What has run is gone with its pod, but not what it did to the data.
+    // A pod that has run the new version may be gone, but what it wrote to the data is not.
     let written_down = entry.progress.started || entry.progress.pods.values().any(|done| *done > 0);
     let who = match pod {
         Some(pod) => format!("pod {}", pod.name),
@@ -210,15 +212,14 @@ fn data_at_risk(
     ))
 }
 
-/// The database has been told to be the new version, and is: where the operator renders the templates the version comes
-/// first, and means nothing before the pods have followed.
+/// `spec.version` is the new version, and the pods have followed. If the operator renders the templates, the version is
+/// set first, and means nothing before the pods are updated.
 fn declared(snapshot: &Snapshot, entry: &Entry) -> bool {
     let (ahead, back) = ends(entry);
-    // What a rollback goes back from was looked at when it began.
-    // Where an Ops-manager was at it before, the version may be its word that all is done.
+    // For a rollback, this was checked when it started.
     let by_another = || entry.run.plan.method != Method::Provisioner && arrived(&entry.run.plan, snapshot);
     let followed = || entry.run.direction == Direction::Update && (entry.progress.let_go() || by_another());
-    // Where the cluster shows nothing of the version before, only the journal says that a run is under way.
+    // If the cluster shows nothing of the previous version, only the journal claims that a run is in progress.
     let at_rest =
         || s1_pause::ours(&snapshot.database).is_none() && !leftover::shows_images(snapshot, &back.name);
     snapshot.database.version == ahead.name
@@ -238,11 +239,11 @@ fn look_at(snapshot: &Snapshot) -> String {
     exec.words(["-c", container, "--", "sh", "-c", command]).to_string()
 }
 
-/// The rollback of a run without a journal entry: where everything is on the version that the database declares, only our
-/// pause is removed. Otherwise the previous state is unknown, and so is what has written to the data.
+/// The rollback of a run without a journal entry: if everything is on the version in the database's spec, only our
+/// pause is removed. Otherwise the previous state is unknown, and so is which version has written to the data.
 ///
 /// # Errors
-/// When the version is not in the catalog.
+/// The version is not in the catalog.
 pub fn without_a_journal(snapshot: &Snapshot, request: &Request) -> Result<Plan, NoTarget> {
     let mut plan = update::plan(snapshot, request)?;
     if matches!(plan.action, Action::Resume | Action::Nothing) {

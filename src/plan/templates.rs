@@ -1,4 +1,5 @@
-//! What becomes of a workload's template on the way to a version of the catalog, and what its images say: sidecars, drift.
+//! How a workload's template changes in an update to a version of the catalog, and what its images show: sidecars,
+//! drift.
 
 use crate::kinds::{Mapping, Shape};
 use crate::model::{
@@ -9,8 +10,8 @@ use super::context::Context;
 use super::images;
 use super::workload::{Becomes, Changes};
 
-/// What becomes of a workload's template: the images of the target, and the containers that it has and the target has not, or
-/// the other way round.
+/// How a workload's template changes: the images of the target, the containers that the target lacks, and those that
+/// only the target has.
 pub(super) fn changes(context: &Context<'_>, workload: &Workload) -> Changes {
     let shape = context.facts().shape(workload);
     let image = |m: &Mapping| context.target.images.get(m.field);
@@ -36,7 +37,7 @@ fn mapping(shape: &Shape, container: &Container) -> Option<&'static Mapping> {
     shape.containers.iter().find(|m| m.container == container.name && m.init == container.init)
 }
 
-/// What the images of the templates say: sidecars, drift.
+/// The findings from the images of the templates: sidecars, drift.
 pub(super) fn findings(context: &Context<'_>, found: &mut Vec<Finding>) {
     for workload in &context.snapshot.workloads {
         let Some(shape) = context.facts().shape(workload) else { continue };
@@ -45,8 +46,8 @@ pub(super) fn findings(context: &Context<'_>, found: &mut Vec<Finding>) {
     }
 }
 
-/// Images that are neither the current nor the target version's. When `spec.version` is the target already, the
-/// version before is not known, and every image that the catalog names for the container will do.
+/// Images that belong neither to the current version nor to the target. If `spec.version` is the target already, the
+/// previous version is not known, and any image that the catalog names for the container is accepted.
 fn drift(context: &Context<'_>, workload: &Workload, shape: &Shape, found: &mut Vec<Finding>) {
     let known = |field: &str, image: &str| {
         let of = |v: &CatalogVersion| v.images.get(field).is_some_and(|i| same_image(i, image));

@@ -1,5 +1,6 @@
-//! What of a journal is believed. Whoever may write ConfigMaps in the namespace may have written it, without any right on
-//! the database: so it is a proposal, held against the catalog, the templates, the pods and the database's own status.
+//! How much of a journal is trusted. Anyone who may write ConfigMaps in the namespace can write it, without any
+//! permission on the database. So it is only a proposal, which is compared with the catalog, the templates, the pods
+//! and the database's own status.
 
 use std::collections::BTreeSet;
 
@@ -10,13 +11,13 @@ use crate::steps::s1_pause;
 
 use super::context::Context;
 
-/// A version with what the catalog says of it, whatever the journal says.
+/// A version as the catalog describes it, whatever the journal says.
 pub(super) fn version(snapshot: &Snapshot, named: &VersionRef) -> VersionRef {
     let version = snapshot.version(&named.name).map(|v| v.version.clone()).unwrap_or_default();
     VersionRef { name: named.name.clone(), version }
 }
 
-/// Our pause is there, and was written for an update between two others than these versions.
+/// Our pause is there, and was written for an update between two versions other than these.
 fn paused_for_another(snapshot: &Snapshot, ahead: &str, back: &str) -> bool {
     let condition = snapshot.database.paused().map(|(_, condition)| condition);
     let ends = condition.filter(|c| s1_pause::run_of(c).is_some()).and_then(s1_pause::ends_of);
@@ -24,8 +25,8 @@ fn paused_for_another(snapshot: &Snapshot, ahead: &str, back: &str) -> bool {
     ends.is_some_and(|(from, to)| BTreeSet::from([from, to]) != these)
 }
 
-/// What a rollback must not do on the journal's word alone: bring images that neither the catalog names for the version
-/// before nor anybody has now, or go to a version that nobody knows.
+/// What a rollback must not do only because the journal says so: set images that the catalog does not name for the
+/// previous version and that are not in use now, or go to an unknown version.
 pub(super) fn of_a_rollback(
     context: &Context<'_>,
     entry: &Entry,
@@ -63,7 +64,7 @@ fn versions(context: &Context<'_>, entry: &Entry, ahead: &VersionRef) -> Vec<Fin
     unknown.into_iter().map(finding).collect()
 }
 
-/// The images that only the journal speaks for, and the digests.
+/// The images and the digests that only the journal knows.
 fn images(context: &Context<'_>, planned: &WorkloadPlan) -> Vec<Finding> {
     let (snapshot, back) = (context.snapshot, &context.target.name);
     let Some(now) = snapshot.workload(&planned.object.uid) else { return Vec::new() };
@@ -97,7 +98,7 @@ fn images(context: &Context<'_>, planned: &WorkloadPlan) -> Vec<Finding> {
     written.chain(awaited).filter_map(check).collect()
 }
 
-/// How to see who has written the journal, and how to go on without it.
+/// The commands to find out who has written the journal, and to continue without it.
 fn look_at_the_journal(snapshot: &Snapshot) -> String {
     let db = &snapshot.database;
     let map = db.kind.lock_and_journal(&db.object.name);
@@ -108,7 +109,7 @@ fn look_at_the_journal(snapshot: &Snapshot) -> String {
     )
 }
 
-/// The run may go back by itself: all that it would bring is vouched for.
+/// An automatic rollback is allowed: everything that it would set is confirmed.
 pub fn vouched(plan: &crate::model::Plan) -> bool {
     plan.refusals().all(|f| !matches!(f.check, Check::Drift | Check::VersionRule))
 }

@@ -1,4 +1,4 @@
-//! What will be done: every image, every pod, in order. Nothing is left to choose while it runs.
+//! What will be done: every image, every pod, in order. No decision is left to be made during the run.
 
 use std::collections::BTreeSet;
 
@@ -17,20 +17,20 @@ use super::{ops_request, preflight, templates, workload};
 pub struct Request {
     /// The name of a version object, or `latest`.
     pub to: String,
-    /// Which way each update takes.
+    /// The method of each update.
     pub methods: Methods,
-    /// Findings that are overridden by name.
+    /// The checks that are overridden by name.
     pub skip: BTreeSet<Check>,
-    /// Seconds that a new pod must stay Ready, where that is more than the workload's own `minReadySeconds`.
+    /// Seconds that a new pod must stay Ready, if that is more than the workload's own `minReadySeconds`.
     pub min_ready_seconds: i64,
     /// Seconds that each step of an ops request may take.
     pub step_timeout_seconds: i64,
-    /// The run that was not finished, where the cluster still shows something of one.
+    /// The unfinished run, if the cluster still shows something of one.
     pub unfinished: Option<Unfinished>,
 }
 
 impl Request {
-    /// Asks for that version, with nothing else chosen.
+    /// A request for that version, with nothing else chosen.
     pub fn to(version: &str) -> Self {
         Request {
             to: version.to_owned(),
@@ -43,24 +43,24 @@ impl Request {
     }
 }
 
-/// An unfinished run, as far as another one has to know it.
+/// An unfinished run, as far as another run needs to know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unfinished {
     pub run: String,
     pub who: String,
-    /// When it began.
+    /// When it started.
     pub began: String,
-    /// The version that it came from.
+    /// The version that it started from.
     pub from: String,
-    /// The version that it was going to.
+    /// The version that it leads to.
     pub to: String,
-    /// The way that it took.
+    /// The method that it used.
     pub method: Method,
-    /// The ops request that it has made.
+    /// The ops request that it has created.
     pub ops_request: Option<String>,
     /// It was a rollback.
     pub rollback: bool,
-    /// The images before and after it: none of them is drift, whatever the catalog says by now.
+    /// The images before and after it: none of them counts as drift, even if the catalog has changed since.
     pub images: Vec<String>,
     /// Those after it that are pinned to digests.
     pub pins: Vec<String>,
@@ -84,10 +84,10 @@ fn nearest_of(names: &[String]) -> String {
     if names.is_empty() { String::new() } else { format!("; closest matches: {}", names.join(", ")) }
 }
 
-/// Decides the whole update. Refusals stand among the plan's findings; a plan with refusals must not run.
+/// Plans the whole update. Refusals are among the plan's findings; a plan with refusals must not run.
 ///
 /// # Errors
-/// When the target is not in the catalog.
+/// The target is not in the catalog.
 pub fn plan(snapshot: &Snapshot, request: &Request) -> Result<Plan, NoTarget> {
     if request.to == "latest" {
         return latest(snapshot, request);
@@ -112,7 +112,7 @@ pub fn plan(snapshot: &Snapshot, request: &Request) -> Result<Plan, NoTarget> {
     };
     let mut plan = plan_for(&context, request);
     if let Some(unfinished) = &request.unfinished {
-        // It says all that the finding from the pause says, and more.
+        // The finding from the journal says everything that the finding from the pause says, and more.
         plan.findings.retain(|f| f.check != Check::UnfinishedRun);
         plan.findings.insert(0, unfinished_finding(unfinished, &context));
         plan.findings.sort_by_key(|f| f.severity);
@@ -138,19 +138,18 @@ impl From<&Entry> for Unfinished {
 }
 
 impl Unfinished {
-    /// The version to which an update goes on with what the run has left: its own target, or the one that a rollback was
-    /// leaving.
+    /// The version for which an update may continue the run: its own target, or the one that a rollback was leaving.
     pub fn target(&self) -> &str {
         if self.rollback { &self.from } else { &self.to }
     }
 
-    /// The version at its other end.
+    /// The version at the run's other end.
     fn origin(&self) -> &str {
         if self.rollback { &self.to } else { &self.from }
     }
 }
 
-/// An update to the same target resumes the unfinished run; any other would leave a third state behind.
+/// An update to the same target resumes the unfinished run; any other would leave the database between three versions.
 fn unfinished_finding(unfinished: &Unfinished, context: &Context<'_>) -> Finding {
     let Unfinished { run, who, began, to, rollback, .. } = unfinished;
     let what = if *rollback { "rollback" } else { "update" };
@@ -178,8 +177,9 @@ fn no_target(snapshot: &Snapshot, typed: &str) -> NoTarget {
     }
 }
 
-/// The newest version that the rule allows, that is not deprecated and that a plan can carry out; among versions that
-/// compare as equal, one that is not at its end of life. What was passed over is told by a finding.
+/// The newest version that the catalog's update constraints allow, that is not deprecated, and that a plan can carry
+/// out. Among versions that compare as equal, one that is not at its end of life. A finding names the versions that
+/// were skipped.
 fn latest(snapshot: &Snapshot, request: &Request) -> Result<Plan, NoTarget> {
     let mut newest: Vec<&CatalogVersion> = snapshot.catalog.iter().collect();
     newest.sort_by(|a, b| {
@@ -202,7 +202,7 @@ fn latest(snapshot: &Snapshot, request: &Request) -> Result<Plan, NoTarget> {
     Err(no_target(snapshot, "latest"))
 }
 
-/// It is about the version, not about the current state of the database.
+/// The check concerns the version, not the current state of the database.
 pub fn about_the_version(check: Check) -> bool {
     matches!(
         check,
@@ -242,7 +242,7 @@ fn plan_for(context: &Context<'_>, request: &Request) -> Plan {
     }
 }
 
-/// It is in the way of doing something, and says nothing against there being nothing to do.
+/// The check only matters if something is to be changed; it does not prevent the result that nothing needs to be done.
 fn speaks_against_acting(check: Check) -> bool {
     let about_health = matches!(check, Check::Phase | Check::PodNotReady | Check::OpsRequestsUnreadable);
     let environment = matches!(check, Check::Permissions | Check::NoJournal | Check::Gitops | Check::Backup);

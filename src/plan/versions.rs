@@ -9,7 +9,7 @@ use crate::model::{CatalogVersion, Check, Plan, Snapshot};
 
 use super::update::{self, Request};
 
-/// A version of the catalog, as a database sees it.
+/// A version of the catalog, in relation to a database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Choice {
@@ -17,23 +17,23 @@ pub struct Choice {
     pub name: String,
     /// What the version rule compares.
     pub version: String,
-    /// It is what `--to latest` means.
+    /// It is what `--to latest` means for the database.
     pub latest: bool,
     pub deprecated: bool,
     pub end_of_life: bool,
-    /// What the database may do with it; `None` where no database is meant.
+    /// What the database may do with it; `None` if no database was given.
     #[serde(flatten)]
     pub reach: Option<Reach>,
 }
 
-/// Whether a database may go to a version.
+/// Whether a database may be updated to a version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "reach", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Reach {
-    /// It is on it.
+    /// The database is on it.
     Current,
     Allowed,
-    /// Not in one step; the versions that lead there, the current one first.
+    /// Not in one step; the versions that lead to it, the current one first.
     InSteps {
         path: Vec<String>,
     },
@@ -49,8 +49,8 @@ pub fn catalog(versions: &[CatalogVersion]) -> Vec<Choice> {
     sorted(versions).into_iter().map(|version| choice(version, false, None)).collect()
 }
 
-/// The versions of the catalog, newest first, each with what its plan would say about it. Failed checks that concern
-/// the database, and so every version, are left out.
+/// The versions of the catalog, newest first, each with the findings that its plan would have. Failed checks that
+/// concern the database, and so apply to every version, are left out.
 pub fn choices(snapshot: &Snapshot, skip: &BTreeSet<Check>) -> Vec<Choice> {
     let latest = latest(snapshot, skip);
     let reach = |version: &CatalogVersion| match plan(snapshot, skip, &version.name) {
@@ -62,7 +62,7 @@ pub fn choices(snapshot: &Snapshot, skip: &BTreeSet<Check>) -> Vec<Choice> {
     versions.map(|v| choice(v, latest.as_ref() == Some(&v.name), Some(reach(v)))).collect()
 }
 
-/// What `--to latest` means for a database; `None` where there is no such version.
+/// What `--to latest` means for a database; `None` if there is no such version.
 pub fn latest(snapshot: &Snapshot, skip: &BTreeSet<Check>) -> Option<String> {
     plan(snapshot, skip, "latest").map(|plan| plan.to.name)
 }
@@ -92,7 +92,7 @@ fn choice(version: &CatalogVersion, latest: bool, reach: Option<Reach>) -> Choic
 
 fn reach(plan: Plan) -> Reach {
     let against = plan.refusals().filter(|f| update::about_the_version(f.check));
-    // The deprecation has a mark of its own, so any other refusal is shown instead.
+    // Deprecated versions have a mark of their own, so any other refusal is shown instead.
     let Some(finding) = against.min_by_key(|f| f.check == Check::DeprecatedTarget) else {
         return Reach::Allowed;
     };

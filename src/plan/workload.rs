@@ -1,5 +1,5 @@
-//! What becomes of one workload: its containers, its pods, and who restarts them. An update and a rollback differ only in where
-//! the images come from, and in the direction.
+//! What happens to one workload: its containers, its pods, and who restarts them. An update and a rollback differ only
+//! in the source of the images, and in the direction.
 
 use crate::kinds;
 use crate::model::{
@@ -11,18 +11,18 @@ use crate::steps::s1_pause;
 
 use super::context::Context;
 
-/// What becomes of a container of a pod template.
+/// What happens to a container of a pod template.
 pub(super) enum Becomes {
     /// It gets this image.
     Image(String),
     /// It has its image already.
     OnTarget,
-    /// It is not the database's, and stays as it is.
+    /// It does not belong to the database's version, and is left unchanged.
     Sidecar,
     Removed,
 }
 
-/// What becomes of a whole pod template.
+/// What happens to a whole pod template.
 #[derive(Default)]
 pub(super) struct Changes {
     pub images: Vec<ImageChange>,
@@ -32,7 +32,7 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    /// Of that workload's template, which also gets the containers that are `added`.
+    /// The changes to that workload's template, which also gets the containers that are `added`.
     pub fn of(workload: &Workload, added: Vec<ShapeChange>, becomes: impl Fn(&Container) -> Becomes) -> Self {
         let mut changes = Changes { added, ..Changes::default() };
         for container in &workload.containers {
@@ -51,7 +51,7 @@ impl Changes {
     }
 }
 
-/// The workloads in the order in which they are rolled: a rollback goes the opposite way.
+/// The workloads in the order in which their pods are restarted; a rollback uses the reverse order.
 pub(super) fn in_order<'a>(context: &Context<'a>) -> Vec<&'a Workload> {
     let (snapshot, facts) = (context.snapshot, context.facts());
     let mut order: Vec<&Workload> = snapshot.workloads.iter().collect();
@@ -62,7 +62,7 @@ pub(super) fn in_order<'a>(context: &Context<'a>) -> Vec<&'a Workload> {
     order
 }
 
-/// Decides what becomes of a workload. Which object it is, and what it is, the cluster alone says.
+/// Plans one workload. Which object it is, and its properties, come from the cluster alone.
 pub(super) fn plan(
     context: &Context<'_>,
     workload: &Workload,
@@ -124,7 +124,8 @@ fn waits_for(context: &Context<'_>, pod: &Pod, action: PodAction) -> String {
     }
 }
 
-/// What these workloads ask for. `unfinished` says that an earlier run has left something, if only its verification.
+/// The action that these workloads need. `unfinished` says that an earlier run has left something to do, even if only
+/// its verification.
 pub(super) fn action(context: &Context<'_>, workloads: &[WorkloadPlan], unfinished: bool) -> Action {
     let unfinished = unfinished || s1_pause::ours(&context.snapshot.database).is_some();
     let settled = workloads.iter().all(WorkloadPlan::settled);

@@ -1,5 +1,5 @@
-//! May this pod go now: a list of gates, each a small function over what is known. Whoever restarts pods walks the list
-//! and knows none of the gates by name. That every other pod is healthy is the order's own condition: see
+//! Whether a pod may be evicted now: a list of gates, each a small function over what is known. Callers walk the list
+//! and know none of the gates by name. That every other pod must be healthy is a condition of the order itself: see
 //! [`order`](super::order).
 
 use std::collections::BTreeSet;
@@ -11,10 +11,11 @@ use crate::model::{Budget, Check, Phase, Pod, Snapshot, Workload, WorkloadPlan};
 use super::order::RollMemory;
 use super::pace::Pace;
 
-/// A pod that comes back on the old template once was created by a controller that had not seen the new one yet.
+/// How often a pod may be evicted: if it is recreated from the old template once, its controller had not observed the
+/// new one yet.
 const EVICTIONS: u32 = 2;
 
-/// A budget that counts fewer healthy pods than there are for so long has fallen behind: its controller looks again only
+/// A budget that has counted too few healthy pods for this long is out of date: its controller recalculates it only
 /// when something about it changes.
 const BUDGET_STALE: Duration = Duration::from_secs(10);
 
@@ -25,7 +26,7 @@ pub struct Facts<'a> {
     pub snapshot: &'a Snapshot,
     pub memory: &'a RollMemory,
     pub pace: &'a Pace,
-    /// What the user has overridden by name.
+    /// The checks that the user has overridden.
     pub skip: &'a BTreeSet<Check>,
     /// Everything is watched at this moment.
     pub watched: bool,
@@ -35,7 +36,7 @@ pub struct Facts<'a> {
     pub now: Duration,
 }
 
-/// What the gates say of a pod.
+/// What the gates decide about a pod.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
     Go,
@@ -43,14 +44,14 @@ pub enum Answer {
     Refuse(Refusal),
 }
 
-/// What a pod has to wait for before it may go.
+/// What a pod has to wait for before it may be evicted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Wait {
-    /// What is said of it; nothing where it is over in a moment.
+    /// The reason that is shown; `None` if the wait is over in a moment.
     pub on: Option<WaitingOn>,
-    /// By time alone nothing changes before.
+    /// Nothing changes before this time unless the cluster changes.
     pub until: Duration,
-    /// What the run ends with when it has waited for as long as it may; a budget's refusal is the server's to say.
+    /// How the run ends if the wait takes too long; `None` for a budget, because there the server decides.
     pub or: Option<Refusal>,
     /// The status of a budget is out of date.
     pub stale: Option<Stale>,
@@ -60,7 +61,7 @@ pub struct Wait {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stale {
     pub budget: String,
-    /// How many healthy pods it counts; there are more.
+    /// How many healthy pods it counts; in fact there are more.
     pub counted: i64,
 }
 
@@ -74,18 +75,18 @@ pub enum Refusal {
 
 type Gate = fn(&Facts<'_>) -> Answer;
 
-/// Asked by what the watches have told, before anything is read for the eviction.
+/// Checked against what the watches have reported, before anything is read for the eviction.
 const WATCHED: [Gate; 2] = [budget, database_seen_healthy];
 
-/// Asked once everything that the eviction depends on was read again.
+/// Checked once everything that the eviction depends on was reread.
 const READ: [Gate; 3] = [template_seen, database_healthy, rarely_evicted];
 
-/// What speaks against the eviction by what the watches have told.
+/// What forbids the eviction according to the watches.
 pub fn by_watch(facts: &Facts<'_>) -> Answer {
     first(&WATCHED, facts)
 }
 
-/// What speaks against the eviction by a fresh look.
+/// What forbids the eviction according to a fresh read.
 pub fn by_reading(facts: &Facts<'_>) -> Answer {
     first(&READ, facts)
 }
@@ -94,8 +95,8 @@ fn first(gates: &[Gate], facts: &Facts<'_>) -> Answer {
     gates.iter().map(|gate| gate(facts)).find(|answer| *answer != Answer::Go).unwrap_or(Answer::Go)
 }
 
-/// A budget covers a healthy pod, and its status is waited for; whether one that is not healthy may go, only the server
-/// can tell.
+/// A healthy pod waits until the status of its budget allows the eviction; whether an unhealthy one may be evicted,
+/// only the server can tell.
 fn budget(facts: &Facts<'_>) -> Answer {
     let Some(until) = facts.pace.not_before(allowed(facts.pod, facts.snapshot), facts.now) else {
         return Answer::Go;
@@ -105,7 +106,8 @@ fn budget(facts: &Facts<'_>) -> Answer {
     Answer::Wait(Wait { on, until, or: None, stale })
 }
 
-/// A pod that is evicted before its controller has seen the new template comes back from the old one, or not at all.
+/// A pod that is evicted before its controller has observed the new template would be recreated from the old one, or
+/// not at all.
 fn template_seen(facts: &Facts<'_>) -> Answer {
     if facts.snapshot.workload(&facts.workload.object.uid).is_some_and(Workload::observed) {
         return Answer::Go;
@@ -114,7 +116,7 @@ fn template_seen(facts: &Facts<'_>) -> Answer {
     waiting(WaitingOn::Controller, Refusal::NotTakenUp { workload, seconds })
 }
 
-/// KubeDB's own health check. A pod that is not healthy may be what ails the database.
+/// KubeDB's own health check. An unhealthy pod is not held back by it, because that pod may be the cause.
 fn database_healthy(facts: &Facts<'_>) -> Answer {
     match ailing(facts.snapshot).filter(|_| facts.pod.healthy()) {
         Some(what) if !facts.skip.contains(&Check::DatabaseHealth) => {
@@ -124,12 +126,12 @@ fn database_healthy(facts: &Facts<'_>) -> Answer {
     }
 }
 
-/// The same before anything is read: what a broken watch has told may be old.
+/// The same before anything is read: what a broken watch has reported may be old.
 fn database_seen_healthy(facts: &Facts<'_>) -> Answer {
     if facts.watched { database_healthy(facts) } else { Answer::Go }
 }
 
-/// What the database reports of its own health, where that is bad.
+/// What the database reports about its own health, if that is bad.
 fn ailing(snapshot: &Snapshot) -> Option<String> {
     let db = &snapshot.database;
     if db.phase == Phase::NotReady {
@@ -150,12 +152,12 @@ fn waiting(on: WaitingOn, or: Refusal) -> Answer {
     Answer::Wait(Wait { on: Some(on), until: Duration::MAX, or: Some(or), stale: None })
 }
 
-/// Nothing that the budgets say speaks against the eviction.
+/// The status of every budget allows the eviction.
 pub fn allowed(pod: &Pod, snapshot: &Snapshot) -> bool {
     !pod.healthy() || snapshot.budgets_of(pod).all(Budget::allows)
 }
 
-/// The budget that blocks an eviction, with its numbers; the server's own words where it is not known.
+/// The budget that blocks an eviction, with its numbers, or the server's own message if the budget is not known.
 pub fn blocking(pod: &Pod, snapshot: &Snapshot, message: &str) -> WaitingOn {
     match blocker(pod, snapshot) {
         Some(b) => WaitingOn::Budget {
@@ -173,7 +175,7 @@ fn blocker<'a>(pod: &'a Pod, snapshot: &'a Snapshot) -> Option<&'a Budget> {
     budgets.find(|b| !b.allows()).or_else(|| snapshot.budgets_of(pod).next())
 }
 
-/// The blocking budget, where it has counted too few healthy pods for a while.
+/// The blocking budget, if it has counted too few healthy pods for a while.
 fn stale(facts: &Facts<'_>) -> Option<Stale> {
     let budget = blocker(facts.pod, facts.snapshot)?;
     let healthy = facts.snapshot.pods.iter().filter(|p| p.healthy() && budget.covers(p)).count() as i64;

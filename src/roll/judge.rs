@@ -19,23 +19,23 @@ const STEADY: Duration = Duration::from_secs(10);
 /// How long a kubelet may take beyond the grace period until the pod object is deleted.
 const TERMINATION_PATIENCE: Duration = Duration::from_secs(60);
 
-/// A pod that is waited for. Times are durations since the run began.
+/// A pod that the run is waiting for. Times are durations since the run started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flight {
     pub pod: String,
     /// The uid of the workload that owns it: an unhealthy pod of another one may be restarted first.
     pub owner: String,
-    /// When the eviction was accepted, or the waiting began.
+    /// When the eviction was accepted, or the wait started.
     pub began: Duration,
-    /// The pod that goes; `None` where none was seen to go.
+    /// The uid of the pod that is being replaced; `None` if it was never seen.
     pub old_uid: Option<String>,
-    /// It is restarted, and not merely waited for.
+    /// It is being restarted, and not only waited for.
     pub restarts: bool,
     /// Its grace period in seconds.
     pub grace_seconds: i64,
     /// The uid of the pod that has replaced it, and its restart count when it was first seen.
     seen: Option<(String, i64)>,
-    /// How often a container of it has restarted since.
+    /// How often one of its containers has restarted since then.
     restarted: i64,
     trouble: Option<(Trouble, Duration)>,
     /// Since when the new pod has been healthy.
@@ -47,7 +47,7 @@ pub struct Flight {
 /// How long things may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// For a pod to become healthy again, on top of its grace period.
+    /// For a pod to become healthy again, not counting its grace period.
     pub pod_timeout: Duration,
     /// For how long it must stay Ready.
     pub min_ready: Duration,
@@ -56,7 +56,7 @@ pub struct Limits {
 /// How the pod is doing.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
-    /// It is making progress. Nothing changes by time alone before `until`.
+    /// It is making progress. Nothing changes before `until` unless the cluster changes.
     Progress {
         on: WaitingOn,
         until: Duration,
@@ -122,7 +122,7 @@ fn held(node: &Option<String>, state: &Option<String>, finalizers: &[String]) ->
     if words.is_empty() { String::new() } else { format!(" ({})", words.join("; ")) }
 }
 
-/// Kinds of trouble, each with its own timeout.
+/// Kinds of problem, each with its own timeout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Trouble {
     Config,
@@ -137,7 +137,7 @@ impl Trouble {
         }
     }
 
-    /// By the reasons that kubelets give.
+    /// The problem, according to the reason that the kubelet reports.
     fn of(reason: &str) -> Option<Self> {
         match reason {
             "InvalidImageName"
@@ -166,7 +166,7 @@ impl Flight {
         }
     }
 
-    /// A pod that somebody else replaces: the old one, where it is seen to go, or the new one.
+    /// A pod that a controller is replacing: the old pod if it is seen terminating, otherwise the new one.
     pub fn followed(pod: &Pod, now: Duration) -> Self {
         Flight {
             old_uid: pod.deleting.then(|| pod.uid.clone()),
@@ -176,12 +176,12 @@ impl Flight {
         }
     }
 
-    /// For how long the pod was away; `None` where it was only waited for, or is not back.
+    /// How long the pod was away; `None` if it was only waited for, or is not back.
     pub fn away(&self) -> Option<Duration> {
         self.healthy_since.filter(|_| self.restarts).map(|since| since.saturating_sub(self.began))
     }
 
-    /// A pod that the run waits for although it has not evicted it.
+    /// A pod that the run is waiting for although it has not evicted it.
     pub fn awaited(pod: &str, owner: &str, now: Duration) -> Self {
         Flight {
             pod: pod.to_owned(),
@@ -198,11 +198,11 @@ impl Flight {
         }
     }
 
-    /// Records the pod that stands in its place now.
+    /// Records the pod that is in its place now.
     pub fn observe(&mut self, pod: Option<&Pod>, now: Duration) {
         let new = pod.filter(|p| Some(&p.uid) != self.old_uid.as_ref());
         if let Some(pod) = new.filter(|p| self.seen.as_ref().is_none_or(|(uid, _)| *uid != p.uid)) {
-            // Restarts before this run saw the pod are not this run's to judge, unless it made the pod itself.
+            // Restarts before this run first saw the pod do not count, unless the run has caused the pod to be created.
             let before = if self.old_uid.is_some() { 0 } else { restarts(pod) };
             self.seen = Some((pod.uid.clone(), before));
             self.restarted = 0;
@@ -213,7 +213,7 @@ impl Flight {
         let before = self.seen.as_ref().map_or(0, |(_, restarts)| *restarts);
         let restarted = new.map_or(0, |p| restarts(p) - before);
         if restarted > self.restarted {
-            // It was down in between, whether that was seen or not.
+            // It was down in between, even if that was not seen.
             self.healthy_since = None;
         }
         self.restarted = restarted;
@@ -232,7 +232,7 @@ fn restarts(pod: &Pod) -> i64 {
     pod.containers.iter().map(|c| c.restarts).max().unwrap_or_default()
 }
 
-/// The first container whose trouble has a timeout of its own.
+/// The first container that has a problem with a timeout of its own.
 fn troubled(pod: &Pod) -> Option<(Trouble, &str, &str, &str)> {
     pod.containers.iter().find_map(|c| match &c.state {
         ContainerState::Waiting { reason, message } => {
@@ -242,10 +242,9 @@ fn troubled(pod: &Pod) -> Option<(Trouble, &str, &str, &str)> {
     })
 }
 
-/// Judges the pod that stands in the place of the one that is waited for. `revision` is the revision that its workload's
-/// controller gives to new pods: empty where pods carry none, `None` while it has not seen the template.
-/// [`Flight::observe`] has been called with the same pod and
-/// time.
+/// Judges the pod that is in the place of the one that is waited for. `revision` is the revision that its workload's
+/// controller gives to new pods: empty if pods have none, `None` while it has not observed the template.
+/// [`Flight::observe`] must have been called with the same pod and time.
 pub fn judge(
     flight: &Flight,
     pod: Option<&Pod>,
@@ -308,7 +307,7 @@ fn wrong_image(pod: &Pod, target: &WorkloadPlan) -> Verdict {
     })
 }
 
-/// The old pod is terminating. A pod that someone else deletes is given its grace period as well.
+/// The old pod is terminating. A pod that another user deletes gets its grace period as well.
 fn terminating(flight: &Flight, pod: &Pod, limits: Limits, now: Duration) -> Verdict {
     let grace = Duration::from_secs(pod.grace_seconds.max(flight.grace_seconds).max(0) as u64);
     let since = flight.leaving_since.unwrap_or(flight.began);
@@ -336,7 +335,7 @@ fn crashed(flight: &Flight, pod: &Pod) -> Option<Stuck> {
     })
 }
 
-/// What a pod that is not Ready waits for, as far as it says.
+/// What a pod that is not Ready is waiting for, as far as it reports that.
 fn awaited_of(pod: &Pod) -> WaitingOn {
     let unscheduled = pod.conditions.iter().find(|c| c.kind == "PodScheduled" && c.status != "True");
     if let Some(condition) = unscheduled {

@@ -1,5 +1,6 @@
-//! Rolling pods: which is next ([`order`]), may it go now ([`gates`]), what has become of it ([`judge`]), and where a workload
-//! stands whose controller rolls it ([`follow`]). Pure: time comes in as a value.
+//! Restarting pods: which one is next ([`order`]), whether it may be evicted now ([`gates`]), how it is doing
+//! ([`judge`]), and the progress of a workload whose own controller restarts the pods ([`follow`]). Pure: time comes in
+//! as a value.
 
 mod follow;
 pub mod gates;

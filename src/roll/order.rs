@@ -1,8 +1,9 @@
-//! Which pod is restarted next, and what has to be so before.
+//! Which pod is restarted next, and which conditions must hold before.
 //!
-//! A well pod is evicted only while every other pod of the database is well. A pod that was not well from the start may
-//! be restarted at any time: on the old images it goes first, since waiting for it would be waiting for ever. One that has
-//! become unwell in the run gets time to recover: members of a quorum often do for a moment while another restarts.
+//! A healthy pod is evicted only while every other pod of the database is healthy. A pod that was unhealthy from the
+//! start may be restarted at any time: on the old images it goes first, because it may never recover on its own. A pod
+//! that has become unhealthy during the run gets time to recover: members of a quorum are often unhealthy for a moment
+//! while another one restarts.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -10,40 +11,40 @@ use crate::model::{
     Action, ContainerState, Direction, Plan, Pod, PodAction, Snapshot, Strategy, Workload, WorkloadPlan,
 };
 
-/// What a workload's rolling comes to next.
+/// The next action for a workload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
-    /// Every pod is on the target and well.
+    /// Every pod is on the target and healthy.
     Done,
     /// The workload is gone.
     WorkloadGone,
-    /// This pod has to become well first: it is on its way, or not there at all.
+    /// This pod has to become healthy first: it is being replaced, or missing.
     Await { pod: String },
-    /// This pod is to be evicted.
+    /// Evict this pod.
     Evict { pod: String, uid: String, healthy: bool },
-    /// A pod elsewhere in the database is not well, and restarting it is not ours to do.
+    /// A pod of another workload is unhealthy, and this tool must not restart it.
     Hold { pod: String, uid: String, why: String },
-    /// A pod that the workload does not own has the name of one that it needs: its controller cannot make its own.
+    /// A pod that the workload does not own has the name of one that it needs, so its controller cannot create that
+    /// one.
     Taken { pod: String, uid: String },
 }
 
 /// What a run has done and seen that no snapshot shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RollMemory {
-    /// The uids of pods whose eviction was accepted: they are as good as deleted, whatever the watch has shown so far.
+    /// The uids of pods whose eviction was accepted: they will be deleted, even if the watch has not shown that yet.
     pub evicted: HashSet<String>,
-    /// The uids of old pods that have become unwell in the run and did not recover.
+    /// The uids of old pods that have become unhealthy during the run and did not recover.
     pub given_up: BTreeSet<String>,
     /// How often a pod of that name was evicted.
     pub evictions: BTreeMap<String, u32>,
 }
 
-/// The pods of a workload in the order in which they are restarted. What a plan prints, what a rollback reverses and what a
-/// run does come from here.
+/// The pods of a workload in the order in which they are restarted. What a plan prints, what a rollback reverses and
+/// what a run does all use this order.
 ///
-/// We go by ordinal, unhealthy pods first, and backwards in a rollback. The controller of a workload that rolls by itself
-/// goes from the last ordinal to the first, whoever has changed the template; the Ops-manager goes from the first to the
-/// last.
+/// This tool goes by ordinal, unhealthy pods first, and backwards in a rollback. A workload's own controller goes from
+/// the last ordinal to the first, whoever has changed the template; the Ops-manager goes from the first to the last.
 pub fn pods<'a>(
     direction: Direction,
     strategy: Strategy,
@@ -60,7 +61,7 @@ pub fn pods<'a>(
     pods
 }
 
-/// Decides.
+/// Decides the next action for a workload.
 pub fn next(plan: &Plan, workload: &WorkloadPlan, snapshot: &Snapshot, memory: &RollMemory) -> Next {
     let Some(now) = snapshot.workload(&workload.object.uid) else { return Next::WorkloadGone };
     let direction = if plan.action == Action::Rollback { Direction::Rollback } else { Direction::Update };
@@ -95,9 +96,9 @@ pub fn next(plan: &Plan, workload: &WorkloadPlan, snapshot: &Snapshot, memory: &
     }
 }
 
-/// The pods that stand where pods of this workload should: they have the name of one that is missing, and are owned by
-/// nobody, or by another. A pod whose labels no longer match is released by its controller, which can then neither use it
-/// nor make another of its name.
+/// The pods that occupy the names of this workload's missing pods: they have no owner, or a different one. A pod whose
+/// labels no longer match is released by its controller, which can then neither use it nor create another one with its
+/// name.
 pub fn taken<'a>(workload: &'a Workload, snapshot: &'a Snapshot) -> impl Iterator<Item = &'a Pod> {
     let named = workload.kind.has_stable_names();
     let short = named && (snapshot.pods_of(workload).count() as i64) < workload.replicas;
@@ -110,14 +111,14 @@ pub fn taken<'a>(workload: &'a Workload, snapshot: &'a Snapshot) -> impl Iterato
     snapshot.pods.iter().filter(move |p| short && p.owner != *uid && !p.deleting && needed(p))
 }
 
-/// A pod that is not well, or not there, and why.
+/// A pod that is unhealthy or missing, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unhealthy {
     pub pod: String,
     pub why: String,
 }
 
-/// A pod of another workload that is not well or not there: no well pod is restarted before it is.
+/// A pod of another workload that is unhealthy or missing: no healthy pod is restarted before it is healthy again.
 pub fn beside(
     plan: &Plan,
     workload: &WorkloadPlan,
@@ -130,7 +131,7 @@ pub fn beside(
     ill.or_else(|| missing().map(|pod| Unhealthy { pod, why: "missing".to_owned() }))
 }
 
-/// A pod on the old images that is not well, and was not from the start or has not recovered.
+/// A pod on the old images that is unhealthy, and either was so from the start or has not recovered.
 fn restartable(workload: &WorkloadPlan, pod: &Pod, memory: &RollMemory) -> bool {
     let from_the_start =
         || workload.pods.iter().any(|p| p.name == pod.name && p.action == PodAction::EvictUnhealthy);
@@ -141,15 +142,15 @@ fn restartable(workload: &WorkloadPlan, pod: &Pod, memory: &RollMemory) -> bool 
         && (memory.given_up.contains(&pod.uid) || from_the_start())
 }
 
-/// The first ordinal that has no pod.
+/// The first ordinal without a pod.
 fn missing(workload: &str, pods: &[&Pod]) -> String {
     let taken: BTreeSet<u32> = pods.iter().filter_map(|p| p.ordinal()).collect();
     let first = (0..).find(|o| !taken.contains(o)).unwrap_or_default();
     format!("{workload}-{first}")
 }
 
-/// A pod of another workload that is not well, and whether it is one that we may restart. A Deployment's pods hold
-/// nothing up: they serve the database, they are not it.
+/// A pod of another workload that is unhealthy, and whether this tool may restart it. A Deployment's pods hold up
+/// nothing: they serve the database and are no part of it.
 fn unhealthy_elsewhere<'a>(
     plan: &Plan,
     workload: &WorkloadPlan,
@@ -164,7 +165,7 @@ fn unhealthy_elsewhere<'a>(
     })
 }
 
-/// A pod of another workload that was removed and is not there again.
+/// A pod of another workload that is gone and has not been recreated.
 fn missing_elsewhere(plan: &Plan, workload: &WorkloadPlan, snapshot: &Snapshot) -> Option<String> {
     let mut pods: HashMap<&str, Vec<&Pod>> = HashMap::new();
     for pod in &snapshot.pods {

@@ -1,20 +1,22 @@
-//! When an eviction is tried again: budgets follow their pods with a lag, and the server has the last word.
+//! When an eviction is retried: budgets follow their pods with a delay, and the server decides.
 
 use std::time::Duration;
 
-/// After a pod has become Ready its budget counts it within some milliseconds: for so long a blocked eviction is no news.
+/// How long after a pod has become Ready its budget may not count it yet: until then a blocked eviction is not
+/// reported.
 const BUDGET_LAG: Duration = Duration::from_secs(1);
 
-/// The shortest time between two tries of an eviction.
+/// The shortest time between two attempts of an eviction.
 const AGAIN: Duration = Duration::from_millis(20);
 
-/// The same where the server refuses what its budget allows, or what only the server can tell.
+/// The same if the server refuses what the budget's status allows, or what only the server can decide.
 const DOUBTED: Duration = Duration::from_secs(1);
 
-/// How often a blocked eviction is tried although the budget's status has not changed: the watch may have missed it.
+/// How often a blocked eviction is retried although the budget's status has not changed: the watch may have missed a
+/// change.
 const ANYWAY: Duration = Duration::from_secs(5);
 
-/// The evictions of one workload, in time. Times are durations since the run began.
+/// The timing of the evictions of one workload. Times are durations since the run started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Pace {
     /// When a pod last became Ready.
@@ -22,7 +24,7 @@ pub struct Pace {
     blockage: Option<Blockage>,
 }
 
-/// An eviction that is refused for the moment.
+/// An eviction that is currently refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Blockage {
     since: Duration,
@@ -41,8 +43,8 @@ impl Pace {
         self.blockage = None;
     }
 
-    /// The server has refused an eviction for a budget; `allowed` is what the budget itself says. Returns for how long
-    /// evictions have been refused.
+    /// The server has refused an eviction because of a budget; `allowed` is what the budget's own status says. Returns
+    /// how long evictions have been refused.
     pub fn refused(&mut self, allowed: bool, now: Duration) -> Duration {
         let since = self.blocked_since().unwrap_or(now);
         let lag = self.within_lag(now);
@@ -57,12 +59,12 @@ impl Pace {
         self.blockage.map(|blockage| blockage.since)
     }
 
-    /// A pod has just become Ready, and its budget may not know yet.
+    /// A pod has just become Ready, and its budget may not count it yet.
     pub fn within_lag(&self, now: Duration) -> bool {
         self.last_ready.is_some_and(|ready| now < ready + BUDGET_LAG)
     }
 
-    /// When the eviction is tried at the latest; `None` for now. `allowed`: the budgets allow it.
+    /// When the eviction is retried at the latest; `None` means now. `allowed`: the status of the budgets allows it.
     pub fn not_before(&self, allowed: bool, now: Duration) -> Option<Duration> {
         let until = match (self.blockage, allowed) {
             (Some(blockage), true) => blockage.not_before,
@@ -96,10 +98,10 @@ mod tests {
     #[test]
     fn a_refused_eviction_is_tried_again_by_what_its_budget_says() {
         for (ready, allowed, then_allowed, wait) in [
-            // Within the lag the budget's own word may come at any moment.
+            // Within that delay the budget's status may change at any moment.
             (Some(at(10_000)), false, true, Some(at(10_020))),
             (Some(at(10_000)), false, false, Some(at(10_020))),
-            // The budget allows what the server refuses: the server may know of more.
+            // The server refuses what the budget's status allows, so it may know more.
             (None, true, true, Some(at(11_000))),
             (None, false, true, Some(at(10_020))),
             (None, false, false, Some(at(15_000))),

@@ -48,7 +48,7 @@ pub(super) fn workload(name: &str, replicas: i64) -> Workload {
     }
 }
 
-/// A pod in one word: `old` and `new` are well, `ill-old` and `ill-new` not, `-going` is being deleted.
+/// A pod in one word: `old` and `new` are healthy, `ill-old` and `ill-new` are not, `-going` is being deleted.
 pub(super) fn pod(workload: &str, ordinal: usize, word: &str) -> Pod {
     let (ill, goal) = (word.starts_with("ill-"), word.ends_with("-going"));
     let image = if word.contains("old") { OLD } else { NEW };
@@ -71,7 +71,7 @@ pub(super) fn pod(workload: &str, ordinal: usize, word: &str) -> Pod {
     }
 }
 
-/// Two workloads, `a` before `b`; a pod that is away is `-`.
+/// Two workloads, `a` before `b`; a missing pod is `-`.
 pub(super) fn snapshot(a: &[&str], b: &[&str]) -> Snapshot {
     let pods = [("a", a), ("b", b)].into_iter().flat_map(|(name, words)| {
         let there = words.iter().enumerate().filter(|(_, word)| **word != "-");
@@ -105,7 +105,7 @@ pub(super) fn snapshot(a: &[&str], b: &[&str]) -> Snapshot {
     }
 }
 
-/// The plan in which those pods were ill from the start.
+/// The plan in which those pods were unhealthy from the start.
 pub(super) fn plan(ill: &[&str]) -> Plan {
     let planned = |name: &str| WorkloadPlan {
         kind: WorkloadKind::PetSet,

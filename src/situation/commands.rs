@@ -1,4 +1,4 @@
-//! The commands that go on from a state, and how they are spelled for the cluster that the user has reached.
+//! The commands that continue from a state, as the user would type them for the cluster that they have connected to.
 
 use serde_json::json;
 
@@ -11,7 +11,7 @@ pub enum Next {
     /// The updates that were to follow.
     Further,
     Rollback,
-    /// The same command again; what it updates to, where it was an update.
+    /// The same command again; with the target version if it was an update.
     Again(String),
     /// The update to the version that it is on.
     Update(String),
@@ -30,12 +30,12 @@ pub enum Next {
     Status,
     /// Look at the pods.
     Pods,
-    /// Look at what the user may do.
+    /// Look at the user's permissions.
     CanI,
 }
 
 impl Next {
-    /// It is a command of this tool that changes the database; the others look, or prepare one that does.
+    /// It is a command of this tool that changes the database; the others only look, or prepare such a command.
     pub fn goes_on(&self) -> bool {
         matches!(
             self,
@@ -58,31 +58,31 @@ pub enum Typed {
     Rollback,
 }
 
-/// How the user has reached the cluster and what they have allowed: the words that a command needs to mean the same
-/// database and the same update when it is typed next.
+/// How the user has connected to the cluster and what they have overridden, so that the next command means the same
+/// database and the same update.
 #[derive(Debug, Clone, Default)]
 pub struct Commands {
     pub typed: Typed,
-    /// The namespace, where it was given or is not the only one shown.
+    /// The namespace, if it was given or is not the only one shown.
     pub namespace: Option<String>,
-    /// The flags of this tool that lead to the cluster.
+    /// The flags of this tool that select the cluster.
     pub connection: Command,
     /// The same for kubectl.
     pub kubectl: Command,
-    /// The version to which further updates follow.
+    /// The version that further updates lead to.
     pub through: Option<String>,
     /// The methods that were chosen for the updates.
     pub methods: Methods,
-    /// The times that are not the default.
+    /// The timeouts that are not the default.
     pub times: Command,
-    /// What was allowed, for a command that goes on. Nothing that was allowed once is taken from the journal.
+    /// The overrides, for a command that continues. An override is never taken from the journal.
     pub allowed: Command,
-    /// The part of it that a rollback knows.
+    /// Those of them that a rollback accepts.
     pub allowed_back: Command,
 }
 
 impl Commands {
-    /// How the user would type it.
+    /// The command as the user would type it.
     pub fn command(&self, next: &Next, kind: Kind, database: &ObjectRef) -> Command {
         let name = database.name.as_str();
         let kubectl =
@@ -122,7 +122,7 @@ impl Commands {
         }
     }
 
-    /// `kubectl` with the flags that lead to the same cluster.
+    /// `kubectl` with the flags that select the same cluster.
     pub fn kubectl(&self) -> Command {
         Command::new(["kubectl"]).and(&self.kubectl)
     }
@@ -137,14 +137,14 @@ impl Commands {
         self.named("resume", kind, name).words(through.then_some("--through")).and(&self.allowed)
     }
 
-    /// An update to that version, on the whole way where it is `through`.
+    /// An update to that version, including the versions in between if `through` is set.
     pub fn update(&self, kind: Kind, name: &str, to: &str, through: bool) -> Command {
         let update = Command::new(["kubectl", "dbupdate", kind.singular(), name]).flag("--to", to);
         self.in_namespace(update).words(through.then_some("--through")).and(&self.connection)
     }
 
-    /// The update with everything that was typed: what was chosen from a list is named, and what only concerns the screen is
-    /// left out.
+    /// The update with everything that was typed: a choice made from a list is named, and flags that only concern the
+    /// output are left out.
     fn again(&self, kind: Kind, name: &str, to: &str, methods: &Methods) -> Command {
         let to = self.through.as_deref().unwrap_or(to);
         let mut command = self.update(kind, name, to, self.through.is_some());

@@ -39,8 +39,9 @@ pub fn decide(seen: &Seen) -> Situation {
     Situation { database: db.object.to_string(), version: db.version.clone(), what }
 }
 
-/// The method by which this tool can carry out the update of a plan alone. The operator renders the old shape again once
-/// nobody holds it back: where containers are added or removed, only the provisioner's way leads there.
+/// The method with which this tool can carry out the plan of an update on its own. If containers are added or removed,
+/// only provisioner is possible: with the client method, the operator would restore the old containers as soon as it is
+/// resumed.
 pub fn by_us(plan: &Plan) -> Method {
     match plan.workloads.iter().any(WorkloadPlan::reshapes) {
         true => Method::Provisioner,
@@ -48,10 +49,11 @@ pub fn by_us(plan: &Plan) -> Method {
     }
 }
 
-/// A lock that was renewed lately, as far as two clocks tell.
+/// A lock that was renewed recently, as far as two clocks tell.
 fn running(seen: &Seen) -> Option<What> {
     let lock = seen.snapshot.lock.as_ref()?;
-    // Twice its duration: clocks of two machines differ by some seconds, and nothing but words depends on it here.
+    // Twice its duration, because the clocks of two machines may differ by some seconds. Only the wording depends on
+    // it.
     if seen.lock_age.is_some_and(|age| age > 2 * lock.duration_seconds) {
         return None;
     }
@@ -81,7 +83,7 @@ fn somebody_else(seen: &Seen) -> Option<What> {
     })
 }
 
-/// What a run of ours has left.
+/// What a run of this tool has left.
 fn left_by_us(seen: &Seen) -> Option<What> {
     let db = &seen.snapshot.database;
     let paused = s1_pause::ours(db).is_some();
@@ -101,7 +103,7 @@ fn left_by_us(seen: &Seen) -> Option<What> {
     }
     let run = progress(seen, entry);
     if paused && db.version != *from && db.version != *to {
-        // Where the operator renders the templates the version comes first.
+        // If the operator renders the templates, the version is set first.
         let was = if entry.method() == Method::Provisioner { to } else { from };
         return Some(What::VersionMoved { run, was: was.clone() });
     }
@@ -147,7 +149,7 @@ fn pods(seen: &Seen) -> Pods {
     })
 }
 
-/// How far an unfinished run has come, by the pods that have the images which it brings.
+/// How far an unfinished run has come, by the pods that have the images which it sets.
 fn progress(seen: &Seen, entry: &Entry) -> Progress {
     let plan = &entry.run.plan;
     let mut pods = Pods::default();
@@ -161,7 +163,7 @@ fn progress(seen: &Seen, entry: &Entry) -> Progress {
     Progress { run: entry.run.run.clone(), from, to, pods, unhealthy: unhealthy(seen) }
 }
 
-/// A template has an image that is not that of `spec.version`, where the catalog has one.
+/// A template has an image that does not belong to `spec.version`, although the catalog names one.
 fn drifted(seen: &Seen) -> bool {
     let snapshot = &seen.snapshot;
     let known = snapshot.version(&snapshot.database.version).is_some();

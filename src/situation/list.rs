@@ -17,7 +17,7 @@ pub struct Listed {
     pub database: ObjectRef,
     /// `spec.version`.
     pub version: String,
-    /// What `--to latest` means for it; `None` where it is on it, or the catalog is unknown.
+    /// What `--to latest` means for it; `None` if it is on that version, or the catalog is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest: Option<String>,
     /// `status.phase`.
@@ -27,7 +27,7 @@ pub struct Listed {
     pub paused_by: Option<PausedBy>,
 }
 
-/// Whose `Paused` it is.
+/// Who wrote the `Paused` condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum PausedBy {

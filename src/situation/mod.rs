@@ -26,7 +26,7 @@ pub struct Seen {
     pub snapshot: Snapshot,
     /// The runs in the journal, oldest first.
     pub runs: Lookup<Vec<Entry>>,
-    /// For how many seconds the lock has not been renewed, by the clocks of its holder and of this machine.
+    /// How many seconds ago the lock was renewed, by the clocks of its holder and of this machine.
     pub lock_age: Option<i64>,
     /// What could not be read, and why.
     pub unread: Vec<String>,
@@ -95,17 +95,17 @@ pub struct ImageStatus {
     pub of: ImageOf,
 }
 
-/// Whose image it is, by the catalog; digests aside.
+/// Which version an image belongs to, according to the catalog; digests are ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ImageOf {
-    /// That of `spec.version`.
+    /// The version in `spec.version`.
     Version,
-    /// That of the unfinished run's other end.
+    /// The other version of the unfinished run.
     Run,
-    /// Neither.
+    /// Neither of them.
     Other,
-    /// The catalog knows nothing of the container.
+    /// The catalog does not know the container.
     Unmapped,
 }
 
@@ -157,7 +157,7 @@ pub struct RunStatus {
     /// The last step that was begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<Step>,
-    /// How its last process ended; absent while it runs, or when it was killed.
+    /// How its last process ended; absent while it runs, or if it was killed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
     /// How long that took, in milliseconds.
@@ -166,7 +166,7 @@ pub struct RunStatus {
     /// Who has resumed it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resumed_by: Vec<String>,
-    /// It has not come to its end, and the cluster still shows something of it.
+    /// It has not finished, and the cluster still shows something of it.
     pub unfinished: bool,
 }
 
@@ -197,10 +197,10 @@ impl RunStatus {
 pub struct LockStatus {
     pub holder: String,
     pub since: String,
-    /// For how many seconds it has not been renewed, as far as the clocks of two machines tell.
+    /// How many seconds ago it was renewed, as far as the clocks of two machines tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silent_seconds: Option<i64>,
-    /// For how many seconds it is good after each renewal.
+    /// How many seconds it is valid after each renewal.
     pub duration_seconds: i64,
 }
 

@@ -1,4 +1,4 @@
-//! What a status shows beside its sentence.
+//! What a status shows besides its sentence.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +34,7 @@ fn images(seen: &Seen, workload: &Workload, unfinished: Option<&Entry>) -> Vec<I
     workload.containers.iter().map(status).collect()
 }
 
-/// Whose image a container has.
+/// Which version a container's image belongs to.
 pub(super) fn image_of(
     seen: &Seen,
     workload: &Workload,

@@ -1,4 +1,4 @@
-//! In what state a database is: a word, and the facts that its sentence tells.
+//! The state of a database: a word, and the facts for its sentence.
 
 use std::fmt;
 
@@ -37,8 +37,8 @@ pub enum State {
     Unknown,
 }
 
-/// The state of a database, with the facts that its sentence tells. Its [`fmt::Display`] is that sentence: wherever the
-/// state of a database is told, it is told in these words.
+/// The state of a database, with the facts for its sentence. Its [`fmt::Display`] is that sentence: the state of a
+/// database is always reported in these words.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Situation {
     /// `kafka/my-kf`.
@@ -48,10 +48,10 @@ pub struct Situation {
     pub what: What,
 }
 
-/// What there is to say of a database.
+/// What there is to report about a database.
 #[derive(Debug, Clone, PartialEq)]
 pub enum What {
-    /// Another one may have its name by now.
+    /// A different database may have its name by now.
     Gone,
     Deleting,
     Halted,
@@ -66,7 +66,7 @@ pub enum What {
         request: Box<OpsRequest>,
         run: Progress,
     },
-    /// The same, of anybody else. A run of this tool, to that version, may be unfinished as well.
+    /// The same for any other ops request. A run of this tool, to that version, may be unfinished as well.
     OtherRequest {
         request: Box<OpsRequest>,
         unfinished: Option<String>,
@@ -77,28 +77,28 @@ pub enum What {
         message: String,
         unfinished: Option<String>,
     },
-    /// Paused by a run of ours, whose journal cannot be read.
+    /// Paused by a run of this tool, whose journal cannot be read.
     JournalUnreadable {
         why: String,
     },
-    /// Paused by a run of ours that nobody knows, with other images in its templates.
+    /// Paused by a run of this tool without a journal entry, with other images in its templates.
     NoJournalEntry,
-    /// Paused by a run of ours that has changed nothing else; to which version, where that is known.
+    /// Paused by a run of this tool that has changed nothing else; the version that it leads to, if known.
     LeftPaused {
         to: Option<String>,
     },
-    /// Everything has arrived.
+    /// Everything is on the target.
     Unverified {
         pods: Pods,
         to: String,
         unhealthy: Vec<String>,
     },
-    /// Paused by us, and `spec.version` was changed by others.
+    /// Paused by this tool, and `spec.version` was changed by another user or controller.
     VersionMoved {
         run: Progress,
         was: String,
     },
-    /// The ops request of an unfinished run has ended or was deleted. `by_us` is the method that goes on.
+    /// The ops request of an unfinished run has ended or was deleted. `by_us` is the method that can continue.
     RequestEnded {
         run: Progress,
         by_us: Method,
@@ -184,7 +184,7 @@ impl Situation {
             | What::PausedByOther { .. }
             | What::NoJournalEntry
             | What::Unread { .. } => vec![Next::Describe],
-            // Where no Ops-manager picks it up, deleting it is the only way out.
+            // If no Ops-manager picks it up, it can only be deleted.
             What::Requested { request, .. } if request.phase.is_empty() => {
                 vec![Next::Resume, Next::DeleteRequest(request.name.clone())]
             }
@@ -192,7 +192,7 @@ impl Situation {
                 vec![Next::Resume, Next::DescribeRequest(request.name.clone())]
             }
             What::OtherRequest { request, .. } => vec![Next::DescribeRequest(request.name.clone())],
-            // The request is created again. A rollback would stop at the pause that it has left.
+            // The request is created again. A rollback would be refused because of the pause that the request has left.
             What::PausedForRequest(_) => vec![Next::Resume, Next::Describe],
             What::JournalUnreadable { .. } => vec![Next::Resume, Next::Rollback, Next::Describe],
             What::LeftPaused { to: None } => vec![Next::Rollback],
@@ -210,8 +210,8 @@ impl Situation {
         }
     }
 
-    /// The commands at the end of a run that has not come to its goal: first what shows why, then what the state asks for,
-    /// and `again` where the state knows of nothing to go on with.
+    /// The commands at the end of a run that has not reached its goal: first those that show the reason, then those for
+    /// the state, and `again` if the state has no command that continues.
     pub fn next_after(&self, look: Option<Next>, again: Next) -> Vec<Next> {
         if self.what == What::Gone {
             return Vec::new();
@@ -332,7 +332,8 @@ impl fmt::Display for Situation {
                 write!(f, "pod templates of {db} do not have the images that the catalog has for {version}")
             }
             What::NotReady { pods, phase, unhealthy } => {
-                // KubeDB's own checker looks only every 10 to 30 seconds, so its word may be older than the pods'.
+                // KubeDB's health checker runs only every 10 to 30 seconds, so its result may be older than the state
+                // of the pods.
                 let phase = match phase {
                     Phase::Ready => String::new(),
                     phase => format!("; KubeDB's last health check reported {phase}"),
@@ -370,13 +371,13 @@ fn named(request: &OpsRequest) -> String {
     format!("{} {} ({}, {})", request.kind, request.name, request.operation, request.phase())
 }
 
-/// A run of ours is unfinished beside what others do.
+/// A run of this tool is unfinished besides what another user or controller is doing.
 fn also(unfinished: &Option<String>) -> String {
     let also = |to: &String| format!("; a run of this tool to {to} is also unfinished");
     unfinished.as_ref().map(also).unwrap_or_default()
 }
 
-/// Some of the pods by name.
+/// The names of some of the pods.
 fn not_ready(unhealthy: &[String]) -> String {
     match unhealthy.len() {
         0 => String::new(),

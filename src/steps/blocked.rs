@@ -2,7 +2,8 @@
 
 use crate::model::OpsRequest;
 
-/// Why a step must not continue: the cluster is not as the plan expects it. Every write of a run checks for these first.
+/// Why a step must not continue: the cluster is not as the plan expects it. This is checked before every write of a
+/// run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Blocked {
     #[error("the database has been deleted")]
@@ -54,7 +55,7 @@ impl Blocked {
         !matches!(self, Blocked::DatabaseGone | Blocked::WorkloadGone { .. })
     }
 
-    /// That ops request is in flight.
+    /// That ops request is in progress.
     pub fn by(request: &OpsRequest) -> Self {
         Blocked::OpsRequest {
             kind: request.kind.clone(),

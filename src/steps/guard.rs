@@ -1,4 +1,4 @@
-//! What speaks against the next write of a run: the cluster is no longer as its plan expects it.
+//! What forbids the next write of a run: the cluster is no longer as its plan expects it.
 
 use std::collections::BTreeMap;
 
@@ -9,30 +9,30 @@ use crate::model::{
 use super::s1_pause::{self, Pause};
 use super::{Blocked, Status, s4_set_version};
 
-/// What a run relies on: it has seen or made it so, and nobody else may change it meanwhile.
+/// What a run relies on: it has seen or changed these things, and nobody else may change them during the run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Expected {
     /// The fingerprint that each workload's template must keep, by uid.
     pub templates: BTreeMap<String, u64>,
     pub pause: OurPause,
-    /// `spec.version` is the target, where it was set before the pods are restarted.
+    /// `spec.version` is the target, if it was set before the pods are restarted.
     pub version: bool,
 }
 
-/// How far this run's own pause of the operator has come.
+/// The state of this run's own pause of the operator.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum OurPause {
-    /// Not asked for, or lifted again.
+    /// Not requested, or removed again.
     #[default]
     Free,
-    /// Asked for. `fresh`: by this run, not taken over from an earlier one.
+    /// Requested. `fresh`: by this run, not taken over from an earlier one.
     Asked { fresh: bool },
-    /// In force: from here on a missing `Paused` means that somebody has lifted it.
+    /// In force: from here on a missing `Paused` means that another user or controller has removed it.
     Held { fresh: bool },
 }
 
 impl OurPause {
-    /// It may go from here on.
+    /// It may be removed from here on.
     pub fn no_longer_held(self) -> Self {
         match self {
             OurPause::Held { fresh } => OurPause::Asked { fresh },
@@ -40,13 +40,13 @@ impl OurPause {
         }
     }
 
-    /// This run has written it, and has to take it back where nothing was changed.
+    /// This run has written it, and must remove it if nothing else was changed.
     pub fn fresh(self) -> bool {
         matches!(self, OurPause::Asked { fresh: true } | OurPause::Held { fresh: true })
     }
 }
 
-/// What in the cluster speaks against the next write.
+/// What in the cluster forbids the next write.
 ///
 /// # Errors
 /// The first thing that is not as the run expects it.
@@ -63,7 +63,7 @@ pub fn check(plan: &Plan, snapshot: &Snapshot, expected: &Expected) -> Result<()
         return Err(Blocked::by(request));
     }
     if plan.method == Method::OpsManager {
-        // Pause, templates and version are the Ops-manager's.
+        // Pause, templates and version are changed by the Ops-manager.
         return Ok(());
     }
     match s1_pause::status(db) {
@@ -82,7 +82,7 @@ pub fn check(plan: &Plan, snapshot: &Snapshot, expected: &Expected) -> Result<()
 }
 
 fn workloads(plan: &Plan, snapshot: &Snapshot, expected: &Expected) -> Result<(), Blocked> {
-    // What came since a run that is rolled back is on the version before it.
+    // In a rollback, a new workload is accepted: it is on the previous version already.
     let rollback = plan.action == Action::Rollback;
     let new = |w: &&Workload| !rollback && !w.deleting && plan.workload(&w.object.uid).is_none();
     if let Some(w) = snapshot.workloads.iter().find(new) {
@@ -99,13 +99,14 @@ fn workloads(plan: &Plan, snapshot: &Snapshot, expected: &Expected) -> Result<()
     }
 }
 
-/// By the plan its pods are ours to evict, and by now its controller would restart them at every change of its template.
+/// According to the plan this tool evicts the workload's pods, but now its controller would restart them at every
+/// change of the template.
 fn rolls_by_itself(planned: &WorkloadPlan, snapshot: &Snapshot) -> bool {
     let by_itself = |w: &Workload| matches!(w.strategy, UpdateStrategy::RollingUpdate { .. });
     planned.strategy == Strategy::Evict && snapshot.workload(&planned.object.uid).is_some_and(by_itself)
 }
 
-/// An ops request in flight that is not the plan's own.
+/// An ops request in progress that is not the plan's own.
 fn other_request<'a>(plan: &Plan, snapshot: &'a Snapshot) -> Option<&'a OpsRequest> {
     let ours = plan.ops_request.as_ref().map(|r| r.metadata.name.as_str());
     let ours = ours.filter(|_| plan.method == Method::OpsManager);

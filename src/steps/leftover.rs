@@ -1,4 +1,5 @@
-//! What an unfinished run has left in the cluster. What is done is always observed; the journal only tells what was meant.
+//! What an unfinished run has left in the cluster. Whatever was done is always observed; the journal only tells what
+//! was intended.
 
 use super::s1_pause;
 use crate::journal::{Direction, Entry};
@@ -6,9 +7,9 @@ use crate::model::{
     CatalogVersion, Container, ContainerState, Plan, Pod, Snapshot, Workload, WorkloadPlan, same_image,
 };
 
-/// The cluster still shows something of an unfinished run: our pause, its ops request, or what it has [`changed`]. Where it shows nothing the
-/// run has ended before its first change. Where everything has arrived the verification is
-/// still to come. A database that is on a third version by now has been moved on by others.
+/// The cluster still shows something of an unfinished run: our pause, its ops request, or what it has [`changed`]. If
+/// it shows nothing, the run ended before its first change. If everything is on the target, the verification is still
+/// to come. If the database is on a third version by now, others have updated it since.
 pub fn half_done(entry: &Entry, snapshot: &Snapshot) -> bool {
     let plan = &entry.run.plan;
     let version = &snapshot.database.version;
@@ -17,13 +18,13 @@ pub fn half_done(entry: &Entry, snapshot: &Snapshot) -> bool {
     entry.unfinished() && (paused || requested(entry, snapshot) || (concerned && changed(entry, snapshot)))
 }
 
-/// The ops request that the run has made is at work.
+/// The ops request that the run has created is in progress.
 pub fn requested(entry: &Entry, snapshot: &Snapshot) -> bool {
     entry.ops_request().is_some_and(|made| at_work(snapshot, made, &entry.run.plan.to.name))
 }
 
-/// The version or an image of a run's target is there that was not there before it, in a template or in a pod alone: an
-/// operator whose pause was lifted writes the old templates back, and restarts nothing.
+/// The version or an image of the run's target is present and was not before the run, in a template or only in a pod:
+/// an operator whose pause was removed restores the old templates, but restarts no pod.
 pub fn changed(entry: &Entry, snapshot: &Snapshot) -> bool {
     let plan = &entry.run.plan;
     let there = |planned: &WorkloadPlan, container: &str, image: &str, is: fn(&str, &str) -> bool| {
@@ -35,8 +36,8 @@ pub fn changed(entry: &Entry, snapshot: &Snapshot) -> bool {
     let patched = plan.workloads.iter().any(|planned| {
         planned.images.iter().any(|change| there(planned, &change.container, &change.after, str::eq))
     });
-    // A run that is begun anew finds its templates on the target, and has nothing to change in them. Whoever renders them may
-    // pin them to digests.
+    // A run that was started again found its templates on the target, and so planned no change to them. The operator or
+    // the Ops-manager may also have pinned the images to digests.
     let found = plan.workloads.iter().any(|planned| {
         let before = entry.run.before.workloads.get(&planned.object.uid);
         planned.target_images().any(|(container, target)| {
@@ -48,7 +49,7 @@ pub fn changed(entry: &Entry, snapshot: &Snapshot) -> bool {
     patched || found || (snapshot.database.version == plan.to.name && plan.from.name != plan.to.name)
 }
 
-/// Version, templates and pods are where the plan was going.
+/// Version, templates and pods are on the plan's target.
 pub fn arrived(plan: &Plan, snapshot: &Snapshot) -> bool {
     let on_target = |planned: &WorkloadPlan| {
         snapshot.workload(&planned.object.uid).is_some_and(|now| {
@@ -67,8 +68,8 @@ pub fn has_started(pod: &Pod) -> bool {
     })
 }
 
-/// The cluster itself shows something of an update that goes `from` there `to` there: our pause for it, its ops request at work,
-/// `spec.version`, or an image of the target that the present version does not name.
+/// The cluster itself shows something of an update `from` one version `to` another: our pause for it, its ops request
+/// in progress, `spec.version`, or an image of the target that the current version does not use.
 pub fn shows(snapshot: &Snapshot, from: &str, to: &str, ops_request: Option<&str>) -> bool {
     let db = &snapshot.database;
     paused_for(snapshot, from, to) == Some(true)
@@ -77,7 +78,7 @@ pub fn shows(snapshot: &Snapshot, from: &str, to: &str, ops_request: Option<&str
         || shows_images(snapshot, to)
 }
 
-/// The same of the run of a journal.
+/// The same for the run of a journal entry.
 pub fn shows_run(snapshot: &Snapshot, entry: &Entry) -> bool {
     let plan = &entry.run.plan;
     let (from, to) = (&plan.from.name, &plan.to.name);
@@ -93,12 +94,13 @@ pub fn shows_run(snapshot: &Snapshot, entry: &Entry) -> bool {
     }
 }
 
-/// An ops request of that name is at work, and leads there.
+/// An ops request of that name is in progress, and updates to that version.
 fn at_work(snapshot: &Snapshot, name: &str, to: &str) -> bool {
     snapshot.ops_in_flight().any(|r| r.name == name && r.target == to)
 }
 
-/// Our pause is there, for an update `from` there `to` there or for the way back from it. `None` where there is none of ours.
+/// Our pause is there, for an update `from` one version `to` the other, or for its rollback. `None` if there is no
+/// pause of ours.
 fn paused_for(snapshot: &Snapshot, from: &str, to: &str) -> Option<bool> {
     let (_, condition) = snapshot.database.paused()?;
     s1_pause::run_of(condition)?;
@@ -106,7 +108,7 @@ fn paused_for(snapshot: &Snapshot, from: &str, to: &str) -> Option<bool> {
     Some(goes_to == to || (goes_to == from && came_from == to))
 }
 
-/// A template or a pod has an image of that version which is not also the present version's.
+/// A template or a pod has an image of that version that the current version does not use.
 fn brought(snapshot: &Snapshot, target: &CatalogVersion) -> bool {
     let present = snapshot.version(&snapshot.database.version);
     let of = |v: &CatalogVersion, w: &Workload, container: &str, image: &str| {
@@ -128,7 +130,7 @@ fn in_use(snapshot: &Snapshot) -> impl Iterator<Item = (&Workload, &str, &str)> 
     snapshot.workloads.iter().flat_map(move |w| images_of(snapshot, w).map(move |(c, image)| (w, c, image)))
 }
 
-/// The images that the containers of a workload have, in its template and in its pods.
+/// The images of a workload's containers, in its template and in its pods.
 pub fn images_of<'a>(
     snapshot: &'a Snapshot,
     workload: &'a Workload,
@@ -139,14 +141,14 @@ pub fn images_of<'a>(
     template.chain(pods)
 }
 
-/// The fields of a version object from which that container of the workload takes its image.
+/// The fields of a version object from which that container of the workload gets its image.
 pub fn fields<'a>(
     snapshot: &Snapshot,
     workload: &Workload,
     container: &'a str,
 ) -> impl Iterator<Item = &'static str> + use<'a> {
     let facts = snapshot.database.kind.facts();
-    // A step that changes the shape may have brought a container that tells another one.
+    // An update that adds containers may have added one by which another shape is recognized.
     let own = facts.shape(workload);
     let shapes = facts.shapes.iter().filter(move |s| own.is_none_or(|own| own.anchor == s.anchor));
     shapes.flat_map(|s| s.containers).filter(move |m| m.container == container).map(|m| m.field)

@@ -1,8 +1,8 @@
-//! The steps of an update. Pure: each tells how far it is done and what it writes; the engine carries it out. The
-//! numbered ones are the sequence in which this tool updates by itself; `render` and `ops_request` stand in the place of
-//! some of them where KubeDB's operator or its Ops-manager does the work.
+//! The steps of an update. Pure: each step tells how far it is done and what it writes; the engine carries it out. The
+//! numbered ones are the sequence in which this tool updates on its own; `render` and `ops_request` replace some of
+//! them if KubeDB's operator or its Ops-manager does the work.
 //!
-//! A step knows its own [`Status`] and its writes, so that resuming after an interruption is observing again and skipping
+//! A step knows its own [`Status`] and its writes, so resuming after an interruption means observing again and skipping
 //! what is done.
 
 mod blocked;
@@ -19,11 +19,11 @@ pub mod s6_verify;
 
 pub use blocked::Blocked;
 
-/// Whether a step has anything to do.
+/// Whether a step has anything left to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Status {
     AlreadyDone,
     Ready,
-    /// It must not run; why.
+    /// It must not run, for this reason.
     Blocked(Blocked),
 }

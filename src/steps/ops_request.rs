@@ -5,7 +5,7 @@ use crate::model::{OpsRequest, Plan, Purpose, Snapshot, Write, WriteAction};
 /// `spec.type` of a request that updates.
 pub const UPDATE_VERSION: &str = "UpdateVersion";
 
-/// The creation of the request; `None` where the plan makes none.
+/// The creation of the ops request; `None` if the plan creates none.
 pub fn write(plan: &Plan) -> Option<Write> {
     let manifest = plan.ops_request.clone()?;
     let object = manifest.object(plan.kind.facts().ops_plural);
@@ -13,28 +13,28 @@ pub fn write(plan: &Plan) -> Option<Write> {
     Some(Write { purpose: Purpose::Request, object, action })
 }
 
-/// The `Paused` condition was written for that request: the Ops-manager names it in the message.
+/// The `Paused` condition was written for that ops request: the Ops-manager names it in the message.
 pub fn has_paused(message: &str, namespace: &str, name: &str) -> bool {
     let request = format!("{namespace}/{name}");
     message.split_whitespace().any(|word| word == request)
 }
 
-/// How far a plan's request has come.
+/// The state of the plan's ops request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Requested<'a> {
-    /// It is not there.
+    /// It does not exist.
     Absent,
-    /// It has that name, and is none of this plan's.
+    /// A request has its name, but not the plan's content.
     Foreign(&'a OpsRequest),
-    /// The Ops-manager is at it, or is to be.
+    /// It has not ended: the Ops-manager is working on it, or has not picked it up yet.
     InFlight(&'a OpsRequest),
-    /// It has ended well.
+    /// It was successful.
     Successful,
-    /// It has ended otherwise.
+    /// It has ended without success.
     Ended(&'a OpsRequest),
 }
 
-/// Looks at the plan's request.
+/// Finds the plan's ops request.
 pub fn requested<'a>(plan: &Plan, snapshot: &'a Snapshot) -> Requested<'a> {
     let Some(manifest) = &plan.ops_request else { return Requested::Absent };
     match snapshot.ops_request(&manifest.metadata.name) {

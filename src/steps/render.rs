@@ -1,14 +1,15 @@
-//! The way through the Provisioner, in the place of patching: `spec.version` comes first, and KubeDB's operator, which is
-//! awake, renders the templates. Under OnDelete that restarts nothing. Then it is halted and the pods are rolled as ever.
+//! The method provisioner, which replaces the patching of images: `spec.version` is set first, and KubeDB's operator,
+//! which is not paused, renders the templates. With the update strategy OnDelete, that restarts no pod. Then the
+//! operator is paused, and the pods are restarted as with the method client.
 
 use crate::model::{Plan, Snapshot, WorkloadPlan, same_image};
 
-/// How far the templates have followed `spec.version`.
+/// Whether the templates match `spec.version` yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rendered {
     /// Every template has the target's containers and images.
     All,
-    /// This workload's has not; what is missing, for a person to read.
+    /// This workload's template does not; what is missing, for a person to read.
     Not { workload: String, what: String },
     /// The workload is gone.
     WorkloadGone { workload: String },
@@ -28,8 +29,8 @@ pub fn rendered(plan: &Plan, snapshot: &Snapshot) -> Rendered {
     Rendered::All
 }
 
-/// A template has an image of the target that the version which the database declares does not name: the way was begun by
-/// patching images.
+/// A template has an image of the target that the version in the database's spec does not use: an earlier run has
+/// started with the method client.
 pub fn foreign(plan: &Plan, snapshot: &Snapshot) -> bool {
     let db = &snapshot.database;
     let declared = snapshot.version(&db.version);
@@ -46,7 +47,7 @@ pub fn foreign(plan: &Plan, snapshot: &Snapshot) -> bool {
     })
 }
 
-/// The first thing in which a template is not what it comes to; pins to a digest are the operator's own business.
+/// The first difference between a template and its target; digests are pinned by the operator and do not count.
 fn missing(planned: &WorkloadPlan, now: &crate::model::Workload) -> Option<String> {
     for (container, image) in planned.target_images() {
         match now.container(container) {

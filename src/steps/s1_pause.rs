@@ -1,16 +1,16 @@
 //! Pausing the operator for the database: the `Paused` condition, and the operator's acknowledgement.
 //!
-//! Whoever pauses writes status `Unknown`; the Provisioner answers by flipping it to `True`, which proves that it is
-//! alive and not in the middle of a reconcile.
+//! We write status `Unknown`; the Provisioner acknowledges by setting it to `True`, which proves that it is running and
+//! not in the middle of a reconcile.
 
 use serde_json::json;
 
 use crate::model::{Condition, Database, PAUSED, PatchOp, Purpose, Write, WriteAction};
 
-/// What stands in front of the run's id in the message of our own condition.
+/// The text before the run's id in the message of our own condition.
 const MARK: &str = "kubectl-dbupdate run ";
 
-/// What stands before the versions in it, and between them.
+/// The text before the versions in the message, and between them.
 const UPDATING: &str = ": updating ";
 const TO: &str = " to ";
 
@@ -19,36 +19,36 @@ pub fn message(run: &str, who: &str, from: &str, to: &str) -> String {
     format!("{MARK}{run} by {who}{UPDATING}{from}{TO}{to}")
 }
 
-/// The run that wrote a `Paused` condition; `None` where it is not this tool's.
+/// The run that wrote a `Paused` condition; `None` if this tool did not write it.
 pub fn run_of(condition: &Condition) -> Option<&str> {
     condition.message.strip_prefix(MARK)?.split([' ', ':']).next().filter(|run| !run.is_empty())
 }
 
-/// The run of this tool that has paused the database; `None` where nobody has, or somebody else.
+/// The run of this tool that has paused the database; `None` if it is not paused, or by another user or controller.
 pub fn ours(database: &Database) -> Option<&str> {
     run_of(database.paused()?.1)
 }
 
-/// The versions from which and to which the run goes that wrote a `Paused` condition of ours.
+/// The versions that the run which wrote our `Paused` condition leads from and to.
 pub fn ends_of(condition: &Condition) -> Option<(&str, &str)> {
     let (_, ends) = condition.message.strip_prefix(MARK)?.rsplit_once(UPDATING)?;
     ends.split_once(TO)
 }
 
-/// Where the handshake stands.
+/// The state of the handshake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pause {
-    /// No `Paused` at all.
+    /// There is no `Paused` condition.
     Absent,
-    /// Ours, and the operator has not answered.
+    /// It is ours, and the operator has not acknowledged it.
     Requested,
-    /// Ours, and acknowledged (or asserted by us).
+    /// It is ours, and was acknowledged, or set to True by us without an acknowledgement.
     Acknowledged,
-    /// Somebody else's; its message.
+    /// Another user or controller wrote it; its message.
     Foreign(String),
 }
 
-/// Where the handshake stands for the condition that `run` has written or taken over.
+/// The state of the handshake for the condition that `run` has written or taken over.
 pub fn status(database: &Database) -> Pause {
     match database.paused() {
         None => Pause::Absent,
@@ -58,7 +58,7 @@ pub fn status(database: &Database) -> Pause {
     }
 }
 
-/// Asks for the pause: adds our condition, or takes over the one that an earlier run of ours has left.
+/// Requests the pause: adds our condition, or takes over one that an earlier run of this tool has left.
 ///
 /// `now` is the wall-clock time in RFC 3339 with whole seconds, as conditions carry it.
 pub fn request(database: &Database, message: &str, now: &str) -> Write {
@@ -74,7 +74,7 @@ pub fn request(database: &Database, message: &str, now: &str) -> Write {
     patch(database, Purpose::RequestPause, vec![change])
 }
 
-/// Sets our condition to `True` without an answer; `None` where it is not there.
+/// Sets our condition to `True` without an acknowledgement; `None` if it is missing.
 pub fn assert(database: &Database, now: &str) -> Option<Write> {
     let (at, condition) = database.paused()?;
     run_of(condition)?;
@@ -90,8 +90,8 @@ pub fn assert(database: &Database, now: &str) -> Option<Write> {
     ))
 }
 
-/// A patch of the status that holds only for the resourceVersion that was read. The list of conditions has no merge
-/// key, so a place in it means something only for that one version; a race is then a 409 and not a lost update.
+/// A patch of the status that applies only to the resourceVersion that was read. The list of conditions has no merge
+/// key, so an index in it is only meaningful for that one version; a race then causes a 409 and not a lost update.
 pub(super) fn patch(database: &Database, purpose: Purpose, changes: Vec<PatchOp>) -> Write {
     let mut operations = vec![
         PatchOp::test("/metadata/uid", database.object.uid.as_str()),

@@ -1,4 +1,4 @@
-//! The images of a workload's template, by a JSON patch that tests what it replaces.
+//! The images of a workload's template, set by a JSON patch that tests what it replaces.
 
 use crate::model::{
     KeptWhy, PatchOp, Plan, Purpose, Snapshot, Strategy, Workload, WorkloadPlan, Write, WriteAction,
@@ -29,7 +29,7 @@ pub fn status(plan: &WorkloadPlan, workload: &Workload) -> Status {
     }
     let on_target = plan.kept.iter().filter(|k| k.why == KeptWhy::AlreadyOnTarget);
     for kept in on_target {
-        // An operator that is not halted yet may have written the old template back since the plan was made.
+        // An operator that is not paused yet may have restored the old template since the plan was made.
         let found = image(&kept.container, kept.init).unwrap_or("none");
         if !same_image(found, &kept.image) {
             return Status::Blocked(Blocked::UnexpectedImage {
@@ -43,7 +43,7 @@ pub fn status(plan: &WorkloadPlan, workload: &Workload) -> Status {
     if pending { Status::Ready } else { Status::AlreadyDone }
 }
 
-/// The patch of one workload; `None` where the plan changes no image of it.
+/// The patch of one workload; `None` if the plan changes none of its images.
 pub fn write(plan: &WorkloadPlan) -> Option<Write> {
     if plan.images.is_empty() {
         return None;
@@ -63,8 +63,9 @@ pub fn write(plan: &WorkloadPlan) -> Option<Write> {
     })
 }
 
-/// The workloads whose templates are patched before any pod is restarted: those whose pods we evict. The others roll
-/// by themselves as soon as they are patched, so each of them is patched when its turn comes.
+/// The workloads whose templates are patched before any pod is restarted: those whose pods this tool evicts. The
+/// controllers of the others restart the pods as soon as the template is patched, so each of these is patched when its
+/// turn comes.
 pub fn at_once<'a>(plan: &'a Plan, snapshot: &'a Snapshot) -> impl Iterator<Item = &'a WorkloadPlan> {
     plan.workloads
         .iter()

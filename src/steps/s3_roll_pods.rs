@@ -1,15 +1,15 @@
-//! Restarting a pod: it is evicted, or deleted where it is not healthy and a budget forbids the eviction. Which pod, and
-//! when, is decided in `roll/`.
+//! Restarting a pod: it is evicted, or deleted if it is unhealthy and a budget forbids the eviction. Which pod is next,
+//! and when, is decided in `roll/`.
 
 use crate::model::{ObjectRef, Pod, Purpose, Write, WriteAction};
 
-/// The deletion of a pod; the server refuses it unless the pod still is as it was read.
+/// The deletion of a pod; the server refuses it if the pod has changed since it was read.
 pub fn delete(namespace: &str, pod: &Pod) -> Write {
     let action = WriteAction::Delete { resource_version: pod.resource_version.clone() };
     Write { purpose: Purpose::Delete, action, ..evict(namespace, &pod.name, &pod.uid) }
 }
 
-/// The eviction of a pod; the server refuses it unless the pod has that uid.
+/// The eviction of a pod; the server refuses it if the pod has a different uid.
 pub fn evict(namespace: &str, pod: &str, uid: &str) -> Write {
     Write {
         purpose: Purpose::Evict,

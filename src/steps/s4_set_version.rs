@@ -18,7 +18,7 @@ pub fn status(plan: &Plan, database: &Database) -> Status {
     }
 }
 
-/// Sets it, expecting the version before.
+/// Sets the version, if the previous one is still there.
 pub fn write(plan: &Plan) -> Write {
     Write {
         purpose: Purpose::SetVersion,

@@ -4,7 +4,7 @@ use crate::model::{Database, PAUSED, PatchOp, Purpose, Write};
 
 use super::s1_pause;
 
-/// Removes our condition; `None` where there is none of ours. That of another user or controller is never removed.
+/// Removes our condition; `None` if there is none. The condition of another user or controller is never removed.
 pub fn write(database: &Database) -> Option<Write> {
     let (at, condition) = database.paused()?;
     s1_pause::run_of(condition)?;

@@ -37,8 +37,8 @@ impl Unverified {
     }
 }
 
-/// The first thing that is not on the target; `None` when the update is complete. `pins` are the images that earlier processes of the run
-/// have pinned.
+/// The first thing that is not on the target; `None` when the update is complete. `pins` are the images that earlier
+/// processes of the run have pinned.
 pub fn unverified(plan: &Plan, snapshot: &Snapshot, pins: &[String]) -> Option<Unverified> {
     let db = &snapshot.database;
     if db.version != plan.to.name {
@@ -51,8 +51,9 @@ pub fn unverified(plan: &Plan, snapshot: &Snapshot, pins: &[String]) -> Option<U
     unverified.or_else(|| other_content(plan, snapshot, pins))
 }
 
-/// A digest that this run has set, replaced by another one of the same tag, where the pods do not run that one. What a rollback
-/// has brought back was the operator's own pin, and a workload that rolls by itself brings its pods along.
+/// A digest that this run has set was replaced by another digest of the same tag, which the pods do not run. Digests
+/// that a rollback has restored were pinned by the operator, and a workload whose controller restarts the pods brings
+/// them to the new digest.
 fn other_content(plan: &Plan, snapshot: &Snapshot, pins: &[String]) -> Option<Unverified> {
     let ours =
         plan.workloads.iter().filter(|w| plan.action != Action::Rollback && w.strategy == Strategy::Evict);
@@ -93,7 +94,7 @@ fn workload(plan: &crate::model::WorkloadPlan, snapshot: &Snapshot) -> Option<Un
         return Some(Unverified::Container { workload: name(), container: left.container.clone() });
     }
     let pods: Vec<_> = snapshot.pods_of(now).collect();
-    // A Deployment makes its new pods before the old ones are gone.
+    // A Deployment creates its new pods before the old ones are gone.
     let counted = plan.kind.has_stable_names();
     for pod in pods.iter().filter(|p| counted || !p.deleting) {
         if !plan.has_images(pod) {

@@ -140,7 +140,10 @@ async fn a_plugin_that_hangs_is_waited_for_for_a_minute() {
     running.event("it is said", on_the_plugin).await;
     let ended = running.end().await;
     ended.ended(Outcome::Failed, 4, true, true);
-    ended.says(&["the credential plugin aws gave none within 60 s", "kubectl dbupdate resume"]);
+    ended.says(&[
+        "the credential plugin aws returned no new credentials within 60 s",
+        "kubectl dbupdate resume",
+    ]);
     let waited = ended.took() - ended.at("said", on_the_plugin);
     assert!((secs(60)..secs(90)).contains(&waited), "{waited:?}");
     assert_eq!(renewals.count(), 1, "it is not run again");

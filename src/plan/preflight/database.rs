@@ -1,4 +1,4 @@
-//! The database itself, and whoever else is changing it.
+//! The database itself, and who else is changing it.
 
 use crate::model::{Check, Command, Condition, Finding, Lookup, Phase, Severity, Snapshot};
 use crate::steps::s1_pause;
@@ -28,7 +28,7 @@ pub fn database(context: &Context<'_>, found: &mut Vec<Finding>) {
     }
 }
 
-/// How to remove the pause of an ops request that is gone, or has ended without removing it: nothing else will.
+/// How to remove the pause of an ops request that is gone, or has ended without removing it: nothing else removes it.
 fn left_over(snapshot: &Snapshot, at: usize, condition: &Condition) -> Option<String> {
     let db = &snapshot.database;
     let requests = matches!(snapshot.ops_requests, Lookup::Found(_));

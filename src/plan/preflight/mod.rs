@@ -10,7 +10,7 @@ use crate::model::{Direction, Finding, WorkloadPlan};
 use super::context::Context;
 use super::{environment, images, methods, templates};
 
-/// Every finding, refusals first. A rollback does not ask about versions and images, which are what they were.
+/// Every finding, refusals first. A rollback does not check versions and images, because it restores the previous ones.
 pub fn findings(context: &Context<'_>, planned: &[WorkloadPlan]) -> Vec<Finding> {
     let update = context.direction == Direction::Update;
     let mut found = Vec::new();

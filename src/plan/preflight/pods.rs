@@ -88,7 +88,8 @@ pub fn budgets(context: &Context<'_>, planned: &[WorkloadPlan], found: &mut Vec<
     }));
 }
 
-/// Pods of that workload are evicted. In a rollback an unhealthy one is deleted where its budget never allows that.
+/// Whether pods of that workload are evicted. In a rollback an unhealthy one is deleted if its budget never allows the
+/// eviction.
 fn is_evicted(direction: Direction, workload: &WorkloadPlan) -> bool {
     workload.pods.iter().any(|p| match p.action {
         PodAction::Evict => true,

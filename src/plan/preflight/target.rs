@@ -1,4 +1,4 @@
-//! The version that is asked for, and the rule that leads there.
+//! The requested version, and whether it may be reached.
 
 use crate::catalog::{self, constraint::Verdict};
 use crate::model::{CatalogVersion, Check, Command, Finding, Severity};

@@ -1,4 +1,4 @@
-//! The workloads: whether they are there, how their controllers update them, and where their pods run.
+//! The workloads: whether they exist, how their controllers update them, and where their pods run.
 
 use crate::kinds;
 use crate::model::{Check, Finding, Lookup, Severity, UpdateStrategy, Workload, WorkloadPlan};
