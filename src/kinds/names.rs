@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::model::{Kind, clean};
+use crate::model::{Command, Kind, ObjectRef, clean};
 
 impl Kind {
     /// The kind as the API spells it, e.g. `ZooKeeper`.
@@ -28,6 +28,15 @@ impl Kind {
     /// The name of the Lease and of the ConfigMap that belong to a database: its lock and its journal.
     pub fn lock_and_journal(self, database: &str) -> String {
         format!("dbupdate-{}-{database}", self.singular())
+    }
+
+    /// The command that shows a database's journal.
+    pub fn show_journal(self, database: &ObjectRef) -> Command {
+        let map = self.lock_and_journal(&database.name);
+        Command::kubectl(["get", "configmap"])
+            .word(map)
+            .in_namespace(&database.namespace)
+            .words(["-o", "yaml"])
     }
 }
 

@@ -3,7 +3,7 @@
 use super::stop::Signalled;
 use crate::cluster::{Cluster, ClusterError};
 use crate::engine::Signal;
-use crate::model::Kind;
+use crate::model::{Command, Kind};
 use crate::plan::update::NoTarget;
 
 /// Why an operation ended before it changed anything, or between two hops.
@@ -56,10 +56,10 @@ pub enum Error {
     MayNotRead { error: ClusterError, kind: Kind, name: String },
     #[error(
         "the journal of {database} was written by a newer version of kubectl-dbupdate, or is damaged: use that version; \
-         inspect it with kubectl get configmap {journal} -n {namespace} -o yaml; if it is damaged, delete it: earlier runs are \
+         inspect it with {show}; if it is damaged, delete it: earlier runs are \
          then unknown and can no longer be rolled back; nothing was changed"
     )]
-    LaterJournal { database: String, journal: String, namespace: String },
+    LaterJournal { database: String, show: Command },
     /// A question was not answered, or declined.
     #[error("declined; nothing was changed")]
     Unanswered,

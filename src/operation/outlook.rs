@@ -112,8 +112,7 @@ impl Operation {
             let db = &snapshot.database;
             return Err(Error::LaterJournal {
                 database: db.object.to_string(),
-                journal: db.kind.lock_and_journal(&db.object.name),
-                namespace: db.object.namespace.clone(),
+                show: db.kind.show_journal(&db.object),
             });
         }
         self.choose_version(&snapshot).await?;

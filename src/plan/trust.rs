@@ -40,7 +40,7 @@ pub(super) fn of_a_rollback(
             "{} is paused for a different update than the one in the journal, which is from {back} to {}",
             snapshot.database.object, ahead.name
         );
-        found.push(context.refusal(Check::VersionRule, message, look_at_the_journal(snapshot)));
+        found.push(context.refusal(Check::VersionRule, message, inspect_the_journal(snapshot)));
     }
     for workload in workloads {
         found.extend(images(context, workload));
@@ -59,7 +59,7 @@ fn versions(context: &Context<'_>, entry: &Entry, ahead: &VersionRef) -> Vec<Fin
             "the journal names version {name}, which is neither in the catalog nor spec.version of {}",
             snapshot.database.object
         );
-        context.refusal(Check::VersionRule, message, look_at_the_journal(snapshot))
+        context.refusal(Check::VersionRule, message, inspect_the_journal(snapshot))
     };
     unknown.into_iter().map(finding).collect()
 }
@@ -85,7 +85,7 @@ fn images(context: &Context<'_>, planned: &WorkloadPlan) -> Vec<Finding> {
                  catalog has a different one for {back}, and neither the pod template nor a pod has it now"
             );
             let hint =
-                format!("make sure that this was the previous image; {}", look_at_the_journal(snapshot));
+                format!("make sure that this was the previous image; {}", inspect_the_journal(snapshot));
             return Some(context.refusal(Check::Drift, message, hint));
         }
         let message = || {
@@ -99,13 +99,11 @@ fn images(context: &Context<'_>, planned: &WorkloadPlan) -> Vec<Finding> {
 }
 
 /// The commands to find out who has written the journal, and to continue without it.
-fn look_at_the_journal(snapshot: &Snapshot) -> String {
+fn inspect_the_journal(snapshot: &Snapshot) -> String {
     let db = &snapshot.database;
-    let map = db.kind.lock_and_journal(&db.object.name);
-    let namespace = &db.object.namespace;
+    let show = db.kind.show_journal(&db.object);
     format!(
-        "inspect the journal: kubectl get configmap {map} -n {namespace} -o yaml; if none of your runs wrote it, delete it and \
-         update to the version you want"
+        "inspect the journal: {show}; if none of your runs wrote it, delete it and update to the version you want"
     )
 }
 
