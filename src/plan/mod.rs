@@ -1,6 +1,6 @@
 //! What will be done, decided in full before anything is touched: an update, a rollback, or several hops. Pure.
 //!
-//! The checks look at a [`Context`](context::Context) and yield findings; the plans hold them.
+//! The checks look at a `Context` and yield findings; the plans hold them.
 
 mod context;
 pub mod environment;
