@@ -43,7 +43,7 @@ fn sentence(run: &str, event: &Event) -> String {
         Event::Waiting { step, on } => {
             format!("{}: waiting for {}", words::step(*step), words::waiting(on))
         }
-        Event::WaitOver { step } => format!("{}: continues", words::step(*step)),
+        Event::WaitOver { step } => format!("{}: no longer waiting", words::step(*step)),
         Event::WorkloadPatched { workload, images } => {
             format!("{workload}: images patched: {}", changes(images))
         }
