@@ -251,7 +251,9 @@ fn timeless(text: &str) -> String {
         }
     }
     let text = words.join(" ");
-    let (before, after) = text.split_once("; KubeDB's last health check reported ").unwrap_or((&text, ""));
+    let (before, after) = text
+        .split_once("; KubeDB's health checker, which runs every 10 to 30 s, last reported ")
+        .unwrap_or((&text, ""));
     format!("{before} {}", after.split_once(' ').map_or("", |(_, rest)| rest)).trim_end().to_owned()
 }
 

@@ -332,11 +332,14 @@ impl fmt::Display for Situation {
                 write!(f, "pod templates of {db} do not have the images that the catalog has for {version}")
             }
             What::NotReady { pods, phase, unhealthy } => {
-                // KubeDB's health checker runs only every 10 to 30 seconds, so its result may be older than the state
-                // of the pods.
+                // Its result may be older than the state of the pods.
                 let phase = match phase {
                     Phase::Ready => String::new(),
-                    phase => format!("; KubeDB's last health check reported {phase}"),
+                    phase => {
+                        format!(
+                            "; KubeDB's health checker, which runs every 10 to 30 s, last reported {phase}"
+                        )
+                    }
                 };
                 write!(f, "{db} is on {version}: {pods} Ready{phase}{}", not_ready(unhealthy))
             }

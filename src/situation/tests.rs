@@ -62,7 +62,8 @@ fn every_situation_is_a_sentence_in_plain_words() {
         (
             What::NotReady { pods, phase: Phase::Critical, unhealthy: Vec::new() },
             State::NotReady,
-            "kafka/my-kf is on 3.5.2: 6 of 6 pods Ready; KubeDB's last health check reported Critical",
+            "kafka/my-kf is on 3.5.2: 6 of 6 pods Ready; KubeDB's health checker, which runs every 10 to 30 s, last \
+             reported Critical",
         ),
         (
             What::Running { holder: "ann".to_owned(), renewed_seconds_ago: Some(3), updating: None },
