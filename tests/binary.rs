@@ -193,7 +193,7 @@ fn a_run_that_does_not_finish_after_a_change_ends_with_four() {
 }
 
 #[test]
-fn somebody_else_at_work_ends_with_five() {
+fn another_user_at_work_ends_with_five() {
     let sandbox = Sandbox::start();
     let paused = json!([{
         "op": "add", "path": "/status/conditions/-",

@@ -1,4 +1,4 @@
-//! The built binary, killed with SIGKILL at random moments of an update of a served sandbox, and gone on with.
+//! The built binary, killed with SIGKILL at random moments of an update of a served sandbox, and resumed.
 //!
 //! One run for each kind here; `KILL_RUNS=50 cargo test --test kill -- --nocapture` makes fifty, ten at a time. A failure names
 //! the seed with which `KILL_SEED` makes the same again, as far as real time allows.
@@ -41,7 +41,7 @@ fn number(name: &str, or: u64) -> u64 {
 }
 
 #[test]
-fn a_run_that_is_killed_is_gone_on_with() {
+fn a_run_that_is_killed_is_resumed() {
     let (runs, seed) = (number("KILL_RUNS", SUBJECTS.len() as u64), number("KILL_SEED", fastrand::u64(..)));
     let (next, killed) = (AtomicU64::new(0), AtomicU64::new(0));
     thread::scope(|scope| {
@@ -63,7 +63,7 @@ fn a_run_that_is_killed_is_gone_on_with() {
     println!("{runs} runs ended well, after {} kills", killed.into_inner());
 }
 
-/// One update that is killed once or twice and then gone on with. How often something was killed.
+/// One update that is killed once or twice and then resumed. How often something was killed.
 fn survives(subject: &Subject, random: &mut fastrand::Rng) -> u64 {
     let sandbox = Sandbox::start();
     let Subject { plural, name, to, .. } = subject;

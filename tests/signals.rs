@@ -11,7 +11,7 @@ use served::{BINARY, Running, Sandbox, isolated};
 const UPDATE: &str = "zk my-zk --to 3.9.1 --yes --progress json";
 
 /// The pod in flight is finished, the state is told, and `resume` goes on.
-fn ends_and_is_gone_on_with(signal: &str, code: i32) {
+fn ends_and_is_resumed(signal: &str, code: i32) {
     let sandbox = Sandbox::start();
     let running = Running::start(sandbox.dbupdate(UPDATE));
     running.line("\"event\":\"podEvicted\"");
@@ -39,8 +39,8 @@ fn a_hang_up_that_was_ignored_at_the_start_stays_ignored() {
 #[test]
 fn signals_in_the_middle_of_a_run() {
     let runs: [(&str, fn()); 3] = [
-        ("SIGTERM", || ends_and_is_gone_on_with("TERM", 143)),
-        ("SIGHUP", || ends_and_is_gone_on_with("HUP", 129)),
+        ("SIGTERM", || ends_and_is_resumed("TERM", 143)),
+        ("SIGHUP", || ends_and_is_resumed("HUP", 129)),
         ("SIGHUP under nohup", a_hang_up_that_was_ignored_at_the_start_stays_ignored),
     ];
     thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! The built binary on a way of several updates: killed in the second of them, and gone on with.
+//! The built binary on an update of several hops: killed in the second one, and resumed.
 #![cfg(unix)]
 
 mod served;
@@ -7,7 +7,7 @@ use serde_json::Value;
 use served::{Running, Sandbox};
 
 #[test]
-fn a_way_of_two_updates_is_gone_on_with_by_resume() {
+fn two_hops_are_resumed() {
     let sandbox = Sandbox::start();
     let planned = sandbox.run("dr my-dr --to 31.0.0 --through --dry-run");
     planned.ended(0, "");

@@ -132,7 +132,7 @@ fn a_command_is_typed_as_it_was_reached() {
 
 /// If the Ops-manager fails on a hop that adds or removes containers, only the operator can render the new templates.
 #[test]
-fn this_tool_goes_on_by_a_way_that_is_open() {
+fn the_next_command_names_a_method_that_is_open() {
     let version = |name: &str| VersionRef { name: name.to_owned(), version: name.to_owned() };
     let object = ObjectRef {
         api_version: "kubedb.com/v1".to_owned(),

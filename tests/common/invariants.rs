@@ -164,7 +164,7 @@ impl Ledger {
             self.without_pause(&wrote, request),
             self.beside_an_ops_request(&wrote, request),
             self.disagreeing(&wrote),
-            self.rolling_beside_an_unwell_pod(&wrote, request),
+            self.rolling_beside_an_unhealthy_pod(&wrote, request),
             self.taken_away(&wrote, request),
         ]
         .into_iter()
@@ -229,7 +229,7 @@ impl Ledger {
 
     /// A template of a workload that rolls by itself restarts pods as an eviction does. Which of its own pods goes first
     /// is its controller's to say.
-    fn rolling_beside_an_unwell_pod(&self, wrote: &Wrote, request: &RecordedRequest) -> Option<String> {
+    fn rolling_beside_an_unhealthy_pod(&self, wrote: &Wrote, request: &RecordedRequest) -> Option<String> {
         let Wrote::Images { workload } = wrote else { return None };
         let rolls = self.workloads().into_iter().any(|w| {
             object::name(&w) == workload && text(&w, "/spec/updateStrategy/type") == "RollingUpdate"

@@ -80,7 +80,7 @@ async fn rolls_back(scene: Scene) {
     assert!(tried > 30, "{tried}");
 }
 
-/// A rollback that dies is gone on with by `resume`, once it has written itself down, and else typed again.
+/// A rollback that dies is continued by `resume` if it has a journal entry, and else typed again.
 async fn rolls_back_after_all(scene: Scene) {
     let before = scene.before().await.regardless_of_the_way();
     let (_, wrote) = scene.undisturbed().await;
@@ -109,7 +109,7 @@ async fn rolls_back_after_all(scene: Scene) {
             }
         }
     }
-    println!("{}: {tried} deaths of a rollback, each gone on with", scene.name);
+    println!("{}: {tried} deaths of a rollback, each resumed", scene.name);
     assert!(tried > 30, "{tried}");
 }
 

@@ -128,7 +128,7 @@ async fn every_single_permission_is_asked_for() {
 }
 
 #[tokio::test]
-async fn without_a_journal_there_is_no_way_back() {
+async fn without_a_journal_there_is_no_rollback() {
     let scene = zookeeper();
     scene.sim.access().deny("create", "", "configmaps", "");
     let plan = planned(&look(&scene).await, &[], false);

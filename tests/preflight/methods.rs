@@ -21,7 +21,7 @@ async fn methods(scene: &Scene, to: &str) -> String {
 }
 
 #[tokio::test]
-async fn every_plan_says_which_ways_are_open() {
+async fn every_plan_says_which_methods_are_open() {
     let rolls = Strategy::RollingUpdate { partition: 0 };
     for (database, to, said) in [
         (

@@ -29,7 +29,7 @@ async fn paused_by_somebody_else() {
     }
 }
 
-/// What an interrupted run of ours has left is gone on with: its phase and its unready pod refuse nothing.
+/// What an interrupted run of ours has left is resumed: its phase and its unready pod refuse nothing.
 #[tokio::test]
 async fn paused_by_an_unfinished_run_of_ours() {
     let scene = Scene::new(Database::zookeeper("zk"));

@@ -79,7 +79,7 @@ async fn our_own_leftover_pause_is_removed() {
 }
 
 #[tokio::test]
-async fn an_unfinished_run_of_ours_with_an_unready_pod_is_gone_on_with() {
+async fn an_unfinished_run_of_ours_with_an_unready_pod_is_resumed() {
     let scene = Scene::new(Database::zookeeper("zk"));
     scene.condition("Paused", "True", OURS);
     scene.unready("zk-2");
@@ -89,7 +89,7 @@ async fn an_unfinished_run_of_ours_with_an_unready_pod_is_gone_on_with() {
     assert!(plan.pods().any(|p| p.name == "zk-2" && p.action == PodAction::Await));
 }
 
-/// A pod that is merely unwell is not this tool's business.
+/// A pod that is merely unhealthy is not this tool's business.
 #[tokio::test]
 async fn an_unready_pod_on_the_target_is_no_work() {
     let scene = Scene::new(Database::zookeeper("zk"));

@@ -150,7 +150,7 @@ async fn pods_alone_on_the_new_images_are_half_done() {
     assert_eq!(state(&world), before);
 }
 
-/// A run that is gone on with finds the database half done and the operator let go. It halts the operator again, and
+/// A run that is resumed finds the database half done and the operator let go. It halts the operator again, and
 /// leaves it halted though it changes nothing else itself.
 #[tokio::test(start_paused = true)]
 async fn the_pause_of_what_is_half_done_is_not_taken_back() {

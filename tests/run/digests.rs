@@ -75,7 +75,7 @@ async fn other_content_under_the_same_tag_is_an_error() {
     let (is, was) = (format!("{TARGET}@{}", the_operators()), format!("{TARGET}@sha256:00ff"));
     let said = format!("pinned container zookeeper to {is}, but its pods run {was}");
     ended.ended(Outcome::Failed, 4, true, false).says(&[&said, "the tag has moved"]);
-    // What is there by then is what is gone on with.
+    // The run continues with the content that is there by then.
     world.goes_on().await;
 }
 
@@ -106,7 +106,7 @@ async fn a_rollback_brings_the_old_digests_back_to_the_letter() {
 
 /// What an earlier process of the run has pinned is looked at as well, and told once.
 #[tokio::test(start_paused = true)]
-async fn other_content_is_an_error_of_a_run_that_is_gone_on_with() {
+async fn other_content_is_an_error_of_a_run_that_is_resumed() {
     let world = pinning();
     let mut run = update_to(&world, "sha256:00ff").await;
     run.ready("db-0").await;
@@ -119,7 +119,7 @@ async fn other_content_is_an_error_of_a_run_that_is_gone_on_with() {
 
 /// A tag that has moved since a run began does not split the database between two contents.
 #[tokio::test(start_paused = true)]
-async fn a_run_that_is_gone_on_with_keeps_the_digest_that_it_began_with() {
+async fn a_run_that_is_resumed_keeps_the_digest_that_it_began_with() {
     let rolls = Strategy::RollingUpdate { partition: 0 };
     let racks = Database::cassandra_racks("db", &[("r0", 1), ("r1", 1)]).pinned().strategy(rolls);
     let world = World::new(racks);

@@ -89,7 +89,7 @@ async fn a_forged_rollback_brings_no_image_of_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_way_back_from_a_killed_update_brings_no_image_of_the_journals_alone() {
+async fn the_rollback_of_a_killed_update_brings_no_image_of_the_journals_alone() {
     let world = World::new(Database::zookeeper("db"));
     killed(&world).await;
     forge(&world, |run, _| spoil(run, EVIL));
@@ -179,7 +179,7 @@ async fn no_object_but_the_databases_own_is_written_to() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_forged_way_back_needs_the_consent_that_a_real_one_needs() {
+async fn a_forged_rollback_needs_the_consent_that_a_real_one_needs() {
     for method in ["client", "provisioner"] {
         for direction in ["update", "rollback"] {
             let world = over().await;

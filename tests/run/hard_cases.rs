@@ -180,7 +180,7 @@ async fn a_lease_without_a_holder_is_taken() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_killed_rollback_is_gone_on_with_whosever_clock_is_ahead() {
+async fn a_killed_rollback_is_resumed_whichever_clock_is_ahead() {
     let world = World::new(Database::zookeeper("db"));
     let wall = world.store().clock();
     let ahead = Clock::with_wall(move || SystemTime::from(wall.now()) + secs(300));

@@ -58,9 +58,9 @@ fn let_them_roll(world: &World) {
     }
 }
 
-/// A run that was gone on with knows where it came from, though the version is the target's by then.
+/// A run that was resumed knows where it came from, though the version is the target's by then.
 #[tokio::test(start_paused = true)]
-async fn what_is_gone_on_with_is_rolled_back_by_itself_to_where_it_began() {
+async fn what_is_resumed_is_rolled_back_automatically_to_where_it_began() {
     let stuck = PodRule::new(Ailment::PullError).image("*kafka:4.0.0*");
     let world = kafka(slow(30).with(stuck));
     let invariants = Invariants::watch(&world);
@@ -191,7 +191,7 @@ async fn a_request_that_is_denied_after_all_has_changed_nothing() {
 
 /// The pause that a deleted request has left does not keep its own run from making it anew.
 #[tokio::test(start_paused = true)]
-async fn a_request_that_is_deleted_is_made_anew_by_resume() {
+async fn a_request_that_is_deleted_is_recreated_by_resume() {
     let world = requested(Verdict::Succeed);
     let mut running = world.start().await;
     running.event("a pod moves", |e| matches!(e, Event::PodStarted { .. })).await;
@@ -231,7 +231,7 @@ async fn a_name_that_another_database_has_taken_is_told_at_once() {
 
 /// What goes on with a run goes on the way that was taken last.
 #[tokio::test(start_paused = true)]
-async fn the_way_that_was_taken_last_is_gone_on_with() {
+async fn the_method_that_was_used_last_is_resumed() {
     let mut world = requested(Verdict::Fail { at: "db-1".to_owned(), message: "no".to_owned() });
     world.update().await.ended(Outcome::Failed, 4, true, false);
     world.method = Method::Client;
@@ -275,9 +275,9 @@ async fn templates_that_are_pinned_count_as_changed() {
     assert!(leftover::changed(journal.last().expect("it is written down"), &snapshot));
 }
 
-/// Cruise control's Deployment serves the database, it is not it: one that is made anew keeps nobody from going back.
+/// Cruise control's Deployment serves the database, it is not it: one that is recreated keeps nobody from going back.
 #[tokio::test(start_paused = true)]
-async fn a_deployment_that_is_made_anew_is_left_to_the_operator() {
+async fn a_deployment_that_is_recreated_is_left_to_the_operator() {
     let world = kafka(slow(5));
     let running = while_rendering(&world).await;
     world

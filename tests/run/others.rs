@@ -136,7 +136,7 @@ async fn a_database_that_is_deleted_ends_the_run() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_database_that_is_made_anew_is_left_alone() {
+async fn a_database_that_is_recreated_is_left_alone() {
     let world = World::new(Database::zookeeper("db"));
     let ended = stopped_by(&world, |world| {
         let mut another = (*world.database()).clone();
@@ -388,7 +388,7 @@ async fn a_pod_that_is_drained_while_nobody_can_watch_is_waited_for() {
 
 /// The patch of a workload that rolls by itself restarts well pods as an eviction does.
 #[tokio::test(start_paused = true)]
-async fn a_workload_that_rolls_by_itself_waits_for_an_unwell_pod_of_another() {
+async fn a_workload_that_rolls_by_itself_waits_for_an_unhealthy_pod_of_another() {
     let slow = PodRule::new(Ailment::SlowStart(secs(30))).name("db-rack-r1-0");
     let racks = Database::cassandra_racks("db", &[("r0", 2), ("r1", 2)]);
     let racks = racks.strategy(Strategy::RollingUpdate { partition: 0 });

@@ -98,7 +98,7 @@ async fn a_request_that_fails_says_why_and_what_goes_on() {
 
 /// Whoever goes on by another way and is interrupted goes on, or back, by that one.
 #[tokio::test(start_paused = true)]
-async fn a_run_that_changed_its_way_keeps_the_new_one() {
+async fn a_run_that_changed_its_method_keeps_the_new_one() {
     for back in [false, true] {
         let mut world = verdict(Verdict::Fail { at: "db-1".to_owned(), message: "no".to_owned() });
         world.update().await.ended(Outcome::Failed, 4, true, false);
@@ -118,10 +118,10 @@ async fn a_run_that_changed_its_way_keeps_the_new_one() {
     }
 }
 
-/// A step that changes the shape is gone on with through the Provisioner. While that renders, the version means nothing:
+/// A step that changes the shape is resumed through the Provisioner. While that renders, the version means nothing:
 /// the way back asks for no consent, and the status names the commands of this way.
 #[tokio::test(start_paused = true)]
-async fn a_request_of_another_shape_is_gone_on_with_through_the_provisioner() {
+async fn a_request_of_another_shape_is_resumed_through_the_provisioner() {
     let fail = Verdict::Fail { at: "db-broker-1".to_owned(), message: "no".to_owned() };
     let manager = OpsManager { alive: true, verdict: fail, ..OpsManager::default() };
     let database = Database::kafka_topology("db").version("3.9.0").controllers(3).brokers(2);
@@ -144,7 +144,7 @@ async fn a_request_of_another_shape_is_gone_on_with_through_the_provisioner() {
 
 /// After a request that has failed this tool brings the update to its end by itself.
 #[tokio::test(start_paused = true)]
-async fn a_request_that_fails_is_gone_on_with_by_the_client() {
+async fn a_request_that_fails_is_resumed_by_the_client() {
     let mut world = verdict(Verdict::Fail { at: "db-1".to_owned(), message: "no".to_owned() });
     world.update().await.ended(Outcome::Failed, 4, true, false);
     world.method = Method::Client;

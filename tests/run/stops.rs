@@ -130,7 +130,7 @@ async fn a_second_stop_does_not_wait_for_a_server_that_hangs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_before_the_version_is_set_is_gone_on_with_there() {
+async fn a_stop_before_the_version_is_set_is_resumed_there() {
     let world = World::new(Database::zookeeper("db"));
     let mut run = world.start().await;
     run.evicted("db-2").await;
@@ -214,7 +214,7 @@ async fn a_stop_while_a_budget_blocks_is_at_once() {
 
 /// A process that dies leaves its lock and its pause. The next run sees that nobody renews the lock, and goes on.
 #[tokio::test(start_paused = true)]
-async fn a_run_that_dies_is_gone_on_with() {
+async fn a_run_that_dies_is_resumed() {
     for at in (0..10).map(|at| Duration::from_millis(100 + at * 1000)) {
         let world = World::new(Database::zookeeper("db"));
         let mut guard = world.guard();

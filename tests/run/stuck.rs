@@ -21,7 +21,7 @@ async fn run(world: &World) -> Ended {
     world.start_with(|o| o.bounds.pod_timeout = POD_TIMEOUT).await.end().await
 }
 
-/// The run has stopped at `db-1`, so long after its eviction, and can be gone on with once it is healed.
+/// The run has stopped at `db-1`, so long after its eviction, and can be resumed once it is healed.
 async fn stopped(world: World, words: &[&str], after: [Duration; 2]) {
     let untouched = world.pod("db-2");
     let ended = run(&world).await;
@@ -114,7 +114,7 @@ async fn a_pod_that_is_ill_before_goes_first() {
     world.store().delete("pods", NAMESPACE, "db-2", DeleteOptions::default()).unwrap();
     let store = world.store();
     let again = || store.get("pods", NAMESPACE, "db-2").is_some_and(|p| object::uid(&p) != old);
-    world.until("db-2 is made anew", again).await;
+    world.until("db-2 is recreated", again).await;
     tokio::time::sleep(secs(20)).await;
     assert!(!is_well(&world.pod("db-2")));
 

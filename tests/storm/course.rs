@@ -126,7 +126,7 @@ impl<'a> Course<'a> {
         let back = ended.plan.to.name == self.version_before;
         match self.undisturbed(Command::Resume).await? {
             Came::NothingUnfinished => {}
-            came => return Err(format!("it was ended, and is gone on with: {}", came.words())),
+            came => return Err(format!("it was ended, and is resumed: {}", came.words())),
         }
         Ok(if back { Fate::Back } else { Fate::Ended })
     }

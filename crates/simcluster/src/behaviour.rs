@@ -8,7 +8,7 @@ use tokio::sync::watch;
 /// How fast the cluster is and what it does wrong. `Behaviour::default()` is a healthy one.
 ///
 /// It can be changed while the cluster runs, through [`LiveBehaviour::change`]: pods that are waiting or
-/// unwell are looked at again at once.
+/// unhealthy are looked at again at once.
 #[derive(Clone, Debug)]
 pub struct Behaviour {
     /// From a pod's creation to its Ready, when nothing is wrong with it.
@@ -284,7 +284,7 @@ impl LiveBehaviour {
         ask(&self.0.borrow())
     }
 
-    /// Changes the behaviour, and has unwell and waiting pods looked at again.
+    /// Changes the behaviour, and has unhealthy and waiting pods looked at again.
     pub fn change(&self, change: impl FnOnce(&mut Behaviour)) {
         self.0.send_modify(change);
     }

@@ -36,7 +36,7 @@ fn one_pod_after_the_other_while_all_others_are_well() {
         // Somebody else restarts another one.
         (["new", "old", "old-going"], WELL, "await a-2"),
         (["new", "old", "-"], WELL, "await a-2"),
-        // An old pod that has become unwell is given time, and no other is touched.
+        // An old pod that has become unhealthy is given time, and no other is touched.
         (["new", "old", "ill-old"], WELL, "hold for a-2"),
         // Nor while anything of another workload is away.
         (["new", "old", "old"], ["old", "ill-old", "old"], "hold for b-1"),

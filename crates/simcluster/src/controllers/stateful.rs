@@ -199,7 +199,7 @@ impl Sync<'_> {
             |pod: &&Arc<Value>| ordinal(pod).is_some_and(|ordinal| !wanted.ordinals().contains(&ordinal));
         let mut condemned: Vec<_> = self.seen.pods.iter().filter(surplus).collect();
         condemned.sort_by_key(|pod| std::cmp::Reverse(ordinal(pod)));
-        let first_unwell = condemned.iter().rev().find(|pod| !self.seen.is_well(pod)).copied();
+        let first_unhealthy = condemned.iter().rev().find(|pod| !self.seen.is_well(pod)).copied();
         for pod in condemned {
             let monotonic = self.seen.monotonic();
             if is_terminating(pod) {
@@ -209,7 +209,7 @@ impl Sync<'_> {
                 continue;
             }
             let blocked =
-                !self.seen.is_available(pod) && !first_unwell.is_some_and(|first| Arc::ptr_eq(first, pod));
+                !self.seen.is_available(pod) && !first_unhealthy.is_some_and(|first| Arc::ptr_eq(first, pod));
             if monotonic && blocked {
                 return Err(Waits);
             }
