@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use crate::cluster::{CALL_TIMEOUT, ClusterError, FORBIDDEN_DOUBT, Journal};
+use crate::cluster::{CALL_TIMEOUT, ClusterError, FORBIDDEN_DOUBT};
 use crate::event::{Event, Finish, Step, StepOutcome};
-use crate::journal::{
-    Before, Direction, Entry, JOURNAL_SCHEMA, KEPT_BYTES, Progress, Resumption, StepEntry, key,
-};
-use crate::model::{Action, Check, Method, Methods, Plan};
+use crate::journal::{Before, Direction, JOURNAL_SCHEMA, KEPT_BYTES, Progress, Resumption, StepEntry, key};
+use crate::model::{Action, Check, Method, Plan};
 use crate::retry::Retries;
 use crate::steps::leftover;
 use crate::steps::{Blocked, s1_pause};
@@ -271,16 +269,4 @@ fn passes(error: &ClusterError, tried: Duration, doubt: Duration) -> bool {
         ClusterError::Forbidden { .. } => tried < doubt,
         error => error.transient() || matches!(error, ClusterError::Conflict { .. }),
     }
-}
-
-/// The unfinished run of a journal, if the cluster still shows something of it.
-pub fn unfinished(journal: &Journal, snapshot: &crate::model::Snapshot) -> Option<Entry> {
-    journal.last().filter(|entry| crate::steps::leftover::half_done(entry, snapshot)).cloned()
-}
-
-/// The version that further updates after the last run lead to, and their methods, if the database is still where that
-/// run has brought it.
-pub fn to_follow(journal: &Journal, snapshot: &crate::model::Snapshot) -> Option<(String, Methods)> {
-    let entry = journal.last().filter(|entry| entry.run.plan.to.name == snapshot.database.version)?;
-    entry.follow().map(|to| (to.to_owned(), entry.methods()))
 }

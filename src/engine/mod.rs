@@ -41,7 +41,6 @@ use crate::journal::{Before, Direction, Entry};
 use crate::model::{Action, Check, Method, Methods, Plan, Snapshot};
 use crate::situation::Commands;
 
-pub use journal::{to_follow, unfinished};
 pub use stop::{Signal, Stop};
 pub use trial::trials;
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::error::Error;
 use super::request::{Request, Wish};
 use crate::cluster::Journal;
-use crate::engine;
 use crate::journal::{Direction, Entry};
 use crate::model::{Action, Methods, Snapshot};
 use crate::plan::hops::{self, Hops};
@@ -29,7 +28,7 @@ pub enum Goal {
 ///
 /// Nothing is unfinished, or only the journal says so and nobody is asked to confirm.
 pub fn goal(request: &Request, snapshot: &Snapshot, journal: &Journal) -> Result<Goal, Error> {
-    let unfinished = engine::unfinished(journal, snapshot);
+    let unfinished = unfinished(journal, snapshot);
     match &request.wish {
         Wish::Update { to, through, methods } => {
             let to = to.clone().unwrap_or_else(|| "latest".to_owned());
@@ -73,7 +72,7 @@ fn between_hops(
     journal: &Journal,
 ) -> Result<Goal, Error> {
     let db = &snapshot.database;
-    if let Some((to, methods)) = engine::to_follow(journal, snapshot) {
+    if let Some((to, methods)) = to_follow(journal, snapshot) {
         if request.unasked && !through {
             return Err(Error::MayFollow { kind: db.kind, name: db.object.name.clone(), to });
         }
@@ -83,6 +82,18 @@ fn between_hops(
     let stays = Goal::To { to, through: false, methods, unfinished: None };
     let only_paused = stays.hops(snapshot, request)?.first.action == Action::Resume;
     only_paused.then_some(stays).ok_or_else(|| nothing_unfinished(snapshot))
+}
+
+/// The unfinished run of a journal, if the cluster still shows something of it.
+pub fn unfinished(journal: &Journal, snapshot: &Snapshot) -> Option<Entry> {
+    journal.last().filter(|entry| leftover::half_done(entry, snapshot)).cloned()
+}
+
+/// The version that further updates after the last run lead to, and their methods, if the database is still where that
+/// run has brought it.
+fn to_follow(journal: &Journal, snapshot: &Snapshot) -> Option<(String, Methods)> {
+    let entry = journal.last().filter(|entry| entry.run.plan.to.name == snapshot.database.version)?;
+    entry.follow().map(|to| (to.to_owned(), entry.methods()))
 }
 
 /// An update to that version continues this run, or is refused because of it. A run that only the journal knows and

@@ -22,7 +22,7 @@ use crate::plan::hops::Hops;
 pub use crate::engine::{Bounds, RunOptions, Signal, Stop};
 pub use carry_out::{Between, End, run_id};
 pub use error::Error;
-pub use goal::{Goal, goal};
+pub use goal::{Goal, goal, unfinished};
 pub use outlook::{Outlook, Refusal};
 pub use read::{names, snapshot};
 pub use request::{Caller, Request, Which, Wish};

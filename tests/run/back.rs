@@ -1,12 +1,13 @@
-//! Going on with a run from its journal, and going back.
+//! Resuming a run from its journal, and rolling it back.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use kubectl_dbupdate::cluster::Journal;
-use kubectl_dbupdate::engine::{self, RunOptions, Story};
+use kubectl_dbupdate::engine::{RunOptions, Story};
 use kubectl_dbupdate::event::{Event, Outcome, Step};
 use kubectl_dbupdate::journal::Direction;
 use kubectl_dbupdate::model::{Action, Check, Plan, Snapshot};
+use kubectl_dbupdate::operation;
 use kubectl_dbupdate::plan::{rollback, update};
 use simcluster::world::Database;
 use simcluster::{Ailment, Behaviour, PodRule};
@@ -26,7 +27,7 @@ async fn found(world: &World) -> (Snapshot, Journal) {
 /// The plan of the way back and the options of its run, as the command rollback makes them.
 async fn way_back(world: &World, skip: BTreeSet<Check>) -> Option<(Snapshot, Plan, RunOptions)> {
     let (snapshot, journal) = found(world).await;
-    let entry = engine::unfinished(&journal, &snapshot)?;
+    let entry = operation::unfinished(&journal, &snapshot)?;
     let plan = rollback::plan(&snapshot, &entry, &skip);
     let before = Some(entry.run.before.clone());
     let resuming = Some(entry).filter(|e| e.run.direction == Direction::Rollback);
@@ -104,7 +105,7 @@ async fn a_run_that_was_killed_while_it_verified_is_verified_by_the_next() {
     run.step(Step::Verify).await;
     run.crash().await;
     let (snapshot, journal) = found(&world).await;
-    let entry = engine::unfinished(&journal, &snapshot).expect("it was not verified");
+    let entry = operation::unfinished(&journal, &snapshot).expect("it was not verified");
     let resuming = update::Unfinished::from(&entry);
     let asked = update::Request { unfinished: Some(resuming), ..request(world.target()) };
     let plan = update::plan(&snapshot, &asked).unwrap();
@@ -113,7 +114,7 @@ async fn a_run_that_was_killed_while_it_verified_is_verified_by_the_next() {
     Running::start(world.cluster(), snapshot, plan, options).end().await.done();
     world.is_updated();
     let (snapshot, journal) = found(&world).await;
-    assert!(engine::unfinished(&journal, &snapshot).is_none());
+    assert!(operation::unfinished(&journal, &snapshot).is_none());
     assert!(journal.last().is_some_and(|e| e.progress.result.is_some()));
 }
 
@@ -127,7 +128,7 @@ async fn a_database_that_others_have_moved_on_is_no_longer_the_runs() {
     let elsewhere = |db: &mut serde_json::Value| db["spec"]["version"] = "3.7.2".into();
     world.store().update(&world.res(), NAMESPACE, "db", elsewhere).unwrap();
     let (snapshot, journal) = found(&world).await;
-    assert!(engine::unfinished(&journal, &snapshot).is_none());
+    assert!(operation::unfinished(&journal, &snapshot).is_none());
 }
 
 /// The operator, let go by somebody else, writes the old templates back and restarts nothing: pods on the new images are
@@ -161,7 +162,7 @@ async fn the_pause_of_what_is_half_done_is_not_taken_back() {
     world.lift_pause();
     run.end().await.ended(Outcome::SomebodyElse, 5, true, false);
     let (snapshot, journal) = found(&world).await;
-    let resuming = engine::unfinished(&journal, &snapshot);
+    let resuming = operation::unfinished(&journal, &snapshot);
     assert!(resuming.is_some());
     let plan = update::plan(&snapshot, &request(world.target())).unwrap();
     let options = story_of(world.options("run1"), |story| Story { journal, resuming, ..story });

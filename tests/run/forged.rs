@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use kubectl_dbupdate::engine;
 use kubectl_dbupdate::event::Outcome;
 use kubectl_dbupdate::model::{Check, Severity};
+use kubectl_dbupdate::operation;
 use kubectl_dbupdate::steps::leftover;
 use serde_json::{Value, json};
 use simcluster::world::Database;
@@ -255,7 +255,7 @@ async fn a_journal_that_contradicts_the_pause_is_not_followed() {
     let cluster = world.cluster();
     let read = || cluster.journal(world.kind, NAMESPACE, &world.name);
     let (snapshot, journal) = (world.snapshot(&cluster).await, read().await.expect("it can be read"));
-    let entry = engine::unfinished(&journal, &snapshot).expect("it says so");
+    let entry = operation::unfinished(&journal, &snapshot).expect("it says so");
     assert!(!leftover::shows_run(&snapshot, &entry));
     forge(&world, |run, _| forged(run, "3.7.2", "rollback"));
     let back = Process::resume(&world, world.cluster(), BTreeSet::new()).await.expect("it says so");
