@@ -10,6 +10,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand}
 
 use super::cluster_args::ClusterArgs;
 use super::completion::{COMPLETE, CompleteArgs, CompletionArgs};
+use super::database_args::DatabaseArgs;
 use super::look_args::{AuthArgs, HistoryArgs, ListArgs, StatusArgs, VersionsArgs};
 use super::values::{ColorArg, Digests, DryRun, OnFailure, Output, ProgressArg};
 use crate::model::{Check, Kind, Method};
@@ -176,13 +177,8 @@ pub struct UpdateArgs {
 /// overrode must be overridden again: the journal is not trusted, since anybody who may write ConfigMaps can write it.
 #[derive(Debug, Args)]
 pub struct ResumeArgs {
-    /// Kind of database, optionally with its name
-    #[arg(value_name = "KIND[/NAME]")]
-    pub kind: String,
-
-    /// Name of the database
-    #[arg(value_name = "NAME")]
-    pub name: Option<String>,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
 
     /// Continue with the hops that were to follow the interrupted one
     ///
@@ -217,13 +213,8 @@ pub struct ResumeArgs {
 /// tool is removed.
 #[derive(Debug, Args)]
 pub struct RollbackArgs {
-    /// Kind of database, optionally with its name
-    #[arg(value_name = "KIND[/NAME]")]
-    pub kind: String,
-
-    /// Name of the database
-    #[arg(value_name = "NAME")]
-    pub name: Option<String>,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
 
     /// Roll back even if the new version may have written data that the old version cannot read
     #[arg(long)]

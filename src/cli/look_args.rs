@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::database_args::DatabaseArgs;
 use super::values::{ColorArg, ListOutput, Output};
 
 /// Show the state of a database and the command to run next
@@ -27,13 +28,8 @@ pub struct StatusArgs {
 /// List the runs on a database, newest first
 #[derive(Debug, Args)]
 pub struct HistoryArgs {
-    /// Kind of database, optionally with its name
-    #[arg(value_name = "KIND[/NAME]")]
-    pub kind: String,
-
-    /// Name of the database
-    #[arg(value_name = "NAME")]
-    pub name: Option<String>,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
 
     #[command(flatten)]
     pub shown: ShownArgs,
@@ -80,13 +76,8 @@ pub struct ListArgs {
 /// List the versions in the catalog and, with a name, which of them the database can be updated to
 #[derive(Debug, Args)]
 pub struct VersionsArgs {
-    /// Kind of database, optionally with its name
-    #[arg(value_name = "KIND[/NAME]")]
-    pub kind: String,
-
-    /// Name of the database
-    #[arg(value_name = "NAME")]
-    pub name: Option<String>,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
 
     #[command(flatten)]
     pub listed: ListedArgs,
@@ -107,13 +98,8 @@ Examples:
   # Print the missing RBAC rules for an administrator
   kubectl dbupdate auth kafka my-kf -o json | jq .rules")]
 pub struct AuthArgs {
-    /// Kind of database, optionally with its name
-    #[arg(value_name = "KIND[/NAME]")]
-    pub kind: String,
-
-    /// Name of the database
-    #[arg(value_name = "NAME")]
-    pub name: Option<String>,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
 
     #[command(flatten)]
     pub shown: ShownArgs,

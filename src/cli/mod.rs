@@ -7,6 +7,7 @@ mod complete;
 pub mod completion;
 mod connect;
 mod conversation;
+pub mod database_args;
 mod dry_run;
 mod duration;
 pub mod exit_code;

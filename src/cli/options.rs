@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use super::args::{ResumeArgs, RollbackArgs, RunArgs, SandboxArgs, UpdateArgs};
 use super::cluster_args::ClusterArgs;
-use super::look_args::{AuthArgs, HistoryArgs, ListArgs, ListedArgs, StatusArgs, VersionsArgs, WhichArgs};
+use super::database_args::DatabaseArgs;
+use super::look_args::{
+    AuthArgs, HistoryArgs, ListArgs, ListedArgs, ShownArgs, StatusArgs, VersionsArgs, WhichArgs,
+};
 use super::names::{wrong_with_database, wrong_with_namespace};
 use super::target::Target;
 use super::terminal::Terminal;
@@ -100,7 +103,7 @@ impl LookOptions {
         cluster: ClusterArgs,
         terminal: &Terminal,
     ) -> Result<Self, UsageError> {
-        Self::new(Some(&args.kind), args.name, args.listed, cluster, terminal)
+        Self::new(Some(&args.database.kind), args.database.name, args.listed, cluster, terminal)
     }
 
     fn among(self, which: WhichArgs) -> Result<Self, UsageError> {
@@ -122,8 +125,7 @@ impl LookOptions {
     ///
     /// The first argument that is invalid.
     pub fn history(args: HistoryArgs, cluster: ClusterArgs, terminal: &Terminal) -> Result<Self, UsageError> {
-        let options = Self::new(Some(&args.kind), args.name, args.shown.into(), cluster, terminal)?;
-        if options.name.is_none() { Err(UsageError::KindMissing) } else { Ok(options) }
+        Self::one(args.database, args.shown, cluster, terminal)
     }
 
     /// Validates the arguments of `auth`.
@@ -132,8 +134,17 @@ impl LookOptions {
     ///
     /// The first argument that is invalid.
     pub fn auth(args: AuthArgs, cluster: ClusterArgs, terminal: &Terminal) -> Result<Self, UsageError> {
-        let AuthArgs { kind, name, shown } = args;
-        Self::history(HistoryArgs { kind, name, shown }, cluster, terminal)
+        Self::one(args.database, args.shown, cluster, terminal)
+    }
+
+    fn one(
+        database: DatabaseArgs,
+        shown: ShownArgs,
+        cluster: ClusterArgs,
+        terminal: &Terminal,
+    ) -> Result<Self, UsageError> {
+        let options = Self::new(Some(&database.kind), database.name, shown.into(), cluster, terminal)?;
+        if options.name.is_none() { Err(UsageError::KindMissing) } else { Ok(options) }
     }
 
     fn new(
@@ -246,7 +257,7 @@ impl UpdateOptions {
             through: args.through,
             allow_downgrade: args.allow_downgrade,
             allow_deprecated: args.allow_deprecated,
-            ..unnamed(args.kind, args.name, args.run)
+            ..unnamed(args.database, args.run)
         };
         let options = Self::new(update, cluster, terminal)?;
         let mut options = Self { mode: Mode::Resume, take_over: args.take_over, ..options.named()? };
@@ -264,7 +275,7 @@ impl UpdateOptions {
         cluster: ClusterArgs,
         terminal: &Terminal,
     ) -> Result<Self, UsageError> {
-        let options = Self::new(unnamed(args.kind, args.name, args.run), cluster, terminal)?;
+        let options = Self::new(unnamed(args.database, args.run), cluster, terminal)?;
         let mut options = Self { mode: Mode::Rollback, take_over: args.take_over, ..options.named()? };
         options.skip.extend(args.allow_data_downgrade.then_some(Check::DataDowngrade));
         Ok(options)
@@ -277,10 +288,10 @@ impl UpdateOptions {
 }
 
 /// The arguments of an update without a target version, which comes from the interrupted run.
-fn unnamed(kind: String, name: Option<String>, run: RunArgs) -> UpdateArgs {
+fn unnamed(database: DatabaseArgs, run: RunArgs) -> UpdateArgs {
     UpdateArgs {
-        kind: Some(kind),
-        name,
+        kind: Some(database.kind),
+        name: database.name,
         to: None,
         through: false,
         via: Vec::new(),

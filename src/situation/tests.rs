@@ -95,16 +95,20 @@ fn a_run_that_ends_names_what_its_state_names() {
     }
 }
 
-#[test]
-fn a_command_is_typed_as_it_was_reached() {
-    let database = ObjectRef {
+fn database() -> ObjectRef {
+    ObjectRef {
         api_version: "kubedb.com/v1".to_owned(),
         kind: "Kafka".to_owned(),
         plural: "kafkas".to_owned(),
         namespace: "db".to_owned(),
         name: "my-kf".to_owned(),
         uid: String::new(),
-    };
+    }
+}
+
+#[test]
+fn a_command_is_typed_as_it_was_reached() {
+    let database = database();
     let context = || crate::model::Command::new(["--context", "c"]);
     let commands =
         Commands { connection: context(), kubectl: context(), typed: Typed::Rollback, ..Commands::default() };
@@ -134,14 +138,7 @@ fn a_command_is_typed_as_it_was_reached() {
 #[test]
 fn the_next_command_names_a_method_that_is_open() {
     let version = |name: &str| VersionRef { name: name.to_owned(), version: name.to_owned() };
-    let object = ObjectRef {
-        api_version: "kubedb.com/v1".to_owned(),
-        kind: "Kafka".to_owned(),
-        plural: "kafkas".to_owned(),
-        namespace: "db".to_owned(),
-        name: "my-kf".to_owned(),
-        uid: String::new(),
-    };
+    let object = database();
     let mut plan = Plan {
         schema: PLAN_SCHEMA.to_owned(),
         kind: Kind::Kafka,
