@@ -182,16 +182,14 @@ impl Conversation {
                 format!(". To continue, name the version: {command}")
             }
             Error::UntracedRollback { kind, name, .. } => {
-                let reached = identity::reach(&self.options.target, self.options.namespace.as_deref());
-                let command = reached.named("resume", *kind, name);
+                let command = identity::named(&self.options, "resume", *kind, name);
                 format!(". To see its plan and decide, leave --yes away: {command}")
             }
             Error::MayFollow { kind, name, to } => {
                 format!(". To continue: {}", identity::update(&self.options, *kind, name, to, true))
             }
             Error::MayNotRead { kind, name, .. } => {
-                let reached = identity::reach(&self.options.target, self.options.namespace.as_deref());
-                let command = reached.named("auth", *kind, name);
+                let command = identity::named(&self.options, "auth", *kind, name);
                 format!("; to list all missing permissions: {command}")
             }
             _ => return error.into(),

@@ -45,6 +45,11 @@ pub fn update(options: &UpdateOptions, kind: Kind, name: &str, to: &str, through
     reach(&options.target, options.namespace.as_deref()).update(kind, name, to, through)
 }
 
+/// That command of this tool for one database.
+pub fn named(options: &UpdateOptions, command: &str, kind: Kind, name: &str) -> Command {
+    reach(&options.target, options.namespace.as_deref()).named(command, kind, name)
+}
+
 /// The commands of a user who has connected with these flags and has overridden nothing.
 pub fn reach(target: &Target, namespace: Option<&str>) -> Commands {
     let (connection, kubectl) = match target {

@@ -302,7 +302,7 @@ impl Run {
         let to = self.plan.to.name.clone();
         let again = match reason {
             // The same request would fail in the same way.
-            StopReason::RequestEnded { .. } => Next::Method(to, situation::by_us(&self.plan)),
+            StopReason::RequestEnded { .. } => Next::Method(to, self.plan.by_us()),
             _ => Next::Again(to),
         };
         // What is recorded nowhere is continued by the same command alone.

@@ -8,7 +8,7 @@ mod kafka;
 mod names;
 mod zookeeper;
 
-use crate::model::{Kind, Workload, WorkloadKind, clean};
+use crate::model::{Container, Kind, Workload, WorkloadKind, clean};
 
 pub use names::UnknownKind;
 
@@ -101,6 +101,13 @@ pub struct Shape {
     pub containers: &'static [Mapping],
     /// The field of the database's `spec` that requests a workload of this shape; `None` if there always is one.
     pub switch: Option<&'static str>,
+}
+
+impl Shape {
+    /// What the catalog names for that container.
+    pub fn mapping(&self, container: &Container) -> Option<&'static Mapping> {
+        self.containers.iter().find(|m| m.container == container.name && m.init == container.init)
+    }
 }
 
 /// A container whose image the catalog names.

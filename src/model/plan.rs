@@ -52,6 +52,16 @@ impl Plan {
         self.workloads.iter().flat_map(|w| &w.pods)
     }
 
+    /// The method with which this tool can carry out the plan of an update on its own. If containers are added or
+    /// removed, only provisioner is possible: with the client method, the operator would restore the old containers as
+    /// soon as it is resumed.
+    pub fn by_us(&self) -> Method {
+        match self.workloads.iter().any(WorkloadPlan::reshapes) {
+            true => Method::Provisioner,
+            false => Method::Client,
+        }
+    }
+
     /// The workload's part of the plan.
     pub fn workload(&self, uid: &str) -> Option<&WorkloadPlan> {
         self.workloads.iter().find(|w| w.object.uid == uid)

@@ -43,6 +43,18 @@ impl Snapshot {
             && !self.workloads.iter().any(|w| w.object.uid == pod.owner)
     }
 
+    /// The workloads whose pods are the database itself.
+    pub fn members(&self) -> impl Iterator<Item = &Workload> {
+        self.workloads.iter().filter(|w| !w.kind.serves_only())
+    }
+
+    /// The names of a workload's pods that are not healthy, and how many of its pods do not exist.
+    pub fn not_ready(&self, workload: &Workload) -> (Vec<String>, i64) {
+        let (healthy, unhealthy): (Vec<_>, Vec<_>) = self.pods_of(workload).partition(|p| p.healthy());
+        let missing = workload.replicas - (healthy.len() + unhealthy.len()) as i64;
+        (unhealthy.into_iter().map(|p| p.name.clone()).collect(), missing.max(0))
+    }
+
     /// The same with empty lists, to be read again: it avoids a second copy of a thousand pods.
     pub fn to_read_anew(&self) -> Snapshot {
         Snapshot {

@@ -86,7 +86,7 @@ fn between_hops(
 
 /// The unfinished run of a journal, if the cluster still shows something of it.
 pub fn unfinished(journal: &Journal, snapshot: &Snapshot) -> Option<Entry> {
-    journal.last().filter(|entry| leftover::half_done(entry, snapshot)).cloned()
+    leftover::unfinished(journal.last(), snapshot).cloned()
 }
 
 /// The version that further updates after the last run lead to, and their methods, if the database is still where that

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::kinds::Facts;
 use crate::model::{
     Action, CatalogVersion, Check, Coverage, Direction, Finding, Method, OpsRequest, PLAN_SCHEMA, Plan,
-    Snapshot, VersionRef, Workload, WorkloadPlan,
+    Snapshot, VersionRef, WorkloadPlan,
 };
 use crate::steps::{ops_request, s1_pause};
 
@@ -64,11 +64,6 @@ impl Context<'_> {
 
     pub(super) fn refusal(&self, check: Check, message: String, hint: impl Into<String>) -> Finding {
         Finding::refusal(check, message, hint, self.skip)
-    }
-
-    /// The workloads whose pods are the database itself.
-    pub(super) fn members(&self) -> impl Iterator<Item = &Workload> {
-        self.snapshot.workloads.iter().filter(|w| !w.kind.serves_only())
     }
 
     /// The plan to the target with this action and these workloads.

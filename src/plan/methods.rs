@@ -148,7 +148,7 @@ fn reshaped(context: &Context<'_>) -> Option<String> {
 /// The workloads whose controllers restart pods when their template changes. A Deployment's pods do not count: they
 /// serve the database and are no part of it.
 fn rolls_by_itself(context: &Context<'_>) -> impl Iterator<Item = String> {
-    context.members().filter(|w| w.rolls_by_itself()).map(|w| w.object.to_string())
+    context.snapshot.members().filter(|w| w.rolls_by_itself()).map(|w| w.object.to_string())
 }
 
 fn no_ops_manager(context: &Context<'_>) -> Option<String> {

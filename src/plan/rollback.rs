@@ -79,8 +79,7 @@ fn workload_plan(context: &Context<'_>, entry: &Entry, now: &Workload) -> Option
 /// The method of the rollback: if the operator has rendered the templates, or has to remove containers from them, it
 /// must render them again.
 fn way(entry: &Entry) -> Method {
-    let reshaped = || entry.run.plan.workloads.iter().any(WorkloadPlan::reshapes);
-    if entry.took(Method::Provisioner) || reshaped() { Method::Provisioner } else { Method::Client }
+    if entry.took(Method::Provisioner) { Method::Provisioner } else { entry.run.plan.by_us() }
 }
 
 /// The run changes that container.

@@ -2,9 +2,7 @@
 //! drift.
 
 use crate::kinds::{Mapping, Shape};
-use crate::model::{
-    CatalogVersion, Check, Container, Finding, KeptWhy, Severity, ShapeChange, Workload, same_image,
-};
+use crate::model::{CatalogVersion, Check, Finding, KeptWhy, Severity, ShapeChange, Workload, same_image};
 
 use super::context::Context;
 use super::images;
@@ -24,17 +22,13 @@ pub(super) fn changes(context: &Context<'_>, workload: &Workload) -> Changes {
         Some(ShapeChange { container, init: m.init, image })
     });
     Changes::of(workload, added.collect(), |container| {
-        match shape.and_then(|s| mapping(s, container)).map(image) {
+        match shape.and_then(|s| s.mapping(container)).map(image) {
             None => Becomes::Sidecar,
             Some(None) => Becomes::Removed,
             Some(Some(after)) if same_image(after, &container.image) => Becomes::OnTarget,
             Some(Some(after)) => Becomes::Image(images::replacement(context, &container.image, after)),
         }
     })
-}
-
-fn mapping(shape: &Shape, container: &Container) -> Option<&'static Mapping> {
-    shape.containers.iter().find(|m| m.container == container.name && m.init == container.init)
 }
 
 /// The findings from the images of the templates: sidecars, drift.
@@ -62,8 +56,7 @@ fn drift(context: &Context<'_>, workload: &Workload, shape: &Shape, found: &mut 
         format!("neither {} nor {}", context.snapshot.database.version, context.target.name)
     };
     for c in &workload.containers {
-        let Some((m, target)) =
-            mapping(shape, c).and_then(|m| Some((m, context.target.images.get(m.field)?)))
+        let Some((m, target)) = shape.mapping(c).and_then(|m| Some((m, context.target.images.get(m.field)?)))
         else {
             continue;
         };

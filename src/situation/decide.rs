@@ -1,8 +1,8 @@
 //! Decides in what state a database is. The most serious problem comes first.
 
 use crate::journal::Entry;
-use crate::model::{Lookup, Method, Phase, Plan, Pod, Workload, WorkloadPlan};
-use crate::steps::leftover::{arrived, changed, half_done, requested};
+use crate::model::{Lookup, Method, Phase, Pod, Workload};
+use crate::steps::leftover::{self, arrived, changed, requested};
 use crate::steps::ops_request;
 use crate::steps::s1_pause::{self, Pause};
 
@@ -20,7 +20,7 @@ pub(super) fn last(seen: &Seen) -> Option<&Entry> {
 
 /// The last run, if the cluster still shows something of it that is not finished.
 pub fn unfinished(seen: &Seen) -> Option<&Entry> {
-    last(seen).filter(|entry| half_done(entry, &seen.snapshot))
+    leftover::unfinished(last(seen), &seen.snapshot)
 }
 
 /// In what state a database is.
@@ -37,16 +37,6 @@ pub fn decide(seen: &Seen) -> Situation {
             .unwrap_or_else(|| by_itself(seen))
     };
     Situation { database: db.object.to_string(), version: db.version.clone(), what }
-}
-
-/// The method with which this tool can carry out the plan of an update on its own. If containers are added or removed,
-/// only provisioner is possible: with the client method, the operator would restore the old containers as soon as it is
-/// resumed.
-pub fn by_us(plan: &Plan) -> Method {
-    match plan.workloads.iter().any(WorkloadPlan::reshapes) {
-        true => Method::Provisioner,
-        false => Method::Client,
-    }
 }
 
 /// A lock that was renewed recently, as far as two clocks tell.
@@ -109,7 +99,7 @@ fn left_by_us(seen: &Seen) -> Option<What> {
     }
     Some(match entry.method() {
         _ if paused => What::HalfDone(run),
-        Method::OpsManager => What::RequestEnded { run, by_us: by_us(&entry.run.plan) },
+        Method::OpsManager => What::RequestEnded { run, by_us: entry.run.plan.by_us() },
         Method::Provisioner => What::Rendered(run),
         Method::Client => What::Exposed(run),
     })
@@ -174,10 +164,9 @@ fn drifted(seen: &Seen) -> bool {
 fn unhealthy(seen: &Seen) -> Vec<String> {
     let snapshot = &seen.snapshot;
     let mut names = Vec::new();
-    for workload in snapshot.workloads.iter().filter(|w| !w.kind.serves_only()) {
-        let pods: Vec<&Pod> = snapshot.pods_of(workload).collect();
-        names.extend(pods.iter().filter(|p| !p.healthy()).map(|p| p.name.clone()));
-        let missing = workload.replicas - pods.len() as i64;
+    for workload in snapshot.members() {
+        let (unhealthy, missing) = snapshot.not_ready(workload);
+        names.extend(unhealthy);
         if missing > 0 {
             names.push(format!("{missing} of {} pods of {} missing", workload.replicas, workload.object));
         }

@@ -9,7 +9,7 @@ mod state;
 use serde::{Deserialize, Serialize};
 
 pub use commands::{Commands, Next, Typed};
-pub use decide::{by_us, decide, unfinished};
+pub use decide::{decide, unfinished};
 pub use list::{Listed, PausedBy, listed};
 pub use state::{Situation, State, What};
 

@@ -43,8 +43,7 @@ pub(super) fn image_of(
 ) -> ImageOf {
     let snapshot = &seen.snapshot;
     let Some(shape) = snapshot.database.kind.facts().shape(workload) else { return ImageOf::Unmapped };
-    let mapped = shape.containers.iter().find(|m| m.container == container.name && m.init == container.init);
-    let Some(mapped) = mapped else { return ImageOf::Unmapped };
+    let Some(mapped) = shape.mapping(container) else { return ImageOf::Unmapped };
     let has =
         |v: &CatalogVersion| v.images.get(mapped.field).is_some_and(|i| same_image(i, &container.image));
     let of_run = unfinished.is_some_and(|e| e.images().iter().any(|i| same_image(i, &container.image)));

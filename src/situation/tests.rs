@@ -1,6 +1,6 @@
+use super::State;
 use super::commands::{Commands, Next, Typed};
 use super::state::{Pods, Progress, Situation, What};
-use super::{State, by_us};
 use crate::model::{
     Action, Kind, Method, Methods, ObjectRef, OpsRequest, PLAN_SCHEMA, Phase, Plan, ShapeChange, Strategy,
     VersionRef, WorkloadKind, WorkloadPlan,
@@ -154,7 +154,7 @@ fn the_next_command_names_a_method_that_is_open() {
         path: Vec::new(),
         afterwards: Vec::new(),
     };
-    assert_eq!(by_us(&plan), Method::Client);
+    assert_eq!(plan.by_us(), Method::Client);
     let (container, image) = ("kafka-init".to_owned(), "kafka-init:4.0".to_owned());
     plan.workloads.push(WorkloadPlan {
         kind: WorkloadKind::PetSet,
@@ -169,5 +169,5 @@ fn the_next_command_names_a_method_that_is_open() {
         removed: Vec::new(),
         pods: Vec::new(),
     });
-    assert_eq!(by_us(&plan), Method::Provisioner);
+    assert_eq!(plan.by_us(), Method::Provisioner);
 }

@@ -18,6 +18,11 @@ pub fn half_done(entry: &Entry, snapshot: &Snapshot) -> bool {
     entry.unfinished() && (paused || requested(entry, snapshot) || (concerned && changed(entry, snapshot)))
 }
 
+/// The `last` run of a journal, if the cluster still shows something of it that is not finished.
+pub fn unfinished<'a>(last: Option<&'a Entry>, snapshot: &Snapshot) -> Option<&'a Entry> {
+    last.filter(|entry| half_done(entry, snapshot))
+}
+
 /// The ops request that the run has created is in progress.
 pub fn requested(entry: &Entry, snapshot: &Snapshot) -> bool {
     entry.ops_request().is_some_and(|made| at_work(snapshot, made, &entry.run.plan.to.name))

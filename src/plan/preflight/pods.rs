@@ -9,11 +9,8 @@ use crate::model::{
 use super::super::context::Context;
 
 pub fn health(context: &Context<'_>, found: &mut Vec<Finding>) {
-    for w in context.members() {
-        let pods: Vec<_> = context.snapshot.pods_of(w).collect();
-        let mut unhealthy: Vec<String> =
-            pods.iter().filter(|p| !p.healthy()).map(|p| p.name.clone()).collect();
-        let missing = w.replicas - pods.len() as i64;
+    for w in context.snapshot.members() {
+        let (mut unhealthy, missing) = context.snapshot.not_ready(w);
         if missing > 0 {
             unhealthy.push(format!("{missing} of {} missing", w.replicas));
         }

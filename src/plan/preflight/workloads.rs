@@ -8,13 +8,13 @@ use super::super::images;
 
 pub fn workloads(context: &Context<'_>, found: &mut Vec<Finding>) {
     let db = &context.snapshot.database;
-    if context.members().next().is_none() {
+    if context.snapshot.members().next().is_none() {
         found.push(context.refusal(
             Check::NoWorkloads,
             format!("{} has no PetSet or StatefulSet (by label and owner)", db.object),
             "is the operator running, and has it created the workloads?",
         ));
-    } else if context.members().all(|w| w.replicas == 0) {
+    } else if context.snapshot.members().all(|w| w.replicas == 0) {
         found.push(context.refusal(
             Check::NoWorkloads,
             format!("all workloads of {} have zero replicas: there is no pod to update", db.object),
@@ -49,7 +49,7 @@ pub fn workloads(context: &Context<'_>, found: &mut Vec<Finding>) {
 }
 
 pub fn strategies(context: &Context<'_>, planned: &[WorkloadPlan], found: &mut Vec<Finding>) {
-    for w in context.members() {
+    for w in context.snapshot.members() {
         let UpdateStrategy::RollingUpdate { partition } = w.strategy else { continue };
         found.push(Finding::note(
             Check::RollingUpdate,
