@@ -4,7 +4,7 @@ use kubectl_dbupdate::event::{Event, Outcome};
 use simcluster::world::Database;
 use simcluster::{Ailment, ApiError, Behaviour, Effect, Fault, PodRule, RecordedRequest};
 
-use crate::common::{World, secs};
+use crate::common::{LEASES, NAMESPACE, World, secs};
 
 type Which = fn(&RecordedRequest) -> bool;
 
@@ -229,9 +229,8 @@ async fn a_cluster_where_everything_may_go_wrong() {
         let kept = |e: &Event| matches!(e, Event::Notice { message } if message.contains("the lock is kept"));
         if ended.finish.exit_code == 0 {
             world.is_on_target();
-            if !ended.records.iter().any(|record| kept(&record.event)) {
-                world.no_lease();
-            }
+            let left = world.store().list(LEASES, Some(NAMESPACE)).len();
+            assert_eq!(left, usize::from(ended.has(kept)), "seed {seed}");
         } else {
             println!("seed {seed}: {}", ended.finish.error);
             world.goes_on().await;

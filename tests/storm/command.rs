@@ -69,7 +69,14 @@ pub async fn carry_out(
     let outlook = match operation.outlook().await {
         Ok(outlook) => outlook,
         Err(Error::NothingUnfinished { .. }) => return Came::NothingUnfinished,
-        Err(error) => return Came::Unread(Box::new(error)),
+        Err(
+            error @ (Error::Cluster(_)
+            | Error::Unreachable { .. }
+            | Error::Troubled { .. }
+            | Error::MayNotRead { .. }
+            | Error::Signalled(_)),
+        ) => return Came::Unread(Box::new(error)),
+        Err(error) => panic!("nothing in a storm leads to this: {error}"),
     };
     if let Some(came) = not_begun(&outlook) {
         return came;
