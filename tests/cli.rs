@@ -1,5 +1,9 @@
 //! The built binary as a shell sees it: words in, text and exit code out. No cluster is needed here.
 
+#[cfg(unix)]
+#[path = "programs/signal.rs"]
+mod signal;
+
 use std::process::{Command, Output, Stdio};
 
 /// The binary, without a terminal and without anything of the caller's that could lead to a cluster.
@@ -146,7 +150,7 @@ fn the_served_sandbox_leaves_nothing_behind() {
     let (mut child, kubeconfig) = served(command("sandbox"));
     let config = std::fs::read_to_string(&kubeconfig).expect("the kubeconfig is there");
     assert!(config.contains("server: http://127.0.0.1:"), "{config}");
-    signal(&child, "TERM");
+    signal::send(child.id(), "TERM");
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
     assert!(!kubeconfig.exists());
 }
@@ -183,7 +187,7 @@ fn under_nohup_a_hang_up_stays_ignored() {
             u64::from_str_radix(line.trim(), 16).expect("a mask") & 1 == 1
         };
         let (ignores, catches) = (hang_up("SigIgn:"), hang_up("SigCgt:"));
-        signal(&child, "TERM");
+        signal::send(child.id(), "TERM");
         child.wait().expect("it ends");
         assert_eq!((ignores, catches), (ignored, !ignored));
     }
@@ -202,13 +206,6 @@ fn served(mut command: Command) -> (std::process::Child, std::path::PathBuf) {
         .find_map(|line| line.trim().strip_prefix("export KUBECONFIG=").map(Into::into))
         .expect("the sandbox names its kubeconfig");
     (child, kubeconfig)
-}
-
-#[cfg(unix)]
-fn signal(child: &std::process::Child, name: &str) {
-    // The shell's own: the program of that name is missing on small machines.
-    let sent = Command::new("sh").args(["-c", &format!("kill -{name} {}", child.id())]).status();
-    assert!(sent.expect("sh runs").success());
 }
 
 enum Stream {

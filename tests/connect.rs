@@ -1,5 +1,9 @@
 //! From a kubeconfig to a client, and to another one once its credentials are no longer accepted.
 
+#[cfg(target_os = "linux")]
+#[path = "programs/signal.rs"]
+mod signal;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 #[cfg(target_os = "linux")]
@@ -369,11 +373,13 @@ async fn a_plugin_that_hangs_at_the_start_is_ended_by_the_timeout_and_by_a_signa
     is_killed(&pid).await;
     fs::remove_file(&pid).unwrap();
     let mut child = binary(&served, &[&update[..], &["1h"]].concat()).spawn().unwrap();
-    while !fs::read_to_string(&pid).is_ok_and(|pid| pid.ends_with('\n')) {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    let id = child.id().unwrap().to_string();
-    assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    let started = async {
+        while !fs::read_to_string(&pid).is_ok_and(|pid| pid.ends_with('\n')) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), started).await.expect("the plugin is started");
+    signal::send(child.id().unwrap(), "INT");
     let ended = tokio::time::timeout(Duration::from_secs(10), child.wait()).await;
     assert_eq!(ended.expect("one signal ends it").unwrap().code(), Some(130));
     is_killed(&pid).await;

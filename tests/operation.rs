@@ -158,7 +158,7 @@ async fn what_a_command_continues_is_decided_by_the_cluster_and_the_journal() {
     let world = World::new(Database::zookeeper("db"));
     let read = async || {
         let cluster = world.cluster();
-        let journal = cluster.journal(world.kind, NAMESPACE, &world.name).await.expect("it can be read");
+        let journal = world.journal(&cluster).await;
         (world.snapshot(&cluster).await, journal)
     };
     let nothing = "zookeeper/db has no unfinished run";
@@ -222,7 +222,7 @@ async fn what_was_to_follow_a_run_is_resumed_by_name_or_by_a_person() {
     let world = World::new(Database::zookeeper("db"));
     world.update().await.done();
     let cluster = world.cluster();
-    let mut journal = cluster.journal(world.kind, NAMESPACE, &world.name).await.expect("it can be read");
+    let mut journal = world.journal(&cluster).await;
     let snapshot = world.snapshot(&cluster).await;
     assert_eq!(leads(&world, &snapshot, &journal, resume(true), true), "zookeeper/db has no unfinished run");
     journal.entries[0].run.through = Some("3.9.9".to_owned());

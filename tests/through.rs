@@ -30,7 +30,7 @@ fn two_hops_are_resumed() {
     sandbox.run("dr my-dr --to 35.0.1 --dry-run").ended(3, "unfinished-other");
     sandbox.run("resume dr my-dr --yes --through --progress none").ended(0, "done: Druid my-dr is on 31.0.0");
     let history = sandbox.run("history dr my-dr -o json").ended(0, "").object();
-    let methods: Vec<_> = history["items"].as_array().expect("a list").iter().map(|run| &run["to"]).collect();
-    assert_eq!(methods, ["31.0.0", "30.0.1"]);
+    let targets: Vec<_> = history["items"].as_array().expect("a list").iter().map(|run| &run["to"]).collect();
+    assert_eq!(targets, ["31.0.0", "30.0.1"]);
     sandbox.run("resume dr my-dr --yes").ended(0, "no unfinished run");
 }

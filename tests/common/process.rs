@@ -35,7 +35,7 @@ async fn found(world: &World, cluster: &Cluster, take_over: bool) -> (Snapshot, 
             break;
         }
     }
-    let journal = cluster.journal(world.kind, NAMESPACE, &world.name).await.expect("it can be read");
+    let journal = world.journal(cluster).await;
     (snapshot, journal)
 }
 

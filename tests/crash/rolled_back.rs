@@ -7,7 +7,7 @@ use kubectl_dbupdate::model::{Check, Kind};
 
 use crate::common::invariants::Invariants;
 use crate::common::process::Process;
-use crate::common::{NAMESPACE, World, text};
+use crate::common::{World, text};
 use crate::death::{Death, Fate, dies};
 use crate::picture::Picture;
 use crate::resumed::deaths_on_the_way;
@@ -115,6 +115,6 @@ async fn rolls_back_after_all(scene: Scene) {
 
 /// Which way the last run went that is written down.
 async fn direction(world: &World) -> Direction {
-    let journal = world.cluster().journal(world.kind, NAMESPACE, &world.name).await.expect("it can be read");
+    let journal = world.journal(&world.cluster()).await;
     journal.last().expect("it is written down").run.direction
 }

@@ -56,7 +56,7 @@ async fn every_step_of_the_way_is_planned_as_if_those_before_had_arrived() {
 }
 
 #[tokio::test]
-async fn a_method_that_is_barred_later_is_known_at_once() {
+async fn a_hop_that_is_barred_later_is_known_at_once() {
     let scene = Scene::new(Database::druid("dr"));
     scene.change_version("36.0.0", |v| v["spec"]["deprecated"] = json!(true));
     let hops = hops(&scene, &request("36.0.0")).await;

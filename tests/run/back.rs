@@ -5,42 +5,29 @@ use std::collections::{BTreeMap, BTreeSet};
 use kubectl_dbupdate::cluster::Journal;
 use kubectl_dbupdate::engine::{RunOptions, Story};
 use kubectl_dbupdate::event::{Event, Outcome, Step};
-use kubectl_dbupdate::journal::Direction;
-use kubectl_dbupdate::model::{Action, Check, Plan, Snapshot};
+use kubectl_dbupdate::model::{Action, Snapshot};
 use kubectl_dbupdate::operation;
-use kubectl_dbupdate::plan::{rollback, update};
+use kubectl_dbupdate::plan::update;
 use simcluster::world::Database;
 use simcluster::{Ailment, Behaviour, PodRule};
 
+use crate::common::process::Process;
 use crate::common::*;
 
-/// Where a second process finds itself: the snapshot, and what is written down.
+/// Where a second process finds itself: the snapshot, and the journal.
 async fn found(world: &World) -> (Snapshot, Journal) {
     let cluster = world.cluster();
     let mut snapshot = world.snapshot(&cluster).await;
     if let Some(lock) = snapshot.lock.take() {
         snapshot.lock = cluster.watch_lock(world.kind, NAMESPACE, &world.name, lock).await.unwrap();
     }
-    (snapshot, cluster.journal(world.kind, NAMESPACE, &world.name).await.unwrap())
+    (snapshot, world.journal(&cluster).await)
 }
 
-/// The plan of the way back and the options of its run, as the command rollback makes them.
-async fn way_back(world: &World, skip: BTreeSet<Check>) -> Option<(Snapshot, Plan, RunOptions)> {
-    let (snapshot, journal) = found(world).await;
-    let entry = operation::unfinished(&journal, &snapshot)?;
-    let plan = rollback::plan(&snapshot, &entry, &skip);
-    let before = Some(entry.run.before.clone());
-    let resuming = Some(entry).filter(|e| e.run.direction == Direction::Rollback);
-    let direction = Direction::Rollback;
-    let options =
-        story_of(world.options("back"), |story| Story { journal, resuming, before, direction, ..story });
-    Some((snapshot, plan, options))
-}
-
+/// Carries out `rollback`; `None` if nothing is unfinished.
 pub async fn roll_back(world: &World) -> Option<Ended> {
-    let (snapshot, plan, options) = way_back(world, BTreeSet::new()).await?;
-    assert_eq!(plan.refusals().count(), 0, "{:?}", plan.findings);
-    Some(Running::start(world.cluster(), snapshot, plan, options).end().await)
+    let back = Process::rollback(world, world.cluster(), BTreeSet::new()).await?;
+    Some(back.start().end().await)
 }
 
 /// Templates, revisions, pods' images and the version: what a rollback has to bring back.
@@ -105,13 +92,10 @@ async fn a_run_that_was_killed_while_it_verified_is_verified_by_the_next() {
     run.step(Step::Verify).await;
     run.crash().await;
     let (snapshot, journal) = found(&world).await;
-    let entry = operation::unfinished(&journal, &snapshot).expect("it was not verified");
-    let resuming = update::Unfinished::from(&entry);
-    let asked = update::Request { unfinished: Some(resuming), ..request(world.target()) };
-    let plan = update::plan(&snapshot, &asked).unwrap();
-    assert_eq!(plan.action, Action::Resume);
-    let options = story_of(world.options("run1"), |story| Story { journal, resuming: Some(entry), ..story });
-    Running::start(world.cluster(), snapshot, plan, options).end().await.done();
+    assert!(operation::unfinished(&journal, &snapshot).is_some(), "it was not verified");
+    let again = Process::update(&world, world.cluster()).await;
+    assert_eq!(again.plan.action, Action::Resume);
+    again.start().end().await.done();
     world.is_updated();
     let (snapshot, journal) = found(&world).await;
     assert!(operation::unfinished(&journal, &snapshot).is_none());
@@ -132,7 +116,7 @@ async fn a_database_that_others_have_moved_on_is_no_longer_the_runs() {
 }
 
 /// The operator, let go by somebody else, writes the old templates back and restarts nothing: pods on the new images are
-/// all that is left to see, and the way on and the way back still know of them.
+/// all that is left to see, and both resuming and rolling back still find them.
 #[tokio::test(start_paused = true)]
 async fn pods_alone_on_the_new_images_are_half_done() {
     let world = World::new(Database::zookeeper("db"));
@@ -185,8 +169,8 @@ async fn a_rollback_that_was_stopped_at_once_is_still_to_be_done() {
     run.evicted("db-0").await;
     run.interrupt();
     run.end().await.ended(Outcome::Stopped, 130, true, true);
-    let (snapshot, plan, options) = way_back(&world, BTreeSet::new()).await.expect("it is half done");
-    let mut run = Running::start(world.cluster(), snapshot, plan, options);
+    let back = Process::rollback(&world, world.cluster(), BTreeSet::new()).await.expect("it is half done");
+    let mut run = back.start();
     run.event("asked", |e| matches!(e, Event::PauseRequested { .. })).await;
     world.change_status(|db| {
         let conditions = db["status"]["conditions"].as_array_mut().unwrap();

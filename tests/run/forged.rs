@@ -18,7 +18,6 @@ const EVIL: &str = "evil.example/zookeeper:3.8.3";
 
 /// Changes the last run of the journal, and what is noted of its progress.
 fn forge(world: &World, change: impl Fn(&mut Value, &mut Value)) {
-    let map = format!("dbupdate-{}-{}", world.kind.singular(), world.name);
     let forged = |map: &mut Value| {
         let data = map["data"].as_object_mut().expect("a journal has data");
         let runs = data.keys().filter(|key| !key.ends_with(".progress"));
@@ -31,7 +30,7 @@ fn forge(world: &World, change: impl Fn(&mut Value, &mut Value)) {
         data.insert(key, run.to_string().into());
         data.insert(progress, noted.to_string().into());
     };
-    world.store().update("configmaps", NAMESPACE, &map, forged).expect("it is there");
+    world.store().update("configmaps", NAMESPACE, &world.journal_map(), forged).expect("it is there");
 }
 
 /// Puts that image into the place of the one that the database itself had before.
@@ -134,13 +133,7 @@ async fn a_digest_that_only_the_journal_tells_is_named_in_the_plan() {
     killed(&world).await;
     let old = world.store().get("zookeeperversions.catalog.kubedb.com", "", "3.8.3").expect("it is there");
     let pinned = format!("{}@sha256:00aa", text(&old, "/spec/db/image"));
-    forge(&world, |run, _| {
-        let workloads = run["before"]["workloads"].as_object_mut().expect("an object");
-        let all = workloads.values_mut().flat_map(|w| w.as_array_mut().expect("a list"));
-        for container in all.filter(|c| c["container"] == "zookeeper") {
-            container["image"] = pinned.as_str().into();
-        }
-    });
+    forge(&world, |run, _| spoil(run, &pinned));
     let rollback =
         Process::rollback(&world, world.cluster(), BTreeSet::new()).await.expect("it is half done");
     assert_eq!(rollback.refusals(), []);
@@ -220,7 +213,7 @@ async fn a_consent_in_the_journal_overrides_nothing() {
     });
     let (cluster, world) = (world.cluster(), &world);
     let snapshot = world.snapshot(&cluster).await;
-    let journal = cluster.journal(world.kind, NAMESPACE, &world.name).await.expect("it can be read");
+    let journal = world.journal(&cluster).await;
     let entry = journal.last().expect("it is written down");
     assert!(!leftover::shows_run(&snapshot, entry), "the cluster shows nothing of it");
     let asked =
@@ -253,8 +246,7 @@ async fn a_journal_that_contradicts_the_pause_is_not_followed() {
     };
     forge(&world, |run, _| forged(run, "3.7.2", "update"));
     let cluster = world.cluster();
-    let read = || cluster.journal(world.kind, NAMESPACE, &world.name);
-    let (snapshot, journal) = (world.snapshot(&cluster).await, read().await.expect("it can be read"));
+    let (snapshot, journal) = (world.snapshot(&cluster).await, world.journal(&cluster).await);
     let entry = operation::unfinished(&journal, &snapshot).expect("it says so");
     assert!(!leftover::shows_run(&snapshot, &entry));
     forge(&world, |run, _| forged(run, "3.7.2", "rollback"));
@@ -283,7 +275,6 @@ async fn nothing_in_a_journal_overflows() {
 #[tokio::test(start_paused = true)]
 async fn a_run_that_began_in_the_year_9999_is_not_read() {
     let world = over().await;
-    let map = format!("dbupdate-{}-{}", world.kind.singular(), world.name);
     let late = |map: &mut Value| {
         let data = map["data"].as_object_mut().expect("a journal has data");
         let key = data.keys().find(|key| !key.ends_with(".progress")).expect("a run").clone();
@@ -292,8 +283,8 @@ async fn a_run_that_began_in_the_year_9999_is_not_read() {
         data.insert("99991231T235959999Z-run1.progress".to_owned(), r#"{"steps":[]}"#.into());
         data.insert("99991231T235959999Z-run1".to_owned(), run.to_string().into());
     };
-    world.store().update("configmaps", NAMESPACE, &map, late).expect("it is there");
-    let journal = world.cluster().journal(world.kind, NAMESPACE, &world.name).await.expect("it can be read");
+    world.store().update("configmaps", NAMESPACE, &world.journal_map(), late).expect("it is there");
+    let journal = world.journal(&world.cluster()).await;
     assert!(journal.unreadable);
     assert_eq!(journal.entries.len(), 1);
 }

@@ -14,8 +14,9 @@ use simcluster::world::{Database, Strategy};
 use simcluster::{Ailment, ApiError, Behaviour, DeleteOptions, Effect, Fault, PodRule, RecordedRequest};
 use tokio::time::Instant;
 
+use crate::common::changes::sent;
 use crate::common::invariants::Invariants;
-use crate::common::{LEASES, NAMESPACE, Running, World, request, secs, sent};
+use crate::common::{LEASES, NAMESPACE, Running, World, request, secs};
 
 const LEASE: &str = "dbupdate-zookeeper-db";
 

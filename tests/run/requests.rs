@@ -7,7 +7,8 @@ use serde_json::Value;
 use simcluster::RecordedRequest;
 use simcluster::world::Database;
 
-use crate::common::{World, announced, request};
+use crate::common::changes::announced;
+use crate::common::{World, request};
 
 fn databases() -> Vec<Database> {
     vec![

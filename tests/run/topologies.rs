@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use simcluster::WorkloadApi;
 use simcluster::world::{Database, Strategy};
 
-use crate::common::{World, announced, old_pods, sent};
+use crate::common::changes::{announced, sent};
+use crate::common::{World, old_pods};
 
 const ROLLING: Strategy = Strategy::RollingUpdate { partition: 0 };
 

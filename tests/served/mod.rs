@@ -1,6 +1,9 @@
 //! The built binary as a child process: the sandbox that it serves, and commands against it. Every wait is bounded.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+#[path = "../programs/signal.rs"]
+mod signal;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -137,10 +140,7 @@ impl Running {
     }
 
     pub fn signal(&self, name: &str) {
-        // The shell's own: the program of that name is missing on small machines.
-        let kill = format!("kill -{name} {}", self.child.id());
-        let sent = Command::new("sh").args(["-c", &kill]).status();
-        assert!(sent.expect("sh runs").success());
+        signal::send(self.child.id(), name);
     }
 
     #[track_caller]
