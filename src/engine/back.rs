@@ -30,15 +30,19 @@ impl Run {
     /// is confirmed elsewhere.
     fn may_go_back_by_itself(&self) -> bool {
         let seen = self.options.story.before.is_none() && self.options.story.resuming.is_none();
-        seen || trust::vouched(&rollback::plan(&self.observer.snapshot, &self.as_begun(), &self.options.skip))
+        seen || trust::vouched(&self.plan_of_rollback())
     }
 
     /// The run that undoes what this one has changed.
     pub(super) fn rolling_back(self) -> Run {
-        let plan = rollback::plan(&self.observer.snapshot, &self.as_begun(), &self.options.skip);
+        let plan = self.plan_of_rollback();
         let run = self.hand_over(plan);
         run.narrator.emit(Event::RollingBack { plan: Box::new(Plan::clone(&run.plan)) });
         run
+    }
+
+    fn plan_of_rollback(&self) -> Plan {
+        rollback::plan(&self.observer.snapshot, &self.as_begun(), &self.options.skip)
     }
 
     /// This run, as a later run would read it from the journal. A resumed run was planned by the process that started

@@ -11,7 +11,7 @@ use crate::journal::Entry;
 use crate::model::{Command, Lock, Lookup, OPS_API, ObjectRef};
 use crate::retry::Retries;
 use crate::situation::{self, Next, Seen, Situation, What};
-use crate::steps::s1_pause::{self, Pause};
+use crate::steps::s1_pause;
 use crate::steps::{Blocked, s5_resume};
 
 use super::Stop;
@@ -189,7 +189,7 @@ impl Run {
         let cluster = &self.observer.cluster;
         let read = cluster.database(kind, &db.api_version, &db.namespace, &db.name).await;
         let Ok(fresh) = read else { return false };
-        Delta::Database(Box::new(fresh)).apply(&mut self.observer.snapshot);
+        self.observer.take_in(Delta::Database(Box::new(fresh)));
         let ours = s1_pause::ours(&self.observer.snapshot.database) == Some(&*self.options.caller.run);
         let held = self.lock.good();
         let write = s5_resume::write(&self.observer.snapshot.database).filter(|_| ours && held);
@@ -198,28 +198,20 @@ impl Run {
         let Ok(fresh) = sent.and_then(|sent| sent.database(kind, &self.plan.database.api_version)) else {
             return false;
         };
-        Delta::Database(Box::new(fresh)).apply(&mut self.observer.snapshot);
+        self.observer.take_in(Delta::Database(Box::new(fresh)));
         true
     }
 
     /// The result, and the commands to run next.
     fn finish(&mut self, came_to: Result<(), StopReason>) -> (Finish, Vec<Next>) {
         let reason = came_to.as_ref().err();
-        let pause = s1_pause::status(&self.observer.snapshot.database);
-        let paused = !gone(reason) && matches!(pause, Pause::Requested | Pause::Acknowledged);
-        let counted: Vec<_> =
-            self.plan.workloads.iter().map(|w| (w.object.uid.clone(), self.observer.count(w))).collect();
-        for (uid, (pods, updated)) in counted {
-            if let Some(result) = self.ledger.results.get_mut(&uid) {
-                (result.pods, result.updated) = (pods, updated);
-            }
-        }
-        let workloads: Vec<_> = self
-            .plan
-            .workloads
-            .iter()
-            .filter_map(|w| self.ledger.results.get(&w.object.uid).cloned())
-            .collect();
+        let paused = !gone(reason) && s1_pause::ours(&self.observer.snapshot.database).is_some();
+        let counted = self.plan.workloads.iter().filter_map(|w| {
+            let result = self.ledger.results.get_mut(&w.object.uid)?;
+            (result.pods, result.updated) = self.observer.count(w);
+            Some(result.clone())
+        });
+        let workloads: Vec<_> = counted.collect();
         let mut finish = Finish {
             outcome: reason.map_or(Outcome::Done, StopReason::outcome),
             exit_code: reason.map_or(0, |r| r.exit_code(self.ledger.changed.half_done())),

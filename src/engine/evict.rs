@@ -174,10 +174,7 @@ impl Run {
         pod: &Pod,
         error: &ClusterError,
     ) -> Result<(), StopReason> {
-        let mut backoff = std::mem::take(&mut roll.backoff);
-        let backed_off = self.back_off(&mut backoff, &format!("evict pod/{}", pod.name), error).await;
-        roll.backoff = backoff;
-        backed_off
+        self.back_off(&mut roll.backoff, &format!("evict pod/{}", pod.name), error).await
     }
 
     fn budget_refused(&mut self, roll: &mut Roll<'_>, pod: &Pod, message: &str) -> Result<(), StopReason> {

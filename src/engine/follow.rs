@@ -33,7 +33,6 @@ impl Run {
         let mut healthy_since: Option<Duration> = None;
         loop {
             self.never_spin(&mut roll.turns).await?;
-            self.catch_up();
             self.guard()?;
             self.interrupt.requested(Some(&roll.name));
             self.none_taken(roll).await?;

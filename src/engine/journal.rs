@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::cluster::{CALL_TIMEOUT, ClusterError, FORBIDDEN_DOUBT};
-use crate::event::{Event, Finish, Step, StepOutcome};
+use crate::event::{Finish, Step, StepOutcome};
 use crate::journal::{Before, Direction, JOURNAL_SCHEMA, KEPT_BYTES, Progress, Resumption, StepEntry, key};
 use crate::model::{Action, Check, Method, Plan};
 use crate::retry::Retries;
@@ -27,24 +27,14 @@ impl Run {
     pub(super) async fn open_journal(&mut self) -> Result<(), StopReason> {
         let now = self.options.clock.rfc3339(3);
         let (run, mut progress) = match self.options.story.resuming.clone() {
-            Some(entry) => {
-                let mut progress = entry.progress.clone();
+            Some(mut entry) => {
                 // A killed process has not recorded its last change.
-                progress.changed |= leftover::changed(&entry, &self.observer.snapshot);
-                (entry.run, progress)
+                entry.progress.changed |= leftover::changed(&entry, &self.observer.snapshot);
+                entry.progress.resumed.push(self.resumption(now));
+                (entry.run, entry.progress)
             }
             None => (self.described(&self.after_the_last(&now)), Progress::default()),
         };
-        if self.options.story.resuming.is_some() {
-            let request = self.plan.ops_request.as_ref();
-            progress.resumed.push(Resumption {
-                who: self.options.caller.who.clone(),
-                time: now,
-                method: Some(self.plan.method),
-                methods: self.options.story.methods.clone(),
-                ops_request: request.map(|r| r.metadata.name.clone()),
-            });
-        }
         progress.result = None;
         let began = self.options.clock.rfc3339(3);
         progress.steps.push(StepEntry { step: self.first_step(), began, ended: None, outcome: None });
@@ -75,9 +65,8 @@ impl Run {
                 }
                 // A rollback by one command needs the journal; the user has overridden that check by name.
                 Err(error @ ClusterError::Forbidden { .. }) if without => {
-                    let message =
-                        format!("no journal can be kept, so rollback will not be possible: {error}");
-                    self.narrator.emit(Event::Notice { message });
+                    self.narrator
+                        .notice(format!("no journal can be kept, so rollback will not be possible: {error}"));
                     return Ok(());
                 }
                 Err(error) => return Err(error.into()),
@@ -85,6 +74,16 @@ impl Run {
         }
         self.ledger.journal = Some(writer);
         Ok(())
+    }
+
+    fn resumption(&self, time: String) -> Resumption {
+        Resumption {
+            who: self.options.caller.who.clone(),
+            time,
+            method: Some(self.plan.method),
+            methods: self.options.story.methods.clone(),
+            ops_request: self.plan.ops_request.as_ref().map(|r| r.metadata.name.clone()),
+        }
     }
 
     /// The last recorded run is the one that counts, whatever the clocks of two machines say.
@@ -103,8 +102,7 @@ impl Run {
     /// The state that a rollback restores: the current one, unless a run that is not recorded as ended has left its
     /// pause. Then other changes of that run may be left as well.
     fn before_it(&self) -> Before {
-        let pause =
-            self.observer.snapshot.database.paused().and_then(|(_, condition)| s1_pause::run_of(condition));
+        let pause = s1_pause::ours(&self.observer.snapshot.database);
         let ended = |run: &str| {
             self.options.story.journal.entries.iter().any(|e| e.run.run == run && !e.unfinished())
         };

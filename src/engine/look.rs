@@ -1,7 +1,7 @@
 //! Rereads what a decision depends on.
 
 use crate::cluster::{ClusterError, Delta};
-use crate::model::{Pod, WorkloadPlan};
+use crate::model::{Database, Pod, WorkloadPlan};
 use crate::steps::Blocked;
 
 use super::run::Run;
@@ -25,15 +25,11 @@ impl Run {
         };
         let (database, workload) = self.interrupt.during(reading).await?;
         self.catch_up();
-        match database {
-            Ok(db) => Delta::Database(Box::new(db)).apply(&mut self.observer.snapshot),
-            Err(ClusterError::NotFound { .. }) => return Err(Blocked::DatabaseGone.into()),
-            Err(error) => return Err(error.into()),
-        }
+        self.take_in_database(database)?;
         let gone = || Blocked::WorkloadGone { workload: plan.object.to_string() };
         match workload {
             Ok(Some(now)) if now.object.uid == plan.object.uid => {
-                Delta::Workload(Box::new(now)).apply(&mut self.observer.snapshot);
+                self.observer.take_in(Delta::Workload(Box::new(now)));
             }
             Ok(_) | Err(ClusterError::NotFound { .. }) => return Err(gone().into()),
             Err(error) => return Err(error.into()),
@@ -66,8 +62,13 @@ impl Run {
         let db = &self.plan.database;
         let reading =
             self.observer.cluster.database(self.plan.kind, &db.api_version, &db.namespace, &db.name);
-        match self.interrupt.during(reading).await? {
-            Ok(db) => Delta::Database(Box::new(db)).apply(&mut self.observer.snapshot),
+        let read = self.interrupt.during(reading).await?;
+        self.take_in_database(read)
+    }
+
+    fn take_in_database(&mut self, read: Result<Database, ClusterError>) -> Result<(), StopReason> {
+        match read {
+            Ok(db) => self.observer.take_in(Delta::Database(Box::new(db))),
             Err(ClusterError::NotFound { .. }) => return Err(Blocked::DatabaseGone.into()),
             Err(error) => return Err(error.into()),
         }
@@ -87,10 +88,10 @@ impl Run {
             Err(error) => return Err(error.into()),
         };
         if let Some(known) = known.filter(|known| fresh.as_ref().is_none_or(|f| f.uid != *known)) {
-            Delta::PodGone { uid: known.to_owned() }.apply(&mut self.observer.snapshot);
+            self.observer.take_in(Delta::PodGone { uid: known.to_owned() });
         }
         if let Some(fresh) = fresh.clone() {
-            Delta::Pod(Box::new(fresh)).apply(&mut self.observer.snapshot);
+            self.observer.take_in(Delta::Pod(Box::new(fresh)));
         }
         Ok(fresh)
     }

@@ -36,7 +36,7 @@ impl Run {
             self.guard()?;
             self.interrupt.stop_here()?;
             match ops_request::requested(&self.plan, &self.observer.snapshot) {
-                Requested::Foreign(r) => return Err(in_the_way(r).into()),
+                Requested::Foreign(r) => return Err(Blocked::by(r).into()),
                 Requested::Absent => {}
                 _ if sent => return Ok(StepOutcome::Done),
                 _ => return Ok(StepOutcome::AlreadyDone),
@@ -66,9 +66,9 @@ impl Run {
     pub async fn follow_request(&mut self) -> Result<StepOutcome, StopReason> {
         let began = self.narrator.now();
         let (mut seen, mut moved, mut told, mut blind) = (None, began, Told::default(), None);
-        let workloads = self.plan.workloads.clone();
+        let whole = self.plan.clone();
         let mut rolls: Vec<Roll<'_>> =
-            workloads.iter().map(|w| Roll::new(w, self.options.bounds.pod_timeout)).collect();
+            whole.workloads.iter().map(|w| Roll::new(w, self.options.bounds.pod_timeout)).collect();
         loop {
             self.guard()?;
             self.interrupt.stop_here()?;
@@ -87,7 +87,7 @@ impl Run {
                     self.released().await?;
                     return Err(self.ended_otherwise(request));
                 }
-                Requested::Foreign(r) => return Err(in_the_way(r).into()),
+                Requested::Foreign(r) => return Err(Blocked::by(r).into()),
                 // The watch may not have reported the new request yet.
                 Requested::Absent if now < began + UNHEARD && told.request.is_none() => began + UNHEARD,
                 Requested::Absent => {
@@ -145,17 +145,12 @@ impl Run {
     }
 
     fn tell_request(&mut self, told: &mut Told, on: WaitingOn, unheard: bool) {
-        if told.request.as_ref() != Some(&on) {
-            told.request = Some(on.clone());
-            self.narrator.waiting(on);
-        }
+        self.tell_waiting(&mut told.request, on);
         if unheard && !std::mem::replace(&mut told.unheard, true) {
             let (name, seconds) = (self.request_name(), UNHEARD.as_secs());
-            self.narrator.emit(Event::Notice {
-                message: format!(
-                    "the Ops-manager has not picked up ops request {name} for {seconds} s: is it running and licensed?"
-                ),
-            });
+            self.narrator.notice(format!(
+                "the Ops-manager has not picked up ops request {name} for {seconds} s: is it running and licensed?"
+            ));
         }
     }
 
@@ -228,11 +223,6 @@ struct Told {
     /// When each workload was started.
     begun: BTreeMap<String, Duration>,
     finished: BTreeSet<String>,
-}
-
-fn in_the_way(request: &OpsRequest) -> Blocked {
-    let OpsRequest { kind, name, operation, .. } = request.clone();
-    Blocked::OpsRequest { kind, name, operation, phase: request.phase().to_owned() }
 }
 
 /// What the Ops-manager is doing: its phase, and the last condition that it has written.

@@ -45,7 +45,6 @@ impl Run {
                 self.observe(plan).await?;
             }
             look_first = true;
-            self.catch_up();
             self.guard()?;
             let Some(now) = self.observer.snapshot.workload(uid) else {
                 return Err(Blocked::WorkloadGone { workload: plan.object.to_string() }.into());
@@ -71,7 +70,7 @@ impl Run {
                     let workload = sent.workload(plan.kind, &self.plan.database.uid)?;
                     if let Some(workload) = workload {
                         self.expected.templates.insert(uid.clone(), workload.template);
-                        Delta::Workload(Box::new(workload)).apply(&mut self.observer.snapshot);
+                        self.observer.take_in(Delta::Workload(Box::new(workload)));
                     }
                     self.narrator.emit(Event::WorkloadPatched {
                         workload: plan.object.to_string(),

@@ -23,10 +23,7 @@ impl Run {
         if self.plan.action == Action::Resume {
             return Ok(StepOutcome::AlreadyDone);
         }
-        let adopted = matches!(
-            s1_pause::status(&self.observer.snapshot.database),
-            Pause::Requested | Pause::Acknowledged
-        );
+        let adopted = s1_pause::ours(&self.observer.snapshot.database).is_some();
         self.request_pause().await?;
         self.narrator.emit(Event::PauseRequested { adopted });
         let asked = self.narrator.now();

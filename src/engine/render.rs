@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use crate::event::{Event, StepOutcome, WaitingOn};
+use crate::event::{StepOutcome, WaitingOn};
 use crate::steps::Blocked;
 use crate::steps::render::{self, Rendered};
 use crate::steps::s1_pause::{self, Pause};
 
 use super::run::Run;
-use super::settle::{REMOVALS, SETTLE};
+use super::settle::SETTLE;
 use super::stop_reason::StopReason;
 
 /// How long the operator may take for its first or its next template: it may be electing a leader, which takes some 15
@@ -53,11 +53,8 @@ impl Run {
         loop {
             self.guard()?;
             self.interrupt.stop_here()?;
-            if self.brought_back() && removals < REMOVALS {
-                // While the pause is there, nothing is rendered.
-                removals += 1;
-                self.resume().await?;
-                self.narrator.emit(Event::PauseRemovedAgain);
+            // While the pause is there, nothing is rendered.
+            if self.removes_again(&mut removals).await? {
                 continue;
             }
             let (found, now) = (self.observer.fingerprints(), self.narrator.now());
@@ -95,7 +92,7 @@ impl Run {
         Ok(())
     }
 
-    fn tell_waiting(&mut self, told: &mut Option<WaitingOn>, on: WaitingOn) {
+    pub(super) fn tell_waiting(&mut self, told: &mut Option<WaitingOn>, on: WaitingOn) {
         if told.as_ref() != Some(&on) {
             *told = Some(on.clone());
             self.narrator.waiting(on);

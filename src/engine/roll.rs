@@ -80,9 +80,9 @@ impl Turns {
 impl Run {
     /// Restarts the pods of every workload, in order.
     pub async fn roll_pods(&mut self) -> Result<StepOutcome, StopReason> {
-        let workloads = self.plan.workloads.clone();
+        let whole = self.plan.clone();
         let mut outcome = StepOutcome::AlreadyDone;
-        for plan in &workloads {
+        for plan in &whole.workloads {
             let began = self.narrator.now();
             let mut roll = Roll::new(plan, self.options.bounds.pod_timeout);
             let (pods, done) = self.observer.count(plan);
@@ -107,7 +107,6 @@ impl Run {
     async fn roll(&mut self, roll: &mut Roll<'_>) -> Result<(), StopReason> {
         loop {
             self.never_spin(&mut roll.turns).await?;
-            self.catch_up();
             self.guard()?;
             let wake = self.land(roll).await?;
             if wake.is_some() {

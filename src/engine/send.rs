@@ -19,7 +19,7 @@ impl Run {
         let error = match self.send(write).await? {
             Ok(sent) => {
                 let db = sent.database(self.plan.kind, &self.plan.database.api_version)?;
-                Delta::Database(Box::new(db)).apply(&mut self.observer.snapshot);
+                self.observer.take_in(Delta::Database(Box::new(db)));
                 return Ok(true);
             }
             Err(error) => error,

@@ -7,7 +7,7 @@ use crate::journal::Entry;
 use crate::model::Method;
 use crate::retry::Retries;
 use crate::steps::guard::OurPause;
-use crate::steps::s1_pause::{self, Pause};
+use crate::steps::s1_pause;
 use crate::steps::{Status, s4_set_version, s5_resume, s6_verify};
 
 use super::run::{OUTAGE, Run};
@@ -17,7 +17,7 @@ use super::stop_reason::StopReason;
 pub(super) const SETTLE: Duration = Duration::from_secs(3);
 
 /// How often our condition is removed again after an outdated status update has brought it back.
-pub(super) const REMOVALS: u32 = 5;
+const REMOVALS: u32 = 5;
 
 impl Run {
     /// Sets `spec.version`, unless it is the target already.
@@ -78,11 +78,8 @@ impl Run {
             self.catch_up();
             self.interrupt.stop_here()?;
             let now = self.narrator.now();
-            if self.brought_back() && removals < REMOVALS {
-                removals += 1;
-                self.resume().await?;
+            if self.removes_again(&mut removals).await? {
                 quiet_since = self.narrator.now();
-                self.narrator.emit(Event::PauseRemovedAgain);
                 continue;
             }
             let found = self.observer.fingerprints();
@@ -138,8 +135,14 @@ impl Run {
         }
     }
 
-    /// Removes our condition again after an outdated status update has brought it back.
-    pub(super) fn brought_back(&self) -> bool {
-        matches!(s1_pause::status(&self.observer.snapshot.database), Pause::Requested | Pause::Acknowledged)
+    /// Removes our condition again if an outdated status update has brought it back, unless that has happened too often.
+    pub(super) async fn removes_again(&mut self, removals: &mut u32) -> Result<bool, StopReason> {
+        if *removals >= REMOVALS || s1_pause::ours(&self.observer.snapshot.database).is_none() {
+            return Ok(false);
+        }
+        *removals += 1;
+        self.resume().await?;
+        self.narrator.emit(Event::PauseRemovedAgain);
+        Ok(true)
     }
 }

@@ -37,8 +37,7 @@ impl Run {
         self.follow().await?;
         self.guard()?;
         self.as_planned()?;
-        self.ledger.started_with =
-            self.observer.snapshot.workloads.iter().map(|w| (w.object.uid.clone(), w.template)).collect();
+        self.ledger.started_with = self.observer.fingerprints();
         if self.plan.method == Method::Client {
             // From here on, a changed template differs from the one that was planned from.
             self.keep_templates();
@@ -51,8 +50,7 @@ impl Run {
 
     /// From here on no template may change.
     pub(super) fn keep_templates(&mut self) {
-        self.expected.templates =
-            self.observer.snapshot.workloads.iter().map(|w| (w.object.uid.clone(), w.template)).collect();
+        self.expected.templates = self.observer.fingerprints();
     }
 
     /// The workloads are still as the plan found them, or closer to the target.

@@ -77,7 +77,7 @@ pub fn has_started(pod: &Pod) -> bool {
 /// in progress, `spec.version`, or an image of the target that the current version does not use.
 pub fn shows(snapshot: &Snapshot, from: &str, to: &str, ops_request: Option<&str>) -> bool {
     let db = &snapshot.database;
-    paused_for(snapshot, from, to) == Some(true)
+    paused_for(snapshot, from, to)
         || ops_request.is_some_and(|name| at_work(snapshot, name, to))
         || db.version == to
         || shows_images(snapshot, to)
@@ -87,16 +87,13 @@ pub fn shows(snapshot: &Snapshot, from: &str, to: &str, ops_request: Option<&str
 pub fn shows_run(snapshot: &Snapshot, entry: &Entry) -> bool {
     let plan = &entry.run.plan;
     let (from, to) = (&plan.from.name, &plan.to.name);
-    match entry.run.direction {
-        Direction::Update => shows(snapshot, from, to, entry.ops_request()),
-        // The version that a rollback goes to may never have been left. Where nothing of the other one is there any more, only
-        // verifying is left to do.
-        Direction::Rollback => {
-            paused_for(snapshot, from, to) == Some(true)
-                || snapshot.database.version == *to
-                || shows_images(snapshot, to)
-        }
-    }
+    // The version that a rollback goes to may never have been left. Where nothing of the other one is there any more, only
+    // verifying is left to do.
+    let request = match entry.run.direction {
+        Direction::Update => entry.ops_request(),
+        Direction::Rollback => None,
+    };
+    shows(snapshot, from, to, request)
 }
 
 /// An ops request of that name is in progress, and updates to that version.
@@ -104,13 +101,12 @@ fn at_work(snapshot: &Snapshot, name: &str, to: &str) -> bool {
     snapshot.ops_in_flight().any(|r| r.name == name && r.target == to)
 }
 
-/// Our pause is there, for an update `from` one version `to` the other, or for its rollback. `None` if there is no
-/// pause of ours.
-fn paused_for(snapshot: &Snapshot, from: &str, to: &str) -> Option<bool> {
-    let (_, condition) = snapshot.database.paused()?;
-    s1_pause::run_of(condition)?;
-    let Some((came_from, goes_to)) = s1_pause::ends_of(condition) else { return Some(true) };
-    Some(goes_to == to || (goes_to == from && came_from == to))
+/// Our pause is there, for an update `from` one version `to` the other, or for its rollback, or without saying for
+/// which.
+fn paused_for(snapshot: &Snapshot, from: &str, to: &str) -> bool {
+    let Some((_, condition)) = snapshot.database.paused() else { return false };
+    let fits = |(came_from, goes_to)| goes_to == to || (goes_to == from && came_from == to);
+    s1_pause::run_of(condition).is_some() && s1_pause::ends_of(condition).is_none_or(fits)
 }
 
 /// A template or a pod has an image of that version that the current version does not use.

@@ -2,7 +2,7 @@
 
 use crate::model::{Action, Plan, Pod, Snapshot, Strategy, pinned, same_image};
 
-use super::s1_pause::{self, Pause};
+use super::s1_pause;
 
 /// Something that is not on the target after the update.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,7 +44,7 @@ pub fn unverified(plan: &Plan, snapshot: &Snapshot, pins: &[String]) -> Option<U
     if db.version != plan.to.name {
         return Some(Unverified::Version { expected: plan.to.name.clone(), found: db.version.clone() });
     }
-    if matches!(s1_pause::status(db), Pause::Requested | Pause::Acknowledged) {
+    if s1_pause::ours(db).is_some() {
         return Some(Unverified::Paused);
     }
     let unverified = plan.workloads.iter().find_map(|w| workload(w, snapshot));
