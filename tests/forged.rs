@@ -15,7 +15,7 @@ const MAP: &str = "/api/v1/namespaces/default/configmaps/dbupdate-druid-my-dr";
 fn forge(sandbox: &Sandbox, change: impl Fn(&mut Value, &mut Value)) {
     let map = sandbox.get(MAP);
     let data = map["data"].as_object().expect("a journal has data");
-    let key = data.keys().filter(|key| !key.ends_with(".progress")).max().expect("a run is written down");
+    let key = data.keys().filter(|key| !key.ends_with(".progress")).max().expect("the journal has a run");
     let noted = format!("{key}.progress");
     let parsed =
         |key: &str| serde_json::from_str::<Value>(data[key].as_str().expect("text")).expect("a run is JSON");

@@ -78,7 +78,7 @@ fn survives(subject: &Subject, random: &mut fastrand::Rng) -> u64 {
         kills += u64::from(kill(&sandbox, again, moment));
     }
     let killed = Timestamp::now();
-    // With nothing half done there is nothing to go on with, and the command itself does all of it.
+    // If nothing is half done, there is nothing to resume, and the command itself does all of it.
     sandbox.run(&resume).ended(0, "");
     sandbox.run(&update).ended(0, "");
     is_updated(&sandbox, subject);

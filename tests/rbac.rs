@@ -260,7 +260,7 @@ async fn stuck(record: &mut Record) {
     record.take(&world);
 }
 
-/// A run dies and another takes over; the new version crashes, and a broken pod has to be deleted on the way back.
+/// A run dies and another takes over; the new version crashes, and a broken pod has to be deleted by the rollback.
 async fn taken_over_and_rolled_back(record: &mut Record) {
     let crash = PodRule::new(Ailment::Crash { after: secs(1), exit_code: 1 }).name("db-1").image("*:3.9.1*");
     let world = World::behaving(Behaviour::default().with(crash), Database::zookeeper("db"));

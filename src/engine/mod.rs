@@ -55,7 +55,7 @@ pub struct RunOptions {
     pub story: Story,
     /// The checks that the user has overridden.
     pub skip: BTreeSet<Check>,
-    /// A failure is rolled back at once, as long as no container of the new image has ever started.
+    /// Roll back at once after a failure, provided that no container has started from the new image.
     pub roll_back_on_failure: bool,
     pub clock: Clock,
 }

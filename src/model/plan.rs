@@ -158,7 +158,7 @@ impl WorkloadPlan {
         !self.reshapes() && self.images.is_empty()
     }
 
-    /// The pod's spec has every target image of the workload; digests are ignored.
+    /// The pod has the target image of every container that the plan names; digests are ignored.
     pub fn has_images(&self, pod: &Pod) -> bool {
         self.target_images()
             .all(|(container, image)| pod.image(container).is_some_and(|i| same_image(i, image)))

@@ -212,7 +212,7 @@ impl Ledger {
         Some(format!("ops request {name} is in flight"))
     }
 
-    /// The operator is let go only where templates and version agree: it would undo the one or the other. Where it renders
+    /// The operator is resumed only where templates and version agree: it would undo the one or the other. Where it renders
     /// the templates, no pod is restarted before it has.
     fn disagreeing(&self, wrote: &Wrote) -> Option<String> {
         let restarts = matches!(wrote, Wrote::Evict { .. } | Wrote::Delete { .. });

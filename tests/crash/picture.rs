@@ -42,7 +42,7 @@ impl Picture {
     }
 
     /// The same, less what tells how often something was changed, and less the templates of which nothing is left but the
-    /// memory: the way back cannot and need not undo that.
+    /// memory: a rollback cannot and need not undo that.
     pub fn regardless_of_the_way(mut self) -> Self {
         let remembered = |name: &str, object: &Value| {
             name.starts_with("controllerrevisions.")

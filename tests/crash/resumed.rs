@@ -1,4 +1,4 @@
-//! Whoever goes on with a run that has died brings it to its end.
+//! A run that has died is completed by whoever resumes it.
 
 use std::collections::BTreeSet;
 

@@ -113,8 +113,8 @@ async fn rolls_back_after_all(scene: Scene) {
     assert!(tried > 30, "{tried}");
 }
 
-/// Which way the last run went that is written down.
+/// The direction of the last run in the journal.
 async fn direction(world: &World) -> Direction {
     let journal = world.journal(&world.cluster()).await;
-    journal.last().expect("it is written down").run.direction
+    journal.last().expect("it is in the journal").run.direction
 }

@@ -43,7 +43,7 @@ fn planned(snapshot: &Snapshot, skip: &[Check], unfinished: bool) -> Plan {
     update::plan(snapshot, &request).expect("the target is in the catalog")
 }
 
-/// The same under the pause of the run that `planned` goes on with.
+/// The same under the pause of the run that `planned` resumes.
 fn paused(mut snapshot: Snapshot) -> Snapshot {
     snapshot.database.conditions.push(Condition {
         kind: PAUSED.to_owned(),

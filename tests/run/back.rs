@@ -115,7 +115,7 @@ async fn a_database_that_others_have_moved_on_is_no_longer_the_runs() {
     assert!(operation::unfinished(&journal, &snapshot).is_none());
 }
 
-/// The operator, let go by somebody else, writes the old templates back and restarts nothing: pods on the new images are
+/// The operator, resumed by somebody else, writes the old templates back and restarts nothing: pods on the new images are
 /// all that is left to see, and both resuming and rolling back still find them.
 #[tokio::test(start_paused = true)]
 async fn pods_alone_on_the_new_images_are_half_done() {
@@ -135,8 +135,8 @@ async fn pods_alone_on_the_new_images_are_half_done() {
     assert_eq!(state(&world), before);
 }
 
-/// A run that is resumed finds the database half done and the operator let go. It halts the operator again, and
-/// leaves it halted though it changes nothing else itself.
+/// A run that is resumed finds the database half done and the operator resumed. It pauses the operator again, and
+/// leaves it paused though it changes nothing else itself.
 #[tokio::test(start_paused = true)]
 async fn the_pause_of_what_is_half_done_is_not_taken_back() {
     let world = World::new(Database::zookeeper("db"));

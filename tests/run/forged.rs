@@ -21,7 +21,7 @@ fn forge(world: &World, change: impl Fn(&mut Value, &mut Value)) {
     let forged = |map: &mut Value| {
         let data = map["data"].as_object_mut().expect("a journal has data");
         let runs = data.keys().filter(|key| !key.ends_with(".progress"));
-        let key = runs.max().expect("a run is written down").clone();
+        let key = runs.max().expect("the journal has a run").clone();
         let progress = format!("{key}.progress");
         let parsed =
             |text: &Value| serde_json::from_str::<Value>(text.as_str().expect("text")).expect("JSON");
@@ -214,7 +214,7 @@ async fn a_consent_in_the_journal_overrides_nothing() {
     let (cluster, world) = (world.cluster(), &world);
     let snapshot = world.snapshot(&cluster).await;
     let journal = world.journal(&cluster).await;
-    let entry = journal.last().expect("it is written down");
+    let entry = journal.last().expect("it is in the journal");
     assert!(!leftover::shows_run(&snapshot, entry), "the cluster shows nothing of it");
     let asked =
         kubectl_dbupdate::plan::update::Request { unfinished: Some(entry.into()), ..request("3.8.3") };

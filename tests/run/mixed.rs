@@ -229,7 +229,7 @@ async fn a_name_that_another_database_has_taken_is_told_at_once() {
     assert!(ended.finish.elapsed_ms < 60_000, "{}", ended.finish.elapsed_ms);
 }
 
-/// What goes on with a run goes on the way that was taken last.
+/// A resumed run uses the method that was used last.
 #[tokio::test(start_paused = true)]
 async fn the_method_that_was_used_last_is_resumed() {
     let mut world = requested(Verdict::Fail { at: "db-1".to_owned(), message: "no".to_owned() });
@@ -272,7 +272,7 @@ async fn templates_that_are_pinned_count_as_changed() {
     let cluster = world.cluster();
     let journal = cluster.journal(world.kind, NAMESPACE, "db").await.expect("it can be read");
     let snapshot = world.snapshot(&cluster).await;
-    assert!(leftover::changed(journal.last().expect("it is written down"), &snapshot));
+    assert!(leftover::changed(journal.last().expect("it is in the journal"), &snapshot));
 }
 
 /// Cruise control's Deployment serves the database, it is not it: one that is recreated keeps nobody from going back.
@@ -294,7 +294,7 @@ async fn a_deployment_that_is_recreated_is_left_to_the_operator() {
     assert!(image.as_str().is_some_and(|image| image.contains("3.9.0")), "{image}");
 }
 
-/// Whoever goes on with a run that was killed right after its first change, and changes nothing himself, leaves it as
+/// Whoever resumes a run that was killed right after its first change, and changes nothing himself, leaves it as
 /// unfinished as it was.
 #[tokio::test(start_paused = true)]
 async fn what_a_killed_run_has_changed_is_not_forgotten_by_the_next() {

@@ -132,7 +132,7 @@ async fn a_database_that_is_deleted_ends_the_run() {
         ended.finish.error
     );
     ended.says(&["has been deleted", "was deleted or replaced"]);
-    assert_eq!(ended.finish.next, Vec::<String>::new(), "nothing is left to go on with");
+    assert_eq!(ended.finish.next, Vec::<String>::new(), "nothing is left to resume");
 }
 
 #[tokio::test(start_paused = true)]

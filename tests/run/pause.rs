@@ -137,7 +137,7 @@ async fn images_that_return_after_the_plan_stop_the_run() {
     world.goes_on().await;
 }
 
-/// The operator pins images to digests again when it is let go: that restarts nothing, and is said.
+/// The operator pins images to digests again when it is resumed: that restarts nothing, and is said.
 #[tokio::test(start_paused = true)]
 async fn images_that_the_operator_pins_again_are_told() {
     let provisioner = Provisioner { pin_digests: true, ..Provisioner::default() };

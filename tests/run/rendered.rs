@@ -99,7 +99,7 @@ async fn druid_gets_its_init_container() {
     no_pod_is_outdated(&world);
 }
 
-/// An operator that is gone renders nothing: the run ends, no pod was touched, and the way back needs the operator as well.
+/// An operator that is gone renders nothing: the run ends, no pod was touched, and a rollback needs the operator as well.
 #[tokio::test(start_paused = true)]
 async fn without_an_operator_nothing_is_restarted() {
     let (world, invariants) = behaving(Behaviour::default(), kafka());
@@ -167,7 +167,7 @@ async fn what_was_interrupted_while_the_operator_renders_goes_on() {
     world.is_updated();
 }
 
-/// A pod that cannot come up on 4.0.0 stops the run; the way back lets the operator render the old templates first.
+/// A pod that cannot come up on 4.0.0 stops the run; the rollback lets the operator render the old templates first.
 #[tokio::test(start_paused = true)]
 async fn a_stuck_pod_is_brought_back() {
     let stuck = PodRule::new(Ailment::PullError).name("db-broker-1").image("*kafka:4.0.0*");
@@ -190,14 +190,14 @@ async fn a_failure_is_rolled_back_by_itself() {
     let (world, invariants) = behaving(Behaviour::default().with(stuck), kafka());
     let ended = world.start_with(|o| o.roll_back_on_failure = true).await.end().await;
     ended.ended(Outcome::RolledBack, 4, true, false);
-    assert_eq!(ended.finish.next, ["kubectl dbupdate status kafka db"], "there is nothing to go on with");
+    assert_eq!(ended.finish.next, ["kubectl dbupdate status kafka db"], "there is nothing to resume");
     invariants.ended(&ended);
     invariants.hold();
     assert_eq!(text(&world.database(), "/spec/version"), "3.9.0");
     no_pod_is_outdated(&world);
 }
 
-/// Once every pod has followed, the way back may meet data of the new version.
+/// Once every pod has followed, a rollback may meet data of the new version.
 #[tokio::test(start_paused = true)]
 async fn going_back_from_what_has_arrived_needs_consent() {
     let (world, _) = behaving(Behaviour::default(), kafka());

@@ -119,7 +119,7 @@ async fn a_run_that_changed_its_method_keeps_the_new_one() {
 }
 
 /// A step that changes the shape is resumed through the Provisioner. While that renders, the version means nothing:
-/// the way back asks for no consent, and the status names the commands of this way.
+/// the rollback asks for no consent, and the status names the commands of this method.
 #[tokio::test(start_paused = true)]
 async fn a_request_of_another_shape_is_resumed_through_the_provisioner() {
     let fail = Verdict::Fail { at: "db-broker-1".to_owned(), message: "no".to_owned() };
@@ -142,7 +142,7 @@ async fn a_request_of_another_shape_is_resumed_through_the_provisioner() {
     world.is_updated();
 }
 
-/// After a request that has failed this tool brings the update to its end by itself.
+/// After a request that has failed this tool completes the update on its own.
 #[tokio::test(start_paused = true)]
 async fn a_request_that_fails_is_resumed_by_the_client() {
     let mut world = verdict(Verdict::Fail { at: "db-1".to_owned(), message: "no".to_owned() });

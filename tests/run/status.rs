@@ -47,7 +47,7 @@ async fn a_database_that_nobody_touches_is_fine() {
     world.update().await.done();
     let status = told(&world, None).await;
     says(&status, State::Fine, "zookeeper/db is on 3.9.1: 3 of 3 pods Ready", &[]);
-    let run = status.run.expect("it is written down");
+    let run = status.run.expect("it is in the journal");
     assert_eq!((run.from.as_str(), run.to.as_str(), run.unfinished), ("3.8.3", "3.9.1", false));
 }
 
@@ -222,6 +222,6 @@ async fn a_half_done_database_at_80_columns() {
     let shown = report::status::one(&status, View { width: Some(80), color: false });
     let expected = include_str!("../testdata/status-80.txt");
     assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
-    let shown = shown.replace(&status.run.as_ref().expect("it is written down").began, "BEGAN");
+    let shown = shown.replace(&status.run.as_ref().expect("it is in the journal").began, "BEGAN");
     assert!(shown == expected, "testdata/status-80.txt is not what was printed:\n{shown}");
 }

@@ -144,7 +144,7 @@ async fn a_stop_before_the_version_is_set_is_resumed_there() {
     evicted_once(&world);
 }
 
-/// Once the version is set there is nothing to stop: the operator is let go in any case.
+/// Once the version is set there is nothing to stop: the operator is resumed in any case.
 #[tokio::test(start_paused = true)]
 async fn a_stop_after_the_version_is_set_still_resumes() {
     let world = World::new(Database::zookeeper("db"));

@@ -158,7 +158,7 @@ async fn a_done_pod_that_relapses_holds_the_other_workloads() {
     world.goes_on().await;
 }
 
-/// The way back: with the old images in the template again, the stuck pod is restarted first.
+/// Rolling back: with the old images in the template again, the stuck pod is restarted first.
 #[tokio::test(start_paused = true)]
 async fn an_update_that_is_stuck_can_be_taken_back() {
     let crash = Ailment::Crash { after: Duration::from_millis(500), exit_code: 3 };

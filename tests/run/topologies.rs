@@ -35,7 +35,7 @@ async fn updates(database: Database, workloads: &[(&str, usize)]) {
     }
 }
 
-/// What the server has to receive, written down without asking the plan; images left out.
+/// What the server has to receive, spelled out without asking the plan; images left out.
 fn expected(world: &World, api: WorkloadApi, strategy: Strategy, workloads: &[(&str, usize)]) -> Vec<String> {
     let mut all = vec!["pause".to_owned()];
     all.extend(workloads.iter().map(|(name, _)| format!("images {api:?}/{name}").to_lowercase()));
