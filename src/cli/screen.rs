@@ -14,8 +14,8 @@ use crate::report::object::{self, Unprintable};
 use crate::report::{self, Progress, Reporter, View};
 
 /// Printed when a run in a sandbox ends with suggested commands: they would not find the simulated cluster any more.
-const SANDBOX_ENDS: &str = "note: this simulated cluster ends with this command; to try resume and rollback, serve one\n      \
-                            that keeps running: kubectl dbupdate sandbox\n";
+const SANDBOX_ENDS: &str = "note: this simulated cluster ends with this command; to try resume and\n      \
+                            rollback, serve one that keeps running: kubectl dbupdate sandbox\n";
 
 /// Where an update prints: in the requested format, on the streams that are connected.
 pub struct Screen<'a> {
