@@ -117,8 +117,7 @@ fn commands(page: &str) -> Vec<Shown> {
         // As in `$ kubectl dbupdate …; echo $?`, with the code on the next line.
         let code = lines.peek().filter(|_| line.ends_with("; echo $?")).and_then(|next| next.parse().ok());
         for piece in line.split(['`', '(']).map(|piece| piece.trim().trim_start_matches("$ ")) {
-            let typed =
-                ["kubectl dbupdate ", "cargo run --release -- "].iter().find_map(|c| piece.strip_prefix(c));
+            let typed = ["kubectl dbupdate ", "cargo run -- "].iter().find_map(|c| piece.strip_prefix(c));
             // With an ellipsis it is a pattern, not a command.
             let Some(typed) = typed.filter(|typed| !typed.contains(['…', '<'])) else { continue };
             let operator = |word: &str| word.starts_with(['#', '|', '>', ';']) || word.starts_with("2>");
