@@ -6,12 +6,13 @@ use std::collections::BTreeSet;
 
 use common::{NAMESPACE, World, secs};
 use kubectl_dbupdate::cluster::Journal;
-use kubectl_dbupdate::event::{Event, Outcome, Record};
+use kubectl_dbupdate::event::{Event, Finish, Outcome, Record};
 use kubectl_dbupdate::journal::Direction;
 use kubectl_dbupdate::model::{Kind, Methods, Snapshot};
 use kubectl_dbupdate::operation::{
-    End, Error, Goal, Notice, Operation, Question, Request, Stop, Told, Which, Wish, goal,
+    End, Error, Goal, Notice, Operation, Question, Request, Signal, Stop, Told, Which, Wish, goal,
 };
+use serde_json::json;
 use simcluster::world::Database;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
@@ -27,7 +28,7 @@ struct Came {
 
 impl Came {
     fn done(&self) -> &Self {
-        let Ok(End::Ended(finish)) = &self.end else { panic!("{:?}", self.end) };
+        let Ok(End { finish, between: None, .. }) = &self.end else { panic!("{:?}", self.end) };
         assert_eq!(finish.outcome, Outcome::Done, "{}; {}", finish.error, finish.state);
         self
     }
@@ -53,7 +54,7 @@ async fn carried_out(world: &World, client: &str, which: Which, wish: Wish, conf
         while let Some(told) = told.recv().await {
             match told {
                 Told::Record(record) => records.push(*record),
-                Told::Notice(Notice::HopEnded { run, .. }) => runs.push(run),
+                Told::Notice(Notice::HopEnded(ran)) => runs.push(ran.run),
                 Told::Notice(_) => {}
                 Told::Asked(Question::Database { found, reply, .. }) => {
                     asked.push("database");
@@ -232,5 +233,66 @@ async fn what_was_to_follow_a_run_is_resumed_by_name_or_by_a_person() {
         (false, true, "the journal says that more updates of zookeeper/db should follow"),
     ] {
         assert_eq!(leads(&world, &snapshot, &journal, resume(through), unasked), expected);
+    }
+}
+
+/// Several hops: what the operation comes to is one end for all of them, also where it stops between two.
+#[tokio::test(start_paused = true)]
+async fn an_operation_of_several_hops_has_one_end() {
+    for (disturbed, outcome, code) in
+        [(None, Outcome::Done, 0), (Some("ann"), Outcome::SomebodyElse, 5), (Some(""), Outcome::Stopped, 130)]
+    {
+        let world = World::new(Database::druid("db"));
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let (stop, stopped) = watch::channel(Stop::Go);
+        let to = Some("31.0.0".to_owned());
+        let wish = Wish::Update { to, through: true, methods: Methods::default() };
+        let request = Request { wish, unasked: true, ..world.asked() };
+        let mut operation = Operation::new(world.cluster(), request, world.clock(), stopped, tell);
+        let outlook = operation.outlook().await.expect("it can be read");
+        let listening = async {
+            while let Some(told) = told.recv().await {
+                match (told, disturbed) {
+                    (Told::Notice(Notice::HopEnded(_)), Some("")) => {
+                        stop.send_replace(Stop::Finish(Signal::Interrupt));
+                    }
+                    (Told::Notice(Notice::HopEnded(_)), Some(who)) => world.change_status(|db| {
+                        let paused = json!([{ "type": "Paused", "status": "True", "message": who,
+                            "reason": "Paused", "lastTransitionTime": "2026-01-01T00:00:00Z" }]);
+                        db["status"]["conditions"] = paused;
+                    }),
+                    _ => {}
+                }
+            }
+        };
+        let working = async move { operation.carry_out(outlook).await };
+        let both = async { tokio::join!(working, listening) };
+        let (end, ()) = timeout(secs(24 * 3600), both).await.expect("it ends");
+        let end = end.expect("nobody is asked");
+        let finish = &end.finish;
+        assert_eq!((finish.outcome, finish.exit_code, finish.changed), (outcome, code, true), "{finish:?}");
+        let each: Vec<_> =
+            end.runs.iter().map(|ran| (ran.plan.to.name.as_str(), ran.finish.outcome)).collect();
+        let first = ("30.0.1", Outcome::Done);
+        let took =
+            |finish: &Finish| (finish.elapsed_ms, finish.workloads.iter().map(|w| w.restarted).sum::<u64>());
+        let all = end.runs.iter().map(|ran| took(&ran.finish)).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
+        assert_eq!(took(finish), all);
+        let again = "kubectl dbupdate druid db --to 31.0.0 --through";
+        match outcome {
+            Outcome::Done => {
+                assert_eq!(each, [first, ("31.0.0", Outcome::Done)]);
+                assert_eq!((all.1, finish.next.len()), (12, 0));
+            }
+            Outcome::Stopped => assert_eq!((each, &finish.next[..]), (vec![first], &[again.to_owned()][..])),
+            _ => {
+                assert_eq!(
+                    (each, &finish.next[..]),
+                    (vec![first, ("31.0.0", Outcome::Refused)], &[again.to_owned()][..])
+                );
+                assert!(finish.error.starts_with("paused-by-other: ") && finish.paused, "{finish:?}");
+                assert!(finish.state.starts_with("druid/db is on 30.0.1: 6 of 6 pods Ready"), "{finish:?}");
+            }
+        }
     }
 }

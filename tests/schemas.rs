@@ -24,7 +24,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use served::{Running, Sandbox};
 
-const FILES: [&str; 8] = ["auth", "event", "history", "list", "plan", "result", "status", "versions"];
+const FILES: [&str; 9] = ["auth", "event", "history", "hops", "list", "plan", "result", "status", "versions"];
 
 fn schema(file: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/schemas/{file}.schema.json"));
@@ -137,6 +137,11 @@ fn plans_and_lists() {
     print("plan", 0, "zk my-zk --to 3.8.3 --dry-run");
     assert_eq!(print("plan", 3, "dr my-dr --to 36.0.0 --dry-run")["path"].as_array().map(Vec::len), Some(5));
     print("plan", 0, "kf my-kf --to 4.0.0 --via provisioner --dry-run");
+    let hops = print("hops", 0, "dr my-dr --to 35.0.1 --through --dry-run=server");
+    assert_eq!((&hops["from"]["name"], &hops["to"]["name"]), (&json!("28.0.1"), &json!("35.0.1")));
+    assert_eq!(hops["hops"].as_array().map(Vec::len), Some(3));
+    assert!(hops["hops"][0]["trials"].is_array() && hops["hops"][1]["trials"].is_null());
+    print("plan", 0, "dr my-dr --to 30.0.1 --through --dry-run");
     // One that is not refused is printed as the manifest alone.
     let asked = print("plan", 3, "dr my-dr --to 36.0.0 --via ops-manager --dry-run");
     assert_eq!(asked["opsRequest"]["spec"]["updateVersion"]["targetVersion"], "36.0.0");
@@ -397,6 +402,7 @@ fn only_what_is_left_out_where_it_is_empty_may_be_absent() {
         ("auth", &["name", "unread"][..]),
         ("event", &[]),
         ("history", &[]),
+        ("hops", &[]),
         ("list", &["newest", "pausedBy"]),
         (
             "plan",

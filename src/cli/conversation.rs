@@ -15,7 +15,6 @@ use crate::event::Finish;
 use crate::model::Plan;
 use crate::operation::{Error, Notice, Question, Stop, Told};
 use crate::report::list::{database_lines, version_line};
-use crate::report::object::Unprintable;
 use crate::report::{Progress, Reporter};
 
 /// What one operation reports, and how this command shows it.
@@ -99,11 +98,7 @@ impl Conversation {
                 stream::out(&format!("\nupdate {number} of {count}: {from} → {to}\n"));
             }
             Notice::HopBegins { .. } => {}
-            Notice::HopEnded { plan, run, finish } => {
-                if let Err(error) = self.hop_ended(&plan, &run, &finish) {
-                    self.failure = Some(error.into());
-                }
-            }
+            Notice::HopEnded(ran) => self.hop_ended(&ran.plan, &ran.finish),
             Notice::LeadsFurther { done, to } => {
                 let command = identity::update(&self.options, done.kind, &done.database.name, &to, true);
                 stream::err(&format!(
@@ -113,7 +108,7 @@ impl Conversation {
         }
     }
 
-    fn hop_ended(&mut self, plan: &Plan, run: &str, finish: &Finish) -> Result<(), Unprintable> {
+    fn hop_ended(&mut self, plan: &Plan, finish: &Finish) {
         let heard = self.reporter.take().is_none_or(|mut reporter| {
             reporter.finish();
             reporter.heard()
@@ -121,7 +116,7 @@ impl Conversation {
         if self.options.progress == Progress::Bars {
             stream::err("\n");
         }
-        self.screen().end(finish, plan, run, heard)
+        self.screen().end(finish, plan, heard);
     }
 
     /// Passes the user's answer on. Without an answer the question is dropped, which ends the operation.

@@ -6,7 +6,6 @@ use super::stream;
 use super::values::{Output, format};
 use crate::model::{OpsRequestManifest, Trial};
 use crate::operation::Outlook;
-use crate::plan::hops::Hops;
 use crate::report::object::{self, Format, Unprintable};
 
 /// Shows what would be done, and the API server's answers if its writes were tried.
@@ -21,19 +20,11 @@ pub fn show(
 ) -> Result<ExitCode, Unprintable> {
     let (hops, refused) = (&outlook.hops, outlook.refused().is_some());
     let output = screen.options.output;
-    if let Some(request) = hops.first.ops_request.as_ref().filter(|_| !refused)
-        && let Some(format) = format(output)
-    {
-        return manifest(request, format, hops, trials);
+    let requests: Option<Vec<_>> = hops.all().map(|plan| plan.ops_request.as_ref()).collect();
+    if let (Some(format), Some(requests), false) = (format(output), requests, refused) {
+        return manifests(&requests, format, trials);
     }
-    stream::out(&screen.way(hops, screen.stdout()));
-    stream::out(&screen.plan(&hops.first, trials)?);
-    for plan in &hops.later {
-        if output == Output::Table {
-            stream::out("\n");
-        }
-        stream::out(&screen.plan(plan, None)?);
-    }
+    stream::out(&format!("{}{}", screen.way(hops, screen.stdout()), screen.plans(hops, trials)?));
     if output == Output::Table {
         stream::out("dry run: nothing was changed\n");
     }
@@ -41,17 +32,15 @@ pub fn show(
     Ok(if refused || !tried { ExitCode::Refused } else { ExitCode::Done })
 }
 
-/// Prints the ops request exactly as it would be created, for `kubectl apply -f -` or a Git repository.
-fn manifest(
-    request: &OpsRequestManifest,
+/// Prints the ops requests exactly as they would be created, for `kubectl create -f -` or a Git repository.
+fn manifests(
+    requests: &[&OpsRequestManifest],
     format: Format,
-    hops: &Hops,
     trials: Option<&[Trial]>,
 ) -> Result<ExitCode, Unprintable> {
-    stream::out(&object::manifest(request, format)?);
-    if let Some(last) = hops.later.last() {
-        let (first, to) = (&hops.first.to.name, &last.to.name);
-        stream::err(&format!("this ops request updates to {first}; one more per hop follows, up to {to}\n"));
+    stream::out(&object::manifests(requests, format)?);
+    if requests.len() > 1 {
+        stream::err("one ops request for each hop: create each only after the one before it has succeeded\n");
     }
     let refused: Vec<&str> = trials.into_iter().flatten().filter_map(|t| t.refused.as_deref()).collect();
     if refused.is_empty() {

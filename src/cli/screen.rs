@@ -8,9 +8,9 @@ use super::values::{Output, format};
 use crate::clock::Clock;
 use crate::event::{EVENT_SCHEMA, Event, Finish, Outcome, Record};
 use crate::model::{Check, Plan, Trial};
-use crate::operation::run_id;
+use crate::operation::{End, run_id};
 use crate::plan::hops::Hops;
-use crate::report::object::{self, Unprintable};
+use crate::report::object::{self, Ran, Unprintable, Way};
 use crate::report::{self, Progress, Reporter, View};
 
 /// Printed when a run in a sandbox ends with suggested commands: they would not find the simulated cluster any more.
@@ -48,16 +48,17 @@ impl Screen<'_> {
         }
     }
 
-    /// Prints the plan in the requested format.
+    /// The plans of all hops in the requested format, the first one with its trials.
     ///
     /// # Errors
     ///
-    /// It cannot be written in that format.
-    pub fn plan(&self, plan: &Plan, trials: Option<&[Trial]>) -> Result<String, Unprintable> {
-        match format(self.options.output) {
-            None => Ok(report::plan(plan, trials, self.stdout())),
-            Some(format) => object::plan(plan, trials, format),
+    /// They cannot be written in that format.
+    pub fn plans(&self, hops: &Hops, trials: Option<&[Trial]>) -> Result<String, Unprintable> {
+        if let Some(format) = format(self.options.output) {
+            return object::plans(hops, trials, format);
         }
+        let later = hops.later.iter().map(|plan| format!("\n{}", report::plan(plan, None, self.stdout())));
+        Ok(report::plan(&hops.first, trials, self.stdout()) + &later.collect::<String>())
     }
 
     /// Reports why no run was started, in the requested format: as a plan or a sentence, as a result, or as events.
@@ -65,10 +66,10 @@ impl Screen<'_> {
     /// # Errors
     ///
     /// It cannot be written in that format.
-    pub fn not_begun(&self, finish: &Finish, plan: &Plan) -> Result<(), Unprintable> {
+    pub fn not_begun(&self, finish: &Finish, plan: &Plan, way: &Way) -> Result<(), Unprintable> {
         let run = run_id();
         if let Some(format) = format(self.options.output) {
-            stream::out(&object::result(finish, plan, &run, format)?);
+            stream::out(&object::results(&[Ran::of(plan, &run, finish)], finish, way, format)?);
         } else if self.options.progress == Progress::Json {
             let mut reporter = Reporter::new(self.options.progress, false);
             let (schema, time) = (EVENT_SCHEMA.to_owned(), Clock::system().rfc3339(3));
@@ -82,33 +83,49 @@ impl Screen<'_> {
             let said: String = passed_over.map(|f| format!("{}\n", f.message)).collect();
             stream::out(&format!("{}\n{said}", finish.state));
         } else {
-            stream::out(&self.plan(plan, None)?);
+            stream::out(&report::plan(plan, None, self.stdout()));
         }
         Ok(())
     }
 
-    /// Reports the end of a run in any case: on standard error, if standard output is closed.
+    /// Reports the end of a run in any case: on standard error, if standard output is closed. A program reads it from the
+    /// [`Screen::results`].
+    pub fn end(&self, finish: &Finish, plan: &Plan, heard: bool) {
+        if format(self.options.output).is_some() {
+            return;
+        }
+        // The last event has already reported it.
+        let said = if self.options.progress == Progress::Json {
+            heard
+        } else {
+            if !finish.next.is_empty() && matches!(self.options.target, Target::Sandbox(_)) {
+                stream::err(SANDBOX_ENDS);
+            }
+            stream::out(&report::final_block(finish, plan, self.stdout()))
+        };
+        if !said {
+            self.instead(finish, plan);
+        }
+    }
+
+    /// Prints the result of everything as one object, if an object was requested.
     ///
     /// # Errors
     ///
-    /// The result cannot be written in the requested format.
-    pub fn end(&self, finish: &Finish, plan: &Plan, run: &str, heard: bool) -> Result<(), Unprintable> {
-        let said = match format(self.options.output) {
-            Some(format) => stream::out(&object::result(finish, plan, run, format)?),
-            // The last event has already reported it.
-            None if self.options.progress == Progress::Json => heard,
-            None => {
-                if !finish.next.is_empty() && matches!(self.options.target, Target::Sandbox(_)) {
-                    stream::err(SANDBOX_ENDS);
-                }
-                stream::out(&report::final_block(finish, plan, self.stdout()))
-            }
-        };
-        if !said {
-            let block = report::final_block(finish, plan, self.stderr());
-            stream::err(&format!("standard output is closed\n{block}"));
+    /// It cannot be written in that format.
+    pub fn results(&self, end: &End, way: &Way) -> Result<(), Unprintable> {
+        let Some(format) = format(self.options.output) else { return Ok(()) };
+        let runs: Vec<_> = end.runs.iter().map(|ran| Ran::of(&ran.plan, &ran.run, &ran.finish)).collect();
+        if !stream::out(&object::results(&runs, &end.finish, way, format)?) {
+            end.runs.iter().for_each(|ran| self.instead(&ran.finish, &ran.plan));
         }
         Ok(())
+    }
+
+    /// The end of a run on standard error, because standard output is closed.
+    fn instead(&self, finish: &Finish, plan: &Plan) {
+        let block = report::final_block(finish, plan, self.stderr());
+        stream::err(&format!("standard output is closed\n{block}"));
     }
 
     /// Standard output.

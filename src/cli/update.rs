@@ -12,12 +12,9 @@ use super::terminal::Terminal;
 use super::values::{Digests, DryRun};
 use super::{dry_run, identity, stop, stream};
 use crate::clock::Clock;
-use crate::model::Plan;
-use crate::operation::{
-    Between, Bounds, Caller, End, Error, Operation, Outlook, Refusal, Request, Which, Wish,
-};
+use crate::operation::{Between, Bounds, Caller, End, Error, Operation, Outlook, Request, Which, Wish};
 use crate::report;
-use crate::situation::Next;
+use crate::report::object::Way;
 
 /// Updates one database, or reports why it cannot.
 pub async fn run(options: UpdateOptions, terminal: Terminal) -> ExitCode {
@@ -52,49 +49,36 @@ async fn carry_out(
     with: &mut Conversation,
     outlook: Outlook,
 ) -> Result<ExitCode, Failure> {
+    let way = Way::of(&outlook.hops);
     if let Some((finish, plan)) = outlook.not_begun() {
-        with.screen().not_begun(&finish, plan)?;
+        with.screen().not_begun(&finish, plan, &way)?;
         return Ok(ExitCode::Run(finish.exit_code));
     }
     with.screen().show_before(&outlook.hops);
-    match with.during(operation.carry_out(outlook)).await? {
-        End::Ended(finish) => Ok(ExitCode::Run(finish.exit_code)),
-        End::Between { done, destination, state, why } => {
-            let code = why_between(with, &why);
-            say_between(with, &done, &destination, &state);
-            Ok(code)
-        }
+    let end = with.during(operation.carry_out(outlook)).await?;
+    if let Some(between) = &end.between {
+        say_between(with, &end, between);
     }
+    with.screen().results(&end, &way)?;
+    Ok(ExitCode::Run(end.finish.exit_code))
 }
 
-/// Says why the next hop does not begin.
-fn why_between(with: &Conversation, why: &Between) -> ExitCode {
-    match why {
-        Between::Failed(error) => match **error {
-            Error::Signalled(signal) => {
-                stream::err(&format!("stopped by {signal}\n"));
-                ExitCode::Signal(signal)
+/// Says why the next hop does not begin, in which state the last one has left the database, and which command continues.
+fn say_between(with: &Conversation, end: &End, between: &Between) {
+    match (between, end.runs.last()) {
+        (Between::Failed(error), _) => match **error {
+            Error::Signalled(_) => {
+                stream::err(&format!("{}\n", end.finish.error));
             }
-            _ => {
-                stream::complain(&**error);
-                ExitCode::Unfinished
-            }
+            _ => stream::complain(&**error),
         },
-        Between::Refused(plan, refusal) => {
-            stream::err(&report::plan(plan, None, with.screen().stderr()));
-            match refusal {
-                Refusal::SomebodyElse => ExitCode::SomebodyElse,
-                Refusal::Check => ExitCode::Unfinished,
-            }
+        (Between::Refused(_), Some(refused)) => {
+            stream::err(&report::plan(&refused.plan, None, with.screen().stderr()));
         }
+        (Between::Refused(_), None) => {}
     }
-}
-
-/// Says in which state the last hop has left the database, and which command continues.
-fn say_between(with: &Conversation, done: &Plan, destination: &str, state: &str) {
-    let commands = identity::commands(&with.options, Some(destination), &with.options.methods);
-    let again = commands.command(&Next::Again(destination.to_owned()), done.kind, &done.database);
-    stream::err(&format!("stopped between two updates: {state}\nnext:\n  {again}\n"));
+    let (state, next) = (&end.finish.state, end.finish.next.join("\n  "));
+    stream::err(&format!("stopped between two updates: {state}\nnext:\n  {next}\n"));
 }
 
 /// The request as given on the command line.

@@ -7,40 +7,23 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
 use super::Operation;
+use super::end::{Between, End};
 use super::error::Error;
 use super::goal::Goal;
 use super::outlook::{Outlook, Refusal};
+use super::ran::Ran;
 use super::read;
 use super::stop::unless_stopped;
 use super::told::{Notice, Question};
 use crate::engine::{self, RunOptions, Story};
-use crate::event::{Finish, Outcome};
+use crate::event::Outcome;
 use crate::journal::Direction;
 use crate::model::{Check, Plan};
 use crate::plan::hops::Hops;
-use crate::situation::Commands;
+use crate::situation::{Commands, Next};
 
 /// How often to check between two hops whether the database is Ready.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-
-/// The result of an operation.
-#[derive(Debug)]
-pub enum End {
-    /// The end of the last run.
-    Ended(Box<Finish>),
-    /// It stopped between two hops, before the destination; `state` is the state of the database as the last completed hop
-    /// reported it.
-    Between { done: Box<Plan>, destination: String, state: String, why: Between },
-}
-
-/// Why an operation stopped between two hops.
-#[derive(Debug)]
-pub enum Between {
-    /// The next hop could not be planned, or a signal came.
-    Failed(Box<Error>),
-    /// The next hop is refused.
-    Refused(Box<Plan>, Refusal),
-}
 
 /// A unique run id: 48 random bits.
 pub fn run_id() -> String {
@@ -62,38 +45,45 @@ impl Operation {
             self.ask(|reply| Question::Confirm { first, to, reply }).await?;
         }
         let count = outlook.hops.all().count();
-        let mut number = 1;
+        let mut runs = Vec::new();
         loop {
             let later = !outlook.hops.later.is_empty();
             let (goal, done) = (outlook.goal.clone(), Box::new(outlook.hops.first.clone()));
             let destination = outlook.hops.last().to.name.clone();
-            let finish = self.carry_out_first(outlook).await;
-            if !later || finish.outcome != Outcome::Done {
-                let further = goal.further(&done.to.name).filter(|_| finish.outcome == Outcome::Done);
-                if let Some(to) = further {
+            let ran = self.carry_out_first(outlook).await;
+            let complete = ran.finish.outcome == Outcome::Done;
+            if !later || !complete {
+                if let Some(to) = goal.further(&done.to.name).filter(|_| complete) {
                     self.tell(Notice::LeadsFurther { done, to: to.to_owned() });
                 }
-                return Ok(End::Ended(Box::new(finish)));
+                return Ok(End::ended(runs, ran));
             }
+            let again = self.again(&goal, &done, &destination);
             outlook = match self.next(&goal, &done, &destination).await {
                 Ok(next) => next,
-                Err(error) => {
-                    let why = Between::Failed(Box::new(error));
-                    return Ok(End::Between { done, destination, state: finish.state, why });
-                }
+                Err(error) => return Ok(End::between(runs, ran, Between::Failed(Box::new(error)), again)),
             };
+            runs.push(ran);
             let plan = Box::new(outlook.hops.first.clone());
-            if let Some(refusal) = Refusal::of(&plan) {
-                let why = Between::Refused(plan, refusal);
-                return Ok(End::Between { done, destination, state: finish.state, why });
+            if let (Some(refusal), Some((finish, _))) = (Refusal::of(&plan), outlook.not_begun()) {
+                let refused = Ran { plan, run: run_id(), finish: Box::new(finish) };
+                return Ok(End::between(runs, refused, Between::Refused(refusal), again));
             }
-            number += 1;
-            self.tell(Notice::HopBegins { number, count, plan });
+            self.tell(Notice::HopBegins { number: runs.len() + 1, count, plan });
         }
     }
 
+    /// The command that continues with the hops that are left.
+    fn again(&self, goal: &Goal, done: &Plan, destination: &str) -> String {
+        let commands = self.request.caller.commands.clone();
+        let through = Some(destination.to_owned());
+        let commands = Commands { through, methods: goal.methods(), ..commands };
+        let next = Next::Again(destination.to_owned());
+        commands.command(&next, done.kind, &done.database).to_string()
+    }
+
     /// Carries out the first of the updates.
-    async fn carry_out_first(&self, outlook: Outlook) -> Finish {
+    async fn carry_out_first(&self, outlook: Outlook) -> Ran {
         let options = self.run_options(&outlook);
         let (plan, run) = (outlook.hops.first, options.caller.run.clone());
         let (events, mut records) = mpsc::unbounded_channel();
@@ -106,9 +96,9 @@ impl Operation {
         let running = engine::run(&self.cluster, outlook.snapshot, plan.clone(), options, events, stop);
         let running = Box::pin(running);
         let (finish, ()) = tokio::join!(running, telling);
-        let (plan, told) = (Box::new(plan), Box::new(finish.clone()));
-        self.tell(Notice::HopEnded { plan, run, finish: told });
-        finish
+        let ran = Ran { plan: Box::new(plan), run, finish: Box::new(finish) };
+        self.tell(Notice::HopEnded(ran.clone()));
+        ran
     }
 
     /// What the engine needs to know about the first of the updates besides its plan.

@@ -3,9 +3,11 @@
 //! operations may run in one process.
 
 mod carry_out;
+mod end;
 mod error;
 mod goal;
 mod outlook;
+mod ran;
 mod read;
 mod request;
 mod stop;
@@ -20,10 +22,12 @@ use crate::model::{Snapshot, Trial};
 use crate::plan::hops::Hops;
 
 pub use crate::engine::{Bounds, RunOptions, Signal, Stop};
-pub use carry_out::{Between, End, run_id};
+pub use carry_out::run_id;
+pub use end::{Between, End};
 pub use error::Error;
 pub use goal::{Goal, goal, unfinished};
 pub use outlook::{Outlook, Refusal};
+pub use ran::Ran;
 pub use read::{names, snapshot};
 pub use request::{Caller, Request, Which, Wish};
 pub use stop::{Signalled, signalled, unless_stopped};

@@ -2,7 +2,8 @@
 
 use tokio::sync::oneshot;
 
-use crate::event::{Finish, Record};
+use super::ran::Ran;
+use crate::event::Record;
 use crate::model::{ObjectRef, Plan};
 use crate::plan::versions::Choice;
 use crate::situation::Listed;
@@ -27,7 +28,7 @@ pub enum Notice {
     /// The next of several hops begins; the first one is not announced.
     HopBegins { number: usize, count: usize, plan: Box<Plan> },
     /// The run is over; its last event came before this.
-    HopEnded { plan: Box<Plan>, run: String, finish: Box<Finish> },
+    HopEnded(Ran),
     /// The run was to lead further than this operation, which was not asked to go there.
     LeadsFurther { done: Box<Plan>, to: String },
 }

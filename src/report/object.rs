@@ -6,6 +6,7 @@ use crate::event::Finish;
 use crate::model::{
     Auth, Finding, Kind, ObjectRef, OpsRequestManifest, PLAN_SCHEMA, Plan, Trial, VersionRef,
 };
+use crate::plan::hops::Hops;
 use crate::plan::versions::Choice;
 use crate::situation::{Listed, RunStatus, STATUS_SCHEMA, Status};
 
@@ -25,21 +26,82 @@ pub enum Unprintable {
     Yaml(#[from] serde_saphyr::SerializeError),
 }
 
-/// The plan, as `model::Plan` has it, and `trials` where the server was asked.
-pub fn plan(plan: &Plan, trials: Option<&[Trial]>, format: Format) -> Result<String, Unprintable> {
-    #[derive(Serialize)]
-    struct Planned<'a> {
-        #[serde(flatten)]
-        plan: &'a Plan,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        trials: Option<&'a [Trial]>,
+/// From where an operation leads to where.
+#[derive(Debug, Clone)]
+pub struct Way {
+    kind: Kind,
+    database: ObjectRef,
+    from: VersionRef,
+    to: VersionRef,
+    /// It has several hops.
+    several: bool,
+}
+
+impl Way {
+    /// The way through these hops.
+    pub fn of(hops: &Hops) -> Self {
+        let Plan { kind, database, from, .. } = hops.first.clone();
+        Way { kind, database, from, to: hops.last().to.clone(), several: !hops.later.is_empty() }
     }
+}
+
+/// Several hops as one object: their plans; or their results, and the `whole` result.
+#[derive(Serialize)]
+struct Several<'a, H> {
+    schema: &'a str,
+    kind: Kind,
+    database: &'a ObjectRef,
+    from: &'a VersionRef,
+    to: &'a VersionRef,
+    #[serde(flatten)]
+    whole: Option<&'a Finish>,
+    hops: &'a [H],
+}
+
+impl<'a, H> Several<'a, H> {
+    fn on(way: &'a Way, whole: Option<&'a Finish>, hops: &'a [H]) -> Self {
+        let Way { kind, database, from, to, .. } = way;
+        Several { schema: PLAN_SCHEMA, kind: *kind, database, from, to, whole, hops }
+    }
+}
+
+/// A plan, as `model::Plan` has it, and `trials` where the server was asked.
+#[derive(Serialize)]
+struct Planned<'a> {
+    #[serde(flatten)]
+    plan: &'a Plan,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trials: Option<&'a [Trial]>,
+}
+
+/// The plan of one update.
+pub fn plan(plan: &Plan, trials: Option<&[Trial]>, format: Format) -> Result<String, Unprintable> {
     print(&Planned { plan, trials }, format)
 }
 
-/// An ops request, as it would be created.
-pub fn manifest(request: &OpsRequestManifest, format: Format) -> Result<String, Unprintable> {
-    print(request, format)
+/// The plan of the only hop, or those of all hops; the server was asked about the first one alone.
+pub fn plans(hops: &Hops, trials: Option<&[Trial]>, format: Format) -> Result<String, Unprintable> {
+    if hops.later.is_empty() {
+        return plan(&hops.first, trials, format);
+    }
+    let later = hops.later.iter().map(|plan| Planned { plan, trials: None });
+    let all: Vec<_> = std::iter::once(Planned { plan: &hops.first, trials }).chain(later).collect();
+    print(&Several::on(&Way::of(hops), None, &all), format)
+}
+
+/// The ops requests, as they would be created: the only one, or a list that kubectl reads.
+pub fn manifests(requests: &[&OpsRequestManifest], format: Format) -> Result<String, Unprintable> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct List<'a> {
+        api_version: &'a str,
+        kind: &'a str,
+        items: &'a [&'a OpsRequestManifest],
+    }
+    match requests {
+        [one] => print(one, format),
+        items => print(&List { api_version: "v1", kind: "List", items }, format),
+    }
 }
 
 /// The state of one database, as `status::Status` has it.
@@ -103,30 +165,33 @@ pub fn history(database: &ObjectRef, runs: &[RunStatus], format: Format) -> Resu
 
 /// The result of a run: its schema, its id, the database, both versions, the preflight's findings, and all of
 /// `event::Finish`.
-pub fn result(finish: &Finish, plan: &Plan, run: &str, format: Format) -> Result<String, Unprintable> {
-    #[derive(Serialize)]
-    struct Ran<'a> {
-        schema: &'a str,
-        run: &'a str,
-        kind: Kind,
-        database: &'a ObjectRef,
-        from: &'a VersionRef,
-        to: &'a VersionRef,
-        findings: &'a [Finding],
-        #[serde(flatten)]
-        finish: &'a Finish,
+#[derive(Serialize)]
+pub struct Ran<'a> {
+    schema: &'a str,
+    run: &'a str,
+    kind: Kind,
+    database: &'a ObjectRef,
+    from: &'a VersionRef,
+    to: &'a VersionRef,
+    findings: &'a [Finding],
+    #[serde(flatten)]
+    finish: &'a Finish,
+}
+
+impl<'a> Ran<'a> {
+    /// The result of the run with that plan and that id.
+    pub fn of(plan: &'a Plan, run: &'a str, finish: &'a Finish) -> Self {
+        let Plan { kind, database, from, to, findings, .. } = plan;
+        Ran { schema: PLAN_SCHEMA, run, kind: *kind, database, from, to, findings, finish }
     }
-    let ran = Ran {
-        schema: PLAN_SCHEMA,
-        run,
-        kind: plan.kind,
-        database: &plan.database,
-        from: &plan.from,
-        to: &plan.to,
-        findings: &plan.findings,
-        finish,
-    };
-    print(&ran, format)
+}
+
+/// The result of the only hop, or the results of those that were carried out or refused, with the `whole` result.
+pub fn results(runs: &[Ran<'_>], whole: &Finish, way: &Way, format: Format) -> Result<String, Unprintable> {
+    match runs {
+        [one] if !way.several => print(one, format),
+        _ => print(&Several::on(way, Some(whole), runs), format),
+    }
 }
 
 fn print(object: &impl Serialize, format: Format) -> Result<String, Unprintable> {
@@ -180,7 +245,9 @@ mod tests {
 
     #[test]
     fn the_result_names_its_run_and_its_end() {
-        let text = result(&sample::finish(), &sample::plan(), "r1", Format::Json).unwrap();
+        let (plan, finish) = (sample::plan(), sample::finish());
+        let (runs, way) = ([Ran::of(&plan, "r1", &finish)], Way::of(&Hops::one(plan.clone())));
+        let text = results(&runs, &finish, &way, Format::Json).unwrap();
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         for (path, expected) in [
             ("/schema", "dbupdate/v1"),

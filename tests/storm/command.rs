@@ -96,10 +96,9 @@ pub async fn carry_out(
         records
     };
     let (end, records) = tokio::join!(operation.carry_out(outlook), listening);
-    let finish: Finish = match end.expect("it was confirmed") {
-        End::Ended(finish) => *finish,
-        between @ End::Between { .. } => panic!("one hop has no other after it: {between:?}"),
-    };
+    let End { finish, between, .. } = end.expect("it was confirmed");
+    assert!(between.is_none(), "one hop has no other after it: {between:?}");
+    let finish: Finish = *finish;
     Came::Ended(Box::new(Ended { client, plan, finish, records }))
 }
 
