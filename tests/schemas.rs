@@ -24,7 +24,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use served::{Running, Sandbox};
 
-const FILES: [&str; 9] = ["auth", "event", "history", "hops", "list", "plan", "result", "status", "versions"];
+const FILES: [&str; 10] =
+    ["auth", "event", "history", "hops", "list", "plan", "result", "run", "status", "versions"];
 
 fn schema(file: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/schemas/{file}.schema.json"));
@@ -195,7 +196,14 @@ fn a_whole_run_and_what_is_told_of_it() {
             assert!(names.contains(name), "{name} is not in {names:?}");
         }
     });
-    fits("history", &sandbox.run("history zk my-zk -o json").ended(0, "").object());
+    let history = sandbox.run("history zk my-zk -o json").ended(0, "").object();
+    fits("history", &history);
+    let id = history["items"][0]["run"].as_str().expect("an id");
+    let mut run = sandbox.run(&format!("history zk/my-zk {} -o json", &id[..4])).ended(0, "").object();
+    fits("run", &run);
+    run["resumed"] = json!([{ "who": "ann", "time": "2026-01-02T03:04:05Z", "via": "client" }]);
+    run["overridden"] = json!([{ "check": "phase", "severity": "overridden", "message": "Critical" }]);
+    fits("run", &run);
 }
 
 fn a_run_that_fails_and_what_it_leaves() {
@@ -421,6 +429,7 @@ fn only_what_is_left_out_where_it_is_empty_may_be_absent() {
             ],
         ),
         ("result", &[]),
+        ("run", &["ended", "outcome", "overridden", "result", "resumed", "via"]),
         (
             "status",
             &[

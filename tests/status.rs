@@ -124,6 +124,22 @@ fn a_killed_run_is_told_with_the_commands_that_go_on() {
     assert_eq!(history["items"][0]["outcome"], "done");
     assert_eq!(history["items"][0]["resumedBy"].as_array().map(Vec::len), Some(1));
     sandbox.run("history zk my-zk").ended(0, "update 3.8.3 → 3.9.1");
+
+    let id = history["items"][0]["run"].as_str().expect("an id");
+    let one = sandbox.run(&format!("history zk/my-zk {} -o json", &id[..6])).ended(0, "").object();
+    assert_eq!((&one["run"], &one["result"]["outcome"]), (&history["items"][0], &Value::from("done")));
+    assert_eq!(one["resumed"][0]["who"], history["items"][0]["resumedBy"][0]);
+    let ticket = sandbox.run("history zk my-zk -o markdown");
+    let title =
+        "## Update of `zookeeper/my-zk` in namespace `default`: `3.8.3` → `3.9.1`\n\n- Result: done after ";
+    assert!(
+        ticket.ended(0, "- Pods: 3 of 3 on the target and Ready, ").stdout.starts_with(title),
+        "{ticket:#?}"
+    );
+    sandbox.run(&format!("history zk my-zk {id}")).ended(0, &format!("Run: {id}\n"));
+    let known = format!("zookeeper/my-zk has no run \"nope\"; its runs are {id}\n");
+    sandbox.run("history zk my-zk nope -o markdown").ended(3, &known);
+    sandbox.run("history hz my-hz -o markdown").ended(3, "no runs recorded for hazelcast/my-hz");
 }
 
 #[test]

@@ -3,6 +3,7 @@ use std::io;
 use super::exit_code::ExitCode;
 use crate::cluster::{Cluster, ClusterError, ConnectError};
 use crate::operation::{self, Signal, Signalled};
+use crate::situation::NoRun;
 
 /// Why a command ended before changing anything.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +27,8 @@ pub enum Failure {
     Unprintable(#[from] crate::report::object::Unprintable),
     #[error("cannot read the journal of the database: {why}")]
     JournalUnreadable { why: String },
+    #[error(transparent)]
+    NoSuchRun(#[from] NoRun),
     #[error("cannot check your permissions: {why}")]
     PermissionsUnknown { why: String },
     #[error("timed out after {seconds} s (--timeout) while waiting for credentials; nothing was changed")]
@@ -62,6 +65,7 @@ impl Failure {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Failure::WhichDatabase { .. } | Failure::WhichVersion { .. } => ExitCode::Usage,
+            Failure::NoSuchRun(_) => ExitCode::Refused,
             Failure::TimedOut { .. } => ExitCode::TimedOut,
             Failure::Operation(error) | Failure::Advised { error, .. } => code(error),
             Failure::Connect(_)

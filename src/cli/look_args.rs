@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::database_args::DatabaseArgs;
-use super::values::{ColorArg, ListOutput, Output};
+use super::values::{ColorArg, HistoryOutput, ListOutput, Output};
 
 /// Show the state of a database and the command to run next
 ///
@@ -25,14 +25,30 @@ pub struct StatusArgs {
     pub shown: ShownArgs,
 }
 
-/// List the runs on a database, newest first
+/// List the runs on a database, newest first, or show one run
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  # List the runs
+  kubectl dbupdate history kafka my-kf
+
+  # The latest run as a block for a change ticket
+  kubectl dbupdate history kafka my-kf -o markdown")]
 pub struct HistoryArgs {
     #[command(flatten)]
     pub database: DatabaseArgs,
 
-    #[command(flatten)]
-    pub shown: ShownArgs,
+    /// Show this run: its id, or the beginning of it; with -o markdown, the latest run if omitted
+    #[arg(value_name = "RUN")]
+    pub run: Option<String>,
+
+    /// Output format
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value = "table")]
+    pub output: HistoryOutput,
+
+    /// When to use colours: auto, always, never
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
+    pub color: ColorArg,
 }
 
 /// The output format of a read-only command.

@@ -7,14 +7,12 @@ use std::time::Duration;
 use super::args::{ResumeArgs, RollbackArgs, RunArgs, SandboxArgs, UpdateArgs};
 use super::cluster_args::ClusterArgs;
 use super::database_args::DatabaseArgs;
-use super::look_args::{
-    AuthArgs, HistoryArgs, ListArgs, ListedArgs, ShownArgs, StatusArgs, VersionsArgs, WhichArgs,
-};
+use super::look_args::{AuthArgs, HistoryArgs, ListArgs, ListedArgs, StatusArgs, VersionsArgs, WhichArgs};
 use super::names::{wrong_with_database, wrong_with_namespace};
 use super::target::Target;
 use super::terminal::Terminal;
 use super::usage::UsageError;
-use super::values::{ColorArg, Digests, DryRun, ListOutput, OnFailure, Output, ProgressArg};
+use super::values::{ColorArg, Digests, DryRun, HistoryOutput, ListOutput, OnFailure, Output, ProgressArg};
 use crate::model::{Check, Kind, Method, Methods, clean};
 use crate::report::Progress;
 use crate::sandbox::Fault;
@@ -68,8 +66,18 @@ pub struct LookOptions {
     pub kind: Option<Kind>,
     /// `None` means every database.
     pub name: Option<String>,
+    /// The one run of a history that is shown; `None` means all of them.
+    pub run: Option<OneRun>,
     pub output: ListOutput,
     pub colors: Colors,
+}
+
+/// One run of a history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OneRun {
+    /// Its id, or the beginning of it; `None` means the latest run.
+    pub id: Option<String>,
+    pub markdown: bool,
 }
 
 impl LookOptions {
@@ -125,7 +133,15 @@ impl LookOptions {
     ///
     /// The first argument that is invalid.
     pub fn history(args: HistoryArgs, cluster: ClusterArgs, terminal: &Terminal) -> Result<Self, UsageError> {
-        Self::one(args.database, args.shown, cluster, terminal)
+        let HistoryArgs { mut database, run: mut id, output, color } = args;
+        if database.kind.contains('/') && id.is_none() {
+            // With KIND/NAME, the second word is the run.
+            id = database.name.take();
+        }
+        let markdown = output == HistoryOutput::Markdown;
+        let run = (markdown || id.is_some()).then_some(OneRun { id, markdown });
+        let listed = ListedArgs { output: output.into(), color };
+        Ok(Self { run, ..Self::one(database, listed, cluster, terminal)? })
     }
 
     /// Validates the arguments of `auth`.
@@ -134,16 +150,16 @@ impl LookOptions {
     ///
     /// The first argument that is invalid.
     pub fn auth(args: AuthArgs, cluster: ClusterArgs, terminal: &Terminal) -> Result<Self, UsageError> {
-        Self::one(args.database, args.shown, cluster, terminal)
+        Self::one(args.database, args.shown.into(), cluster, terminal)
     }
 
     fn one(
         database: DatabaseArgs,
-        shown: ShownArgs,
+        shown: ListedArgs,
         cluster: ClusterArgs,
         terminal: &Terminal,
     ) -> Result<Self, UsageError> {
-        let options = Self::new(Some(&database.kind), database.name, shown.into(), cluster, terminal)?;
+        let options = Self::new(Some(&database.kind), database.name, shown, cluster, terminal)?;
         if options.name.is_none() { Err(UsageError::KindMissing) } else { Ok(options) }
     }
 
@@ -162,6 +178,7 @@ impl LookOptions {
             selector: String::new(),
             kind,
             name,
+            run: None,
             output: shown.output,
             colors: colors(shown.color, terminal),
         })

@@ -52,6 +52,15 @@ impl Look {
             Lookup::Absent => &[],
             Lookup::Unreadable(why) => return Err(Failure::JournalUnreadable { why: why.clone() }),
         };
+        if let Some(one) = &self.options.run {
+            let record = situation::record(&seen, one.id.as_deref())?;
+            stream::out(&match format(self.options.output) {
+                Some(format) => report::object::run(&record, format)?,
+                None if one.markdown => report::record::markdown(&record),
+                None => report::record::text(&record, self.view()),
+            });
+            return Ok(ExitCode::Done);
+        }
         let unfinished = situation::unfinished(&seen).map(|entry| entry.run.run.as_str());
         let runs: Vec<RunStatus> =
             runs.iter().rev().map(|e| RunStatus::of(e, Some(e.run.run.as_str()) == unfinished)).collect();

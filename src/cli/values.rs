@@ -71,6 +71,26 @@ impl From<Output> for ListOutput {
     }
 }
 
+/// `--output` of `history`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum HistoryOutput {
+    Table,
+    Json,
+    Yaml,
+    /// one run, for a change ticket
+    Markdown,
+}
+
+impl From<HistoryOutput> for ListOutput {
+    fn from(output: HistoryOutput) -> Self {
+        match output {
+            HistoryOutput::Table | HistoryOutput::Markdown => ListOutput::Table,
+            HistoryOutput::Json => ListOutput::Json,
+            HistoryOutput::Yaml => ListOutput::Yaml,
+        }
+    }
+}
+
 /// The format of a printed object; `None` for a table or names.
 pub fn format(output: impl Into<ListOutput>) -> Option<Format> {
     match output.into() {

@@ -13,6 +13,7 @@ mod layout;
 mod lines;
 pub mod list;
 pub mod object;
+pub mod record;
 mod runs;
 pub mod status;
 mod summary;

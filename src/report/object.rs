@@ -8,7 +8,7 @@ use crate::model::{
 };
 use crate::plan::hops::Hops;
 use crate::plan::versions::Choice;
-use crate::situation::{Listed, RunStatus, STATUS_SCHEMA, Status};
+use crate::situation::{Listed, RunRecord, RunStatus, STATUS_SCHEMA, Status};
 
 /// The form of a printed object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,6 +161,11 @@ pub fn history(database: &ObjectRef, runs: &[RunStatus], format: Format) -> Resu
         items: &'a [RunStatus],
     }
     print(&History { schema: STATUS_SCHEMA, database, items: runs }, format)
+}
+
+/// One run, as `situation::RunRecord` has it.
+pub fn run(record: &RunRecord, format: Format) -> Result<String, Unprintable> {
+    print(record, format)
 }
 
 /// The result of a run: its schema, its id, the database, both versions, the preflight's findings, and all of

@@ -4,6 +4,7 @@ mod commands;
 mod decide;
 mod list;
 mod parts;
+mod record;
 mod state;
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 pub use commands::{Commands, Next, Typed};
 pub use decide::{decide, unfinished};
 pub use list::{Listed, PausedBy, listed};
+pub use record::{NoRun, PodsRecord, Resumed, RunRecord, record};
 pub use state::{Situation, State, What};
 
 use crate::event::{Outcome, Step};
