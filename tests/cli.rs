@@ -29,6 +29,11 @@ fn text(bytes: &[u8]) -> String {
 fn usage_errors_end_with_two_and_say_why() {
     for (line, said) in [
         ("", "no database given; write KIND NAME, where KIND is one of kafka, druid,"),
+        ("", "\n\nUsage: kubectl dbupdate KIND[/NAME] [NAME] --to VERSION [flags]\n"),
+        ("statu", "unknown command \"statu\"; did you mean status?"),
+        ("statu kafka my-kf", "unknown command \"statu\"; did you mean status?"),
+        ("kafka my-kf --version=3.9.1", "did you mean --to?"),
+        ("auth kafka", "no database given; write KIND NAME"),
         ("kafak my-kf --yes", "unknown kind of database \"kafak\"; did you mean kafka?"),
         ("postgres my-pg --yes", "the supported kinds are kafka, druid, cassandra, hazelcast, zookeeper"),
         ("kafka/my-kf my-kf --yes", "given twice"),
@@ -59,6 +64,8 @@ fn help_and_version_are_answers() {
         ("--help", "Usage: kubectl dbupdate KIND[/NAME] [NAME] --to VERSION [flags]"),
         ("-h", "kubectl dbupdate kafka my-kf --to 3.6.1 --dry-run"),
         ("sandbox --help", "Usage: kubectl dbupdate sandbox"),
+        ("help sandbox", "Usage: kubectl dbupdate sandbox"),
+        ("version", concat!("kubectl-dbupdate ", env!("CARGO_PKG_VERSION"), " (")),
         ("--version", concat!("kubectl-dbupdate ", env!("CARGO_PKG_VERSION"), " (")),
         ("--version", &format!(", {}-", std::env::consts::ARCH)),
     ] {

@@ -12,6 +12,7 @@ use super::cluster_args::ClusterArgs;
 use super::completion::{COMPLETE, CompleteArgs, CompletionArgs};
 use super::database_args::DatabaseArgs;
 use super::look_args::{AuthArgs, HistoryArgs, ListArgs, StatusArgs, VersionsArgs};
+use super::mistaken;
 use super::values::{ColorArg, Digests, DryRun, OnFailure, Output, ProgressArg};
 use crate::model::{Check, Kind, Method};
 use crate::sandbox::Fault;
@@ -49,7 +50,8 @@ Update the version of a KubeDB database, safely.
 
 Runs preflight checks, shows the plan and asks for confirmation. Then it pauses KubeDB's operator for the database, \
 patches the images of its workloads, restarts the pods one at a time within their PodDisruptionBudgets, sets \
-spec.version, resumes the operator and verifies the result. To resume an interrupted update, run the same command again.";
+spec.version, resumes the operator and verifies the result. To resume an interrupted update, run the same command again. \
+The word update may stand before KIND.";
 
 fn kinds() -> String {
     let kinds = Kind::ALL.map(|kind| format!("{} ({})", kind.singular(), kind.short()));
@@ -81,6 +83,7 @@ Exit codes:
     subcommand_help_heading = "Commands",
     subcommand_value_name = "COMMAND",
     disable_help_subcommand = true,
+    disable_version_flag = true,
     max_term_width = 120
 )]
 pub struct Cli {
@@ -90,11 +93,17 @@ pub struct Cli {
     pub update: UpdateArgs,
     #[command(flatten)]
     pub cluster: ClusterArgs,
+    /// Print the version of kubectl-dbupdate
+    #[arg(short = 'V', long)]
+    pub version: bool,
 }
 
-/// The subcommands. An update itself is no subcommand.
+/// The subcommands. An update itself needs none.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Update a database, as without this word
+    #[command(hide = true)]
+    Update(Box<UpdateArgs>),
     Resume(ResumeArgs),
     Rollback(RollbackArgs),
     Status(StatusArgs),
@@ -103,9 +112,13 @@ pub enum Command {
     Versions(VersionsArgs),
     Completion(CompletionArgs),
     /// Print the manual page of the plugin or of one command
-    Man(ManArgs),
+    Man(CommandArgs),
     Auth(AuthArgs),
     Sandbox(SandboxArgs),
+    /// Print the help of the plugin or of one command
+    Help(CommandArgs),
+    /// Print the version of kubectl-dbupdate
+    Version,
     /// Print completions for a partial command line, in the protocol of kubectl and cobra
     #[command(name = COMPLETE, hide = true)]
     Complete(CompleteArgs),
@@ -320,9 +333,9 @@ fn chosen_way(typed: &str) -> Result<(Option<String>, Method), String> {
     via.map(|via| (version, via)).ok_or_else(known)
 }
 
-/// The arguments of `man`.
+/// The arguments of `help` and `man`.
 #[derive(Debug, Args)]
-pub struct ManArgs {
+pub struct CommandArgs {
     /// The command to document; if omitted, the plugin
     #[arg(value_name = "COMMAND")]
     pub command: Option<String>,
@@ -361,13 +374,16 @@ pub struct SandboxArgs {
 /// A usage error, or the requested help or version text, ready for clap to print.
 pub fn parse<T>(line: impl IntoIterator<Item = T>) -> Result<Cli, clap::Error>
 where
-    T: Into<OsString> + Clone,
+    T: Into<OsString>,
 {
+    let line: Vec<OsString> = line.into_iter().map(Into::into).collect();
     let mut command = definition();
-    let matches = command.try_get_matches_from_mut(line)?;
-    if let Some(subcommand) = matches.subcommand_name()
-        && let Some(stray) = argument_of_the_update(&command, &matches)
-    {
+    let matches = match command.try_get_matches_from_mut(&line) {
+        Ok(matches) => matches,
+        Err(error) => return Err(mistaken::explained(error, &mut command, &line)),
+    };
+    let typed = arguments_of_the_update(&command, &matches);
+    if let (Some(subcommand), Some(stray)) = (matches.subcommand_name(), typed.first()) {
         let text = match stray.get_long() {
             Some(long) => format!("--{long} cannot be used with the command '{subcommand}'"),
             None => {
@@ -378,7 +394,33 @@ where
         };
         return Err(command.error(ErrorKind::ArgumentConflict, text));
     }
-    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    let not_alone = typed.len() > 1;
+    let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+    match &cli.command {
+        _ if cli.version && not_alone => Err(mistaken::version(&mut command)),
+        None if cli.version => Err(version()),
+        Some(Command::Version) => Err(version()),
+        Some(Command::Help(help)) => Err(help_of(&help.command)),
+        _ => Ok(cli),
+    }
+}
+
+/// What `--version` prints, as clap hands it on.
+fn version() -> clap::Error {
+    let program = clap::Command::new("kubectl-dbupdate").version(VERSION);
+    let asked = program.clone().try_get_matches_from(["", "--version"]);
+    asked.err().unwrap_or_else(|| clap::Error::raw(ErrorKind::DisplayVersion, program.render_version()))
+}
+
+/// What `--help` prints for the plugin or for one of its commands, as clap hands it on.
+fn help_of(name: &Option<String>) -> clap::Error {
+    let mut definition = definition();
+    let known = name.as_ref().is_none_or(|name| mistaken::command(&definition, name).is_some());
+    let line = ["kubectl dbupdate"].into_iter().chain(name.as_deref()).chain(["--help"]);
+    match definition.try_get_matches_from_mut(line) {
+        Err(help) if known => help,
+        _ => mistaken::no_command(&mut definition, name.as_deref().unwrap_or_default()),
+    }
 }
 
 /// The clap definition. The help of commands that connect to no cluster hides the connection flags.
@@ -389,7 +431,7 @@ pub fn definition() -> clap::Command {
     let without = |command: clap::Command| {
         command.mut_args(|arg| if arg.is_global_set() { arg.hide(true) } else { arg })
     };
-    ["sandbox", "completion", "man"]
+    ["sandbox", "completion", "man", "help", "version"]
         .into_iter()
         .fold(command, |command, name| command.mut_subcommand(name, without))
 }
@@ -403,12 +445,13 @@ fn skippable() -> String {
     )
 }
 
-/// An argument of the update that was typed before a subcommand: clap would accept it and then ignore it.
-fn argument_of_the_update<'a>(command: &'a clap::Command, matches: &ArgMatches) -> Option<&'a clap::Arg> {
-    command.get_arguments().filter(|arg| !arg.is_global_set()).find(|arg| {
+/// The arguments of the update that were typed. Before a subcommand, clap would accept them and then ignore them.
+fn arguments_of_the_update<'a>(command: &'a clap::Command, matches: &ArgMatches) -> Vec<&'a clap::Arg> {
+    let typed = |arg: &&clap::Arg| {
         let id = arg.get_id().as_str();
         matches.try_contains_id(id).is_ok() && matches.value_source(id) == Some(ValueSource::CommandLine)
-    })
+    };
+    command.get_arguments().filter(|arg| !arg.is_global_set()).filter(typed).collect()
 }
 
 #[cfg(test)]
@@ -437,6 +480,35 @@ mod tests {
         assert_eq!(update.run.min_ready, Duration::ZERO);
         assert_eq!(update.run.pause_timeout, PAUSE_TIMEOUT);
         assert!(!cli.cluster.sandbox && cli.command.is_none());
+    }
+
+    #[test]
+    fn help_and_version_may_be_words() {
+        for (word, flag) in
+            [("help", "--help"), ("help resume", "resume --help"), ("help update", "update --help")]
+        {
+            let [word, flag] = [word, flag].map(|line| parsed(line).expect_err(line));
+            assert_eq!((word.kind(), word.to_string()), (ErrorKind::DisplayHelp, flag.to_string()));
+        }
+        for line in ["version", "--version", "-V", "--version -n db"] {
+            let answer = parsed(line).expect_err(line);
+            let said = (answer.kind(), answer.to_string());
+            assert_eq!(said, (ErrorKind::DisplayVersion, format!("kubectl-dbupdate {VERSION}\n")), "{line}");
+        }
+    }
+
+    #[test]
+    fn an_update_may_be_named_as_such() {
+        for line in ["kafka my-kf --to 3.6.1 -n db", "-n db update kafka my-kf --to 3.6.1"] {
+            let cli = parsed(line).expect(line);
+            let update = match cli.command {
+                Some(Command::Update(update)) => *update,
+                _ => cli.update,
+            };
+            let typed = [update.kind, update.name, update.to, cli.cluster.namespace];
+            let expected = ["kafka", "my-kf", "3.6.1", "db"].map(|word| Some(word.to_owned()));
+            assert_eq!(typed, expected, "{line}");
+        }
     }
 
     #[test]
@@ -488,6 +560,20 @@ mod tests {
             ("kafka sandbox", "'sandbox' is a command; to name a database 'sandbox', write KIND/sandbox"),
             ("--to 3.6.1 sandbox", "--to cannot be used with the command 'sandbox'"),
             ("sandbox --port 70000", "70000"),
+            ("kafka my-kf --version 3.9.1", "did you mean --to?"),
+            ("kafka my-kf --version=3.9.1", "did you mean --to?"),
+            ("--version 3.9.1", "did you mean --to?"),
+            ("--version kafka", "did you mean --to?"),
+            ("--version --to 3.9.1", "did you mean --to?"),
+            ("update kafka my-kf --version 3.9.1", "did you mean --to?"),
+            ("kafka my-kf -V", "did you mean --to?"),
+            ("--version status", "--version cannot be used with the command 'status'"),
+            ("statu kafka my-kf", "unknown command \"statu\"; did you mean status?"),
+            ("lst -A", "unknown command \"lst\"; did you mean list?"),
+            ("kafak my-kf -A", "unknown kind of database \"kafak\"; did you mean kafka?"),
+            ("kafka my-kf -A", "unexpected argument '-A'"),
+            ("help statu", "unknown command \"statu\"; did you mean status?"),
+            ("help kafka", "unknown command \"kafka\""),
             ("sandbox --fail nothing", "[possible values: pull"),
         ] {
             let error = parsed(line).expect_err(line);

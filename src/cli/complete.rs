@@ -114,7 +114,11 @@ fn kinds(line: &Line<'_>) -> Vec<Candidate> {
 }
 
 fn commands(line: &Line<'_>) -> Vec<Candidate> {
-    let root = if line.command.get_name() == "man" { args::definition() } else { line.command.clone() };
+    let root = if matches!(line.command.get_name(), "man" | "help") {
+        args::definition()
+    } else {
+        line.command.clone()
+    };
     let shown = root.get_subcommands().filter(|command| !command.is_hide_set());
     let about = |c: &clap::Command| c.get_about().map(ToString::to_string).unwrap_or_default();
     shown.map(|command| (command.get_name().to_owned(), about(command))).collect()

@@ -2,21 +2,20 @@
 
 use std::io;
 
-use super::args::{self, ManArgs};
+use super::args::{self, CommandArgs};
 use super::exit_code::ExitCode;
+use super::mistaken;
 use super::stream;
 
 /// Prints a manual page, in roff.
 ///
 /// # Errors
 /// The command does not exist.
-pub fn print(man: &ManArgs) -> Result<ExitCode, String> {
+pub fn print(man: &CommandArgs) -> Result<ExitCode, String> {
     let definition = args::definition();
     let command = match &man.command {
         None => Some(definition.name("kubectl-dbupdate")),
-        Some(name) => {
-            definition.get_subcommands().find(|c| c.get_name() == name && !c.is_hide_set()).cloned()
-        }
+        Some(name) => mistaken::command(&definition, name).cloned(),
     };
     let Some(command) = command else {
         let named = man.command.as_deref().map(crate::model::clean).unwrap_or_default();

@@ -18,6 +18,7 @@ mod log;
 mod look;
 pub mod look_args;
 mod man;
+mod mistaken;
 mod names;
 pub mod options;
 pub mod pick;
@@ -90,6 +91,11 @@ async fn dispatch(cli: Cli, terminal: Terminal) -> ExitCode {
         Some(Command::Auth(args)) => {
             look_with(LookOptions::auth(args, cli.cluster, &terminal), terminal, auth::auth).await
         }
+        Some(Command::Update(args)) => {
+            run_with(UpdateOptions::new(*args, cli.cluster, &terminal), terminal).await
+        }
+        // Their texts are ready when the command line is parsed.
+        Some(Command::Help(_) | Command::Version) => ExitCode::Done,
         None => run_with(UpdateOptions::new(cli.update, cli.cluster, &terminal), terminal).await,
     }
 }
@@ -113,7 +119,11 @@ async fn look_with(
 }
 
 fn wrong_usage(error: &UsageError) -> ExitCode {
-    stream::complain_of_usage(error);
+    let usage = match error {
+        UsageError::KindMissing => format!("\n{}\n\n", args::definition().render_usage()),
+        _ => String::new(),
+    };
+    stream::complain_of_usage(error, &usage);
     ExitCode::Usage
 }
 

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::args::{ResumeArgs, RollbackArgs, RunArgs, SandboxArgs, UpdateArgs};
+use super::args::{self, ResumeArgs, RollbackArgs, RunArgs, SandboxArgs, UpdateArgs};
 use super::cluster_args::ClusterArgs;
 use super::database_args::DatabaseArgs;
 use super::look_args::{AuthArgs, HistoryArgs, ListArgs, ListedArgs, StatusArgs, VersionsArgs, WhichArgs};
+use super::mistaken;
 use super::names::{wrong_with_database, wrong_with_namespace};
 use super::target::Target;
 use super::terminal::Terminal;
@@ -160,7 +161,7 @@ impl LookOptions {
         terminal: &Terminal,
     ) -> Result<Self, UsageError> {
         let options = Self::new(Some(&database.kind), database.name, shown, cluster, terminal)?;
-        if options.name.is_none() { Err(UsageError::KindMissing) } else { Ok(options) }
+        if options.name.is_none() { Err(UsageError::NameMissing) } else { Ok(options) }
     }
 
     fn new(
@@ -218,7 +219,10 @@ impl UpdateOptions {
     /// The first argument that is invalid.
     pub fn new(update: UpdateArgs, cluster: ClusterArgs, terminal: &Terminal) -> Result<Self, UsageError> {
         let namespace = namespace(cluster.namespace.as_deref())?;
-        let (kind, name) = database(update.kind.as_deref(), update.name)?;
+        let (kind, name) = database(update.kind.as_deref(), update.name).map_err(|error| match error {
+            UsageError::Kind { unknown } => mistaken::first_word(unknown, &args::definition()),
+            error => error,
+        })?;
         if kind.is_none() && !terminal.can_pick() {
             return Err(UsageError::KindMissing);
         }
@@ -300,7 +304,7 @@ impl UpdateOptions {
 
     /// Resume and rollback require the database's name: they never offer a list.
     fn named(self) -> Result<Self, UsageError> {
-        if self.name.is_none() { Err(UsageError::KindMissing) } else { Ok(self) }
+        if self.name.is_none() { Err(UsageError::NameMissing) } else { Ok(self) }
     }
 }
 

@@ -21,9 +21,9 @@ pub fn complain(error: &dyn Error) {
     err(&format!("error: {}\n", chain(error)));
 }
 
-/// Prints a usage error.
-pub fn complain_of_usage(error: &UsageError) {
-    err(&format!("error: {error}\nSee 'kubectl dbupdate --help'.\n"));
+/// Prints a usage error, followed by the usage if that helps.
+pub fn complain_of_usage(error: &UsageError, usage: &str) {
+    err(&format!("error: {error}\n{usage}See 'kubectl dbupdate --help'.\n"));
 }
 
 fn written(mut stream: impl Write, text: &str) -> bool {

@@ -8,8 +8,12 @@ use crate::model::{Check, Kind, Method};
 pub enum UsageError {
     #[error("{unknown}{}", unless_near(unknown))]
     Kind { unknown: UnknownKind },
+    #[error("unknown command {typed:?}{}", nearest.as_ref().map(|name| format!("; did you mean {name}?")).unwrap_or_default())]
+    Command { typed: String, nearest: Option<String> },
     #[error("no database given; write KIND NAME, where KIND is one of {}", kinds())]
     KindMissing,
+    #[error("no database given; write KIND NAME")]
+    NameMissing,
     #[error("{typed:?} has more than one '/'; write KIND/NAME")]
     Slashes { typed: String },
     #[error("the name is given twice: {slash:?} in KIND/NAME, and {word:?}")]
