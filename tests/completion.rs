@@ -28,7 +28,8 @@ fn lines_are_completed() {
         ("--sandbox kafka ", "my-kf\t3.5.2, Ready\n:4\n"),
         ("--sandbox zk/", "zk/my-zk\t3.8.3, Ready\n:4\n"),
         ("--sandbox status hz ", "my-hz\t5.5.2, Ready\n:4\n"),
-        ("--sandbox zk my-zk --to ", "3.9.1\tlatest\n:4\n"),
+        ("--sandbox zk my-zk --to ", "3.9.1\tlatest\nlatest\t3.9.1\n:4\n"),
+        ("zk --to la", "latest\tthe newest version that one hop reaches\n:4\n"),
         ("--sandbox zk my-zk --to=3", "3.9.1\tlatest\n:4\n"),
         ("--sandbox zk/my-zk --to 3.9", "3.9.1\tlatest\n:4\n"),
         ("--sandbox zk my-zk -n ", "default\n:4\n"),
@@ -46,7 +47,7 @@ fn lines_are_completed() {
         // Whatever is wrong, nothing is said.
         ("kafka ", ":4\n"),
         ("--context ", ":4\n"),
-        ("nonsense my-kf --to ", ":4\n"),
+        ("nonsense my-kf --to 3", ":4\n"),
         ("--sandbox --context c kafka ", ":4\n"),
     ] {
         assert_eq!(complete(line), expected, "{line:?}");

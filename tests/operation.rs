@@ -10,7 +10,7 @@ use kubectl_dbupdate::event::{Event, Finish, Outcome, Record};
 use kubectl_dbupdate::journal::Direction;
 use kubectl_dbupdate::model::{Kind, Methods, Snapshot};
 use kubectl_dbupdate::operation::{
-    End, Error, Goal, Notice, Operation, Question, Request, Signal, Stop, Told, Which, Wish, goal,
+    End, Error, Goal, Notice, Operation, Outlook, Question, Request, Signal, Stop, Told, Which, Wish, goal,
 };
 use serde_json::json;
 use simcluster::world::Database;
@@ -295,4 +295,46 @@ async fn an_operation_of_several_hops_has_one_end() {
             }
         }
     }
+}
+/// The outlook of an operation that is not carried out, and what was told meanwhile.
+async fn outlook(world: &World, which: Which, wish: Wish) -> (Outlook, Vec<Told>) {
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let (_stop, stopped) = watch::channel(Stop::Go);
+    let request = Request { which, wish, ..world.asked() };
+    let mut operation = Operation::new(world.cluster(), request, world.clock(), stopped, tell);
+    let outlook = operation.outlook().await.expect("it can be planned");
+    drop(operation);
+    let mut all = Vec::new();
+    while let Some(one) = told.recv().await {
+        all.push(one);
+    }
+    (outlook, all)
+}
+
+#[tokio::test(start_paused = true)]
+async fn on_the_latest_version_a_newer_one_is_told_with_the_command_that_leads_there() {
+    for (database, kind, next) in [
+        (
+            Database::kafka_combined("db").version("3.9.0"),
+            Kind::Kafka,
+            vec!["kubectl dbupdate kafka db --to 4.2.0 --via provisioner".to_owned()],
+        ),
+        (Database::druid("db").version("36.0.0"), Kind::Druid, vec![]),
+    ] {
+        let world = World::new(database);
+        sleep(secs(120)).await;
+        let (outlook, _) = outlook(&world, named(kind, "db"), to(Some("latest"))).await;
+        let (finish, _) = outlook.not_begun().expect("there is nothing to do");
+        assert_eq!((finish.outcome, finish.next), (Outcome::Nothing, next));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_numbers_of_a_version_are_told_with_what_they_mean() {
+    let world = World::new(Database::kafka_combined("db"));
+    sleep(secs(120)).await;
+    let (outlook, told) = outlook(&world, named(Kind::Kafka, "db"), to(Some("3.6"))).await;
+    assert_eq!(outlook.hops.first.to.name, "3.6.1");
+    let [Told::Notice(Notice::VersionMeant { typed, version })] = &told[..] else { panic!("{told:?}") };
+    assert_eq!((typed.as_str(), version.as_str()), ("3.6", "3.6.1"));
 }

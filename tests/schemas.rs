@@ -411,7 +411,7 @@ fn only_what_is_left_out_where_it_is_empty_may_be_absent() {
         ("event", &[]),
         ("history", &[]),
         ("hops", &[]),
-        ("list", &["newest", "pausedBy"]),
+        ("list", &["further", "newest", "pausedBy", "via"]),
         (
             "plan",
             &[

@@ -48,12 +48,12 @@ fn databases_are_listed_with_the_version_that_they_may_go_to() {
     assert_eq!(listed.stderr, "");
     assert_eq!(
         listed.stdout,
-        "KIND       NAME    VERSION  NEWEST  PHASE  PAUSED BY\n\
-         kafka      my-kf   3.5.2    3.9.0   Ready  -\n\
-         druid      my-dr   28.0.1   30.0.1  Ready  -\n\
-         cassandra  my-cas  4.1.8    5.0.7   Ready  -\n\
-         hazelcast  my-hz   5.5.2    5.5.6   Ready  -\n\
-         zookeeper  my-zk   3.8.3    3.9.1   Ready  -\n"
+        "KIND       NAME    VERSION  NEWEST  FURTHER                  PHASE  PAUSED BY\n\
+         kafka      my-kf   3.5.2    3.9.0   4.2.0 --via provisioner  Ready  -\n\
+         druid      my-dr   28.0.1   30.0.1  36.0.0 --through         Ready  -\n\
+         cassandra  my-cas  4.1.8    5.0.7   -                        Ready  -\n\
+         hazelcast  my-hz   5.5.2    5.5.6   -                        Ready  -\n\
+         zookeeper  my-zk   3.8.3    3.9.1   -                        Ready  -\n"
     );
     assert_eq!(sandbox.run("list zk -o name").stdout, "zookeeper.kubedb.com/my-zk\n");
     assert_eq!(sandbox.run("list -A").stdout.lines().next().map(|l| &l[..9]), Some("NAMESPACE"));

@@ -89,13 +89,13 @@ Exit codes:
 pub struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,
+    /// Print the version of kubectl-dbupdate
+    #[arg(short = 'V', long, display_order = 1000)]
+    pub version: bool,
     #[command(flatten)]
     pub update: UpdateArgs,
     #[command(flatten)]
     pub cluster: ClusterArgs,
-    /// Print the version of kubectl-dbupdate
-    #[arg(short = 'V', long)]
-    pub version: bool,
 }
 
 /// The subcommands. An update itself needs none.
@@ -135,10 +135,11 @@ pub struct UpdateArgs {
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
 
-    /// Target version: a name from the cluster's catalog, or latest
+    /// Target version: a name from the cluster's catalog, its first numbers, or latest
     ///
     /// `latest` is the newest version that the catalog's update constraints allow, that is not deprecated, and that can
-    /// be reached in one hop. If omitted on a terminal, you choose from a list.
+    /// be reached in one hop, or in several with --through. `3.6` is the newest 3.6.x that can be reached. If omitted on
+    /// a terminal, you choose from a list.
     #[arg(long, value_name = "VERSION")]
     pub to: Option<String>,
 

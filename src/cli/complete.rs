@@ -74,7 +74,7 @@ async fn answer(line: &Line<'_>) -> Option<Answer> {
                 "kind" if !line.typed.contains('/') => kinds(line),
                 "kind" => databases(line, true).await?,
                 "name" => databases(line, false).await?,
-                "to" => versions(line).await?,
+                "to" => versions(line).await.unwrap_or_else(|| vec![latest(None)]),
                 "namespace" => {
                     connected(line).await?.0.cluster.namespaces().await.ok()?.into_iter().map(bare).collect()
                 }
@@ -158,7 +158,13 @@ async fn versions(line: &Line<'_>) -> Option<Vec<Candidate>> {
     let snapshot = connected.cluster.snapshot(kind, &namespace, &name).await.ok()?;
     let choices = versions::choices(&snapshot, &BTreeSet::new());
     let allowed = choices.iter().filter(|choice| choice.reach == Some(versions::Reach::Allowed));
-    Some(allowed.map(|choice| (choice.name.clone(), list::marks(choice).join(", "))).collect())
+    let named = allowed.map(|choice| (choice.name.clone(), list::marks(choice).join(", ")));
+    Some(named.chain([latest(choices.iter().find(|choice| choice.latest))]).collect())
+}
+
+fn latest(meant: Option<&versions::Choice>) -> Candidate {
+    let about = meant.map_or("the newest version that one hop reaches", |choice| choice.name.as_str());
+    ("latest".to_owned(), about.to_owned())
 }
 
 /// The names of contexts, clusters or users in the kubeconfig.

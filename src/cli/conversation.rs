@@ -12,7 +12,7 @@ use super::screen::Screen;
 use super::stream;
 use super::terminal::Terminal;
 use crate::event::Finish;
-use crate::model::Plan;
+use crate::model::{Plan, clean};
 use crate::operation::{Error, Notice, Question, Stop, Told};
 use crate::report::list::{database_lines, version_line};
 use crate::report::{Progress, Reporter};
@@ -92,6 +92,10 @@ impl Conversation {
             }
             Notice::RegistriesAsked { registries } => {
                 stream::err(&format!("looking up the new images in {}\n", registries.join(", ")));
+            }
+            Notice::VersionMeant { typed, version } => {
+                let (typed, version) = (clean(&typed), clean(&version));
+                stream::err(&format!("{typed} means {version}, the newest {typed}.x\n"));
             }
             Notice::HopBegins { number, count, plan } if !self.screen().for_programs() => {
                 let (from, to) = (&plan.from.name, &plan.to.name);

@@ -226,7 +226,7 @@ impl UpdateOptions {
         if kind.is_none() && !terminal.can_pick() {
             return Err(UsageError::KindMissing);
         }
-        if update.to.as_deref() == Some("") {
+        if update.to.as_ref().is_some_and(|to| to.trim().is_empty()) {
             return Err(UsageError::NoVersion);
         }
         if update.run.pod_timeout.is_zero() {
@@ -248,7 +248,7 @@ impl UpdateOptions {
             namespace,
             kind,
             name,
-            to: update.to.map(|to| version_name(&to)),
+            to: update.to.map(|to| version_name(to.trim())),
             through: update.through,
             methods: methods(update.via)?,
             dry_run: update.run.dry_run,

@@ -81,7 +81,11 @@ impl Screen<'_> {
         } else if finish.outcome == Outcome::Nothing {
             let passed_over = plan.findings.iter().filter(|f| f.check == Check::PassedOver);
             let said: String = passed_over.map(|f| format!("{}\n", f.message)).collect();
-            stream::out(&format!("{}\n{said}", finish.state));
+            let next = finish
+                .next
+                .iter()
+                .map(|command| format!("a newer version needs other flags:\n  {command}\n"));
+            stream::out(&format!("{}\n{said}{}", finish.state, next.collect::<String>()));
         } else {
             stream::out(&report::plan(plan, None, self.stdout()));
         }

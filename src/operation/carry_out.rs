@@ -142,7 +142,7 @@ impl Operation {
             let hops = self.hops(&snapshot, &goal)?;
             if !unhealthy(&hops) || Instant::now() >= until {
                 let hops = self.with_images(&mut snapshot, &goal, hops).await?;
-                return Ok(Outlook { snapshot, journal, goal, hops });
+                return Ok(Outlook { snapshot, journal, goal, hops, further: None });
             }
             unless_stopped(&mut self.stop, sleep(LOOK_EVERY)).await?;
         }

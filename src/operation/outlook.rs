@@ -14,11 +14,11 @@ use super::stop::unless_stopped;
 use super::told::{Notice, Question};
 use crate::cluster::{ClusterError, Journal};
 use crate::event::{Finish, Outcome};
-use crate::model::{Action, Check, Kind, Lock, Lookup, Plan, Snapshot, registry};
+use crate::model::{Action, Check, Command, Kind, Lock, Lookup, Plan, Snapshot, registry};
 use crate::plan::hops::Hops;
-use crate::plan::{images, versions};
+use crate::plan::{images, update, versions};
 use crate::registry::look_up;
-use crate::situation::{self, Seen};
+use crate::situation::{self, Commands, Next, Seen};
 
 /// After this time without an answer of a registry, the caller is told what the operation is waiting for.
 const SILENCE: Duration = Duration::from_secs(1);
@@ -31,6 +31,8 @@ pub struct Outlook {
     pub goal: Goal,
     /// The first of the updates is planned from the snapshot.
     pub hops: Hops,
+    /// If there is nothing to do towards the latest version: the command that leads to a newer one.
+    pub further: Option<Command>,
 }
 
 /// Why a plan is refused.
@@ -89,7 +91,7 @@ impl Outlook {
             operator_confirmed: false,
             error: against.join("; "),
             state,
-            next: Vec::new(),
+            next: self.further.iter().map(Command::to_string).collect(),
             workloads: Vec::new(),
             elapsed_ms: 0,
             longest_away_ms: 0,
@@ -125,7 +127,24 @@ impl Operation {
             hops = self.hops(&snapshot, &goal)?;
         }
         let hops = self.with_images(&mut snapshot, &goal, hops).await?;
-        Ok(Outlook { snapshot, journal, goal, hops })
+        let further = self.further(&snapshot, &goal, &hops);
+        Ok(Outlook { snapshot, journal, goal, hops, further })
+    }
+
+    /// The command that leads further than the latest version, if the database is on that.
+    fn further(&self, snapshot: &Snapshot, goal: &Goal, hops: &Hops) -> Option<Command> {
+        let Goal::To { to, methods, .. } = goal else { return None };
+        if to != "latest" || hops.first.action != Action::Nothing {
+            return None;
+        }
+        let further = versions::further(snapshot, &self.request.skip, methods)?;
+        let commands = Commands {
+            through: further.through.then(|| further.version.clone()),
+            methods: further.methods(methods),
+            ..self.request.caller.commands.clone()
+        };
+        let db = &snapshot.database;
+        Some(commands.command(&Next::Again(further.version), db.kind, &db.object))
     }
 
     async fn read_first(&mut self) -> Result<(Snapshot, Journal), Error> {
@@ -164,26 +183,37 @@ impl Operation {
         Ok((chosen.kind, chosen.database.name))
     }
 
-    /// A choice made from a list is kept, even if the database is read again.
+    /// Replaces what stands for a version by its name: nothing, if it is to be chosen from a list, or its first numbers. A
+    /// choice is kept, even if the database is read again.
     async fn choose_version(&mut self, snapshot: &Snapshot) -> Result<(), Error> {
-        if !matches!(self.request.wish, Wish::Update { to: None, .. }) {
-            return Ok(());
-        }
-        let choices = versions::choices(snapshot, &self.request.skip);
-        let names: Vec<_> = choices.iter().map(|choice| choice.name.clone()).collect();
-        let chosen = if choices.is_empty() {
-            // The plan then reports that the catalog is empty.
-            "latest".to_owned()
-        } else {
-            let db = &snapshot.database;
-            let (database, current) = (Box::new(db.object.clone()), db.version.clone());
-            let asked = self.ask(|reply| Question::Version { database, current, choices, reply });
-            names.get(asked.await?).cloned().ok_or(Error::Unanswered)?
+        let Wish::Update { to: wanted, through, methods } = &self.request.wish else { return Ok(()) };
+        let chosen = match wanted {
+            None => self.version_from_a_list(snapshot).await?,
+            Some(wanted) => {
+                let (skip, methods) = (self.request.skip.clone(), methods.clone());
+                let asked = update::Request { skip, methods, ..update::Request::to(wanted) };
+                let Some(version) = versions::meant(snapshot, &asked, *through) else { return Ok(()) };
+                self.tell(Notice::VersionMeant { typed: wanted.clone(), version: version.clone() });
+                version
+            }
         };
         if let Wish::Update { to, .. } = &mut self.request.wish {
             *to = Some(chosen);
         }
         Ok(())
+    }
+
+    async fn version_from_a_list(&self, snapshot: &Snapshot) -> Result<String, Error> {
+        let choices = versions::choices(snapshot, &self.request.skip);
+        if choices.is_empty() {
+            // The plan then reports that the catalog is empty.
+            return Ok("latest".to_owned());
+        }
+        let names: Vec<_> = choices.iter().map(|choice| choice.name.clone()).collect();
+        let db = &snapshot.database;
+        let (database, current) = (Box::new(db.object.clone()), db.version.clone());
+        let asked = self.ask(|reply| Question::Version { database, current, choices, reply });
+        names.get(asked.await?).cloned().ok_or(Error::Unanswered)
     }
 
     /// Only by watching a lock can one tell whether its holder is alive.

@@ -25,6 +25,8 @@ pub enum Notice {
     LockWatched { holder: String, seconds: i64 },
     /// The registries take their time to answer.
     RegistriesAsked { registries: Vec<String> },
+    /// The version was not named, but its first numbers were.
+    VersionMeant { typed: String, version: String },
     /// The next of several hops begins; the first one is not announced.
     HopBegins { number: usize, count: usize, plan: Box<Plan> },
     /// The run is over; its last event came before this.

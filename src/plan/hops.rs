@@ -37,7 +37,7 @@ impl Hops {
 }
 
 /// No check fails because of the version itself.
-fn open(plan: &Plan) -> bool {
+pub(super) fn open(plan: &Plan) -> bool {
     !plan.refusals().any(|f| update::about_the_version(f.check))
 }
 

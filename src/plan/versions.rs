@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::catalog::newest_first;
-use crate::model::{CatalogVersion, Check, Plan, Snapshot};
+use crate::catalog::{self, newest_first};
+use crate::model::{CatalogVersion, Check, Method, Methods, Plan, Snapshot};
 
+use super::hops;
 use super::update::{self, Request};
 
 /// A version of the catalog, in relation to a database.
@@ -44,6 +45,19 @@ pub enum Reach {
     },
 }
 
+/// A version newer than the one that `--to latest` means, and the flags that lead to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Further {
+    /// The version object's name, which `--to` takes.
+    pub version: String,
+    /// It is reached through the versions in between.
+    pub through: bool,
+    /// It is reached with this method, which differs from the chosen one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<Method>,
+}
+
 /// The versions of a catalog, newest first.
 pub fn catalog(versions: &[CatalogVersion]) -> Vec<Choice> {
     sorted(versions).into_iter().map(|version| choice(version, false, None)).collect()
@@ -65,6 +79,53 @@ pub fn choices(snapshot: &Snapshot, skip: &BTreeSet<Check>) -> Vec<Choice> {
 /// What `--to latest` means for a database; `None` if there is no such version.
 pub fn latest(snapshot: &Snapshot, skip: &BTreeSet<Check>) -> Option<String> {
     plan(snapshot, skip, "latest").map(|plan| plan.to.name)
+}
+
+/// The newest version that `--to latest` with these methods leaves out, although other flags lead to it.
+pub fn further(snapshot: &Snapshot, skip: &BTreeSet<Check>, methods: &Methods) -> Option<Further> {
+    let request = Request { skip: skip.clone(), methods: methods.clone(), ..Request::to("latest") };
+    let latest = update::plan(snapshot, &request).ok()?.to.name;
+    let newer = sorted(&snapshot.catalog).into_iter().take_while(|version| version.name != latest);
+    let ways = |version: &CatalogVersion| {
+        [(true, None), (false, Some(Method::Provisioner)), (true, Some(Method::Provisioner))]
+            .map(|(through, via)| Further { version: version.name.clone(), through, via })
+    };
+    newer.flat_map(ways).find(|further| leads(snapshot, &request, further))
+}
+
+/// Those flags lead to that version.
+fn leads(snapshot: &Snapshot, request: &Request, further: &Further) -> bool {
+    let methods = further.methods(&request.methods);
+    let asked = Request { to: further.version.clone(), methods, ..request.clone() };
+    hops::plan(snapshot, &asked)
+        .is_ok_and(|hops| hops.later.is_empty() != further.through && hops.all().all(hops::open))
+}
+
+impl Further {
+    /// The chosen methods, as they must be to reach it.
+    pub fn methods(&self, chosen: &Methods) -> Methods {
+        Methods { all: self.via.or(chosen.all), ..chosen.clone() }
+    }
+}
+
+/// The version that is meant by its first one or two numbers, such as `3.6`: the newest one that begins with them and can
+/// be reached, or else the newest one. `None` if the catalog has a version of that very name, or none that begins so.
+pub fn meant(snapshot: &Snapshot, asked: &Request, through: bool) -> Option<String> {
+    let numbers: Vec<u64> = asked.to.split('.').map(|part| part.parse().ok()).collect::<Option<_>>()?;
+    if numbers.len() > 2 || snapshot.version(&asked.to).is_some() {
+        return None;
+    }
+    let begins = |version: &&CatalogVersion| {
+        let parsed = catalog::parse(version).ok();
+        parsed.is_some_and(|v| [v.major(), v.minor()].starts_with(&numbers))
+    };
+    let reached = |version: &&&CatalogVersion| {
+        let to = Request { to: version.name.clone(), ..asked.clone() };
+        let hops = hops::plan(snapshot, &to);
+        hops.is_ok_and(|hops| (through || hops.later.is_empty()) && hops.all().all(hops::open))
+    };
+    let newest: Vec<_> = sorted(&snapshot.catalog).into_iter().filter(begins).collect();
+    newest.iter().find(reached).or(newest.first()).map(|version| version.name.clone())
 }
 
 fn plan(snapshot: &Snapshot, skip: &BTreeSet<Check>, to: &str) -> Option<Plan> {

@@ -4,7 +4,7 @@ use super::View;
 use super::columns::{GAP, bare_table, print};
 use super::layout::wrap;
 use crate::model::{Check, clean};
-use crate::plan::versions::{Choice, Reach};
+use crate::plan::versions::{Choice, Further, Reach};
 use crate::situation::{Listed, PausedBy};
 
 /// The databases of a list.
@@ -12,7 +12,7 @@ pub fn databases(all: &[Listed], namespaces: bool, view: View) -> String {
     if all.is_empty() {
         return String::new();
     }
-    let mut header = vec!["KIND", "NAME", "VERSION", "NEWEST", "PHASE", "PAUSED BY"];
+    let mut header = vec!["KIND", "NAME", "VERSION", "NEWEST", "FURTHER", "PHASE", "PAUSED BY"];
     if namespaces {
         header.insert(0, "NAMESPACE");
     }
@@ -27,20 +27,35 @@ pub fn databases(all: &[Listed], namespaces: bool, view: View) -> String {
     print(&table)
 }
 
-fn cells(listed: &Listed) -> [String; 6] {
-    let paused = match listed.paused_by {
-        None => "-",
-        Some(PausedBy::Dbupdate) => "dbupdate",
-        Some(PausedBy::Other) => "other",
+fn cells(listed: &Listed) -> [String; 7] {
+    let newest = match &listed.newest {
+        Some(newest) => clean(newest),
+        None if listed.on_newest => "current".to_owned(),
+        None => "-".to_owned(),
     };
     [
         listed.kind.singular().to_owned(),
         listed.database.name.clone(),
         clean(&listed.version),
-        listed.newest.as_deref().map_or_else(|| "-".to_owned(), clean),
+        newest,
+        listed.further.as_ref().map_or_else(|| "-".to_owned(), further),
         clean(&listed.phase),
-        paused.to_owned(),
+        paused_by(listed).unwrap_or("-").to_owned(),
     ]
+}
+
+/// `36.0.0 --through`: the version and the flags that lead to it.
+fn further(further: &Further) -> String {
+    let through = if further.through { " --through" } else { "" };
+    let via = further.via.map(|via| format!(" --via {via}")).unwrap_or_default();
+    format!("{}{through}{via}", clean(&further.version))
+}
+
+fn paused_by(listed: &Listed) -> Option<&'static str> {
+    listed.paused_by.map(|by| match by {
+        PausedBy::Dbupdate => "dbupdate",
+        PausedBy::Other => "other",
+    })
 }
 
 /// A line for each database, to choose from.
@@ -48,9 +63,10 @@ pub fn database_lines(all: &[Listed]) -> Vec<String> {
     let name = |listed: &Listed| format!("{}/{}", listed.kind.singular(), listed.database.name);
     let longest = all.iter().map(|listed| name(listed).chars().count()).max().unwrap_or(0);
     let line = |listed: &Listed| {
-        let [_, _, version, newest, phase, paused] = cells(listed);
-        let newest = if newest == "-" { String::new() } else { format!("→ {newest}") };
-        let paused = if paused == "-" { String::new() } else { format!(", paused by {paused}") };
+        let (version, phase) = (clean(&listed.version), clean(&listed.phase));
+        let newest =
+            listed.newest.as_deref().map(|newest| format!("→ {}", clean(newest))).unwrap_or_default();
+        let paused = paused_by(listed).map(|by| format!(", paused by {by}")).unwrap_or_default();
         let line = format!("{:longest$}  {version:8}  {newest:10}  {phase}{paused}", name(listed));
         line.trim_end().to_owned()
     };

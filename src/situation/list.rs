@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Kind, ObjectRef, Snapshot};
+use crate::model::{Kind, Methods, ObjectRef, Snapshot};
 use crate::steps::s1_pause;
 
-use crate::plan::versions;
+use crate::plan::versions::{self, Further};
 
 /// A database as a line of a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,6 +20,12 @@ pub struct Listed {
     /// What `--to latest` means for it; `None` if it is on that version, or the catalog is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest: Option<String>,
+    /// It is on the version that `--to latest` means.
+    #[serde(default)]
+    pub on_newest: bool,
+    /// A newer version than that, to which other flags lead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub further: Option<Further>,
     /// `status.phase`.
     pub phase: String,
     /// Who has paused it.
@@ -39,7 +45,8 @@ pub enum PausedBy {
 /// The line of a database.
 pub fn listed(snapshot: &Snapshot) -> Listed {
     let db = &snapshot.database;
-    let newest = versions::latest(snapshot, &BTreeSet::new()).filter(|newest| *newest != db.version);
+    let nothing = BTreeSet::new();
+    let latest = versions::latest(snapshot, &nothing);
     let paused_by = db.paused().map(|(_, condition)| match s1_pause::run_of(condition) {
         Some(_) => PausedBy::Dbupdate,
         None => PausedBy::Other,
@@ -48,7 +55,9 @@ pub fn listed(snapshot: &Snapshot) -> Listed {
         kind: db.kind,
         database: db.object.clone(),
         version: db.version.clone(),
-        newest,
+        on_newest: latest.as_ref() == Some(&db.version),
+        newest: latest.filter(|newest| *newest != db.version),
+        further: versions::further(snapshot, &nothing, &Methods::default()),
         phase: db.phase.to_string(),
         paused_by,
     }

@@ -72,7 +72,7 @@ impl Process {
             Err(error) => panic!("{error}"),
         };
         let hops = goal.hops(&snapshot, &request).expect("the target is in the catalog");
-        let outlook = Outlook { snapshot, journal, goal, hops };
+        let outlook = Outlook { snapshot, journal, goal, hops, further: None };
         let (_, stop) = watch::channel(Stop::Go);
         let (told, _) = mpsc::unbounded_channel();
         let operation = Operation::new(cluster.clone(), request, world.clock(), stop, told);

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use kubectl_dbupdate::model::{Action, Check, Severity};
-use kubectl_dbupdate::plan::versions::{self, Choice, Reach};
+use kubectl_dbupdate::model::{Action, Check, Method, Methods, Severity};
+use kubectl_dbupdate::plan::update::Request;
+use kubectl_dbupdate::plan::versions::{self, Choice, Further, Reach};
+use kubectl_dbupdate::situation;
 use serde_json::json;
 use simcluster::DeleteOptions;
 use simcluster::world::{Database, catalog};
@@ -132,4 +134,74 @@ async fn every_version_is_told_with_what_speaks_against_it() {
     let kafka = choices(&Scene::new(Database::kafka_topology("kf"))).await;
     assert_eq!(kafka[0], "4.2.0: shape-change");
     assert!(kafka.contains(&"3.9.0: allowed latest".to_owned()), "{kafka:?}");
+}
+
+/// What `list` says of a database: the newest version, and the one that other flags lead to.
+async fn listed(scene: &Scene) -> (Option<String>, bool, Option<String>) {
+    let listed = situation::listed(&scene.read().await.expect("the database can be read"));
+    let flags = |f: Further| {
+        let via = f.via.map(|via| format!(" via {via}")).unwrap_or_default();
+        format!("{}{}{via}", f.version, if f.through { " through" } else { "" })
+    };
+    (listed.newest, listed.on_newest, listed.further.map(flags))
+}
+
+#[tokio::test]
+async fn a_version_that_other_flags_lead_to_is_listed_with_them() {
+    let some = |text: &str| Some(text.to_owned());
+    let provisioner = some("4.2.0 via provisioner");
+    for (database, newest, on_newest, further) in [
+        (Database::kafka_topology("kf"), some("3.9.0"), false, provisioner.clone()),
+        (Database::kafka_topology("kf").version("3.9.0"), None, true, provisioner),
+        (Database::druid("dr"), some("30.0.1"), false, some("36.0.0 through")),
+        (Database::druid("dr").version("36.0.0"), None, true, None),
+        (Database::zookeeper("zk"), some("3.9.1"), false, None),
+        (Database::zookeeper("zk").version("3.9.1"), None, true, None),
+    ] {
+        let scene = Scene::new(database);
+        assert_eq!(listed(&scene).await, (newest, on_newest, further), "{}", scene.kind);
+    }
+    // One hop to 3.9.0 and a second one that changes the shape.
+    let scene = Scene::new(Database::kafka_topology("kf"));
+    scene.change_version("3.5.2", |v| v["spec"]["updateConstraints"] = json!({ "allowlist": ["<= 3.9.0"] }));
+    let through = some("4.2.0 through via provisioner");
+    assert_eq!(listed(&scene).await, (some("3.9.0"), false, through));
+    // What nothing leads to is not named.
+    scene.change_version("4.2.0", |v| v["spec"]["deprecated"] = json!(true));
+    scene.change_version("4.0.0", |v| v["spec"]["deprecated"] = json!(true));
+    assert_eq!(listed(&scene).await, (some("3.9.0"), false, None));
+}
+
+#[tokio::test]
+async fn the_first_numbers_mean_the_newest_version_that_is_reached() {
+    for (database, typed, through, via, meant) in [
+        (Database::kafka_topology("kf"), "3.6", false, None, Some("3.6.1")),
+        (Database::kafka_topology("kf"), "3", false, None, Some("3.9.0")),
+        (Database::kafka_topology("kf"), "4", false, Some(Method::Provisioner), Some("4.2.0")),
+        (Database::kafka_topology("kf"), "4", false, None, Some("4.2.0")),
+        (Database::kafka_topology("kf"), "5", false, None, None),
+        (Database::kafka_topology("kf"), "3.6.1", false, None, None),
+        (Database::kafka_topology("kf"), "3.6.", false, None, None),
+        (Database::kafka_topology("kf"), "latest", false, None, None),
+        (Database::druid("dr"), "30", false, None, Some("30.0.1")),
+        (Database::druid("dr"), "36.0", true, None, Some("36.0.0")),
+        (Database::druid("dr"), "3", false, None, None),
+        (Database::cassandra("cas"), "4.1", false, None, Some("4.1.11")),
+    ] {
+        let snapshot = Scene::new(database).read().await.expect("the database can be read");
+        let methods = Methods { all: via, ..Methods::default() };
+        let asked = Request { methods, ..Request::to(typed) };
+        assert_eq!(versions::meant(&snapshot, &asked, through).as_deref(), meant, "{typed}");
+    }
+}
+
+/// A version object may have any name.
+#[tokio::test]
+async fn an_exact_name_always_wins() {
+    let scene = Scene::new(Database::kafka_topology("kf"));
+    let mut named = catalog::version(simcluster::Kind::Kafka, "3.6.0").expect("it is in the catalog");
+    named["metadata"]["name"] = json!("3.6");
+    scene.store().create(&scene.versions(), named).expect("it is new");
+    let snapshot = scene.read().await.expect("the database can be read");
+    assert_eq!(versions::meant(&snapshot, &Request::to("3.6"), false), None);
 }

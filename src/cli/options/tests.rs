@@ -54,6 +54,7 @@ fn what_names_no_database_is_refused() {
         (long.as_str(), "longer than 63 characters"),
         ("-n My_ns kafka my-kf", "the namespace \"My_ns\" must"),
         ("kafka my-kf --to=", "--to is empty"),
+        ("kafka my-kf --to=\u{a0}", "--to is empty"),
     ] {
         let text = refused(line, &TTY);
         assert!(text.contains(said), "{line}: {text}");
@@ -198,4 +199,13 @@ fn times_are_checked() {
     assert_eq!(found.min_ready, Duration::from_secs(5));
     assert_eq!(options("kf a", &TTY).expect("a valid line").timeout, None);
     assert_eq!(options("kf a --pod-timeout 0", &TTY), Err(UsageError::PodTimeout));
+}
+
+#[test]
+fn a_version_is_taken_without_the_blanks_around_it() {
+    for typed in ["3.6.1", " 3.6.1 ", "3.6.1\r", " kafkaversion.catalog.kubedb.com/3.6.1\n"] {
+        let cli = parse(["x", "kf", "a", "--to", typed]).expect(typed);
+        let options = UpdateOptions::new(cli.update, cli.cluster, &TTY).expect(typed);
+        assert_eq!(options.to.as_deref(), Some("3.6.1"), "{typed:?}");
+    }
 }
