@@ -14,8 +14,9 @@ use kubectl_dbupdate::operation::{
 };
 use serde_json::json;
 use simcluster::world::Database;
+use simcluster::{Effect, Fault};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 /// What an operation came to, and what it has told.
 struct Came {
@@ -82,6 +83,26 @@ async fn carried_out(world: &World, client: &str, which: Which, wish: Wish, conf
 
 fn named(kind: Kind, name: &str) -> Which {
     Which { namespace: Some(NAMESPACE.to_owned()), kind: Some(kind), name: Some(name.to_owned()) }
+}
+
+/// A server that does not answer is given up after a while; the timeout comes first.
+#[tokio::test(start_paused = true)]
+async fn the_timeout_reaches_what_is_read_before_a_run() {
+    let world = World::new(Database::zookeeper("my-zk"));
+    for what in ["/poddisruptionbudgets", "/zookeepers/my-zk", "/zookeeperversions"] {
+        world.sim.faults().add(Fault::new(Effect::Hang).path(what).always());
+        let (tell, _told) = mpsc::unbounded_channel();
+        let (_stop, stopped) = watch::channel(Stop::Go);
+        let mut request =
+            Request { which: named(Kind::ZooKeeper, "my-zk"), wish: to(Some("3.9.1")), ..world.asked() };
+        request.bounds.timeout = Some(secs(3));
+        let began = Instant::now();
+        let mut operation = Operation::new(world.cluster_of("me"), request, world.clock(), stopped, tell);
+        let error = operation.outlook().await.expect_err("nothing is read");
+        assert!(matches!(error, Error::TimedOut { seconds: 3 }), "{error}");
+        assert_eq!(began.elapsed().as_secs(), 3);
+        world.sim.faults().clear();
+    }
 }
 
 /// Each has its own lock, journal, request and run, and nothing of one is taken for the other's.

@@ -90,6 +90,7 @@ fn code(error: &operation::Error) -> ExitCode {
         | Error::Unanswered => ExitCode::Refused,
         Error::NothingUnfinished { .. } => ExitCode::Done,
         Error::Signalled(signal) => ExitCode::Signal(*signal),
+        Error::TimedOut { .. } => ExitCode::TimedOut,
         Error::Cluster(_)
         | Error::Unreachable { .. }
         | Error::Troubled { .. }

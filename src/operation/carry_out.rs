@@ -92,7 +92,7 @@ impl Operation {
                 self.tell(record);
             }
         };
-        let stop = self.stop.clone();
+        let stop = self.patience.stop.clone();
         let running = engine::run(&self.cluster, outlook.snapshot, plan.clone(), options, events, stop);
         let running = Box::pin(running);
         let (finish, ()) = tokio::join!(running, telling);
@@ -138,13 +138,13 @@ impl Operation {
         let goal = goal.after_a_hop(destination);
         loop {
             let reading = read::everything(&self.cluster, kind, &db.namespace, &db.name, &methods);
-            let (mut snapshot, journal) = unless_stopped(&mut self.stop, reading).await??;
+            let (mut snapshot, journal) = unless_stopped(&mut self.patience.stop, reading).await??;
             let hops = self.hops(&snapshot, &goal)?;
             if !unhealthy(&hops) || Instant::now() >= until {
                 let hops = self.with_images(&mut snapshot, &goal, hops).await?;
                 return Ok(Outlook { snapshot, journal, goal, hops, further: None });
             }
-            unless_stopped(&mut self.stop, sleep(LOOK_EVERY)).await?;
+            unless_stopped(&mut self.patience.stop, sleep(LOOK_EVERY)).await?;
         }
     }
 }

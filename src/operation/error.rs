@@ -1,6 +1,6 @@
 //! Why an operation ended before it changed anything.
 
-use super::stop::Signalled;
+use super::stop::{Over, Signalled};
 use crate::cluster::{Cluster, ClusterError};
 use crate::engine::Signal;
 use crate::model::{Command, Kind};
@@ -65,6 +65,17 @@ pub enum Error {
     Unanswered,
     #[error("stopped by {0}; nothing was changed")]
     Signalled(Signal),
+    #[error("timed out after {seconds} s (--timeout) while reading the cluster; nothing was changed")]
+    TimedOut { seconds: u64 },
+}
+
+impl From<Over> for Error {
+    fn from(over: Over) -> Self {
+        match over {
+            Over::Signalled(signalled) => signalled.into(),
+            Over::TimedOut { seconds } => Error::TimedOut { seconds },
+        }
+    }
 }
 
 impl From<Signalled> for Error {

@@ -13,7 +13,9 @@ mod request;
 mod stop;
 mod told;
 
+use stop::Patience;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::cluster::{Cluster, ClusterError};
@@ -38,12 +40,12 @@ pub struct Operation {
     cluster: Cluster,
     request: Request,
     clock: Clock,
-    stop: watch::Receiver<Stop>,
+    patience: Patience,
     told: mpsc::UnboundedSender<Told>,
 }
 
 impl Operation {
-    /// Creates the operation; nothing happens yet. Its reports and questions are sent to `told`; a question that nobody
+    /// Creates the operation; nothing happens yet, but its timeout begins. Its reports and questions are sent to `told`; a question that nobody
     /// receives counts as declined.
     pub fn new(
         cluster: Cluster,
@@ -52,7 +54,8 @@ impl Operation {
         stop: watch::Receiver<Stop>,
         told: mpsc::UnboundedSender<Told>,
     ) -> Self {
-        Operation { cluster, request, clock, stop, told }
+        let patience = Patience::begin(stop, request.bounds.timeout);
+        Operation { cluster, request, clock, patience, told }
     }
 
     /// Sends the writes of the first update with `dryRun=All`; `None` if the plan is refused and would send nothing.
@@ -65,7 +68,7 @@ impl Operation {
             return Ok(None);
         }
         let trials = engine::trials(&self.cluster, &outlook.snapshot, &outlook.hops.first, &self.clock);
-        let tried: Result<_, ClusterError> = unless_stopped(&mut self.stop, trials).await?;
+        let tried: Result<_, ClusterError> = self.patience.during(trials).await?;
         Ok(Some(tried?))
     }
 
@@ -75,10 +78,13 @@ impl Operation {
     }
 
     /// The answer to a question.
-    async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Question) -> Result<T, Error> {
+    async fn ask<T>(&mut self, question: impl FnOnce(oneshot::Sender<T>) -> Question) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
+        let asked = Instant::now();
         self.tell(question(reply));
-        answer.await.map_err(|_| Error::Unanswered)
+        let answer = answer.await.map_err(|_| Error::Unanswered)?;
+        self.patience.excuse(asked.elapsed());
+        Ok(answer)
     }
 
     fn hops(&self, snapshot: &Snapshot, goal: &Goal) -> Result<Hops, Error> {

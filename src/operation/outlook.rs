@@ -10,7 +10,6 @@ use super::error::Error;
 use super::goal::{Goal, goal};
 use super::read;
 use super::request::Wish;
-use super::stop::unless_stopped;
 use super::told::{Notice, Question};
 use crate::cluster::{ClusterError, Journal};
 use crate::event::{Finish, Outcome};
@@ -153,7 +152,7 @@ impl Operation {
         let (kind, name) = self.choose_database(&namespace).await?;
         let methods = self.request.methods();
         let reading = read::everything(&self.cluster, kind, &namespace, &name, &methods);
-        match unless_stopped(&mut self.stop, reading).await? {
+        match self.patience.during(reading).await? {
             Err(Error::Cluster(error @ ClusterError::Forbidden { .. })) => {
                 Err(Error::MayNotRead { error, kind, name })
             }
@@ -169,7 +168,7 @@ impl Operation {
         let kind = which.kind;
         let kinds = kind.map_or(Kind::ALL.to_vec(), |kind| vec![kind]);
         let reading = read::databases(&self.cluster, namespace, &kinds);
-        let mut found = unless_stopped(&mut self.stop, reading).await??;
+        let mut found = self.patience.during(reading).await??;
         let namespace = namespace.to_owned();
         if found.is_empty() {
             return Err(Error::NoDatabases { kind, namespace });
@@ -203,7 +202,7 @@ impl Operation {
         Ok(())
     }
 
-    async fn version_from_a_list(&self, snapshot: &Snapshot) -> Result<String, Error> {
+    async fn version_from_a_list(&mut self, snapshot: &Snapshot) -> Result<String, Error> {
         let choices = versions::choices(snapshot, &self.request.skip);
         if choices.is_empty() {
             // The plan then reports that the catalog is empty.
@@ -222,7 +221,7 @@ impl Operation {
             self.tell(Notice::LockWatched { holder: lock.holder.clone(), seconds: lock.duration_seconds });
             let (kind, db) = (snapshot.database.kind, &snapshot.database.object);
             let watching = self.cluster.watch_lock(kind, &db.namespace, &db.name, lock);
-            snapshot.lock = unless_stopped(&mut self.stop, watching).await??;
+            snapshot.lock = self.patience.during(watching).await??;
             if !self.request.take_over || snapshot.lock.as_ref().is_none_or(|l| !l.alive) {
                 break;
             }
@@ -237,7 +236,7 @@ impl Operation {
         let (kind, db) = (before.database.kind, &before.database.object);
         let methods = self.request.methods();
         let reading = read::everything(&self.cluster, kind, &db.namespace, &db.name, &methods);
-        let (mut snapshot, journal) = unless_stopped(&mut self.stop, reading).await??;
+        let (mut snapshot, journal) = self.patience.during(reading).await??;
         let version = |lock: &Lock| lock.resource_version.clone();
         if snapshot.lock.as_ref().map(version) == before.lock.as_ref().map(version) {
             snapshot.lock = before.lock;
@@ -272,7 +271,7 @@ impl Operation {
             let _ = told.send(Notice::RegistriesAsked { registries }.into());
             asking.await
         };
-        snapshot.environment.images = unless_stopped(&mut self.stop, asking).await?;
+        snapshot.environment.images = self.patience.during(asking).await?;
         self.hops(snapshot, goal)
     }
 }
