@@ -57,7 +57,7 @@ impl Cluster {
             "count": 1,
         });
         let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
-        let base = kube::core::Request::new(path("v1", &about.namespace, "events"));
+        let base = kube::core::Request::new(path("v1", &about.namespace, "events")?);
         let what = format!("create event of {about}");
         let request = built(base.create(&params, event.to_string().into_bytes()), &what)?;
         let call = Call { what, verb: "create", resource: "events".to_owned(), request };

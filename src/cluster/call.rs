@@ -5,12 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::Stream;
 use http::{HeaderMap, Request, header};
-use http_body_util::BodyExt;
 use jiff::Timestamp;
 use kube::client::Body;
-use kube::core::WatchEvent;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
@@ -19,8 +16,11 @@ use crate::model::{ObjectRef, clean};
 use crate::retry::{LONGEST_PAUSE, Retries};
 
 use super::ClusterError;
+use super::body::{self, LARGEST_ERROR, LARGEST_OBJECT, LARGEST_PAGE};
 use super::connection::{Connection, Renew};
+use super::error::{chain, failure};
 use super::request::{Answer, Call};
+use super::stream::Events;
 
 /// The timeout of a call. An API server answers in milliseconds, but its webhooks may take ten seconds by default.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -152,11 +152,16 @@ impl Cluster {
 
     /// Makes a read, and retries it while its failure may go away.
     pub(super) async fn read<T: DeserializeOwned>(&self, call: Call) -> Result<T, ClusterError> {
+        self.answer(&call).await?.parse(&call.what)
+    }
+
+    /// The same, with the response as it was sent.
+    pub(super) async fn answer(&self, call: &Call) -> Result<Answer, ClusterError> {
         let mut retries = Retries::from_now();
         loop {
-            match self.once(&call).await {
-                Ok(answer) => return answer.parse(&call.what),
-                Err(error) => self.pause(&mut retries, &error, &call).await.ok_or(error)?,
+            match self.once(call).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => self.pause(&mut retries, &error, call).await.ok_or(error)?,
             }
         }
     }
@@ -216,8 +221,17 @@ impl Cluster {
         let exchange = async {
             let response = client.send(request).await.map_err(|e| failure(&call.what, &e))?;
             let (parts, body) = response.into_parts();
-            let body = body.collect().await.map_err(|e| ClusterError::lost(&call.what, &chain(&e)))?;
-            Ok((parts, body.to_bytes()))
+            let most = match call.verb {
+                _ if !parts.status.is_success() => LARGEST_ERROR,
+                "list" => LARGEST_PAGE,
+                _ => LARGEST_OBJECT,
+            };
+            let read = body::read(body, most).await;
+            let read = read.map_err(|e| ClusterError::lost(&call.what, &chain(&e)))?;
+            if read.cut && parts.status.is_success() {
+                return Err(ClusterError::TooLarge { what: call.what.clone(), limit: most });
+            }
+            Ok((parts, read.bytes))
         };
         let limit = match call.verb {
             "get" | "list" => self.answer_within,
@@ -233,18 +247,17 @@ impl Cluster {
         if !parts.status.is_success() {
             return Err(ClusterError::from_status(&call.what, parts.status.as_u16(), &body));
         }
-        Ok(Answer { body: body.to_vec(), warnings: warnings(&parts.headers) })
+        Ok(Answer { body, warnings: warnings(&parts.headers) })
     }
 
     /// Opens a watch.
-    pub(super) async fn open_watch<T: DeserializeOwned + Clone>(
+    pub(super) async fn open_watch<T: DeserializeOwned>(
         &self,
         call: &Call,
-    ) -> Result<impl Stream<Item = kube::Result<WatchEvent<T>>> + use<T>, ClusterError> {
+    ) -> Result<Events<T>, ClusterError> {
         let opening = async |client: kube::Client| {
-            let opened = timeout(CALL_TIMEOUT, client.request_events::<T>(self.signed(call))).await;
-            let late = |_| ClusterError::lost(&call.what, "timed out");
-            opened.map_err(late)?.map_err(|e| failure(&call.what, &e))
+            let opened = timeout(CALL_TIMEOUT, Events::open(&client, self.signed(call), &call.what)).await;
+            opened.map_err(|_| ClusterError::lost(&call.what, "timed out")).flatten()
         };
         let (client, generation) = self.connection.client();
         let (generation, opened) = match opening(client).await {
@@ -256,10 +269,10 @@ impl Cluster {
             opened => (generation, opened),
         };
         tracing::debug!("watch {} {}", call.request.uri(), if opened.is_ok() { "opened" } else { "refused" });
-        let stream = opened?;
+        let events = opened?;
         self.connection.accepted(generation);
         self.remember(call);
-        Ok(stream)
+        Ok(events)
     }
 
     /// The request of a call, with this run's User-Agent.
@@ -325,56 +338,6 @@ fn retry_after(error: &ClusterError) -> Option<Duration> {
         ClusterError::Transient { refusal, .. } => refusal.retry_after.map(Duration::from_secs),
         _ => None,
     }
-}
-
-/// Interprets an error of the client.
-pub(super) fn failure(what: &str, error: &kube::Error) -> ClusterError {
-    match error {
-        kube::Error::Api(status) => {
-            let body = serde_json::to_vec(status).unwrap_or_default();
-            ClusterError::from_status(what, status.code, &body)
-        }
-        kube::Error::Auth(_) => {
-            ClusterError::Unauthorized { what: what.to_owned(), message: clean(&chain(error)) }
-        }
-        _ if unconnected(error) => ClusterError::no_connection(what, &innermost(error)),
-        _ => ClusterError::lost(what, &chain(error)),
-    }
-}
-
-/// Whether no connection was made, so that the request cannot have reached the server.
-fn unconnected(error: &kube::Error) -> bool {
-    let mut cause: Option<&dyn std::error::Error> = Some(error);
-    while let Some(error) = cause {
-        if error.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(|e| e.is_connect()) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
-}
-
-/// The innermost cause, which says why a connection failed; the outer ones only say where.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut innermost = error;
-    while let Some(cause) = innermost.source() {
-        innermost = cause;
-    }
-    innermost.to_string()
-}
-
-/// An error and its causes, without repetitions.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut words = vec![error.to_string()];
-    let mut source = error.source();
-    while let Some(inner) = source {
-        let text = inner.to_string();
-        if !words.iter().any(|w| w.contains(&text)) {
-            words.push(text);
-        }
-        source = inner.source();
-    }
-    words.join(": ")
 }
 
 /// The texts of the `Warning: 299 - "text"` headers.

@@ -150,7 +150,7 @@ async fn configured(chosen: Chosen, options: &ConnectOptions) -> Result<Resolved
 
 fn unreadable(options: &ConnectOptions, error: &KubeconfigError) -> ConnectError {
     // Only the first line is shown: the others quote the file, which holds secrets.
-    let why = super::call::chain(error);
+    let why = super::error::chain(error);
     let why = clean(why.lines().next().unwrap_or_default());
     ConnectError::Kubeconfig { file: file(options), why }
 }

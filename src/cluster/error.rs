@@ -37,10 +37,23 @@ pub enum ClusterError {
     /// A failure that may go away: no connection, a timeout, 429, 500, 502, 503, 504.
     #[error("{what}: {}", refusal.why)]
     Transient { what: String, refusal: Refusal },
+    /// A response that is not read to its end.
+    #[error("{what}: the API server's answer is larger than {} MiB", limit >> 20)]
+    TooLarge { what: String, limit: usize },
+    /// A name that no object can have, so nothing was sent.
+    #[error("{name:?} is not a valid name in Kubernetes")]
+    BadName { name: String },
     /// A response that cannot be interpreted.
     #[error("{what}: unexpected response: {message}")]
     Unexpected { what: String, message: String },
 }
+
+/// All that an API server says of a JSON patch that cannot be applied, such as a failed `test` (`NewGenericServerResponse` of
+/// apimachinery). Any other 422 is a rejection, whoever else has changed the object.
+const NOT_APPLICABLE: &str = "the server rejected our request due to an error in our request";
+
+/// How many characters of a server's message are shown. A webhook may list hundreds of reasons.
+const LONGEST_MESSAGE: usize = 2000;
 
 /// The details of a failure that may go away.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,7 +107,9 @@ impl ClusterError {
         let what = what.to_owned();
         let details = status.as_ref().and_then(|s| s.details.as_ref());
         let message = match &status {
-            Some(s) if !s.message.is_empty() => clean(&s.message),
+            Some(s) if !s.message.is_empty() => {
+                clean(&s.message.chars().take(LONGEST_MESSAGE).collect::<String>())
+            }
             _ => format!("HTTP {code}: {}", clean(&String::from_utf8_lossy(&body[..body.len().min(200)]))),
         };
         let causes = details.map_or(&[][..], |d| d.causes.as_slice());
@@ -106,7 +121,9 @@ impl ClusterError {
             403 => ClusterError::Forbidden { what, message },
             409 => ClusterError::Conflict { what, message },
             410 => ClusterError::Expired { what },
-            422 if causes.is_empty() => ClusterError::Conflict { what, message },
+            422 if causes.is_empty() && message.starts_with(NOT_APPLICABLE) => {
+                ClusterError::Conflict { what, message }
+            }
             429 if causes.iter().any(|c| c.reason == "DisruptionBudget") => {
                 let words: Vec<_> = causes.iter().map(|c| clean(&c.message)).collect();
                 ClusterError::Budget { what, message: words.join("; ") }
@@ -127,6 +144,56 @@ impl ClusterError {
     }
 }
 
+/// Interprets an error of the client.
+pub(super) fn failure(what: &str, error: &kube::Error) -> ClusterError {
+    match error {
+        kube::Error::Api(status) => {
+            let body = serde_json::to_vec(status).unwrap_or_default();
+            ClusterError::from_status(what, status.code, &body)
+        }
+        kube::Error::Auth(_) => {
+            ClusterError::Unauthorized { what: what.to_owned(), message: clean(&chain(error)) }
+        }
+        _ if unconnected(error) => ClusterError::no_connection(what, &innermost(error)),
+        _ => ClusterError::lost(what, &chain(error)),
+    }
+}
+
+/// Whether no connection was made, so that the request cannot have reached the server.
+fn unconnected(error: &kube::Error) -> bool {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        if error.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(|e| e.is_connect()) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// The innermost cause, which says why a connection failed; the outer ones only say where.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(cause) = innermost.source() {
+        innermost = cause;
+    }
+    innermost.to_string()
+}
+
+/// An error and its causes, without repetitions.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut words = vec![error.to_string()];
+    let mut source = error.source();
+    while let Some(inner) = source {
+        let text = inner.to_string();
+        if !words.iter().any(|w| w.contains(&text)) {
+            words.push(text);
+        }
+        source = inner.source();
+    }
+    words.join(": ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,6 +212,7 @@ mod tests {
             ClusterError::Expired { .. } => "expired",
             ClusterError::Transient { .. } => "transient",
             ClusterError::Unexpected { .. } => "unexpected",
+            ClusterError::TooLarge { .. } | ClusterError::BadName { .. } => "not a response",
         }
     }
 
@@ -153,6 +221,7 @@ mod tests {
         let cause = r#"{"kind":"Status","status":"Failure","message":"m","reason":"r","code":1,"details":{"causes":[{"reason":"DisruptionBudget","message":"b"}]}}"#;
         let named = r#"{"kind":"Status","status":"Failure","message":"m","reason":"NotFound","code":404,"details":{"name":"my-kf"}}"#;
         let bare = r#"{"kind":"Status","status":"Failure","message":"m","reason":"r","code":1}"#;
+        let unapplied = r#"{"kind":"Status","status":"Failure","message":"the server rejected our request due to an error in our request","reason":"Invalid","code":422,"details":{}}"#;
         let two = r#"{"kind":"Status","status":"Failure","message":"This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.","reason":"InternalError","code":500}"#;
         for (code, body, kind) in [
             (404, named, "not found"),
@@ -161,7 +230,9 @@ mod tests {
             (403, bare, "forbidden"),
             (409, bare, "conflict"),
             (410, bare, "expired"),
-            (422, bare, "conflict"),
+            (422, unapplied, "conflict"),
+            (422, bare, "refused"),
+            (422, "<html>Unprocessable</html>", "refused"),
             (422, cause, "refused"),
             (400, bare, "refused"),
             (429, cause, "budget"),

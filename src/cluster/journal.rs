@@ -165,7 +165,7 @@ impl Cluster {
             "data": data,
         });
         let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
-        let base = kube::core::Request::new(path("v1", &database.namespace, "configmaps"));
+        let base = kube::core::Request::new(path("v1", &database.namespace, "configmaps")?);
         let what = format!("create configmap/{}", kind.lock_and_journal(&database.name));
         let request = built(base.create(&params, map.to_string().into_bytes()), &what)?;
         let call = Call { what, verb: "create", resource: "configmaps".to_owned(), request };
@@ -198,7 +198,7 @@ impl Cluster {
     ) -> Result<(), ClusterError> {
         let name = kind.lock_and_journal(&database.name);
         let what = format!("patch configmap/{name}");
-        let url = format!("{}/{name}?fieldManager={MANAGER}", path("v1", &database.namespace, "configmaps"));
+        let url = format!("{}/{name}?fieldManager={MANAGER}", path("v1", &database.namespace, "configmaps")?);
         let mut body = json!({ "data": data });
         if let Some(version) = expected {
             body["metadata"] = json!({ "resourceVersion": version });

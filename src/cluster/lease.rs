@@ -4,7 +4,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::StreamExt;
 use http::{Request, header};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::core::WatchEvent;
@@ -135,7 +134,7 @@ impl Cluster {
             timeout: Some(lease_duration(seen).as_secs() as u32 + 1),
             ..WatchParams::default()
         };
-        let base = kube::core::Request::new(path(API, namespace, "leases"));
+        let base = kube::core::Request::new(path(API, namespace, "leases")?);
         let request = built(base.watch(&params, &seen.resource_version), name)?;
         let call = Call {
             what: format!("watch lease/{name}"),
@@ -143,7 +142,7 @@ impl Cluster {
             resource: "leases".to_owned(),
             request,
         };
-        let mut events = Box::pin(self.open_watch::<Lease>(&call).await?);
+        let mut events = self.open_watch::<Lease>(&call).await?;
         while let Some(event) = events.next().await {
             if !matches!(event, Ok(WatchEvent::Bookmark(_))) {
                 break;
@@ -243,7 +242,7 @@ fn creation(database: &ObjectRef, name: &str, holder: &str, clock: &Clock) -> Re
         },
     });
     let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
-    let base = kube::core::Request::new(path(API, &database.namespace, "leases"));
+    let base = kube::core::Request::new(path(API, &database.namespace, "leases")?);
     let request = built(base.create(&params, lease.to_string().into_bytes()), name)?;
     Ok(Call { what: format!("create lease/{name}"), verb: "create", resource: "leases".to_owned(), request })
 }
@@ -287,7 +286,7 @@ fn claim(
 }
 
 fn patch_call(namespace: &str, name: &str, operations: &[PatchOp]) -> Result<Call, ClusterError> {
-    let request = json_patch(&format!("{}/{name}", path(API, namespace, "leases")), operations, false)?;
+    let request = json_patch(&format!("{}/{name}", path(API, namespace, "leases")?), operations, false)?;
     Ok(Call { what: format!("patch lease/{name}"), verb: "patch", resource: "leases".to_owned(), request })
 }
 
@@ -378,7 +377,7 @@ impl HeldLease {
     }
 
     fn deletion(&self, uid: &str, resource_version: &str) -> Result<Call, ClusterError> {
-        let url = format!("{}/{}", path(API, &self.namespace, "leases"), self.name);
+        let url = format!("{}/{}", path(API, &self.namespace, "leases")?, self.name);
         let body = json!({
             "apiVersion": "v1",
             "kind": "DeleteOptions",

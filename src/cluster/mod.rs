@@ -3,6 +3,7 @@
 
 mod access;
 mod announce;
+mod body;
 mod call;
 mod connect;
 mod connection;
@@ -16,12 +17,14 @@ mod ops_request;
 mod overrides;
 mod overview;
 mod own_images;
+mod pages;
 mod plugin;
 mod proxy;
 mod read;
 mod renew;
 mod request;
 mod send;
+mod stream;
 mod watch;
 mod wire;
 mod writer;

@@ -12,6 +12,7 @@ use crate::model::{
 
 use super::journal::ConfigMapWire;
 use super::ops_request::OpsRequestWire;
+use super::request::segment;
 use super::wire::{DatabaseWire, PodWire, VersionWire, WorkloadWire};
 use super::{Cluster, ClusterError, Journal};
 
@@ -56,7 +57,10 @@ impl Cluster {
         labels: &str,
     ) -> Result<Vec<Found>, ClusterError> {
         let api = self.database_api(kind).await?;
-        let fields = name.map(|n| format!("metadata.name={n}")).unwrap_or_default();
+        let fields = match name {
+            Some(name) => format!("metadata.name={}", segment(name)?),
+            None => String::new(),
+        };
         let (databases, _) =
             self.list::<DatabaseWire>(&api, namespace, kind.plural(), labels, &fields).await?;
         let mut databases: Vec<Database> = databases.into_iter().map(|d| d.database(kind, &api)).collect();
@@ -161,7 +165,9 @@ impl Cluster {
         match self.list::<T>(api, namespace, plural, labels, fields).await {
             Ok((items, _)) => Ok(Lookup::Found(items)),
             Err(error) if error.absent() => Ok(Lookup::Absent),
-            Err(error @ ClusterError::Forbidden { .. }) => Ok(Lookup::Unreadable(error.to_string())),
+            Err(error @ (ClusterError::Forbidden { .. } | ClusterError::TooLarge { .. })) => {
+                Ok(Lookup::Unreadable(error.to_string()))
+            }
             Err(error) => Err(error),
         }
     }

@@ -11,12 +11,10 @@ use crate::model::{
     Budget, CatalogVersion, Database, Environment, Kind, Lookup, Pod, Snapshot, Workload, WorkloadKind, clean,
 };
 
-use super::request::{Call, MANAGER, built, path};
-use super::wire::{BudgetWire, DatabaseWire, List, Named, NodeWire, PodWire, VersionWire, WorkloadWire};
+use super::pages::{PAGE, PAGE_OF_JOURNALS, Page, Pages};
+use super::request::{Call, MANAGER, built, path, segment};
+use super::wire::{BudgetWire, DatabaseWire, Named, NodeWire, PodWire, VersionWire, WorkloadWire};
 use super::{Cluster, ClusterError};
-
-/// Objects per page of a list. A page of pods is a few megabytes, so memory stays bounded.
-const PAGE: u32 = 250;
 
 /// The collections that a run watches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -118,7 +116,7 @@ impl Cluster {
         namespace: &str,
         name: &str,
     ) -> Result<(Option<Database>, String), ClusterError> {
-        let field = format!("metadata.name={name}");
+        let field = format!("metadata.name={}", segment(name)?);
         let (items, mark) = self.list::<DatabaseWire>(api, namespace, kind.plural(), "", &field).await?;
         Ok((items.into_iter().next().map(|d| d.database(kind, api)), mark))
     }
@@ -318,7 +316,8 @@ impl Cluster {
         word: &str,
         name: &str,
     ) -> Result<T, ClusterError> {
-        let request = kube::core::Request::new(path(api, namespace, plural)).get(name, &GetParams::default());
+        let base = kube::core::Request::new(path(api, namespace, plural)?);
+        let request = base.get(segment(name)?, &GetParams::default());
         self.read(Call {
             what: format!("get {word}/{name}"),
             verb: "get",
@@ -338,33 +337,33 @@ impl Cluster {
         labels: &str,
         fields: &str,
     ) -> Result<(Vec<T>, String), ClusterError> {
-        let mut params = ListParams::default().limit(PAGE);
+        let limit = if plural == "configmaps" { PAGE_OF_JOURNALS } else { PAGE };
+        let mut params = ListParams::default().limit(limit);
         params.label_selector = Some(labels.to_owned()).filter(|l| !l.is_empty());
         params.field_selector = Some(fields.to_owned()).filter(|f| !f.is_empty());
-        let base = kube::core::Request::new(path(api, namespace, plural));
-        let mut items = Vec::new();
+        let base = kube::core::Request::new(path(api, namespace, plural)?);
+        let what = format!("list {plural}");
+        let (mut items, mut pages) = (Vec::new(), Pages::default());
         loop {
-            let page: Result<List<T>, _> = self
-                .read(Call {
-                    what: format!("list {plural}"),
-                    verb: "list",
-                    resource: plural.to_owned(),
-                    request: built(base.list(&params), plural)?,
-                })
-                .await;
-            let page = match page {
+            let request = built(base.list(&params), plural)?;
+            let call = Call { what: what.clone(), verb: "list", resource: plural.to_owned(), request };
+            let answer = match self.answer(&call).await {
                 Err(ClusterError::Expired { .. }) if params.continue_token.is_some() => {
+                    pages.again(&what)?;
                     items.clear();
                     params.continue_token = None;
                     continue;
                 }
-                page => page?,
+                answer => answer?,
             };
+            let page: Page<T> = answer.parse(&what)?;
             items.extend(page.items);
-            if page.metadata.next.is_empty() {
+            let next = page.metadata.next;
+            if next.is_empty() {
                 return Ok((items, page.metadata.resource_version));
             }
-            params.continue_token = Some(page.metadata.next);
+            pages.next(&what, items.len(), answer.body.len(), &next)?;
+            params.continue_token = Some(next);
         }
     }
 }

@@ -85,7 +85,7 @@ impl Cluster {
         let what = format!("get {expected}");
         let url = format!(
             "{}/{}",
-            path(&expected.api_version, &expected.namespace, &expected.plural),
+            path(&expected.api_version, &expected.namespace, &expected.plural)?,
             expected.name
         );
         let unexpected =

@@ -1,5 +1,6 @@
 //! Requests to the API server and its responses, as values: paths, bodies, a call and its response.
 
+use bytes::Bytes;
 use http::{Request, header};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -22,7 +23,7 @@ pub(super) struct Call {
 
 /// A successful response.
 pub(super) struct Answer {
-    pub body: Vec<u8>,
+    pub body: Bytes,
     pub warnings: Vec<String>,
 }
 
@@ -35,11 +36,27 @@ impl Answer {
 }
 
 /// The URL path of a resource; `namespace` is empty for a cluster-scoped one.
-pub(super) fn path(api_version: &str, namespace: &str, plural: &str) -> String {
+///
+/// # Errors
+/// The namespace's name would lead elsewhere.
+pub(super) fn path(api_version: &str, namespace: &str, plural: &str) -> Result<String, ClusterError> {
     let root = if api_version.contains('/') { "/apis" } else { "/api" };
     match namespace {
-        "" => format!("{root}/{api_version}/{plural}"),
-        ns => format!("{root}/{api_version}/namespaces/{ns}/{plural}"),
+        "" => Ok(format!("{root}/{api_version}/{plural}")),
+        ns => Ok(format!("{root}/{api_version}/namespaces/{}/{plural}", segment(ns)?)),
+    }
+}
+
+/// A name as a part of a path or of a selector, if it is one that Kubernetes allows. `../../x` would lead elsewhere.
+///
+/// # Errors
+/// [`ClusterError::BadName`].
+pub(super) fn segment(name: &str) -> Result<&str, ClusterError> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | ':');
+    match name {
+        "" | "." | ".." => Err(ClusterError::BadName { name: name.to_owned() }),
+        name if name.chars().all(allowed) => Ok(name),
+        name => Err(ClusterError::BadName { name: clean(name) }),
     }
 }
 
@@ -78,4 +95,33 @@ pub(super) fn built(
     what: &str,
 ) -> Result<Request<Vec<u8>>, ClusterError> {
     request.map_err(|e| ClusterError::Unexpected { what: what.to_owned(), message: e.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_leads_nowhere_else() {
+        for (name, good) in [
+            ("default", true),
+            ("my-kf.v1_2", true),
+            ("system:x", true),
+            ("", false),
+            ("..", false),
+            ("../../x", false),
+            ("a/b", false),
+            ("a%2fb", false),
+            ("a?b", false),
+            ("a b", false),
+            ("a,b=c", false),
+            ("ä", false),
+        ] {
+            assert_eq!(segment(name).is_ok(), good, "{name:?}");
+        }
+        assert_eq!(path("v1", "", "pods"), Ok("/api/v1/pods".to_owned()));
+        assert_eq!(path("policy/v1", "db", "pods"), Ok("/apis/policy/v1/namespaces/db/pods".to_owned()));
+        let error = path("v1", "../../x", "pods").expect_err("it leads elsewhere").to_string();
+        assert_eq!(error, "\"../../x\" is not a valid name in Kubernetes");
+    }
 }

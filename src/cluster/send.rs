@@ -57,7 +57,7 @@ impl Cluster {
 
 fn call(write: &Write, dry_run: bool) -> Result<Call, ClusterError> {
     let object = &write.object;
-    let path = path(&object.api_version, &object.namespace, &object.plural);
+    let path = path(&object.api_version, &object.namespace, &object.plural)?;
     let name = &object.name;
     let (words, verb, subresource, request) = match &write.action {
         WriteAction::Patch { status, operations } => {

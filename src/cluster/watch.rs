@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures::StreamExt;
 use kube::core::WatchEvent;
 use kube::core::params::WatchParams;
 use serde::de::DeserializeOwned;
@@ -145,21 +144,21 @@ impl Watches {
 }
 
 impl Cluster {
-    /// Rereads everything and watches it from there. Changes are sent to `to`.
+    /// Rereads everything and watches it from there. Changes are sent to `to`; while it is full, nothing more is read.
     ///
     /// # Errors
     /// The read fails. A watch that fails is opened again.
     pub async fn follow(
         &self,
         before: Snapshot,
-        to: mpsc::UnboundedSender<Delta>,
+        to: mpsc::Sender<Delta>,
     ) -> Result<(Snapshot, Watches), ClusterError> {
         let (snapshot, marks) = self.reread(before).await?;
         let watches = self.watch_all(&snapshot.database, marks, &to);
         Ok((snapshot, watches))
     }
 
-    fn watch_all(&self, db: &Database, marks: Marks, to: &mpsc::UnboundedSender<Delta>) -> Watches {
+    fn watch_all(&self, db: &Database, marks: Marks, to: &mpsc::Sender<Delta>) -> Watches {
         let mut watches = Watches { tasks: JoinSet::new(), open: Arc::default() };
         for (collection, mark) in marks {
             let (db, to, open) = (db.clone(), to.clone(), watches.open.clone());
@@ -175,7 +174,7 @@ struct Watch {
     cluster: Cluster,
     db: Database,
     collection: Collection,
-    to: mpsc::UnboundedSender<Delta>,
+    to: mpsc::Sender<Delta>,
     open: Arc<AtomicUsize>,
 }
 
@@ -238,7 +237,9 @@ impl Watch {
             // A watch is retried without limit, because the run has its own timeouts. A watch that the server forbids is
             // lost, and the run must know that it no longer sees changes.
             let patience = match trouble {
-                ClusterError::Transient { .. } | ClusterError::Unexpected { .. } => Duration::MAX,
+                ClusterError::Transient { .. }
+                | ClusterError::Unexpected { .. }
+                | ClusterError::TooLarge { .. } => Duration::MAX,
                 ClusterError::Forbidden { .. } if self.has_been_open() => FORBIDDEN_DOUBT,
                 _ => Duration::ZERO,
             };
@@ -326,7 +327,7 @@ impl Watch {
         clippy::too_many_arguments,
         reason = "each argument is one property of the collection, and named where it is passed"
     )]
-    async fn open<T: DeserializeOwned + Clone>(
+    async fn open<T: DeserializeOwned>(
         &self,
         api: &str,
         labels: &str,
@@ -345,21 +346,21 @@ impl Watch {
             bookmarks: true,
             ..WatchParams::default()
         };
-        let base = kube::core::Request::new(path(api, &self.db.object.namespace, plural));
+        let base = kube::core::Request::new(path(api, &self.db.object.namespace, plural)?);
         let request = built(base.watch(&params, mark), plural)?;
         let call = Call { what: what.clone(), verb: "watch", resource: plural.to_owned(), request };
         let silent = || ClusterError::lost(&what, "the watch stalled");
-        let mut stream = match self.cluster.open_watch::<T>(&call).await {
-            Ok(stream) => Box::pin(stream),
+        let mut events = match self.cluster.open_watch::<T>(&call).await {
+            Ok(events) => events,
             Err(error) => return expired_or(error),
         };
         let _open = Open::count(&self.open);
-        let _ = self.to.send(Delta::Opened);
+        let _ = self.to.send(Delta::Opened).await;
         loop {
-            let event = match timeout(SILENCE, stream.next()).await {
+            let event = match timeout(SILENCE, events.next()).await {
                 Err(_) => return Err(silent()),
                 Ok(None) => return Ok(Ended::Resumable),
-                Ok(Some(Err(error))) => return expired_or(super::call::failure(&what, &error)),
+                Ok(Some(Err(error))) => return expired_or(error),
                 Ok(Some(Ok(event))) => event,
             };
             let delta = match event {
@@ -384,7 +385,9 @@ impl Watch {
                 WatchEvent::Error(status) if status.code == 410 => return Ok(Ended::Expired),
                 WatchEvent::Error(status) => return Err(ClusterError::lost(&what, &status.message)),
             };
-            if delta.is_some_and(|d| self.to.send(d).is_err()) {
+            if let Some(delta) = delta
+                && self.to.send(delta).await.is_err()
+            {
                 return Ok(Ended::Resumable);
             }
         }
@@ -420,7 +423,7 @@ impl Watch {
                 }
             },
         };
-        let _ = self.to.send(delta);
+        let _ = self.to.send(delta).await;
         Ok(mark)
     }
 }

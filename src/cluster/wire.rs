@@ -14,23 +14,6 @@ use crate::model::{
     ObjectRef, Owner, Phase, Pod, PodCondition, PodManagement, UpdateStrategy, Workload, WorkloadKind, clean,
 };
 
-/// A list of objects.
-#[derive(Deserialize, Clone)]
-pub(super) struct List<T> {
-    #[serde(default)]
-    pub metadata: ListMeta,
-    #[serde(default = "Vec::new")]
-    pub items: Vec<T>,
-}
-
-#[derive(Deserialize, Default, Clone)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct ListMeta {
-    pub resource_version: String,
-    #[serde(rename = "continue")]
-    pub next: String,
-}
-
 /// Any object, of which only `metadata` matters.
 #[derive(Deserialize)]
 pub(super) struct Named {

@@ -7,24 +7,27 @@ use tokio::sync::mpsc;
 use crate::cluster::{Cluster, Delta, Watches};
 use crate::model::{Snapshot, WorkloadPlan};
 
+/// How many changes may wait to be taken in. Beyond that, the watches wait, and the server with them.
+const CHANGES: usize = 64;
+
 /// What is observed, and with which client.
 pub(super) struct Observer {
     pub cluster: Cluster,
     /// The cluster as reported by the watches so far.
     pub snapshot: Snapshot,
     pub watches: Option<Watches>,
-    deltas: mpsc::UnboundedReceiver<Delta>,
-    to_deltas: mpsc::UnboundedSender<Delta>,
+    deltas: mpsc::Receiver<Delta>,
+    to_deltas: mpsc::Sender<Delta>,
 }
 
 impl Observer {
     pub fn new(cluster: Cluster, snapshot: Snapshot) -> Self {
-        let (to_deltas, deltas) = mpsc::unbounded_channel();
+        let (to_deltas, deltas) = mpsc::channel(CHANGES);
         Observer { cluster, snapshot, watches: None, deltas, to_deltas }
     }
 
     /// Where watches send what they see.
-    pub fn sink(&self) -> mpsc::UnboundedSender<Delta> {
+    pub fn sink(&self) -> mpsc::Sender<Delta> {
         self.to_deltas.clone()
     }
 
