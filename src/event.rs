@@ -228,6 +228,9 @@ pub enum WaitingOn {
     MinReady { seconds: u64 },
     /// After the resume: the pod templates must stay unchanged for that many seconds.
     Settling { seconds: u64 },
+    /// After that: KubeDB to report that the database is Ready. `before` tells that its phase is Ready, but may be from
+    /// before the update was complete.
+    Phase { phase: String, before: bool },
 }
 
 /// The end of a run.
@@ -243,6 +246,9 @@ pub struct Finish {
     pub paused: bool,
     /// The operator acknowledged our pause or was seen reconciling after the resume.
     pub operator_confirmed: bool,
+    /// `status.phase` of the database; empty if KubeDB reports none.
+    #[serde(default)]
+    pub phase: String,
     /// What failed, and on which object; empty on success.
     pub error: String,
     /// What state the database is in, in one sentence.
@@ -268,6 +274,8 @@ pub enum Outcome {
     Nothing,
     /// Checks of the preflight failed; nothing was changed.
     Refused,
+    /// Everything was done, but KubeDB did not report the database as Ready.
+    NotReady,
     /// It failed, and everything was rolled back, as `--on-failure rollback` asks.
     RolledBack,
     /// Stopped by the user, a signal or `--timeout`.

@@ -142,7 +142,7 @@ impl Entry {
         match &self.progress.result {
             None => true,
             Some(finish) => {
-                let ended = matches!(finish.outcome, Outcome::Done | Outcome::RolledBack);
+                let ended = matches!(finish.outcome, Outcome::Done | Outcome::NotReady | Outcome::RolledBack);
                 let back = self.run.direction == Direction::Rollback;
                 !ended && (self.progress.changed || finish.paused || back)
             }

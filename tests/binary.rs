@@ -376,9 +376,10 @@ fn without_any_cluster_the_ways_to_name_one_are_told() {
 
 fn nobody_answers_the_pause() {
     let sandbox = Sandbox::failing("no-operator");
-    let done = sandbox.run("zk my-zk --to 3.9.1 --yes --pause-timeout 1s -o json");
-    let result = done.ended(0, "no operator acknowledged the pause within 1.0 s").object();
-    assert_eq!((&result["outcome"], &result["operatorConfirmed"]), (&json!("done"), &json!(false)));
+    let done = sandbox.run("zk my-zk --to 3.9.1 --yes --pause-timeout 1s --wait-ready 1s -o json");
+    let result = done.ended(6, "no operator acknowledged the pause within 1.0 s").object();
+    assert_eq!((&result["outcome"], &result["operatorConfirmed"]), (&json!("notReady"), &json!(false)));
+    assert_eq!((&result["phase"], &result["exitCode"]), (&json!("Ready"), &json!(6)));
     assert_eq!(
         sandbox
             .get(ZK)

@@ -253,6 +253,7 @@ fn every_event_and_every_wait_is_described() {
         changed: true,
         paused: false,
         operator_confirmed: true,
+        phase: "Ready".into(),
         error: text(),
         state: text(),
         next: vec![text()],
@@ -277,6 +278,7 @@ fn every_event_and_every_wait_is_described() {
         WaitingOn::Readiness,
         WaitingOn::MinReady { seconds: 1 },
         WaitingOn::Settling { seconds: 1 },
+        WaitingOn::Phase { phase: text(), before: false },
     ];
     let on: Vec<Value> = waits.iter().map(|on| json!(on)).collect();
     assert_eq!(tags(&on, "/on"), variants::<WaitingOn>(json!({"on": ""})));

@@ -23,6 +23,9 @@ pub const POD_TIMEOUT: Duration = Duration::from_secs(20 * 60);
 /// The default of `--pause-timeout`: the operator acknowledges in its next reconcile, within seconds.
 pub const PAUSE_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The default of `--wait-ready`: KubeDB's slowest health checker reports a failure after 100 s.
+pub const WAIT_READY: Duration = Duration::from_secs(5 * 60);
+
 const EXAMPLES: &str = "\
 Examples:
   # Show what an update would do, without changing anything
@@ -66,6 +69,7 @@ Exit codes:
   3    a check failed, or you declined
   4    stopped after changing something
   5    another user or controller is changing the database
+  6    updated, but KubeDB did not report Ready within --wait-ready
   124  --timeout exceeded
   129, 130, 143  stopped by SIGHUP, SIGINT or SIGTERM";
 
@@ -312,6 +316,12 @@ pub struct RunArgs {
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = super::duration::parse, help_heading = "Times")]
     pub pause_timeout: Duration,
 
+    /// How long to wait after the update for KubeDB to report Ready; 0 means not to wait
+    ///
+    /// KubeDB's health checker runs every 10 to 30 s. If the time is up, the update is complete, and the exit code is 6.
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = super::duration::parse, help_heading = "Times")]
+    pub wait_ready: Duration,
+
     /// Continue even if this check fails; repeatable or comma-separated
     #[arg(
         long,
@@ -480,6 +490,7 @@ mod tests {
         assert_eq!(update.run.pod_timeout, POD_TIMEOUT);
         assert_eq!(update.run.min_ready, Duration::ZERO);
         assert_eq!(update.run.pause_timeout, PAUSE_TIMEOUT);
+        assert_eq!(update.run.wait_ready, WAIT_READY);
         assert!(!cli.cluster.sandbox && cli.command.is_none());
     }
 

@@ -16,6 +16,8 @@ pub enum ExitCode {
     /// Another user or controller is changing the database: it holds the lock, paused the operator, or runs an ops
     /// request.
     SomebodyElse,
+    /// Updated, but KubeDB did not report the database as Ready within `--wait-ready`.
+    NotReady,
     /// `--timeout` was exceeded.
     TimedOut,
     /// Stopped by a signal.
@@ -34,6 +36,7 @@ impl ExitCode {
             ExitCode::Refused => 3,
             ExitCode::Unfinished => 4,
             ExitCode::SomebodyElse => 5,
+            ExitCode::NotReady => 6,
             ExitCode::TimedOut => 124,
             ExitCode::Signal(signal) => signal.exit_code(),
             ExitCode::Run(code) => code,
@@ -54,6 +57,7 @@ mod tests {
             (ExitCode::Refused, 3),
             (ExitCode::Unfinished, 4),
             (ExitCode::SomebodyElse, 5),
+            (ExitCode::NotReady, 6),
             (ExitCode::TimedOut, 124),
             (ExitCode::Signal(Signal::HangUp), 129),
             (ExitCode::Signal(Signal::Interrupt), 130),

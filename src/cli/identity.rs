@@ -76,6 +76,7 @@ fn times(options: &UpdateOptions) -> Command {
         ("--pod-timeout", options.pod_timeout, args::POD_TIMEOUT),
         ("--min-ready", options.min_ready, Duration::ZERO),
         ("--pause-timeout", options.pause_timeout, args::PAUSE_TIMEOUT),
+        ("--wait-ready", options.wait_ready, args::WAIT_READY),
     ]
     .into_iter()
     .filter(|(_, time, default)| time != default)

@@ -44,6 +44,8 @@ pub struct UpdateOptions {
     pub pod_timeout: Duration,
     pub min_ready: Duration,
     pub pause_timeout: Duration,
+    /// Zero means not to wait.
+    pub wait_ready: Duration,
     /// The checks that the user has overridden.
     pub skip: BTreeSet<Check>,
     pub mode: Mode,
@@ -260,6 +262,7 @@ impl UpdateOptions {
             pod_timeout: update.run.pod_timeout,
             min_ready: update.run.min_ready,
             pause_timeout: update.run.pause_timeout,
+            wait_ready: update.run.wait_ready,
             skip,
             mode: Mode::Update,
             take_over: false,

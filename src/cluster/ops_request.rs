@@ -81,6 +81,7 @@ fn in_time(mut conditions: Vec<ConditionWire>) -> Vec<Condition> {
         status: clean(&c.status),
         reason: clean(&c.reason),
         message: clean(&c.message),
+        ..Condition::default()
     };
     conditions.into_iter().map(cleaned).collect()
 }

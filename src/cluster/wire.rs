@@ -154,6 +154,7 @@ impl DatabaseWire {
             (c.reason, c.message) = (clean(&c.reason), clean(&c.message));
         }
         let (spec, facts) = (self.spec, kind.facts());
+        let checker = spec.others.get("healthChecker").cloned().unwrap_or_default();
         let switches = facts.shapes.iter().filter_map(|shape| shape.switch);
         Database {
             kind,
@@ -166,6 +167,7 @@ impl DatabaseWire {
             has_conditions,
             deleting: self.metadata.deletion_timestamp.is_some(),
             halted: spec.halted.unwrap_or_default(),
+            health_checker: serde_json::from_value(checker).unwrap_or_default(),
             switched_on: switches
                 .filter(|field| spec.others.get(*field).is_some_and(|v| !v.is_null()))
                 .collect(),

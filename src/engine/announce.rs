@@ -52,6 +52,8 @@ fn ending(finish: &Finish, direction: Direction, next: Option<Command>) -> Annou
     let done = matches!(finish.outcome, Outcome::Done | Outcome::Nothing);
     let reason = match (finish.outcome, direction, done) {
         (Outcome::RolledBack, _, _) => "RolledBack",
+        (Outcome::NotReady, Direction::Update, _) => "UpdateNotReady",
+        (Outcome::NotReady, Direction::Rollback, _) => "RollbackNotReady",
         (_, Direction::Update, true) => "UpdateDone",
         (_, Direction::Update, false) => "UpdateStopped",
         (_, Direction::Rollback, true) => "RolledBack",

@@ -15,6 +15,7 @@ use crate::steps::s1_pause;
 use crate::steps::{Blocked, s5_resume};
 
 use super::Stop;
+use super::ledger::Operator;
 use super::run::Run;
 use super::stop_reason::StopReason;
 
@@ -217,7 +218,11 @@ impl Run {
             exit_code: reason.map_or(0, |r| r.exit_code(self.ledger.changed.half_done())),
             changed: self.ledger.changed.by_this_run,
             paused,
-            operator_confirmed: self.ledger.operator_confirmed,
+            operator_confirmed: self.ledger.operator == Operator::Confirmed,
+            phase: match gone(reason) {
+                true => String::new(),
+                false => self.observer.snapshot.database.phase.to_string(),
+            },
             error: reason.map(ToString::to_string).unwrap_or_default(),
             state: String::new(),
             next: Vec::new(),
@@ -261,7 +266,7 @@ impl Run {
         match situation.what {
             What::Gone => "",
             What::Requested { .. } => "; it continues without this command",
-            _ if done && !self.ledger.operator_confirmed => "; not confirmed by an operator",
+            _ if done && !finish.operator_confirmed => "; not confirmed by an operator",
             _ if !done && !self.ledger.changed.half_done() && !finish.paused => "; nothing was changed",
             _ => "",
         }
@@ -284,6 +289,7 @@ impl Run {
             StopReason::RolledBack { .. } => return vec![Next::Status],
             StopReason::Blocked(_)
             | StopReason::DatabaseUnhealthy { .. }
+            | StopReason::NotReady { .. }
             | StopReason::Unverified(_)
             | StopReason::PauseErased { .. } => Some(Next::Describe),
             StopReason::Cluster(ClusterError::Forbidden { .. }) | StopReason::WouldBeRefused { .. } => {
@@ -295,6 +301,8 @@ impl Run {
         let again = match reason {
             // The same request would fail in the same way.
             StopReason::RequestEnded { .. } => Next::Method(to, self.plan.by_us()),
+            // The update is complete, unless others were to follow.
+            StopReason::NotReady { .. } if self.options.story.through.is_none() => Next::Status,
             _ => Next::Again(to),
         };
         // What is recorded nowhere is continued by the same command alone.

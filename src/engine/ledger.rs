@@ -18,7 +18,7 @@ pub(super) struct Ledger {
     pub before: Option<Before>,
     /// A container of a new image has started at some time: the data may have seen the new version.
     pub started: bool,
-    pub operator_confirmed: bool,
+    pub operator: Operator,
     /// A write was sent, and its response was not waited for.
     pub in_the_air: bool,
     /// The result for each workload, by uid.
@@ -27,6 +27,17 @@ pub(super) struct Ledger {
     pub started_with: BTreeMap<String, u64>,
     /// Since when the server has answered 403 to a call that it allowed before.
     pub forbidden_since: Option<(Purpose, String, Duration)>,
+}
+
+/// What the run has seen of KubeDB's operator.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Operator {
+    #[default]
+    Unasked,
+    /// It was asked for the pause and has not answered.
+    Silent,
+    /// It has acknowledged the pause, or reported on the database since.
+    Confirmed,
 }
 
 /// Whether any of the database's workloads, pods or spec was changed.
@@ -51,7 +62,7 @@ impl Ledger {
             changed: Changed { by_this_run: false, before: changed_before },
             before: None,
             started: false,
-            operator_confirmed: false,
+            operator: Operator::default(),
             in_the_air: false,
             results: plan.workloads.iter().map(|w| (w.object.uid.clone(), untouched(w))).collect(),
             started_with: BTreeMap::new(),

@@ -79,6 +79,8 @@ pub struct Bounds {
     pub pod_timeout: Duration,
     /// The operator's acknowledgement of the pause.
     pub pause_timeout: Duration,
+    /// KubeDB's report that the database is Ready after the update; zero means that it is not waited for.
+    pub wait_ready: Duration,
 }
 
 /// What came before the run, and what follows it.
@@ -112,8 +114,13 @@ pub async fn run(
     match sequence(&mut run).await {
         Err(failure) if run.turns_back(&failure) => {
             let mut back = run.rolling_back();
-            let result = rollback(&mut back).await;
-            back.end(result.and(Err(StopReason::RolledBack { failure: Box::new(failure) }))).await
+            let rolled_back = match rollback(&mut back).await {
+                Ok(()) => Ok(None),
+                Err(StopReason::NotReady { unready, .. }) => Ok(Some(unready)),
+                Err(reason) => Err(reason),
+            };
+            let failure = Box::new(failure);
+            back.end(rolled_back.and_then(|unready| Err(StopReason::RolledBack { failure, unready }))).await
         }
         result => run.end(result).await,
     }

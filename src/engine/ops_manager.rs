@@ -14,6 +14,7 @@ use crate::steps::ops_request::{self, Requested};
 use crate::steps::s1_pause::{self, Pause};
 
 use super::flights::Restarts;
+use super::ledger::Operator;
 use super::pause::millis;
 use super::roll::Roll;
 use super::run::Run;
@@ -115,7 +116,7 @@ impl Run {
         }
         self.released().await?;
         self.narrator.wait_over();
-        self.ledger.operator_confirmed = true;
+        self.ledger.operator = Operator::Confirmed;
         self.follow_rolls(&mut rolls, &mut told).await?;
         Ok(StepOutcome::Done)
     }

@@ -9,6 +9,7 @@ use crate::steps::Blocked;
 use crate::steps::guard::OurPause;
 use crate::steps::s1_pause::{self, Pause};
 
+use super::ledger::Operator;
 use super::run::Run;
 use super::stop_reason::StopReason;
 
@@ -37,7 +38,7 @@ impl Run {
             match s1_pause::status(&self.observer.snapshot.database) {
                 Pause::Acknowledged => {
                     self.narrator.wait_over();
-                    self.ledger.operator_confirmed = true;
+                    self.ledger.operator = Operator::Confirmed;
                     self.narrator
                         .emit(Event::PauseAcknowledged { took_ms: millis(self.narrator.now() - asked) });
                     break;
@@ -57,6 +58,7 @@ impl Run {
                 }
                 Pause::Requested if self.narrator.now() >= deadline => {
                     self.assert_pause().await?;
+                    self.ledger.operator = Operator::Silent;
                     self.narrator.wait_over();
                     self.narrator
                         .emit(Event::PauseUnanswered { after_ms: millis(self.narrator.now() - asked) });

@@ -2,7 +2,7 @@
 
 use crate::cluster::{ClusterError, LockError};
 use crate::event::Outcome;
-use crate::model::pods_needed;
+use crate::model::{Phase, pods_needed};
 use crate::roll::Stuck;
 use crate::steps::Blocked;
 use crate::steps::s6_verify::Unverified;
@@ -56,12 +56,47 @@ pub(super) enum StopReason {
     Restless { seconds: u64 },
     #[error("the update is not complete: {0}")]
     Unverified(#[from] Unverified),
-    #[error("{failure}; the update was rolled back")]
-    RolledBack { failure: Box<StopReason> },
+    /// Everything is on the target and verified.
+    #[error("everything is on {to}, but {unready}")]
+    NotReady { to: String, unready: Unready },
+    #[error("{failure}; the update was rolled back{}", but(.unready))]
+    RolledBack { failure: Box<StopReason>, unready: Option<Unready> },
     #[error("the run exceeded its --timeout of {seconds} s")]
     TimedOut { seconds: u64 },
     #[error("interrupted by {signal}")]
     Stopped { signal: Signal },
+}
+
+/// KubeDB did not report the database as Ready while the run waited for that.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", unready(.phase, *.before, .ended))]
+pub(super) struct Unready {
+    pub phase: Phase,
+    /// The phase is Ready, but may be from before.
+    pub before: bool,
+    pub ended: WaitEnded,
+}
+
+/// What ended the wait for KubeDB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WaitEnded {
+    Late { seconds: u64 },
+    TimedOut { seconds: u64 },
+    Stopped { signal: Signal },
+}
+
+fn unready(phase: &Phase, before: bool, ended: &WaitEnded) -> String {
+    let ended = match ended {
+        WaitEnded::Late { seconds } => format!("within the {seconds} s of --wait-ready"),
+        WaitEnded::TimedOut { seconds } => format!("before the --timeout of {seconds} s"),
+        WaitEnded::Stopped { signal } => format!("before the run was interrupted by {signal}"),
+    };
+    let phase = if before { "Ready, but may be from before".to_owned() } else { phase.to_string() };
+    format!("KubeDB did not report the database as Ready {ended}: its phase is {phase}")
+}
+
+fn but(unready: &Option<Unready>) -> String {
+    unready.as_ref().map(|unready| format!(", but {unready}")).unwrap_or_default()
 }
 
 fn event_of(last_event: &Option<String>) -> String {
@@ -86,6 +121,7 @@ impl StopReason {
     pub fn outcome(&self) -> Outcome {
         match self {
             StopReason::TimedOut { .. } | StopReason::Stopped { .. } => Outcome::Stopped,
+            StopReason::NotReady { .. } => Outcome::NotReady,
             StopReason::RolledBack { .. } => Outcome::RolledBack,
             _ if self.somebody_else() => Outcome::SomebodyElse,
             _ => Outcome::Failed,
@@ -98,6 +134,11 @@ impl StopReason {
         match self {
             StopReason::TimedOut { .. } => 124,
             StopReason::Stopped { signal } => signal.exit_code(),
+            StopReason::NotReady { unready, .. } => match unready.ended {
+                WaitEnded::Late { .. } => 6,
+                WaitEnded::TimedOut { .. } => 124,
+                WaitEnded::Stopped { signal } => signal.exit_code(),
+            },
             _ if self.somebody_else() => 5,
             _ if half_done => 4,
             _ => 1,

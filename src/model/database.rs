@@ -1,4 +1,5 @@
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -25,12 +26,38 @@ pub struct Database {
     pub deleting: bool,
     /// `spec.halted`: KubeDB deletes the workloads of such a database.
     pub halted: bool,
+    pub health_checker: HealthChecker,
     /// The fields of `spec` that ask for further workloads and are set, e.g. `cruiseControl`.
     pub switched_on: Vec<&'static str>,
     /// The system that manages the object from elsewhere, such as Argo CD or Helm.
     pub owner: Option<Owner>,
     /// The images that the user has set in its pod templates.
     pub own_images: Vec<OwnImage>,
+}
+
+/// `spec.healthChecker`: how often KubeDB checks the database's health.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HealthChecker {
+    pub period_seconds: u32,
+    pub timeout_seconds: u32,
+    /// A failure is reported after so many failed checks in a row.
+    pub failure_threshold: u32,
+}
+
+impl Default for HealthChecker {
+    /// The slowest of KubeDB's defaults, which is Druid's.
+    fn default() -> Self {
+        HealthChecker { period_seconds: 30, timeout_seconds: 10, failure_threshold: 3 }
+    }
+}
+
+impl HealthChecker {
+    /// A database that fails from now on is reported within this time.
+    pub fn reports_within(self) -> Duration {
+        let checks = u64::from(self.period_seconds) * u64::from(self.failure_threshold.max(1));
+        Duration::from_secs(checks.saturating_add(u64::from(self.timeout_seconds)))
+    }
 }
 
 /// The tool that restores a database object to a state stored elsewhere, according to the object's labels and
@@ -65,7 +92,7 @@ impl Database {
 }
 
 /// One status condition of a database.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Condition {
     /// The condition's type.
     #[serde(rename = "type")]
@@ -76,6 +103,9 @@ pub struct Condition {
     pub reason: String,
     #[serde(default)]
     pub message: String,
+    /// The generation of the object that it was written for; 0 where its writer does not say.
+    #[serde(default, rename = "observedGeneration", skip_serializing)]
+    pub observed_generation: i64,
 }
 
 /// `status.phase` of a database.

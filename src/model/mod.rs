@@ -26,7 +26,7 @@ pub use auth::{AUTH_SCHEMA, Auth, Lacking, Rules};
 pub use budget::{Amount, Budget, pods_needed};
 pub use command::{Command, quoted};
 pub use coverage::Coverage;
-pub use database::{Condition, Database, OwnImage, Owner, PAUSED, Phase};
+pub use database::{Condition, Database, HealthChecker, OwnImage, Owner, PAUSED, Phase};
 pub use environment::{BACKUP_APIS, Backup, Environment, GITOPS_API};
 pub use finding::{Check, Finding, Severity, Trial};
 pub use image::{ImageFound, pinned, registry, same_image};

@@ -126,6 +126,7 @@ mod tests {
             status: "False".to_owned(),
             reason: reason.to_owned(),
             message: message.to_owned(),
+            ..Condition::default()
         };
         let evicted = condition("EvictPod--db-0", "EvictPod", "evict pod; PodName:db-0");
         for (phase, conditions, why) in [

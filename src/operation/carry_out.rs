@@ -1,10 +1,8 @@
 //! Carries the hops out, one run after the other. Each one is planned from the state that the previous one left.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep};
 
 use super::Operation;
 use super::end::{Between, End};
@@ -18,12 +16,8 @@ use super::told::{Notice, Question};
 use crate::engine::{self, RunOptions, Story};
 use crate::event::Outcome;
 use crate::journal::Direction;
-use crate::model::{Check, Plan};
-use crate::plan::hops::Hops;
+use crate::model::Plan;
 use crate::situation::{Commands, Next};
-
-/// How often to check between two hops whether the database is Ready.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// A unique run id: 48 random bits.
 pub fn run_id() -> String {
@@ -131,28 +125,16 @@ impl Operation {
         }
     }
 
-    /// The remaining hops, once the database is healthy.
+    /// The remaining hops. The last one has waited until KubeDB reported the database as Ready.
     async fn next(&mut self, goal: &Goal, done: &Plan, destination: &str) -> Result<Outlook, Error> {
-        let until = Instant::now() + self.request.bounds.pod_timeout;
         let (kind, db, methods) = (done.kind, &done.database, goal.methods());
         let goal = goal.after_a_hop(destination);
-        loop {
-            let reading = read::everything(&self.cluster, kind, &db.namespace, &db.name, &methods);
-            let (mut snapshot, journal) = unless_stopped(&mut self.patience.stop, reading).await??;
-            let hops = self.hops(&snapshot, &goal)?;
-            if !unhealthy(&hops) || Instant::now() >= until {
-                let hops = self.with_images(&mut snapshot, &goal, hops).await?;
-                return Ok(Outlook { snapshot, journal, goal, hops, further: None });
-            }
-            unless_stopped(&mut self.patience.stop, sleep(LOOK_EVERY)).await?;
-        }
+        let reading = read::everything(&self.cluster, kind, &db.namespace, &db.name, &methods);
+        let (mut snapshot, journal) = unless_stopped(&mut self.patience.stop, reading).await??;
+        let hops = self.hops(&snapshot, &goal)?;
+        let hops = self.with_images(&mut snapshot, &goal, hops).await?;
+        Ok(Outlook { snapshot, journal, goal, hops, further: None })
     }
-}
-
-/// The failed checks of the next hop may pass once the database is healthy again.
-fn unhealthy(hops: &Hops) -> bool {
-    let passing = [Check::Phase, Check::PodNotReady, Check::DatabaseHealth];
-    hops.first.refusals().any(|f| passing.contains(&f.check))
 }
 
 #[cfg(test)]

@@ -88,6 +88,7 @@ impl Outlook {
                 matches!(f.check, Check::PausedByOther | Check::UnfinishedRun | Check::UnfinishedOther)
             }),
             operator_confirmed: false,
+            phase: self.snapshot.database.phase.to_string(),
             error: against.join("; "),
             state,
             next: self.further.iter().map(Command::to_string).collect(),

@@ -143,6 +143,7 @@ pub(super) fn finish() -> Finish {
         changed: true,
         paused: false,
         operator_confirmed: true,
+        phase: "Ready".into(),
         error: String::new(),
         state: "kafka/my-kf is on 3.6.1: 4 of 4 pods Ready.".into(),
         next: Vec::new(),

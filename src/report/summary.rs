@@ -22,7 +22,7 @@ pub fn final_block(finish: &Finish, plan: &Plan, view: View) -> String {
         let text = "not confirmed by an operator: none acknowledged the pause or was seen reconciling";
         out.push_str(&view.paragraph("note: ", text));
     }
-    if finish.outcome == Outcome::Done {
+    if matches!(finish.outcome, Outcome::Done | Outcome::NotReady) {
         out.push_str(&findings::afterwards(plan, view));
     }
     if !finish.next.is_empty() {
@@ -48,6 +48,7 @@ fn headline(finish: &Finish, plan: &Plan, view: View) -> String {
         Outcome::Done => done(finish, plan),
         Outcome::Nothing => format!("{} {} is already on {}", plan.kind, plan.database.name, plan.to.name),
         Outcome::Refused
+        | Outcome::NotReady
         | Outcome::RolledBack
         | Outcome::Stopped
         | Outcome::SomebodyElse
@@ -56,7 +57,7 @@ fn headline(finish: &Finish, plan: &Plan, view: View) -> String {
     let first = format!("{word}: ");
     let painted = match finish.outcome {
         Outcome::Done | Outcome::Nothing => view.good(&first),
-        Outcome::RolledBack | Outcome::Stopped => view.warn(&first),
+        Outcome::NotReady | Outcome::RolledBack | Outcome::Stopped => view.warn(&first),
         Outcome::Refused | Outcome::SomebodyElse | Outcome::Failed => view.bad(&first),
     };
     // A long outcome leaves no room beside it, so that the text is indented as if the label were short.

@@ -61,6 +61,7 @@ pub fn outcome(outcome: Outcome) -> &'static str {
         Outcome::Done => "done",
         Outcome::Nothing => "nothing to do",
         Outcome::Refused => "refused",
+        Outcome::NotReady => "not Ready",
         Outcome::RolledBack => "failed and rolled back",
         Outcome::Stopped => "stopped",
         Outcome::SomebodyElse => "stopped because another user or controller is changing the database",
@@ -104,6 +105,13 @@ pub fn waiting(on: &WaitingOn) -> String {
         }
         WaitingOn::Settling { seconds: s } => {
             format!("the pod templates to stay unchanged for {}", seconds(*s))
+        }
+        WaitingOn::Phase { before: true, .. } => {
+            "KubeDB to report Ready: its phase is Ready, but may be from before (its health checker runs every 10 to 30 s)"
+                .into()
+        }
+        WaitingOn::Phase { phase, before: false } => {
+            format!("KubeDB to report Ready: now {} (its health checker runs every 10 to 30 s)", clean(phase))
         }
     }
 }
@@ -296,6 +304,14 @@ mod tests {
                 "container kafka to start: ImagePullBackOff: back-off [31m pulling",
             ),
             (WaitingOn::Settling { seconds: 3 }, "the pod templates to stay unchanged for 3 s"),
+            (
+                WaitingOn::Phase { phase: "Critical".into(), before: false },
+                "KubeDB to report Ready: now Critical (its health checker runs every 10 to 30 s)",
+            ),
+            (
+                WaitingOn::Phase { phase: "Ready".into(), before: true },
+                "KubeDB to report Ready: its phase is Ready, but may be from before (its health checker runs every 10 to 30 s)",
+            ),
         ] {
             assert_eq!(waiting(&on), shown);
         }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    Action, Database, ImageChange, Kind, Lookup, ObjectRef, PLAN_SCHEMA, Phase, Plan, Pod, PodAction,
-    PodManagement, PodPlan, Snapshot, Strategy, UpdateStrategy, VersionRef, Workload, WorkloadKind,
-    WorkloadPlan,
+    Action, Database, HealthChecker, ImageChange, Kind, Lookup, ObjectRef, PLAN_SCHEMA, Phase, Plan, Pod,
+    PodAction, PodManagement, PodPlan, Snapshot, Strategy, UpdateStrategy, VersionRef, Workload,
+    WorkloadKind, WorkloadPlan,
 };
 
 pub(super) const OLD: &str = "repo/db:1";
@@ -89,6 +89,7 @@ pub(super) fn snapshot(a: &[&str], b: &[&str]) -> Snapshot {
             has_conditions: true,
             deleting: false,
             halted: false,
+            health_checker: HealthChecker::default(),
             switched_on: Vec::new(),
             own_images: Vec::new(),
             owner: None,

@@ -116,6 +116,7 @@ mod tests {
             status: "True".to_owned(),
             reason: PAUSED.to_owned(),
             message: message.to_owned(),
+            ..Condition::default()
         };
         let ours = message("1f2e", "ann@laptop", "3.5.2", "3.6.1");
         assert_eq!(run_of(&condition(&ours)), Some("1f2e"));

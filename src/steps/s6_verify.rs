@@ -1,6 +1,8 @@
 //! Whether the update is complete. Success is never reported without this check.
 
-use crate::model::{Action, Plan, Pod, Snapshot, Strategy, pinned, same_image};
+use std::time::Duration;
+
+use crate::model::{Action, Condition, Database, Phase, Plan, Pod, Snapshot, Strategy, pinned, same_image};
 
 use super::s1_pause;
 
@@ -112,6 +114,56 @@ fn workload(plan: &crate::model::WorkloadPlan, snapshot: &Snapshot) -> Option<Un
     })
 }
 
+/// The conditions that KubeDB's health checker writes.
+const CHECKED: [&str; 2] = ["AcceptingConnection", "Ready"];
+
+/// What KubeDB reported of a database's health at some moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reported {
+    phase: Phase,
+    checked: [Option<Condition>; 2],
+}
+
+impl Reported {
+    pub fn of(database: &Database) -> Self {
+        let condition = |kind| database.condition(kind).map(|(_, condition)| condition.clone());
+        Reported { phase: database.phase.clone(), checked: CHECKED.map(condition) }
+    }
+}
+
+/// Whether KubeDB confirms that the database is healthy after the update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Health {
+    /// It has reported Ready since everything is on the target.
+    Ready,
+    /// Its Ready has stood for so long since then that a failure would have been reported.
+    Stands,
+    /// Its Ready may be from before. A failure is reported within this time after everything is on the target; `None`
+    /// if no operator is there to report it.
+    Before {
+        within: Option<Duration>,
+    },
+    NotReady,
+}
+
+/// What KubeDB's phase means for an update that is complete. KubeDB writes no time beside the phase, and nothing at all
+/// while a check finds what the last one has found. `then` is what it had reported when everything was on the target,
+/// which is `since` ago; a failure is reported `within` some time; `silent` tells that no operator has answered this run.
+pub fn health(then: &Reported, now: &Reported, since: Duration, within: Duration, silent: bool) -> Health {
+    let failed = now.checked.iter().flatten().any(|condition| condition.status == "False");
+    if now.phase != Phase::Ready {
+        Health::NotReady
+    } else if now != then && !failed {
+        Health::Ready
+    } else if silent {
+        Health::Before { within: None }
+    } else if since < within {
+        Health::Before { within: Some(within) }
+    } else {
+        Health::Stands
+    }
+}
+
 /// The images that the operator has pinned to a digest since the templates were patched: workload, container, image.
 pub fn repinned(plan: &Plan, snapshot: &Snapshot) -> Vec<(String, String, String)> {
     let mut found = Vec::new();
@@ -125,4 +177,41 @@ pub fn repinned(plan: &Plan, snapshot: &Snapshot) -> Vec<(String, String, String
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reported((phase, status, generation): (&str, &str, i64)) -> Reported {
+        let accepting = Condition {
+            kind: "AcceptingConnection".to_owned(),
+            status: status.to_owned(),
+            observed_generation: generation,
+            ..Condition::default()
+        };
+        Reported { phase: phase.into(), checked: [Some(accepting), None] }
+    }
+
+    #[test]
+    fn a_ready_from_before_counts_only_once_a_failure_would_have_been_reported() {
+        let (within, good) = (Duration::from_secs(25), ("Ready", "True", 1));
+        let before = Health::Before { within: Some(within) };
+        for (then, now, since, silent, expected) in [
+            (good, good, 0, false, before),
+            (good, good, 24, false, before),
+            (good, good, 25, false, Health::Stands),
+            (good, good, 999, true, Health::Before { within: None }),
+            (good, ("Ready", "True", 2), 0, false, Health::Ready),
+            (good, ("Ready", "False", 2), 0, false, before),
+            (("Critical", "True", 1), good, 0, true, Health::Ready),
+            (good, ("Critical", "True", 2), 999, false, Health::NotReady),
+            (good, ("", "True", 2), 999, false, Health::NotReady),
+            (("", "True", 1), ("Provisioning", "True", 2), 999, false, Health::NotReady),
+        ] {
+            let since = Duration::from_secs(since);
+            let found = health(&reported(then), &reported(now), since, within, silent);
+            assert_eq!(found, expected, "{then:?}, and {now:?} after {since:?}");
+        }
+    }
 }

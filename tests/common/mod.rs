@@ -145,7 +145,12 @@ impl World {
                 who: "ann@laptop".to_owned(),
                 commands: Commands::default(),
             },
-            bounds: Bounds { timeout: None, pod_timeout: secs(1200), pause_timeout: secs(30) },
+            bounds: Bounds {
+                timeout: None,
+                pod_timeout: secs(1200),
+                pause_timeout: secs(30),
+                wait_ready: secs(300),
+            },
             story: Story {
                 journal: Journal::default(),
                 resuming: None,

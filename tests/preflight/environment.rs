@@ -50,6 +50,7 @@ fn paused(mut snapshot: Snapshot) -> Snapshot {
         status: "True".to_owned(),
         reason: PAUSED.to_owned(),
         message: s1_pause::message("run1", "ann@laptop", "3.8.3", "3.9.1"),
+        ..Condition::default()
     });
     snapshot
 }

@@ -16,6 +16,7 @@ mod mixed;
 mod others;
 mod pause;
 mod pod_order;
+mod ready;
 mod rendered;
 mod requested;
 mod requests;

@@ -32,7 +32,8 @@ async fn without_an_answer_the_pause_is_asserted_and_nobody_has_confirmed() {
     let dead = Provisioner { alive: false, ..Provisioner::default() };
     for provisioner in [silent, dead] {
         let world = world(provisioner);
-        let ended = world.update().await;
+        let run = world.start_with(|o| o.bounds.wait_ready = secs(0)).await;
+        let ended = run.end().await;
         ended.done();
         world.is_updated();
         let asserted = ended.at("asserted", |e| matches!(e, Event::PauseUnanswered { .. }));
@@ -41,6 +42,15 @@ async fn without_an_answer_the_pause_is_asserted_and_nobody_has_confirmed() {
         assert!(!ended.finish.operator_confirmed);
         assert!(ended.finish.state.contains("not confirmed by an operator"), "{}", ended.finish.state);
     }
+}
+
+/// An operator that has not answered, and reports on the database after the update, is there after all.
+#[tokio::test(start_paused = true)]
+async fn an_operator_that_reports_after_the_update_has_confirmed_it() {
+    let world = world(Provisioner { acknowledge: None, ..Provisioner::default() });
+    let ended = world.update().await;
+    ended.done();
+    assert!(ended.finish.operator_confirmed);
 }
 
 #[tokio::test(start_paused = true)]

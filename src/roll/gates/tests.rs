@@ -102,6 +102,7 @@ fn a_sick_database_keeps_healthy_pods_and_lets_sick_ones_go() {
         status: "False".into(),
         reason: String::new(),
         message: "connection refused".into(),
+        ..Condition::default()
     };
     let mut unreachable = healthy();
     unreachable.database.conditions.push(refuses);
