@@ -173,6 +173,11 @@ pub enum Event {
     Notice {
         message: String,
     },
+    /// Nothing else has happened for that long, and the run goes on. Not sent by the engine: whoever shows the events
+    /// to a log or a program adds it, since many a CI system ends a job that is silent.
+    Heartbeat {
+        silent_seconds: u64,
+    },
     /// The user, a signal or a timeout asks the run to stop.
     Stopping {
         why: String,

@@ -306,6 +306,7 @@ fn every_event_and_every_wait_is_described() {
         Event::Repinned { workload: workload(), container: text(), image: text() },
         Event::Retrying { call: text(), why: text(), attempt: 1, in_ms: 1 },
         Event::Notice { message: text() },
+        Event::Heartbeat { silent_seconds: 60 },
         Event::Stopping { why: text(), pod: None },
         Event::Stopping { why: text(), pod: Some(pod()) },
         Event::Finished(finish),

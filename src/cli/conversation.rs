@@ -1,6 +1,7 @@
 //! Listens to an operation while it works: shows what it reports, and passes its questions to the user.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
@@ -9,13 +10,15 @@ use super::identity;
 use super::options::UpdateOptions;
 use super::pick::{self, Answer, Intent};
 use super::screen::Screen;
+use super::silence::{Ear, Heard};
 use super::stream;
 use super::terminal::Terminal;
+use crate::clock::Clock;
 use crate::event::Finish;
 use crate::model::{Plan, clean};
 use crate::operation::{Error, Notice, Question, Stop, Told};
 use crate::report::list::{database_lines, version_line};
-use crate::report::{Progress, Reporter};
+use crate::report::{Progress, Reporter, words};
 
 /// What one operation reports, and how this command shows it.
 pub struct Conversation {
@@ -24,9 +27,11 @@ pub struct Conversation {
     /// The name of the cluster, for the confirmation.
     pub cluster: String,
     pub stop: watch::Receiver<Stop>,
-    pub told: mpsc::UnboundedReceiver<Told>,
+    told: Ear,
     /// Shows the run in progress.
     reporter: Option<Reporter>,
+    /// What is waited for while no run is in progress.
+    waits_for: String,
     /// Why a question was not answered, or a result could not be printed.
     failure: Option<Failure>,
 }
@@ -40,8 +45,16 @@ impl Conversation {
         stop: watch::Receiver<Stop>,
         told: mpsc::UnboundedReceiver<Told>,
     ) -> Self {
-        let cluster = cluster.to_owned();
-        Conversation { options, terminal, cluster, stop, told, reporter: None, failure: None }
+        Conversation {
+            options,
+            terminal,
+            cluster: cluster.to_owned(),
+            stop,
+            told: Ear::new(told),
+            reporter: None,
+            waits_for: api_server(cluster),
+            failure: None,
+        }
     }
 
     /// Where it prints.
@@ -56,14 +69,18 @@ impl Conversation {
     /// The errors of the work, with the command that helps; or why a question was not answered.
     pub async fn during<T>(&mut self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Failure> {
         let mut work = std::pin::pin!(work);
+        self.told.begin();
         let done = loop {
             tokio::select! {
                 biased;
-                Some(told) = self.told.recv() => self.hear(told).await,
+                heard = self.told.listen() => match heard {
+                    Heard::Told(told) => self.hear(told).await,
+                    Heard::Silence(silent) => self.still_there(silent),
+                },
                 done = &mut work => break done,
             }
         };
-        while let Ok(told) = self.told.try_recv() {
+        while let Some(told) = self.told.rest() {
             self.hear(told).await;
         }
         match self.failure.take() {
@@ -81,17 +98,32 @@ impl Conversation {
             Told::Notice(notice) => self.notice(notice),
             Told::Asked(question) => self.answer(question).await,
         }
+        self.told.begin();
+    }
+
+    /// Nothing has been reported for that long; bars show it themselves.
+    fn still_there(&mut self, silent: Duration) {
+        match (&mut self.reporter, self.options.progress) {
+            (_, Progress::None) => {}
+            (Some(reporter), _) => reporter.heartbeat(Clock::system().rfc3339(3), silent),
+            (None, _) => {
+                let (on, time) = (&self.waits_for, words::seconds(silent.as_secs()));
+                stream::err(&format!("still waiting for {on}, for {time} now\n"));
+            }
+        }
     }
 
     fn notice(&mut self, notice: Notice) {
         match notice {
             Notice::LockWatched { holder, seconds } => {
+                self.waits_for = format!("the lock of {holder}");
                 stream::err(&format!(
                     "locked by {holder}; waiting up to {seconds} s to see whether that run is still alive\n"
                 ));
             }
             Notice::RegistriesAsked { registries } => {
-                stream::err(&format!("looking up the new images in {}\n", registries.join(", ")));
+                self.waits_for = registries.join(", ");
+                stream::err(&format!("looking up the new images in {}\n", self.waits_for));
             }
             Notice::VersionMeant { typed, version } => {
                 let (typed, version) = (clean(&typed), clean(&version));
@@ -102,7 +134,10 @@ impl Conversation {
                 stream::out(&format!("\nupdate {number} of {count}: {from} → {to}\n"));
             }
             Notice::HopBegins { .. } => {}
-            Notice::HopEnded(ran) => self.hop_ended(&ran.plan, &ran.finish),
+            Notice::HopEnded(ran) => {
+                self.waits_for = api_server(&self.cluster);
+                self.hop_ended(&ran.plan, &ran.finish);
+            }
             Notice::LeadsFurther { done, to } => {
                 let command = identity::update(&self.options, done.kind, &done.database.name, &to, true);
                 stream::err(&format!(
@@ -203,4 +238,9 @@ fn chosen<T>(answer: io::Result<Answer<T>>) -> Result<T, Failure> {
         Answer::Declined => Err(Error::Unanswered.into()),
         Answer::Signalled(signal) => Err(Failure::signalled(signal)),
     }
+}
+
+/// What is waited for while no run is in progress and nothing else is known.
+fn api_server(cluster: &str) -> String {
+    format!("the API server of cluster {cluster}")
 }

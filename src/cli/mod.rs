@@ -24,6 +24,7 @@ pub mod options;
 pub mod pick;
 mod sandbox;
 mod screen;
+mod silence;
 mod status;
 pub mod stop;
 mod stream;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::estimate::{self, Course};
 use super::layout::{View, fit, fit_end, wrap};
 use super::{lines, tables, words};
 use crate::event::{Event, Record, Step, StepOutcome};
@@ -48,6 +49,10 @@ struct WorkloadLine {
     since_ms: Option<u64>,
     finished: bool,
     in_flight: Vec<PodLine>,
+    /// Pods that this run has restarted, how long they took, and when the last of them was Ready.
+    restarted: u64,
+    pods_ms: u64,
+    last_ms: Option<u64>,
     /// The names of the pods that are done; one that becomes unhealthy again is removed.
     arrived: BTreeSet<String>,
 }
@@ -58,6 +63,8 @@ struct PodLine {
     name: String,
     since_ms: u64,
     waits: String,
+    /// It is being restarted, not only waiting for its turn.
+    started: bool,
 }
 
 /// One part of the live region, which renders itself for any width and any time.
@@ -65,7 +72,6 @@ struct PodLine {
 pub(super) enum Part {
     Step(Step),
     Workload(usize),
-    Total,
     Retry,
 }
 
@@ -77,7 +83,7 @@ impl Board {
     /// Takes a record in; returns the lines that stay on the screen from now on.
     pub(super) fn apply(&mut self, record: &Record, columns: usize) -> Vec<String> {
         self.now_ms = record.elapsed_ms;
-        let retried = self.retry.take().is_some();
+        let retried = !matches!(record.event, Event::Heartbeat { .. }) && self.retry.take().is_some();
         match &record.event {
             Event::Started { plan, .. } => {
                 self.workloads = plan.workloads.iter().map(WorkloadLine::planned).collect();
@@ -120,7 +126,8 @@ impl Board {
                 return self.remark(&record.event);
             }
             Event::Finished(_) => return self.end(columns),
-            Event::PauseRequested { adopted: false }
+            Event::Heartbeat { .. }
+            | Event::PauseRequested { adopted: false }
             | Event::PauseAcknowledged { .. }
             | Event::WorkloadPatched { .. }
             | Event::VersionSet { .. }
@@ -152,9 +159,6 @@ impl Board {
                 parts.push(Part::Workload(i));
             }
         }
-        if many && parts.iter().any(|p| matches!(p, Part::Workload(_))) {
-            parts.push(Part::Total);
-        }
         if self.retry.is_some() {
             parts.push(Part::Retry);
         }
@@ -170,7 +174,6 @@ impl Board {
                 let mark = w.since_ms.map_or(" ", |_| spinner(now));
                 self.workload_lines(w, mark, columns, now)
             }),
-            Part::Total => Some(vec![self.total(columns, now)]),
             Part::Retry => self.retry.as_ref().map(|text| {
                 let line = format!("! {}", clean(text));
                 vec![self.view().warn(&fit(&line, columns))]
@@ -201,7 +204,11 @@ impl Board {
         let now = self.now_ms;
         match event {
             Event::PodStarted { workload, pod, .. } => {
-                self.workload(workload).flying(pod, now);
+                let line = self.workload(workload);
+                // Whatever the workload was waiting for before, it goes on now.
+                line.in_flight.retain(|p| p.started || p.name == *pod);
+                let pod = line.flying(pod, now);
+                (pod.started, pod.since_ms) = (true, now);
             }
             Event::PodEvicted { workload, pod } => {
                 self.workload(workload).flying(pod, now).waits = "evicted".into();
@@ -210,12 +217,15 @@ impl Board {
                 let waits = format!("waiting for {}", words::waiting(on));
                 self.workload(workload).flying(pod, now).waits = waits;
             }
-            Event::PodReady { workload, pod, .. } => {
+            Event::PodReady { workload, pod, took_ms, .. } => {
                 let line = self.workload(workload);
                 line.in_flight.retain(|p| p.name != *pod);
                 if line.arrived.insert(pod.clone()) {
                     line.done = (line.done + 1).min(line.pods);
                 }
+                line.restarted += 1;
+                line.pods_ms = line.pods_ms.saturating_add(*took_ms);
+                line.last_ms = Some(now);
             }
             _ => {}
         }
@@ -288,8 +298,10 @@ impl Board {
 
     fn step_lines(&self, line: &StepLine, columns: usize, now: u64) -> Vec<String> {
         let time = words::seconds(now.saturating_sub(line.since_ms) / 1000);
-        let text = format!("{} {:12}  {time:>8}", spinner(now), words::step(line.step));
-        let mut out = vec![fit(&text, columns)];
+        let counted = self.counted(now).filter(|_| matches!(line.step, Step::RollPods | Step::Follow));
+        let counted = counted.unwrap_or_default();
+        let text = format!("{} {:12}  {time:>8}  {counted}", spinner(now), words::step(line.step));
+        let mut out = vec![fit(text.trim_end(), columns)];
         out.extend(self.reason("    ", line.waits.as_deref().unwrap_or_default(), columns));
         out
     }
@@ -320,9 +332,7 @@ impl Board {
         text.push_str(&format!("{counts:>5}  {time:>8}"));
         let mut out = vec![fit(text.trim_end(), columns)];
         for pod in line.in_flight.iter().take(PODS_SHOWN) {
-            let time = words::seconds(now.saturating_sub(pod.since_ms) / 1000);
-            let text = format!("{} ({time}): {}", pod.name, pod.waits);
-            out.extend(self.reason("      ", &text, columns));
+            out.extend(self.reason("      ", &pod.said(now), columns));
         }
         let more = line.in_flight.len().saturating_sub(PODS_SHOWN);
         if more > 0 {
@@ -356,22 +366,58 @@ impl Board {
         out.iter().map(|l| fit(&format!("{indent}{l}"), columns)).collect()
     }
 
-    fn total(&self, columns: usize, now: u64) -> String {
-        let finished = self.workloads.iter().filter(|w| w.finished).count();
+    /// `4/6 pods, about 40 s left`; `None` without pods.
+    fn counted(&self, now: u64) -> Option<String> {
         let (done, pods) = self.workloads.iter().fold((0, 0), |(d, p), w| (d + w.done, p + w.pods));
-        let since = self.step.as_ref().map_or(now, |s| s.since_ms);
-        let time = words::seconds(now.saturating_sub(since) / 1000);
-        let text = format!(
-            "    {finished} of {} workloads, {done} of {pods} pods done  {time}",
-            self.workloads.len()
-        );
-        fit(&text, columns)
+        let mut parts = Vec::new();
+        if self.workloads.len() > ALL_SHOWN {
+            let finished = self.workloads.iter().filter(|w| w.finished).count();
+            parts.push(format!("{finished}/{} workloads", self.workloads.len()));
+        }
+        parts.push(format!("{done}/{pods} pods"));
+        let courses: Vec<_> = self.workloads.iter().map(|w| w.course(now)).collect();
+        parts.extend(estimate::left_ms(&courses).map(|ms| format!("{} left", estimate::about(ms))));
+        (pods > 0).then(|| parts.join(", "))
+    }
+
+    /// The same at the time of the last record, for a line of text.
+    pub(super) fn progress(&self) -> Option<String> {
+        self.counted(self.now_ms)
+    }
+
+    /// What the run is doing, at the time of the last record, for a line of text.
+    pub(super) fn doing(&self) -> String {
+        let Some(step) = &self.step else { return "still running".into() };
+        let mut parts: Vec<String> = step.waits.iter().cloned().collect();
+        if matches!(step.step, Step::RollPods | Step::Follow) {
+            parts.extend(self.progress());
+        }
+        let pods: Vec<_> = self.workloads.iter().flat_map(|w| &w.in_flight).collect();
+        parts.extend(pods.iter().take(PODS_SHOWN).map(|p| p.said(self.now_ms)));
+        let more = pods.len().saturating_sub(PODS_SHOWN);
+        parts.extend((more > 0).then(|| format!("{more} more in flight")));
+        parts.extend(self.retry.clone());
+        let gap = if parts.is_empty() { "" } else { "; " };
+        let time = words::seconds(self.now_ms.saturating_sub(step.since_ms) / 1000);
+        let name = words::step(step.step);
+        format!("{name}: still running after {time}{gap}{}", parts.join("; "))
     }
 }
 
 impl StepLine {
     fn new(step: Step, since_ms: u64) -> Self {
         StepLine { step, since_ms, waits: None }
+    }
+}
+
+impl PodLine {
+    /// What it waits for; a controller that has to move first is no pod, and has no name.
+    fn said(&self, now_ms: u64) -> String {
+        if self.name.is_empty() {
+            return self.waits.clone();
+        }
+        let time = words::seconds(now_ms.saturating_sub(self.since_ms) / 1000);
+        format!("{} ({time}): {}", self.name, self.waits)
     }
 }
 
@@ -384,6 +430,9 @@ impl WorkloadLine {
             since_ms: None,
             finished: false,
             in_flight: Vec::new(),
+            restarted: 0,
+            pods_ms: 0,
+            last_ms: None,
             arrived: BTreeSet::new(),
         }
     }
@@ -404,10 +453,28 @@ impl WorkloadLine {
         }
         let found = self.in_flight.iter().position(|p| p.name == pod);
         let index = found.unwrap_or_else(|| {
-            self.in_flight.push(PodLine { name: clean(pod), since_ms: now_ms, waits: "restarting".into() });
+            self.in_flight.push(PodLine {
+                name: clean(pod),
+                since_ms: now_ms,
+                waits: "restarting".into(),
+                started: false,
+            });
             self.in_flight.len() - 1
         });
         &mut self.in_flight[index]
+    }
+
+    fn course(&self, now_ms: u64) -> Course {
+        let age = |p: &PodLine| now_ms.saturating_sub(p.since_ms);
+        let began = self.since_ms.unwrap_or(now_ms);
+        Course {
+            left: self.pods.saturating_sub(self.done),
+            in_flight_ms: self.in_flight.iter().filter(|p| p.started).map(age).collect(),
+            held_ms: self.in_flight.iter().filter(|p| !p.started).map(age).max().unwrap_or(0),
+            restarted: self.restarted,
+            pods_ms: self.pods_ms,
+            turn_ms: self.last_ms.map_or(0, |last| last.saturating_sub(began)),
+        }
     }
 }
 
@@ -419,6 +486,7 @@ fn spinner(now_ms: u64) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::WaitingOn;
     use crate::report::sample;
 
     #[test]
@@ -438,5 +506,49 @@ mod tests {
             || Event::PodReady { workload: workload.clone(), pod: pod.clone(), took_ms: 1, away_ms: 1 };
         let counted = [started(), ready(), started(), ready(), ready()].map(done);
         assert_eq!(counted, [0, 1, 0, 1, 1]);
+    }
+
+    /// The controllers take 20 s each, and so will the broker.
+    #[test]
+    fn the_pods_are_counted_and_their_time_runs_down() {
+        let workload = || "petset/my-kf-controller".to_owned();
+        let pod = |i: u64| format!("my-kf-controller-{i}");
+        let started = |i| Event::PodStarted { workload: workload(), pod: pod(i), ordinal_in_run: i };
+        let ready = |i, took_ms| Event::PodReady { workload: workload(), pod: pod(i), took_ms, away_ms: 1 };
+        let held = |i| Event::PodWaiting {
+            workload: workload(),
+            pod: pod(i),
+            on: WaitingOn::Budget { budget: "b".into(), needed: 2, healthy: 2, held_by: None },
+        };
+        let mut board = Board::new(false);
+        for (at, event, passed, shown) in [
+            (0, sample::started(sample::plan()), 0, "0/4 pods"),
+            (0, Event::StepStarted { step: Step::RollPods }, 0, "0/4 pods"),
+            (0, Event::WorkloadStarted { workload: workload(), pods: 3, done: 0 }, 0, "0/4 pods"),
+            (0, started(0), 19, "0/4 pods"),
+            (20, ready(0, 20_000), 0, "1/4 pods, about 60 s left"),
+            (20, started(1), 0, "1/4 pods, about 60 s left"),
+            (20, started(1), 15, "1/4 pods, about 50 s left"),
+            // It is late, and then so late that nobody knows.
+            (20, started(1), 50, "1/4 pods, about 40 s left"),
+            (20, started(1), 51, "1/4 pods"),
+            // 40 s: the mean is 30 now, also for the broker.
+            (60, ready(1, 40_000), 0, "2/4 pods, about 60 s left"),
+            (60, held(2), 70, "2/4 pods, about 60 s left"),
+            (60, held(2), 71, "2/4 pods"),
+            // The time for which it was held up is not its own, but may be the next one's.
+            (140, started(2), 0, "2/4 pods, about 60 s left"),
+            (170, ready(2, 30_000), 0, "3/4 pods, about 60 s left"),
+            (
+                170,
+                Event::WorkloadFinished { workload: workload(), took_ms: 170_000 },
+                0,
+                "3/4 pods, about 60 s left",
+            ),
+        ] {
+            board
+                .apply(&Record { time: String::new(), elapsed_ms: at * 1000, run: String::new(), event }, 80);
+            assert_eq!(board.counted((at + passed) * 1000).as_deref(), Some(shown), "{at} + {passed}");
+        }
     }
 }

@@ -1,7 +1,9 @@
 //! One time-stamped line for each event, for logs and for terminals that cannot move their cursor.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
+use super::board::Board;
 use super::runs::Runs;
 use super::{summary, tables, words};
 use crate::event::{Event, Finish, Record};
@@ -12,18 +14,30 @@ use crate::model::{ImageChange, clean};
 pub struct Lines<W> {
     out: W,
     runs: Runs,
+    /// What each run is doing.
+    boards: BTreeMap<String, Board>,
 }
 
 impl<W: Write> Lines<W> {
     /// Lines go to `out`, which is flushed after each.
     pub fn new(out: W) -> Self {
-        Lines { out, runs: Runs::default() }
+        Lines { out, runs: Runs::default(), boards: BTreeMap::new() }
     }
 
     /// Writes the record. A closed pipe must not end the run, so write errors are ignored.
     pub fn record(&mut self, record: &Record) {
         self.runs.take_in(record);
-        let (database, said) = (self.runs.prefix(&record.run), sentence(&record.run, &record.event));
+        let board = self.boards.entry(record.run.clone()).or_default();
+        board.apply(record, usize::MAX);
+        let said = match &record.event {
+            Event::Heartbeat { .. } => board.doing(),
+            Event::PodReady { .. } => {
+                let counted = board.progress().map(|counted| format!("; {counted}"));
+                sentence(&record.run, &record.event) + &counted.unwrap_or_default()
+            }
+            event => sentence(&record.run, event),
+        };
+        let database = self.runs.prefix(&record.run);
         let line = format!("{} {database}{}\n", record.time, clean(&said));
         let _ = self.out.write_all(line.as_bytes()).and_then(|()| self.out.flush());
     }
@@ -154,5 +168,54 @@ mod tests {
         let begun = "kafka/other: Kafka other in namespace default: 3.5.2 → 3.6.1; ";
         assert!(said[one.len()].starts_with(begun) && said[one.len()].ends_with("; run r2"), "{text}");
         assert_eq!(said[one.len() + 1..], ["kafka/other: lock: started", "kafka/my-kf: lock: started"]);
+    }
+
+    #[test]
+    fn a_silent_run_says_what_it_waits_for_and_since_when() {
+        let records = sample::records();
+        let retrying = Event::Retrying {
+            call: "read pods".into(),
+            why: "connection refused".into(),
+            attempt: 3,
+            in_ms: 2_000,
+        };
+        for (taken, retrying, said) in [
+            (2, None, "lock: still running after 1m 00s"),
+            (
+                6,
+                None,
+                "pause: still running after 1m 02s; waiting for the operator to acknowledge the pause (timeout 30 s)",
+            ),
+            (9, None, "roll pods: still running after 1m 00s; 0/4 pods"),
+            (
+                12,
+                None,
+                "roll pods: still running after 1m 03s; 2/4 pods; my-kf-controller-0 (1m 01s): waiting for \
+                 PodDisruptionBudget my-kf-controller to allow a disruption: 2 pods needed healthy, 2 are: the \
+                 eviction of my-kf-controller-2 is still pending",
+            ),
+            (
+                15,
+                Some(retrying),
+                "roll pods: still running after 1m 07s; 3/4 pods, about 10 s left; retrying in 2.0 s: read pods: \
+                 connection refused (attempt 3)",
+            ),
+        ] {
+            let mut out = Vec::new();
+            let mut lines = Lines::new(&mut out);
+            let mut course: Vec<_> = records.iter().take(taken).map(|r| r.event.clone()).collect();
+            course.extend(retrying);
+            let course = sample::recorded(course);
+            course.iter().for_each(|record| lines.record(record));
+            let mut silent = course.last().expect("there are some").clone();
+            silent.elapsed_ms += 60_000;
+            silent.event = Event::Heartbeat { silent_seconds: 60 };
+            // What was said before is not forgotten.
+            lines.record(&silent);
+            lines.record(&silent);
+            let text = String::from_utf8(out).unwrap();
+            let last: Vec<_> = text.lines().rev().take(2).filter_map(|l| l.split_once(' ')).collect();
+            assert_eq!(last.iter().map(|(_, text)| *text).collect::<Vec<_>>(), [said, said], "{taken}");
+        }
     }
 }

@@ -7,6 +7,7 @@ pub mod auth;
 mod bars;
 mod board;
 mod columns;
+mod estimate;
 mod findings;
 mod json;
 mod layout;
@@ -27,6 +28,7 @@ mod sample;
 mod tests;
 
 use std::io::{Stderr, Stdout};
+use std::time::Duration;
 
 use indicatif::MultiProgress;
 
@@ -37,7 +39,7 @@ pub use lines::Lines;
 pub use summary::final_block;
 pub use tables::{plan, way};
 
-use crate::event::Record;
+use crate::event::{Event, Record};
 
 /// How a run shows its progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +57,8 @@ pub enum Progress {
 #[derive(Debug)]
 pub struct Reporter {
     shown: Shown,
+    /// The run of the last record, and how long it had been going then.
+    last: Option<(String, u64)>,
 }
 
 #[derive(Debug)]
@@ -74,11 +78,28 @@ impl Reporter {
             Progress::Json => Shown::Json(Json::new(std::io::stdout())),
             Progress::None => Shown::Nothing,
         };
-        Reporter { shown }
+        Reporter { shown, last: None }
     }
 
     /// Shows the record.
     pub fn record(&mut self, record: &Record) {
+        self.last = Some((record.run.clone(), record.elapsed_ms));
+        self.show(record);
+    }
+
+    /// Says in a log or to a program that the run goes on, since nothing has happened for that long. Bars show it
+    /// themselves.
+    pub fn heartbeat(&mut self, time: String, silent: Duration) {
+        let Some((run, elapsed_ms)) = self.last.clone().filter(|_| !matches!(self.shown, Shown::Bars(_)))
+        else {
+            return;
+        };
+        let elapsed_ms = elapsed_ms + silent.as_millis() as u64;
+        let event = Event::Heartbeat { silent_seconds: silent.as_secs() };
+        self.show(&Record { time, elapsed_ms, run, event });
+    }
+
+    fn show(&mut self, record: &Record) {
         match &mut self.shown {
             Shown::Bars(bars) => bars.record(record),
             Shown::Lines(lines) => lines.record(record),
