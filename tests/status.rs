@@ -36,6 +36,8 @@ fn every_database_is_a_line() {
     assert!(sandbox.run("status -A").stdout.starts_with("NAMESPACE  KIND "));
     assert_eq!(items(&sandbox.run("status -A -o json")).len(), 5);
     sandbox.run("status -n elsewhere").ended(0, "no database found in this namespace");
+    sandbox.run("status -n elsewhere --exit-code").ended(3, "no database found in this namespace");
+    sandbox.run("status --exit-code").ended(0, "");
     sandbox.run("status zk none").ended(3, "existing databases: my-zk");
     sandbox.run("status zk my-zk -A").ended(2, "--all-namespaces cannot be used with a name");
 }
@@ -107,11 +109,14 @@ fn a_killed_run_is_told_with_the_commands_that_go_on() {
     // Right after its death nothing but the time tells it from one that is alive.
     let status: Status = serde_json::from_value(sandbox.run("status zk my-zk -o json").ended(0, "").object())
         .expect("a status");
-    assert_eq!(status.state, State::Running);
+    assert_eq!((status.state, status.exit_code), (State::Running, 5));
     assert!(status.run.as_ref().is_some_and(|run| run.unfinished && run.outcome.is_none()), "{status:?}");
     let lock =
         format!("/apis/coordination.k8s.io/v1/namespaces/default/leases/dbupdate-zookeeper-{}", "my-zk");
     sandbox.request("DELETE", &lock, "json", &Value::Null);
+    sandbox.run("status --exit-code").ended(4, "half updated");
+    sandbox.run("status zk my-zk --exit-code").ended(4, "next:");
+    sandbox.run("status kf --exit-code").ended(0, "");
     let told = sandbox.run("status zk my-zk");
     told.ended(0, "state: zookeeper/my-zk is paused and between 3.8.3 and 3.9.1: ");
     told.ended(

@@ -22,7 +22,7 @@ pub enum ExitCode {
     TimedOut,
     /// Stopped by a signal.
     Signal(Signal),
-    /// The exit code in the last event of a run.
+    /// The exit code in the last event of a run, or the one for a database's state.
     Run(u8),
 }
 

@@ -18,6 +18,12 @@ pub struct StatusArgs {
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
 
+    /// Exit with a code for the state, for scripts: 0 fine, 4 to be finished, 5 being changed, 6 not Ready
+    ///
+    /// All codes are in docs/exit-codes.md. For several databases, it is that of the most serious state.
+    #[arg(long)]
+    pub exit_code: bool,
+
     #[command(flatten)]
     pub which: WhichArgs,
 

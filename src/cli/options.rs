@@ -69,6 +69,8 @@ pub struct LookOptions {
     pub kind: Option<Kind>,
     /// `None` means every database.
     pub name: Option<String>,
+    /// Exit with a code for the state.
+    pub exit_code: bool,
     /// The one run of a history that is shown; `None` means all of them.
     pub run: Option<OneRun>,
     pub output: ListOutput,
@@ -91,7 +93,7 @@ impl LookOptions {
     /// The first argument that is invalid.
     pub fn status(args: StatusArgs, cluster: ClusterArgs, terminal: &Terminal) -> Result<Self, UsageError> {
         let options = Self::new(args.kind.as_deref(), args.name, args.shown.into(), cluster, terminal)?;
-        options.among(args.which)
+        Self { exit_code: args.exit_code, ..options }.among(args.which)
     }
 
     /// Validates the arguments of `list`.
@@ -181,6 +183,7 @@ impl LookOptions {
             selector: String::new(),
             kind,
             name,
+            exit_code: false,
             run: None,
             output: shown.output,
             colors: colors(shown.color, terminal),

@@ -39,7 +39,11 @@ impl Look {
         if all.is_empty() {
             self.say_none();
         }
-        Ok(ExitCode::Done)
+        Ok(match situation::exit_code(&all) {
+            _ if !self.options.exit_code => ExitCode::Done,
+            Some(code) => ExitCode::Run(code),
+            None => ExitCode::Refused,
+        })
     }
 
     async fn history(&mut self) -> Result<ExitCode, Failure> {

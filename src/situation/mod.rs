@@ -47,6 +47,9 @@ pub struct Status {
     /// `status.phase`.
     pub phase: String,
     pub state: State,
+    /// The exit code for the state. What could not be checked is not taken for fine.
+    #[serde(default)]
+    pub exit_code: u8,
     /// The state in one sentence.
     pub sentence: String,
     /// The commands to run next, most useful first.
@@ -211,6 +214,7 @@ pub fn status(seen: &Seen, commands: impl Fn(Next) -> String) -> Status {
     let situation = decide(seen);
     let db = &seen.snapshot.database;
     let unfinished = unfinished(seen);
+    let not_checked = parts::not_checked(seen);
     Status {
         schema: STATUS_SCHEMA.to_owned(),
         kind: db.kind,
@@ -218,6 +222,10 @@ pub fn status(seen: &Seen, commands: impl Fn(Next) -> String) -> Status {
         version: db.version.clone(),
         phase: db.phase.to_string(),
         state: situation.state(),
+        exit_code: match situation.exit_code() {
+            0 if !not_checked.is_empty() => 1,
+            code => code,
+        },
         sentence: situation.to_string(),
         next: situation.next().into_iter().map(commands).collect(),
         workloads: parts::workloads(seen, unfinished),
@@ -225,8 +233,14 @@ pub fn status(seen: &Seen, commands: impl Fn(Next) -> String) -> Status {
         ops_requests: parts::ops_requests(seen),
         run: decide::last(seen).map(|entry| RunStatus::of(entry, unfinished.is_some())),
         lock: parts::lock(seen),
-        not_checked: parts::not_checked(seen),
+        not_checked,
     }
+}
+
+/// The exit code for the states of several databases: the most serious one; `None` if there are no databases.
+pub fn exit_code(all: &[Status]) -> Option<u8> {
+    let serious = |code: &u8| [0, 5, 1, 6, 3, 4].iter().position(|known| known == code);
+    all.iter().map(|status| status.exit_code).max_by_key(serious)
 }
 
 #[cfg(test)]

@@ -174,6 +174,31 @@ impl Situation {
         }
     }
 
+    /// The exit code for the state; documented in `docs/exit-codes.md`.
+    pub fn exit_code(&self) -> u8 {
+        match &self.what {
+            What::Fine(_) | What::Outdated { .. } => 0,
+            What::Unread { .. } => 1,
+            What::Gone | What::Deleting | What::Halted | What::Drift => 3,
+            What::PausedForRequest(_)
+            | What::JournalUnreadable { .. }
+            | What::NoJournalEntry
+            | What::LeftPaused { .. }
+            | What::Unverified { .. }
+            | What::VersionMoved { .. }
+            | What::RequestEnded { .. }
+            | What::Rendered(_)
+            | What::HalfDone(_)
+            | What::Exposed(_)
+            | What::OnItsWay { .. } => 4,
+            What::Running { .. }
+            | What::Requested { .. }
+            | What::OtherRequest { .. }
+            | What::PausedByOther { .. } => 5,
+            What::NotReady { .. } => 6,
+        }
+    }
+
     /// The commands to run next, most useful first.
     pub fn next(&self) -> Vec<Next> {
         match &self.what {

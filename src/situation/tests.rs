@@ -76,6 +76,39 @@ fn every_situation_is_a_sentence_in_plain_words() {
     }
 }
 
+/// A contract: `docs/exit-codes.md` has the same table.
+#[test]
+fn every_situation_has_an_exit_code() {
+    let (pods, run) = (Pods { ready: 6, all: 6 }, || progress("3.5.2", &[]));
+    for (what, code) in [
+        (What::Fine(pods), 0),
+        (What::Outdated { pods: 2 }, 0),
+        (What::Unread { phase: Phase::Ready }, 1),
+        (What::Gone, 3),
+        (What::Deleting, 3),
+        (What::Halted, 3),
+        (What::Drift, 3),
+        (What::HalfDone(run()), 4),
+        (What::Exposed(run()), 4),
+        (What::Rendered(run()), 4),
+        (What::PausedForRequest(run()), 4),
+        (What::RequestEnded { run: run(), by_us: Method::Client }, 4),
+        (What::VersionMoved { run: run(), was: "3.5.2".to_owned() }, 4),
+        (What::JournalUnreadable { why: String::new() }, 4),
+        (What::NoJournalEntry, 4),
+        (What::LeftPaused { to: None }, 4),
+        (What::Unverified { pods, to: String::new(), unhealthy: Vec::new() }, 4),
+        (What::OnItsWay { pods, to: "3.7.0".to_owned() }, 4),
+        (What::Running { holder: String::new(), renewed_seconds_ago: None, updating: None }, 5),
+        (What::Requested { request: request(""), run: run() }, 5),
+        (What::OtherRequest { request: request(""), unfinished: None }, 5),
+        (What::PausedByOther { message: String::new(), unfinished: None }, 5),
+        (What::NotReady { pods, phase: Phase::Critical, unhealthy: Vec::new() }, 6),
+    ] {
+        assert_eq!(situation(what.clone()).exit_code(), code, "{what:?}");
+    }
+}
+
 /// Where to look comes first, the same command again last, and only where nothing else goes on.
 #[test]
 fn a_run_that_ends_names_what_its_state_names() {

@@ -183,7 +183,7 @@ async fn what_may_not_be_read_is_said() {
     let world = World::new(Database::zookeeper("db"));
     world.sim.access().deny("get", "", "configmaps", "");
     let status = told(&world, None).await;
-    assert_eq!(status.state, State::Fine);
+    assert_eq!((status.state, status.exit_code), (State::Fine, 1));
     assert!(status.not_checked[0].starts_with("the journal: "), "{:?}", status.not_checked);
     world.sim.access().deny("list", "", "pods", "");
     let status = told(&world, None).await;
