@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::failure::Failure;
 use super::identity;
+use super::keys::NoEcho;
 use super::options::UpdateOptions;
 use super::pick::{self, Answer, Intent};
 use super::screen::Screen;
@@ -28,8 +29,8 @@ pub struct Conversation {
     pub cluster: String,
     pub stop: watch::Receiver<Stop>,
     told: Ear,
-    /// Shows the run in progress.
-    reporter: Option<Reporter>,
+    /// Shows the run in progress, on a terminal that does not show what is typed meanwhile.
+    reporter: Option<(Reporter, NoEcho)>,
     /// What is waited for while no run is in progress.
     waits_for: String,
     /// Why a question was not answered, or a result could not be printed.
@@ -93,7 +94,8 @@ impl Conversation {
         match told {
             Told::Record(record) => {
                 let (progress, color) = (self.options.progress, self.options.colors.stderr);
-                self.reporter.get_or_insert_with(|| Reporter::new(progress, color)).record(&record);
+                let begin = || (Reporter::new(progress, color), NoEcho::begin());
+                self.reporter.get_or_insert_with(begin).0.record(&record);
             }
             Told::Notice(notice) => self.notice(notice),
             Told::Asked(question) => self.answer(question).await,
@@ -105,7 +107,7 @@ impl Conversation {
     fn still_there(&mut self, silent: Duration) {
         match (&mut self.reporter, self.options.progress) {
             (_, Progress::None) => {}
-            (Some(reporter), _) => reporter.heartbeat(Clock::system().rfc3339(3), silent),
+            (Some((reporter, _)), _) => reporter.heartbeat(Clock::system().rfc3339(3), silent),
             (None, _) => {
                 let (on, time) = (&self.waits_for, words::seconds(silent.as_secs()));
                 stream::err(&format!("still waiting for {on}, for {time} now\n"));
@@ -148,7 +150,7 @@ impl Conversation {
     }
 
     fn hop_ended(&mut self, plan: &Plan, finish: &Finish) {
-        let heard = self.reporter.take().is_none_or(|mut reporter| {
+        let heard = self.reporter.take().is_none_or(|(mut reporter, _no_echo)| {
             reporter.finish();
             reporter.heard()
         });
@@ -184,7 +186,7 @@ impl Conversation {
                     from: first.from.name.clone(),
                     to,
                 };
-                let answer = pick::confirm(&intent, &self.terminal, &mut self.stop).await;
+                let answer = pick::confirm(&intent, &mut self.stop).await;
                 chosen(answer).map(|()| reply.send(()).is_ok())
             }
         };

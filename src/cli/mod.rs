@@ -13,6 +13,7 @@ mod duration;
 pub mod exit_code;
 mod failure;
 mod identity;
+mod keys;
 mod list;
 mod log;
 mod look;

@@ -1,13 +1,14 @@
 //! The prompts on a terminal: which database, which version, and whether to continue. Everything is shown on standard
-//! error. Escape and Ctrl-C decline.
+//! error. Ctrl-C declines, and so does Escape in a list.
 
-use std::io::{self, Write};
+use std::io::{self, BufRead, Write};
 
 use console::{Term, truncate_str};
+use dialoguer::Select;
 use dialoguer::theme::ColorfulTheme;
-use dialoguer::{Confirm, Select};
 use tokio::sync::watch;
 
+use super::keys;
 use super::terminal::Terminal;
 use crate::operation::{Signal, Stop, signalled};
 
@@ -58,21 +59,10 @@ pub async fn choose(
 /// # Errors
 ///
 /// The terminal cannot be read or written.
-pub async fn confirm(
-    intent: &Intent,
-    terminal: &Terminal,
-    stop: &mut watch::Receiver<Stop>,
-) -> io::Result<Answer<()>> {
+pub async fn confirm(intent: &Intent, stop: &mut watch::Receiver<Stop>) -> io::Result<Answer<()>> {
     io::stderr().write_all(intent.lines().as_bytes())?;
-    if terminal.dumb {
-        return ask(stop, || Ok(read_yes()?.then_some(()))).await;
-    }
-    ask(stop, || {
-        let theme = ColorfulTheme::default();
-        let yes = Confirm::with_theme(&theme).with_prompt("Continue?").default(false).interact_opt()?;
-        Ok((yes == Some(true)).then_some(()))
-    })
-    .await
+    keys::forget();
+    ask(stop, || Ok(read_yes(io::stdin().lock(), io::stderr())?.then_some(()))).await
 }
 
 impl Intent {
@@ -116,12 +106,23 @@ async fn ask<T: Send + 'static>(
     }
 }
 
-/// Reads one answer on a terminal without cursor control.
-fn read_yes() -> io::Result<bool> {
-    io::stderr().write_all(b"Continue? [y/N] ")?;
-    let mut line = String::new();
-    io::stdin().read_line(&mut line)?;
-    Ok(matches!(line.trim(), "y" | "Y" | "yes"))
+/// Asks until a line is an answer. A line and not a key, or the rest of a typed `yes` would reach the shell.
+fn read_yes(mut input: impl BufRead, mut output: impl Write) -> io::Result<bool> {
+    let mut prompt = "Continue? [y/N] ";
+    loop {
+        output.write_all(prompt.as_bytes())?;
+        let mut line = Vec::new();
+        if input.read_until(b'\n', &mut line)? == 0 {
+            // Ctrl-D leaves the cursor behind the question.
+            output.write_all(b"\n")?;
+            return Ok(false);
+        }
+        match String::from_utf8_lossy(&line).trim().to_lowercase().as_str() {
+            "y" | "yes" => return Ok(true),
+            "" | "n" | "no" => return Ok(false),
+            _ => prompt = "Answer y or n, then Enter. Continue? [y/N] ",
+        }
+    }
 }
 
 /// Truncates the lines to the terminal's width, minus the pointer in front of them: a wrapped line would garble the list.
@@ -178,6 +179,30 @@ mod tests {
         for part in ["kafka/my-kf", "namespace db", "prod", "10.0.0.1", "3.5.2", "3.6.1"] {
             assert!(text.contains(part), "{part}: {text}");
         }
+    }
+
+    #[test]
+    fn a_line_confirms_or_declines() {
+        for (typed, yes, asked, left) in [
+            ("y\n", true, 1, ""),
+            ("yes\nls\n", true, 1, "ls\n"),
+            (" YES \r\n", true, 1, ""),
+            ("n\n", false, 1, ""),
+            ("No\n", false, 1, ""),
+            ("\ny\n", false, 1, "y\n"),
+            ("", false, 1, ""),
+            ("y", true, 1, ""),
+            ("yy\n\u{1b}[A\nmaybe\ny\n", true, 4, ""),
+            ("yesterday\n", false, 2, ""),
+        ] {
+            let (mut input, mut output) = (typed.as_bytes(), Vec::new());
+            assert_eq!(read_yes(&mut input, &mut output).expect("it is read"), yes, "{typed:?}");
+            let output = String::from_utf8(output).expect("text");
+            assert_eq!(output.matches("Continue? [y/N] ").count(), asked, "{typed:?}");
+            assert_eq!(input, left.as_bytes(), "{typed:?}");
+        }
+        let (mut input, mut output) = (&b"\xff\n"[..], Vec::new());
+        assert!(!read_yes(&mut input, &mut output).expect("it is read"));
     }
 
     #[test]
