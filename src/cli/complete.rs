@@ -78,7 +78,7 @@ async fn answer(line: &Line<'_>) -> Option<Answer> {
                 "namespace" => {
                     connected(line).await?.0.cluster.namespaces().await.ok()?.into_iter().map(bare).collect()
                 }
-                "context" | "cluster" | "user" => in_kubeconfig(line, arg.get_id().as_str())?,
+                "context" | "cluster" | "user" => in_kubeconfig(line, arg.get_id().as_str()).await?,
                 "skip_check" => checks(&line.typed),
                 "via" => methods(&line.typed),
                 "command" => commands(line),
@@ -168,9 +168,9 @@ fn latest(meant: Option<&versions::Choice>) -> Candidate {
 }
 
 /// The names of contexts, clusters or users in the kubeconfig.
-fn in_kubeconfig(line: &Line<'_>, what: &str) -> Option<Vec<Candidate>> {
+async fn in_kubeconfig(line: &Line<'_>, what: &str) -> Option<Vec<Candidate>> {
     let Target::Cluster(connection) = target(line)?.0 else { return None };
-    let names = cluster::names(&connection).ok()?;
+    let names = cluster::names(&connection).await.ok()?;
     let wanted = match what {
         "context" => names.contexts,
         "cluster" => names.clusters,

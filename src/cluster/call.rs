@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::response::Parts;
 use http::{HeaderMap, Request, header};
 use jiff::Timestamp;
 use kube::client::Body;
@@ -20,6 +21,7 @@ use super::body::{self, LARGEST_ERROR, LARGEST_OBJECT, LARGEST_PAGE};
 use super::connection::{Connection, Renew};
 use super::error::{chain, failure};
 use super::request::{Answer, Call};
+use super::secrets::Secrets;
 use super::stream::Events;
 
 /// The timeout of a call. An API server answers in milliseconds, but its webhooks may take ten seconds by default.
@@ -69,6 +71,7 @@ pub struct Cluster {
     patience: Duration,
     /// The timeout of a read; a write never takes longer than [`CALL_TIMEOUT`].
     answer_within: Duration,
+    secrets: Secrets,
     /// Calls that were allowed before, by verb and resource.
     allowed: Arc<Mutex<HashSet<(String, String)>>>,
     pub(super) aside: Option<mpsc::UnboundedSender<Aside>>,
@@ -85,6 +88,7 @@ impl Cluster {
             user_agent: concat!("kubectl-dbupdate/", env!("CARGO_PKG_VERSION")).into(),
             patience: Duration::from_secs(5),
             answer_within: CALL_TIMEOUT,
+            secrets: Secrets::default(),
             allowed: Arc::default(),
             aside: None,
         }
@@ -108,6 +112,11 @@ impl Cluster {
     /// The same cluster, with the time at which its credentials expire.
     pub(super) fn expiring(self, expires: Option<Timestamp>) -> Self {
         Cluster { expires, ..self }
+    }
+
+    /// The same cluster, whose errors show none of these credentials.
+    pub(super) fn hiding(self, secrets: &Secrets) -> Self {
+        Cluster { secrets: secrets.clone(), ..self }
     }
 
     /// When the credentials expire; `None` if they are renewed automatically or do not tell.
@@ -152,7 +161,7 @@ impl Cluster {
 
     /// Makes a read, and retries it while its failure may go away.
     pub(super) async fn read<T: DeserializeOwned>(&self, call: Call) -> Result<T, ClusterError> {
-        self.answer(&call).await?.parse(&call.what)
+        self.answer(&call).await?.parse(&call.what).map_err(|error| self.secrets.hidden_in(error))
     }
 
     /// The same, with the response as it was sent.
@@ -242,12 +251,15 @@ impl Cluster {
             || ClusterError::lost(&call.what, &format!("no response within {} s", limit.as_secs_f32()));
         let began = Instant::now();
         let answered = timeout(limit, exchange).await.map_err(|_| late()).flatten();
-        log(call, began, &answered);
+        let answered = answered.map_err(|error| self.secrets.hidden_in(error));
+        self.log(call, began, &answered);
         let (parts, body) = answered?;
         if !parts.status.is_success() {
-            return Err(ClusterError::from_status(&call.what, parts.status.as_u16(), &body));
+            let said = self.secrets.masked(&String::from_utf8_lossy(&body));
+            return Err(ClusterError::from_status(&call.what, parts.status.as_u16(), said.as_bytes()));
         }
-        Ok(Answer { body, warnings: warnings(&parts.headers) })
+        let warnings = warnings(&parts.headers).iter().map(|text| self.secrets.masked(text)).collect();
+        Ok(Answer { body, warnings })
     }
 
     /// Opens a watch.
@@ -256,7 +268,8 @@ impl Cluster {
         call: &Call,
     ) -> Result<Events<T>, ClusterError> {
         let opening = async |client: kube::Client| {
-            let opened = timeout(CALL_TIMEOUT, Events::open(&client, self.signed(call), &call.what)).await;
+            let opening = Events::open(&client, self.signed(call), &call.what, self.secrets.clone());
+            let opened = timeout(CALL_TIMEOUT, opening).await;
             opened.map_err(|_| ClusterError::lost(&call.what, "timed out")).flatten()
         };
         let (client, generation) = self.connection.client();
@@ -273,6 +286,19 @@ impl Cluster {
         self.connection.accepted(generation);
         self.remember(call);
         Ok(events)
+    }
+
+    /// Logs a call for `-v`. The credentials are added further down, and are shown only if somebody repeats them.
+    fn log(&self, call: &Call, began: Instant, answered: &Result<(Parts, Bytes), ClusterError>) {
+        let (method, uri, ms) = (call.request.method(), call.request.uri(), began.elapsed().as_millis());
+        match answered {
+            Ok((parts, body)) => {
+                tracing::debug!("{method} {uri} {} in {ms} ms", parts.status.as_u16());
+                tracing::trace!("request body: {}", shown(call.request.body()));
+                tracing::trace!("response body: {}", self.secrets.masked(&shown(body)));
+            }
+            Err(error) => tracing::debug!("{method} {uri} failed after {ms} ms: {error}"),
+        }
     }
 
     /// The request of a call, with this run's User-Agent.
@@ -309,19 +335,6 @@ impl Cluster {
     /// Whether any call has succeeded.
     fn reached(&self) -> bool {
         !self.allowed.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
-    }
-}
-
-/// Logs a call for `-v`. Nothing in it is secret: credentials are added further down.
-fn log(call: &Call, began: Instant, answered: &Result<(http::response::Parts, Bytes), ClusterError>) {
-    let (method, uri, ms) = (call.request.method(), call.request.uri(), began.elapsed().as_millis());
-    match answered {
-        Ok((parts, body)) => {
-            tracing::debug!("{method} {uri} {} in {ms} ms", parts.status.as_u16());
-            tracing::trace!("request body: {}", shown(call.request.body()));
-            tracing::trace!("response body: {}", shown(body));
-        }
-        Err(error) => tracing::debug!("{method} {uri} failed after {ms} ms: {error}"),
     }
 }
 

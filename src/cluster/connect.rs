@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use kube::Config;
-use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::config::{KubeConfigOptions, Kubeconfig};
 
 use crate::model::clean;
 
 use super::flags::{ConnectError, ConnectOptions};
 use super::overrides::{self, Chosen};
 use super::plugin::{self, Asking};
-use super::{Cluster, credentials, proxy};
+use super::secrets::Secrets;
+use super::{Cluster, credentials, file, proxy};
 
 /// The names in a kubeconfig.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,8 +28,8 @@ pub struct Names {
 ///
 /// # Errors
 /// The kubeconfig cannot be read.
-pub fn names(options: &ConnectOptions) -> Result<Names, ConnectError> {
-    let kubeconfig = read(options)?;
+pub async fn names(options: &ConnectOptions) -> Result<Names, ConnectError> {
+    let kubeconfig = read(options).await?;
     Ok(Names {
         contexts: kubeconfig.contexts.into_iter().map(|c| c.name).collect(),
         clusters: kubeconfig.clusters.into_iter().map(|c| c.name).collect(),
@@ -44,35 +45,46 @@ pub async fn connect(options: &ConnectOptions) -> Result<Cluster, ConnectError> 
     let at_first = resolve(options).await?;
     let address = clean(at_first.config.cluster_url.to_string().trim_end_matches('/'));
     let name = format!("{} ({address})", clean(&at_first.name));
-    let (options, same) = (at_first.pinned(options), at_first.identity());
+    let (options, same, secrets) = (at_first.pinned(options), at_first.identity(), Secrets::default());
     let expires = credentials::expiry(&at_first.config.auth_info);
     let plugin = plugin::name_of(&at_first.config.auth_info);
     tracing::info!(cluster = name, user = at_first.user.as_deref().map(clean), "connecting");
-    let cluster = Cluster::new(client(at_first.config, Asking::Allowed).await?, &name)
-        .answering_within(options.request_timeout);
-    let renew = Arc::new(move || anew(options.clone(), same.clone()).boxed());
+    let cluster = Cluster::new(client(at_first.config, Asking::Allowed, &secrets).await?, &name)
+        .answering_within(options.request_timeout)
+        .hiding(&secrets);
+    let renew = Arc::new(move || anew(options.clone(), same.clone(), secrets.clone()).boxed());
     Ok(cluster.renewing(renew).asking(plugin.as_deref()).expiring(expires))
 }
 
 /// Makes a client from the current kubeconfig, for the same context, server and user.
-async fn anew(options: ConnectOptions, same: Identity) -> Result<kube::Client, ConnectError> {
+async fn anew(
+    options: ConnectOptions,
+    same: Identity,
+    secrets: Secrets,
+) -> Result<kube::Client, ConnectError> {
     let now = resolve(&options).await?;
     if now.identity() != same {
         let context = clean(&now.name);
         return Err(ConnectError::Elsewhere { context });
     }
-    client(now.config, Asking::No).await
+    client(now.config, Asking::No, &secrets).await
 }
 
-async fn client(mut config: Config, asking: Asking) -> Result<kube::Client, ConnectError> {
-    let auth = credentials::sendable(config.auth_info)?;
-    config.auth_info = credentials::sendable(plugin::resolved(auth, asking).await?)?;
+async fn client(mut config: Config, asking: Asking, secrets: &Secrets) -> Result<kube::Client, ConnectError> {
+    config.auth_info = credentials::sendable(config.auth_info)?;
+    secrets.learn(&config);
+    let resolved = plugin::resolved(config.auth_info, asking, secrets).await?;
+    config.auth_info = credentials::sendable(resolved)?;
+    secrets.learn(&config);
+    // Its token was read already; the client would read the file again, on this thread.
+    config.auth_info.token_file = None;
     // Its retries are silent, and an eviction that a budget blocks would look like a hang of minutes.
     config.default_retry = false;
     config.connect_timeout = Some(super::CALL_TIMEOUT);
-    // kube runs an auth-provider's command itself, and panics if its output is not a valid header value.
+    // kube panics if an auth-provider's credentials are no valid header value.
     let made = catch_unwind(AssertUnwindSafe(|| kube::Client::try_from(config)));
-    made.map_err(|_| ConnectError::Token)?.map_err(|e| ConnectError::Client { why: clean(&e.to_string()) })
+    let why = |error: kube::Error| secrets.masked(&clean(&error.to_string()));
+    made.map_err(|_| ConnectError::Token)?.map_err(|error| ConnectError::Client { why: why(error) })
 }
 
 /// The configuration resolved from the kubeconfig, the environment and the flags.
@@ -103,11 +115,12 @@ impl Resolved {
 }
 
 async fn resolve(options: &ConnectOptions) -> Result<Resolved, ConnectError> {
-    let chosen = overrides::choose(&read(options)?, options)?;
+    let chosen = overrides::choose(&read(options).await?, options)?;
     let mut resolved = match chosen {
         Some(chosen) => configured(chosen, options).await?,
         None => in_cluster(options)?,
     };
+    file::with_credentials(&mut resolved.config.auth_info).await?;
     let proxy_url = resolved.proxy_url.as_deref();
     resolved.config.proxy_url =
         proxy::of(&resolved.config.cluster_url, proxy_url, |name| std::env::var(name).ok())
@@ -116,9 +129,9 @@ async fn resolve(options: &ConnectOptions) -> Result<Resolved, ConnectError> {
 }
 
 /// The kubeconfig; empty if none is named and none exists.
-fn read(options: &ConnectOptions) -> Result<Kubeconfig, ConnectError> {
+async fn read(options: &ConnectOptions) -> Result<Kubeconfig, ConnectError> {
     if let Some(path) = &options.kubeconfig {
-        return Kubeconfig::read_from(path).map_err(|e| unreadable(options, &e));
+        return file::kubeconfig(path).await.map_err(|why| unreadable(options, &why));
     }
     // Missing files are skipped, as kubectl does; in a pod there is none at all.
     let listed = std::env::var_os("KUBECONFIG").filter(|list| !list.is_empty());
@@ -129,34 +142,38 @@ fn read(options: &ConnectOptions) -> Result<Kubeconfig, ConnectError> {
     let there: Vec<&PathBuf> = files.iter().filter(|path| path.exists()).collect();
     if listed.is_some() && there.is_empty() {
         let why = "no such file".to_owned();
-        return Err(ConnectError::Kubeconfig { file: file(options), why });
+        return Err(ConnectError::Kubeconfig { file: source(options), why });
     }
-    let merged = there
-        .into_iter()
-        .try_fold(Kubeconfig::default(), |all, path| all.merge(Kubeconfig::read_from(path)?));
-    merged.map_err(|e| unreadable(options, &e))
+    let mut merged = Kubeconfig::default();
+    for path in there {
+        let read = file::kubeconfig(path).await.map_err(|why| unreadable(options, &why))?;
+        merged = merged.merge(read).map_err(|error| unreadable(options, &error.to_string()))?;
+    }
+    Ok(merged)
 }
 
 async fn configured(chosen: Chosen, options: &ConnectOptions) -> Result<Resolved, ConnectError> {
-    let Chosen { kubeconfig, context, user } = chosen;
+    let Chosen { mut kubeconfig, context, user } = chosen;
+    for named in kubeconfig.clusters.iter_mut().filter_map(|named| named.cluster.as_mut()) {
+        file::with_authority(named).await?;
+    }
     let cluster = kubeconfig.clusters.first().and_then(|c| c.cluster.clone()).unwrap_or_default();
     address(cluster.server.as_deref().unwrap_or_default())?;
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
         .await
-        .map_err(|e| unreadable(options, &e))?;
+        .map_err(|error| unreadable(options, &super::error::chain(&error)))?;
     let name = context.clone().unwrap_or_else(|| "without a context".to_owned());
     Ok(Resolved { config, name, context, user, proxy_url: cluster.proxy_url })
 }
 
-fn unreadable(options: &ConnectOptions, error: &KubeconfigError) -> ConnectError {
+fn unreadable(options: &ConnectOptions, why: &str) -> ConnectError {
     // Only the first line is shown: the others quote the file, which holds secrets.
-    let why = super::error::chain(error);
     let why = clean(why.lines().next().unwrap_or_default());
-    ConnectError::Kubeconfig { file: file(options), why }
+    ConnectError::Kubeconfig { file: source(options), why }
 }
 
 /// The file, or the list of files, in which the kubeconfig was searched.
-fn file(options: &ConnectOptions) -> String {
+fn source(options: &ConnectOptions) -> String {
     let path = options.kubeconfig.as_ref().map(|path| path.display().to_string());
     let listed = || std::env::var("KUBECONFIG").ok().filter(|list| !list.is_empty());
     clean(&path.or_else(listed).unwrap_or_else(|| "~/.kube/config".to_owned()))
@@ -173,7 +190,13 @@ fn in_cluster(options: &ConnectOptions) -> Result<Resolved, ConnectError> {
 }
 
 fn address(server: &str) -> Result<(), ConnectError> {
-    let invalid = |why: &str| ConnectError::Server { address: clean(server), why: why.to_owned() };
+    let shown = clean(proxy::without_user(server));
+    let invalid = |why: &str| ConnectError::Server { address: shown.clone(), why: why.to_owned() };
+    if shown != clean(server) {
+        return Err(invalid(
+            "it must not have a user and a password in it; put them into a user of the kubeconfig",
+        ));
+    }
     let uri: http::Uri = server.parse().map_err(|e: http::uri::InvalidUri| invalid(&e.to_string()))?;
     match (uri.scheme_str(), uri.host()) {
         (Some("http" | "https"), Some(_)) => Ok(()),

@@ -18,14 +18,6 @@ use super::flags::ConnectError;
 /// # Errors
 /// [`ConnectError::Token`] if a token cannot be sent in a header.
 pub(super) fn sendable(mut auth: AuthInfo) -> Result<AuthInfo, ConnectError> {
-    if auth.token.is_none()
-        && let Some(file) = &auth.token_file
-        && let Some(text) = token_in(file)
-        && text.trim() != text
-    {
-        // The client would send the token with its whitespace, so it is read here. After a 401 the file is read again.
-        (auth.token, auth.token_file) = (Some(text.into()), None);
-    }
     if let Some(token) = auth.token.take() {
         let token = token.expose_secret().trim().to_owned();
         fits_a_header(&token)?;
@@ -42,13 +34,6 @@ pub(super) fn sendable(mut auth: AuthInfo) -> Result<AuthInfo, ConnectError> {
     Ok(auth)
 }
 
-/// The content of a file; `None` if it cannot be read or is not a regular file, because reading a pipe would consume
-/// its content.
-fn token_in(file: &str) -> Option<String> {
-    let is_file = std::fs::metadata(file).is_ok_and(|found| found.is_file());
-    if is_file { std::fs::read_to_string(file).ok() } else { None }
-}
-
 fn fits_a_header(token: &str) -> Result<(), ConnectError> {
     HeaderValue::try_from(format!("Bearer {token}")).map(drop).map_err(|_| ConnectError::Token)
 }
@@ -59,8 +44,10 @@ pub(super) fn expiry(auth: &AuthInfo) -> Option<Timestamp> {
     if auth.exec.is_some() || auth.auth_provider.is_some() {
         return None;
     }
-    let token = auth.token.as_ref().and_then(|token| of_token(token.expose_secret()));
-    let certificate = certificate(auth).and_then(|pem| of_certificate(&pem));
+    let token = auth.token.as_ref().filter(|_| auth.token_file.is_none());
+    let token = token.and_then(|token| of_token(token.expose_secret()));
+    let certificate = auth.client_certificate_data.as_ref().and_then(|data| STANDARD.decode(data).ok());
+    let certificate = certificate.and_then(|pem| of_certificate(&pem));
     token.into_iter().chain(certificate).min()
 }
 
@@ -75,14 +62,6 @@ fn of_token(token: &str) -> Option<Timestamp> {
     let claims = URL_SAFE_NO_PAD.decode(claims.trim_end_matches('=')).ok()?;
     let claims: Claims = serde_json::from_slice(&claims).ok()?;
     Timestamp::from_second(claims.exp? as i64).ok()
-}
-
-fn certificate(auth: &AuthInfo) -> Option<Vec<u8>> {
-    match (&auth.client_certificate_data, &auth.client_certificate) {
-        (Some(data), _) => STANDARD.decode(data).ok(),
-        (None, Some(file)) => std::fs::read(file).ok(),
-        (None, None) => None,
-    }
 }
 
 /// The expiry of the first certificate in a PEM file, which is the client's own.

@@ -89,6 +89,28 @@ impl ClusterError {
         }
     }
 
+    /// The same error with each text that others have written replaced.
+    pub(super) fn told(mut self, change: impl FnOnce(String) -> String) -> Self {
+        let text = match &mut self {
+            ClusterError::Forbidden { message, .. }
+            | ClusterError::Unauthorized { message, .. }
+            | ClusterError::AnotherCluster { message, .. }
+            | ClusterError::Conflict { message, .. }
+            | ClusterError::Refused { message, .. }
+            | ClusterError::Budget { message, .. }
+            | ClusterError::TwoBudgets { message, .. }
+            | ClusterError::Unexpected { message, .. } => message,
+            ClusterError::Transient { refusal, .. } => &mut refusal.why,
+            ClusterError::NotFound { .. }
+            | ClusterError::ApiAbsent { .. }
+            | ClusterError::Expired { .. }
+            | ClusterError::TooLarge { .. }
+            | ClusterError::BadName { .. } => return self,
+        };
+        *text = change(std::mem::take(text));
+        self
+    }
+
     /// There was no connection to the server.
     pub(super) fn no_connection(what: &str, why: &str) -> Self {
         let refusal = Refusal { why: clean(why), unreachable: true, retry_after: None };

@@ -68,6 +68,8 @@ impl fmt::Debug for Token {
 pub enum ConnectError {
     #[error("cannot read the kubeconfig {file}: {why}")]
     Kubeconfig { file: String, why: String },
+    #[error("cannot read {file}: {why}")]
+    File { file: String, why: String },
     #[error("the kubeconfig has no context {wanted:?}{}", listed(.known))]
     UnknownContext { wanted: String, known: Vec<String> },
     #[error("the kubeconfig has no cluster {wanted:?}{}", listed(.known))]

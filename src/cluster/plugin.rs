@@ -10,10 +10,16 @@ use base64::engine::general_purpose::STANDARD;
 use kube::config::{AuthInfo, ExecConfig, ExecInteractiveMode};
 use serde::Deserialize;
 use serde_json::json;
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 
 use super::flags::ConnectError;
+use super::provider::{self, Source};
+use super::secrets::Secrets;
 use crate::model::clean;
+
+/// The largest output of a plugin. Credentials have a few KiB.
+const LARGEST_OUTPUT: u64 = 1 << 20;
 
 /// Whether a plugin may prompt the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,14 +45,16 @@ struct Status {
 
 /// The command that provides a kubeconfig user's credentials, as shown to the user; `None` if there is none.
 pub(super) fn name_of(auth: &AuthInfo) -> Option<String> {
+    if let Some(provider) = &auth.auth_provider {
+        return provider.config.get("cmd-path").map(|command| clean(command));
+    }
     let plugin = auth.exec.as_ref().filter(|_| !given(auth))?;
     Some(clean(plugin.command.as_deref().unwrap_or_default()))
 }
 
 /// The user needs no plugin.
 fn given(auth: &AuthInfo) -> bool {
-    let said = auth.token.is_some() || auth.token_file.is_some() || auth.password.is_some();
-    said || auth.auth_provider.is_some()
+    auth.token.is_some() || auth.token_file.is_some() || auth.password.is_some()
 }
 
 /// The same user with the credentials from its plugin in the plugin's place. A user with a password or a token does not
@@ -54,7 +62,14 @@ fn given(auth: &AuthInfo) -> bool {
 ///
 /// # Errors
 /// [`ConnectError::Plugin`] if the plugin cannot be run, fails, or returns no credentials.
-pub(super) async fn resolved(auth: AuthInfo, asking: Asking) -> Result<AuthInfo, ConnectError> {
+pub(super) async fn resolved(
+    auth: AuthInfo,
+    asking: Asking,
+    secrets: &Secrets,
+) -> Result<AuthInfo, ConnectError> {
+    if auth.auth_provider.is_some() {
+        return by_provider(auth).await;
+    }
     let Some(plugin) = auth.exec.clone().filter(|_| !given(&auth)) else {
         return Ok(auth);
     };
@@ -62,11 +77,11 @@ pub(super) async fn resolved(auth: AuthInfo, asking: Asking) -> Result<AuthInfo,
     let failed = |why: String| ConnectError::Plugin { name: name.clone(), why };
     // A person may take minutes to log in. Meanwhile other work continues, and the plugin is killed once it is no
     // longer waited for.
-    let output = run(&plugin, asking).await.map_err(|why| failed(clean(&why)))?;
+    let output = plugin_output(&plugin, asking).await.map_err(|why| failed(clean(&why)))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
-        return Err(failed(clean(format!("{} {last}", output.status).trim())));
+        return Err(failed(secrets.masked(&clean(format!("{} {last}", output.status).trim()))));
     }
     // YAML is accepted as well, as by client-go. The output is secret and must not be shown, even if it is invalid.
     let credential: ExecCredential = serde_saphyr::from_slice(&output.stdout)
@@ -86,16 +101,61 @@ pub(super) async fn resolved(auth: AuthInfo, asking: Asking) -> Result<AuthInfo,
     }
 }
 
-/// Runs a plugin until it ends. It is killed if it is no longer waited for.
-async fn run(plugin: &ExecConfig, asking: Asking) -> Result<Output, String> {
-    let mut command = command(plugin, asking)?;
-    command.kill_on_drop(true);
+/// The same user with the token of its auth-provider in the provider's place, if a command may be needed for it. kube would run
+/// it on the thread of the run, wait without a limit, and show its output.
+async fn by_provider(auth: AuthInfo) -> Result<AuthInfo, ConnectError> {
+    let Some(provider) = &auth.auth_provider else { return Ok(auth) };
+    let name = match provider::source(provider) {
+        None => return Ok(auth),
+        Some(Source::Token(token)) => {
+            return Ok(AuthInfo { auth_provider: None, token: Some(token.into()), ..auth });
+        }
+        Some(Source::Command(name)) => name,
+    };
+    let failed = |why: &str| ConnectError::Plugin { name: clean(&name), why: clean(why) };
+    let mut command = Command::new(&name);
+    command.args(provider::arguments(provider)).stdin(Stdio::null());
+    for variable in provider::dropped(provider) {
+        command.env_remove(variable);
+    }
+    command.stdout(Stdio::piped()).stderr(Stdio::null());
+    #[cfg(unix)]
+    command.process_group(0);
+    let output = run(command, Asking::No, "").await.map_err(|why| failed(&why))?;
+    if !output.status.success() {
+        return Err(failed(&output.status.to_string()));
+    }
+    let token = provider::token(provider, &output.stdout).map_err(|why| failed(&why))?;
+    Ok(AuthInfo { auth_provider: None, token: Some(token.into()), ..auth })
+}
+
+async fn plugin_output(plugin: &ExecConfig, asking: Asking) -> Result<Output, String> {
     let hint = plugin.install_hint.as_deref().map(|hint| format!("; {hint}")).unwrap_or_default();
-    let child = command.spawn().map_err(|e| format!("it cannot be run: {e}{hint}"))?;
+    run(command(plugin, asking)?, asking, &hint).await
+}
+
+/// Runs a command until it ends. It is killed if it is no longer waited for, or says too much.
+async fn run(mut command: Command, asking: Asking, hint: &str) -> Result<Output, String> {
+    command.kill_on_drop(true);
+    let mut child = command.spawn().map_err(|e| format!("it cannot be run: {e}{hint}"))?;
     let group = Group::of(&child, asking);
-    let output = child.wait_with_output().await.map_err(|e| e.to_string())?;
+    let (stdout, stderr) = (said(child.stdout.take()), said(child.stderr.take()));
+    let (stdout, stderr) = tokio::try_join!(stdout, stderr)?;
+    let status = child.wait().await.map_err(|e| e.to_string())?;
     group.keep();
-    Ok(output)
+    Ok(Output { status, stdout, stderr })
+}
+
+/// What a command says until it ends.
+async fn said(stream: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    if let Some(stream) = stream {
+        stream.take(LARGEST_OUTPUT + 1).read_to_end(&mut bytes).await.map_err(|e| e.to_string())?;
+    }
+    if bytes.len() as u64 > LARGEST_OUTPUT {
+        return Err(format!("its output is larger than {} MiB", LARGEST_OUTPUT >> 20));
+    }
+    Ok(bytes)
 }
 
 fn command(plugin: &ExecConfig, asking: Asking) -> Result<Command, String> {

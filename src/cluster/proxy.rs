@@ -53,7 +53,7 @@ fn parsed(url: &str) -> Result<Uri, String> {
 }
 
 /// Strips the user and password in front of the host.
-fn without_user(url: &str) -> &str {
+pub(super) fn without_user(url: &str) -> &str {
     url.rsplit_once('@').map_or(url, |(_, host)| host)
 }
 

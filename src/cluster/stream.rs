@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use super::ClusterError;
 use super::body::{self, LARGEST_ERROR, LARGEST_OBJECT, Lines};
 use super::error::{chain, failure};
+use super::secrets::Secrets;
 
 /// An open watch. It holds no more than the events of the piece that has just arrived, and the beginning of the next one.
 pub(super) struct Events<T> {
@@ -21,6 +22,7 @@ pub(super) struct Events<T> {
     body: Body,
     lines: Lines,
     arrived: VecDeque<Vec<u8>>,
+    secrets: Secrets,
     of: PhantomData<fn() -> T>,
 }
 
@@ -29,6 +31,7 @@ impl<T: DeserializeOwned> Events<T> {
         client: &kube::Client,
         mut request: Request<Vec<u8>>,
         what: &str,
+        secrets: Secrets,
     ) -> Result<Self, ClusterError> {
         // A proxy that compresses the answer would hold events back.
         request.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -37,10 +40,11 @@ impl<T: DeserializeOwned> Events<T> {
         if !parts.status.is_success() {
             let said = body::read(body, LARGEST_ERROR).await;
             let said = said.map_err(|e| ClusterError::lost(what, &chain(&e)))?;
-            return Err(ClusterError::from_status(what, parts.status.as_u16(), &said.bytes));
+            let said = secrets.masked(&String::from_utf8_lossy(&said.bytes));
+            return Err(ClusterError::from_status(what, parts.status.as_u16(), said.as_bytes()));
         }
         let (what, lines, arrived) = (what.to_owned(), Lines::default(), VecDeque::new());
-        Ok(Events { what, body, lines, arrived, of: PhantomData })
+        Ok(Events { what, body, lines, arrived, secrets, of: PhantomData })
     }
 
     /// The next event; `None` once the server has ended the watch.
@@ -50,7 +54,7 @@ impl<T: DeserializeOwned> Events<T> {
     pub async fn next(&mut self) -> Option<Result<WatchEvent<T>, ClusterError>> {
         loop {
             if let Some(line) = self.arrived.pop_front() {
-                return Some(self.event(&line));
+                return Some(self.event(&line).map_err(|error| self.secrets.hidden_in(error)));
             }
             let piece = match self.body.frame().await? {
                 Ok(frame) => frame.into_data().unwrap_or_default(),

@@ -1,0 +1,163 @@
+//! The user's files: kubeconfigs, certificates and tokens. Any of them may be a pipe to which nobody writes, or a device
+//! without an end, so they are read on a thread of their own, and only up to a limit.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::thread;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use kube::config::{AuthInfo, Cluster, Kubeconfig};
+use tokio::sync::oneshot;
+
+use super::flags::ConnectError;
+use crate::model::clean;
+
+/// The largest file. A kubeconfig of hundreds of clusters, with their certificates, has 2 MiB.
+const LARGEST_FILE: u64 = 8 << 20;
+
+/// Reads a file. Whoever no longer waits for it leaves the thread to the end of the process.
+///
+/// # Errors
+/// It cannot be read, or is larger than [`LARGEST_FILE`].
+async fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let (tell, heard) = oneshot::channel();
+    let file = path.to_owned();
+    // The end of a runtime waits for its blocking threads; it does not wait for this one.
+    thread::Builder::new().spawn(move || {
+        // The receiver is gone if nobody waits any more.
+        let _ = tell.send(read_up_to(&file, LARGEST_FILE));
+    })?;
+    heard.await.unwrap_or_else(|_| Err(io::Error::other("it could not be read")))
+}
+
+fn read_up_to(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(io::Error::other(format!("it is larger than {} MiB", most >> 20)));
+    }
+    Ok(bytes)
+}
+
+/// Reads a kubeconfig; the files that it names are found beside it.
+///
+/// # Errors
+/// Why it cannot be read. Only the first line quotes nothing of the file.
+pub(super) async fn kubeconfig(path: &Path) -> Result<Kubeconfig, String> {
+    let bytes = read(path).await.map_err(|error| error.to_string())?;
+    let text = decoded(bytes).ok_or("it is not text")?;
+    let mut read = Kubeconfig::from_yaml(&text).map_err(|error| super::error::chain(&error))?;
+    if let Some(folder) = path.parent() {
+        let beside = |file: &mut Option<String>| {
+            if let Some(name) = file.as_ref().filter(|name| Path::new(name).is_relative()) {
+                *file = Some(folder.join(name).display().to_string());
+            }
+        };
+        for cluster in read.clusters.iter_mut().filter_map(|named| named.cluster.as_mut()) {
+            beside(&mut cluster.certificate_authority);
+        }
+        for user in read.auth_infos.iter_mut().filter_map(|named| named.auth_info.as_mut()) {
+            beside(&mut user.client_certificate);
+            beside(&mut user.client_key);
+            beside(&mut user.token_file);
+            if let Some(plugin) = &mut user.exec
+                // Without a separator it is searched in the PATH.
+                && plugin.command.as_ref().is_some_and(|c| c.contains(std::path::MAIN_SEPARATOR))
+            {
+                beside(&mut plugin.command);
+            }
+        }
+    }
+    Ok(read)
+}
+
+/// The text of a file: UTF-8, or UTF-16 as Windows PowerShell writes it.
+fn decoded(bytes: Vec<u8>) -> Option<String> {
+    let wide = |bytes: &[u8], order: fn([u8; 2]) -> u16| {
+        let units: Vec<u16> = bytes.chunks_exact(2).map(|two| order([two[0], two[1]])).collect();
+        String::from_utf16(&units).ok().filter(|_| bytes.len().is_multiple_of(2))
+    };
+    match bytes.as_slice() {
+        [0xff, 0xfe, text @ ..] => wide(text, u16::from_le_bytes),
+        [0xfe, 0xff, text @ ..] => wide(text, u16::from_be_bytes),
+        [0xef, 0xbb, 0xbf, text @ ..] => String::from_utf8(text.to_vec()).ok(),
+        _ => String::from_utf8(bytes).ok(),
+    }
+}
+
+/// Puts the certificate authority in the place of its file.
+///
+/// # Errors
+/// The file cannot be read.
+pub(super) async fn with_authority(cluster: &mut Cluster) -> Result<(), ConnectError> {
+    if cluster.certificate_authority_data.is_none()
+        && let Some(file) = cluster.certificate_authority.take()
+    {
+        cluster.certificate_authority_data = Some(STANDARD.encode(contents(&file).await?));
+    }
+    Ok(())
+}
+
+/// Puts the credentials in the place of the files that they are in. The name of the token's file stays, because it tells
+/// that the token is renewed; after a 401 the file is read again.
+///
+/// # Errors
+/// A file cannot be read.
+pub(super) async fn with_credentials(auth: &mut AuthInfo) -> Result<(), ConnectError> {
+    if auth.client_certificate_data.is_none()
+        && let Some(file) = auth.client_certificate.take()
+    {
+        auth.client_certificate_data = Some(STANDARD.encode(contents(&file).await?));
+    }
+    if auth.client_key_data.is_none()
+        && let Some(file) = auth.client_key.take()
+    {
+        auth.client_key_data = Some(STANDARD.encode(contents(&file).await?).into());
+    }
+    if auth.token.is_none()
+        && let Some(file) = &auth.token_file
+    {
+        let token = String::from_utf8(contents(file).await?).map_err(|_| ConnectError::Token)?;
+        auth.token = Some(token.into());
+    }
+    Ok(())
+}
+
+async fn contents(file: &str) -> Result<Vec<u8>, ConnectError> {
+    let read = read(Path::new(file)).await;
+    read.map_err(|error| ConnectError::File { file: clean(file), why: clean(&error.to_string()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kubeconfig_may_come_from_windows() {
+        for (bytes, text) in [
+            (b"a: \xc3\xa4".to_vec(), Some("a: ä")),
+            (b"\xef\xbb\xbfa: 1".to_vec(), Some("a: 1")),
+            (b"\xff\xfea\0:\0".to_vec(), Some("a:")),
+            (b"\xfe\xff\0a\0:".to_vec(), Some("a:")),
+            (b"\xff\xfea\0:".to_vec(), None),
+            (b"\xff".to_vec(), None),
+            (Vec::new(), Some("")),
+        ] {
+            assert_eq!(decoded(bytes.clone()).as_deref(), text, "{bytes:?}");
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_device_without_an_end_is_read_up_to_the_limit() {
+        for (file, most, came_to) in [
+            ("/dev/zero", 3 << 20, Err("it is larger than 3 MiB".to_owned())),
+            ("/dev/full", 1 << 20, Err("it is larger than 1 MiB".to_owned())),
+            ("/dev/null", 1 << 20, Ok(Vec::new())),
+        ] {
+            assert_eq!(read_up_to(Path::new(file), most).map_err(|e| e.to_string()), came_to, "{file}");
+        }
+    }
+}
