@@ -17,6 +17,12 @@ pub const NAME: &str = "sandbox";
 /// The namespace of the sandbox's databases.
 pub const NAMESPACE: &str = "default";
 
+/// Another one, with two databases.
+pub use simcluster::world::ANALYTICS;
+
+/// A user of the sandbox who may only read.
+pub use simcluster::world::VIEWER;
+
 const BUDGETS: &str = "poddisruptionbudgets.policy";
 
 /// A fault to simulate, so that a failure can be rehearsed.
@@ -30,6 +36,8 @@ pub enum Fault {
     Budget,
     /// KubeDB's operator is down and does not acknowledge the pause
     NoOperator,
+    /// You may read everything but secrets, and write nothing
+    ReadOnly,
 }
 
 /// A running simulated cluster. Dropping it stops the cluster.
@@ -73,6 +81,7 @@ fn misbehave(cluster: &SimCluster, fault: Fault) {
         }
         Fault::Budget => spend_budgets(cluster.store()),
         Fault::NoOperator => cluster.behaviour().change(|b| b.provisioner.alive = false),
+        Fault::ReadOnly => cluster.access().only_reads(simcluster::USER),
     }
 }
 
@@ -137,7 +146,7 @@ mod tests {
         let cluster = SimCluster::new(Behaviour::default());
         simcluster::world::sandbox(&cluster);
         for kind in Kind::ALL {
-            let databases = cluster.store().list(&format!("{}.kubedb.com", kind.plural()), None);
+            let databases = cluster.store().list(&format!("{}.kubedb.com", kind.plural()), Some(NAMESPACE));
             let versions = format!("{}.catalog.kubedb.com", kind.facts().version_plural);
             assert_eq!(databases.len(), 1, "{kind}");
             assert!(

@@ -206,9 +206,29 @@ fn kubectl_completes_what_is_typed_behind_it() {
         (&["kafka", ""], "my-kf\t3.5.2, Ready\n:4\n"),
         (&["zk", "my-zk", "--to", ""], "3.9.1\tlatest\n:4\n"),
         (&["zk", "my-zk", "-n", "de"], "default\n:4\n"),
-        (&["--context", ""], "dbupdate-sandbox\n:4\n"),
+        (&["--context", ""], "dbupdate-sandbox\ndbupdate-sandbox-viewer\n:4\n"),
     ] {
         let words: Vec<&str> = ["__complete", "dbupdate"].iter().chain(line).copied().collect();
         assert_eq!(site.words(&words).ended(0, "").stdout, expected, "{line:?}");
     }
+}
+
+#[test]
+fn a_context_plays_a_user_who_only_reads() {
+    if !installed("kubectl") {
+        return;
+    }
+    let site = Site::new();
+    let viewer = "--context dbupdate-sandbox-viewer";
+    assert_eq!(site.kubectl(&format!("get zk my-zk -o name {viewer}")), "zookeeper.kubedb.com/my-zk\n");
+    let words = |line: &str| site.words(&format!("{line} {viewer}").split(' ').collect::<Vec<_>>());
+    words("auth can-i delete pods").ended(1, "no");
+    words("auth can-i list pods").ended(0, "yes");
+    words("delete pod my-zk-0").ended(1, "User \"viewer\" cannot delete resource \"pods\"");
+    words("dbupdate status zk my-zk").ended(0, "3 of 3 pods Ready");
+    let refused = words("dbupdate zk my-zk --to 3.9.1 --yes");
+    refused.ended(3, "create pods/eviction");
+    assert_eq!(site.kubectl("get zk my-zk -o jsonpath={.spec.version}"), "3.8.3");
+    // The one who may do everything is another context.
+    site.kubectl("delete pod my-zk-0 --wait=false");
 }

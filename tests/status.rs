@@ -34,7 +34,8 @@ fn every_database_is_a_line() {
     );
     assert_eq!(sandbox.run("status zk").stdout.lines().count(), 2);
     assert!(sandbox.run("status -A").stdout.starts_with("NAMESPACE  KIND "));
-    assert_eq!(items(&sandbox.run("status -A -o json")).len(), 5);
+    assert_eq!(items(&sandbox.run("status -A -o json")).len(), 7);
+    assert_eq!(items(&sandbox.run("status -n analytics -o json")).len(), 2);
     sandbox.run("status -n elsewhere").ended(0, "no database found in this namespace");
     sandbox.run("status -n elsewhere --exit-code").ended(3, "no database found in this namespace");
     sandbox.run("status --exit-code").ended(0, "");

@@ -14,7 +14,7 @@ use super::stop;
 use super::stream;
 use crate::model::{Kind, quoted};
 use crate::operation::signalled;
-use crate::sandbox::{NAMESPACE, Sandbox};
+use crate::sandbox::{ANALYTICS, NAMESPACE, Sandbox, VIEWER};
 
 /// The first line of every kubeconfig this command writes. Only a file with this line may be overwritten.
 const MARK: &str = "# written by kubectl dbupdate sandbox";
@@ -124,10 +124,18 @@ contexts:
     cluster: dbupdate-sandbox
     namespace: {NAMESPACE}
     user: dbupdate-sandbox
+- name: dbupdate-sandbox-{VIEWER}
+  context:
+    cluster: dbupdate-sandbox
+    namespace: {NAMESPACE}
+    user: dbupdate-sandbox-{VIEWER}
 current-context: dbupdate-sandbox
 users:
 - name: dbupdate-sandbox
   user: {{}}
+- name: dbupdate-sandbox-{VIEWER}
+  user:
+    as: {VIEWER}
 "
     )
 }
@@ -140,6 +148,9 @@ fn instructions(server: &str, kubeconfig: &Path) -> String {
   kubectl get {}
   kubectl get kafka,petset,pod
   kubectl dbupdate kafka my-kf --to 3.6.1
+
+Two more databases are in the namespace {ANALYTICS}. The user of the context
+dbupdate-sandbox-{VIEWER} may only read.
 
 Press Ctrl-C to stop it. All its state is lost.
 ",

@@ -42,9 +42,20 @@ impl Run {
     pub(super) fn announce_end(&self, finish: &Finish, next: &[Next]) {
         if let Some(announcer) = &self.narrator.announcer {
             let next = next.iter().find(|next| next.goes_on() || **next == Next::Status);
-            let next = next.map(|next| self.command(next));
+            let next = next.map(|next| self.command_for_anyone(next));
             announcer.say(ending(finish, self.options.story.direction, next));
         }
+    }
+
+    /// The result as it is written to the cluster.
+    pub(super) fn for_anyone(&self, finish: &Finish, next: &[Next]) -> Finish {
+        let next = next.iter().map(|next| self.command_for_anyone(next).to_string());
+        Finish { next: next.collect(), ..finish.clone() }
+    }
+
+    fn command_for_anyone(&self, next: &Next) -> Command {
+        let commands = self.options.caller.commands.for_anyone();
+        commands.command(next, self.plan.kind, &self.plan.database)
     }
 }
 

@@ -74,7 +74,7 @@ impl Run {
             finish.error.push_str(&format!(" (last written by {by})"));
         }
         self.announce_end(&finish, &next);
-        match timeout_at(until, self.close_journal(&finish)).await {
+        match timeout_at(until, self.close_journal(&self.for_anyone(&finish, &next))).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 self.narrator.notice(format!("the result could not be written to the journal: {error}"))

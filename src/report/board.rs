@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::estimate::{self, Course};
 use super::layout::{View, fit, fit_end, wrap};
-use super::{lines, tables, words};
+use super::{tables, words};
 use crate::event::{Event, Record, Step, StepOutcome};
 use crate::model::{PodAction, clean};
 
@@ -115,10 +115,10 @@ impl Board {
             | Event::PodWaiting { .. }
             | Event::PodReady { .. } => self.pod(&record.event),
             Event::Retrying { .. } if retried => {
-                self.retry = lines::remark(&record.event);
+                self.retry = words::remark(&record.event);
             }
             Event::Retrying { .. } => {
-                self.retry = lines::remark(&record.event);
+                self.retry = words::remark(&record.event);
                 return self.remark(&record.event);
             }
             Event::RollingBack { plan } => {
@@ -187,7 +187,7 @@ impl Board {
     }
 
     fn remark(&self, event: &Event) -> Vec<String> {
-        let text = lines::remark(event).unwrap_or_default();
+        let text = words::remark(event).unwrap_or_default();
         vec![format!("{} {}", self.view().warn("!"), clean(&text))]
     }
 

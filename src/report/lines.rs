@@ -80,43 +80,8 @@ fn sentence(run: &str, event: &Event) -> String {
             words::duration(*away_ms)
         ),
         Event::Finished(finish) => finished(finish),
-        other => remark(other).unwrap_or_default(),
+        other => words::remark(other).unwrap_or_default(),
     }
-}
-
-/// The words for events outside the usual sequence of steps and pods.
-pub(super) fn remark(event: &Event) -> Option<String> {
-    Some(match event {
-        Event::PauseRequested { adopted: false } => "pause requested".into(),
-        Event::PauseRequested { adopted: true } => "taking over the pause of an earlier run".into(),
-        Event::PauseAcknowledged { took_ms } => {
-            format!("pause acknowledged by the operator after {}", words::duration(*took_ms))
-        }
-        Event::PauseUnanswered { after_ms } => format!(
-            "no operator acknowledged the pause within {}; paused without acknowledgement",
-            words::duration(*after_ms)
-        ),
-        Event::PauseRewritten => "a status update by the operator erased the pause; it was set again".into(),
-        Event::PauseRemovedAgain => {
-            "a stale status update brought our pause back; it was removed again".into()
-        }
-        Event::VersionSet { from, to } => format!("spec.version set: {from} → {to}"),
-        Event::Resumed => "our pause was removed".into(),
-        Event::Requested { request } => format!("{request} created"),
-        Event::RollingBack { plan } => {
-            format!("the update failed; rolling back to {} (--on-failure rollback)", plan.to.name)
-        }
-        Event::Repinned { workload, container, image } => format!(
-            "{workload}: the operator pinned container {container} to {image}; no pod is restarted for it"
-        ),
-        Event::Retrying { call, why, attempt, in_ms } => {
-            format!("retrying in {}: {call}: {why} (attempt {attempt})", words::duration(*in_ms))
-        }
-        Event::Notice { message } => message.clone(),
-        Event::Stopping { why, pod: None } => format!("stopping: {why}"),
-        Event::Stopping { why, pod: Some(pod) } => format!("stopping: {why}; still waiting for pod {pod}"),
-        _ => return None,
-    })
 }
 
 fn changes(images: &[ImageChange]) -> String {

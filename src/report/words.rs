@@ -1,6 +1,6 @@
 //! The words for what a run does and waits for, shared by every reporter.
 
-use crate::event::{Outcome, Step, StepOutcome, WaitingOn};
+use crate::event::{Event, Outcome, Step, StepOutcome, WaitingOn};
 use crate::model::{
     Action, Check, KeptWhy, Method, Plan, PodAction, Purpose, Severity, Strategy, WorkloadPlan, clean,
     pods_needed,
@@ -67,6 +67,41 @@ pub fn outcome(outcome: Outcome) -> &'static str {
         Outcome::SomebodyElse => "stopped because another user or controller is changing the database",
         Outcome::Failed => "failed",
     }
+}
+
+/// The words for events outside the usual sequence of steps and pods.
+pub fn remark(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::PauseRequested { adopted: false } => "pause requested".into(),
+        Event::PauseRequested { adopted: true } => "taking over the pause of an earlier run".into(),
+        Event::PauseAcknowledged { took_ms } => {
+            format!("pause acknowledged by the operator after {}", duration(*took_ms))
+        }
+        Event::PauseUnanswered { after_ms } => format!(
+            "no operator acknowledged the pause within {}; paused without acknowledgement",
+            duration(*after_ms)
+        ),
+        Event::PauseRewritten => "a status update by the operator erased the pause; it was set again".into(),
+        Event::PauseRemovedAgain => {
+            "a stale status update brought our pause back; it was removed again".into()
+        }
+        Event::VersionSet { from, to } => format!("spec.version set: {from} → {to}"),
+        Event::Resumed => "our pause was removed".into(),
+        Event::Requested { request } => format!("{request} created"),
+        Event::RollingBack { plan } => {
+            format!("the update failed; rolling back to {} (--on-failure rollback)", plan.to.name)
+        }
+        Event::Repinned { workload, container, image } => format!(
+            "{workload}: the operator pinned container {container} to {image}; no pod is restarted for it"
+        ),
+        Event::Retrying { call, why, attempt, in_ms } => {
+            format!("retrying in {}: {call}: {why} (attempt {attempt})", duration(*in_ms))
+        }
+        Event::Notice { message } => message.clone(),
+        Event::Stopping { why, pod: None } => format!("stopping: {why}"),
+        Event::Stopping { why, pod: Some(pod) } => format!("stopping: {why}; still waiting for pod {pod}"),
+        _ => return None,
+    })
 }
 
 /// What a run waits for; completes "waiting for".

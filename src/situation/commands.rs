@@ -82,6 +82,12 @@ pub struct Commands {
 }
 
 impl Commands {
+    /// The commands for whoever reads them in the cluster: the flags with which this user has connected have a meaning
+    /// on their machine only, and name files there.
+    pub fn for_anyone(&self) -> Self {
+        Commands { connection: Command::default(), kubectl: Command::default(), ..self.clone() }
+    }
+
     /// The command as the user would type it.
     pub fn command(&self, next: &Next, kind: Kind, database: &ObjectRef) -> Command {
         let name = database.name.as_str();

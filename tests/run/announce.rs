@@ -1,6 +1,7 @@
 //! Events on the database object, as `kubectl describe` finds them.
 
 use kubectl_dbupdate::event::{Event, Outcome};
+use kubectl_dbupdate::model::Command;
 use serde_json::Value;
 use simcluster::world::Database;
 use simcluster::{Ailment, Behaviour, Effect, Fault, PodRule};
@@ -62,6 +63,31 @@ async fn a_run_that_stops_tells_how_to_go_on() {
         message.contains("db-1") && message.ends_with("next: kubectl dbupdate resume zookeeper db"),
         "{message}"
     );
+}
+
+/// Everybody in the cluster reads what is written there; the user's files and contexts are their own.
+#[tokio::test(start_paused = true)]
+async fn nothing_in_the_cluster_names_what_is_on_the_users_machine() {
+    let crash = PodRule::new(Ailment::Crash { after: secs(1), exit_code: 1 }).name("db-1").image("*:3.9.1*");
+    let world = World::behaving(Behaviour::default().with(crash), Database::zookeeper("db"));
+    let flags = ["--kubeconfig", "/home/ann/.kube/prod", "--context", "anns-prod"];
+    let ended = world
+        .start_with(|options| {
+            options.caller.commands.connection = Command::new(flags);
+            options.caller.commands.kubectl = Command::new(flags);
+        })
+        .await
+        .end()
+        .await;
+    ended.ended(Outcome::Failed, 4, true, true);
+    let finish = &ended.finish;
+    assert!(finish.next.iter().any(|next| next.contains("/home/ann/.kube/prod")), "{:?}", finish.next);
+    let (.., message) = announced(&world).pop().expect("the end is told");
+    assert!(message.ends_with("next: kubectl dbupdate resume zookeeper db"), "{message}");
+    for request in world.sim.requests() {
+        let sent = format!("{} {} {}", request.path, request.user_agent, request.body);
+        assert!(!sent.contains("/home/") && !sent.contains("anns-prod"), "{sent}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -28,7 +28,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
-pub use access::Access;
+pub use access::{Access, USER};
 pub use apis::Apis;
 pub use behaviour::{Ailment, Behaviour, LiveBehaviour, OpsManager, PodRule, Provisioner, Render, Verdict};
 pub use clock::{Clock, format_seconds};

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::protobuf;
 use super::view::Form;
+use crate::access::USER;
 use crate::error::ApiError;
 use crate::record::RecordedRequest;
 
@@ -20,6 +21,9 @@ pub(super) struct Call {
     pub accept: String,
     pub content_type: String,
     pub user_agent: String,
+    /// Who sends it. The sandbox does not ask for credentials, and kubectl sends none over plain HTTP; but it may
+    /// impersonate another user.
+    pub user: String,
     /// The name of the client whose transport it came by; empty where it has none.
     pub client: Arc<str>,
     pub body: Bytes,
@@ -80,6 +84,7 @@ impl Call {
             values.join(",")
         };
         let content_type = header(header::CONTENT_TYPE);
+        let impersonated = header(header::HeaderName::from_static("impersonate-user"));
         Self {
             method,
             path: uri.path().to_owned(),
@@ -87,6 +92,7 @@ impl Call {
             accept: header(header::ACCEPT),
             content_type: content_type.split(';').next().unwrap_or_default().trim().to_owned(),
             user_agent: header(header::USER_AGENT),
+            user: if impersonated.is_empty() { USER.to_owned() } else { impersonated },
             client,
             body,
         }

@@ -113,7 +113,7 @@ impl Server {
         match target {
             Some(target) => access::forbidden(&attributes(call, &target)),
             None => {
-                let (user, verb) = (access::USER, call.method.as_str().to_lowercase());
+                let (user, verb) = (&call.user, call.method.as_str().to_lowercase());
                 let why = format!("forbidden: User \"{user}\" cannot {verb} path \"{}\"", call.path);
                 ApiError { details: Some(Default::default()), ..ApiError::new(403, "Forbidden", why) }
             }
@@ -156,7 +156,7 @@ impl Server {
 }
 
 /// What the authorizer is asked about a request.
-fn attributes<'a>(call: &Call, target: &'a Target) -> Attributes<'a> {
+fn attributes<'a>(call: &'a Call, target: &'a Target) -> Attributes<'a> {
     let collection = target.name.is_empty();
     let verb = match call.method {
         Method::GET if collection && call.query.is_set("watch") => "watch",
@@ -170,6 +170,7 @@ fn attributes<'a>(call: &Call, target: &'a Target) -> Attributes<'a> {
         _ => "",
     };
     Attributes {
+        user: &call.user,
         verb,
         group: target.resource.group(),
         resource: target.resource.plural(),

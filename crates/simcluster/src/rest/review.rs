@@ -42,7 +42,9 @@ pub(super) fn answer(server: &Server, call: &Call, parts: &Parts<'_>) -> Result<
     if call.method != Method::POST {
         return Err(ApiError::method_not_allowed());
     }
+    let user = call.user.as_str();
     let asked = Attributes {
+        user,
         verb: "create",
         group: review.group,
         resource: review.plural,
@@ -55,26 +57,31 @@ pub(super) fn answer(server: &Server, call: &Call, parts: &Parts<'_>) -> Result<
     }
     let body = call.json()?;
     let status = match review.kind {
-        "SelfSubjectAccessReview" => json!({"allowed": is_allowed(server, &body["spec"])}),
+        "SelfSubjectAccessReview" => json!({"allowed": is_allowed(server, user, &body["spec"])}),
         "SelfSubjectRulesReview" => json!({
-            "resourceRules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}],
+            "resourceRules": [{"verbs": verbs(server, user), "apiGroups": ["*"], "resources": ["*"]}],
             "nonResourceRules": [{"verbs": ["get"], "nonResourceURLs": ["*"]}],
             "incomplete": false,
         }),
-        _ => json!({"userInfo": {"username": access::USER, "groups": ["system:authenticated"]}}),
+        _ => json!({"userInfo": {"username": user, "groups": ["system:authenticated"]}}),
     };
     let review = json!({"kind": review.kind, "apiVersion": format!("{}/v1", review.group),
         "metadata": {"creationTimestamp": null}, "spec": body["spec"], "status": status});
     Ok(Some(Answer::json(201, &review)))
 }
 
-fn is_allowed(server: &Server, spec: &Value) -> bool {
+fn verbs(server: &Server, user: &str) -> &'static [&'static str] {
+    if server.access.is_reader(user) { &access::READS } else { &["*"] }
+}
+
+fn is_allowed(server: &Server, user: &str, spec: &Value) -> bool {
     let about = &spec["resourceAttributes"];
     if !about.is_object() {
         return true;
     }
     let text = |field: &str| about[field].as_str().unwrap_or_default();
     let asked = Attributes {
+        user,
         verb: text("verb"),
         group: text("group"),
         resource: text("resource"),

@@ -13,6 +13,12 @@ use crate::controllers::kubelet::status::node_ip;
 use crate::object;
 use crate::store::Store;
 
+/// The second namespace of the sandbox.
+pub const ANALYTICS: &str = "analytics";
+
+/// A user of the sandbox who may only read.
+pub const VIEWER: &str = "viewer";
+
 /// The nodes that a world has.
 pub const NODES: [&str; 3] = ["sandbox-worker-1", "sandbox-worker-2", "sandbox-worker-3"];
 
@@ -74,11 +80,15 @@ pub fn block_budgets(cluster: &SimCluster) {
     }
 }
 
-/// The sandbox: the catalog, and one database of each kind in the namespace `default`, all of them Ready. It has the
-/// licensed Ops-manager.
+/// The sandbox: the catalog, one database of each kind in the namespace `default`, and two in [`ANALYTICS`], all of them
+/// Ready. It has the licensed Ops-manager, and [`VIEWER`] may only read.
 pub fn sandbox(cluster: &SimCluster) {
     cluster.behaviour().change(|behaviour| behaviour.ops_manager.alive = true);
+    cluster.access().only_reads(VIEWER);
     catalog::install(cluster.store());
+    let analytics = json!({ "metadata": { "name": ANALYTICS }, "status": { "phase": "Active" } });
+    // It is there already if a world is built twice.
+    let _ = cluster.store().create("namespaces", analytics);
     let druid = Database::druid("my-dr").replicas_of("brokers", 2).replicas_of("historicals", 2);
     let databases = [
         Database::kafka_topology("my-kf"),
@@ -86,6 +96,8 @@ pub fn sandbox(cluster: &SimCluster) {
         Database::cassandra_racks("my-cas", &[("r0", 2), ("r1", 2)]),
         Database::hazelcast("my-hz"),
         Database::zookeeper("my-zk"),
+        Database::druid("my-dr").namespace(ANALYTICS),
+        Database::zookeeper("druid-zk").namespace(ANALYTICS),
     ];
     for database in databases {
         database.install(cluster);

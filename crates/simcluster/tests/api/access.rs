@@ -46,3 +46,38 @@ async fn verbs_are_told_apart() {
          \"kafkaversions\" in API group \"catalog.kubedb.com\" at the cluster scope"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_user_may_be_one_who_only_reads() {
+    let sim = cluster();
+    sim.access().only_reads("viewer");
+    sim.store().create("pods", running_pod("p", true)).expect("created");
+    let pod = format!("{PODS}/p");
+    for (user, method, path, code) in [
+        ("viewer", "GET", pod.as_str(), 200),
+        ("viewer", "GET", PODS, 200),
+        ("viewer", "GET", "/api/v1/namespaces/default/secrets", 403),
+        ("viewer", "DELETE", pod.as_str(), 403),
+        ("somebody", "DELETE", pod.as_str(), 200),
+    ] {
+        assert_eq!(send_as(&sim, user, method, path, None).await.code, code, "{user}: {method} {path}");
+    }
+    let refused = send_as(&sim, "viewer", "POST", PODS, Some(running_pod("q", true))).await;
+    assert!(refused.message().contains("User \"viewer\" cannot create resource \"pods\""), "{refused:?}");
+    let reviews = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+    for (user, verb, resource, allowed) in [
+        ("viewer", "list", "pods", true),
+        ("viewer", "get", "secrets", false),
+        ("viewer", "patch", "pods", false),
+        ("viewer", "*", "*", false),
+        ("somebody", "patch", "pods", true),
+    ] {
+        let attributes = json!({"verb": verb, "group": "", "resource": resource, "namespace": "default"});
+        let body = json!({"spec": {"resourceAttributes": attributes}});
+        let reply = send_as(&sim, user, "POST", reviews, Some(body)).await;
+        assert_eq!(reply.body["status"]["allowed"], allowed, "{user}: {verb} {resource}");
+    }
+    let whoami = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
+    let reply = send_as(&sim, "viewer", "POST", whoami, Some(json!({}))).await;
+    assert_eq!(reply.body["status"]["userInfo"]["username"], "viewer");
+}

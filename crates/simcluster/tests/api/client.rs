@@ -12,6 +12,14 @@ pub const KAFKAS: &str = "/apis/kubedb.com/v1/namespaces/default/kafkas";
 pub const PODS: &str = "/api/v1/namespaces/default/pods";
 pub const CONFIGMAPS: &str = "/api/v1/namespaces/default/configmaps";
 
+/// Sends a request of another user.
+pub async fn send_as(sim: &SimCluster, user: &str, method: &str, path: &str, body: Option<Value>) -> Reply {
+    let mut request = request(method, path, "application/json", body.as_ref(), "application/json");
+    let user = user.parse().expect("a name");
+    request.headers_mut().insert("impersonate-user", user);
+    read(sim.transport().oneshot(request).await.expect("an answer")).await
+}
+
 /// A cluster whose controllers do not run.
 pub fn cluster() -> SimCluster {
     SimCluster::new(Behaviour::default())
