@@ -32,7 +32,7 @@ fn lines_are_completed() {
         ("zk --to la", "latest\tthe newest version that one hop reaches\n:4\n"),
         ("--sandbox zk my-zk --to=3", "3.9.1\tlatest\n:4\n"),
         ("--sandbox zk/my-zk --to 3.9", "3.9.1\tlatest\n:4\n"),
-        ("--sandbox zk my-zk -n ", "default\n:4\n"),
+        ("--sandbox zk my-zk -n ", "analytics\ndefault\n:4\n"),
         ("--sandbox zk -n elsewhere ", ":4\n"),
         ("zk my-zk --skip-check phase,dri", "phase,drift\n:4\n"),
         ("kafka my-kf --via prov", "provisioner\n:4\n"),

@@ -53,6 +53,8 @@ struct WorkloadLine {
     restarted: u64,
     pods_ms: u64,
     last_ms: Option<u64>,
+    /// When the first of them was started. What the workload waited for before that may not come again.
+    first_ms: Option<u64>,
     /// The names of the pods that are done; one that becomes unhealthy again is removed.
     arrived: BTreeSet<String>,
 }
@@ -205,6 +207,7 @@ impl Board {
         match event {
             Event::PodStarted { workload, pod, .. } => {
                 let line = self.workload(workload);
+                line.first_ms.get_or_insert(now);
                 // Whatever the workload was waiting for before, it goes on now.
                 line.in_flight.retain(|p| p.started || p.name == *pod);
                 let pod = line.flying(pod, now);
@@ -433,6 +436,7 @@ impl WorkloadLine {
             restarted: 0,
             pods_ms: 0,
             last_ms: None,
+            first_ms: None,
             arrived: BTreeSet::new(),
         }
     }
@@ -466,14 +470,13 @@ impl WorkloadLine {
 
     fn course(&self, now_ms: u64) -> Course {
         let age = |p: &PodLine| now_ms.saturating_sub(p.since_ms);
-        let began = self.since_ms.unwrap_or(now_ms);
         Course {
             left: self.pods.saturating_sub(self.done),
             in_flight_ms: self.in_flight.iter().filter(|p| p.started).map(age).collect(),
             held_ms: self.in_flight.iter().filter(|p| !p.started).map(age).max().unwrap_or(0),
             restarted: self.restarted,
             pods_ms: self.pods_ms,
-            turn_ms: self.last_ms.map_or(0, |last| last.saturating_sub(began)),
+            turn_ms: self.last_ms.zip(self.first_ms).map_or(0, |(last, first)| last.saturating_sub(first)),
         }
     }
 }
@@ -525,23 +528,25 @@ mod tests {
             (0, sample::started(sample::plan()), 0, "0/4 pods"),
             (0, Event::StepStarted { step: Step::RollPods }, 0, "0/4 pods"),
             (0, Event::WorkloadStarted { workload: workload(), pods: 3, done: 0 }, 0, "0/4 pods"),
-            (0, started(0), 19, "0/4 pods"),
-            (20, ready(0, 20_000), 0, "1/4 pods, about 60 s left"),
-            (20, started(1), 0, "1/4 pods, about 60 s left"),
-            (20, started(1), 15, "1/4 pods, about 50 s left"),
+            // What holds up the first pod does not come again for each of them.
+            (0, held(0), 100, "0/4 pods"),
+            (100, started(0), 19, "0/4 pods"),
+            (120, ready(0, 20_000), 0, "1/4 pods, about 60 s left"),
+            (120, started(1), 0, "1/4 pods, about 60 s left"),
+            (120, started(1), 15, "1/4 pods, about 50 s left"),
             // It is late, and then so late that nobody knows.
-            (20, started(1), 50, "1/4 pods, about 40 s left"),
-            (20, started(1), 51, "1/4 pods"),
+            (120, started(1), 50, "1/4 pods, about 40 s left"),
+            (120, started(1), 51, "1/4 pods"),
             // 40 s: the mean is 30 now, also for the broker.
-            (60, ready(1, 40_000), 0, "2/4 pods, about 60 s left"),
-            (60, held(2), 70, "2/4 pods, about 60 s left"),
-            (60, held(2), 71, "2/4 pods"),
+            (160, ready(1, 40_000), 0, "2/4 pods, about 60 s left"),
+            (160, held(2), 70, "2/4 pods, about 60 s left"),
+            (160, held(2), 71, "2/4 pods"),
             // The time for which it was held up is not its own, but may be the next one's.
-            (140, started(2), 0, "2/4 pods, about 60 s left"),
-            (170, ready(2, 30_000), 0, "3/4 pods, about 60 s left"),
+            (240, started(2), 0, "2/4 pods, about 60 s left"),
+            (270, ready(2, 30_000), 0, "3/4 pods, about 60 s left"),
             (
-                170,
-                Event::WorkloadFinished { workload: workload(), took_ms: 170_000 },
+                270,
+                Event::WorkloadFinished { workload: workload(), took_ms: 270_000 },
                 0,
                 "3/4 pods, about 60 s left",
             ),

@@ -16,7 +16,7 @@ pub(super) struct Course {
     pub restarted: u64,
     /// How long each of them took, added up.
     pub pods_ms: u64,
-    /// From the start of the workload's turn until the last of them was Ready, pauses between the pods included.
+    /// From the start of the first of them until the last was Ready, pauses between the pods included.
     pub turn_ms: u64,
 }
 
