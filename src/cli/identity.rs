@@ -67,8 +67,13 @@ pub fn reach(target: &Target, namespace: Option<&str>) -> Commands {
 }
 
 /// The overrides that matter for an update to another version, and never for a rollback.
-const FORWARD_ONLY: [Check; 4] =
-    [Check::Downgrade, Check::DeprecatedTarget, Check::CurrentVersionMissing, Check::ImageMissing];
+const FORWARD_ONLY: [Check; 5] = [
+    Check::Downgrade,
+    Check::DowngradeUnchecked,
+    Check::DeprecatedTarget,
+    Check::CurrentVersionMissing,
+    Check::ImageMissing,
+];
 
 /// The timeouts that are not the default.
 fn times(options: &UpdateOptions) -> Command {

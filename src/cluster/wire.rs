@@ -482,10 +482,18 @@ pub(super) struct VersionWire {
 impl VersionWire {
     pub fn version<'a>(self, fields: impl Iterator<Item = &'a str>) -> CatalogVersion {
         let spec = &self.spec;
-        let flag = |field: &str| spec[field].as_bool().unwrap_or_default();
-        let list = |field: &str| {
-            let entries = spec["updateConstraints"][field].as_array();
-            entries.into_iter().flatten().filter_map(|v| v.as_str()).map(str::to_owned).collect()
+        // A value of a wrong type is not none: it is taken for `true`, and for a constraint that cannot be read.
+        let flag = |field: &str| !matches!(spec[field], Value::Null | Value::Bool(false));
+        let malformed = |value: &Value| format!("not a text: {value}");
+        let entry = |value: &Value| value.as_str().map_or_else(|| malformed(value), str::to_owned);
+        let list = |field: &str| match &spec["updateConstraints"] {
+            Value::Null => Vec::new(),
+            Value::Object(lists) => match lists.get(field) {
+                None | Some(Value::Null) => Vec::new(),
+                Some(Value::Array(entries)) => entries.iter().map(entry).collect(),
+                Some(other) => vec![malformed(other)],
+            },
+            other => vec![malformed(other)],
         };
         let image = |field: &str| {
             let path = field.trim_start_matches("spec.").split('.');

@@ -71,6 +71,7 @@ pub enum Check {
     PodNotReady,
     DeprecatedTarget,
     Downgrade,
+    DowngradeUnchecked,
     CurrentVersionMissing,
     Drift,
     PinnedRollingUpdate,
@@ -102,11 +103,12 @@ pub enum Check {
 impl Check {
     /// The checks that a user may override with `--skip-check`: refusals of the preflight, and the gate of the run that
     /// is overridden in the same manner.
-    pub const OVERRIDABLE: [Check; 13] = [
+    pub const OVERRIDABLE: [Check; 14] = [
         Check::Phase,
         Check::PodNotReady,
         Check::DeprecatedTarget,
         Check::Downgrade,
+        Check::DowngradeUnchecked,
         Check::CurrentVersionMissing,
         Check::Drift,
         Check::PinnedRollingUpdate,

@@ -211,6 +211,7 @@ pub fn about_the_version(check: Check) -> bool {
             | Check::ShapeChange
             | Check::DeprecatedTarget
             | Check::Downgrade
+            | Check::DowngradeUnchecked
     )
 }
 

@@ -59,6 +59,32 @@ async fn a_downgrade() {
     scene.yields("3.7.2", (Check::Downgrade, message, hint)).await;
 }
 
+/// Unknown is not none: the operator's own rule would allow it here as well.
+#[tokio::test]
+async fn a_downgrade_that_cannot_be_excluded() {
+    let scene = Scene::new(Database::zookeeper("zk"));
+    for (version, why) in [
+        (json!("three"), "version object \"3.8.3\" has a malformed spec.version: "),
+        (Value::Null, "version object \"3.8.3\" has a malformed spec.version: "),
+        (json!(3), "version object \"3.8.3\" has a malformed spec.version: "),
+    ] {
+        scene.change_version("3.8.3", |v| v["spec"]["version"] = version.clone());
+        for to in ["3.7.2", "3.9.1"] {
+            let plan = scene.plan(to).await;
+            let [(Check::DowngradeUnchecked, message, hint)] = said(&plan, Severity::Refusal)[..] else {
+                panic!("{version} {to}: {plan:?}")
+            };
+            let begin = format!("cannot tell whether 3.8.3 to {to} is a downgrade: {why}");
+            assert!(message.starts_with(&begin) && message.len() > begin.len(), "{message}");
+            assert_eq!(hint, "fix the object: kubectl edit zookeeperversions 3.8.3");
+        }
+        let plan = scene.plan_skipping("3.9.1", &[Check::DowngradeUnchecked]).await;
+        assert_eq!(said(&plan, Severity::Refusal), []);
+        let plan = scene.plan_skipping("3.9.1", &[Check::Downgrade]).await;
+        assert_eq!(plan.refusals().count(), 1, "another check was overridden");
+    }
+}
+
 /// Charts leave deprecated version objects out by default.
 #[tokio::test]
 async fn the_current_version_is_missing() {
@@ -96,6 +122,31 @@ async fn a_malformed_constraint() {
                  spec.updateConstraints: ";
     assert!(message.starts_with(begin) && message.len() > begin.len(), "{message}");
     assert_eq!(hint, "fix the object: kubectl edit zookeeperversions 3.8.3");
+}
+
+#[tokio::test]
+async fn constraints_of_a_wrong_type_are_not_none() {
+    let scene = Scene::new(Database::zookeeper("zk"));
+    for constraints in [
+        json!({ "allowlist": "< 3.9" }),
+        json!({ "allowlist": { "not": "a list" } }),
+        json!({ "denylist": [3.9] }),
+        json!({ "denylist": false }),
+        json!(["< 3.9"]),
+    ] {
+        scene.change_version("3.8.3", |v| v["spec"]["updateConstraints"] = constraints.clone());
+        let plan = scene.plan("3.9.1").await;
+        let [(Check::VersionRule, message, _)] = said(&plan, Severity::Refusal)[..] else {
+            panic!("{constraints}: {plan:?}")
+        };
+        assert!(message.contains("a malformed entry in spec.updateConstraints"), "{message}");
+    }
+    for none in [json!(null), json!({}), json!({ "allowlist": null, "denylist": [] })] {
+        scene.change_version("3.8.3", |v| v["spec"]["updateConstraints"] = none.clone());
+        assert_eq!(said(&scene.plan("3.9.1").await, Severity::Refusal), [], "{none}");
+    }
+    scene.change_version("3.9.1", |v| v["spec"]["deprecated"] = json!("true"));
+    assert_eq!(of(&scene.plan("3.9.1").await, Check::DeprecatedTarget).len(), 1);
 }
 
 /// The object to mend is the malformed one: here the target's, above the current version's.

@@ -39,17 +39,27 @@ pub fn versions(context: &Context<'_>, found: &mut Vec<Finding>) {
 
 fn transition(context: &Context<'_>, current: &CatalogVersion, found: &mut Vec<Finding>) {
     let target = context.target;
-    if let (Ok(from), Ok(to)) = (catalog::parse(current), catalog::parse(target))
-        && to < from
-    {
-        found.push(context.refusal(
+    match (catalog::parse(current), catalog::parse(target)) {
+        (Ok(from), Ok(to)) if to < from => found.push(context.refusal(
             Check::Downgrade,
             format!(
                 "{} to {} is a downgrade: the older version may not be able to read the data",
                 current.name, target.name
             ),
             "make sure that the older version can read the data",
-        ));
+        )),
+        (Err(error), _) => found.push(context.refusal(
+            Check::DowngradeUnchecked,
+            format!(
+                "cannot tell whether {} to {} is a downgrade: {}",
+                current.name,
+                target.name,
+                with_source(&error)
+            ),
+            fix(context, &error),
+        )),
+        // A target whose version is malformed is refused by the rule below.
+        (Ok(_), Ok(_) | Err(_)) => {}
     }
     let refused = match catalog::verdict(current, target) {
         Ok(Verdict::Allowed) => return,
@@ -66,13 +76,14 @@ fn transition(context: &Context<'_>, current: &CatalogVersion, found: &mut Vec<F
                 target.name,
                 with_source(&error)
             ),
-            format!(
-                "fix the object: {}",
-                Command::kubectl(["edit", context.facts().version_plural, error.object()])
-            ),
+            fix(context, &error),
         ),
     };
     found.push(refused);
+}
+
+fn fix(context: &Context<'_>, error: &catalog::RuleError) -> String {
+    format!("fix the object: {}", Command::kubectl(["edit", context.facts().version_plural, error.object()]))
 }
 
 fn why_denied(verdict: &Verdict) -> String {
