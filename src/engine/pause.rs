@@ -87,7 +87,7 @@ impl Run {
             if s1_pause::ours(db) == Some(&*run) {
                 return Ok(());
             }
-            let ours_to_lift = db.paused().is_none();
+            let ours_to_lift = db.pauses().next().is_none();
             let write = s1_pause::request(db, &message, &self.options.clock.rfc3339(0));
             // Even a write whose response was lost may have paused the database.
             self.expected.pause = OurPause::Asked { fresh: ours_to_lift || self.expected.pause.fresh() };

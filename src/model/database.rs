@@ -85,9 +85,9 @@ impl Database {
         self.conditions.iter().enumerate().find(|(_, c)| c.kind == kind)
     }
 
-    /// The `Paused` condition and its place in the list.
-    pub fn paused(&self) -> Option<(usize, &Condition)> {
-        self.condition(PAUSED)
+    /// The `Paused` conditions and their places in the list. There should be at most one, but nothing forbids a second.
+    pub fn pauses(&self) -> impl Iterator<Item = (usize, &Condition)> {
+        self.conditions.iter().enumerate().filter(|(_, c)| c.kind == PAUSED)
     }
 }
 

@@ -19,8 +19,7 @@ pub(super) fn version(snapshot: &Snapshot, named: &VersionRef) -> VersionRef {
 
 /// Our pause is there, and was written for an update between two versions other than these.
 fn paused_for_another(snapshot: &Snapshot, ahead: &str, back: &str) -> bool {
-    let condition = snapshot.database.paused().map(|(_, condition)| condition);
-    let ends = condition.filter(|c| s1_pause::run_of(c).is_some()).and_then(s1_pause::ends_of);
+    let ends = s1_pause::our(&snapshot.database).and_then(|(_, condition)| s1_pause::ends_of(condition));
     let these = BTreeSet::from([ahead, back]);
     ends.is_some_and(|(from, to)| BTreeSet::from([from, to]) != these)
 }

@@ -47,7 +47,7 @@ pub fn listed(snapshot: &Snapshot) -> Listed {
     let db = &snapshot.database;
     let nothing = BTreeSet::new();
     let latest = versions::latest(snapshot, &nothing);
-    let paused_by = db.paused().map(|(_, condition)| match s1_pause::run_of(condition) {
+    let paused_by = s1_pause::deciding(db).map(|(_, condition)| match s1_pause::run_of(condition) {
         Some(_) => PausedBy::Dbupdate,
         None => PausedBy::Other,
     });

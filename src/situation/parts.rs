@@ -70,7 +70,7 @@ fn revisions(seen: &Seen, workload: &Workload) -> Vec<RevisionStatus> {
 }
 
 pub(super) fn paused(db: &Database) -> Option<PauseStatus> {
-    let (_, condition) = db.paused()?;
+    let (_, condition) = s1_pause::deciding(db)?;
     Some(PauseStatus {
         ours: s1_pause::run_of(condition).is_some(),
         acknowledged: condition.status == "True",

@@ -104,9 +104,9 @@ fn at_work(snapshot: &Snapshot, name: &str, to: &str) -> bool {
 /// Our pause is there, for an update `from` one version `to` the other, or for its rollback, or without saying for
 /// which.
 fn paused_for(snapshot: &Snapshot, from: &str, to: &str) -> bool {
-    let Some((_, condition)) = snapshot.database.paused() else { return false };
+    let Some((_, condition)) = s1_pause::our(&snapshot.database) else { return false };
     let fits = |(came_from, goes_to)| goes_to == to || (goes_to == from && came_from == to);
-    s1_pause::run_of(condition).is_some() && s1_pause::ends_of(condition).is_none_or(fits)
+    s1_pause::ends_of(condition).is_none_or(fits)
 }
 
 /// A template or a pod has an image of that version that the current version does not use.

@@ -24,9 +24,20 @@ pub fn run_of(condition: &Condition) -> Option<&str> {
     condition.message.strip_prefix(MARK)?.split([' ', ':']).next().filter(|run| !run.is_empty())
 }
 
-/// The run of this tool that has paused the database; `None` if it is not paused, or by another user or controller.
+/// The run of this tool that has paused the database; `None` if it is not paused, or only by another user or controller.
 pub fn ours(database: &Database) -> Option<&str> {
-    run_of(database.paused()?.1)
+    run_of(our(database)?.1)
+}
+
+/// Our own condition and its place in the list.
+pub fn our(database: &Database) -> Option<(usize, &Condition)> {
+    database.pauses().find(|(_, condition)| run_of(condition).is_some())
+}
+
+/// The condition that counts, and its place in the list: that of another user or controller, even if there is also ours.
+pub fn deciding(database: &Database) -> Option<(usize, &Condition)> {
+    let foreign = database.pauses().find(|(_, condition)| run_of(condition).is_none());
+    foreign.or_else(|| our(database))
 }
 
 /// The versions that the run which wrote our `Paused` condition leads from and to.
@@ -50,7 +61,7 @@ pub enum Pause {
 
 /// The state of the handshake for the condition that `run` has written or taken over.
 pub fn status(database: &Database) -> Pause {
-    match database.paused() {
+    match deciding(database) {
         None => Pause::Absent,
         Some((_, c)) if run_of(c).is_none() => Pause::Foreign(c.message.clone()),
         Some((_, c)) if c.status == "True" => Pause::Acknowledged,
@@ -65,7 +76,7 @@ pub fn request(database: &Database, message: &str, now: &str) -> Write {
     let condition = json!({
         "type": PAUSED, "status": "Unknown", "reason": PAUSED, "message": message, "lastTransitionTime": now,
     });
-    let change = match (database.paused(), database.has_status, database.has_conditions) {
+    let change = match (our(database), database.has_status, database.has_conditions) {
         (Some((at, _)), _, _) => PatchOp::replace(format!("/status/conditions/{at}"), condition),
         (None, _, true) => PatchOp::add("/status/conditions/-", condition),
         (None, true, false) => PatchOp::add("/status/conditions", json!([condition])),
@@ -76,8 +87,7 @@ pub fn request(database: &Database, message: &str, now: &str) -> Write {
 
 /// Sets our condition to `True` without an acknowledgement; `None` if it is missing.
 pub fn assert(database: &Database, now: &str) -> Option<Write> {
-    let (at, condition) = database.paused()?;
-    run_of(condition)?;
+    let (at, _) = our(database)?;
     let at = format!("/status/conditions/{at}");
     Some(patch(
         database,
@@ -108,6 +118,7 @@ pub(super) fn patch(database: &Database, purpose: Purpose, changes: Vec<PatchOp>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{HealthChecker, Kind, ObjectRef, Phase};
 
     #[test]
     fn our_own_condition_is_told_by_its_message() {
@@ -125,5 +136,55 @@ mod tests {
         assert_eq!(run_of(&condition("Controller has started to Progress with OpsRequest: ns/x")), None);
         assert_eq!(run_of(&condition("kubectl-dbupdate run ")), None);
         assert_eq!(run_of(&condition("")), None);
+    }
+
+    fn database(conditions: Vec<Condition>) -> Database {
+        Database {
+            kind: Kind::ALL[0],
+            object: ObjectRef {
+                api_version: "kubedb.com/v1".into(),
+                kind: Kind::ALL[0].name().into(),
+                plural: Kind::ALL[0].plural().into(),
+                namespace: "ns".into(),
+                name: "db".into(),
+                uid: "u1".into(),
+            },
+            resource_version: "1".into(),
+            version: "1".into(),
+            phase: Phase::Ready,
+            conditions,
+            has_status: true,
+            has_conditions: true,
+            deleting: false,
+            halted: false,
+            health_checker: HealthChecker::default(),
+            switched_on: Vec::new(),
+            owner: None,
+            own_images: Vec::new(),
+        }
+    }
+
+    /// Nothing forbids two conditions of one type: whoever else has paused the database counts, wherever it stands.
+    #[test]
+    fn of_two_pauses_the_foreign_one_counts() {
+        let condition = |message: &str| Condition {
+            kind: PAUSED.to_owned(),
+            status: "True".to_owned(),
+            reason: PAUSED.to_owned(),
+            message: message.to_owned(),
+            ..Condition::default()
+        };
+        let (ours, foreign) = (message("1f2e", "ann@laptop", "3.5.2", "3.6.1"), "by hand".to_owned());
+        for (messages, came_to, our_place) in [
+            (vec![], Pause::Absent, None),
+            (vec![&ours], Pause::Acknowledged, Some(0)),
+            (vec![&foreign], Pause::Foreign(foreign.clone()), None),
+            (vec![&ours, &foreign], Pause::Foreign(foreign.clone()), Some(0)),
+            (vec![&foreign, &ours], Pause::Foreign(foreign.clone()), Some(1)),
+        ] {
+            let database = database(messages.iter().map(|message| condition(message)).collect());
+            assert_eq!(status(&database), came_to, "{messages:?}");
+            assert_eq!(our(&database).map(|(at, _)| at), our_place, "{messages:?}");
+        }
     }
 }

@@ -6,8 +6,7 @@ use super::s1_pause;
 
 /// Removes our condition; `None` if there is none. The condition of another user or controller is never removed.
 pub fn write(database: &Database) -> Option<Write> {
-    let (at, condition) = database.paused()?;
-    s1_pause::run_of(condition)?;
+    let (at, _) = s1_pause::our(database)?;
     let at = format!("/status/conditions/{at}");
     Some(s1_pause::patch(
         database,

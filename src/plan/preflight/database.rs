@@ -53,7 +53,7 @@ pub fn others(context: &Context<'_>, found: &mut Vec<Finding>) {
     let snapshot = context.snapshot;
     let db = &snapshot.database;
     let followed = snapshot.ops_in_flight().any(|r| context.follows(r));
-    if let Some((at, condition)) = db.paused().filter(|_| !followed) {
+    if let Some((at, condition)) = s1_pause::deciding(db).filter(|_| !followed) {
         match s1_pause::run_of(condition) {
             // The finding from the journal says the same, with more detail.
             Some(_) if context.resuming => {}
