@@ -76,8 +76,8 @@ impl<T: DeserializeOwned> Events<T> {
 
     fn event(&self, line: &[u8]) -> Result<WatchEvent<T>, ClusterError> {
         serde_json::from_slice(line).map_err(|error| match serde_json::from_slice::<Status>(line) {
-            Ok(status) => ClusterError::from_status(&self.what, status.code, line),
-            Err(_) => ClusterError::lost(&self.what, &error.to_string()),
+            Ok(status) if status.is_failure() => ClusterError::from_status(&self.what, status.code, line),
+            Ok(_) | Err(_) => ClusterError::lost(&self.what, &error.to_string()),
         })
     }
 }

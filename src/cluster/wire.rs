@@ -32,10 +32,11 @@ fn grace(seconds: Option<i64>) -> i64 {
 pub(super) struct Meta {
     pub name: String,
     pub namespace: String,
+    #[serde(deserialize_with = "cleaned")]
     pub uid: String,
     pub resource_version: String,
     pub generation: i64,
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "clean_labels")]
     pub labels: BTreeMap<String, String>,
     #[serde(deserialize_with = "or_default")]
     annotations: Annotations,
@@ -115,6 +116,15 @@ pub(super) fn or_default<'de, D: serde::Deserializer<'de>, T: Deserialize<'de> +
     Ok(Option::<T>::deserialize(from)?.unwrap_or_default())
 }
 
+fn cleaned<'de, D: serde::Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    or_default(from).map(|text: String| clean(&text))
+}
+
+fn clean_labels<'de, D: serde::Deserializer<'de>>(from: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let labels: BTreeMap<String, String> = or_default(from)?;
+    Ok(labels.into_iter().map(|(key, value)| (clean(&key), clean(&value))).collect())
+}
+
 #[derive(Deserialize, Clone)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct DatabaseWire {
@@ -151,7 +161,13 @@ impl DatabaseWire {
         let has_conditions = status.conditions.is_some();
         let mut conditions = status.conditions.unwrap_or_default();
         for c in &mut conditions {
-            (c.reason, c.message) = (clean(&c.reason), clean(&c.message));
+            *c = Condition {
+                kind: clean(&c.kind),
+                status: clean(&c.status),
+                reason: clean(&c.reason),
+                message: clean(&c.message),
+                observed_generation: c.observed_generation,
+            };
         }
         let (spec, facts) = (self.spec, kind.facts());
         let checker = spec.others.get("healthChecker").cloned().unwrap_or_default();
@@ -245,7 +261,7 @@ impl WorkloadWire {
             ready_replicas: status.ready_replicas,
             updated_replicas: status.updated_replicas,
             available_replicas: status.available_replicas,
-            update_revision: status.update_revision,
+            update_revision: clean(&status.update_revision),
             strategy: strategy(kind, spec.update_strategy),
             pod_management: match spec.pod_management_policy.as_str() {
                 "Parallel" => PodManagement::Parallel,
@@ -359,8 +375,8 @@ impl PodWire {
         let ready = status.conditions.iter().any(|c| c.kind == "Ready" && c.status == "True");
         let telling = |c: &Condition| c.status != "True" || c.kind == "PodScheduled";
         let conditions = status.conditions.into_iter().filter(telling).map(|c| PodCondition {
-            kind: c.kind,
-            status: c.status,
+            kind: clean(&c.kind),
+            status: clean(&c.status),
             reason: clean(&c.reason),
             message: clean(&c.message),
         });
@@ -381,8 +397,8 @@ impl PodWire {
             conditions: conditions.collect(),
             deleting: meta.deletion_timestamp.is_some(),
             grace_seconds: grace(graced),
-            finalizers: meta.finalizers,
-            images: images.map(|i| (i.name, clean(&i.image))).collect(),
+            finalizers: meta.finalizers.iter().map(|name| clean(name)).collect(),
+            images: images.map(|i| (clean(&i.name), clean(&i.image))).collect(),
             containers: init.chain(main).collect(),
         }
     }

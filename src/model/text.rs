@@ -1,14 +1,30 @@
-/// Text from a cluster, made safe for a terminal: control characters (and the bidirectional overrides, which can
-/// reorder a line on the screen) become spaces, and the ends are trimmed.
+/// Text from a cluster, made safe for a terminal: control characters, the bidirectional overrides, which can reorder a line
+/// on the screen, and characters that cannot be seen, so that two names look the same, become spaces. The ends are trimmed.
 ///
 /// Every string that is read from a cluster and shown to a person passes through here once, where it is read.
 pub fn clean(text: &str) -> String {
     text.chars().map(|c| if steers(c) { ' ' } else { c }).collect::<String>().trim().to_owned()
 }
 
-/// Not a printable character: it controls the terminal, or the order in which a line is displayed.
+/// Not a printable character: it controls the terminal, or the order in which a line is displayed, or it cannot be seen.
 pub(super) fn steers(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c.is_control() || reorders(c) || unseen(c)
+}
+
+/// The marks, embeddings, overrides and isolates of the Unicode Bidirectional Algorithm (UAX 9), and the separators of lines.
+fn reorders(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Takes no room: soft hyphens, zero-width characters, joiners, fillers, tags, variation selectors (the ignorable code points
+/// of Unicode's DerivedCoreProperties).
+fn unseen(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+        | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}'
+    )
 }
 
 #[cfg(test)]
@@ -23,7 +39,10 @@ mod tests {
             ("two\r\nlines", "two  lines"),
             ("\u{9b}31mred", "31mred"),
             ("abc\u{202e}cba", "abc cba"),
-            ("ünïcode stays", "ünïcode stays"),
+            ("a\u{61c}b\u{2067}c", "a b c"),
+            ("my\u{200b}-k\u{ad}f", "my -k f"),
+            ("\u{feff}my-kf\u{e0041}", "my-kf"),
+            ("ünïcode stays: 数据库 🙂", "ünïcode stays: 数据库 🙂"),
         ] {
             assert_eq!(clean(raw), shown, "{raw:?}");
         }
