@@ -1,4 +1,5 @@
-//! A server that sends without end, or leads from page to page without end, costs neither memory nor time without bound.
+//! A server that sends without end, or leads from page to page without end, costs neither memory nor time without bound; and
+//! an answer that is not about our lock is not taken for it.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -6,8 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use kubectl_dbupdate::cluster::{Cluster, ClusterError};
-use kubectl_dbupdate::model::{Kind, Lock};
+use kubectl_dbupdate::clock::Clock;
+use kubectl_dbupdate::cluster::{Cluster, ClusterError, LockError};
+use kubectl_dbupdate::model::{Kind, Lock, ObjectRef};
 
 /// What a server has been asked, and what it has sent.
 #[derive(Default)]
@@ -151,4 +153,37 @@ async fn a_name_that_leads_elsewhere_is_not_sent() {
         assert!(matches!(error, Some(ClusterError::BadName { .. })), "{namespace} {name}: {error:?}");
     }
     assert_eq!(told.requests.load(Ordering::Relaxed), 0);
+}
+
+/// A cache, or a server that is not what it says, may answer with another's lease.
+#[tokio::test]
+async fn a_lock_of_another_holder_is_not_ours() {
+    let lease =
+        |holder: &str| format!(r#"{{"metadata":{{"uid":"u"}},"spec":{{"holderIdentity":"{holder}"}}}}"#);
+    let database = ObjectRef {
+        api_version: "kubedb.com/v1".to_owned(),
+        kind: "Kafka".to_owned(),
+        plural: "kafkas".to_owned(),
+        namespace: "default".to_owned(),
+        name: "my-kf".to_owned(),
+        uid: "u1".to_owned(),
+    };
+    let take = async |holder: &str| {
+        let answer = lease(holder);
+        let (cluster, _) = cluster(move |_| json(&answer));
+        cluster.take_lock(Kind::Kafka, &database, None, "me", &Clock::system()).await.map(|_| ())
+    };
+    assert!(take("me").await.is_ok());
+    let Err(LockError::Held(lock)) = take("somebody-else").await else { panic!("it is not ours") };
+    assert_eq!(lock.holder, "somebody-else");
+    assert!(matches!(take("").await, Err(LockError::Gone)));
+    // The same at a renewal.
+    let renewals = AtomicUsize::new(0);
+    let (ours, theirs) = (lease("me"), lease("somebody-else"));
+    let (cluster, _) = cluster(move |_| {
+        let first = renewals.fetch_add(1, Ordering::Relaxed) == 0;
+        json(if first { &ours } else { &theirs })
+    });
+    let held = cluster.take_lock(Kind::Kafka, &database, None, "me", &Clock::system()).await.expect("ours");
+    assert!(matches!(held.renew().await, Err(LockError::Held(_))));
 }

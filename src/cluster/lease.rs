@@ -79,6 +79,15 @@ fn lock_of(lease: &Lease) -> Option<Lock> {
     })
 }
 
+/// The lock, if that is its holder.
+fn held(lease: &Lease, holder: &str) -> Result<Lock, LockError> {
+    match lock_of(lease) {
+        Some(lock) if lock.holder == clean(holder) => Ok(lock),
+        Some(lock) => Err(LockError::Held(Box::new(lock))),
+        None => Err(LockError::Gone),
+    }
+}
+
 /// A lock, keyed by the namespace and the name of its lease.
 pub(super) fn named(lease: &Lease) -> Option<((String, String), Lock)> {
     let meta = &lease.metadata;
@@ -172,7 +181,11 @@ impl Cluster {
         let (began, lease) = loop {
             let began = clock.read();
             let error = match self.once(&call).await {
-                Ok(answer) => break (began, answer.parse(&call.what)?),
+                Ok(answer) => {
+                    let lease: Lease = answer.parse(&call.what)?;
+                    held(&lease, holder)?;
+                    break (began, lease);
+                }
                 Err(error @ ClusterError::Transient { .. }) => error,
                 Err(ClusterError::Conflict { what, message }) => ClusterError::lost(&what, &message),
                 // The holder was alive after all and has released the lock: whatever was read before is out of date.
@@ -324,6 +337,7 @@ impl HeldLease {
                 Err(ClusterError::NotFound { .. }) => return Err(LockError::Gone),
                 Err(error) => return Err(error.into()),
             };
+            held(&lease, &self.holder)?;
             state.resource_version = lease.metadata.resource_version.unwrap_or_default();
             state.renewed = began;
             *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
@@ -336,11 +350,7 @@ impl HeldLease {
     async fn still_ours(&self, uid: &str) -> Result<String, LockError> {
         match self.cluster.get::<Lease>(API, &self.namespace, "leases", "lease", &self.name).await {
             Ok(lease) if lease.metadata.uid.as_deref() != Some(uid) => Err(LockError::Gone),
-            Ok(lease) => match lock_of(&lease) {
-                Some(lock) if lock.holder == clean(&self.holder) => Ok(lock.resource_version),
-                Some(lock) => Err(LockError::Held(Box::new(lock))),
-                None => Err(LockError::Gone),
-            },
+            Ok(lease) => held(&lease, &self.holder).map(|lock| lock.resource_version),
             Err(error) if error.absent() => Err(LockError::Gone),
             Err(error) => Err(error.into()),
         }
