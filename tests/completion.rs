@@ -54,6 +54,24 @@ fn lines_are_completed() {
     }
 }
 
+/// A shell inserts a candidate as it is, and others may have written the names.
+#[test]
+fn no_name_is_offered_that_a_shell_would_run() {
+    let names =
+        ["prod", "arn:aws:eks:eu-1:1:cluster/a", "a b", "$(reboot)", "'", "a;b", "--yes", "~", "*", ""];
+    let contexts = names.map(|name| format!("- {{name: {name:?}, context: {{cluster: c}}}}\n")).concat();
+    let path = std::env::temp_dir().join(format!("dbupdate-completion-{}.yaml", std::process::id()));
+    std::fs::write(&path, format!("contexts:\n{contexts}")).expect("it can be written");
+    let output = Command::new(env!("CARGO_BIN_EXE_kubectl-dbupdate"))
+        .args(["__complete", "--", "--context", ""])
+        .env("KUBECONFIG", &path)
+        .output()
+        .expect("the binary runs");
+    let _ = std::fs::remove_file(path);
+    let offered = String::from_utf8(output.stdout).expect("UTF-8");
+    assert_eq!(offered, "prod\narn:aws:eks:eu-1:1:cluster/a\n:4\n");
+}
+
 #[test]
 fn a_line_begins_with_a_kind_or_a_command() {
     let found = complete("");

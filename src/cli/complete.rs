@@ -20,7 +20,7 @@ use super::options;
 use super::stream;
 use super::target::Target;
 use crate::cluster;
-use crate::model::{Check, Kind, Method, clean};
+use crate::model::{Check, Kind, Method, clean, quoted};
 use crate::operation::Stop;
 use crate::plan::versions;
 use crate::report::list;
@@ -76,7 +76,7 @@ async fn answer(line: &Line<'_>) -> Option<Answer> {
                 "name" => databases(line, false).await?,
                 "to" => versions(line).await.unwrap_or_else(|| vec![latest(None)]),
                 "namespace" => {
-                    connected(line).await?.0.cluster.namespaces().await.ok()?.into_iter().map(bare).collect()
+                    words(connected(line).await?.0.cluster.namespaces().await.ok()?.into_iter().map(bare))
                 }
                 "context" | "cluster" | "user" => in_kubeconfig(line, arg.get_id().as_str()).await?,
                 "skip_check" => checks(&line.typed),
@@ -93,6 +93,12 @@ async fn answer(line: &Line<'_>) -> Option<Answer> {
 
 fn bare(value: String) -> Candidate {
     (value, String::new())
+}
+
+/// The names that a shell takes as one word, and this command not as a flag: shells insert a candidate as it is, and others may
+/// write these names.
+fn words(found: impl Iterator<Item = Candidate>) -> Vec<Candidate> {
+    found.filter(|(name, _)| !name.starts_with('-') && quoted(name) == *name).collect()
 }
 
 fn possible(value: &clap::builder::PossibleValue) -> Candidate {
@@ -140,12 +146,12 @@ async fn databases(line: &Line<'_>, slash: bool) -> Option<Vec<Candidate>> {
     let kind: Kind = typed.parse().ok()?;
     let (connected, namespace) = connected(line).await?;
     let found = connected.cluster.databases(kind, &namespace).await.ok()?;
-    let candidate = |db: &crate::model::Database| {
-        let name = &db.object.name;
-        let value = if slash { format!("{typed}/{name}") } else { name.clone() };
-        (value, format!("{}, {}", db.version, db.phase))
+    let candidate = |db: crate::model::Database| {
+        let about = format!("{}, {}", db.version, db.phase);
+        let name = db.object.name;
+        (if slash { format!("{typed}/{name}") } else { name }, about)
     };
-    Some(found.iter().map(candidate).collect())
+    Some(words(found.into_iter().map(candidate)))
 }
 
 /// The versions that the database can be updated to, newest first.
@@ -159,7 +165,7 @@ async fn versions(line: &Line<'_>) -> Option<Vec<Candidate>> {
     let choices = versions::choices(&snapshot, &BTreeSet::new());
     let allowed = choices.iter().filter(|choice| choice.reach == Some(versions::Reach::Allowed));
     let named = allowed.map(|choice| (choice.name.clone(), list::marks(choice).join(", ")));
-    Some(named.chain([latest(choices.iter().find(|choice| choice.latest))]).collect())
+    Some(words(named.chain([latest(choices.iter().find(|choice| choice.latest))])))
 }
 
 fn latest(meant: Option<&versions::Choice>) -> Candidate {
@@ -176,7 +182,7 @@ async fn in_kubeconfig(line: &Line<'_>, what: &str) -> Option<Vec<Candidate>> {
         "cluster" => names.clusters,
         _ => names.users,
     };
-    Some(wanted.into_iter().map(bare).collect())
+    Some(words(wanted.into_iter().map(bare)))
 }
 
 /// The cluster and the namespace that the line chooses.
