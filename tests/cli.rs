@@ -157,6 +157,10 @@ fn the_served_sandbox_leaves_nothing_behind() {
     let (mut child, kubeconfig) = served(command("sandbox"));
     let config = std::fs::read_to_string(&kubeconfig).expect("the kubeconfig is there");
     assert!(config.contains("server: http://127.0.0.1:"), "{config}");
+    let mode = std::os::unix::fs::PermissionsExt::mode(
+        &std::fs::metadata(&kubeconfig).expect("it is there").permissions(),
+    );
+    assert_eq!(mode & 0o777, 0o600, "nobody else reads it");
     signal::send(child.id(), "TERM");
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
     assert!(!kubeconfig.exists());
@@ -167,12 +171,20 @@ fn the_served_sandbox_leaves_nothing_behind() {
 fn a_kubeconfig_of_somebody_else_is_not_overwritten() {
     let directory = std::env::temp_dir().join(format!("dbupdate-cli-test-{}", std::process::id()));
     std::fs::create_dir_all(&directory).expect("a directory of our own");
-    let path = directory.join("config");
+    let (path, ours) = (directory.join("config"), directory.join("ours"));
+    let marked = "# written by kubectl dbupdate sandbox\n";
     std::fs::write(&path, "apiVersion: v1\n").expect("it can be written");
-    let output = dbupdate(&format!("sandbox --kubeconfig-out {}", path.display()));
-    assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("was not written by this command"));
+    std::fs::write(&ours, marked).expect("it can be written");
+    let (link, pipe) = (directory.join("link"), directory.join("pipe"));
+    std::os::unix::fs::symlink(&ours, &link).expect("it can be linked");
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs").success());
+    for named in [&path, &link, &pipe] {
+        let output = dbupdate(&format!("sandbox --kubeconfig-out {}", named.display()));
+        assert_eq!(output.status.code(), Some(1), "{named:?}");
+        assert!(text(&output.stderr).contains("was not written by this command"), "{named:?}");
+    }
     assert_eq!(std::fs::read_to_string(&path).expect("it is there"), "apiVersion: v1\n");
+    assert_eq!(std::fs::read_to_string(&ours).expect("it is there"), marked);
     std::fs::remove_dir_all(&directory).expect("it can be removed");
 }
 

@@ -1,7 +1,7 @@
 //! `kubectl dbupdate sandbox`: serves the simulated cluster to kubectl and to this tool.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process;
@@ -12,7 +12,7 @@ use super::exit_code::ExitCode;
 use super::options::SandboxOptions;
 use super::stop;
 use super::stream;
-use crate::model::{Kind, quoted};
+use crate::model::{Kind, clean, quoted};
 use crate::operation::signalled;
 use crate::sandbox::{ANALYTICS, NAMESPACE, Sandbox, VIEWER};
 
@@ -24,9 +24,9 @@ const MARK: &str = "# written by kubectl dbupdate sandbox";
 pub enum SandboxError {
     #[error("cannot listen on 127.0.0.1:{port}; choose another --port, or omit it")]
     Listen { port: u16, source: io::Error },
-    #[error("cannot write the kubeconfig {}", path.display())]
+    #[error("cannot write the kubeconfig {}", shown(path))]
     Write { path: PathBuf, source: io::Error },
-    #[error("{} exists and was not written by this command; choose another file", path.display())]
+    #[error("{} exists and was not written by this command; choose another file", shown(path))]
     NotOurs { path: PathBuf },
     #[error("the server stopped")]
     Serve(#[source] io::Error),
@@ -96,17 +96,32 @@ fn temporary_path() -> PathBuf {
     std::env::temp_dir().join(name)
 }
 
-/// Creates a new file. Symbolic links are not followed, because the directory may be writable by everyone.
-fn open_new(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create_new(true).open(path)
+fn shown(path: &Path) -> String {
+    clean(&path.display().to_string())
 }
 
-/// Creates a new file, or overwrites one that an earlier sandbox wrote; never a real kubeconfig.
+/// Creates a new file, readable by this user only. Symbolic links are not followed, because the directory may be writable by
+/// everyone.
+fn open_new(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// Creates a new file, in the place of one that an earlier sandbox wrote; never of a real kubeconfig, a link, or a pipe.
 fn open_named(path: &Path) -> io::Result<File> {
-    match fs::read_to_string(path) {
-        Ok(text) if text.starts_with(MARK) => OpenOptions::new().write(true).truncate(true).open(path),
-        _ => open_new(path),
+    // A link's own type is that of a link.
+    if fs::symlink_metadata(path).is_ok_and(|found| found.is_file()) && is_ours(path) {
+        fs::remove_file(path)?;
     }
+    open_new(path)
+}
+
+fn is_ours(path: &Path) -> bool {
+    let mut begin = [0; MARK.len()];
+    File::open(path).is_ok_and(|mut file| file.read_exact(&mut begin).is_ok()) && begin == MARK.as_bytes()
 }
 
 fn content(server: &str) -> String {
