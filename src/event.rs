@@ -256,6 +256,9 @@ pub struct Finish {
     pub phase: String,
     /// What failed, and on which object; empty on success.
     pub error: String,
+    /// The pod that it failed on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<String>,
     /// What state the database is in, in one sentence.
     pub state: String,
     /// The commands to run next, most useful first.

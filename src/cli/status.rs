@@ -10,7 +10,7 @@ use super::{identity, stream};
 use crate::cluster::Found;
 use crate::model::Lookup;
 use crate::report;
-use crate::situation::{self, RunStatus, Seen, Status};
+use crate::situation::{self, Seen, Status};
 
 /// Shows the state of one or more databases.
 pub async fn status(options: LookOptions, terminal: Terminal) -> ExitCode {
@@ -51,11 +51,9 @@ impl Look {
         let Some(found) = found.into_iter().next() else { return Ok(ExitCode::Done) };
         let database = found.snapshot.database.object.clone();
         let seen = seen(found);
-        let runs = match &seen.runs {
-            Lookup::Found(runs) => runs.as_slice(),
-            Lookup::Absent => &[],
-            Lookup::Unreadable(why) => return Err(Failure::JournalUnreadable { why: why.clone() }),
-        };
+        if let Lookup::Unreadable(why) = &seen.runs {
+            return Err(Failure::JournalUnreadable { why: why.clone() });
+        }
         if let Some(one) = &self.options.run {
             let record = situation::record(&seen, one.id.as_deref())?;
             stream::out(&match format(self.options.output) {
@@ -65,9 +63,7 @@ impl Look {
             });
             return Ok(ExitCode::Done);
         }
-        let unfinished = situation::unfinished(&seen).map(|entry| entry.run.run.as_str());
-        let runs: Vec<RunStatus> =
-            runs.iter().rev().map(|e| RunStatus::of(e, Some(e.run.run.as_str()) == unfinished)).collect();
+        let runs = situation::runs(&seen);
         let text = match format(self.options.output) {
             None => report::status::history(&runs, self.view()),
             Some(format) => report::object::history(&database, &runs, format)?,

@@ -224,6 +224,7 @@ impl Run {
                 false => self.observer.snapshot.database.phase.to_string(),
             },
             error: reason.map(ToString::to_string).unwrap_or_default(),
+            pod: reason.and_then(StopReason::pod).map(str::to_owned),
             state: String::new(),
             next: Vec::new(),
             longest_away_ms: workloads.iter().map(|w| w.longest_away_ms).max().unwrap_or_default(),
@@ -275,10 +276,6 @@ impl Run {
     /// The commands to run next, most useful first.
     fn next(&self, reason: &StopReason, situation: &Situation) -> Vec<Next> {
         let look = match reason {
-            StopReason::Stuck { pod, .. }
-            | StopReason::OtherPod { pod, .. }
-            | StopReason::OldTemplate { pod }
-            | StopReason::Blocked(Blocked::PodTaken { pod, .. }) => Some(Next::DescribePod(pod.clone())),
             StopReason::BudgetBlocked { budget, .. } => Some(Next::DescribeBudget(budget.clone())),
             StopReason::Blocked(Blocked::OpsRequest { name, .. })
             | StopReason::RequestEnded { name, .. }
@@ -295,7 +292,7 @@ impl Run {
             StopReason::Cluster(ClusterError::Forbidden { .. }) | StopReason::WouldBeRefused { .. } => {
                 Some(Next::CanI)
             }
-            _ => None,
+            reason => reason.pod().map(|pod| Next::DescribePod(pod.to_owned())),
         };
         let to = self.plan.to.name.clone();
         let again = match reason {

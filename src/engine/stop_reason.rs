@@ -118,6 +118,22 @@ impl StopReason {
         }
     }
 
+    /// The pod that it is about.
+    pub fn pod(&self) -> Option<&str> {
+        match self {
+            StopReason::Stuck { pod, .. }
+            | StopReason::BudgetBlocked { pod, .. }
+            | StopReason::OtherPod { pod, .. }
+            | StopReason::OldTemplate { pod }
+            | StopReason::Blocked(Blocked::PodTaken { pod, .. })
+            | StopReason::Unverified(Unverified::Pod { pod, .. } | Unverified::NotReady { pod, .. }) => {
+                Some(pod)
+            }
+            StopReason::RolledBack { failure, .. } => failure.pod(),
+            _ => None,
+        }
+    }
+
     pub fn outcome(&self) -> Outcome {
         match self {
             StopReason::TimedOut { .. } | StopReason::Stopped { .. } => Outcome::Stopped,

@@ -136,6 +136,22 @@ mod tests {
     }
 
     #[test]
+    fn an_error_is_one_harmless_line() {
+        let error = format!("\u{1b}[2Jpod a\nnext: rm -rf {}", "x".repeat(10_000));
+        let result = json!({
+            "outcome": "failed", "exitCode": 4, "changed": true, "paused": true, "operatorConfirmed": true,
+            "error": error, "pod": "a\u{1b}[2J", "state": "", "next": [], "workloads": [], "tookMs": 1,
+            "longestAwayMs": 1,
+        });
+        let progress = json!({ "steps": [], "result": result }).to_string();
+        let entry =
+            entry("20260102T030405678Z-r1", &run(|_| {}).to_string(), &progress).expect("it is a run");
+        let result = entry.progress.result.expect("it has ended");
+        assert!(result.error.starts_with("[2Jpod a next: rm") && result.error.len() == LONGEST_TEXT - 1);
+        assert_eq!(result.pod.as_deref(), Some("a [2J"));
+    }
+
+    #[test]
     fn no_number_overflows_what_is_made_of_it() {
         for (written, taken) in [(i64::MAX, LONGEST_READY), (i64::MIN, 0), (3601, 3600), (30, 30)] {
             let entry = read(&run(|run| run["plan"]["workloads"][0]["minReadySeconds"] = written.into()));

@@ -90,6 +90,7 @@ impl Outlook {
             operator_confirmed: false,
             phase: self.snapshot.database.phase.to_string(),
             error: against.join("; "),
+            pod: None,
             state,
             next: self.further.iter().map(Command::to_string).collect(),
             workloads: Vec::new(),

@@ -234,6 +234,8 @@ mod tests {
                 began: "2026-01-02T03:04:05.678Z".to_owned(),
                 step: Some(Step::Verify),
                 outcome: Some(Outcome::Done),
+                error: String::new(),
+                pod: None,
                 took_ms: Some(61_000),
                 resumed_by: vec!["bob@desk".to_owned()],
                 unfinished: false,

@@ -145,6 +145,7 @@ pub(super) fn finish() -> Finish {
         operator_confirmed: true,
         phase: "Ready".into(),
         error: String::new(),
+        pod: None,
         state: "kafka/my-kf is on 3.6.1: 4 of 4 pods Ready.".into(),
         next: Vec::new(),
         workloads: vec![result("controller", 3, 12_300, 2_100), result("broker", 1, 65_000, 4_200)],
@@ -159,6 +160,7 @@ pub(super) fn failed_finish() -> Finish {
     finish.exit_code = 4;
     finish.paused = true;
     finish.error = "pod my-kf-broker-0: container kafka: ImagePullBackOff".into();
+    finish.pod = Some("my-kf-broker-0".into());
     finish.state = "the controllers are on 3.6.1, the broker is not; kafka/my-kf is left paused.".into();
     finish.next = vec![
         "kubectl dbupdate kafka my-kf -n default --to 3.6.1".into(),

@@ -107,6 +107,7 @@ fn facts(status: &Status, view: View) -> String {
         lines.push(format!("{} {} ({}): {phase}", request.kind, clean(&request.name), request.operation));
     }
     lines.extend(status.run.iter().map(|run| format!("last run: {}", described(run))));
+    lines.extend(status.run.iter().filter(|run| !run.error.is_empty()).map(|run| why(run)));
     if let Some(lock) = &status.lock {
         let silent =
             lock.silent_seconds.map(|s| format!(", renewed {} ago", words::seconds(s.max(0) as u64)));
@@ -133,6 +134,11 @@ fn described(run: &RunStatus) -> String {
     )
 }
 
+/// Why a run was not done.
+fn why(run: &RunStatus) -> String {
+    format!("reason: {}", clean(&run.error))
+}
+
 fn goal(run: &RunStatus) -> String {
     let what = match run.direction {
         Direction::Update => "update",
@@ -147,7 +153,8 @@ fn came_to(run: &RunStatus) -> String {
     let came = match run.outcome {
         Some(Outcome::Done) => "done".to_owned(),
         Some(outcome) => format!("{}{step}", words::outcome(outcome)),
-        None => format!("still open, last seen{step}"),
+        None if run.error.is_empty() => return format!("in progress, last seen{step}"),
+        None => format!("killed{step}"),
     };
     if run.unfinished { format!("{came}, unfinished") } else { came }
 }
@@ -223,5 +230,7 @@ pub fn history(runs: &[RunStatus], view: View) -> String {
         by.dedup();
         table.add_row([clean(&run.run), clean(&began), goal(run), by.join(", "), took, came_to(run)]);
     }
-    print(&table)
+    let whys = runs.iter().filter(|run| !run.error.is_empty());
+    let whys = whys.map(|run| view.hanging("", 2, &format!("{}: {}", clean(&run.run), clean(&run.error))));
+    print(&table) + &whys.collect::<String>()
 }

@@ -11,7 +11,7 @@ use super::state::{Pods, Progress, Situation, What};
 use super::{ImageOf, Seen};
 
 /// The last run in the journal.
-pub(super) fn last(seen: &Seen) -> Option<&Entry> {
+fn last(seen: &Seen) -> Option<&Entry> {
     match &seen.runs {
         Lookup::Found(runs) => runs.last(),
         Lookup::Absent | Lookup::Unreadable(_) => None,
@@ -40,7 +40,7 @@ pub fn decide(seen: &Seen) -> Situation {
 }
 
 /// A lock that was renewed recently, as far as two clocks tell.
-fn running(seen: &Seen) -> Option<What> {
+pub(super) fn running(seen: &Seen) -> Option<What> {
     let lock = seen.snapshot.lock.as_ref()?;
     // Twice its duration, because the clocks of two machines may differ by some seconds. Only the wording depends on
     // it.
@@ -150,7 +150,11 @@ fn progress(seen: &Seen, entry: &Entry) -> Progress {
         pods.ready += seen.snapshot.pods_of(now).filter(done).count() as i64;
     }
     let (from, to) = (plan.from.name.clone(), plan.to.name.clone());
-    Progress { run: entry.run.run.clone(), from, to, pods, unhealthy: unhealthy(seen) }
+    let unhealthy = unhealthy(seen);
+    // The journal only says which of them to look at.
+    let failed = entry.progress.result.as_ref().and_then(|result| result.pod.clone());
+    let stuck = failed.filter(|pod| unhealthy.contains(pod));
+    Progress { run: entry.run.run.clone(), from, to, pods, unhealthy, stuck }
 }
 
 /// A template has an image that does not belong to `spec.version`, although the catalog names one.

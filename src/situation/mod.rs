@@ -165,6 +165,12 @@ pub struct RunStatus {
     /// How its last process ended; absent while it runs, or if it was killed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
+    /// Why it was not done; that it ended without a word, if it was killed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub error: String,
+    /// The pod that it failed on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<String>,
     /// How long that took, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub took_ms: Option<u64>,
@@ -175,10 +181,14 @@ pub struct RunStatus {
     pub unfinished: bool,
 }
 
+/// What is said of a run that has recorded no end, and does not run.
+const KILLED: &str = "it ended without a word: it was killed, or its machine was lost";
+
 impl RunStatus {
-    /// The entry of a run. The caller, who knows the cluster, says whether it is `unfinished`.
-    pub fn of(entry: &Entry, unfinished: bool) -> Self {
+    /// The entry of a run, which may still be `running`. It is `unfinished` if the cluster still shows something of it.
+    fn of(entry: &Entry, running: bool, unfinished: bool) -> Self {
         let (run, progress) = (&entry.run, &entry.progress);
+        let result = progress.result.as_ref();
         RunStatus {
             run: run.run.clone(),
             direction: run.direction,
@@ -188,8 +198,14 @@ impl RunStatus {
             who: run.who.clone(),
             began: run.began.clone(),
             step: progress.steps.last().map(|s| s.step),
-            outcome: progress.result.as_ref().map(|r| r.outcome),
-            took_ms: progress.result.as_ref().map(|r| r.elapsed_ms),
+            outcome: result.map(|r| r.outcome),
+            error: match result {
+                Some(result) => result.error.clone(),
+                None if running => String::new(),
+                None => KILLED.to_owned(),
+            },
+            pod: result.and_then(|r| r.pod.clone()),
+            took_ms: result.map(|r| r.elapsed_ms),
             resumed_by: progress.resumed.iter().map(|r| r.who.clone()).collect(),
             unfinished,
         }
@@ -207,6 +223,19 @@ pub struct LockStatus {
     pub silent_seconds: Option<i64>,
     /// How many seconds it is valid after each renewal.
     pub duration_seconds: i64,
+}
+
+/// The runs of a database, the last one first.
+pub fn runs(seen: &Seen) -> Vec<RunStatus> {
+    let Lookup::Found(entries) = &seen.runs else { return Vec::new() };
+    entries.iter().rev().map(|entry| run_status(seen, entries, entry)).collect()
+}
+
+/// One of the runs, of which only the last one may still be running.
+fn run_status(seen: &Seen, runs: &[Entry], entry: &Entry) -> RunStatus {
+    let is = |other: Option<&Entry>| other.is_some_and(|o| o.run.run == entry.run.run);
+    let running = is(runs.last()) && decide::running(seen).is_some();
+    RunStatus::of(entry, running, is(unfinished(seen)))
 }
 
 /// Everything that is shown of a database. `commands` gives the text of the next commands.
@@ -231,7 +260,7 @@ pub fn status(seen: &Seen, commands: impl Fn(Next) -> String) -> Status {
         workloads: parts::workloads(seen, unfinished),
         paused: parts::paused(db),
         ops_requests: parts::ops_requests(seen),
-        run: decide::last(seen).map(|entry| RunStatus::of(entry, unfinished.is_some())),
+        run: runs(seen).into_iter().next(),
         lock: parts::lock(seen),
         not_checked,
     }

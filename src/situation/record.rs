@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::decide::unfinished;
-use super::{RunStatus, STATUS_SCHEMA, Seen};
+use super::{RunStatus, STATUS_SCHEMA, Seen, run_status};
 use crate::event::Finish;
 use crate::journal::{Entry, StepEntry};
 use crate::model::{Finding, Lookup, Method, ObjectRef, Severity};
@@ -80,8 +79,7 @@ pub fn record(seen: &Seen, id: Option<&str>) -> Result<RunRecord, NoRun> {
         None => last,
         Some(typed) => named(runs, typed, database)?,
     };
-    let open = unfinished(seen).is_some_and(|open| open.run.run == entry.run.run);
-    Ok(recorded(entry, open, &seen.snapshot.database.object))
+    Ok(recorded(entry, run_status(seen, runs, entry), &seen.snapshot.database.object))
 }
 
 fn named<'a>(runs: &'a [Entry], typed: &str, database: String) -> Result<&'a Entry, NoRun> {
@@ -98,7 +96,7 @@ fn named<'a>(runs: &'a [Entry], typed: &str, database: String) -> Result<&'a Ent
     }
 }
 
-fn recorded(entry: &Entry, open: bool, database: &ObjectRef) -> RunRecord {
+fn recorded(entry: &Entry, status: RunStatus, database: &ObjectRef) -> RunRecord {
     let (run, progress) = (&entry.run, &entry.progress);
     let resumed = progress.resumed.iter().map(|r| Resumed {
         who: r.who.clone(),
@@ -109,7 +107,7 @@ fn recorded(entry: &Entry, open: bool, database: &ObjectRef) -> RunRecord {
     RunRecord {
         schema: STATUS_SCHEMA.to_owned(),
         database: database.clone(),
-        run: RunStatus::of(entry, open),
+        run: status,
         resumed: resumed.collect(),
         overridden: overridden.cloned().collect(),
         pods: pods(entry),

@@ -138,6 +138,8 @@ pub struct Progress {
     pub pods: Pods,
     /// The pods that are not Ready.
     pub unhealthy: Vec<String>,
+    /// The one of them that the run has failed on.
+    pub stuck: Option<String>,
 }
 
 /// Some of so many pods.
@@ -226,8 +228,10 @@ impl Situation {
                 vec![Next::VersionBack(was.clone()), Next::Resume, Next::Rollback]
             }
             What::RequestEnded { run, by_us } => vec![Next::Method(run.to.clone(), *by_us), Next::Rollback],
-            What::LeftPaused { to: Some(_) } | What::Rendered(_) | What::HalfDone(_) | What::Exposed(_) => {
-                vec![Next::Resume, Next::Rollback]
+            What::LeftPaused { to: Some(_) } => vec![Next::Resume, Next::Rollback],
+            What::Rendered(run) | What::HalfDone(run) | What::Exposed(run) => {
+                let look = run.stuck.clone().map(Next::DescribePod);
+                look.into_iter().chain([Next::Resume, Next::Rollback]).collect()
             }
             What::Drift => vec![Next::Update(self.version.clone())],
             What::NotReady { .. } => vec![Next::Pods, Next::Describe],

@@ -17,6 +17,7 @@ fn progress(from: &str, unhealthy: &[&str]) -> Progress {
         to: "3.6.1".to_owned(),
         pods: Pods { ready: 2, all: 6 },
         unhealthy: unhealthy.iter().map(|name| (*name).to_owned()).collect(),
+        stuck: unhealthy.first().filter(|_| unhealthy.len() == 1).map(|name| (*name).to_owned()),
     }
 }
 
@@ -118,7 +119,13 @@ fn a_run_that_ends_names_what_its_state_names() {
     let (pod, look) = (Next::DescribePod("a".to_owned()), Next::DescribeRequest("up".to_owned()));
     for (what, first, next) in [
         (half.clone(), None, vec![Next::Resume, Next::Rollback]),
-        (half, Some(pod.clone()), vec![pod, Next::Resume, Next::Rollback]),
+        (half, Some(pod.clone()), vec![pod.clone(), Next::Resume, Next::Rollback]),
+        (What::HalfDone(progress("3.5.2", &["a"])), None, vec![pod.clone(), Next::Resume, Next::Rollback]),
+        (
+            What::HalfDone(progress("3.5.2", &["a"])),
+            Some(pod.clone()),
+            vec![pod, Next::Resume, Next::Rollback],
+        ),
         (fine, None, vec![again()]),
         (other.clone(), None, vec![look.clone(), again()]),
         (other, Some(look.clone()), vec![look, again()]),

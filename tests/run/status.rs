@@ -105,6 +105,38 @@ async fn what_a_killed_run_has_left_is_told_with_the_way_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn why_a_run_has_failed_is_told_as_long_as_the_journal_has_it() {
+    let pull = PodRule::new(Ailment::PullError).name("db-1").image("*:3.9.1*");
+    let world = World::behaving(Behaviour::default().with(pull), Database::zookeeper("db"));
+    let ended = world.update().await;
+    let status = told(&world, None).await;
+    let run = status.run.clone().expect("it is in the journal");
+    assert_eq!((run.error.as_str(), run.pod.as_deref()), (ended.finish.error.as_str(), Some("db-1")));
+    let next = [Next::DescribePod("db-1".to_owned()), Next::Resume, Next::Rollback];
+    assert_eq!(status.next, next.map(|next| format!("{next:?}")));
+    let shown = report::status::one(&status, View { width: None, color: false });
+    assert!(shown.contains("\nreason: pod db-1: container zookeeper: "), "{shown}");
+    let shown = report::status::history(&[run], View { width: Some(60), color: false });
+    assert!(shown.contains("\nrun1: pod db-1: container zookeeper: "), "{shown}");
+    // The journal is not asked which pod to look at, only which of the unhealthy ones.
+    world.sim.behaviour().change(|b| b.pods.clear());
+    tokio::time::sleep(secs(600)).await;
+    assert_eq!(told(&world, None).await.next, [Next::Resume, Next::Rollback].map(|next| format!("{next:?}")));
+}
+
+/// A run that has no end yet is in progress as long as its lock is alive.
+#[tokio::test(start_paused = true)]
+async fn a_run_that_was_killed_has_ended_without_a_word() {
+    let world = World::new(Database::zookeeper("db"));
+    let mut run = world.start().await;
+    run.ready("db-0").await;
+    let of = async |age| told(&world, age).await.run.expect("it is in the journal").error;
+    assert_eq!(of(Some(3)).await, "");
+    run.crash().await;
+    assert!(of(SILENT).await.contains("ended without a word"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_pause_alone_is_told_apart() {
     let world = World::new(Database::zookeeper("db"));
     let patch = Fault::new(Effect::Hang).method("PATCH").path("/petsets/").when(|r| !r.dry_run);
