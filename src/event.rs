@@ -259,6 +259,9 @@ pub struct Finish {
     /// The pod that it failed on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod: Option<String>,
+    /// Why it was not rolled back, although `--on-failure rollback` asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_rolled_back: Option<String>,
     /// What state the database is in, in one sentence.
     pub state: String,
     /// The commands to run next, most useful first.

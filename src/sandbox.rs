@@ -30,6 +30,8 @@ const BUDGETS: &str = "poddisruptionbudgets.policy";
 pub enum Fault {
     /// The second pod of each workload cannot pull its new image
     Pull,
+    /// The first pod of each workload cannot pull its new image
+    PullFirst,
     /// The second pod of each workload crashes on its new image
     Crash,
     /// Every PodDisruptionBudget forbids evictions for the first two minutes
@@ -74,10 +76,11 @@ impl Sandbox {
 
 fn misbehave(cluster: &SimCluster, fault: Fault) {
     match fault {
-        Fault::Pull => spoil_new_images(cluster, &Ailment::PullError),
+        Fault::Pull => spoil_new_images(cluster, "*-1", &Ailment::PullError),
+        Fault::PullFirst => spoil_new_images(cluster, "*-0", &Ailment::PullError),
         Fault::Crash => {
             let crash = Ailment::Crash { after: Duration::from_millis(100), exit_code: 1 };
-            spoil_new_images(cluster, &crash);
+            spoil_new_images(cluster, "*-1", &crash);
         }
         Fault::Budget => spend_budgets(cluster.store()),
         Fault::NoOperator => cluster.behaviour().change(|b| b.provisioner.alive = false),
@@ -85,14 +88,14 @@ fn misbehave(cluster: &SimCluster, fault: Fault) {
     }
 }
 
-/// The fault hits the second pod of each workload, so that a rehearsed failure leaves a partial update.
-fn spoil_new_images(cluster: &SimCluster, ailment: &Ailment) {
+/// The second pod of each workload leaves a partial update. After the first one, nothing of the new version has started.
+fn spoil_new_images(cluster: &SimCluster, pods: &str, ailment: &Ailment) {
     let images = new_images(cluster.store());
     cluster.behaviour().change(|behaviour| {
         for image in &images {
             // The operator may pin images to digests.
             for pattern in [image.clone(), format!("{image}@*")] {
-                let rule = PodRule::new(ailment.clone()).name("*-1").image(&pattern);
+                let rule = PodRule::new(ailment.clone()).name(pods).image(&pattern);
                 behaviour.pods.push(rule);
             }
         }

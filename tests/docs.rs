@@ -219,7 +219,7 @@ fn every_command_in_the_documentation_can_be_typed() {
 /// These take most of a minute, as the page says of the one and shows of the other: the Ops-manager polls, and an image that
 /// cannot be pulled is waited for. Other tests run both, in simulated time.
 #[cfg(unix)]
-const SLOW: [&str; 2] = ["ops-manager", "pull"];
+const SLOW: [&str; 3] = ["ops-manager", "pull", "pull-first"];
 
 /// They wait for pods most of the time, and do it together.
 #[test]

@@ -256,6 +256,7 @@ fn every_event_and_every_wait_is_described() {
         phase: "Ready".into(),
         error: text(),
         pod: Some(pod()),
+        not_rolled_back: Some(text()),
         state: text(),
         next: vec![text()],
         workloads: vec![result],
@@ -432,7 +433,7 @@ fn only_what_is_left_out_where_it_is_empty_may_be_absent() {
                 "warnings",
             ],
         ),
-        ("result", &["pod"]),
+        ("result", &["notRolledBack", "pod"]),
         ("run", &["ended", "outcome", "overridden", "result", "resumed", "via"]),
         (
             "status",

@@ -1,29 +1,49 @@
 //! The automatic rollback after a failure.
 
-use crate::event::Event;
+use crate::event::{Event, Outcome};
 use crate::journal::{Before, Direction, Entry, Progress, Resumption};
-use crate::model::Plan;
+use crate::model::{Action, Plan, WorkloadPlan};
 use crate::plan::{rollback, trust};
 
 use super::run::Run;
 use super::stop_reason::StopReason;
 
+/// Why a failed update is not rolled back automatically.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Stays {
+    #[error("that is done only if a pod is stuck on the new version")]
+    NotStuck,
+    #[error("a container of the new version has started, so it may have written data")]
+    Started,
+    #[error("only the journal tells what was there before")]
+    Unvouched,
+}
+
 impl Run {
     /// Whether to roll back automatically: the user has asked for it, a pod is stuck, and no container of the new image
     /// has ever started, so the new version has never touched the data.
-    pub(super) fn turns_back(&self, reason: &StopReason) -> bool {
+    ///
+    /// # Errors
+    /// Why not; `None` if nobody expects it.
+    pub(super) fn turns_back(&self, reason: &StopReason) -> Result<(), Option<Stays>> {
+        let asked = self.options.roll_back_on_failure
+            && self.options.story.direction == Direction::Update
+            && self.plan.action != Action::Rollback
+            && self.ledger.changed.half_done();
+        if !asked || reason.outcome() != Outcome::Failed {
+            return Err(None);
+        }
+        if !matches!(reason, StopReason::Stuck { .. }) {
+            return Err(Some(Stays::NotStuck));
+        }
         let started = self.ledger.started
             || self.observer.snapshot.pods.iter().any(|pod| self.ledger.has_started(&self.plan, pod));
-        self.options.roll_back_on_failure
-            && matches!(reason, StopReason::Stuck { .. })
-            && self.options.story.direction == Direction::Update
-            && !started
-            && self.may_go_back_by_itself()
-            && !self
-                .plan
-                .workloads
-                .iter()
-                .any(|w| self.ledger.results.get(&w.object.uid).is_some_and(|r| r.restarted > 0))
+        let restarted =
+            |w: &WorkloadPlan| self.ledger.results.get(&w.object.uid).is_some_and(|r| r.restarted > 0);
+        if started || self.plan.workloads.iter().any(restarted) {
+            return Err(Some(Stays::Started));
+        }
+        if self.may_go_back_by_itself() { Ok(()) } else { Err(Some(Stays::Unvouched)) }
     }
 
     /// The previous state is known for certain: this process has seen it, or everything that the journal says about it

@@ -225,6 +225,7 @@ impl Run {
             },
             error: reason.map(ToString::to_string).unwrap_or_default(),
             pod: reason.and_then(StopReason::pod).map(str::to_owned),
+            not_rolled_back: reason.and_then(|r| self.turns_back(r).err()?).map(|why| why.to_string()),
             state: String::new(),
             next: Vec::new(),
             longest_away_ms: workloads.iter().map(|w| w.longest_away_ms).max().unwrap_or_default(),
@@ -276,6 +277,7 @@ impl Run {
     /// The commands to run next, most useful first.
     fn next(&self, reason: &StopReason, situation: &Situation) -> Vec<Next> {
         let look = match reason {
+            StopReason::Blocked(Blocked::PodTaken { pod, .. }) => Some(Next::DescribePod(pod.clone())),
             StopReason::BudgetBlocked { budget, .. } => Some(Next::DescribeBudget(budget.clone())),
             StopReason::Blocked(Blocked::OpsRequest { name, .. })
             | StopReason::RequestEnded { name, .. }

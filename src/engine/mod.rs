@@ -112,7 +112,7 @@ pub async fn run(
     let mut run = Run::new(cluster, snapshot, plan, options, events, stop);
     run.started();
     match sequence(&mut run).await {
-        Err(failure) if run.turns_back(&failure) => {
+        Err(failure) if run.turns_back(&failure).is_ok() => {
             let mut back = run.rolling_back();
             let rolled_back = match rollback(&mut back).await {
                 Ok(()) => Ok(None),

@@ -91,6 +91,7 @@ impl Outlook {
             phase: self.snapshot.database.phase.to_string(),
             error: against.join("; "),
             pod: None,
+            not_rolled_back: None,
             state,
             next: self.further.iter().map(Command::to_string).collect(),
             workloads: Vec::new(),

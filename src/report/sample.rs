@@ -146,6 +146,7 @@ pub(super) fn finish() -> Finish {
         phase: "Ready".into(),
         error: String::new(),
         pod: None,
+        not_rolled_back: None,
         state: "kafka/my-kf is on 3.6.1: 4 of 4 pods Ready.".into(),
         next: Vec::new(),
         workloads: vec![result("controller", 3, 12_300, 2_100), result("broker", 1, 65_000, 4_200)],

@@ -18,6 +18,10 @@ pub fn final_block(finish: &Finish, plan: &Plan, view: View) -> String {
     if !finish.state.is_empty() {
         out.push_str(&view.paragraph("state: ", &clean(&finish.state)));
     }
+    if let Some(why) = &finish.not_rolled_back {
+        let text = format!("not rolled back automatically: {}; rolling back is up to you", clean(why));
+        out.push_str(&view.paragraph("note: ", &text));
+    }
     if finish.outcome == Outcome::Done && !finish.operator_confirmed {
         let text = "not confirmed by an operator: none acknowledged the pause or was seen reconciling";
         out.push_str(&view.paragraph("note: ", text));

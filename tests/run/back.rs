@@ -8,6 +8,7 @@ use kubectl_dbupdate::event::{Event, Outcome, Step};
 use kubectl_dbupdate::model::{Action, Snapshot};
 use kubectl_dbupdate::operation;
 use kubectl_dbupdate::plan::update;
+use kubectl_dbupdate::report;
 use simcluster::world::Database;
 use simcluster::{Ailment, Behaviour, PodRule};
 
@@ -82,7 +83,41 @@ async fn a_version_that_has_started_is_not_rolled_back_by_itself() {
     let crash = PodRule::new(Ailment::Crash { after: secs(1), exit_code: 1 }).image("*:3.9.1*");
     let world = World::behaving(Behaviour::default().with(crash), Database::zookeeper("db"));
     let run = world.start_with(|o| o.roll_back_on_failure = true).await;
+    let ended = run.end().await;
+    ended.ended(Outcome::Failed, 4, true, true).says(&["kubectl dbupdate rollback"]);
+    let why = "a container of the new version has started, so it may have written data";
+    assert_eq!(ended.finish.not_rolled_back.as_deref(), Some(why));
+    let shown = report::final_block(&ended.finish, &ended.plan, report::View { width: None, color: false });
+    assert!(shown.contains(&format!("\nnote: not rolled back automatically: {why}; ")), "{shown}");
+}
+
+/// It is said of a failure that has changed something, and of nothing else.
+#[tokio::test(start_paused = true)]
+async fn why_it_is_not_rolled_back_is_said_of_a_failure_alone() {
+    let sick = PodRule::new(Ailment::NeverReady).name("db-1").image("*:3.9.1*");
+    let world = World::behaving(Behaviour::default().with(sick), Database::zookeeper("db"));
+    let run = world.start_with(|o| o.roll_back_on_failure = true).await;
     run.end().await.ended(Outcome::Failed, 4, true, true);
+    for asked in [true, false] {
+        let world = World::new(Database::zookeeper("db"));
+        let mut run = world.start_with(|o| o.roll_back_on_failure = asked).await;
+        run.ready("db-0").await;
+        run.interrupt();
+        let ended = run.end().await;
+        ended.ended(Outcome::Stopped, 130, true, true);
+        assert_eq!(ended.finish.not_rolled_back, None);
+    }
+    // The pod that is not well is not on the new version.
+    let world = World::new(Database::zookeeper("db"));
+    let mut run =
+        world.start_with(|o| (o.roll_back_on_failure, o.bounds.pod_timeout) = (true, secs(60))).await;
+    run.ready("db-0").await;
+    world.sim.behaviour().change(|b| b.provisioner.alive = false);
+    world.change_status(|db| db["status"]["phase"] = serde_json::json!("NotReady"));
+    let ended = run.end().await;
+    ended.ended(Outcome::Failed, 4, true, true);
+    let why = "that is done only if a pod is stuck on the new version";
+    assert_eq!(ended.finish.not_rolled_back.as_deref(), Some(why));
 }
 
 #[tokio::test(start_paused = true)]
