@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{ImageChange, Plan};
+use crate::model::{ImageChange, OpsRequest, Plan};
 
 /// The version of the schema in which events are printed; it changes when a field's meaning does.
 pub const EVENT_SCHEMA: &str = "dbupdate/v1";
@@ -236,6 +236,17 @@ pub enum WaitingOn {
     /// After that: KubeDB to report that the database is Ready. `before` tells that its phase is Ready, but may be from
     /// before the update was complete.
     Phase { phase: String, before: bool },
+}
+
+impl WaitingOn {
+    /// What the Ops-manager is doing: its phase, and the last condition that it has written.
+    pub fn ops_manager(request: &OpsRequest) -> Self {
+        WaitingOn::OpsManager {
+            request: request.name.clone(),
+            phase: request.phase().to_owned(),
+            doing: request.conditions.last().map(|c| c.kind.clone()).unwrap_or_default(),
+        }
+    }
 }
 
 /// The end of a run.

@@ -17,7 +17,7 @@ const LAYERS: [(&str, &[&str]); 20] = [
     ("steps", &["kinds", "journal", "model"]),
     ("roll", &["event", "model"]),
     ("plan", &["steps", "roll", "kinds", "catalog", "journal", "model"]),
-    ("situation", &["plan", "steps", "kinds", "catalog", "journal", "event", "model"]),
+    ("situation", &["plan", "steps", "roll", "kinds", "catalog", "journal", "event", "model"]),
     ("cluster", &["kinds", "journal", "model", "clock", "retry"]),
     ("registry", &["model"]),
     (
@@ -52,6 +52,7 @@ const LAYERS: [(&str, &[&str]); 20] = [
             "event",
             "model",
             "clock",
+            "retry",
         ],
     ),
     (

@@ -41,6 +41,10 @@ fn every_database_is_a_line() {
     sandbox.run("status --exit-code").ended(0, "");
     sandbox.run("status zk none").ended(3, "existing databases: my-zk");
     sandbox.run("status zk my-zk -A").ended(2, "--all-namespaces cannot be used with a name");
+    sandbox.run("status zk -w").ended(2, "--watch follows one database; write KIND NAME");
+    let idle = sandbox.run("status zk my-zk -w");
+    idle.ended(0, "state: zookeeper/my-zk is on 3.8.3: 3 of 3 pods Ready");
+    assert_eq!(idle.stderr, "no run is active\n");
 }
 
 #[test]
@@ -170,4 +174,37 @@ fn no_cluster_is_told_in_a_line() {
     let mut command = served::dbupdate("status --server http://127.0.0.1:1");
     command.env("HOME", "/nonexistent");
     run(command).ended(1, "");
+}
+
+/// From another terminal, or another machine: the same progress, the same last words, the same exit code.
+#[test]
+fn a_run_is_followed_to_its_end() {
+    let sandbox = Sandbox::start();
+    let running = Running::start(sandbox.dbupdate("zk my-zk --to 3.9.1 --yes --progress json"));
+    running.line("\"event\":\"podEvicted\"");
+    sandbox.run("status zk my-zk --exit-code").ended(5, "holds the lock");
+    let followed = sandbox.run("status zk my-zk -w");
+    followed.ended(0, "done: ZooKeeper my-zk is on 3.9.1 after ");
+    running.end().ended(0, "");
+    assert!(followed.stdout.ends_with("\nchanged: yes, left paused: no\n"), "{followed:#?}");
+    for said in [
+        "following ",
+        "roll pods: started\n",
+        "pod my-zk-2: Ready",
+        "verify: done after ",
+        "finished: done; ",
+    ] {
+        followed.ended(0, said);
+    }
+
+    let sandbox = Sandbox::failing("budget");
+    let running =
+        Running::start(sandbox.dbupdate("zk my-zk --to 3.9.1 --yes --progress json --pod-timeout 5s"));
+    running.line("\"event\":\"podWaiting\"");
+    let followed = sandbox.run("status zk my-zk -w");
+    followed.ended(4, "pod my-zk-0: waiting for PodDisruptionBudget my-zk to allow a disruption: ").ended(
+        4,
+        "next:\n  kubectl dbupdate resume zookeeper my-zk\n  kubectl dbupdate rollback zookeeper my-zk\n",
+    );
+    running.end().ended(4, "");
 }

@@ -18,6 +18,13 @@ pub struct StatusArgs {
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
 
+    /// Follow the run that is active on the database until it ends, and exit with its exit code
+    ///
+    /// Shows the same progress as the run itself, from any machine. Ctrl-C ends only this command; the run continues. If no
+    /// run is active, the state is shown, and the exit code is that of --exit-code.
+    #[arg(short, long)]
+    pub watch: bool,
+
     /// Exit with a code for the state, for scripts: 0 fine, 4 to be finished, 5 being changed, 6 not Ready
     ///
     /// All codes are in docs/exit-codes.md. For several databases, it is that of the most serious state.

@@ -69,6 +69,8 @@ pub struct LookOptions {
     pub kind: Option<Kind>,
     /// `None` means every database.
     pub name: Option<String>,
+    /// How to show the run that is followed; `None` if none is.
+    pub watch: Option<Progress>,
     /// Exit with a code for the state.
     pub exit_code: bool,
     /// The one run of a history that is shown; `None` means all of them.
@@ -92,8 +94,15 @@ impl LookOptions {
     ///
     /// The first argument that is invalid.
     pub fn status(args: StatusArgs, cluster: ClusterArgs, terminal: &Terminal) -> Result<Self, UsageError> {
+        let watch = match args.watch {
+            true => Some(progress(ProgressArg::Auto, cluster.verbosity > 0, terminal)?),
+            false => None,
+        };
         let options = Self::new(args.kind.as_deref(), args.name, args.shown.into(), cluster, terminal)?;
-        Self { exit_code: args.exit_code, ..options }.among(args.which)
+        if watch.is_some() && options.name.is_none() {
+            return Err(UsageError::WatchWhich);
+        }
+        Self { watch, exit_code: args.exit_code, ..options }.among(args.which)
     }
 
     /// Validates the arguments of `list`.
@@ -183,6 +192,7 @@ impl LookOptions {
             selector: String::new(),
             kind,
             name,
+            watch: None,
             exit_code: false,
             run: None,
             output: shown.output,

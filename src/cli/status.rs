@@ -5,12 +5,14 @@ use super::failure::Failure;
 use super::look::{Look, ended};
 use super::options::LookOptions;
 use super::terminal::Terminal;
-use super::values::format;
+use super::values::{ListOutput, format};
 use super::{identity, stream};
-use crate::cluster::Found;
-use crate::model::Lookup;
-use crate::report;
-use crate::situation::{self, Seen, Status};
+use crate::clock::Clock;
+use crate::event::Finish;
+use crate::model::{Lookup, Plan};
+use crate::operation::{self, Attached, Sight, seen};
+use crate::report::{self, Progress, Reporter};
+use crate::situation::{self, Next, Seen, Status};
 
 /// Shows the state of one or more databases.
 pub async fn status(options: LookOptions, terminal: Terminal) -> ExitCode {
@@ -25,20 +27,12 @@ pub async fn history(options: LookOptions, terminal: Terminal) -> ExitCode {
 impl Look {
     async fn status(&mut self) -> Result<ExitCode, Failure> {
         let found = self.found().await?;
-        let all: Vec<Status> = found.into_iter().map(|found| self.status_of(found)).collect();
-        let text = match (&self.options.name, format(self.options.output)) {
-            (Some(_), None) => all.iter().map(|one| report::status::one(one, self.view())).collect(),
-            (None, None) => report::status::many(&all, self.options.all_namespaces, self.view()),
-            (Some(_), Some(format)) => match all.first() {
-                Some(one) => report::object::status(one, format)?,
-                None => String::new(),
-            },
-            (None, Some(format)) => report::object::statuses(&all, format)?,
-        };
-        stream::out(&text);
-        if all.is_empty() {
-            self.say_none();
+        let seen = found.into_iter().map(|found| seen(found, &Clock::system()));
+        if let Some(progress) = self.options.watch {
+            return self.watch(seen.collect(), progress).await;
         }
+        let all: Vec<Status> = seen.map(|seen| self.status_of(&seen)).collect();
+        self.print(&all)?;
         Ok(match situation::exit_code(&all) {
             _ if !self.options.exit_code => ExitCode::Done,
             Some(code) => ExitCode::Run(code),
@@ -46,11 +40,87 @@ impl Look {
         })
     }
 
+    fn print(&self, all: &[Status]) -> Result<(), Failure> {
+        let text = match (&self.options.name, format(self.options.output)) {
+            (Some(_), None) => all.iter().map(|one| report::status::one(one, self.view())).collect(),
+            (None, None) => report::status::many(all, self.options.all_namespaces, self.view()),
+            (Some(_), Some(format)) => match all.first() {
+                Some(one) => report::object::status(one, format)?,
+                None => String::new(),
+            },
+            (None, Some(format)) => report::object::statuses(all, format)?,
+        };
+        stream::out(&text);
+        if all.is_empty() {
+            self.say_none();
+        }
+        Ok(())
+    }
+
+    /// Follows the run that is active on the database, and reports its end as the run itself does.
+    async fn watch(&mut self, seen: Vec<Seen>, progress: Progress) -> Result<ExitCode, Failure> {
+        let Some(seen) = seen.into_iter().next() else { return Ok(ExitCode::Refused) };
+        if let Lookup::Unreadable(why) = &seen.runs {
+            return Err(Failure::JournalUnreadable { why: why.clone() });
+        }
+        if let Some(lock) = &seen.snapshot.lock {
+            stream::err(&format!("following {}; Ctrl-C ends only this command\n", lock.holder));
+        }
+        let mut reporter = Reporter::new(progress, self.options.colors.stderr);
+        let tell = |sight| match sight {
+            Sight::Record(record) => reporter.record(&record),
+            Sight::Unrecorded { holder } => {
+                stream::err(&format!("{holder} has not recorded yet what it does; waiting\n"));
+            }
+        };
+        let (cluster, clock) = (self.cluster().clone(), Clock::system());
+        let attached = operation::attach(&cluster, seen, &clock, &mut self.stop, tell).await;
+        reporter.finish();
+        if progress == Progress::Bars {
+            stream::err("\n");
+        }
+        match attached? {
+            Attached::Idle(seen) => {
+                let status = self.status_of(&seen);
+                stream::err("no run is active\n");
+                let code = ExitCode::Run(status.exit_code);
+                self.print(&[status]).map(|()| code)
+            }
+            Attached::Ended { plan, finish, seen } => self.ended(&plan, &finish, &seen),
+            Attached::Lost { why, mut seen } => {
+                // Whoever holds the lock is dead, whatever it says.
+                seen.snapshot.lock = None;
+                stream::err(&format!("the run seems to be dead: {why}, and no end is recorded\n"));
+                self.print(&[self.status_of(&seen)]).map(|()| ExitCode::Unfinished)
+            }
+            Attached::Gone => {
+                stream::err("the database was deleted or replaced\n");
+                Ok(ExitCode::Unfinished)
+            }
+            Attached::Detached(signal) => {
+                stream::err("no longer following; the run continues\n");
+                Ok(ExitCode::Signal(signal))
+            }
+        }
+    }
+
+    /// The last words of a run that was followed.
+    fn ended(&self, plan: &Plan, recorded: &Finish, seen: &Seen) -> Result<ExitCode, Failure> {
+        let (mut finish, next) = situation::last_words(seen, recorded, &plan.to.name);
+        finish.next = next.into_iter().map(|next| self.command(seen, &next)).collect();
+        if self.options.output == ListOutput::Table {
+            stream::out(&report::final_block(&finish, plan, self.view()));
+        } else {
+            self.print(&[self.status_of(seen)])?;
+        }
+        Ok(ExitCode::Run(finish.exit_code))
+    }
+
     async fn history(&mut self) -> Result<ExitCode, Failure> {
         let found = self.found().await?;
         let Some(found) = found.into_iter().next() else { return Ok(ExitCode::Done) };
         let database = found.snapshot.database.object.clone();
-        let seen = seen(found);
+        let seen = seen(found, &Clock::system());
         if let Lookup::Unreadable(why) = &seen.runs {
             return Err(Failure::JournalUnreadable { why: why.clone() });
         }
@@ -75,27 +145,17 @@ impl Look {
         Ok(ExitCode::Done)
     }
 
-    fn status_of(&self, found: Found) -> Status {
-        let (kind, database) = (found.snapshot.database.kind, found.snapshot.database.object.clone());
+    fn status_of(&self, seen: &Seen) -> Status {
+        situation::status(seen, |next| self.command(seen, &next))
+    }
+
+    /// The command as it would be typed here.
+    fn command(&self, seen: &Seen, next: &Next) -> String {
+        let (kind, database) = (seen.snapshot.database.kind, &seen.snapshot.database.object);
         let namespace = match self.options.all_namespaces {
             true => Some(database.namespace.as_str()),
             false => self.options.namespace.as_deref(),
         };
-        let commands = identity::reach(&self.options.target, namespace);
-        situation::status(&seen(found), |next| commands.command(&next, kind, &database).to_string())
-    }
-}
-
-fn seen(found: Found) -> Seen {
-    let age = |renewed: &str| {
-        let renewed: jiff::Timestamp = renewed.parse().ok()?;
-        Some(jiff::Timestamp::now().as_second() - renewed.as_second())
-    };
-    let lock_age = found.snapshot.lock.as_ref().and_then(|lock| age(&lock.renewed));
-    Seen {
-        snapshot: found.snapshot,
-        runs: found.journal.map(|journal| journal.entries),
-        lock_age,
-        unread: found.unread,
+        identity::reach(&self.options.target, namespace).command(next, kind, database).to_string()
     }
 }

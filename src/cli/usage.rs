@@ -26,6 +26,8 @@ pub enum UsageError {
     AllNamespaces { with: &'static str },
     #[error("--selector cannot be used with a name")]
     SelectorAndName,
+    #[error("--watch follows one database; write KIND NAME")]
+    WatchWhich,
     #[error("--to is empty; give a version, or latest")]
     NoVersion,
     #[error("--via {first} contradicts --via {second}")]

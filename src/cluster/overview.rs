@@ -13,7 +13,7 @@ use crate::model::{
 use super::journal::ConfigMapWire;
 use super::ops_request::OpsRequestWire;
 use super::request::segment;
-use super::wire::{DatabaseWire, PodWire, VersionWire, WorkloadWire};
+use super::wire::{BudgetWire, DatabaseWire, PodWire, VersionWire, WorkloadWire};
 use super::{Cluster, ClusterError, Journal};
 
 /// One database with its objects and its journal.
@@ -23,6 +23,8 @@ pub struct Found {
     /// What could not be read, and why.
     pub unread: Vec<String>,
 }
+
+const CATALOG_API: &str = "catalog.kubedb.com/v1alpha1";
 
 /// Namespace and name.
 type Place = (String, String);
@@ -71,11 +73,40 @@ impl Cluster {
             let key = |d: &Database| (d.object.namespace.clone(), d.object.name.clone());
             key(a).cmp(&key(b))
         });
-        let lists = self.lists(kind, namespace, name).await?;
+        let lists = self.lists(kind, namespace, name, true).await?;
         Ok(databases.into_iter().map(|db| lists.of(db)).collect())
     }
 
-    async fn lists(&self, kind: Kind, namespace: &str, name: Option<&str>) -> Result<Lists, ClusterError> {
+    /// The same database again, for whoever looks at it every few seconds: the catalog is kept, and the budgets are read
+    /// as well, if the user may. `None` if it is gone, or another one has its name.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub async fn look_again(&self, before: &Snapshot) -> Result<Option<Found>, ClusterError> {
+        let (kind, db) = (before.database.kind, &before.database.object);
+        let (namespace, name) = (db.namespace.as_str(), db.name.as_str());
+        let (database, lists, budgets) = tokio::try_join!(
+            self.listed_database(kind, &db.api_version, namespace, name),
+            self.lists(kind, namespace, Some(name), false),
+            self.readable::<BudgetWire>("policy/v1", namespace, "poddisruptionbudgets", "", ""),
+        )?;
+        let Some(database) = database.0.filter(|now| now.object.uid == db.uid) else { return Ok(None) };
+        let mut found = lists.of(database);
+        found.snapshot.catalog.clone_from(&before.catalog);
+        if let Lookup::Found(budgets) = budgets {
+            found.snapshot.budgets = budgets.into_iter().map(BudgetWire::budget).collect();
+        }
+        Ok(Some(found))
+    }
+
+    /// The collections, with or without the catalog.
+    async fn lists(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        name: Option<&str>,
+        catalog: bool,
+    ) -> Result<Lists, ClusterError> {
         let facts = kind.facts();
         let of_kind = format!("app.kubernetes.io/name={}.kubedb.com", kind.plural());
         let labels = match name {
@@ -89,13 +120,19 @@ impl Cluster {
             }
             self.readable::<WorkloadWire>(kind.api_version(), namespace, kind.plural(), &labels, "").await
         };
+        let versions = async {
+            match catalog {
+                true => self.readable(CATALOG_API, "", facts.version_plural, "", "").await,
+                false => Ok(Lookup::Absent),
+            }
+        };
         let (petsets, statefulsets, deployments, pods, ops, versions, journals, locks) = tokio::try_join!(
             workloads(petset, true),
             workloads(statefulset, true),
             workloads(deployment, facts.deployments),
             self.readable::<PodWire>("v1", namespace, "pods", &labels, ""),
             self.readable::<OpsRequestWire>(OPS_API, namespace, facts.ops_plural, "", ""),
-            self.readable::<VersionWire>("catalog.kubedb.com/v1alpha1", "", facts.version_plural, "", ""),
+            versions,
             self.journals(kind, namespace, name),
             self.locks(kind, namespace, name),
         )?;
@@ -104,7 +141,7 @@ impl Cluster {
             .into_iter()
             .map(|(kind, found)| (kind, read_or_say(found, kind.plural(), &mut unread)))
             .collect();
-        let versions = read_or_say(versions, facts.version_plural, &mut unread);
+        let versions: Vec<VersionWire> = read_or_say(versions, facts.version_plural, &mut unread);
         Ok(Lists {
             workloads,
             pods: read_or_say(pods, "pods", &mut unread),

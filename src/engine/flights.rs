@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::event::{Event, WaitingOn};
-use crate::model::{Pod, Workload};
+use crate::model::Pod;
 use crate::roll::{Flight, Stuck, Verdict, judge};
 
 use super::pause::millis;
@@ -127,24 +127,14 @@ impl Run {
         })
     }
 
-    /// The pod will not be created again: a Deployment's pods never return under the same name, and a workload that was
-    /// scaled down in the meantime may already have all its pods.
+    /// The pod will not be created again.
     fn gone_for_good(&self, flight: &Flight) -> bool {
-        let Some(workload) = self.observer.snapshot.workload(&flight.owner) else { return false };
-        !workload.kind.has_stable_names() || self.scaled_away(workload, &flight.pod)
-    }
-
-    fn scaled_away(&self, workload: &Workload, pod: &str) -> bool {
-        let ordinal = pod.rsplit_once('-').and_then(|(_, ordinal)| ordinal.parse::<i64>().ok());
-        let pods = self.observer.snapshot.pods_of(workload).count() as i64;
-        ordinal.is_some_and(|o| o >= workload.replicas) && pods >= workload.replicas
+        flight.gone_for_good(&self.observer.snapshot)
     }
 
     /// The workload's pod that has the place of the evicted one: the new pod, as soon as there is one.
     pub(super) fn in_place_of(&self, flight: &Flight) -> Option<&Pod> {
-        let workload = self.observer.snapshot.workload(&flight.owner)?;
-        let named = || self.observer.snapshot.pods_of(workload).filter(|p| p.name == flight.pod);
-        named().find(|p| Some(&p.uid) != flight.old_uid.as_ref()).or_else(|| named().next())
+        flight.in_place(&self.observer.snapshot)
     }
 
     /// The pod has arrived. It was away from the moment it was seen terminating until it was healthy.

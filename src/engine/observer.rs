@@ -53,9 +53,7 @@ impl Observer {
 
     /// How many pods a workload has, and how many of them are on the target and healthy.
     pub fn count(&self, plan: &WorkloadPlan) -> (u64, u64) {
-        let Some(now) = self.snapshot.workload(&plan.object.uid) else { return (0, 0) };
-        let done = self.snapshot.pods_of(now).filter(|p| p.healthy() && plan.has_images(p)).count();
-        (now.replicas.max(0) as u64, done as u64)
+        self.snapshot.count(plan)
     }
 
     /// A fingerprint of each workload's template, by uid.

@@ -96,7 +96,7 @@ impl Run {
                     return Err(StopReason::RequestGone { name: self.request_name() });
                 }
                 Requested::InFlight(r) => {
-                    let (on, unheard) = (working(r), r.phase.is_empty());
+                    let (on, unheard) = (WaitingOn::ops_manager(r), r.phase.is_empty());
                     self.tell_request(&mut told, on, unheard && now >= began + UNHEARD);
                     let deadline = moved + self.options.bounds.pod_timeout;
                     if now >= deadline && blind.is_none() {
@@ -224,14 +224,4 @@ struct Told {
     /// When each workload was started.
     begun: BTreeMap<String, Duration>,
     finished: BTreeSet<String>,
-}
-
-/// What the Ops-manager is doing: its phase, and the last condition that it has written.
-fn working(request: &OpsRequest) -> WaitingOn {
-    let last = request.conditions.last();
-    WaitingOn::OpsManager {
-        request: request.name.clone(),
-        phase: request.phase().to_owned(),
-        doing: last.map(|c| c.kind.clone()).unwrap_or_default(),
-    }
 }

@@ -1,4 +1,7 @@
-use super::{Budget, CatalogVersion, Database, Environment, Lookup, OpsRequest, Pod, Workload, WorkloadKind};
+use super::{
+    Budget, CatalogVersion, Database, Environment, Lookup, OpsRequest, Pod, Workload, WorkloadKind,
+    WorkloadPlan,
+};
 
 /// Everything that an update depends on, as read from the cluster at one moment, and kept up to date by watches during
 /// a run.
@@ -55,7 +58,14 @@ impl Snapshot {
         (unhealthy.into_iter().map(|p| p.name.clone()).collect(), missing.max(0))
     }
 
-    /// The same with empty lists, to be read again: it avoids a second copy of a thousand pods.
+    /// How many pods a workload is to have, and how many are on the target and healthy; none if it is gone.
+    pub fn count(&self, planned: &WorkloadPlan) -> (u64, u64) {
+        let Some(now) = self.workload(&planned.object.uid) else { return (0, 0) };
+        let done = self.pods_of(now).filter(|p| p.healthy() && planned.has_images(p)).count();
+        (now.replicas.max(0).unsigned_abs(), done as u64)
+    }
+
+    /// The same snapshot with empty lists, to be read again: it avoids a second copy of a thousand pods.
     pub fn to_read_anew(&self) -> Snapshot {
         Snapshot {
             database: self.database.clone(),

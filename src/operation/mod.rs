@@ -2,6 +2,7 @@
 //! nothing: what happens and what has to be asked is sent as [`Told`], and everything else is returned. Several
 //! operations may run in one process.
 
+mod attach;
 mod carry_out;
 mod end;
 mod error;
@@ -24,13 +25,14 @@ use crate::model::{Snapshot, Trial};
 use crate::plan::hops::Hops;
 
 pub use crate::engine::{Bounds, RunOptions, Signal, Stop};
+pub use attach::{Attached, Sight, attach};
 pub use carry_out::run_id;
 pub use end::{Between, End};
 pub use error::Error;
 pub use goal::{Goal, goal, unfinished};
 pub use outlook::{Outlook, Refusal};
 pub use ran::Ran;
-pub use read::{names, snapshot};
+pub use read::{names, seen, snapshot};
 pub use request::{Caller, Request, Which, Wish};
 pub use stop::{Signalled, signalled, unless_stopped};
 pub use told::{Notice, Question, Told};

@@ -1,11 +1,12 @@
 //! Reads a database, with what belongs to it and its journal.
 
 use super::error::Error;
-use crate::cluster::{Cluster, ClusterError, Journal};
+use crate::clock::Clock;
+use crate::cluster::{Cluster, ClusterError, Found, Journal};
 use crate::journal::Entry;
 use crate::model::{Kind, Method, Methods, Snapshot};
 use crate::plan::permissions;
-use crate::situation::{self, Listed};
+use crate::situation::{self, Listed, Seen};
 
 /// The database with its environment and its journal.
 pub(super) async fn everything(
@@ -66,6 +67,21 @@ pub(super) async fn databases(
     match absent {
         Some(error) if found.is_empty() => Err(error),
         _ => Ok(found),
+    }
+}
+
+/// What was read, with the age of the lock by this machine's clock.
+pub fn seen(found: Found, clock: &Clock) -> Seen {
+    let seconds = |time: &str| time.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second);
+    let lock_age = found.snapshot.lock.as_ref().and_then(|lock| {
+        let (now, renewed) = (seconds(&clock.rfc3339(0))?, seconds(&lock.renewed)?);
+        Some(now - renewed)
+    });
+    Seen {
+        snapshot: found.snapshot,
+        runs: found.journal.map(|journal| journal.entries),
+        lock_age,
+        unread: found.unread,
     }
 }
 

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use crate::event::WaitingOn;
-use crate::model::{ContainerState, Pod, WorkloadPlan, same_image};
+use crate::model::{ContainerState, Pod, Snapshot, WorkloadPlan, same_image};
 
 /// Wrong names and configuration do not fix themselves, but the kubelet may see a new ConfigMap a moment late.
 const CONFIG_PATIENCE: Duration = Duration::from_secs(15);
@@ -179,6 +179,23 @@ impl Flight {
     /// How long the pod was away; `None` if it was only waited for, or is not back.
     pub fn away(&self) -> Option<Duration> {
         self.healthy_since.filter(|_| self.restarts).map(|since| since.saturating_sub(self.began))
+    }
+
+    /// The workload's pod that has the place of the one that is waited for: the new pod, as soon as there is one.
+    pub fn in_place<'a>(&self, snapshot: &'a Snapshot) -> Option<&'a Pod> {
+        let workload = snapshot.workload(&self.owner)?;
+        let named = || snapshot.pods_of(workload).filter(|p| p.name == self.pod);
+        named().find(|p| Some(&p.uid) != self.old_uid.as_ref()).or_else(|| named().next())
+    }
+
+    /// The pod will not be created again: a Deployment's pods never return under the same name, and a workload that was
+    /// scaled down in the meantime may already have all its pods.
+    pub fn gone_for_good(&self, snapshot: &Snapshot) -> bool {
+        let Some(workload) = snapshot.workload(&self.owner) else { return false };
+        let ordinal = self.pod.rsplit_once('-').and_then(|(_, ordinal)| ordinal.parse::<i64>().ok());
+        let scaled_away = ordinal.is_some_and(|o| o >= workload.replicas)
+            && snapshot.pods_of(workload).count() as i64 >= workload.replicas;
+        !workload.kind.has_stable_names() || scaled_away
     }
 
     /// A pod that the run is waiting for although it has not evicted it.

@@ -3,8 +3,10 @@
 mod commands;
 mod decide;
 mod list;
+mod onlooker;
 mod parts;
 mod record;
+mod rolling;
 mod state;
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use commands::{Commands, Next, Typed};
 pub use decide::{decide, unfinished};
 pub use list::{Listed, PausedBy, listed};
+pub use onlooker::{Onlooker, last_words};
 pub use record::{NoRun, PodsRecord, Resumed, RunRecord, record};
 pub use state::{Situation, State, What};
 

@@ -4,6 +4,7 @@
 mod common;
 
 mod announce;
+mod attach;
 mod back;
 mod budgets;
 mod credentials;

@@ -1,0 +1,203 @@
+//! Attaching to a run that another process carries out: looks at its journal, its lock and its pods every few seconds,
+//! until it ends.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+use super::error::Error;
+use super::read;
+use super::stop::{Signalled, unless_stopped};
+use crate::clock::Clock;
+use crate::cluster::Cluster;
+use crate::engine::{Signal, Stop};
+use crate::event::{Event, Finish, Record};
+use crate::journal::Entry;
+use crate::model::{Lock, Lookup, Plan};
+use crate::retry::Retries;
+use crate::situation::{self, Onlooker, Seen, State};
+
+/// How often to look.
+const EVERY: Duration = Duration::from_secs(2);
+
+/// How long a cluster that does not answer is tolerated, as a run does.
+const OUTAGE: Duration = Duration::from_secs(300);
+
+/// How long the next hop may take to begin after the end of one.
+const NEXT_HOP: Duration = Duration::from_secs(60);
+
+/// What somebody sees who is attached to a run.
+#[derive(Debug)]
+pub enum Sight {
+    /// An event of the run.
+    Record(Box<Record>),
+    /// A run holds the lock, and has not recorded yet what it does.
+    Unrecorded { holder: String },
+}
+
+/// How it ended to be attached.
+#[derive(Debug)]
+pub enum Attached {
+    /// No run is active, and none was.
+    Idle(Box<Seen>),
+    /// The run has ended, as it has recorded.
+    Ended { plan: Box<Plan>, finish: Box<Finish>, seen: Box<Seen> },
+    /// The run is no longer there, and has recorded no end.
+    Lost { why: String, seen: Box<Seen> },
+    /// The database was deleted or replaced.
+    Gone,
+    /// A signal; the run continues.
+    Detached(Signal),
+}
+
+/// Watches the run that is active on a database until it ends; `seen` is the first look. If further hops are to follow
+/// it, they are watched too.
+///
+/// # Errors
+///
+/// The cluster cannot be read any more.
+pub async fn attach(
+    cluster: &Cluster,
+    seen: Seen,
+    clock: &Clock,
+    stop: &mut watch::Receiver<Stop>,
+    tell: impl FnMut(Sight),
+) -> Result<Attached, Error> {
+    if situation::decide(&seen).state() != State::Running {
+        return Ok(Attached::Idle(Box::new(seen)));
+    }
+    let watching = Attachment { cluster, clock, tell, onlooker: None, pulse: None, ended: None, told: false };
+    match unless_stopped(stop, watching.until_the_end(seen)).await {
+        Ok(attached) => attached,
+        Err(Signalled(signal)) => Ok(Attached::Detached(signal)),
+    }
+}
+
+struct Attachment<'a, T> {
+    cluster: &'a Cluster,
+    clock: &'a Clock,
+    tell: T,
+    onlooker: Option<Onlooker>,
+    /// The lock's resource version, and since when it has not changed.
+    pulse: Option<(String, Instant)>,
+    /// The run has ended, and the next hop has not begun.
+    ended: Option<(Finish, Instant)>,
+    told: bool,
+}
+
+impl<T: FnMut(Sight)> Attachment<'_, T> {
+    async fn until_the_end(mut self, mut seen: Seen) -> Result<Attached, Error> {
+        let mut missing = 0;
+        loop {
+            self.look(&seen);
+            match self.dead(seen.snapshot.lock.as_ref()) {
+                // A run that has just ended is recorded after it was looked for.
+                Some(_) if missing == 0 && seen.snapshot.lock.is_none() => missing += 1,
+                Some(why) => return Ok(self.over(why, seen)),
+                None => missing = 0,
+            }
+            if let Some((_, since)) = &self.ended
+                && !(self.leads_further(&seen) && since.elapsed() < NEXT_HOP)
+            {
+                return Ok(self.over(String::new(), seen));
+            }
+            sleep(EVERY).await;
+            match self.look_again(&seen).await? {
+                Some(again) => seen = again,
+                None => return Ok(Attached::Gone),
+            }
+        }
+    }
+
+    /// Tells what has changed, in the run and in the one that may have followed it since.
+    fn look(&mut self, seen: &Seen) {
+        let Lookup::Found(runs) = &seen.runs else { return self.unrecorded(seen) };
+        self.look_at(runs, seen);
+        let active = runs.last().filter(|entry| entry.killed() && seen.snapshot.lock.is_some());
+        let known = self.onlooker.as_ref().map(Onlooker::run);
+        if let Some(entry) = active.filter(|entry| known != Some(&entry.run.run)) {
+            (self.onlooker, self.ended) = (Some(Onlooker::new(entry, &seen.snapshot)), None);
+            self.look_at(runs, seen);
+        }
+        if self.onlooker.is_none() {
+            self.unrecorded(seen);
+        }
+    }
+
+    fn look_at(&mut self, runs: &[Entry], seen: &Seen) {
+        let Some(onlooker) = self.onlooker.as_mut().filter(|_| self.ended.is_none()) else { return };
+        let Some(entry) = runs.iter().find(|entry| entry.run.run == onlooker.run()) else { return };
+        for record in onlooker.look(entry, &seen.snapshot, &self.clock.rfc3339(3)) {
+            (self.tell)(Sight::Record(Box::new(record)));
+        }
+        self.ended = entry.progress.result.clone().map(|finish| (finish, Instant::now()));
+    }
+
+    fn unrecorded(&mut self, seen: &Seen) {
+        if let Some(lock) = seen.snapshot.lock.as_ref().filter(|_| !std::mem::replace(&mut self.told, true)) {
+            (self.tell)(Sight::Unrecorded { holder: lock.holder.clone() });
+        }
+    }
+
+    /// Why the run seems to be dead: its lock is gone, or was not renewed for as long as it is valid.
+    fn dead(&mut self, lock: Option<&Lock>) -> Option<String> {
+        if self.ended.is_some() {
+            return None;
+        }
+        let Some(lock) = lock else {
+            self.pulse = None;
+            return Some("its lock is gone".to_owned());
+        };
+        match &self.pulse {
+            Some((version, since)) if *version == lock.resource_version => {
+                let valid = Duration::from_secs(lock.duration_seconds.clamp(1, 120).unsigned_abs());
+                let silent = since.elapsed() > valid;
+                silent.then(|| format!("it has not renewed its lock for {} s", since.elapsed().as_secs()))
+            }
+            _ => {
+                self.pulse = Some((lock.resource_version.clone(), Instant::now()));
+                None
+            }
+        }
+    }
+
+    fn leads_further(&self, seen: &Seen) -> bool {
+        let Lookup::Found(runs) = &seen.runs else { return false };
+        let own = |entry: &&Entry| self.onlooker.as_ref().is_some_and(|o| o.run() == entry.run.run);
+        let to = runs.iter().find(own).and_then(Entry::follow);
+        to.is_some_and(|to| seen.snapshot.database.version != to)
+    }
+
+    fn over(self, why: String, seen: Seen) -> Attached {
+        let seen = Box::new(seen);
+        match (self.onlooker, self.ended) {
+            (Some(onlooker), Some((finish, _))) => {
+                let (plan, finish) = (Box::new(onlooker.plan().clone()), Box::new(finish));
+                Attached::Ended { plan, finish, seen }
+            }
+            (Some(_), None) => Attached::Lost { why, seen },
+            (None, _) => Attached::Idle(seen),
+        }
+    }
+
+    /// Looks again; a failure that may go away is retried, and told.
+    async fn look_again(&mut self, before: &Seen) -> Result<Option<Seen>, Error> {
+        let mut retries = Retries::new();
+        loop {
+            let error = match Box::pin(self.cluster.look_again(&before.snapshot)).await {
+                Ok(found) => return Ok(found.map(|found| read::seen(found, self.clock))),
+                Err(error) => error,
+            };
+            let pause = retries.pause(OUTAGE).filter(|_| error.transient());
+            let Some(pause) = pause else { return Err(error.into()) };
+            if let Some(onlooker) = &mut self.onlooker {
+                let (call, why, attempt) =
+                    ("read the database".to_owned(), error.to_string(), retries.tries());
+                let event = Event::Retrying { call, why, attempt, in_ms: pause.as_millis() as u64 };
+                (self.tell)(Sight::Record(Box::new(onlooker.remark(event, &self.clock.rfc3339(3)))));
+            }
+            sleep(pause).await;
+        }
+    }
+}

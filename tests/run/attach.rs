@@ -1,0 +1,234 @@
+//! Following a run from outside, in the middle of things that go right and wrong: what is seen is what the run itself
+//! reports, as far as the cluster and the journal tell it.
+
+use kubectl_dbupdate::engine::{Signal, Stop};
+use kubectl_dbupdate::event::{Event, Finish, Outcome, Record, Step, StepOutcome, WaitingOn};
+use kubectl_dbupdate::model::Method;
+use kubectl_dbupdate::operation::{self, Attached, Sight};
+use kubectl_dbupdate::situation::{Seen, State, decide, last_words};
+use simcluster::world::Database;
+use simcluster::{Ailment, Behaviour, OpsManager, PodRule};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::common::{Ended, NAMESPACE, World, secs};
+
+async fn look(world: &World) -> Seen {
+    let found = world.cluster().overview(world.kind, NAMESPACE, Some(&world.name), "").await.unwrap();
+    operation::seen(found.into_iter().next().expect("the database is there"), &world.clock())
+}
+
+/// Follows whatever is active until it ends.
+async fn follow(world: &World, stop: &mut watch::Receiver<Stop>) -> (Attached, Vec<Record>) {
+    let (seen, cluster, clock) = (look(world).await, world.cluster(), world.clock());
+    let mut records = Vec::new();
+    let tell = |sight| {
+        if let Sight::Record(record) = sight {
+            records.push(*record);
+        }
+    };
+    let attached = operation::attach(&cluster, seen, &clock, stop, tell);
+    let attached = timeout(secs(24 * 3600), attached).await.expect("it ends").expect("it can be read");
+    (attached, records)
+}
+
+fn going() -> (watch::Sender<Stop>, watch::Receiver<Stop>) {
+    watch::channel(Stop::Go)
+}
+
+/// What the reporters draw from: the steps, the workloads and the pods, in order.
+fn drawn<'a>(events: impl IntoIterator<Item = &'a Event>) -> Vec<String> {
+    let drawn = |event: &Event| match event {
+        Event::StepStarted { step } if *step != Step::Lock => Some(format!("{step:?}")),
+        Event::StepFinished { step, outcome, .. } if *step != Step::Lock => {
+            Some(format!("{step:?} {outcome:?}"))
+        }
+        Event::WorkloadFinished { workload, .. } => Some(workload.clone()),
+        Event::PodReady { pod, .. } => Some(format!("{pod} Ready")),
+        Event::RollingBack { .. } => Some("rolling back".to_owned()),
+        Event::Finished(finish) => Some(format!("{:?}", finish.outcome)),
+        _ => None,
+    };
+    events.into_iter().filter_map(drawn).collect()
+}
+
+/// A run from before its first change to its end, and what is seen of it from that moment on.
+async fn followed(
+    world: &World,
+    options: fn(&mut kubectl_dbupdate::engine::RunOptions),
+) -> (Ended, Finish, Vec<Record>) {
+    let mut run = world.start_with(options).await;
+    run.step(Step::Pause).await;
+    let (_stop, mut stopped) = going();
+    let ((attached, records), ended) = tokio::join!(follow(world, &mut stopped), run.end());
+    let Attached::Ended { finish, plan, seen } = attached else { panic!("{attached:?}") };
+    assert_eq!(plan.database, ended.plan.database);
+    let (finish, _) = last_words(&seen, &finish, &plan.to.name);
+    assert!(records.is_sorted_by_key(|record| record.elapsed_ms), "{records:#?}");
+    assert!(matches!(records.first().map(|r| &r.event), Some(Event::Started { .. })));
+    (ended, finish, records)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_seen_of_a_run_is_what_it_reports() {
+    for database in [
+        Database::zookeeper("db"),
+        Database::kafka_topology("db"),
+        Database::kafka_combined("db").cruise_control(),
+    ] {
+        let world = World::new(database);
+        let (ended, finish, records) = followed(&world, |_| {}).await;
+        ended.done();
+        let seen = drawn(records.iter().map(|r| &r.event));
+        assert_eq!(seen, drawn(ended.events()), "{records:#?}");
+        assert_eq!((finish.outcome, finish.exit_code), (Outcome::Done, 0));
+        assert_eq!((finish.state, finish.workloads), (ended.finish.state, ended.finish.workloads));
+        assert!(records.iter().all(|r| r.run == "run1" && r.time.parse::<jiff::Timestamp>().is_ok()));
+    }
+}
+
+/// The other methods have other steps.
+#[tokio::test(start_paused = true)]
+async fn a_run_that_renders_and_one_that_requests_are_seen() {
+    let database = Database::kafka_topology("db").version("3.9.0").controllers(3).brokers(2);
+    let rendered = World::new(database).rendered_to("4.0.0");
+    let ops_manager = OpsManager { alive: true, ..OpsManager::default() };
+    let behaviour = Behaviour { ops_manager, ..Behaviour::default() };
+    let mut requested = World::behaving(behaviour, Database::zookeeper("db"));
+    requested.method = Method::OpsManager;
+    for (world, first) in [(rendered, Step::Render), (requested, Step::Request)] {
+        let mut run = world.start().await;
+        run.step(first).await;
+        let (_stop, mut stopped) = going();
+        let ((attached, records), ended) = tokio::join!(follow(&world, &mut stopped), run.end());
+        ended.done();
+        assert!(matches!(attached, Attached::Ended { .. }), "{attached:?}");
+        assert_eq!(drawn(records.iter().map(|r| &r.event)), drawn(ended.events()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_is_stuck_is_seen_with_its_reason() {
+    let world = World::new(Database::zookeeper("db"));
+    let rule = PodRule::new(Ailment::PullError).image("*:3.9.1*").name("db-1");
+    world.sim.behaviour().change(|b| b.pods.push(rule));
+    let (ended, finish, records) = followed(&world, |_| {}).await;
+    ended.ended(Outcome::Failed, 4, true, true);
+    assert_eq!((finish.exit_code, &finish.error), (4, &ended.finish.error));
+    assert!(finish.state.contains("is paused and between 3.8.3 and 3.9.1"), "{}", finish.state);
+    let waits = |event: &Event| {
+        matches!(event, Event::PodWaiting { pod, on: WaitingOn::Container { reason, .. }, .. }
+            if pod == "db-1" && reason.contains("ImagePull"))
+    };
+    assert!(records.iter().any(|r| waits(&r.event)), "{records:#?}");
+    let failed = Event::StepFinished {
+        step: Step::RollPods,
+        outcome: StepOutcome::Failed,
+        took_ms: 0,
+        note: String::new(),
+    };
+    assert!(drawn([&failed]).iter().all(|f| drawn(records.iter().map(|r| &r.event)).contains(f)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_rolls_back_by_itself_is_seen_to() {
+    let world = World::new(Database::zookeeper("db"));
+    world.sim.behaviour().change(|b| b.pods.push(PodRule::new(Ailment::PullError).image("*:3.9.1*")));
+    let (ended, finish, records) = followed(&world, |options| options.roll_back_on_failure = true).await;
+    assert_eq!(ended.finish.outcome, Outcome::RolledBack);
+    assert_eq!((finish.outcome, finish.exit_code), (Outcome::RolledBack, ended.finish.exit_code));
+    let seen = drawn(records.iter().map(|r| &r.event));
+    assert!(seen.contains(&"rolling back".to_owned()), "{seen:?}");
+    assert_eq!(seen.last(), Some(&"RolledBack".to_owned()));
+}
+
+/// Whoever comes late sees what is left to do, and is told nothing about times that nobody but the run knows.
+#[tokio::test(start_paused = true)]
+async fn who_comes_late_sees_the_rest() {
+    let world = World::new(Database::kafka_topology("db"));
+    let mut run = world.start().await;
+    run.evicted("db-broker-1").await;
+    let (_stop, mut stopped) = going();
+    let ((attached, records), ended) = tokio::join!(follow(&world, &mut stopped), run.end());
+    ended.done();
+    assert!(matches!(attached, Attached::Ended { .. }), "{attached:?}");
+    let events: Vec<_> = records.iter().map(|r| &r.event).collect();
+    let Some(Event::Started { plan, .. }) = events.first() else { panic!("{events:#?}") };
+    let left: Vec<_> =
+        plan.pods().filter(|p| format!("{:?}", p.action) != "Skip").map(|p| p.name.as_str()).collect();
+    assert_eq!(left, ["db-broker-1", "db-broker-2"]);
+    let late = |e: &&&Event| matches!(e, Event::PodReady { pod, .. } if pod == "db-broker-1");
+    assert!(
+        matches!(events.iter().find(late), Some(Event::PodReady { took_ms: 0, away_ms: 0, .. })),
+        "{events:#?}"
+    );
+    let ready = drawn(events.iter().copied()).into_iter().filter(|d| d.ends_with(" Ready"));
+    assert_eq!(ready.collect::<Vec<_>>(), ["db-broker-1 Ready", "db-broker-2 Ready"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_hops_that_follow_are_followed_too() {
+    let world = World::new(Database::druid("db"));
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let (_stop, stopped) = going();
+    let wish = operation::Wish::Update {
+        to: Some("31.0.0".to_owned()),
+        through: true,
+        methods: kubectl_dbupdate::model::Methods::default(),
+    };
+    let request = operation::Request { wish, unasked: true, ..world.asked() };
+    let mut runs = operation::Operation::new(world.cluster(), request, world.clock(), stopped, tell);
+    let outlook = runs.outlook().await.expect("it can be read");
+    let watching = async {
+        while let Some(told) = told.recv().await {
+            if let operation::Told::Record(record) = told
+                && matches!(record.event, Event::StepStarted { step: Step::PatchImages })
+            {
+                break;
+            }
+        }
+        follow(&world, &mut going().1).await
+    };
+    let (end, (attached, records)) = tokio::join!(runs.carry_out(outlook), watching);
+    assert_eq!(end.expect("nobody is asked").finish.exit_code, 0);
+    let Attached::Ended { plan, .. } = attached else { panic!("{attached:?}") };
+    assert_eq!(plan.to.name, "31.0.0");
+    let ends = records.iter().filter(|r| matches!(r.event, Event::Finished(_)));
+    assert_eq!(ends.count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_dies_is_missed_once_its_lock_has_expired() {
+    let world = World::new(Database::zookeeper("db"));
+    let mut run = world.start().await;
+    run.evicted("db-0").await;
+    let (_stop, mut stopped) = going();
+    let dying = async {
+        tokio::time::sleep(secs(5)).await;
+        run.crash().await;
+    };
+    let ((attached, records), ()) = tokio::join!(follow(&world, &mut stopped), dying);
+    let Attached::Lost { why, mut seen } = attached else { panic!("{attached:?}") };
+    assert!(why.starts_with("it has not renewed its lock for 3"), "{why}");
+    assert!(!records.iter().any(|r| matches!(r.event, Event::Finished(_))));
+    seen.snapshot.lock = None;
+    assert_eq!(decide(&seen).state(), State::HalfDone);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signal_ends_only_who_follows() {
+    let world = World::new(Database::zookeeper("db"));
+    let (_stop, mut stopped) = going();
+    let (idle, records) = follow(&world, &mut stopped).await;
+    assert!(matches!(idle, Attached::Idle(_)) && records.is_empty(), "{idle:?}");
+    let mut run = world.start().await;
+    run.evicted("db-0").await;
+    let (stop, mut stopped) = going();
+    let interrupting = async {
+        tokio::time::sleep(secs(1)).await;
+        stop.send_replace(Stop::Finish(Signal::Interrupt));
+    };
+    let ((attached, _), ()) = tokio::join!(follow(&world, &mut stopped), interrupting);
+    assert!(matches!(attached, Attached::Detached(Signal::Interrupt)), "{attached:?}");
+    run.end().await.done();
+}
