@@ -22,7 +22,8 @@ fn no_escapes(text: &str) {
 /// The harness runs as many tests at once as there are cores. These wait for pods most of the time, and do it together.
 #[test]
 fn whole_runs() {
-    let runs: [(&str, fn()); 8] = [
+    let runs: [(&str, fn()); 9] = [
+        ("a quiet run prints its result", a_quiet_run_prints_its_result),
         ("an update through a pipe reads as plain text", an_update_through_a_pipe_reads_as_plain_text),
         ("a result is one object on standard output", a_result_is_one_object_on_standard_output),
         ("events are one object a line", events_are_one_object_a_line),
@@ -60,6 +61,16 @@ fn an_update_through_a_pipe_reads_as_plain_text() {
     let again = sandbox.run("zookeeper my-zk --to 3.9.1 --yes");
     again.ended(0, "is on 3.9.1: 3 of 3 pods Ready; nothing to do");
     assert_eq!(again.stderr, "");
+}
+
+fn a_quiet_run_prints_its_result() {
+    let sandbox = Sandbox::start();
+    let done = sandbox.run("zookeeper my-zk --to 3.9 --yes --quiet");
+    done.ended(0, "done: ZooKeeper my-zk is on 3.9.1 after ");
+    assert_eq!((done.stdout.lines().count(), done.stderr.as_str()), (1, ""), "{done:#?}");
+    let stopped = sandbox.run("zookeeper my-zk --to 3.8.3 --allow-downgrade --yes -q --timeout 1s");
+    stopped.ended(124, "next:\n  kubectl dbupdate resume zookeeper my-zk");
+    assert!(stopped.stdout.starts_with("stopped: ") && stopped.stderr.is_empty(), "{stopped:#?}");
 }
 
 fn a_result_is_one_object_on_standard_output() {

@@ -120,6 +120,30 @@ fn a_dry_run_says_whether_it_could_run() {
 }
 
 #[test]
+fn a_quiet_dry_run_is_a_line_or_says_why_not() {
+    for (line, code, said) in [
+        (
+            "kafka my-kf --to 3.6.1",
+            0,
+            "Kafka my-kf in namespace default: 3.5.2 → 3.6.1: 6 pods in 2 workloads will be restarted.\n",
+        ),
+        (
+            "druid my-dr --to 36.0.0",
+            3,
+            "Druid my-dr in namespace default: 28.0.1 → 36.0.0: refused: 1 check failed\n  \
+             version-denied: 28.0.1 may not be updated to 36.0.0: its allowlist only has \">= 28.0.1 < 31.0.0\"\n",
+        ),
+    ] {
+        let output = dbupdate(&format!("{line} --sandbox --dry-run --quiet"));
+        assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(code), said));
+        assert_eq!(text(&output.stderr), "");
+    }
+    let output = dbupdate("druid my-dr --to 36.0.0 --sandbox --yes -q");
+    assert_eq!(output.status.code(), Some(3));
+    assert!(text(&output.stdout).contains("refused: 1 check failed\n  version-denied: "));
+}
+
+#[test]
 fn nothing_to_do_is_said() {
     let output = dbupdate("zk my-zk --to 3.8.3 --sandbox --yes");
     assert_eq!(output.status.code(), Some(0));

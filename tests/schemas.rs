@@ -198,6 +198,7 @@ fn a_whole_run_and_what_is_told_of_it() {
     });
     let history = sandbox.run("history zk my-zk -o json").ended(0, "").object();
     fits("history", &history);
+    fits("history", &sandbox.run("history -A -o json").ended(0, "").object());
     let id = history["items"][0]["run"].as_str().expect("an id");
     let mut run = sandbox.run(&format!("history zk/my-zk {} -o json", &id[..4])).ended(0, "").object();
     fits("run", &run);
@@ -414,7 +415,7 @@ fn only_what_is_left_out_where_it_is_empty_may_be_absent() {
     for (file, expected) in [
         ("auth", &["name", "unread"][..]),
         ("event", &[]),
-        ("history", &[]),
+        ("history", &["database"]),
         ("hops", &[]),
         ("list", &["further", "newest", "pausedBy", "via"]),
         (
@@ -438,7 +439,9 @@ fn only_what_is_left_out_where_it_is_empty_may_be_absent() {
         (
             "status",
             &[
+                "database",
                 "error",
+                "kind",
                 "lock",
                 "notChecked",
                 "opsRequests",

@@ -36,6 +36,11 @@ fn every_database_is_a_line() {
     assert!(sandbox.run("status -A").stdout.starts_with("NAMESPACE  KIND "));
     assert_eq!(items(&sandbox.run("status -A -o json")).len(), 7);
     assert_eq!(items(&sandbox.run("status -n analytics -o json")).len(), 2);
+    let names = sandbox.run("status -o name").stdout;
+    assert!(names.starts_with("kafka.kubedb.com/my-kf\ndruid.kubedb.com/my-dr\n"), "{names}");
+    assert_eq!(sandbox.run("status zk my-zk -o name").stdout, "zookeeper.kubedb.com/my-zk\n");
+    let rows = sandbox.run("status zk --no-headers").stdout;
+    assert!(rows.starts_with("zookeeper ") && rows.lines().count() == 1, "{rows}");
     sandbox.run("status -n elsewhere").ended(0, "no database found in this namespace");
     sandbox.run("status -n elsewhere --exit-code").ended(3, "no database found in this namespace");
     sandbox.run("status --exit-code").ended(0, "");
@@ -63,6 +68,8 @@ fn databases_are_listed_with_the_version_that_they_may_go_to() {
          zookeeper  my-zk   3.8.3    3.9.1   -                        Ready  -\n"
     );
     assert_eq!(sandbox.run("list zk -o name").stdout, "zookeeper.kubedb.com/my-zk\n");
+    let rows = sandbox.run("list zk --no-headers").stdout;
+    assert!(rows.starts_with("zookeeper ") && rows.lines().count() == 1, "{rows}");
     assert_eq!(sandbox.run("list -A").stdout.lines().next().map(|l| &l[..9]), Some("NAMESPACE"));
     assert_eq!(sandbox.run("list dr -o json").ended(0, "").object()["items"][0]["newest"], "30.0.1");
     sandbox
@@ -88,6 +95,8 @@ fn the_catalog_is_listed_with_what_a_database_may_do() {
          28.0.1   current\n\
          25.0.0   no          deprecated, downgrade\n"
     );
+    let rows = sandbox.run("versions dr my-dr --no-headers").stdout;
+    assert!(rows.starts_with("36.0.0 ") && rows.lines().count() == 7, "{rows}");
     let names = sandbox.run("versions zk -o name").stdout;
     assert!(names.starts_with("zookeeperversion.catalog.kubedb.com/3.9"), "{names}");
     let latest = sandbox.run("versions kafka/my-kf -o json").ended(0, "").object();
@@ -150,6 +159,31 @@ fn a_killed_run_is_told_with_the_commands_that_go_on() {
     let known = format!("zookeeper/my-zk has no run \"nope\"; its runs are {id}\n");
     sandbox.run("history zk my-zk nope -o markdown").ended(3, &known);
     sandbox.run("history hz my-hz -o markdown").ended(3, "no runs recorded for hazelcast/my-hz");
+    assert_eq!(sandbox.run("history zk my-zk -o name").stdout, format!("{id}\n"));
+    let rows = sandbox.run("history zk my-zk --no-headers").stdout;
+    assert!(rows.starts_with(id) && rows.lines().count() == 1, "{rows}");
+    every_run_is_a_line(&sandbox, id);
+}
+
+/// Without a name, the runs of all databases.
+fn every_run_is_a_line(sandbox: &Sandbox, run: &str) {
+    sandbox.run("history kafka").ended(0, "no runs recorded\n");
+    sandbox.run("history zk my-zk -A").ended(2, "--all-namespaces cannot be used with a name");
+    for (line, header) in
+        [("history", "KIND       NAME   RUN "), ("history -A", "NAMESPACE  KIND       NAME   RUN ")]
+    {
+        let listed = sandbox.run(line);
+        listed.ended(0, run);
+        assert_eq!(listed.stderr, "");
+        assert!(listed.stdout.starts_with(header) && listed.stdout.lines().count() == 2, "{listed:#?}");
+    }
+    assert_eq!(sandbox.run("history -o name").stdout, format!("{run}\n"));
+    let all = sandbox.run("history -A -o json").ended(0, "").object();
+    let item = &all["items"][0];
+    assert_eq!(
+        (&all["database"], &item["kind"], &item["database"]["name"], &item["run"]),
+        (&Value::Null, &"ZooKeeper".into(), &"my-zk".into(), &run.into())
+    );
 }
 
 #[test]

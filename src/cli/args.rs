@@ -265,6 +265,12 @@ pub struct RunArgs {
     #[arg(short, long)]
     pub yes: bool,
 
+    /// Print only the result: no plan and no progress
+    ///
+    /// Requires --yes or --dry-run: nothing is confirmed unseen.
+    #[arg(short, long, conflicts_with = "progress")]
+    pub quiet: bool,
+
     /// Format of the plan and the result
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value = "table")]
     pub output: Output,

@@ -117,6 +117,8 @@ impl Conversation {
 
     fn notice(&mut self, notice: Notice) {
         match notice {
+            Notice::LockWatched { .. } | Notice::RegistriesAsked { .. } | Notice::VersionMeant { .. }
+                if self.options.quiet => {}
             Notice::LockWatched { holder, seconds } => {
                 self.waits_for = format!("the lock of {holder}");
                 stream::err(&format!(
@@ -131,7 +133,9 @@ impl Conversation {
                 let (typed, version) = (clean(&typed), clean(&version));
                 stream::err(&format!("{typed} means {version}, the newest {typed}.x\n"));
             }
-            Notice::HopBegins { number, count, plan } if !self.screen().for_programs() => {
+            Notice::HopBegins { number, count, plan }
+                if !self.options.quiet && !self.screen().for_programs() =>
+            {
                 let (from, to) = (&plan.from.name, &plan.to.name);
                 stream::out(&format!("\nupdate {number} of {count}: {from} → {to}\n"));
             }

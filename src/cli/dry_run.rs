@@ -25,7 +25,7 @@ pub fn show(
         return manifests(&requests, format, trials);
     }
     stream::out(&format!("{}{}", screen.way(hops, screen.stdout()), screen.plans(hops, trials)?));
-    if output == Output::Table {
+    if output == Output::Table && !screen.options.quiet {
         stream::out("dry run: nothing was changed\n");
     }
     let tried = trials.into_iter().flatten().all(|trial| trial.refused.is_none());

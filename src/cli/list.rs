@@ -2,7 +2,7 @@
 
 use super::exit_code::ExitCode;
 use super::failure::Failure;
-use super::look::{Look, ended};
+use super::look::{Look, ended, resource_name};
 use super::options::LookOptions;
 use super::stream;
 use super::terminal::Terminal;
@@ -20,8 +20,10 @@ async fn show(look: &mut Look) -> Result<ExitCode, Failure> {
     let all: Vec<Listed> = found.iter().map(|found| situation::listed(&found.snapshot)).collect();
     let text = match (look.options.output, format(look.options.output)) {
         (_, Some(format)) => report::object::databases(&all, format)?,
-        (ListOutput::Name, None) => all.iter().map(name).collect(),
-        (_, None) => report::list::databases(&all, look.options.all_namespaces, look.view()),
+        (ListOutput::Name, None) => {
+            all.iter().map(|listed| resource_name(listed.kind, &listed.database)).collect()
+        }
+        (_, None) => look.table(report::list::databases(&all, look.options.all_namespaces, look.view())),
     };
     stream::out(&text);
     if all.is_empty() {
@@ -34,9 +36,4 @@ async fn show(look: &mut Look) -> Result<ExitCode, Failure> {
         stream::err(&format!("could not read {why}\n"));
     }
     Ok(ExitCode::Done)
-}
-
-/// The database's name as kubectl prints it, and as `kubectl dbupdate` accepts it.
-fn name(listed: &Listed) -> String {
-    format!("{}.kubedb.com/{}\n", listed.kind.singular(), listed.database.name)
 }

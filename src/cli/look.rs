@@ -10,7 +10,7 @@ use super::stop;
 use super::stream;
 use super::terminal::Terminal;
 use crate::cluster::{Cluster, ClusterError, Found};
-use crate::model::Kind;
+use crate::model::{Kind, ObjectRef};
 use crate::operation::{self, Error, Stop, unless_stopped};
 use crate::report::View;
 
@@ -28,6 +28,11 @@ pub async fn ended(
     };
     stream::complain(&shown);
     shown.exit_code()
+}
+
+/// The database's name as kubectl prints it, and as `kubectl dbupdate` accepts it.
+pub fn resource_name(kind: Kind, database: &ObjectRef) -> String {
+    format!("{}.kubedb.com/{}\n", kind.singular(), database.name)
 }
 
 /// One invocation of a read-only command.
@@ -94,6 +99,14 @@ impl Look {
         let what = self.options.kind.map_or("database", Kind::singular);
         let matching = if self.options.selector.is_empty() { "" } else { " matching the selector" };
         stream::err(&format!("no {what}{matching} found {place}\n"));
+    }
+
+    /// A table as it is to be printed.
+    pub fn table(&self, table: String) -> String {
+        match table.split_once('\n') {
+            Some((_, rows)) if !self.options.headers => rows.to_owned(),
+            _ => table,
+        }
     }
 
     pub fn view(&self) -> View {

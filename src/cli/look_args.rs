@@ -35,10 +35,13 @@ pub struct StatusArgs {
     pub which: WhichArgs,
 
     #[command(flatten)]
-    pub shown: ShownArgs,
+    pub listed: ListedArgs,
 }
 
 /// List the runs on a database, newest first, or show one run
+///
+/// Without a name, the runs on all databases of the kind in the namespace are listed; without a kind, those of every
+/// kind.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -48,16 +51,28 @@ Examples:
   # The latest run as a block for a change ticket
   kubectl dbupdate history kafka my-kf -o markdown")]
 pub struct HistoryArgs {
-    #[command(flatten)]
-    pub database: DatabaseArgs,
+    /// Kind of database, optionally with its name
+    #[arg(value_name = "KIND[/NAME]")]
+    pub kind: Option<String>,
+
+    /// Name of the database
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
 
     /// Show this run: its id, or the beginning of it; with -o markdown, the latest run if omitted
     #[arg(value_name = "RUN")]
     pub run: Option<String>,
 
+    #[command(flatten)]
+    pub which: WhichArgs,
+
     /// Output format
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value = "table")]
     pub output: HistoryOutput,
+
+    /// Print a table without its header
+    #[arg(long)]
+    pub no_headers: bool,
 
     /// When to use colours: auto, always, never
     #[arg(long, value_enum, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
@@ -141,6 +156,10 @@ pub struct ListedArgs {
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value = "table")]
     pub output: ListOutput,
 
+    /// Print a table without its header
+    #[arg(long)]
+    pub no_headers: bool,
+
     /// When to use colours: auto, always, never
     #[arg(long, value_enum, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
     pub color: ColorArg,
@@ -148,6 +167,6 @@ pub struct ListedArgs {
 
 impl From<ShownArgs> for ListedArgs {
     fn from(shown: ShownArgs) -> Self {
-        ListedArgs { output: shown.output.into(), color: shown.color }
+        ListedArgs { output: shown.output.into(), no_headers: false, color: shown.color }
     }
 }

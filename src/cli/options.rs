@@ -38,6 +38,8 @@ pub struct UpdateOptions {
     pub yes: bool,
     pub output: Output,
     pub progress: Progress,
+    /// Only the result is printed.
+    pub quiet: bool,
     pub colors: Colors,
     /// `None` means no limit.
     pub timeout: Option<Duration>,
@@ -76,6 +78,8 @@ pub struct LookOptions {
     /// The one run of a history that is shown; `None` means all of them.
     pub run: Option<OneRun>,
     pub output: ListOutput,
+    /// Tables have a header.
+    pub headers: bool,
     pub colors: Colors,
 }
 
@@ -98,7 +102,7 @@ impl LookOptions {
             true => Some(progress(ProgressArg::Auto, cluster.verbosity > 0, terminal)?),
             false => None,
         };
-        let options = Self::new(args.kind.as_deref(), args.name, args.shown.into(), cluster, terminal)?;
+        let options = Self::new(args.kind.as_deref(), args.name, args.listed, cluster, terminal)?;
         if watch.is_some() && options.name.is_none() {
             return Err(UsageError::WatchWhich);
         }
@@ -147,15 +151,19 @@ impl LookOptions {
     ///
     /// The first argument that is invalid.
     pub fn history(args: HistoryArgs, cluster: ClusterArgs, terminal: &Terminal) -> Result<Self, UsageError> {
-        let HistoryArgs { mut database, run: mut id, output, color } = args;
-        if database.kind.contains('/') && id.is_none() {
+        let HistoryArgs { kind, mut name, run: mut id, which, output, no_headers, color } = args;
+        if kind.as_deref().is_some_and(|kind| kind.contains('/')) && id.is_none() {
             // With KIND/NAME, the second word is the run.
-            id = database.name.take();
+            id = name.take();
         }
         let markdown = output == HistoryOutput::Markdown;
         let run = (markdown || id.is_some()).then_some(OneRun { id, markdown });
-        let listed = ListedArgs { output: output.into(), color };
-        Ok(Self { run, ..Self::one(database, listed, cluster, terminal)? })
+        let listed = ListedArgs { output: output.into(), no_headers, color };
+        let options = Self::new(kind.as_deref(), name, listed, cluster, terminal)?;
+        if run.is_some() && options.name.is_none() {
+            return Err(UsageError::NameMissing);
+        }
+        Self { run, ..options }.among(which)
     }
 
     /// Validates the arguments of `auth`.
@@ -164,15 +172,7 @@ impl LookOptions {
     ///
     /// The first argument that is invalid.
     pub fn auth(args: AuthArgs, cluster: ClusterArgs, terminal: &Terminal) -> Result<Self, UsageError> {
-        Self::one(args.database, args.shown.into(), cluster, terminal)
-    }
-
-    fn one(
-        database: DatabaseArgs,
-        shown: ListedArgs,
-        cluster: ClusterArgs,
-        terminal: &Terminal,
-    ) -> Result<Self, UsageError> {
+        let (database, shown) = (args.database, args.shown.into());
         let options = Self::new(Some(&database.kind), database.name, shown, cluster, terminal)?;
         if options.name.is_none() { Err(UsageError::NameMissing) } else { Ok(options) }
     }
@@ -196,6 +196,7 @@ impl LookOptions {
             exit_code: false,
             run: None,
             output: shown.output,
+            headers: !shown.no_headers,
             colors: colors(shown.color, terminal),
         })
     }
@@ -251,6 +252,9 @@ impl UpdateOptions {
         if real && !update.run.yes && !terminal.can_ask() {
             return Err(UsageError::YesRequired);
         }
+        if real && !update.run.yes && update.run.quiet {
+            return Err(UsageError::QuietQuestion);
+        }
         let progress = progress(update.run.progress, cluster.verbosity > 0, terminal)?;
         if real && progress == Progress::Json {
             one_output(update.run.output)?;
@@ -269,7 +273,8 @@ impl UpdateOptions {
             dry_run: update.run.dry_run,
             yes: update.run.yes,
             output: update.run.output,
-            progress,
+            progress: if update.run.quiet { Progress::None } else { progress },
+            quiet: update.run.quiet,
             colors: colors(update.run.color, terminal),
             timeout: Some(update.run.timeout).filter(|t| !t.is_zero()),
             pod_timeout: update.run.pod_timeout,

@@ -26,6 +26,9 @@ pub struct Screen<'a> {
 impl Screen<'_> {
     /// Shows the plan to a person; on standard error, if a program reads standard output.
     pub fn show_before(&self, hops: &Hops) {
+        if self.options.quiet {
+            return;
+        }
         let shown = |view| self.way(hops, view) + &report::plan(&hops.first, None, view);
         if !self.for_programs() {
             let gap = if self.options.yes { "\n" } else { "" };
@@ -42,7 +45,7 @@ impl Screen<'_> {
 
     /// The overview of all hops, if there is more than one; a program reads them from the plans.
     pub fn way(&self, hops: &Hops, view: View) -> String {
-        match (hops.later.is_empty(), self.options.output) {
+        match (hops.later.is_empty() || self.options.quiet, self.options.output) {
             (false, Output::Table) => report::way(&hops.all().collect::<Vec<_>>(), view),
             _ => String::new(),
         }
@@ -57,8 +60,14 @@ impl Screen<'_> {
         if let Some(format) = format(self.options.output) {
             return object::plans(hops, trials, format);
         }
-        let later = hops.later.iter().map(|plan| format!("\n{}", report::plan(plan, None, self.stdout())));
-        Ok(report::plan(&hops.first, trials, self.stdout()) + &later.collect::<String>())
+        let view = self.stdout();
+        let plan = |plan, trials| match self.options.quiet {
+            true => report::verdict(plan, trials, view),
+            false => report::plan(plan, trials, view),
+        };
+        let gap = if self.options.quiet { "" } else { "\n" };
+        let later = hops.later.iter().map(|hop| format!("{gap}{}", plan(hop, None)));
+        Ok(plan(&hops.first, trials) + &later.collect::<String>())
     }
 
     /// Reports why no run was started, in the requested format: as a plan or a sentence, as a result, or as events.
@@ -105,7 +114,8 @@ impl Screen<'_> {
             if !finish.next.is_empty() && matches!(self.options.target, Target::Sandbox(_)) {
                 stream::err(SANDBOX_ENDS);
             }
-            stream::out(&report::final_block(finish, plan, self.stdout()))
+            let end = if self.options.quiet { report::final_words } else { report::final_block };
+            stream::out(&end(finish, plan, self.stdout()))
         };
         if !said {
             self.instead(finish, plan);

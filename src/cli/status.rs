@@ -2,24 +2,25 @@
 
 use super::exit_code::ExitCode;
 use super::failure::Failure;
-use super::look::{Look, ended};
+use super::look::{Look, ended, resource_name};
 use super::options::LookOptions;
 use super::terminal::Terminal;
 use super::values::{ListOutput, format};
 use super::{identity, stream};
 use crate::clock::Clock;
+use crate::cluster::Found;
 use crate::event::Finish;
-use crate::model::{Lookup, Plan};
+use crate::model::{Lookup, Plan, clean};
 use crate::operation::{self, Attached, Sight, seen};
 use crate::report::{self, Progress, Reporter};
-use crate::situation::{self, Next, Seen, Status};
+use crate::situation::{self, DatabaseRun, Next, Seen, Status};
 
 /// Shows the state of one or more databases.
 pub async fn status(options: LookOptions, terminal: Terminal) -> ExitCode {
     ended(Look::begin(options, terminal).await, async |look| look.status().await).await
 }
 
-/// Lists the runs of one database.
+/// Lists the runs of one or more databases.
 pub async fn history(options: LookOptions, terminal: Terminal) -> ExitCode {
     ended(Look::begin(options, terminal).await, async |look| look.history().await).await
 }
@@ -42,8 +43,11 @@ impl Look {
 
     fn print(&self, all: &[Status]) -> Result<(), Failure> {
         let text = match (&self.options.name, format(self.options.output)) {
+            (_, None) if self.options.output == ListOutput::Name => {
+                all.iter().map(|one| resource_name(one.kind, &one.database)).collect()
+            }
             (Some(_), None) => all.iter().map(|one| report::status::one(one, self.view())).collect(),
-            (None, None) => report::status::many(all, self.options.all_namespaces, self.view()),
+            (None, None) => self.table(report::status::many(all, self.options.all_namespaces, self.view())),
             (Some(_), Some(format)) => match all.first() {
                 Some(one) => report::object::status(one, format)?,
                 None => String::new(),
@@ -118,6 +122,9 @@ impl Look {
 
     async fn history(&mut self) -> Result<ExitCode, Failure> {
         let found = self.found().await?;
+        if self.options.name.is_none() {
+            return self.histories(found);
+        }
         let Some(found) = found.into_iter().next() else { return Ok(ExitCode::Done) };
         let database = found.snapshot.database.object.clone();
         let seen = seen(found, &Clock::system());
@@ -129,19 +136,53 @@ impl Look {
             stream::out(&match format(self.options.output) {
                 Some(format) => report::object::run(&record, format)?,
                 None if one.markdown => report::record::markdown(&record),
+                None if self.options.output == ListOutput::Name => format!("{}\n", clean(&record.run.run)),
                 None => report::record::text(&record, self.view()),
             });
             return Ok(ExitCode::Done);
         }
         let runs = situation::runs(&seen);
         let text = match format(self.options.output) {
-            None => report::status::history(&runs, self.view()),
+            None if self.options.output == ListOutput::Name => {
+                runs.iter().map(|run| format!("{}\n", clean(&run.run))).collect()
+            }
+            None => self.table(report::status::history(&runs, self.view())),
             Some(format) => report::object::history(&database, &runs, format)?,
         };
         stream::out(&text);
         if runs.is_empty() {
             stream::err(&format!("no runs recorded for {database}\n"));
         }
+        Ok(ExitCode::Done)
+    }
+
+    /// The runs on several databases.
+    fn histories(&self, found: Vec<Found>) -> Result<ExitCode, Failure> {
+        let (mut all, mut unread) = (Vec::new(), Vec::new());
+        for found in found {
+            let (kind, database) = (found.snapshot.database.kind, found.snapshot.database.object.clone());
+            let seen = seen(found, &Clock::system());
+            if let Lookup::Unreadable(why) = &seen.runs {
+                unread.push(format!("could not read the journal of {database}: {}\n", clean(why)));
+            }
+            let of = |run| DatabaseRun { kind, database: database.clone(), run };
+            all.extend(situation::runs(&seen).into_iter().map(of));
+        }
+        all.sort_by(|a, b| b.run.began.cmp(&a.run.began));
+        let text = match format(self.options.output) {
+            None if self.options.output == ListOutput::Name => {
+                all.iter().map(|run| format!("{}\n", clean(&run.run.run))).collect()
+            }
+            None => self.table(report::status::histories(&all, self.options.all_namespaces, self.view())),
+            Some(format) => report::object::histories(&all, format)?,
+        };
+        stream::out(&text);
+        if all.is_empty() && unread.is_empty() {
+            stream::err("no runs recorded\n");
+        }
+        unread.iter().for_each(|why| {
+            stream::err(why);
+        });
         Ok(ExitCode::Done)
     }
 

@@ -46,6 +46,8 @@ pub enum UsageError {
         "--progress bars requires a terminal with cursor control on standard error; use --progress plain"
     )]
     BarsWithoutTerminal,
+    #[error("--quiet shows no plan to confirm; review the plan with --dry-run, then add --yes")]
+    QuietQuestion,
     #[error("cannot ask for confirmation without a terminal; review the plan with --dry-run, then add --yes")]
     YesRequired,
 }

@@ -77,6 +77,8 @@ pub enum HistoryOutput {
     Table,
     Json,
     Yaml,
+    /// ids of runs, one per line
+    Name,
     /// one run, for a change ticket
     Markdown,
 }
@@ -87,6 +89,7 @@ impl From<HistoryOutput> for ListOutput {
             HistoryOutput::Table | HistoryOutput::Markdown => ListOutput::Table,
             HistoryOutput::Json => ListOutput::Json,
             HistoryOutput::Yaml => ListOutput::Yaml,
+            HistoryOutput::Name => ListOutput::Name,
         }
     }
 }

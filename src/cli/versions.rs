@@ -38,7 +38,7 @@ async fn show(look: &mut Look) -> Result<ExitCode, Failure> {
     let text = match (look.options.output, format(look.options.output)) {
         (_, Some(format)) => report::object::versions(kind, database.as_ref(), &choices, format)?,
         (ListOutput::Name, None) => choices.iter().map(|choice| name(kind, choice)).collect(),
-        (_, None) => report::list::versions(&choices, look.view()),
+        (_, None) => look.table(report::list::versions(&choices, look.view())),
     };
     stream::out(&text);
     if choices.is_empty() {

@@ -118,6 +118,26 @@ mod tests {
     }
 
     #[test]
+    fn who_stops_a_run_is_told_what_a_second_signal_does() {
+        for (why, pod, said) in [
+            (
+                "SIGINT",
+                Some("zk-1"),
+                "stopping (SIGINT) as soon as zk-1 is done; press Ctrl-C again to stop at once",
+            ),
+            (
+                "SIGTERM",
+                Some("zk-1"),
+                "stopping (SIGTERM) as soon as zk-1 is done; send a signal again to stop at once",
+            ),
+            ("SIGINT", None, "stopping (SIGINT)"),
+        ] {
+            let event = Event::Stopping { why: why.to_owned(), pod: pod.map(str::to_owned) };
+            assert_eq!(words::remark(&event).as_deref(), Some(said));
+        }
+    }
+
+    #[test]
     fn of_several_databases_each_line_names_its_own() {
         let mut out = Vec::new();
         let mut lines = Lines::new(&mut out);

@@ -36,8 +36,8 @@ pub use bars::Bars;
 pub use json::Json;
 pub use layout::View;
 pub use lines::Lines;
-pub use summary::final_block;
-pub use tables::{plan, way};
+pub use summary::{final_block, final_words};
+pub use tables::{plan, verdict, way};
 
 use crate::event::{Event, Record};
 

@@ -8,7 +8,7 @@ use crate::model::{
 };
 use crate::plan::hops::Hops;
 use crate::plan::versions::Choice;
-use crate::situation::{Listed, RunRecord, RunStatus, STATUS_SCHEMA, Status};
+use crate::situation::{DatabaseRun, Listed, RunRecord, RunStatus, STATUS_SCHEMA, Status};
 
 /// The form of a printed object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,6 +161,16 @@ pub fn history(database: &ObjectRef, runs: &[RunStatus], format: Format) -> Resu
         items: &'a [RunStatus],
     }
     print(&History { schema: STATUS_SCHEMA, database, items: runs }, format)
+}
+
+/// The runs of several databases, the last one first, as `items`.
+pub fn histories(runs: &[DatabaseRun], format: Format) -> Result<String, Unprintable> {
+    #[derive(Serialize)]
+    struct Histories<'a> {
+        schema: &'a str,
+        items: &'a [DatabaseRun],
+    }
+    print(&Histories { schema: STATUS_SCHEMA, items: runs }, format)
 }
 
 /// One run, as `situation::RunRecord` has it.

@@ -6,7 +6,7 @@ use super::words;
 use crate::event::Outcome;
 use crate::journal::Direction;
 use crate::model::{Method, clean};
-use crate::situation::{ImageOf, ImageStatus, RunStatus, State, Status, WorkloadStatus};
+use crate::situation::{DatabaseRun, ImageOf, ImageStatus, RunStatus, State, Status, WorkloadStatus};
 
 /// One database, with everything that is known of it.
 pub fn one(status: &Status, view: View) -> String {
@@ -221,16 +221,37 @@ pub fn history(runs: &[RunStatus], view: View) -> String {
     if runs.is_empty() {
         return String::new();
     }
-    let mut table = bare_table(&["RUN", "STARTED", "WHAT", "BY", "TOOK", "RESULT"], view);
+    let mut table = bare_table(&RUN_HEADER, view);
     for run in runs {
-        let took = run.took_ms.map_or_else(|| "-".to_owned(), words::duration);
-        let began = run.began.split('.').next().unwrap_or_default().replace('T', " ");
-        let by = std::iter::once(&run.who).chain(&run.resumed_by).map(|w| clean(w));
-        let mut by: Vec<String> = by.collect();
-        by.dedup();
-        table.add_row([clean(&run.run), clean(&began), goal(run), by.join(", "), took, came_to(run)]);
+        table.add_row(run_cells(run));
     }
     let whys = runs.iter().filter(|run| !run.error.is_empty());
     let whys = whys.map(|run| view.hanging("", 2, &format!("{}: {}", clean(&run.run), clean(&run.error))));
     print(&table) + &whys.collect::<String>()
+}
+
+/// The runs of several databases, the last one first.
+pub fn histories(runs: &[DatabaseRun], namespaces: bool, view: View) -> String {
+    if runs.is_empty() {
+        return String::new();
+    }
+    let whose = if namespaces { &["NAMESPACE", "KIND", "NAME"][..] } else { &["KIND", "NAME"] };
+    let mut table = bare_table(&[whose, &RUN_HEADER].concat(), view);
+    for DatabaseRun { kind, database, run } in runs {
+        let namespace = namespaces.then(|| database.namespace.clone());
+        let whose = namespace.into_iter().chain([kind.singular().to_owned(), database.name.clone()]);
+        table.add_row(whose.chain(run_cells(run)));
+    }
+    print(&table)
+}
+
+const RUN_HEADER: [&str; 6] = ["RUN", "STARTED", "WHAT", "BY", "TOOK", "RESULT"];
+
+fn run_cells(run: &RunStatus) -> [String; 6] {
+    let took = run.took_ms.map_or_else(|| "-".to_owned(), words::duration);
+    let began = run.began.split('.').next().unwrap_or_default().replace('T', " ");
+    let by = std::iter::once(&run.who).chain(&run.resumed_by).map(|w| clean(w));
+    let mut by: Vec<String> = by.collect();
+    by.dedup();
+    [clean(&run.run), clean(&began), goal(run), by.join(", "), took, came_to(run)]
 }

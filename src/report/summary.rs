@@ -40,6 +40,14 @@ pub fn final_block(finish: &Finish, plan: &Plan, view: View) -> String {
     out
 }
 
+/// The end of a run in a line if it is done; otherwise with all that there is to do about it.
+pub fn final_words(finish: &Finish, plan: &Plan, view: View) -> String {
+    match finish.outcome {
+        Outcome::Done => headline(finish, plan, view),
+        _ => final_block(&Finish { workloads: Vec::new(), ..finish.clone() }, plan, view),
+    }
+}
+
 /// `changed: yes, left paused: no`.
 pub(super) fn last_line(finish: &Finish) -> String {
     let yes = |b| if b { "yes" } else { "no" };

@@ -3,7 +3,7 @@
 use super::columns::{GAP, bare_table, print};
 use super::layout::{View, break_image, short_digest};
 use super::{findings, words};
-use crate::model::{Plan, PodAction, PodPlan, Trial, WorkloadPlan};
+use crate::model::{Plan, PodAction, PodPlan, Trial, WorkloadPlan, clean};
 
 /// The whole plan: title, images, order, findings, and the answers to a server-side dry run if there was one.
 pub fn plan(plan: &Plan, trials: Option<&[Trial]>, view: View) -> String {
@@ -14,7 +14,7 @@ pub fn plan(plan: &Plan, trials: Option<&[Trial]>, view: View) -> String {
     }
     sections.push(findings::findings(plan, view));
     sections.extend(trials.map(|t| findings::trials(t, view)));
-    sections.push(verdict(plan, trials, view));
+    sections.push(conclusion(plan, trials, view));
     sections.retain(|s| !s.is_empty());
     sections.join("\n")
 }
@@ -29,7 +29,7 @@ pub fn way(plans: &[&Plan], view: View) -> String {
     let text = format!(
         "{} updates, each verified before the next one starts: {}",
         plans.len(),
-        crate::model::clean(&names.join(" → "))
+        clean(&names.join(" → "))
     );
     view.paragraph("", &text) + "\n"
 }
@@ -69,7 +69,20 @@ fn header(plan: &Plan, view: View) -> String {
     out
 }
 
-fn verdict(plan: &Plan, trials: Option<&[Trial]>, view: View) -> String {
+/// Whether the plan can run, and how many pods it will restart; and why not, in a line for each reason.
+pub fn verdict(plan: &Plan, trials: Option<&[Trial]>, view: View) -> String {
+    let title = format!("{}: ", title(plan));
+    let refused = trials.into_iter().flatten().filter_map(|trial| trial.refused.as_deref());
+    let checks = plan.refusals().map(|f| format!("{}: {}", f.check, f.message));
+    let why = checks.chain(refused.map(|why| format!("the API server would reject it: {why}")));
+    let why: String = why.map(|why| view.paragraph("  ", &clean(&why))).collect();
+    view.paragraph(
+        "",
+        &format!("{title}{}", conclusion(plan, trials, View { color: false, ..view }).trim_end()),
+    ) + &why
+}
+
+fn conclusion(plan: &Plan, trials: Option<&[Trial]>, view: View) -> String {
     let refused = plan.refusals().count() as u64;
     if refused > 0 {
         let text = format!("refused: {} failed", words::count(refused, "check"));

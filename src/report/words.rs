@@ -98,8 +98,11 @@ pub fn remark(event: &Event) -> Option<String> {
             format!("retrying in {}: {call}: {why} (attempt {attempt})", duration(*in_ms))
         }
         Event::Notice { message } => message.clone(),
-        Event::Stopping { why, pod: None } => format!("stopping: {why}"),
-        Event::Stopping { why, pod: Some(pod) } => format!("stopping: {why}; still waiting for pod {pod}"),
+        Event::Stopping { why, pod: None } => format!("stopping ({why})"),
+        Event::Stopping { why, pod: Some(pod) } => {
+            let again = if why == "SIGINT" { "press Ctrl-C" } else { "send a signal" };
+            format!("stopping ({why}) as soon as {pod} is done; {again} again to stop at once")
+        }
         _ => return None,
     })
 }

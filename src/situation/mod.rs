@@ -215,6 +215,15 @@ impl RunStatus {
     }
 }
 
+/// A run, and the database that it is on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DatabaseRun {
+    pub kind: Kind,
+    pub database: ObjectRef,
+    #[serde(flatten)]
+    pub run: RunStatus,
+}
+
 /// The lock of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
