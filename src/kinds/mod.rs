@@ -8,7 +8,7 @@ mod kafka;
 mod names;
 mod zookeeper;
 
-use crate::model::{Container, Kind, Workload, WorkloadKind, clean};
+use crate::model::{Container, Kind, Workload, WorkloadKind, by_number, clean};
 
 pub use names::UnknownKind;
 
@@ -150,8 +150,15 @@ impl Facts {
         self.deployments || !workload.serves_only()
     }
 
+    /// The workloads in the order of restarts. Those of the same role follow the numbers in their names.
+    pub fn in_order<'a>(&self, database: &str, workloads: &'a [Workload]) -> Vec<&'a Workload> {
+        let mut order: Vec<&Workload> = workloads.iter().collect();
+        order.sort_by_cached_key(|w| (self.rank(database, w), by_number(&w.object.name)));
+        order
+    }
+
     /// The workload's position in the order of restarts; Deployments always come last.
-    pub fn rank(&self, database: &str, workload: &Workload) -> usize {
+    fn rank(&self, database: &str, workload: &Workload) -> usize {
         if workload.kind.serves_only() {
             return usize::MAX;
         }

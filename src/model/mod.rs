@@ -44,7 +44,7 @@ pub use plan::{
 pub use pod::{ContainerState, ContainerStatus, Pod, PodCondition};
 pub use reference::ObjectRef;
 pub use snapshot::{Lock, Snapshot};
-pub use text::clean;
+pub use text::{by_number, clean};
 pub use version::CatalogVersion;
 pub use workload::{Container, PodManagement, UpdateStrategy, Workload, WorkloadKind};
 pub use write::{PatchOp, Purpose, Write, WriteAction};

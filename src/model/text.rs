@@ -6,6 +6,19 @@ pub fn clean(text: &str) -> String {
     text.chars().map(|c| if steers(c) { ' ' } else { c }).collect::<String>().trim().to_owned()
 }
 
+/// A key that sorts names by the numbers in them: `rack-r2` before `rack-r10`.
+pub fn by_number(name: &str) -> (Vec<(&str, u64)>, &str) {
+    let (mut parts, mut rest) = (Vec::new(), name);
+    while !rest.is_empty() {
+        let (text, after) = rest.split_at(rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len()));
+        let end = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
+        let (digits, after) = after.split_at(end);
+        parts.push((text, if digits.is_empty() { 0 } else { digits.parse().unwrap_or(u64::MAX) }));
+        rest = after;
+    }
+    (parts, name)
+}
+
 /// Not a printable character: it controls the terminal, or the order in which a line is displayed, or it cannot be seen.
 pub(super) fn steers(c: char) -> bool {
     c.is_control() || reorders(c) || unseen(c)
@@ -29,7 +42,17 @@ fn unseen(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::clean;
+    use super::{by_number, clean};
+
+    #[test]
+    fn names_are_sorted_by_their_numbers() {
+        let huge = format!("r{}", "9".repeat(30));
+        let sorted = ["", "r", "r1", "r01-a", "r2", "r2-1", "r2-10", "r10", "r10-x9", huge.as_str(), "s1"];
+        let mut names = sorted;
+        names.reverse();
+        names.sort_by(|a, b| by_number(a).cmp(&by_number(b)));
+        assert_eq!(names, sorted);
+    }
 
     #[test]
     fn nothing_that_steers_a_terminal_survives() {

@@ -53,9 +53,8 @@ impl Changes {
 
 /// The workloads in the order in which their pods are restarted; a rollback uses the reverse order.
 pub(super) fn in_order<'a>(context: &Context<'a>) -> Vec<&'a Workload> {
-    let (snapshot, facts) = (context.snapshot, context.facts());
-    let mut order: Vec<&Workload> = snapshot.workloads.iter().collect();
-    order.sort_by_key(|w| (facts.rank(&snapshot.database.object.name, w), w.object.name.as_str()));
+    let snapshot = context.snapshot;
+    let mut order = context.facts().in_order(&snapshot.database.object.name, &snapshot.workloads);
     if context.direction == Direction::Rollback {
         order.reverse();
     }

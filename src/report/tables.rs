@@ -10,7 +10,10 @@ pub fn plan(plan: &Plan, trials: Option<&[Trial]>, view: View) -> String {
     let mut sections = vec![header(plan, view)];
     if !plan.workloads.is_empty() {
         sections.push(images(plan, view));
-        sections.push(order(plan, view));
+        // What does not run has no order.
+        if plan.refusals().next().is_none() {
+            sections.push(order(plan, view));
+        }
     }
     sections.push(findings::findings(plan, view));
     sections.extend(trials.map(|t| findings::trials(t, view)));
@@ -219,38 +222,37 @@ fn workload_line(workload: &WorkloadPlan) -> String {
     line
 }
 
-/// The pods in their order. In a long list on a terminal, neighbours with the same action share a line, and only the
-/// beginning and the end of a list that is still long are shown.
+// With these a workload of a common size is shown whole, and a hundred workloads still scroll by.
+const SHOWN: usize = 8;
+
+/// The pods in their order. Neighbours for which the same is to be said share a line. Of a long list on a terminal, only
+/// the beginning and the end are shown.
 fn pods(pods: &[PodPlan], view: View) -> String {
-    // With these a workload of a common size is shown whole, and a hundred workloads still scroll by.
-    const SHOWN: usize = 8;
     const HEAD: usize = 5;
-    let long = |lines: usize| view.narrow_lists() && lines > SHOWN;
-    let lines = pod_lines(pods, long(pods.len()));
-    let cut = if long(lines.len()) { lines.len() - HEAD - 1 } else { 0 };
+    let lines = pod_lines(pods, view.narrow_lists());
+    let cut = if view.narrow_lists() && lines.len() > SHOWN { lines.len() - HEAD - 1 } else { 0 };
     let mut out = String::new();
-    for (i, (pod, what)) in lines.iter().enumerate() {
+    for (i, (pods, what)) in lines.iter().enumerate() {
         if cut > 0 && i == HEAD {
             out.push_str(&format!("     … {cut} more\n"));
         }
         if cut == 0 || i < HEAD || i >= HEAD + cut {
-            out.push_str(&view.hanging("     ", 7, &format!("{pod}: {what}")));
+            out.push_str(&view.hanging("     ", 7, &format!("{pods}: {what}")));
         }
     }
     out
 }
 
-fn pod_lines(pods: &[PodPlan], shared: bool) -> Vec<(String, String)> {
-    let same = |a: &PodPlan, b: &PodPlan| shared && a.action == b.action && a.waits_for == b.waits_for;
+fn pod_lines(pods: &[PodPlan], short: bool) -> Vec<(String, String)> {
+    let same = |a: &PodPlan, b: &PodPlan| a.action == b.action && a.waits_for == b.waits_for;
     let mut lines = Vec::new();
     for group in pods.chunk_by(same) {
         let (Some(first), Some(last)) = (group.first(), group.last()) else {
             continue;
         };
-        let name = match group.len() {
-            1 => first.name.clone(),
-            2 => format!("{}, {}", first.name, last.name),
-            n => format!("{} … {} ({n} pods)", first.name, last.name),
+        let names = match group.len() {
+            n if short && n > SHOWN => format!("{} … {} ({n} pods)", first.name, last.name),
+            _ => group.iter().map(|pod| pod.name.as_str()).collect::<Vec<_>>().join(", "),
         };
         let mut what = words::pod_action(first.action).to_owned();
         if first.action == PodAction::Skip {
@@ -258,7 +260,7 @@ fn pod_lines(pods: &[PodPlan], shared: bool) -> Vec<(String, String)> {
         } else if !first.waits_for.is_empty() {
             what.push_str(&words::waits_for(first.action, &first.waits_for));
         }
-        lines.push((name, what));
+        lines.push((names, what));
     }
     lines
 }

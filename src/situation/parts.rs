@@ -12,9 +12,7 @@ use super::{ImageOf, ImageStatus, LockStatus, OpsStatus, PauseStatus, RevisionSt
 /// The workloads in the order in which they are rolled.
 pub(super) fn workloads(seen: &Seen, unfinished: Option<&Entry>) -> Vec<WorkloadStatus> {
     let db = &seen.snapshot.database;
-    let facts = db.kind.facts();
-    let mut all: Vec<&Workload> = seen.snapshot.workloads.iter().collect();
-    all.sort_by_key(|w| (facts.rank(&db.object.name, w), w.object.name.as_str()));
+    let all = db.kind.facts().in_order(&db.object.name, &seen.snapshot.workloads);
     let status = |w: &Workload| WorkloadStatus {
         workload: w.object.to_string(),
         role: role(&db.object.name, w),

@@ -142,12 +142,11 @@ async fn images_come_from_the_clusters_own_catalog() {
 #[tokio::test]
 async fn the_cruise_control_comes_last() {
     let scene = Scene::new(Database::kafka_topology("kf").cruise_control());
-    let end_of_life = (Check::EndOfLife, "3.6.1 is marked as end of life in the catalog");
     let one = (
         Check::OneReplica,
         "deployment/kf-cruise-control has one replica: it is unavailable while its pod restarts",
     );
-    let plan = scene.warns("3.6.1", &[end_of_life, one]).await;
+    let plan = scene.warns("3.6.1", &[one]).await;
     let order: Vec<_> = plan.workloads.iter().map(|w| w.object.to_string()).collect();
     assert_eq!(order, ["petset/kf-controller", "petset/kf-broker", "deployment/kf-cruise-control"]);
     assert_eq!(plan.workloads[2].images[0].after, "ghcr.io/appscode-images/kafka-cruise-control:3.6.1");
@@ -161,8 +160,7 @@ async fn a_cruise_control_that_is_not_there() {
         .delete("deployments.apps", NAMESPACE, "kf-cruise-control", DeleteOptions::now())
         .expect("gone");
     let missing = "spec.cruiseControl of kafka/kf is set, but its workload was not found: its image will not be updated";
-    let end_of_life = "3.6.1 is marked as end of life in the catalog";
-    scene.warns("3.6.1", &[(Check::EndOfLife, end_of_life), (Check::CruiseControlMissing, missing)]).await;
+    scene.warns("3.6.1", &[(Check::CruiseControlMissing, missing)]).await;
 }
 
 /// Another Deployment of the database is none of the catalog's business.

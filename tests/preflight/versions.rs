@@ -105,6 +105,8 @@ async fn the_current_version_is_missing() {
 #[tokio::test]
 async fn a_target_at_its_end_of_life() {
     let scene = Scene::new(Database::kafka_topology("kf"));
+    scene.warns("3.6.1", &[]).await;
+    scene.change_version("3.6.1", |v| v["spec"]["endOfLife"] = json!(true));
     scene.warns("3.6.1", &[(Check::EndOfLife, "3.6.1 is marked as end of life in the catalog")]).await;
 }
 

@@ -142,8 +142,9 @@ fn add_kafka(row: &Row, spec: &mut Value) {
     } else {
         "ghcr.io/appscode-images/kafka-cruise-control"
     };
-    // Upstream has ended the support of every Kafka that the catalog knows.
-    spec["endOfLife"] = json!(true);
+    if row.deprecated {
+        spec["endOfLife"] = json!(true);
+    }
     spec["connectCluster"] =
         json!({ "image": format!("ghcr.io/appscode-images/kafka-connect-cluster:{connect}") });
     spec["cruiseControl"] = json!({ "image": format!("{cruise}:{}", row.version) });
@@ -189,7 +190,8 @@ mod tests {
         assert_eq!(text(&druid, "/spec/initContainer/image"), "ghcr.io/kubedb/druid-init:28.0.1");
         let kafka = version(Kind::Kafka, "3.9.0").unwrap();
         assert!(kafka.pointer("/spec/initContainer").is_none());
-        assert_eq!(kafka["spec"]["endOfLife"], true);
+        assert!(kafka["spec"].get("endOfLife").is_none());
+        assert_eq!(version(Kind::Kafka, "3.5.1").unwrap()["spec"]["endOfLife"], true);
         assert_eq!(
             text(&version(Kind::Kafka, "4.0.0").unwrap(), "/spec/db/image"),
             "ghcr.io/appscode-images/kafka:4.0.0"
