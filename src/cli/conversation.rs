@@ -53,7 +53,7 @@ impl Conversation {
             stop,
             told: Ear::new(told),
             reporter: None,
-            waits_for: api_server(cluster),
+            waits_for: format!("the API server of cluster {cluster}"),
             failure: None,
         }
     }
@@ -109,7 +109,7 @@ impl Conversation {
             (_, Progress::None) => {}
             (Some((reporter, _)), _) => reporter.heartbeat(Clock::system().rfc3339(3), silent),
             (None, _) => {
-                let (on, time) = (&self.waits_for, words::seconds(silent.as_secs()));
+                let (on, time) = (clean(&self.waits_for), words::seconds(silent.as_secs()));
                 stream::err(&format!("still waiting for {on}, for {time} now\n"));
             }
         }
@@ -141,7 +141,8 @@ impl Conversation {
             }
             Notice::HopBegins { .. } => {}
             Notice::HopEnded(ran) => {
-                self.waits_for = api_server(&self.cluster);
+                // Whether another one follows or not: nothing else is waited for then.
+                self.waits_for = format!("{} to become healthy on {}", ran.plan.database, ran.plan.to.name);
                 self.hop_ended(&ran.plan, &ran.finish);
             }
             Notice::LeadsFurther { done, to } => {
@@ -244,9 +245,4 @@ fn chosen<T>(answer: io::Result<Answer<T>>) -> Result<T, Failure> {
         Answer::Declined => Err(Error::Unanswered.into()),
         Answer::Signalled(signal) => Err(Failure::signalled(signal)),
     }
-}
-
-/// What is waited for while no run is in progress and nothing else is known.
-fn api_server(cluster: &str) -> String {
-    format!("the API server of cluster {cluster}")
 }
