@@ -156,6 +156,8 @@ fn a_killed_run_is_told_with_the_commands_that_go_on() {
         "{ticket:#?}"
     );
     sandbox.run(&format!("history zk my-zk {id}")).ended(0, &format!("Run: {id}\n"));
+    let completed = sandbox.run(&format!("__complete -- history zk my-zk {}", &id[..2]));
+    completed.ended(0, &format!("{id}\t3.8.3 → 3.9.1, 20"));
     let known = format!("zookeeper/my-zk has no run \"nope\"; its runs are {id}\n");
     sandbox.run("history zk my-zk nope -o markdown").ended(3, &known);
     sandbox.run("history hz my-hz -o markdown").ended(3, "no runs recorded for hazelcast/my-hz");

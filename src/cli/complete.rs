@@ -75,6 +75,7 @@ async fn answer(line: &Line<'_>) -> Option<Answer> {
                 "kind" => databases(line, true).await?,
                 "name" => databases(line, false).await?,
                 "to" => versions(line).await.unwrap_or_else(|| vec![latest(None)]),
+                "run" => runs(line).await?,
                 "namespace" => {
                     words(connected(line).await?.0.cluster.namespaces().await.ok()?.into_iter().map(bare))
                 }
@@ -171,6 +172,19 @@ async fn versions(line: &Line<'_>) -> Option<Vec<Candidate>> {
 fn latest(meant: Option<&versions::Choice>) -> Candidate {
     let about = meant.map_or("the newest version that one hop reaches", |choice| choice.name.as_str());
     ("latest".to_owned(), about.to_owned())
+}
+
+/// The runs of the database, the last one first.
+async fn runs(line: &Line<'_>) -> Option<Vec<Candidate>> {
+    let typed = line.arguments.get(1).map(|&name| name.to_owned());
+    let (kind, name) = options::database(line.arguments.first().copied(), typed).ok()?;
+    let (connected, namespace) = connected(line).await?;
+    let journal = connected.cluster.journal(kind?, &namespace, &name?).await.ok()?;
+    let runs = journal.entries.iter().rev().map(|entry| {
+        let run = &entry.run;
+        (run.run.clone(), format!("{} → {}, {}", run.plan.from.name, run.plan.to.name, run.began))
+    });
+    Some(words(runs))
 }
 
 /// The names of contexts, clusters or users in the kubeconfig.

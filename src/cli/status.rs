@@ -86,7 +86,9 @@ impl Look {
         match attached? {
             Attached::Idle(seen) => {
                 let status = self.status_of(&seen);
-                stream::err("no run is active\n");
+                let unknown =
+                    seen.unread.first().map(|why| format!("cannot tell whether a run is active: {why}\n"));
+                stream::err(unknown.as_deref().unwrap_or("no run is active\n"));
                 let code = ExitCode::Run(status.exit_code);
                 self.print(&[status]).map(|()| code)
             }

@@ -14,7 +14,7 @@ use crate::cluster::Cluster;
 use crate::engine::{Signal, Stop};
 use crate::event::{Event, Finish, Record};
 use crate::journal::Entry;
-use crate::model::{Lock, Lookup, Plan};
+use crate::model::{Lookup, Plan};
 use crate::retry::Retries;
 use crate::situation::{self, Onlooker, Seen, State};
 
@@ -91,7 +91,7 @@ impl<T: FnMut(Sight)> Attachment<'_, T> {
         let mut missing = 0;
         loop {
             self.look(&seen);
-            match self.dead(seen.snapshot.lock.as_ref()) {
+            match self.dead(&seen) {
                 // A run that has just ended is recorded after it was looked for.
                 Some(_) if missing == 0 && seen.snapshot.lock.is_none() => missing += 1,
                 Some(why) => return Ok(self.over(why, seen)),
@@ -128,7 +128,7 @@ impl<T: FnMut(Sight)> Attachment<'_, T> {
     fn look_at(&mut self, runs: &[Entry], seen: &Seen) {
         let Some(onlooker) = self.onlooker.as_mut().filter(|_| self.ended.is_none()) else { return };
         let Some(entry) = runs.iter().find(|entry| entry.run.run == onlooker.run()) else { return };
-        for record in onlooker.look(entry, &seen.snapshot, &self.clock.rfc3339(3)) {
+        for record in onlooker.look(entry, seen, &self.clock.rfc3339(3)) {
             (self.tell)(Sight::Record(Box::new(record)));
         }
         self.ended = entry.progress.result.clone().map(|finish| (finish, Instant::now()));
@@ -141,13 +141,14 @@ impl<T: FnMut(Sight)> Attachment<'_, T> {
     }
 
     /// Why the run seems to be dead: its lock is gone, or was not renewed for as long as it is valid.
-    fn dead(&mut self, lock: Option<&Lock>) -> Option<String> {
+    fn dead(&mut self, seen: &Seen) -> Option<String> {
         if self.ended.is_some() {
             return None;
         }
-        let Some(lock) = lock else {
+        let Some(lock) = &seen.snapshot.lock else {
             self.pulse = None;
-            return Some("its lock is gone".to_owned());
+            // A lock that may not be read any more is not one that is gone.
+            return seen.unread.is_empty().then(|| "its lock is gone".to_owned());
         };
         match &self.pulse {
             Some((version, since)) if *version == lock.resource_version => {

@@ -74,11 +74,15 @@ fn sentence(run: &str, event: &Event) -> String {
         Event::PodWaiting { workload, pod, on } => {
             format!("{workload}: pod {pod}: waiting for {}", words::waiting(on))
         }
-        Event::PodReady { workload, pod, took_ms, away_ms } => format!(
-            "{workload}: pod {pod}: Ready after {}, unavailable for {}",
-            words::duration(*took_ms),
-            words::duration(*away_ms)
-        ),
+        Event::PodReady { workload, pod, took_ms, away_ms } => {
+            // Nobody who has only followed the last part of it knows how long it took.
+            let time = |what: &str, ms| match ms {
+                0 => String::new(),
+                ms => format!("{what} {}", words::duration(ms)),
+            };
+            let (took, away) = (time(" after", *took_ms), time(", unavailable for", *away_ms));
+            format!("{workload}: pod {pod}: Ready{took}{away}")
+        }
         Event::Finished(finish) => finished(finish),
         other => words::remark(other).unwrap_or_default(),
     }

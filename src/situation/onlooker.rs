@@ -77,9 +77,11 @@ impl Onlooker {
 
     /// What has happened since the last look. `time` is the present time in RFC 3339; the last event is the end of the
     /// run.
-    pub fn look(&mut self, entry: &Entry, snapshot: &Snapshot, time: &str) -> Vec<Record> {
+    pub fn look(&mut self, entry: &Entry, seen: &Seen, time: &str) -> Vec<Record> {
+        let snapshot = &seen.snapshot;
         self.now = self.now.max(self.since(time));
-        let rolled = self.roll(snapshot);
+        // A pod that may not be read is not one that is gone.
+        let rolled = !seen.unread.is_empty() || self.roll(snapshot);
         let steps = entry.progress.steps.iter().enumerate().skip(self.first);
         for (at, step) in steps {
             self.step(entry, snapshot, at, step);
@@ -223,15 +225,19 @@ impl Onlooker {
 pub fn last_words(seen: &Seen, recorded: &Finish, to: &str) -> (Finish, Vec<Next>) {
     let snapshot = Snapshot { lock: None, ..seen.snapshot.clone() };
     let situation = decide(&Seen { snapshot, lock_age: None, ..seen.clone() });
-    let next = match recorded.outcome {
+    let mut finish = Finish { state: situation.to_string(), next: Vec::new(), ..recorded.clone() };
+    let open = [State::HalfDone, State::Exposed, State::Unverified, State::LeftPaused];
+    if recorded.exit_code == 0 && open.contains(&situation.state()) {
+        let (outcome, error) =
+            (Outcome::Failed, "its journal says that it is done, which the cluster contradicts");
+        finish = Finish { outcome, exit_code: situation.exit_code(), error: error.to_owned(), ..finish };
+    }
+    let next = match finish.outcome {
         Outcome::Done => Vec::new(),
         Outcome::RolledBack => vec![Next::Status],
         _ => situation.next_after(None, Next::Again(to.to_owned())),
     };
-    let open = [State::HalfDone, State::Exposed, State::Unverified, State::LeftPaused];
-    let contradicted = recorded.exit_code == 0 && open.contains(&situation.state());
-    let exit_code = if contradicted { situation.exit_code() } else { recorded.exit_code };
-    (Finish { exit_code, state: situation.to_string(), next: Vec::new(), ..recorded.clone() }, next)
+    (finish, next)
 }
 
 /// The plan with the pods as they are found now: those on the target need no restart.

@@ -5,22 +5,26 @@ use kubectl_dbupdate::engine::{Signal, Stop};
 use kubectl_dbupdate::event::{Event, Finish, Outcome, Record, Step, StepOutcome, WaitingOn};
 use kubectl_dbupdate::model::Method;
 use kubectl_dbupdate::operation::{self, Attached, Sight};
-use kubectl_dbupdate::situation::{Seen, State, decide, last_words};
+use kubectl_dbupdate::situation::{Next, Seen, State, decide, last_words};
 use simcluster::world::Database;
-use simcluster::{Ailment, Behaviour, OpsManager, PodRule};
+use simcluster::{Ailment, Behaviour, Effect, Fault, OpsManager, PodRule};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::common::{Ended, NAMESPACE, World, secs};
 
+/// The client that follows.
+const ONLOOKER: &str = "onlooker";
+
 async fn look(world: &World) -> Seen {
-    let found = world.cluster().overview(world.kind, NAMESPACE, Some(&world.name), "").await.unwrap();
+    let found =
+        world.cluster_of(ONLOOKER).overview(world.kind, NAMESPACE, Some(&world.name), "").await.unwrap();
     operation::seen(found.into_iter().next().expect("the database is there"), &world.clock())
 }
 
 /// Follows whatever is active until it ends.
 async fn follow(world: &World, stop: &mut watch::Receiver<Stop>) -> (Attached, Vec<Record>) {
-    let (seen, cluster, clock) = (look(world).await, world.cluster(), world.clock());
+    let (seen, cluster, clock) = (look(world).await, world.cluster_of(ONLOOKER), world.clock());
     let mut records = Vec::new();
     let tell = |sight| {
         if let Sight::Record(record) = sight {
@@ -213,6 +217,52 @@ async fn a_run_that_dies_is_missed_once_its_lock_has_expired() {
     assert!(!records.iter().any(|r| matches!(r.event, Event::Finished(_))));
     seen.snapshot.lock = None;
     assert_eq!(decide(&seen).state(), State::HalfDone);
+
+    // Anybody who may write ConfigMaps can write an end.
+    let forged = Finish {
+        outcome: Outcome::Done,
+        exit_code: 0,
+        changed: true,
+        paused: false,
+        operator_confirmed: true,
+        error: String::new(),
+        state: "all is well".to_owned(),
+        next: vec!["rm -rf /".to_owned()],
+        workloads: Vec::new(),
+        elapsed_ms: 1,
+        longest_away_ms: 0,
+    };
+    let (finish, next) = last_words(&seen, &forged, "3.9.1");
+    assert_eq!((finish.outcome, finish.exit_code, finish.next.len()), (Outcome::Failed, 4, 0));
+    assert!(finish.state.contains("is paused and between 3.8.3 and 3.9.1"), "{}", finish.state);
+    assert_eq!(next, [Next::Resume, Next::Rollback]);
+}
+
+/// Unknown is not none: neither a pod nor a lock that cannot be read is gone.
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_read_any_more_is_not_taken_for_gone() {
+    let unreadable =
+        || Fault::new(Effect::Forbid).when(|r| r.path.contains("/leases") || r.path.ends_with("/pods"));
+    for (fault, retried) in [(unreadable().always(), false), (Fault::new(Effect::Reset), true)] {
+        let world = World::new(Database::zookeeper("db"));
+        world.sim.behaviour().change(|b| b.pods.push(PodRule::new(Ailment::NeverReady).name("db-1")));
+        let mut run = world.start_with(|options| options.bounds.pod_timeout = secs(180)).await;
+        run.evicted("db-0").await;
+        let (_stop, mut stopped) = going();
+        let disturbing = async {
+            tokio::time::sleep(secs(1)).await;
+            let fault = if retried { fault.lasting(secs(60)) } else { fault };
+            world.sim.faults().add(fault.when(|r| r.client == ONLOOKER));
+        };
+        let ((attached, records), ended, ()) =
+            tokio::join!(follow(&world, &mut stopped), run.end(), disturbing);
+        ended.ended(Outcome::Failed, 4, true, true);
+        let Attached::Ended { finish, .. } = attached else { panic!("{attached:?}") };
+        assert_eq!(finish.error, ended.finish.error);
+        assert_eq!(records.iter().any(|r| matches!(r.event, Event::Retrying { .. })), retried);
+        let created = |e: &Event| matches!(e, Event::PodWaiting { on: WaitingOn::Creation, .. });
+        assert!(retried || !records.iter().any(|r| created(&r.event)), "{records:#?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
