@@ -3,9 +3,11 @@
 use std::thread;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use docker_credential::{CredentialRetrievalError, DockerCredential, get_credential, get_podman_credential};
-use oci_client::Reference;
-use oci_client::secrets::RegistryAuth;
+use http::HeaderValue;
+use oci_spec::distribution::Reference;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -15,11 +17,29 @@ const HUB: &str = "https://index.docker.io/v1/";
 /// The time limit for a credential helper. It leaves enough time to ask the registry anonymously.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// A name and a password.
+pub struct Credentials {
+    name: String,
+    password: String,
+}
+
+impl Credentials {
+    /// The header of the Basic scheme (RFC 7617).
+    pub fn header(&self) -> HeaderValue {
+        let text = STANDARD.encode(format!("{}:{}", self.name, self.password));
+        let value = HeaderValue::try_from(format!("Basic {text}"));
+        // Base64 is a valid value, whatever it stands for.
+        let mut value = value.unwrap_or(HeaderValue::from_static(""));
+        value.set_sensitive(true);
+        value
+    }
+}
+
 /// The login found for a registry.
 pub enum Login {
     /// There is none.
     Nobody,
-    As(RegistryAuth),
+    As(Credentials),
     /// There is one that cannot be used, and why. The text contains nothing secret.
     Useless(String),
 }
@@ -62,9 +82,7 @@ fn keys(registry: &str, repository: &str) -> Vec<String> {
 fn login(found: Result<DockerCredential, CredentialRetrievalError>) -> Login {
     use CredentialRetrievalError as Error;
     match found {
-        Ok(DockerCredential::UsernamePassword(name, password)) => {
-            Login::As(RegistryAuth::Basic(name, password))
-        }
+        Ok(DockerCredential::UsernamePassword(name, password)) => Login::As(Credentials { name, password }),
         Ok(DockerCredential::IdentityToken(_)) => {
             Login::Useless("is an identity token, which is not supported".to_owned())
         }

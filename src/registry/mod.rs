@@ -2,6 +2,7 @@
 //! anonymously or with the user's own login; nothing is read from the cluster.
 
 mod ask;
+mod fetch;
 mod login;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +20,7 @@ const TOGETHER: Duration = Duration::from_secs(8);
 pub async fn look_up(images: &BTreeSet<String>) -> BTreeMap<String, ImageFound> {
     let unknown = || ImageFound::Unknown { why: format!("no answer within {} s", TOGETHER.as_secs()) };
     let mut found: BTreeMap<_, _> = images.iter().map(|image| (image.clone(), unknown())).collect();
-    // One task per image, so that a panic in the client ends only that task.
+    // One task per image, so that a panic in a library ends only that task.
     let mut asked = JoinSet::new();
     for image in images.clone() {
         asked.spawn(async move {

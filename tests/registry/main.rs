@@ -15,6 +15,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use backend::{Backend, EMPTY, INDEX, MANIFEST, PASSWORD, RIGHT, Registry, WRONG, manifest};
@@ -87,6 +89,18 @@ fn answering(text: impl Fn(&str) -> String + Send + 'static) -> String {
         }
     });
     address
+}
+
+/// Answers with that status, those headers and that body, whatever it is asked.
+fn always(status: &str, headers: &str, body: &str) -> String {
+    let length = body.len();
+    let text =
+        format!("HTTP/1.1 {status}\r\nConnection: close\r\n{headers}Content-Length: {length}\r\n\r\n{body}");
+    answering(move |_| text.clone())
+}
+
+fn token_server(url: &str) -> String {
+    format!("WWW-Authenticate: Bearer realm=\"{url}\"\r\n")
 }
 
 const OK: &str = "HTTP/1.1 200 OK\r\n";
@@ -203,6 +217,24 @@ fn who_cannot_be_asked_says_nothing_of_an_image(backend: Backend) {
         (format!("{}/zk:1", nobody()), "cannot connect: Connection refused (os error 111)"),
         (format!("{elsewhere}/zk:1"), "HTTP status 404"),
         (format!("{odd}/zk:1"), "invalid response"),
+        // A page of a login, say, is no image.
+        (format!("{}/zk:1", always("200 OK", "", "<h1>log in</h1>")), "invalid response"),
+        (
+            format!("{}/zk:1", always("302 Found", "Location: http://169.254.169.254/latest\r\n", "")),
+            "it redirects to an address that is not reached over https",
+        ),
+        (
+            format!("{}/zk:1", always("307 Temporary Redirect", "Location: /again\r\n", "")),
+            "it redirects too often",
+        ),
+        (
+            format!("{}/zk:1", always("401 Unauthorized", &token_server("https://169.254.169.254/t"), "")),
+            "its token server is this machine or a link-local address, so it is not asked",
+        ),
+        (
+            format!("{}/zk:1", always("401 Unauthorized", &token_server("http://example.com/t"), "")),
+            "its token server is not reached over https, so it is not asked",
+        ),
         // Any other address than loopback is asked by TLS, which this one does not speak.
         (
             closed.image("zk:1").replace("127.0.0.1", "0.0.0.0"),
@@ -213,6 +245,65 @@ fn who_cannot_be_asked_says_nothing_of_an_image(backend: Backend) {
     ] {
         assert_eq!(now(found(&image)), ImageFound::Unknown { why: why.to_owned() }, "{image}");
     }
+}
+
+/// As Docker Hub and ghcr.io do: a token from the server that the registry names, also where it redirects.
+#[test]
+fn a_token_is_fetched_where_the_registry_says() {
+    let digest = format!("sha256:{}", "0a".repeat(32));
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("it has an address").to_string();
+    let (at, known) = (address.clone(), digest.clone());
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let head = BufReader::new(&stream).lines().map_while(Result::ok).take_while(|l| !l.is_empty());
+            let head: Vec<String> = head.map(|line| line.to_lowercase()).collect();
+            let target = head[0].split(' ').nth(1).unwrap_or_default();
+            let (status, header, body) = match target {
+                "/v2/" => {
+                    let realm = format!("Bearer realm=\"http://{at}/token?a=b\",service=\"here\"");
+                    ("401 Unauthorized", format!("WWW-Authenticate: {realm}"), "")
+                }
+                "/token?a=b&scope=repository%3adb%2fzk%3apull&service=here" => {
+                    ("200 OK", "X: y".to_owned(), r#"{"access_token":"t"}"#)
+                }
+                "/v2/db/zk/manifests/1" => ("307 Temporary Redirect", "Location: /elsewhere".to_owned(), ""),
+                "/elsewhere" if head.contains(&"authorization: bearer t".to_owned()) => {
+                    ("200 OK", format!("Docker-Content-Digest: {known}"), "")
+                }
+                _ => ("403 Forbidden", "X: y".to_owned(), ""),
+            };
+            let length = body.len();
+            let text = format!(
+                "HTTP/1.1 {status}\r\nConnection: close\r\n{header}\r\nContent-Length: {length}\r\n\r\n"
+            );
+            let _ = stream.write_all((text + body).as_bytes());
+        }
+    });
+    assert_eq!(now(found(&format!("{address}/db/zk:1"))), ImageFound::Exists { digest });
+}
+
+/// A registry whose answer does not end costs neither memory nor time.
+#[test]
+fn an_endless_answer_of_a_registry_is_cut() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("it has an address");
+    let sent = Arc::new(AtomicUsize::new(0));
+    let sending = Arc::clone(&sent);
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = BufReader::new(&stream).lines().map_while(Result::ok).find(String::is_empty);
+            let mut piece = b"HTTP/1.1 404 Not Found\r\n\r\n".to_vec();
+            while stream.write_all(&piece).is_ok() {
+                sending.fetch_add(piece.len(), Ordering::Relaxed);
+                piece = vec![b'x'; 1 << 20];
+            }
+        }
+    });
+    let why = ImageFound::Unknown { why: "HTTP status 404".to_owned() };
+    assert_eq!(now(found(&format!("{address}/zk:1"))), why);
+    let sent = sent.load(Ordering::Relaxed);
+    assert!(sent < 64 << 20, "{sent} bytes were taken");
 }
 
 /// Nobody waits for longer than a registry is given.
