@@ -12,6 +12,7 @@ use kubectl_dbupdate::model::{Kind, Methods, Snapshot};
 use kubectl_dbupdate::operation::{
     End, Error, Goal, Notice, Operation, Outlook, Question, Request, Signal, Stop, Told, Which, Wish, goal,
 };
+use kubectl_dbupdate::situation::Commands;
 use serde_json::json;
 use simcluster::world::Database;
 use simcluster::{Effect, Fault};
@@ -345,7 +346,7 @@ async fn on_the_latest_version_a_newer_one_is_told_with_the_command_that_leads_t
         let world = World::new(database);
         sleep(secs(120)).await;
         let (outlook, _) = outlook(&world, named(kind, "db"), to(Some("latest"))).await;
-        let (finish, _) = outlook.not_begun().expect("there is nothing to do");
+        let (finish, _) = outlook.not_begun(&Commands::default()).expect("there is nothing to do");
         assert_eq!((finish.outcome, finish.next), (Outcome::Nothing, next));
     }
 }
@@ -358,4 +359,33 @@ async fn the_first_numbers_of_a_version_are_told_with_what_they_mean() {
     assert_eq!(outlook.hops.first.to.name, "3.6.1");
     let [Told::Notice(Notice::VersionMeant { typed, version })] = &told[..] else { panic!("{told:?}") };
     assert_eq!((typed.as_str(), version.as_str()), ("3.6", "3.6.1"));
+}
+
+/// A lock that nobody renews is counted down to the moment in which it is free.
+#[tokio::test(start_paused = true)]
+async fn the_wait_for_a_lock_counts_down() {
+    let world = World::new(Database::zookeeper("db"));
+    let time = "2026-01-01T00:00:00.000000Z";
+    let lease = serde_json::json!({
+        "metadata": { "name": "dbupdate-zookeeper-db", "namespace": NAMESPACE },
+        "spec": {
+            "holderIdentity": "bob", "leaseDurationSeconds": 30, "leaseTransitions": 0, "acquireTime": time,
+            "renewTime": time,
+        },
+    });
+    world.store().create(common::LEASES, lease).expect("there is no other");
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let (_stop, stopped) = watch::channel(Stop::Go);
+    let mut operation = Operation::new(world.cluster(), world.asked(), world.clock(), stopped, tell);
+    let outlook = operation.outlook().await.expect("it can be read");
+    assert_eq!(outlook.refused(), None, "the lock has expired");
+    let (mut counted, mut over) = (Vec::new(), 0);
+    while let Ok(told) = told.try_recv() {
+        match told {
+            Told::Notice(Notice::LockWatched { holder, left }) if holder == "bob" => counted.push(left),
+            Told::Notice(Notice::LockWatchOver) => over += 1,
+            _ => {}
+        }
+    }
+    assert_eq!((counted, over), ((1..=30).rev().collect(), 1));
 }

@@ -1,7 +1,7 @@
 //! Listens to an operation while it works: shows what it reports, and passes its questions to the user.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 
@@ -21,6 +21,9 @@ use crate::operation::{Error, Notice, Question, Stop, Told};
 use crate::report::list::{database_lines, version_line};
 use crate::report::{Progress, Reporter, words};
 
+/// How often the seconds are told that are left, where each time is a line of its own.
+const COUNT_EVERY: Duration = Duration::from_secs(10);
+
 /// What one operation reports, and how this command shows it.
 pub struct Conversation {
     pub options: UpdateOptions,
@@ -33,6 +36,8 @@ pub struct Conversation {
     reporter: Option<(Reporter, NoEcho)>,
     /// What is waited for while no run is in progress.
     waits_for: String,
+    /// When a line about a lock was last printed.
+    counted: Option<Instant>,
     /// Why a question was not answered, or a result could not be printed.
     failure: Option<Failure>,
 }
@@ -53,7 +58,8 @@ impl Conversation {
             stop,
             told: Ear::new(told),
             reporter: None,
-            waits_for: format!("the API server of cluster {cluster}"),
+            waits_for: api_server(cluster),
+            counted: None,
             failure: None,
         }
     }
@@ -119,12 +125,14 @@ impl Conversation {
         match notice {
             Notice::LockWatched { .. } | Notice::RegistriesAsked { .. } | Notice::VersionMeant { .. }
                 if self.options.quiet => {}
-            Notice::LockWatched { holder, seconds } => {
-                self.waits_for = format!("the lock of {holder}");
-                stream::err(&format!(
-                    "locked by {holder}; waiting up to {seconds} s to see whether that run is still alive\n"
-                ));
+            Notice::LockWatched { holder, left } => {
+                let text = format!("locked by {holder}: free in {left} s unless it is renewed");
+                self.count_down(&text);
             }
+            Notice::LockWatchOver if self.in_place() => {
+                stream::err("\r\x1b[K");
+            }
+            Notice::LockWatchOver => {}
             Notice::RegistriesAsked { registries } => {
                 self.waits_for = registries.join(", ");
                 stream::err(&format!("looking up the new images in {}\n", self.waits_for));
@@ -142,7 +150,7 @@ impl Conversation {
             Notice::HopBegins { .. } => {}
             Notice::HopEnded(ran) => {
                 // Whether another one follows or not: nothing else is waited for then.
-                self.waits_for = format!("{} to become healthy on {}", ran.plan.database, ran.plan.to.name);
+                self.waits_for = api_server(&self.cluster);
                 self.hop_ended(&ran.plan, &ran.finish);
             }
             Notice::LeadsFurther { done, to } => {
@@ -151,6 +159,23 @@ impl Conversation {
                     "the journal says that more updates should follow, up to {to}; to continue: {command}\n"
                 ));
             }
+        }
+    }
+
+    /// A line can be overwritten.
+    fn in_place(&self) -> bool {
+        self.terminal.stderr && self.options.progress == Progress::Bars
+    }
+
+    /// Shows a text that changes every second: in one place, or as a line from time to time.
+    fn count_down(&mut self, text: &str) {
+        if self.in_place() {
+            let width = self.terminal.width.map_or(usize::MAX, |width| width.saturating_sub(1).into());
+            let text: String = text.chars().take(width).collect();
+            stream::err(&format!("\r{text}\x1b[K"));
+        } else if self.counted.is_none_or(|last| last.elapsed() >= COUNT_EVERY) {
+            self.counted = Some(Instant::now());
+            stream::err(&format!("{text}\n"));
         }
     }
 
@@ -245,4 +270,9 @@ fn chosen<T>(answer: io::Result<Answer<T>>) -> Result<T, Failure> {
         Answer::Declined => Err(Error::Unanswered.into()),
         Answer::Signalled(signal) => Err(Failure::signalled(signal)),
     }
+}
+
+/// What is waited for while no run is in progress and nothing else is known.
+fn api_server(cluster: &str) -> String {
+    format!("the API server of cluster {cluster}")
 }

@@ -50,7 +50,8 @@ async fn carry_out(
     outlook: Outlook,
 ) -> Result<ExitCode, Failure> {
     let way = Way::of(&outlook.hops);
-    if let Some((finish, plan)) = outlook.not_begun() {
+    let commands = identity::commands(&with.options, None, &with.options.methods);
+    if let Some((finish, plan)) = outlook.not_begun(&commands) {
         with.screen().not_begun(&finish, plan, &way)?;
         return Ok(ExitCode::Run(finish.exit_code));
     }

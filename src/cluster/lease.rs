@@ -97,7 +97,10 @@ pub(super) fn named(lease: &Lease) -> Option<((String, String), Lock)> {
 
 impl Cluster {
     /// The lock on a database; `None` if nobody holds it. Its holder is assumed to be alive.
-    pub(super) async fn lock(
+    ///
+    /// # Errors
+    /// The lease cannot be read.
+    pub async fn lock(
         &self,
         kind: Kind,
         namespace: &str,
@@ -226,7 +229,7 @@ impl Cluster {
 }
 
 /// The duration that the holder has declared, clamped: a holder may declare none, or a year.
-fn lease_duration(lock: &Lock) -> Duration {
+pub fn lease_duration(lock: &Lock) -> Duration {
     Duration::from_secs(lock.duration_seconds.clamp(1, 120) as u64)
 }
 
@@ -304,6 +307,11 @@ fn patch_call(namespace: &str, name: &str, operations: &[PatchOp]) -> Result<Cal
 }
 
 impl HeldLease {
+    /// It is this lock.
+    pub fn holds(&self, lock: &Lock) -> bool {
+        lock.holder == clean(&self.holder)
+    }
+
     /// Whether the lease was renewed recently enough, by both clocks, that even the slowest write finishes before it expires.
     pub fn good(&self) -> bool {
         let age = self.state().renewed.until(self.clock.read());

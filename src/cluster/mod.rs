@@ -39,7 +39,7 @@ pub use connection::Renew;
 pub use error::{ClusterError, Refusal};
 pub use flags::{ConnectError, ConnectOptions, Token};
 pub use journal::Journal;
-pub use lease::{HeldLease, LEASE_DURATION, LockError, RENEW_EVERY};
+pub use lease::{HeldLease, LEASE_DURATION, LockError, RENEW_EVERY, lease_duration};
 pub use overview::Found;
 pub use send::Sent;
 pub use watch::{Delta, Watches};

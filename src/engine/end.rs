@@ -56,6 +56,11 @@ impl Run {
         }
         self.observer.watches = None;
         self.lock.renewal = None;
+        self.observer.snapshot.lock = match came_to.as_ref().err() {
+            Some(StopReason::Lock(LockError::Held(lock))) => Some(Lock::clone(lock)),
+            Some(reason) if overtaken(reason) => self.lock_of_another(until).await,
+            _ => None,
+        };
         if came_to.as_ref().is_err_and(overtaken) {
             self.read_journal_once_more(until).await;
         }
@@ -129,6 +134,15 @@ impl Run {
                     .notice("the cluster cannot be read: the state shown is the last one seen".to_owned());
             }
         }
+    }
+
+    /// The lock that another run holds in the meantime.
+    async fn lock_of_another(&self, until: Instant) -> Option<Lock> {
+        let (kind, db) = (self.plan.kind, &self.plan.database);
+        let reading = self.observer.cluster.lock(kind, &db.namespace, &db.name);
+        let lock = timeout_at(until.min(Instant::now() + LOOK), reading).await.ok()?.ok()??;
+        let ours = self.lock.lease.as_ref().is_some_and(|lease| lease.holds(&lock));
+        Some(lock).filter(|_| !ours)
     }
 
     /// Reads what another run has recorded in the meantime.
@@ -206,7 +220,9 @@ impl Run {
     /// The result, and the commands to run next.
     fn finish(&mut self, came_to: Result<(), StopReason>) -> (Finish, Vec<Next>) {
         let reason = came_to.as_ref().err();
-        let paused = !gone(reason) && s1_pause::ours(&self.observer.snapshot.database).is_some();
+        // What is paused under the lock of another run is not left behind.
+        let left = !gone(reason) && self.observer.snapshot.lock.is_none();
+        let paused = left && s1_pause::ours(&self.observer.snapshot.database).is_some();
         let counted = self.plan.workloads.iter().filter_map(|w| {
             let result = self.ledger.results.get_mut(&w.object.uid)?;
             (result.pods, result.updated) = self.observer.count(w);
@@ -242,19 +258,16 @@ impl Run {
 
     /// The state of the database as `status` will show it once the journal holds the result and the lock is released.
     fn situation(&mut self, reason: Option<&StopReason>, finish: &Finish) -> Situation {
-        let mut snapshot = self.observer.snapshot.clone();
+        let snapshot = self.observer.snapshot.clone();
         if gone(reason) {
             let (database, version) = (self.plan.database.to_string(), snapshot.database.version.clone());
             return Situation { database, version, what: What::Gone };
         }
-        snapshot.lock = match reason {
-            Some(StopReason::Lock(LockError::Held(lock))) => Some(Lock::clone(lock)),
-            _ => None,
-        };
-        let mut runs = self.options.story.journal.entries.clone();
+        let (mut runs, held) = (self.options.story.journal.entries.clone(), self.lock.good());
         if let Some(writer) = self.ledger.noted() {
             let mut entry = Entry { run: writer.run.clone(), progress: writer.progress.clone() };
-            entry.progress.result = Some(finish.clone());
+            // Without the lock it is not recorded.
+            entry.progress.result = Some(finish.clone()).filter(|_| held);
             runs.retain(|earlier| earlier.run.run != entry.run.run);
             runs.push(entry);
         }

@@ -59,7 +59,8 @@ impl Operation {
             };
             runs.push(ran);
             let plan = Box::new(outlook.hops.first.clone());
-            if let (Some(refusal), Some((finish, _))) = (Refusal::of(&plan), outlook.not_begun()) {
+            let not_begun = outlook.not_begun(&self.request.caller.commands);
+            if let (Some(refusal), Some((finish, _))) = (Refusal::of(&plan), not_begun) {
                 let refused = Ran { plan, run: run_id(), finish: Box::new(finish) };
                 return Ok(End::between(runs, refused, Between::Refused(refusal), again));
             }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::Operation;
 use super::error::Error;
@@ -11,7 +11,7 @@ use super::goal::{Goal, goal};
 use super::read;
 use super::request::Wish;
 use super::told::{Notice, Question};
-use crate::cluster::{ClusterError, Journal};
+use crate::cluster::{ClusterError, Journal, lease_duration};
 use crate::event::{Finish, Outcome};
 use crate::model::{Action, Check, Command, Kind, Lock, Lookup, Plan, Snapshot, registry};
 use crate::plan::hops::Hops;
@@ -68,8 +68,8 @@ impl Outlook {
     }
 
     /// The result of a run that is not started, because it is refused or there is nothing to do; and the plan that says
-    /// so.
-    pub fn not_begun(&self) -> Option<(Finish, &Plan)> {
+    /// so. `commands` are those that the user would type.
+    pub fn not_begun(&self, commands: &Commands) -> Option<(Finish, &Plan)> {
         let plan = self.refused().unwrap_or(&self.hops.first);
         let (outcome, exit_code, remark) = match Refusal::of(plan) {
             Some(why) => (Outcome::Refused, why.exit_code(), "nothing was changed"),
@@ -77,23 +77,29 @@ impl Outlook {
             None => return None,
         };
         let runs = Lookup::Found(self.journal.entries.clone());
-        let seen = Seen { snapshot: self.snapshot.clone(), runs, lock_age: None, unread: Vec::new() };
-        let state = format!("{}; {remark}", situation::decide(&seen));
+        let mut snapshot = self.snapshot.clone();
+        snapshot.lock = snapshot.lock.filter(|lock| lock.alive);
+        let locked = snapshot.lock.is_some();
+        let situation = situation::decide(&Seen { snapshot, runs, lock_age: None, unread: Vec::new() });
+        // While another run is active, its state is all that there is to look at.
+        let next = if locked { situation.next() } else { Vec::new() };
+        let next = next.iter().map(|next| commands.command(next, plan.kind, &plan.database).to_string());
         let against: Vec<_> = plan.refusals().map(|f| format!("{}: {}", f.check, f.message)).collect();
         let finish = Finish {
             outcome,
             exit_code,
             changed: false,
-            paused: plan.findings.iter().any(|f| {
-                matches!(f.check, Check::PausedByOther | Check::UnfinishedRun | Check::UnfinishedOther)
-            }),
+            paused: !locked
+                && plan.findings.iter().any(|f| {
+                    matches!(f.check, Check::PausedByOther | Check::UnfinishedRun | Check::UnfinishedOther)
+                }),
             operator_confirmed: false,
             phase: self.snapshot.database.phase.to_string(),
             error: against.join("; "),
             pod: None,
             not_rolled_back: None,
-            state,
-            next: self.further.iter().map(Command::to_string).collect(),
+            state: format!("{situation}; {remark}"),
+            next: next.chain(self.further.iter().map(Command::to_string)).collect(),
             workloads: Vec::new(),
             elapsed_ms: 0,
             longest_away_ms: 0,
@@ -221,10 +227,28 @@ impl Operation {
     /// Only by watching a lock can one tell whether its holder is alive.
     async fn watch_lock(&mut self, snapshot: &mut Snapshot) -> Result<(), Error> {
         while let Some(lock) = snapshot.lock.take() {
-            self.tell(Notice::LockWatched { holder: lock.holder.clone(), seconds: lock.duration_seconds });
             let (kind, db) = (snapshot.database.kind, &snapshot.database.object);
+            let (holder, seconds, told) =
+                (lock.holder.clone(), lease_duration(&lock).as_secs(), self.told.clone());
+            let counting = async {
+                for left in (1..=seconds).rev() {
+                    // It does not matter if the caller no longer listens.
+                    let _ = told.send(Notice::LockWatched { holder: holder.clone(), left }.into());
+                    sleep(Duration::from_secs(1)).await;
+                }
+                std::future::pending().await
+            };
             let watching = self.cluster.watch_lock(kind, &db.namespace, &db.name, lock);
-            snapshot.lock = self.patience.during(watching).await??;
+            let watching = async {
+                tokio::select! {
+                    biased;
+                    watched = watching => watched,
+                    never = counting => never,
+                }
+            };
+            let watched = self.patience.during(watching).await;
+            self.tell(Notice::LockWatchOver);
+            snapshot.lock = watched??;
             if !self.request.take_over || snapshot.lock.as_ref().is_none_or(|l| !l.alive) {
                 break;
             }

@@ -21,8 +21,11 @@ pub enum Told {
 /// What is reported besides the events of a run.
 #[derive(Debug)]
 pub enum Notice {
-    /// Another run holds the lock; only watching for that long tells whether it is still alive.
-    LockWatched { holder: String, seconds: i64 },
+    /// Another run holds the lock. It is free in so many seconds, unless that run renews it: only watching tells whether
+    /// it is still alive. Told every second.
+    LockWatched { holder: String, left: u64 },
+    /// It was renewed, released, or has expired.
+    LockWatchOver,
     /// The registries take their time to answer.
     RegistriesAsked { registries: Vec<String> },
     /// The version was not named, but its first numbers were.

@@ -207,10 +207,10 @@ impl Situation {
             What::Gone | What::Outdated { .. } | What::Fine(_) => Vec::new(),
             What::Deleting
             | What::Halted
-            | What::Running { .. }
             | What::PausedByOther { .. }
             | What::NoJournalEntry
             | What::Unread { .. } => vec![Next::Describe],
+            What::Running { .. } => vec![Next::Status],
             // If no Ops-manager picks it up, it can only be deleted.
             What::Requested { request, .. } if request.phase.is_empty() => {
                 vec![Next::Resume, Next::DeleteRequest(request.name.clone())]
@@ -240,10 +240,13 @@ impl Situation {
     }
 
     /// The commands at the end of a run that has not reached its goal: first those that show the reason, then those for
-    /// the state, and `again` if the state has no command that continues.
+    /// the state, and `again` if the state has no command that continues. While another run is active, there is only
+    /// that run to look at.
     pub fn next_after(&self, look: Option<Next>, again: Next) -> Vec<Next> {
-        if self.what == What::Gone {
-            return Vec::new();
+        match self.what {
+            What::Gone => return Vec::new(),
+            What::Running { .. } => return self.next(),
+            _ => {}
         }
         let mut next = self.next();
         if !next.iter().any(Next::goes_on) {

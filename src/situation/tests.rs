@@ -115,6 +115,7 @@ fn every_situation_has_an_exit_code() {
 fn a_run_that_ends_names_what_its_state_names() {
     let again = || Next::Again("3.6.1".to_owned());
     let (half, fine) = (What::HalfDone(progress("3.5.2", &[])), What::Fine(Pods::default()));
+    let running = What::Running { holder: "ann".to_owned(), renewed_seconds_ago: None, updating: None };
     let other = What::OtherRequest { request: request("Progressing"), unfinished: None };
     let (pod, look) = (Next::DescribePod("a".to_owned()), Next::DescribeRequest("up".to_owned()));
     for (what, first, next) in [
@@ -130,6 +131,7 @@ fn a_run_that_ends_names_what_its_state_names() {
         (other.clone(), None, vec![look.clone(), again()]),
         (other, Some(look.clone()), vec![look, again()]),
         (What::Gone, Some(Next::Describe), Vec::new()),
+        (running, Some(Next::Describe), vec![Next::Status]),
     ] {
         assert_eq!(situation(what.clone()).next_after(first, again()), next, "{what:?}");
     }

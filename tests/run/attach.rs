@@ -230,6 +230,9 @@ async fn a_run_that_dies_is_missed_once_its_lock_has_expired() {
         next: vec!["rm -rf /".to_owned()],
         workloads: Vec::new(),
         elapsed_ms: 1,
+        phase: String::new(),
+        pod: None,
+        not_rolled_back: None,
         longest_away_ms: 0,
     };
     let (finish, next) = last_words(&seen, &forged, "3.9.1");

@@ -67,7 +67,10 @@ async fn two_runs_at_once_are_one_too_many() {
     let mut first = world.start().await;
     first.evicted("db-0").await;
     let second = Running::start(cluster, snapshot, plan, world.options("run2")).end().await;
-    second.ended(Outcome::SomebodyElse, 5, false, true).says(&["ann@laptop (run run1"]);
+    second
+        .ended(Outcome::SomebodyElse, 5, false, false)
+        .says(&["ann@laptop (run run1", "holds the lock of zookeeper/db, updating from 3.8.3 to 3.9.1"]);
+    assert_eq!(second.finish.next, ["kubectl dbupdate status zookeeper db"], "not again, and nothing else");
     first.end().await.done();
     world.is_updated();
 }
@@ -137,7 +140,9 @@ async fn a_lock_that_somebody_takes_ends_the_run_without_a_write() {
     let lost = Instant::now();
     let ended = run.end().await;
     assert!(lost.elapsed() <= secs(6), "{:?}", lost.elapsed());
-    ended.ended(Outcome::SomebodyElse, 5, true, true).says(&["lock", "bob@desktop"]);
+    // It is bob's by now, with the pause.
+    ended.ended(Outcome::SomebodyElse, 5, true, false).says(&["bob@desktop (run other) holds the lock"]);
+    assert_eq!(ended.finish.next, ["kubectl dbupdate status zookeeper db"]);
     assert_eq!(world.sent(), before);
     let lease = world.get(LEASES, LEASE);
     assert_eq!(lease["spec"]["holderIdentity"], "bob@desktop (run other)", "it is not ours to give back");
@@ -230,7 +235,7 @@ async fn a_lock_that_was_taken_during_an_outage_is_not_taken_back() {
     tokio::time::sleep(secs(60)).await;
     let before = world.sent();
     change_lease(&world, |lease| lease["spec"]["holderIdentity"] = json!("bob@desktop (run other)"));
-    run.end().await.ended(Outcome::SomebodyElse, 5, true, true).says(&["bob@desktop"]);
+    run.end().await.ended(Outcome::SomebodyElse, 5, true, false).says(&["bob@desktop"]);
     assert_eq!(world.sent(), before);
 }
 

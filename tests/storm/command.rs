@@ -8,6 +8,7 @@ use kubectl_dbupdate::model::{Check, Plan};
 use kubectl_dbupdate::operation::{
     Bounds, End, Error, Notice, Operation, Outlook, Question, Request, Stop, Told, Wish,
 };
+use kubectl_dbupdate::situation::Commands;
 use tokio::sync::{mpsc, watch};
 
 use crate::common::{Ended, World, secs};
@@ -103,7 +104,7 @@ pub async fn carry_out(
 }
 
 fn not_begun(outlook: &Outlook) -> Option<Came> {
-    let (finish, plan) = outlook.not_begun()?;
+    let (finish, plan) = outlook.not_begun(&Commands::default())?;
     Some(match finish.outcome {
         Outcome::Nothing => Came::Nothing,
         _ => Came::Refused(Box::new(plan.clone())),
