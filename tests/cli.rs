@@ -145,13 +145,39 @@ fn a_quiet_dry_run_is_a_line_or_says_why_not() {
 
 #[test]
 fn nothing_to_do_is_said() {
-    let output = dbupdate("zk my-zk --to 3.8.3 --sandbox --yes");
-    assert_eq!(output.status.code(), Some(0));
-    assert!(
-        text(&output.stdout).contains("is on 3.8.3: 3 of 3 pods Ready; nothing to do"),
-        "{}",
-        text(&output.stdout)
-    );
+    for how in ["--yes", "--dry-run", "--dry-run=server", "--yes -q"] {
+        let output = dbupdate(&format!("zk my-zk --to 3.8.3 --sandbox {how}"));
+        let said = "zookeeper/my-zk is on 3.8.3: 3 of 3 pods Ready; nothing to do\n";
+        assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(0), said), "{how}");
+    }
+}
+
+/// Whether there is anything to resume is said before anything else is asked for.
+#[test]
+fn nothing_to_resume_is_said_first() {
+    let alone = "kafka/my-kf is on 3.5.2: 6 of 6 pods Ready; no unfinished run, nothing to do\n";
+    for (line, said) in [
+        ("resume kafka my-kf", alone),
+        ("rollback kafka my-kf", alone),
+        ("resume kafka my-kf --yes --through", alone),
+        ("resume kafka my-kf --dry-run", alone),
+        ("resume kafka", "no kafka in namespace default has an unfinished run; nothing to do\n"),
+        ("rollback kafka --yes", "no kafka in namespace default has an unfinished run; nothing to do\n"),
+    ] {
+        let output = dbupdate(&format!("{line} --sandbox"));
+        let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+        assert_eq!((output.status.code(), stdout.as_str(), stderr.as_str()), (Some(0), said, ""), "{line}");
+    }
+    for line in ["resume kafka my-kf --yes", "resume kafka my-kf", "rollback kafka my-kf --yes"] {
+        let output = dbupdate(&format!("{line} --sandbox -o json"));
+        let result: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one object");
+        assert_eq!((output.status.code(), &result["outcome"]), (Some(0), &"nothing".into()), "{line}");
+        assert_eq!((&result["paused"], &result["to"]["name"]), (&false.into(), &"3.5.2".into()), "{line}");
+        assert_eq!(text(&output.stderr), "");
+    }
+    let output = dbupdate("resume kafka --sandbox -o json");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("no database given; write KIND NAME"));
 }
 
 #[test]

@@ -204,7 +204,7 @@ fn kubectl_completes_what_is_typed_behind_it() {
     for (line, expected) in [
         (&["kaf"][..], "kafka\ta Kafka database\n:4\n"),
         (&["kafka", ""], "my-kf\t3.5.2, Ready\n:4\n"),
-        (&["zk", "my-zk", "--to", ""], "3.9.1\tlatest\n:4\n"),
+        (&["zk", "my-zk", "--to", ""], "3.9.1\tlatest\nlatest\t3.9.1\n:4\n"),
         (&["zk", "my-zk", "-n", "de"], "default\n:4\n"),
         (&["--context", ""], "dbupdate-sandbox\ndbupdate-sandbox-viewer\n:4\n"),
     ] {

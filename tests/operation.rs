@@ -153,10 +153,11 @@ async fn what_was_not_said_is_asked_and_nothing_begins_without_an_answer() {
     assert!(declined.records.is_empty() && world.sent().is_empty());
     let came = carried_out(&world, "second", which(), to(None), true).await;
     assert_eq!(came.done().asked, declined.asked);
-    let nothing =
-        carried_out(&world, "third", named(Kind::ZooKeeper, "db"), Wish::Resume { through: false }, true)
-            .await;
-    assert!(matches!(nothing.end, Err(Error::NothingUnfinished { .. })), "{:?}", nothing.end);
+    let resume = Wish::Resume { through: false };
+    let (nothing, told) = outlook(&world, named(Kind::ZooKeeper, "db"), resume).await;
+    let (finish, _) = nothing.not_begun(&Commands::default()).expect("nothing is unfinished");
+    assert_eq!((finish.outcome, finish.exit_code, told.len()), (Outcome::Nothing, 0, 0));
+    assert!(finish.state.ends_with("; no unfinished run, nothing to do"), "{}", finish.state);
 }
 
 /// What a command comes to, in short.

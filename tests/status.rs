@@ -137,6 +137,9 @@ fn a_killed_run_is_told_with_the_commands_that_go_on() {
         0,
         "next:\n  kubectl dbupdate resume zookeeper my-zk\n  kubectl dbupdate rollback zookeeper my-zk\n",
     );
+    sandbox.run("resume zk").ended(2, "no database given; choose one of: my-zk");
+    sandbox.run("resume kafka").ended(0, "no kafka in namespace default has an unfinished run");
+    sandbox.run("resume zk my-zk").ended(2, "cannot ask for confirmation without a terminal");
     sandbox.run("resume zk my-zk --yes --progress none").ended(0, "done: ZooKeeper my-zk is on 3.9.1");
     sandbox.run("status zk my-zk").ended(0, "state: zookeeper/my-zk is on 3.9.1: 3 of 3 pods Ready\n");
     let history = sandbox.run("history zk my-zk -o json").ended(0, "").object();

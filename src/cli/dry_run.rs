@@ -4,9 +4,11 @@ use super::exit_code::ExitCode;
 use super::screen::Screen;
 use super::stream;
 use super::values::{Output, format};
+use crate::event::Outcome;
 use crate::model::{OpsRequestManifest, Trial};
 use crate::operation::Outlook;
 use crate::report::object::{self, Format, Unprintable};
+use crate::situation::Commands;
 
 /// Shows what would be done, and the API server's answers if its writes were tried.
 ///
@@ -20,6 +22,13 @@ pub fn show(
 ) -> Result<ExitCode, Unprintable> {
     let (hops, refused) = (&outlook.hops, outlook.refused().is_some());
     let output = screen.options.output;
+    if output == Output::Table
+        && let Some((finish, plan)) = outlook.not_begun(&Commands::default())
+        && finish.outcome == Outcome::Nothing
+    {
+        screen.nothing(&finish, plan);
+        return Ok(ExitCode::Done);
+    }
     let requests: Option<Vec<_>> = hops.all().map(|plan| plan.ops_request.as_ref()).collect();
     if let (Some(format), Some(requests), false) = (format(output), requests, refused) {
         return manifests(&requests, format, trials);

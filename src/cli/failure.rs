@@ -1,6 +1,7 @@
 use std::io;
 
 use super::exit_code::ExitCode;
+use super::usage::UsageError;
 use crate::cluster::{Cluster, ClusterError, ConnectError};
 use crate::operation::{self, Signal, Signalled};
 use crate::situation::NoRun;
@@ -15,6 +16,9 @@ pub enum Failure {
     /// With the command that helps.
     #[error("{error}{advice}")]
     Advised { error: operation::Error, advice: String },
+    /// The question cannot be asked, which was not known to be one before the database was read.
+    #[error(transparent)]
+    Usage(UsageError),
     #[error("no database given; choose one of: {}", choices.join(", "))]
     WhichDatabase { choices: Vec<String> },
     #[error("no version given; add --to with one of:\n  {}", choices.join("\n  "))]
@@ -64,7 +68,9 @@ impl Failure {
     /// The exit code of the process.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Failure::WhichDatabase { .. } | Failure::WhichVersion { .. } => ExitCode::Usage,
+            Failure::Usage(_) | Failure::WhichDatabase { .. } | Failure::WhichVersion { .. } => {
+                ExitCode::Usage
+            }
             Failure::NoSuchRun(_) => ExitCode::Refused,
             Failure::TimedOut { .. } => ExitCode::TimedOut,
             Failure::Operation(error) | Failure::Advised { error, .. } => code(error),
@@ -88,7 +94,7 @@ fn code(error: &operation::Error) -> ExitCode {
         | Error::UntracedRollback { .. }
         | Error::MayFollow { .. }
         | Error::Unanswered => ExitCode::Refused,
-        Error::NothingUnfinished { .. } => ExitCode::Done,
+        Error::NothingUnfinished { .. } | Error::NoneUnfinished { .. } => ExitCode::Done,
         Error::Signalled(signal) => ExitCode::Signal(*signal),
         Error::TimedOut { .. } => ExitCode::TimedOut,
         Error::Cluster(_)

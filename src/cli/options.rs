@@ -234,6 +234,15 @@ impl UpdateOptions {
     ///
     /// The first argument that is invalid.
     pub fn new(update: UpdateArgs, cluster: ClusterArgs, terminal: &Terminal) -> Result<Self, UsageError> {
+        Self::of(Mode::Update, update, cluster, terminal)
+    }
+
+    fn of(
+        mode: Mode,
+        update: UpdateArgs,
+        cluster: ClusterArgs,
+        terminal: &Terminal,
+    ) -> Result<Self, UsageError> {
         let namespace = namespace(cluster.namespace.as_deref())?;
         let (kind, name) = database(update.kind.as_deref(), update.name).map_err(|error| match error {
             UsageError::Kind { unknown } => mistaken::first_word(unknown, &args::definition()),
@@ -249,7 +258,8 @@ impl UpdateOptions {
             return Err(UsageError::PodTimeout);
         }
         let real = update.run.dry_run.is_none();
-        if real && !update.run.yes && !terminal.can_ask() {
+        // Whether there is anything to resume or to roll back is said first.
+        if mode == Mode::Update && real && !update.run.yes && !terminal.can_ask() {
             return Err(UsageError::YesRequired);
         }
         if real && !update.run.yes && update.run.quiet {
@@ -282,7 +292,7 @@ impl UpdateOptions {
             pause_timeout: update.run.pause_timeout,
             wait_ready: update.run.wait_ready,
             skip,
-            mode: Mode::Update,
+            mode,
             take_over: false,
             roll_back_on_failure: update.on_failure == OnFailure::Rollback,
             digests: update.run.digests,
@@ -301,8 +311,8 @@ impl UpdateOptions {
             allow_deprecated: args.allow_deprecated,
             ..unnamed(args.database, args.run)
         };
-        let options = Self::new(update, cluster, terminal)?;
-        let mut options = Self { mode: Mode::Resume, take_over: args.take_over, ..options.named()? };
+        let options = Self::of(Mode::Resume, update, cluster, terminal)?;
+        let mut options = Self { take_over: args.take_over, ..options.named()? };
         options.skip.extend(args.allow_data_downgrade.then_some(Check::DataDowngrade));
         Ok(options)
     }
@@ -317,15 +327,16 @@ impl UpdateOptions {
         cluster: ClusterArgs,
         terminal: &Terminal,
     ) -> Result<Self, UsageError> {
-        let options = Self::new(unnamed(args.database, args.run), cluster, terminal)?;
-        let mut options = Self { mode: Mode::Rollback, take_over: args.take_over, ..options.named()? };
+        let options = Self::of(Mode::Rollback, unnamed(args.database, args.run), cluster, terminal)?;
+        let mut options = Self { take_over: args.take_over, ..options.named()? };
         options.skip.extend(args.allow_data_downgrade.then_some(Check::DataDowngrade));
         Ok(options)
     }
 
-    /// Resume and rollback require the database's name: they never offer a list.
+    /// What a program reads is about one database.
     fn named(self) -> Result<Self, UsageError> {
-        if self.name.is_none() { Err(UsageError::NameMissing) } else { Ok(self) }
+        let program = self.output != Output::Table || self.progress == Progress::Json;
+        if program && self.name.is_none() { Err(UsageError::NameMissing) } else { Ok(self) }
     }
 }
 

@@ -88,17 +88,20 @@ impl Screen<'_> {
             }
             reporter.finish();
         } else if finish.outcome == Outcome::Nothing {
-            let passed_over = plan.findings.iter().filter(|f| f.check == Check::PassedOver);
-            let said: String = passed_over.map(|f| format!("{}\n", f.message)).collect();
-            let next = finish
-                .next
-                .iter()
-                .map(|command| format!("a newer version needs other flags:\n  {command}\n"));
-            stream::out(&format!("{}\n{said}{}", finish.state, next.collect::<String>()));
+            self.nothing(finish, plan);
         } else {
             stream::out(&report::plan(plan, None, self.stdout()));
         }
         Ok(())
+    }
+
+    /// Says that there is nothing to do, and what leads further.
+    pub fn nothing(&self, finish: &Finish, plan: &Plan) {
+        let passed_over = plan.findings.iter().filter(|f| f.check == Check::PassedOver);
+        let said: String = passed_over.map(|f| format!("{}\n", f.message)).collect();
+        let next =
+            finish.next.iter().map(|command| format!("a newer version needs other flags:\n  {command}\n"));
+        stream::out(&format!("{}\n{said}{}", finish.state, next.collect::<String>()));
     }
 
     /// Reports the end of a run in any case: on standard error, if standard output is closed. A program reads it from the

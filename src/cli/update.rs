@@ -9,6 +9,7 @@ use super::exit_code::ExitCode;
 use super::failure::Failure;
 use super::options::{Mode, UpdateOptions};
 use super::terminal::Terminal;
+use super::usage::UsageError;
 use super::values::{Digests, DryRun};
 use super::{dry_run, identity, stop, stream};
 use crate::clock::Clock;
@@ -20,7 +21,12 @@ use crate::report::object::Way;
 pub async fn run(options: UpdateOptions, terminal: Terminal) -> ExitCode {
     console::set_colors_enabled_stderr(options.colors.stderr);
     update(options, terminal).await.unwrap_or_else(|failure| {
-        stream::complain(&failure);
+        match failure.exit_code() {
+            ExitCode::Done => {
+                stream::out(&format!("{failure}\n"));
+            }
+            _ => stream::complain(&failure),
+        }
         failure.exit_code()
     })
 }
@@ -54,6 +60,9 @@ async fn carry_out(
     if let Some((finish, plan)) = outlook.not_begun(&commands) {
         with.screen().not_begun(&finish, plan, &way)?;
         return Ok(ExitCode::Run(finish.exit_code));
+    }
+    if !with.options.yes && !with.terminal.can_ask() {
+        return Err(Failure::Usage(UsageError::YesRequired));
     }
     with.screen().show_before(&outlook.hops);
     let end = with.during(operation.carry_out(outlook)).await?;

@@ -30,6 +30,11 @@ pub enum Error {
     KindAbsent { kind: Kind },
     #[error("{database} has no unfinished run; nothing to do")]
     NothingUnfinished { database: String },
+    #[error(
+        "no {} in namespace {namespace} has an unfinished run; nothing to do",
+        kind.map_or("database", Kind::singular)
+    )]
+    NoneUnfinished { kind: Option<Kind>, namespace: String },
     /// Only the journal knows of the run that would be resumed without a confirmation. `further`: beyond the unfinished
     /// update.
     #[error(

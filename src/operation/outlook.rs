@@ -11,13 +11,14 @@ use super::goal::{Goal, goal};
 use super::read;
 use super::request::Wish;
 use super::told::{Notice, Question};
-use crate::cluster::{ClusterError, Journal, lease_duration};
+use crate::cluster::{ClusterError, Found, Journal, lease_duration};
 use crate::event::{Finish, Outcome};
-use crate::model::{Action, Check, Command, Kind, Lock, Lookup, Plan, Snapshot, registry};
+use crate::model::{Action, Command, Kind, Lock, Lookup, Plan, Snapshot, registry};
 use crate::plan::hops::Hops;
 use crate::plan::{images, update, versions};
 use crate::registry::look_up;
 use crate::situation::{self, Commands, Next, Seen};
+use crate::steps::s1_pause;
 
 /// After this time without an answer of a registry, the caller is told what the operation is waiting for.
 const SILENCE: Duration = Duration::from_secs(1);
@@ -67,12 +68,18 @@ impl Outlook {
         if Refusal::of(first).is_some() { Some(first) } else { self.hops.barred() }
     }
 
+    /// There is nothing to resume or to roll back.
+    pub fn idle(&self) -> bool {
+        self.hops.first.action == Action::Nothing && matches!(self.goal, Goal::Back { entry: None })
+    }
+
     /// The result of a run that is not started, because it is refused or there is nothing to do; and the plan that says
     /// so. `commands` are those that the user would type.
     pub fn not_begun(&self, commands: &Commands) -> Option<(Finish, &Plan)> {
         let plan = self.refused().unwrap_or(&self.hops.first);
         let (outcome, exit_code, remark) = match Refusal::of(plan) {
             Some(why) => (Outcome::Refused, why.exit_code(), "nothing was changed"),
+            None if self.idle() => (Outcome::Nothing, 0, "no unfinished run, nothing to do"),
             None if plan.action == Action::Nothing => (Outcome::Nothing, 0, "nothing to do"),
             None => return None,
         };
@@ -89,10 +96,7 @@ impl Outlook {
             outcome,
             exit_code,
             changed: false,
-            paused: !locked
-                && plan.findings.iter().any(|f| {
-                    matches!(f.check, Check::PausedByOther | Check::UnfinishedRun | Check::UnfinishedOther)
-                }),
+            paused: !locked && s1_pause::deciding(&self.snapshot.database).is_some(),
             operator_confirmed: false,
             phase: self.snapshot.database.phase.to_string(),
             error: against.join("; "),
@@ -126,17 +130,25 @@ impl Operation {
             });
         }
         self.choose_version(&snapshot).await?;
-        let mut goal = goal(&self.request, &snapshot, &journal)?;
-        let mut hops = self.hops(&snapshot, &goal)?;
+        let (mut goal, mut hops) = self.decided(&snapshot, &journal)?;
         if snapshot.lock.is_some() && hops.first.action != Action::Nothing {
             self.watch_lock(&mut snapshot).await?;
             (snapshot, journal) = self.read_again(snapshot).await?;
-            goal = super::goal(&self.request, &snapshot, &journal)?;
-            hops = self.hops(&snapshot, &goal)?;
+            (goal, hops) = self.decided(&snapshot, &journal)?;
         }
         let hops = self.with_images(&mut snapshot, &goal, hops).await?;
         let further = self.further(&snapshot, &goal, &hops);
         Ok(Outlook { snapshot, journal, goal, hops, further })
+    }
+
+    /// The goal, and the updates that lead there.
+    fn decided(&self, snapshot: &Snapshot, journal: &Journal) -> Result<(Goal, Hops), Error> {
+        match goal(&self.request, snapshot, journal) {
+            Err(Error::NothingUnfinished { .. }) => {
+                Ok((Goal::Back { entry: None }, Hops::one(update::nothing(snapshot))))
+            }
+            goal => goal.and_then(|goal| Ok((goal.clone(), self.hops(snapshot, &goal)?))),
+        }
     }
 
     /// The command that leads further than the latest version, if the database is on that.
@@ -182,6 +194,11 @@ impl Operation {
         if found.is_empty() {
             return Err(Error::NoDatabases { kind, namespace });
         }
+        found.retain(|found| self.concerns(found));
+        if found.is_empty() {
+            return Err(Error::NoneUnfinished { kind, namespace });
+        }
+        let mut found: Vec<_> = found.iter().map(|found| situation::listed(&found.snapshot)).collect();
         let choices = found.clone();
         let chosen = self.ask(|reply| Question::Database { namespace, found: choices, reply }).await?;
         if chosen >= found.len() {
@@ -189,6 +206,20 @@ impl Operation {
         }
         let chosen = found.swap_remove(chosen);
         Ok((chosen.kind, chosen.database.name))
+    }
+
+    /// The database may be chosen: for an update any, otherwise one with something to resume or roll back, as far as
+    /// its journal can be read.
+    fn concerns(&self, found: &Found) -> bool {
+        let journal = match &found.journal {
+            Lookup::Found(journal) => journal.clone(),
+            Lookup::Absent => Journal::default(),
+            Lookup::Unreadable(_) => return true,
+        };
+        let goal = || goal(&self.request, &found.snapshot, &journal);
+        matches!(self.request.wish, Wish::Update { .. })
+            || journal.unreadable
+            || !matches!(goal(), Err(Error::NothingUnfinished { .. }))
     }
 
     /// Replaces what stands for a version by its name: nothing, if it is to be chosen from a list, or its first numbers. A

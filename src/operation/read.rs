@@ -6,7 +6,7 @@ use crate::cluster::{Cluster, ClusterError, Found, Journal};
 use crate::journal::Entry;
 use crate::model::{Kind, Method, Methods, Snapshot};
 use crate::plan::permissions;
-use crate::situation::{self, Listed, Seen};
+use crate::situation::Seen;
 
 /// The database with its environment and its journal.
 pub(super) async fn everything(
@@ -54,12 +54,12 @@ pub(super) async fn databases(
     cluster: &Cluster,
     namespace: &str,
     kinds: &[Kind],
-) -> Result<Vec<Listed>, ClusterError> {
+) -> Result<Vec<Found>, ClusterError> {
     let mut found = Vec::new();
     let mut absent = None;
     for kind in kinds {
         match Box::pin(cluster.overview(*kind, namespace, None, "")).await {
-            Ok(databases) => found.extend(databases.iter().map(|found| situation::listed(&found.snapshot))),
+            Ok(databases) => found.extend(databases),
             Err(error) if error.absent() => absent = Some(error),
             Err(error) => return Err(error),
         }

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use crate::catalog;
 use crate::journal::{Direction, Entry};
 use crate::model::{
-    Action, CatalogVersion, Check, Coverage, Finding, Method, Methods, Plan, Severity, Snapshot, VersionRef,
+    Action, CatalogVersion, Check, Coverage, Finding, Method, Methods, PLAN_SCHEMA, Plan, Severity, Snapshot,
+    VersionRef,
 };
 use crate::steps::leftover;
 
@@ -118,6 +119,28 @@ pub fn plan(snapshot: &Snapshot, request: &Request) -> Result<Plan, NoTarget> {
         plan.findings.sort_by_key(|f| f.severity);
     }
     Ok(plan)
+}
+
+/// The plan of a command that finds nothing to continue: the database stays as it is.
+pub fn nothing(snapshot: &Snapshot) -> Plan {
+    let db = &snapshot.database;
+    let version = snapshot.version(&db.version).map(|v| v.version.clone()).unwrap_or_default();
+    let version = VersionRef { name: db.version.clone(), version };
+    Plan {
+        schema: PLAN_SCHEMA.to_owned(),
+        kind: db.kind,
+        database: db.object.clone(),
+        from: version.clone(),
+        to: version,
+        action: Action::Nothing,
+        method: Method::default(),
+        ops_request: None,
+        workloads: Vec::new(),
+        findings: Vec::new(),
+        missing: Vec::new(),
+        path: Vec::new(),
+        afterwards: Vec::new(),
+    }
 }
 
 impl From<&Entry> for Unfinished {

@@ -69,7 +69,6 @@ pub async fn carry_out(
     let mut operation = Operation::new(cluster, request, settings.clock, stop, tell);
     let outlook = match operation.outlook().await {
         Ok(outlook) => outlook,
-        Err(Error::NothingUnfinished { .. }) => return Came::NothingUnfinished,
         Err(
             error @ (Error::Cluster(_)
             | Error::Unreachable { .. }
@@ -106,6 +105,7 @@ pub async fn carry_out(
 fn not_begun(outlook: &Outlook) -> Option<Came> {
     let (finish, plan) = outlook.not_begun(&Commands::default())?;
     Some(match finish.outcome {
+        Outcome::Nothing if outlook.idle() => Came::NothingUnfinished,
         Outcome::Nothing => Came::Nothing,
         _ => Came::Refused(Box::new(plan.clone())),
     })
