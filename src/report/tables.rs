@@ -156,10 +156,13 @@ fn images(plan: &Plan, view: View) -> String {
     }
 }
 
+/// The images stand beside the names of their containers where all of them fit, and otherwise below.
 fn stacked_images(rows: &[(String, Vec<ImageRow>)], columns: usize, view: View) -> String {
-    let all = rows.iter().flat_map(|(_, containers)| containers);
-    let widest = all.map(|c| c.container.chars().count()).max();
-    let label = widest.unwrap_or(0) + 4;
+    let all = || rows.iter().flat_map(|(_, containers)| containers);
+    let wide = |image: &String| image.chars().count();
+    let widest = all().flat_map(|c| c.after.iter().chain([&c.now])).map(wide).max().unwrap_or(0);
+    let beside = all().map(|c| c.container.chars().count()).max().unwrap_or(0) + 4;
+    let label = if beside + 2 + widest <= columns { beside } else { 4 };
     let room = columns.saturating_sub(label + 2);
     let mut out = String::new();
     for (workload, containers) in rows {
@@ -170,14 +173,17 @@ fn stacked_images(rows: &[(String, Vec<ImageRow>)], columns: usize, view: View) 
                 Err(why) => super::layout::wrap(why, Some(room)),
             };
             let mark = if row.after.is_ok() { "→ " } else { "  " };
-            let lines = first_then(&break_image(&row.now, room), "  ", "  ")
-                .into_iter()
-                .chain(first_then(&after, mark, "  "));
-            for (i, line) in lines.enumerate() {
-                let name = if i == 0 { row.container.as_str() } else { "" };
+            let now = first_then(&break_image(&row.now, room), "  ", "  ");
+            let mut name = row.container.as_str();
+            if label < beside {
+                out.push_str(&format!("  {name}\n"));
+                name = "";
+            }
+            for line in now.into_iter().chain(first_then(&after, mark, "  ")) {
                 let text = format!("  {name:width$}{line}", width = label - 2);
                 out.push_str(text.trim_end());
                 out.push('\n');
+                name = "";
             }
         }
     }
