@@ -10,12 +10,15 @@ use super::rolling::{Look, Rolling, Timed, millis};
 use super::{Seen, State};
 use crate::event::{EVENT_SCHEMA, Event, Finish, Outcome, Record, Step, StepOutcome, WaitingOn};
 use crate::journal::{Entry, StepEntry};
-use crate::model::{Direction, Plan, Pod, PodAction, PodPlan, Snapshot, WorkloadPlan};
+use crate::model::{Direction, Phase, Plan, Pod, PodAction, PodPlan, Snapshot, WorkloadPlan};
 use crate::plan::rollback;
 use crate::roll::order;
 use crate::steps::ops_request::{Requested, requested};
 use crate::steps::render::{Rendered, rendered};
 use crate::steps::s1_pause;
+
+/// A verification that takes longer waits for KubeDB's report.
+const SETTLED: Duration = Duration::from_secs(5);
 
 /// What an onlooker has seen of one run.
 #[derive(Debug)]
@@ -180,7 +183,7 @@ impl Onlooker {
 
     /// What the step waits for, as far as the cluster shows it.
     fn wait(&mut self, snapshot: &Snapshot) {
-        let Some((step, _)) = self.open else { return };
+        let Some((step, began)) = self.open else { return };
         let on = match step {
             Step::Render => match rendered(&self.plan, snapshot) {
                 Rendered::Not { workload, what } => Some(WaitingOn::Rendering { workload, what }),
@@ -190,6 +193,12 @@ impl Onlooker {
                 Requested::InFlight(request) => Some(WaitingOn::ops_manager(request)),
                 _ => None,
             },
+            Step::Verify => {
+                let phase = &snapshot.database.phase;
+                let before = *phase == Phase::Ready;
+                let lasting = !before || self.now >= began + SETTLED;
+                lasting.then(|| WaitingOn::Phase { phase: phase.to_string(), before })
+            }
             _ => None,
         };
         if on == self.waiting {
@@ -235,6 +244,7 @@ pub fn last_words(seen: &Seen, recorded: &Finish, to: &str) -> (Finish, Vec<Next
     let next = match finish.outcome {
         Outcome::Done => Vec::new(),
         Outcome::RolledBack => vec![Next::Status],
+        Outcome::NotReady => situation.next_after(Some(Next::Describe), Next::Status),
         _ => situation.next_after(None, Next::Again(to.to_owned())),
     };
     (finish, next)
