@@ -60,14 +60,17 @@ impl Screen<'_> {
         if let Some(format) = format(self.options.output) {
             return object::plans(hops, trials, format);
         }
-        let view = self.stdout();
-        let plan = |plan, trials| match self.options.quiet {
-            true => report::verdict(plan, trials, view),
-            false => report::plan(plan, trials, view),
-        };
         let gap = if self.options.quiet { "" } else { "\n" };
-        let later = hops.later.iter().map(|hop| format!("{gap}{}", plan(hop, None)));
-        Ok(plan(&hops.first, trials) + &later.collect::<String>())
+        let later = hops.later.iter().map(|hop| format!("{gap}{}", self.plan(hop, None)));
+        Ok(self.plan(&hops.first, trials) + &later.collect::<String>())
+    }
+
+    /// A plan in words, as short as was asked for.
+    fn plan(&self, plan: &Plan, trials: Option<&[Trial]>) -> String {
+        match self.options.quiet {
+            true => report::verdict(plan, trials, self.stdout()),
+            false => report::plan(plan, trials, self.stdout()),
+        }
     }
 
     /// Reports why no run was started, in the requested format: as a plan or a sentence, as a result, or as events.
@@ -90,7 +93,7 @@ impl Screen<'_> {
         } else if finish.outcome == Outcome::Nothing {
             self.nothing(finish, plan);
         } else {
-            stream::out(&report::plan(plan, None, self.stdout()));
+            stream::out(&self.plan(plan, None));
         }
         Ok(())
     }
