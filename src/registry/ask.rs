@@ -5,8 +5,9 @@ use std::time::Duration;
 use oci_spec::distribution::Reference;
 use tokio::time::timeout;
 
+use super::docker::{Credentials, Login};
 use super::fetch::{NONSENSE, Refusal, Registry};
-use super::login::{self, Credentials, Login};
+use super::login;
 use crate::model::ImageFound;
 
 /// The time limit for a registry to answer about one image.

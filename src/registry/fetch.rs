@@ -13,7 +13,7 @@ use reqwest::{Client, Url};
 use serde::Deserialize;
 use tokio::net::lookup_host;
 
-use super::login::Credentials;
+use super::docker::Credentials;
 use crate::model::clean;
 
 /// How much of an answer is read. A token has a few KiB, and of a manifest only the headers are needed.

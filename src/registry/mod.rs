@@ -2,6 +2,7 @@
 //! anonymously or with the user's own login; nothing is read from the cluster.
 
 mod ask;
+mod docker;
 mod fetch;
 mod login;
 
