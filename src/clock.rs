@@ -47,6 +47,15 @@ impl Clock {
 }
 
 impl Reading {
+    /// The time of a later reading in milliseconds since 1970, counted from this one by the clock that has gone further:
+    /// one of them may have stood still.
+    pub fn millis_at(self, later: Reading) -> i64 {
+        let monotonic = later.monotonic.saturating_duration_since(self.monotonic);
+        let passed = later.wall.duration_since(self.wall).unwrap_or_default().max(monotonic);
+        let began = self.wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        i64::try_from((began + passed).as_millis()).unwrap_or(i64::MAX)
+    }
+
     /// The time that has passed between two readings, by the clock that shows more; `None` if there is a gap between
     /// the clocks, because then neither can be trusted.
     pub fn until(self, later: Reading) -> Option<Duration> {

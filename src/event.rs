@@ -284,6 +284,9 @@ pub struct Finish {
     pub elapsed_ms: u64,
     /// The longest downtime of any pod; 0 where none was restarted.
     pub longest_away_ms: u64,
+    /// It was longer, but it is not known how long.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub longest_away_at_least: bool,
 }
 
 /// How a run ended.
@@ -316,8 +319,11 @@ pub struct WorkloadResult {
     pub pods: u64,
     /// Pods on the target and Ready, as far as this run has seen.
     pub updated: u64,
-    /// Pods that this run restarted.
+    /// Pods that the run restarted, whichever process of it.
     pub restarted: u64,
     pub took_ms: u64,
     pub longest_away_ms: u64,
+    /// It was longer, but it is not known how long.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub longest_away_at_least: bool,
 }

@@ -77,6 +77,12 @@ pub struct Progress {
     /// Pods on the target and Ready, by workload. It may lag behind.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub pods: BTreeMap<String, u64>,
+    /// How long pods were away, by workload. It may lag behind.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub away: BTreeMap<String, PodsAway>,
+    /// When this was recorded; empty in entries of earlier versions of this tool.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub time: String,
     /// Who has resumed it, and when.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resumed: Vec<Resumption>,
@@ -96,6 +102,20 @@ impl Progress {
     pub fn let_go(&self) -> bool {
         self.steps.iter().any(|s| matches!(s.step, Step::SetVersion | Step::Resume | Step::Verify))
     }
+}
+
+/// How long the pods of a workload were away.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PodsAway {
+    pub longest_ms: u64,
+    /// It was longer, but it is not known how long.
+    pub at_least: bool,
+    /// How many pods were restarted.
+    pub restarted: u64,
+    /// The pods that were away when this was recorded: since when, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub pods: BTreeMap<String, i64>,
 }
 
 /// One step that was started.

@@ -247,6 +247,7 @@ fn every_event_and_every_wait_is_described() {
         restarted: 2,
         took_ms: 1,
         longest_away_ms: 1,
+        longest_away_at_least: true,
     };
     let finish = Finish {
         outcome: Came::RolledBack,
@@ -263,6 +264,7 @@ fn every_event_and_every_wait_is_described() {
         workloads: vec![result],
         elapsed_ms: 1,
         longest_away_ms: 1,
+        longest_away_at_least: true,
     };
     let waits = vec![
         WaitingOn::Operator { timeout_seconds: 30 },
@@ -434,7 +436,7 @@ fn only_what_is_left_out_where_it_is_empty_may_be_absent() {
                 "warnings",
             ],
         ),
-        ("result", &["notRolledBack", "pod"]),
+        ("result", &["longestAwayAtLeast", "notRolledBack", "pod"]),
         ("run", &["ended", "outcome", "overridden", "result", "resumed", "via"]),
         (
             "status",

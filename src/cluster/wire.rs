@@ -11,7 +11,8 @@ use serde_json::{Map, Value};
 
 use crate::model::{
     Amount, Budget, CatalogVersion, Condition, Container, ContainerState, ContainerStatus, Database, Kind,
-    ObjectRef, Owner, Phase, Pod, PodCondition, PodManagement, UpdateStrategy, Workload, WorkloadKind, clean,
+    ObjectRef, Owner, Phase, Pod, PodCondition, PodManagement, PodTimes, UpdateStrategy, Workload,
+    WorkloadKind, clean,
 };
 
 /// Any object, of which only `metadata` matters.
@@ -40,6 +41,7 @@ pub(super) struct Meta {
     pub labels: BTreeMap<String, String>,
     #[serde(deserialize_with = "or_default")]
     annotations: Annotations,
+    pub creation_timestamp: Option<String>,
     pub deletion_timestamp: Option<String>,
     pub deletion_grace_period_seconds: Option<i64>,
     #[serde(deserialize_with = "or_default")]
@@ -337,11 +339,28 @@ struct NamedImage {
 struct PodStatus {
     phase: String,
     #[serde(deserialize_with = "or_default")]
-    conditions: Vec<Condition>,
+    conditions: Vec<PodConditionWire>,
     #[serde(deserialize_with = "or_default")]
     container_statuses: Vec<StatusWire>,
     #[serde(deserialize_with = "or_default")]
     init_container_statuses: Vec<StatusWire>,
+}
+
+#[derive(Deserialize, Default, Clone)]
+#[serde(rename_all = "camelCase", default)]
+struct PodConditionWire {
+    #[serde(rename = "type")]
+    kind: String,
+    status: String,
+    reason: String,
+    message: String,
+    #[serde(deserialize_with = "or_default")]
+    last_transition_time: String,
+}
+
+/// A time of the cluster in milliseconds since 1970.
+fn millis(time: &str) -> Option<i64> {
+    time.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
 }
 
 #[derive(Deserialize, Default, Clone)]
@@ -372,8 +391,20 @@ struct Reason {
 impl PodWire {
     pub fn pod(self) -> Pod {
         let PodWire { metadata: meta, spec, status } = self;
-        let ready = status.conditions.iter().any(|c| c.kind == "Ready" && c.status == "True");
-        let telling = |c: &Condition| c.status != "True" || c.kind == "PodScheduled";
+        let readiness = status.conditions.iter().find(|c| c.kind == "Ready");
+        let ready = readiness.is_some_and(|c| c.status == "True");
+        // A deletion timestamp is the time at which the grace period ends.
+        let graced_ms = meta.deletion_grace_period_seconds.unwrap_or_default().saturating_mul(1000);
+        let times = PodTimes {
+            created: meta.creation_timestamp.as_deref().and_then(millis),
+            ready: readiness.and_then(|c| millis(&c.last_transition_time)),
+            leaving: meta
+                .deletion_timestamp
+                .as_deref()
+                .and_then(millis)
+                .map(|end| end.saturating_sub(graced_ms)),
+        };
+        let telling = |c: &PodConditionWire| c.status != "True" || c.kind == "PodScheduled";
         let conditions = status.conditions.into_iter().filter(telling).map(|c| PodCondition {
             kind: clean(&c.kind),
             status: clean(&c.status),
@@ -398,6 +429,7 @@ impl PodWire {
             deleting: meta.deletion_timestamp.is_some(),
             grace_seconds: grace(graced),
             finalizers: meta.finalizers.iter().map(|name| clean(name)).collect(),
+            times,
             images: images.map(|i| (clean(&i.name), clean(&i.image))).collect(),
             containers: init.chain(main).collect(),
         }

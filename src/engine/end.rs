@@ -223,6 +223,7 @@ impl Run {
         // What is paused under the lock of another run is not left behind.
         let left = !gone(reason) && self.observer.snapshot.lock.is_none();
         let paused = left && s1_pause::ours(&self.observer.snapshot.database).is_some();
+        self.settle_account();
         let counted = self.plan.workloads.iter().filter_map(|w| {
             let result = self.ledger.results.get_mut(&w.object.uid)?;
             (result.pods, result.updated) = self.observer.count(w);
@@ -245,6 +246,7 @@ impl Run {
             state: String::new(),
             next: Vec::new(),
             longest_away_ms: workloads.iter().map(|w| w.longest_away_ms).max().unwrap_or_default(),
+            longest_away_at_least: workloads.iter().any(|w| w.longest_away_at_least),
             workloads,
             elapsed_ms: self.narrator.now().as_millis() as u64,
         };

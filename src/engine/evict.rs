@@ -115,6 +115,7 @@ impl Run {
         roll.backoff = Retries::new();
         self.take_off(roll, Flight::evicted(old, self.narrator.now()));
         self.narrator.emit(Event::PodEvicted { workload: roll.name.clone(), pod: old.name.clone() });
+        self.journal_away();
     }
 
     /// A rollback deletes an unhealthy pod if a budget forbids its eviction: the user has asked to undo the update.

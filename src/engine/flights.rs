@@ -142,8 +142,9 @@ impl Run {
         let now = self.narrator.now();
         let away_ms = flight.away().map_or(0, millis);
         roll.pace.ready(now);
+        let restarts = flight.restarts || self.restarted_by_another(&flight.owner, &flight.pod);
         if let Some(result) = self.ledger.results.get_mut(&roll.plan.object.uid) {
-            result.restarted += u64::from(flight.restarts);
+            result.restarted += u64::from(restarts);
             result.longest_away_ms = result.longest_away_ms.max(away_ms);
         }
         let (_, done) = self.observer.count(roll.plan);

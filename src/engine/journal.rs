@@ -28,6 +28,7 @@ impl Run {
         let now = self.options.clock.rfc3339(3);
         let (run, mut progress) = match self.options.story.resuming.clone() {
             Some(mut entry) => {
+                self.resume_account(&entry);
                 // A killed process has not recorded its last change.
                 entry.progress.changed |= leftover::changed(&entry, &self.observer.snapshot);
                 entry.progress.resumed.push(self.resumption(now));
@@ -172,7 +173,7 @@ impl Run {
         let mut backoff = Retries::new();
         let began_writing = self.narrator.now();
         loop {
-            let Some(writer) = self.ledger.noted() else { return Ok(()) };
+            let Some(writer) = self.noted() else { return Ok(()) };
             // Two writes in flight could arrive in the wrong order.
             if let Some(behind) = writer.behind.take() {
                 self.interrupt.during(async move { drop(behind.await) }).await?;
@@ -197,10 +198,27 @@ impl Run {
         }
     }
 
+    /// The journal entry, including everything that was done so far.
+    fn noted(&mut self) -> Option<&mut Writer> {
+        let (away, time) = (self.account(), self.options.clock.rfc3339(3));
+        let writer = self.ledger.noted()?;
+        (writer.progress.away, writer.progress.time) = (away, time);
+        Some(writer)
+    }
+
+    /// Records that pods are away, if that was not recorded lately.
+    pub(super) fn journal_away(&mut self) {
+        let (now, held) = (self.narrator.now(), self.lock.good());
+        let due = self.ledger.journal.as_ref().is_some_and(|w| now >= w.written + PROGRESS_EVERY);
+        if held && due {
+            self.write_behind();
+        }
+    }
+
     /// Notes that a pod has arrived. It is recorded in the background, and not for every pod.
     pub(super) fn journal_pods(&mut self, workload: &str, done: u64) {
         let (now, held) = (self.narrator.now(), self.lock.good());
-        let Some(writer) = self.ledger.noted() else { return };
+        let Some(writer) = self.noted() else { return };
         writer.progress.pods.insert(workload.to_owned(), done);
         if held && now >= writer.written + PROGRESS_EVERY {
             self.write_behind();
@@ -221,12 +239,12 @@ impl Run {
     /// Records the progress in the background, unless the previous record is still being written.
     fn write_behind(&mut self) {
         let now = self.narrator.now();
-        let Some(writer) = &mut self.ledger.journal else { return };
+        let (cluster, kind, db) = (self.observer.cluster.clone(), self.plan.kind, self.plan.database.clone());
+        let Some(writer) = self.noted() else { return };
         if writer.behind.as_ref().is_some_and(|b| !b.is_finished()) {
             return;
         }
         writer.written = now;
-        let (cluster, kind, db) = (self.observer.cluster.clone(), self.plan.kind, self.plan.database.clone());
         let (key, progress) = (key(&writer.run), writer.progress.clone());
         writer.behind = Some(tokio::spawn(async move {
             // The record lags behind anyway, and the next one includes everything.
@@ -237,7 +255,7 @@ impl Run {
     /// Records how the run ended; retries for as long as its caller waits.
     pub(super) async fn close_journal(&mut self, finish: &Finish) -> Result<(), ClusterError> {
         let held = self.lock.good();
-        let _ = self.ledger.noted();
+        let _ = self.noted();
         let Some(mut writer) = self.ledger.journal.take().filter(|_| held) else { return Ok(()) };
         if let Some(behind) = writer.behind.take() {
             let _ = behind.await;

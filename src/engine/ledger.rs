@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::clock::Reading;
 use crate::event::WorkloadResult;
 use crate::journal::Before;
 use crate::model::{Plan, Pod, Purpose, WorkloadPlan, same_image};
+use crate::roll::Away;
 use crate::steps::leftover;
 
 use super::writer::Writer;
@@ -23,6 +25,10 @@ pub(super) struct Ledger {
     pub in_the_air: bool,
     /// The result for each workload, by uid.
     pub results: BTreeMap<String, WorkloadResult>,
+    /// How long its pods were away.
+    pub away: BTreeMap<String, Away>,
+    /// Both clocks when this process began.
+    pub began: Reading,
     /// The fingerprint that each workload's template had when the lock was taken.
     pub started_with: BTreeMap<String, u64>,
     /// Since when the server has answered 403 to a call that it allowed before.
@@ -56,7 +62,7 @@ impl Changed {
 }
 
 impl Ledger {
-    pub fn new(plan: &Plan, changed_before: bool) -> Self {
+    pub fn new(plan: &Plan, changed_before: bool, began: Reading) -> Self {
         Ledger {
             journal: None,
             changed: Changed { by_this_run: false, before: changed_before },
@@ -65,6 +71,8 @@ impl Ledger {
             operator: Operator::default(),
             in_the_air: false,
             results: plan.workloads.iter().map(|w| (w.object.uid.clone(), untouched(w))).collect(),
+            away: BTreeMap::new(),
+            began,
             started_with: BTreeMap::new(),
             forbidden_since: None,
         }
@@ -113,5 +121,6 @@ fn untouched(plan: &WorkloadPlan) -> WorkloadResult {
         restarted: 0,
         took_ms: 0,
         longest_away_ms: 0,
+        longest_away_at_least: false,
     }
 }

@@ -2,6 +2,7 @@
 
 mod announce;
 mod announcer;
+mod away;
 mod back;
 mod emitter;
 mod end;

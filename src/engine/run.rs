@@ -13,6 +13,7 @@ use crate::roll::order::RollMemory;
 use crate::steps::guard::{self, Expected};
 use crate::steps::{Blocked, s1_pause};
 
+use super::away::Places;
 use super::emitter::Emitter;
 use super::interrupt::{Interrupt, far_away};
 use super::ledger::Ledger;
@@ -64,7 +65,7 @@ impl Run {
             observer: Observer::new(cluster, snapshot),
             interrupt: Interrupt::new(stop, lost, options.bounds.timeout, asides, emitter.clone()),
             lock: Lock::new(to_lost),
-            ledger: Ledger::new(&plan, changed_before),
+            ledger: Ledger::new(&plan, changed_before, options.clock.read()),
             narrator: Narrator::new(emitter, &plan.to.name),
             expected: Expected::default(),
             memory: RollMemory::default(),
@@ -121,6 +122,7 @@ impl Run {
         while !self.observer.watching() && self.narrator.now() < deadline {
             self.wait(deadline).await?;
         }
+        self.note_places(Places::All);
         Ok(())
     }
 
@@ -152,7 +154,9 @@ impl Run {
             self.ledger.started = true;
             self.journal_started();
         }
+        let places = self.places_of(&delta);
         self.observer.take_in(delta);
+        self.note_places(places);
     }
 
     /// What in the cluster forbids the next write, according to everything that the watches have reported so far.

@@ -12,8 +12,8 @@ const LONGEST_TEXT: usize = 2048;
 /// The longest name in Kubernetes.
 const LONGEST_NAME: usize = 253;
 
-/// More than any count or time in milliseconds in a real run, and small enough to be added up.
-const LARGEST_NUMBER: i64 = 1_000_000_000_000;
+/// More than any count, any time in a real run and any date in milliseconds, and small enough to be added up.
+const LARGEST_NUMBER: i64 = 10_000_000_000_000;
 
 /// Having each pod stay Ready for longer than an hour would hold up a run indefinitely.
 const LONGEST_READY: i64 = 3600;

@@ -41,7 +41,7 @@ pub use plan::{
     Action, Direction, ImageChange, KeptContainer, KeptWhy, PLAN_SCHEMA, Plan, PodAction, PodPlan,
     ShapeChange, Strategy, VersionRef, WorkloadPlan,
 };
-pub use pod::{ContainerState, ContainerStatus, Pod, PodCondition};
+pub use pod::{ContainerState, ContainerStatus, Pod, PodCondition, PodTimes};
 pub use reference::ObjectRef;
 pub use snapshot::{Lock, Snapshot};
 pub use text::{by_number, clean};

@@ -23,6 +23,7 @@ pub struct Pod {
     /// Termination grace in seconds (`deletionGracePeriodSeconds` while it is deleted).
     pub grace_seconds: i64,
     pub finalizers: Vec<String>,
+    pub times: PodTimes,
     /// Containers and init containers as the spec has them: name and image.
     pub images: Vec<(String, String)>,
     pub containers: Vec<ContainerStatus>,
@@ -43,6 +44,16 @@ impl Pod {
     pub fn image(&self, container: &str) -> Option<&str> {
         self.images.iter().find(|(name, _)| name == container).map(|(_, image)| image.as_str())
     }
+}
+
+/// When something happened to a pod, in milliseconds since 1970; the cluster tells whole seconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PodTimes {
+    pub created: Option<i64>,
+    /// When it became Ready, or ceased to be.
+    pub ready: Option<i64>,
+    /// When its deletion was asked for.
+    pub leaving: Option<i64>,
 }
 
 /// One of a pod's conditions.

@@ -74,6 +74,7 @@ fn together(before: &[Ran], last: &Ran) -> Finish {
         whole.operator_confirmed &= finish.operator_confirmed;
         whole.elapsed_ms += finish.elapsed_ms;
         whole.longest_away_ms = whole.longest_away_ms.max(finish.longest_away_ms);
+        whole.longest_away_at_least |= finish.longest_away_at_least;
         finish.workloads.iter().for_each(|result| add(&mut whole.workloads, result));
     }
     whole
@@ -88,4 +89,5 @@ fn add(to: &mut Vec<WorkloadResult>, earlier: &WorkloadResult) {
     result.restarted += earlier.restarted;
     result.took_ms += earlier.took_ms;
     result.longest_away_ms = result.longest_away_ms.max(earlier.longest_away_ms);
+    result.longest_away_at_least |= earlier.longest_away_at_least;
 }

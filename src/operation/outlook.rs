@@ -107,6 +107,7 @@ impl Outlook {
             workloads: Vec::new(),
             elapsed_ms: 0,
             longest_away_ms: 0,
+            longest_away_at_least: false,
         };
         Some((finish, plan))
     }

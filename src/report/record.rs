@@ -149,23 +149,24 @@ fn pods(record: &RunRecord) -> Line {
     let result = record.result.as_ref();
     let all = record.pods.iter().fold((0, 0), |(updated, pods), w| (updated + w.updated, pods + w.pods));
     let restarted = result.map(|r| r.workloads.iter().map(|w| w.restarted).sum());
-    let whole = counted(all.0, all.1, restarted, result.map(|r| r.longest_away_ms));
+    let whole =
+        counted(all.0, all.1, restarted, result.map(|r| (r.longest_away_ms, r.longest_away_at_least)));
     let each = |record: &PodsRecord| {
         let of = |w: &&WorkloadResult| w.workload == record.workload;
         let result = result.and_then(|r| r.workloads.iter().find(of));
-        let (restarted, away) = (result.map(|w| w.restarted), result.map(|w| w.longest_away_ms));
-        let counts = counted(record.updated, record.pods, restarted, away);
+        let away = result.map(|w| (w.longest_away_ms, w.longest_away_at_least));
+        let counts = counted(record.updated, record.pods, result.map(|w| w.restarted), away);
         vec![theirs(&record.workload), ours(format!(": {counts}"))]
     };
-    let counter = if record.resumed.is_empty() { "" } else { ", as the last process has counted" };
-    let words = vec![ours(format!("Pods: {whole}{counter}"))];
+    let words = vec![ours(format!("Pods: {whole}"))];
     Line { words, numbered: false, below: record.pods.iter().map(each).collect() }
 }
 
-fn counted(updated: u64, pods: u64, restarted: Option<u64>, away: Option<u64>) -> String {
+/// `away` is the longest downtime in milliseconds, and whether it may have been longer.
+fn counted(updated: u64, pods: u64, restarted: Option<u64>, away: Option<(u64, bool)>) -> String {
     let restarted = restarted.map(|n| format!(", {n} restarted")).unwrap_or_default();
-    let away = away.filter(|ms| *ms > 0);
-    let away = away.map(|ms| format!(", longest downtime {}", words::duration(ms))).unwrap_or_default();
+    let away = away.filter(|(ms, _)| *ms > 0).map(|(ms, at_least)| words::at_least(ms, at_least));
+    let away = away.map(|away| format!(", longest downtime {away}")).unwrap_or_default();
     format!("{updated} of {pods} on the target and Ready{restarted}{away}")
 }
 

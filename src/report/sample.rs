@@ -136,6 +136,7 @@ pub(super) fn finish() -> Finish {
         restarted: pods,
         took_ms,
         longest_away_ms,
+        longest_away_at_least: false,
     };
     Finish {
         outcome: Outcome::Done,
@@ -152,6 +153,7 @@ pub(super) fn finish() -> Finish {
         workloads: vec![result("controller", 3, 12_300, 2_100), result("broker", 1, 65_000, 4_200)],
         elapsed_ms: 80_500,
         longest_away_ms: 4_200,
+        longest_away_at_least: false,
     }
 }
 

@@ -86,7 +86,7 @@ fn done(finish: &Finish, plan: &Plan) -> String {
         words::duration(finish.elapsed_ms)
     );
     if finish.longest_away_ms > 0 {
-        let away = words::duration(finish.longest_away_ms);
+        let away = words::at_least(finish.longest_away_ms, finish.longest_away_at_least);
         text.push_str(&format!("; longest pod downtime {away}"));
     }
     text
@@ -124,6 +124,9 @@ fn cells(result: &WorkloadResult) -> [String; 5] {
         format!("{}/{}", result.updated, result.pods),
         result.restarted.to_string(),
         time(result.took_ms),
-        time(result.longest_away_ms),
+        match result.longest_away_at_least {
+            true => words::at_least(result.longest_away_ms, true),
+            false => time(result.longest_away_ms),
+        },
     ]
 }

@@ -15,6 +15,11 @@ pub fn duration(ms: u64) -> String {
     }
 }
 
+/// A duration that may have been longer.
+pub fn at_least(ms: u64, at_least: bool) -> String {
+    format!("{}{}", if at_least { "at least " } else { "" }, duration(ms))
+}
+
 /// A duration that is still running, or a limit, from seconds: `5 s`, `1m 05s`, `2h 03m`.
 pub fn seconds(s: u64) -> String {
     match s {

@@ -1,13 +1,15 @@
 //! Restarting pods: which one is next ([`order`]), whether it may be evicted now ([`gates`]), how it is doing
-//! ([`judge`]), and the progress of a workload whose own controller restarts the pods ([`follow`]). Pure: time comes in
+//! ([`judge`]), how long pods were away ([`Away`]), and the progress of a workload whose own controller restarts the pods ([`follow`]). Pure: time comes in
 //! as a value.
 
+mod away;
 mod follow;
 pub mod gates;
 mod judge;
 pub mod order;
 pub mod pace;
 
+pub use away::{Away, Recorded};
 pub use follow::{FollowVerdict, follow};
 pub use judge::{Flight, Limits, Stuck, Verdict, judge};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{
     Action, Database, HealthChecker, ImageChange, Kind, Lookup, ObjectRef, PLAN_SCHEMA, Phase, Plan, Pod,
-    PodAction, PodManagement, PodPlan, Snapshot, Strategy, UpdateStrategy, VersionRef, Workload,
+    PodAction, PodManagement, PodPlan, PodTimes, Snapshot, Strategy, UpdateStrategy, VersionRef, Workload,
     WorkloadKind, WorkloadPlan,
 };
 
@@ -66,6 +66,7 @@ pub(super) fn pod(workload: &str, ordinal: usize, word: &str) -> Pod {
         deleting: goal,
         grace_seconds: 30,
         finalizers: Vec::new(),
+        times: PodTimes::default(),
         images: vec![("db".into(), image.into())],
         containers: Vec::new(),
     }

@@ -254,6 +254,7 @@ async fn a_run_that_dies_is_missed_once_its_lock_has_expired() {
         pod: None,
         not_rolled_back: None,
         longest_away_ms: 0,
+        longest_away_at_least: false,
     };
     let (finish, next) = last_words(&seen, &forged, "3.9.1");
     assert_eq!((finish.outcome, finish.exit_code, finish.next.len()), (Outcome::Failed, 4, 0));

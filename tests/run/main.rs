@@ -5,6 +5,7 @@ mod common;
 
 mod announce;
 mod attach;
+mod away;
 mod back;
 mod budgets;
 mod credentials;

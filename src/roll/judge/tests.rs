@@ -2,7 +2,8 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::model::{
-    ContainerStatus, ImageChange, KeptContainer, KeptWhy, ObjectRef, PodCondition, Strategy, WorkloadKind,
+    ContainerStatus, ImageChange, KeptContainer, KeptWhy, ObjectRef, PodCondition, PodTimes, Strategy,
+    WorkloadKind,
 };
 
 const OLD: &str = "repo/db:1";
@@ -61,6 +62,7 @@ fn pod(uid: &str, image: &str, revision: &str) -> Pod {
         deleting: false,
         grace_seconds: 30,
         finalizers: Vec::new(),
+        times: PodTimes::default(),
         images: vec![("db".into(), image.into()), ("agent".into(), "repo/agent:8".into())],
         containers: vec![container(ContainerState::Running, 0)],
     }

@@ -1,0 +1,198 @@
+//! How long the pods of a workload were away in a run, whichever process watched it: from the moment at which there is
+//! no healthy pod in a pod's place until there is one on the target again. Times are in milliseconds since 1970.
+
+use std::collections::BTreeMap;
+
+use crate::model::{Pod, PodTimes, WorkloadPlan};
+
+/// How long the pods of one workload were away.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Away {
+    longest_ms: u64,
+    /// A pod was away for longer than is known.
+    at_least: bool,
+    /// The pods that are away now.
+    open: BTreeMap<String, Absence>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Absence {
+    since: i64,
+    /// It may have begun before.
+    at_least: bool,
+}
+
+/// What an earlier process of the run has recorded of a workload.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recorded {
+    pub longest_ms: u64,
+    pub at_least: bool,
+    /// The pods that were away, and since when.
+    pub pods: BTreeMap<String, i64>,
+}
+
+impl Away {
+    /// Notes which pod is in a place now.
+    pub fn observe(&mut self, name: &str, pod: Option<&Pod>, planned: &WorkloadPlan, now: i64) {
+        let Some(pod) = pod.filter(|pod| pod.healthy()) else {
+            self.open.entry(name.to_owned()).or_insert(Absence { since: now, at_least: false });
+            return;
+        };
+        // An old pod that was not healthy for a while is not the update's doing.
+        if let Some(absence) = self.open.remove(name).filter(|_| planned.has_images(pod)) {
+            self.count(absence, now);
+        }
+    }
+
+    /// Continues what an earlier process has recorded, with the pods as they are found; `recorded_at` is the time of the
+    /// record, and the run `began` before that.
+    pub fn resume<'a>(
+        &mut self,
+        recorded: &Recorded,
+        places: impl Iterator<Item = (String, Option<&'a Pod>)>,
+        planned: &WorkloadPlan,
+        (began, recorded_at, now): (i64, i64, i64),
+    ) {
+        let sane = |time: i64| time.clamp(began, now.max(began));
+        self.longest_ms = self.longest_ms.max(recorded.longest_ms.min(since(began, now)));
+        self.at_least |= recorded.at_least;
+        for (name, pod) in places {
+            let known = recorded.pods.get(&name).map(|since| sane(*since));
+            let on_target = pod.is_some_and(|pod| planned.has_images(pod));
+            match pod.filter(|pod| pod.healthy()) {
+                Some(pod) if on_target => self.returned(&pod.times, known, recorded_at, now),
+                Some(_) => {}
+                None if known.is_some() || on_target || pod.is_none_or(|pod| pod.deleting) => {
+                    let leaving = pod.and_then(|pod| pod.times.leaving);
+                    let created = pod.and_then(|pod| pod.times.created);
+                    let since = known.or(leaving.or(created).map(sane)).unwrap_or(now);
+                    let at_least = known.is_none() && leaving.is_none();
+                    self.open.insert(name, Absence { since, at_least });
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// A pod is back that was away while nobody watched, or may have been.
+    fn returned(&mut self, times: &PodTimes, known: Option<i64>, recorded_at: i64, now: i64) {
+        let ready = times.ready.unwrap_or(now).min(now);
+        match known {
+            Some(since) => self.count(Absence { since, at_least: false }, ready),
+            // It was healthy when that was recorded.
+            None if ready > recorded_at => {
+                let since = times.created.filter(|created| *created >= recorded_at - 1000).unwrap_or(ready);
+                self.count(Absence { since, at_least: true }, ready);
+            }
+            None => {}
+        }
+    }
+
+    fn count(&mut self, absence: Absence, until: i64) {
+        self.longest_ms = self.longest_ms.max(since(absence.since, until));
+        self.at_least |= absence.at_least;
+    }
+
+    /// The longest time that a pod was away, and whether it may have been longer. `counts` says whether a pod that is
+    /// away now is away because of the update.
+    pub fn longest(&self, counts: impl Fn(&str) -> bool, now: i64) -> (u64, bool) {
+        let mut all = self.clone();
+        for (_, absence) in self.open.iter().filter(|(name, _)| counts(name)) {
+            let lasts = since(absence.since, now) > all.longest_ms;
+            all.count(Absence { at_least: absence.at_least || lasts, ..*absence }, now);
+        }
+        (all.longest_ms, all.at_least)
+    }
+
+    /// What a later process has to know.
+    pub fn recorded(&self) -> Recorded {
+        let pods = self.open.iter().map(|(name, absence)| (name.clone(), absence.since)).collect();
+        let at_least = self.at_least || self.open.values().any(|absence| absence.at_least);
+        Recorded { longest_ms: self.longest_ms, at_least, pods }
+    }
+}
+
+fn since(from: i64, until: i64) -> u64 {
+    u64::try_from(until.saturating_sub(from)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::roll::testworld::{plan, pod};
+
+    const EVERY: fn(&str) -> bool = |_| true;
+
+    fn place(word: &str, times: PodTimes) -> (String, Option<Pod>) {
+        ("a-0".to_owned(), (word != "-").then(|| Pod { times, ..pod("a", 0, word) }))
+    }
+
+    #[test]
+    fn a_pod_is_away_from_its_end_until_another_is_healthy_on_the_target() {
+        let planned = &plan(&[]).workloads[0];
+        for (course, expected) in [
+            (&[("new", 0), ("new", 9)][..], (0, false)),
+            (&[("old-going", 1), ("-", 2), ("ill-new", 3), ("new", 8)], (7, false)),
+            (&[("ill-old", 1), ("old", 9)], (0, false)),
+            (&[("old-going", 1), ("new", 3), ("ill-new", 10), ("new", 15)], (5, false)),
+            (&[("old-going", 1), ("new", 3), ("ill-new", 10)], (90, true)),
+            (&[("old-going", 1), ("new", 95), ("ill-new", 97)], (94, false)),
+        ] {
+            let mut away = Away::default();
+            for (word, now) in course {
+                let (name, pod) = place(word, PodTimes::default());
+                away.observe(&name, pod.as_ref(), planned, *now);
+            }
+            assert_eq!(away.longest(EVERY, 100), expected, "{course:?}");
+        }
+    }
+
+    #[test]
+    fn a_later_process_continues_with_what_was_recorded_and_what_the_cluster_tells() {
+        let planned = &plan(&[]).workloads[0];
+        let times = |created, ready, leaving| PodTimes { created, ready, leaving };
+        let ready = |created, ready| times(Some(created), Some(ready), None);
+        let none = PodTimes::default();
+        // The run began at 0, was last recorded at 20 s, and is resumed at 100 s.
+        for (known, word, times, expected) in [
+            (None, "new", ready(5_000, 9_000), (2_000, false)),
+            (None, "old", ready(-5_000, -4_000), (2_000, false)),
+            (Some(10_000), "new", ready(12_000, 56_000), (46_000, false)),
+            (Some(10_000), "ill-new", none, (90_000, true)),
+            (Some(10_000), "-", none, (90_000, true)),
+            (Some(-99_000), "-", none, (100_000, true)),
+            (Some(999_000), "-", none, (2_000, false)),
+            // It was not recorded.
+            (None, "new", ready(21_000, 60_000), (39_000, true)),
+            (None, "new", ready(12_000, 60_000), (2_000, true)),
+            (None, "ill-new", ready(30_000, 0), (70_000, true)),
+            (None, "old-going", times_leaving(40_000), (60_000, true)),
+            (None, "-", none, (2_000, true)),
+            (None, "ill-old", none, (2_000, false)),
+        ] {
+            let recorded = Recorded {
+                longest_ms: 2_000,
+                at_least: false,
+                pods: known.map(|since| ("a-0".to_owned(), since)).into_iter().collect(),
+            };
+            let (name, pod) = place(word, times);
+            let mut away = Away::default();
+            away.resume(&recorded, [(name, pod.as_ref())].into_iter(), planned, (0, 20_000, 100_000));
+            assert_eq!(away.longest(EVERY, 100_000), expected, "{known:?} {word} {times:?}");
+        }
+    }
+
+    fn times_leaving(leaving: i64) -> PodTimes {
+        PodTimes { leaving: Some(leaving), ..PodTimes::default() }
+    }
+
+    /// Nobody can make a run say that a pod was away for longer than the run has lasted.
+    #[test]
+    fn what_is_recorded_is_believed_only_as_far_as_it_can_be() {
+        let planned = &plan(&[]).workloads[0];
+        let recorded = Recorded { longest_ms: u64::MAX, at_least: false, pods: BTreeMap::new() };
+        let mut away = Away::default();
+        away.resume(&recorded, std::iter::empty(), planned, (50_000, 60_000, 100_000));
+        assert_eq!(away.longest(EVERY, 100_000), (50_000, false));
+    }
+}
