@@ -67,7 +67,8 @@ impl Patience {
 
     /// Runs work that may be cancelled at any time, until it is done or the patience is over.
     pub async fn during<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Over> {
-        let work = unless_stopped(&mut self.stop, work);
+        // Each of the futures around it would hold another copy of the work, which is large.
+        let work = unless_stopped(&mut self.stop, Box::pin(work));
         let done = match self.limit {
             None => work.await,
             Some((end, timeout)) => {
