@@ -2,38 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use crate::cluster::Delta;
 use crate::journal::{Entry, PodsAway};
 use crate::model::{Plan, Pod, PodAction, Snapshot, Workload, WorkloadPlan};
 use crate::roll::Recorded;
 
+use super::observer::Places;
 use super::run::Run;
-
-/// Places of pods: those whose pod has changed.
-pub(super) enum Places {
-    None,
-    /// The uid of the workload and the name of the pod.
-    One(String, String),
-    All,
-}
 
 impl Run {
     /// The wall time in milliseconds since 1970.
     fn wall_ms(&self) -> i64 {
         self.ledger.began.millis_at(self.options.clock.read())
-    }
-
-    /// The places that a change is about.
-    pub(super) fn places_of(&self, delta: &Delta) -> Places {
-        match delta {
-            Delta::Pod(pod) => Places::One(pod.owner.clone(), pod.name.clone()),
-            Delta::PodGone { uid } => {
-                let gone = self.observer.snapshot.pods.iter().find(|pod| pod.uid == *uid);
-                gone.map_or(Places::None, |pod| Places::One(pod.owner.clone(), pod.name.clone()))
-            }
-            Delta::Pods(_) => Places::All,
-            _ => Places::None,
-        }
     }
 
     /// Notes which pods are in these places now. Before the lock is held, another run may be restarting them.
@@ -132,7 +111,11 @@ fn places_in<'a>(
     let Some(workload) = snapshot.workload(&planned.object.uid).filter(|w| w.kind.has_stable_names()) else {
         return Vec::new();
     };
-    let mut places: BTreeMap<String, Option<&Pod>> = names(workload).map(|name| (name, None)).collect();
+    let names: Vec<String> = match only {
+        Some(name) => Some(name.to_owned()).filter(|name| is_wanted(workload, name)).into_iter().collect(),
+        None => names(workload).collect(),
+    };
+    let mut places: BTreeMap<String, Option<&Pod>> = names.into_iter().map(|name| (name, None)).collect();
     for pod in snapshot.pods_of(workload) {
         // The pod that is leaving may still be there.
         if let Some(place) = places.get_mut(&pod.name)
@@ -141,7 +124,13 @@ fn places_in<'a>(
             *place = Some(pod);
         }
     }
-    places.into_iter().filter(|(name, _)| only.is_none_or(|only| only == name)).collect()
+    places.into_iter().collect()
+}
+
+/// The workload wants a pod of that name.
+fn is_wanted(workload: &Workload, name: &str) -> bool {
+    let of_it = name.rsplit_once('-').filter(|(of, _)| *of == workload.object.name);
+    of_it.and_then(|(_, ordinal)| ordinal.parse::<i64>().ok()).is_some_and(|o| o < workload.replicas)
 }
 
 /// The names of the pods that a workload has, as far as it wants them now.

@@ -20,6 +20,14 @@ pub(super) struct Observer {
     to_deltas: mpsc::Sender<Delta>,
 }
 
+/// Places of pods: those whose pod has changed.
+pub(super) enum Places {
+    None,
+    /// The uid of the workload and the name of the pod.
+    One(String, String),
+    All,
+}
+
 impl Observer {
     pub fn new(cluster: Cluster, snapshot: Snapshot) -> Self {
         let (to_deltas, deltas) = mpsc::channel(CHANGES);
@@ -44,6 +52,19 @@ impl Observer {
     /// A change that a watch has already reported, if any.
     pub fn pending(&mut self) -> Option<Delta> {
         self.deltas.try_recv().ok()
+    }
+
+    /// The places that a change is about.
+    pub fn places_of(&self, delta: &Delta) -> Places {
+        match delta {
+            Delta::Pod(pod) => Places::One(pod.owner.clone(), pod.name.clone()),
+            Delta::PodGone { uid } => {
+                let gone = self.snapshot.pods.iter().find(|pod| pod.uid == *uid);
+                gone.map_or(Places::None, |pod| Places::One(pod.owner.clone(), pod.name.clone()))
+            }
+            Delta::Pods(_) => Places::All,
+            _ => Places::None,
+        }
     }
 
     /// Applies a change that was read or watched to the snapshot.

@@ -13,13 +13,12 @@ use crate::roll::order::RollMemory;
 use crate::steps::guard::{self, Expected};
 use crate::steps::{Blocked, s1_pause};
 
-use super::away::Places;
 use super::emitter::Emitter;
 use super::interrupt::{Interrupt, far_away};
 use super::ledger::Ledger;
 use super::lock::Lock;
 use super::narrator::Narrator;
-use super::observer::Observer;
+use super::observer::{Observer, Places};
 use super::stop_reason::StopReason;
 use super::{RunOptions, Stop};
 
@@ -154,7 +153,7 @@ impl Run {
             self.ledger.started = true;
             self.journal_started();
         }
-        let places = self.places_of(&delta);
+        let places = self.observer.places_of(&delta);
         self.observer.take_in(delta);
         self.note_places(places);
     }

@@ -107,7 +107,7 @@ fn facts(status: &Status, view: View) -> String {
         lines.push(format!("{} {} ({}): {phase}", request.kind, clean(&request.name), request.operation));
     }
     lines.extend(status.run.iter().map(|run| format!("last run: {}", described(run))));
-    lines.extend(status.run.iter().filter(|run| !run.error.is_empty()).map(|run| why(run)));
+    lines.extend(status.run.iter().filter(|run| !run.error.is_empty()).map(why));
     if let Some(lock) = &status.lock {
         let silent =
             lock.silent_seconds.map(|s| format!(", renewed {} ago", words::seconds(s.max(0) as u64)));
