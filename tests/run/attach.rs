@@ -7,7 +7,7 @@ use kubectl_dbupdate::model::{Kind, Method};
 use kubectl_dbupdate::operation::{self, Attached, Sight};
 use kubectl_dbupdate::situation::{Next, Onlooker, Seen, State, decide, last_words};
 use simcluster::world::Database;
-use simcluster::{Ailment, Behaviour, Effect, Fault, OpsManager, PodRule};
+use simcluster::{Ailment, Behaviour, Effect, Fault, OpsManager, PodRule, Provisioner};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -91,6 +91,21 @@ async fn what_is_seen_of_a_run_is_what_it_reports() {
         assert_eq!((finish.state, finish.workloads), (ended.finish.state, ended.finish.workloads));
         assert!(records.iter().all(|r| r.run == "run1" && r.time.parse::<jiff::Timestamp>().is_ok()));
     }
+}
+
+/// KubeDB checks it in the middle of the roll, and again long after it.
+#[tokio::test(start_paused = true)]
+async fn the_wait_for_ready_is_seen() {
+    let provisioner = Provisioner { check_period: secs(61), ..Provisioner::default() };
+    let behaviour = Behaviour { provisioner, ..Behaviour::default() };
+    let world = World::behaving(behaviour, Database::zookeeper("db"));
+    tokio::time::sleep(secs(57)).await;
+    let (ended, finish, records) = followed(&world, |_| {}).await;
+    ended.done();
+    let on = WaitingOn::Phase { phase: "Critical".to_owned(), before: false };
+    let waits = Event::Waiting { step: Step::Verify, on };
+    assert!(ended.has(|e| *e == waits) && records.iter().any(|r| r.event == waits), "{records:#?}");
+    assert_eq!((finish.exit_code, finish.phase.as_str()), (0, "Ready"));
 }
 
 /// The other methods have other steps.
