@@ -5,11 +5,12 @@ use std::process::ExitCode;
 use kubectl_dbupdate::cli;
 
 fn main() -> ExitCode {
-    match cli::args::parse(std::env::args_os()) {
+    let line: Vec<_> = std::env::args_os().collect();
+    match cli::args::parse(&line) {
         Ok(cli) => ExitCode::from(cli::run(cli).code()),
         Err(error) => {
-            // Help and version are no errors, and a closed stream is none of ours.
-            let _ = error.print();
+            cli::args::explain(&line, &error);
+            // Help and version are no errors.
             ExitCode::from(if error.use_stderr() { 2 } else { 0 })
         }
     }

@@ -14,7 +14,7 @@ use super::database_args::DatabaseArgs;
 use super::look_args::{AuthArgs, HistoryArgs, ListArgs, StatusArgs, VersionsArgs};
 use super::mistaken;
 use super::values::{ColorArg, Digests, DryRun, OnFailure, Output, ProgressArg};
-use crate::model::{Check, Kind, Method};
+use crate::model::{Check, Kind, Method, clean};
 use crate::sandbox::Fault;
 
 /// The default of `--pod-timeout`: a large image takes minutes to pull, and a broker takes as long to recover.
@@ -438,6 +438,21 @@ fn help_of(name: &Option<String>) -> clap::Error {
         Err(help) if known => help,
         _ => mistaken::no_command(&mut definition, name.as_deref().unwrap_or_default()),
     }
+}
+
+/// Prints the help or the version that was asked for, or what is wrong with the line. Clap repeats the words of a wrong line,
+/// and a script may have taken them from anywhere: they must not control the terminal.
+pub fn explain(line: &[OsString], error: &clap::Error) {
+    let words = || line.iter().map(|word| word.to_string_lossy());
+    if words().all(|word| clean(&word) == word.trim()) {
+        // A closed stream is no error of ours.
+        let _ = error.print();
+        return;
+    }
+    let text = error.render().to_string();
+    let lines: Vec<String> = text.lines().map(clean).collect();
+    let print = if error.use_stderr() { super::stream::err } else { super::stream::out };
+    print(&format!("{}\n", lines.join("\n").trim_end()));
 }
 
 /// The clap definition. The help of commands that connect to no cluster hides the connection flags.
