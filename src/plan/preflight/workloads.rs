@@ -14,7 +14,13 @@ pub fn workloads(context: &Context<'_>, found: &mut Vec<Finding>) {
             format!("{} has no PetSet or StatefulSet (by label and owner)", db.object),
             "is the operator running, and has it created the workloads?",
         ));
-    } else if context.snapshot.members().all(|w| w.replicas == 0) {
+    } else if let Some(leaving) = context.snapshot.members().find(|w| w.deleting) {
+        found.push(context.refusal(
+            Check::NoWorkloads,
+            format!("{} is being deleted", leaving.object),
+            "wait until it is gone and the operator has created it again",
+        ));
+    } else if context.snapshot.members().all(|w| w.replicas <= 0) {
         found.push(context.refusal(
             Check::NoWorkloads,
             format!("all workloads of {} have zero replicas: there is no pod to update", db.object),
