@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 #[path = "../programs/signal.rs"]
-mod signal;
+pub mod signal;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
