@@ -2,6 +2,7 @@
 
 use super::exit_code::ExitCode;
 use super::failure::Failure;
+use super::keys::NoEcho;
 use super::look::{Look, ended, resource_name};
 use super::options::LookOptions;
 use super::terminal::Terminal;
@@ -71,6 +72,7 @@ impl Look {
             stream::err(&format!("following {}; Ctrl-C ends only this command\n", lock.holder));
         }
         let mut reporter = Reporter::new(progress, self.options.colors.stderr);
+        let no_echo = NoEcho::begin();
         let tell = |sight| match sight {
             Sight::Record(record) => reporter.record(&record),
             Sight::Unrecorded { holder } => {
@@ -80,6 +82,7 @@ impl Look {
         let (cluster, clock) = (self.cluster().clone(), Clock::system());
         let attached = operation::attach(&cluster, seen, &clock, &mut self.stop, tell).await;
         reporter.finish();
+        drop(no_echo);
         if progress == Progress::Bars {
             stream::err("\n");
         }
