@@ -215,8 +215,7 @@ fn permissions() -> Vec<Row> {
             .on(review(status(500, "No", ESC)))
             .ends(1)
             .within(60),
-        row("permissions that cannot be asked before an update", UPDATE)
-            .on(review(status(403, "Forbidden", ESC)))
+        row("pods that may not be listed before an update", UPDATE)
             .on(list("pods", status(403, "Forbidden", ESC)))
             .ends(1)
             .says("forbidden"),

@@ -43,13 +43,13 @@ impl Request {
 /// A listening proxy. It ends with the runtime that it was started on.
 pub struct Front {
     pub address: String,
-    seen: Arc<Mutex<Vec<Request>>>,
+    shared: Arc<Shared>,
 }
 
 struct Shared {
     rules: Vec<(Rule, AtomicUsize)>,
     behind: Option<kube::Client>,
-    seen: Arc<Mutex<Vec<Request>>>,
+    seen: Mutex<Vec<Request>>,
 }
 
 impl Front {
@@ -63,21 +63,27 @@ impl Front {
         let address = listener.local_addr().expect("it is bound").to_string();
         let rules = rules.into_iter().map(|rule| rule.filled(|text| fill(text).replace("{own}", &address)));
         let rules = rules.map(|rule| (rule, AtomicUsize::new(0))).collect();
-        let seen = Arc::<Mutex<Vec<Request>>>::default();
-        let shared = Arc::new(Shared { rules, behind, seen: Arc::clone(&seen) });
+        let shared = Arc::new(Shared { rules, behind, seen: Mutex::default() });
+        let serving = Arc::clone(&shared);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let shared = Arc::clone(&shared);
+                let shared = Arc::clone(&serving);
                 // A client that hangs up is no fault of the proxy.
                 tokio::spawn(async move { shared.serve(stream).await });
             }
         });
-        Front { address, seen }
+        Front { address, shared }
     }
 
     /// Every request so far.
     pub fn seen(&self) -> Vec<Request> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The rules that have distorted nothing: what a row says of them would hold without them.
+    pub fn idle(&self) -> Vec<&Rule> {
+        let idle = |(rule, hits): &&(Rule, AtomicUsize)| !rule.held(hits.load(Ordering::Relaxed));
+        self.shared.rules.iter().filter(idle).map(|(rule, _)| rule).collect()
     }
 }
 

@@ -105,6 +105,8 @@ fn judged(row: &Row) -> (Vec<String>, String) {
         if !elsewhere.seen().is_empty() {
             wrong.push(format!("another host was asked: {:?}", elsewhere.seen()));
         }
+        let idle = server.idle().into_iter().chain(registry.idle());
+        wrong.extend(idle.map(|rule| format!("nothing was distorted: {}", rule.about())));
         wrong.extend(unchanged(row.changes, &server.seen(), &sim));
         let (stdout, stderr) = (text(&ended.stdout), text(&ended.stderr));
         let (asked, requests) = (registry.seen(), server.seen());
@@ -213,7 +215,8 @@ async fn read(mut stream: impl AsyncRead + Unpin) -> Vec<u8> {
 }
 
 /// What must hold for every row, whatever it is about: it ends in time, by itself and with a documented code, within its
-/// memory, and shows nothing that steers a terminal and no secret.
+/// memory, and shows nothing that steers a terminal and no secret. What needs the cluster (nothing is changed, no other host is
+/// asked, every rule has distorted something) is added in [`judged`].
 pub fn verdict(row: &Row, ended: &Ended) -> Vec<String> {
     let mut wrong = Vec::new();
     match ended.status {

@@ -77,6 +77,16 @@ impl Rule {
         (self.method.is_empty() || self.method == method) && glob(&self.target, target)
     }
 
+    /// What it is about.
+    pub fn about(&self) -> String {
+        format!("{} {}", self.method, self.target)
+    }
+
+    /// Whether it has distorted anything, after so many requests that match.
+    pub fn held(&self, hits: usize) -> bool {
+        hits > self.after
+    }
+
     pub fn holds_at(&self, hit: usize) -> bool {
         hit >= self.after && hit - self.after < self.times
     }

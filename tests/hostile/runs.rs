@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::judge::EVIL;
 use crate::row::{Changes, Row, row};
-use crate::rule::{Effect, Rule, change, get, json_of, object, patch, post, says, set, status, watch};
+use crate::rule::{Effect, Rule, change, json_of, object, patch, post, says, set, status, watch};
 
 const UPDATE: &str = "zk my-zk --to 3.9.1 --yes --pod-timeout 2s --pause-timeout 1s";
 const BOUNDED: &str = "zk my-zk --to 3.9.1 --yes --timeout 6s";
@@ -178,9 +178,6 @@ fn lies() -> Vec<Row> {
                     }
                 }),
             ))
-            .ends(0),
-        stops("pods of another uid in each answer")
-            .on(get("pods", "my-zk-0", change(|pod| set(pod, "/metadata/uid", json!("other")))))
             .ends(0),
         stops("a database of another uid in the middle of a run")
             .on(watch("zookeepers", change(|event| set(event, "/object/metadata/uid", json!("other")))))

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
@@ -111,7 +112,9 @@ fn the_judge_lets_nothing_pass() {
 #[test]
 fn memory_is_bounded() {
     if !cfg!(target_os = "linux") {
-        eprintln!("NOT TESTED: the memory that a row uses, which only Linux bounds");
+        // Written past the harness, which hides what a passing test prints.
+        let said = b"NOT TESTED: the memory that a row uses, which only Linux bounds\n";
+        let _ = std::io::stderr().write_all(said);
         return;
     }
     let keeps = |kib: u64| {
