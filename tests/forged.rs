@@ -89,7 +89,7 @@ fn further_updates_follow_by_yes_alone_only_where_they_are_asked_for() {
 
     // One that is unfinished is finished, and no further.
     forge(&sandbox, |_, progress| progress["result"] = Value::Null);
-    let finished = sandbox.run("resume dr my-dr --yes --progress none");
+    let finished = sandbox.run("resume dr my-dr --yes --wait-ready 0 --progress none");
     finished.ended(0, "my-dr is on 30.0.1").ended(0, "kubectl dbupdate druid my-dr --to 31.0.0 --through");
     assert_eq!(version(&sandbox), "30.0.1");
     healthy(&sandbox);

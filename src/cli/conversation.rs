@@ -126,7 +126,7 @@ impl Conversation {
             Notice::LockWatched { .. } | Notice::RegistriesAsked { .. } | Notice::VersionMeant { .. }
                 if self.options.quiet => {}
             Notice::LockWatched { holder, left } => {
-                let text = format!("locked by {holder}: free in {left} s unless it is renewed");
+                let text = format!("the lock is free in {left} s unless it is renewed by {holder}");
                 self.count_down(&text);
             }
             Notice::LockWatchOver if self.in_place() => {

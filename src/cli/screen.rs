@@ -93,7 +93,7 @@ impl Screen<'_> {
         } else if finish.outcome == Outcome::Nothing {
             self.nothing(finish, plan);
         } else {
-            stream::out(&self.plan(plan, None));
+            stream::out(&(self.plan(plan, None) + &report::next(finish, self.stdout())));
         }
         Ok(())
     }

@@ -36,7 +36,7 @@ pub use bars::Bars;
 pub use json::Json;
 pub use layout::View;
 pub use lines::Lines;
-pub use summary::{final_block, final_words};
+pub use summary::{final_block, final_words, next};
 pub use tables::{plan, verdict, way};
 
 use crate::event::{Event, Record};

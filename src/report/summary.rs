@@ -29,13 +29,7 @@ pub fn final_block(finish: &Finish, plan: &Plan, view: View) -> String {
     if matches!(finish.outcome, Outcome::Done | Outcome::NotReady) {
         out.push_str(&findings::afterwards(plan, view));
     }
-    if !finish.next.is_empty() {
-        out.push_str(&format!("{}\n", view.bold("next:")));
-        for command in &finish.next {
-            // Commands are meant to be copied, so each stays on one line however narrow the terminal.
-            out.push_str(&format!("  {}\n", clean(command)));
-        }
-    }
+    out.push_str(&next(finish, view));
     out.push_str(&last_line(finish));
     out
 }
@@ -46,6 +40,16 @@ pub fn final_words(finish: &Finish, plan: &Plan, view: View) -> String {
         Outcome::Done => headline(finish, plan, view),
         _ => final_block(&Finish { workloads: Vec::new(), ..finish.clone() }, plan, view),
     }
+}
+
+/// The commands to run next; empty if there are none.
+pub fn next(finish: &Finish, view: View) -> String {
+    if finish.next.is_empty() {
+        return String::new();
+    }
+    // Commands are meant to be copied, so each stays on one line however narrow the terminal.
+    let commands: String = finish.next.iter().map(|command| format!("  {}\n", clean(command))).collect();
+    format!("{}\n{commands}", view.bold("next:"))
 }
 
 /// `changed: yes, left paused: no`.
