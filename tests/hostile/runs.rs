@@ -118,7 +118,10 @@ fn lost() -> Vec<Row> {
         done("an answer to the version that is lost", patch(DATABASE, Effect::Handled).times(1)),
         done("an answer to the lock that is lost", post("*/leases*", Effect::Handled).times(1)),
         done("an answer to the journal that is lost", post("*/configmaps*", Effect::Handled).times(1)),
-        done("one write in five that is lost", Rule::new("PATCH", "*", Effect::Handled).after(3).times(1)),
+        done(
+            "an answer to a patch in the middle that is lost",
+            Rule::new("PATCH", "*", Effect::Handled).after(3).times(1),
+        ),
     ]
 }
 
