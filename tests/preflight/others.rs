@@ -136,7 +136,10 @@ async fn locked() {
     let plan = update::plan(&snapshot, &request).expect("the target is there");
     let message = "locked by bob@desk run 77aa since 2026-01-02T03:04:05Z, which is still running: it just renewed the \
                    lock for another 30 s";
-    assert_eq!(said(&plan, Severity::Refusal), [(Check::Locked, message, "wait for that run to end")]);
+    assert_eq!(
+        said(&plan, Severity::Refusal),
+        [(Check::Locked, message, "`status` shows how far it is; wait for it to end")]
+    );
 }
 
 #[tokio::test(start_paused = true)]
