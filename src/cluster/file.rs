@@ -9,6 +9,7 @@ use std::thread;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kube::config::{AuthInfo, Cluster, Kubeconfig};
+use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::oneshot;
 
 use super::flags::ConnectError;
@@ -49,6 +50,7 @@ pub(super) async fn kubeconfig(path: &Path) -> Result<Kubeconfig, String> {
     let bytes = read(path).await.map_err(|error| error.to_string())?;
     let text = decoded(bytes).ok_or("it is not text")?;
     let mut read = Kubeconfig::from_yaml(&text).map_err(|error| super::error::chain(&error))?;
+    drop_empty(&mut read);
     if let Some(folder) = path.parent() {
         let beside = |file: &mut Option<String>| {
             if let Some(name) = file.as_ref().filter(|name| Path::new(name).is_relative()) {
@@ -71,6 +73,34 @@ pub(super) async fn kubeconfig(path: &Path) -> Result<Kubeconfig, String> {
         }
     }
     Ok(read)
+}
+
+/// Takes an empty setting for one that is absent, as kubectl does.
+fn drop_empty(kubeconfig: &mut Kubeconfig) {
+    let text = |setting: &mut Option<String>| *setting = setting.take().filter(|text| !text.is_empty());
+    let secret = |setting: &mut Option<SecretString>| {
+        *setting = setting.take().filter(|text| !text.expose_secret().is_empty());
+    };
+    text(&mut kubeconfig.current_context);
+    for cluster in kubeconfig.clusters.iter_mut().filter_map(|named| named.cluster.as_mut()) {
+        text(&mut cluster.server);
+        text(&mut cluster.certificate_authority);
+        text(&mut cluster.certificate_authority_data);
+        text(&mut cluster.proxy_url);
+        text(&mut cluster.tls_server_name);
+    }
+    for user in kubeconfig.auth_infos.iter_mut().filter_map(|named| named.auth_info.as_mut()) {
+        text(&mut user.username);
+        secret(&mut user.password);
+        secret(&mut user.token);
+        text(&mut user.token_file);
+        text(&mut user.client_certificate);
+        text(&mut user.client_certificate_data);
+        text(&mut user.client_key);
+        secret(&mut user.client_key_data);
+        text(&mut user.impersonate);
+        text(&mut user.impersonate_uid);
+    }
 }
 
 /// The text of a file: UTF-8, or UTF-16 as Windows PowerShell writes it.
@@ -101,7 +131,8 @@ pub(super) async fn with_authority(cluster: &mut Cluster) -> Result<(), ConnectE
 }
 
 /// Puts the credentials in the place of the files that they are in. The name of the token's file stays, because it tells
-/// that the token is renewed; after a 401 the file is read again.
+/// that the token is renewed; after a 401 the file is read again. As in kubectl, the file is preferred to a token beside it,
+/// which is only used if the file has none.
 ///
 /// # Errors
 /// A file cannot be read.
@@ -116,11 +147,13 @@ pub(super) async fn with_credentials(auth: &mut AuthInfo) -> Result<(), ConnectE
     {
         auth.client_key_data = Some(STANDARD.encode(contents(&file).await?).into());
     }
-    if auth.token.is_none()
-        && let Some(file) = &auth.token_file
-    {
-        let token = String::from_utf8(contents(file).await?).map_err(|_| ConnectError::Token)?;
-        auth.token = Some(token.into());
+    if let Some(file) = &auth.token_file {
+        let read = contents(file).await;
+        match read.and_then(|bytes| String::from_utf8(bytes).map_err(|_| ConnectError::Token)) {
+            Ok(token) if auth.token.is_none() || !token.trim().is_empty() => auth.token = Some(token.into()),
+            Err(error) if auth.token.is_none() => return Err(error),
+            Ok(_) | Err(_) => {}
+        }
     }
     Ok(())
 }
@@ -147,6 +180,53 @@ mod tests {
         ] {
             assert_eq!(decoded(bytes.clone()).as_deref(), text, "{bytes:?}");
         }
+    }
+
+    fn temporary(name: &str, text: &str) -> std::path::PathBuf {
+        let file = std::env::temp_dir().join(format!("dbupdate-file-{name}-{}", std::process::id()));
+        std::fs::write(&file, text).expect("it can be written");
+        file
+    }
+
+    #[tokio::test]
+    async fn an_empty_setting_is_none() {
+        let file = temporary(
+            "empty",
+            r#"{current-context: "",
+            clusters: [{name: c, cluster: {server: "", certificate-authority: "", certificate-authority-data: "",
+              proxy-url: "", tls-server-name: ""}}],
+            users: [{name: u, user: {username: "", password: "", token: "", tokenFile: "", client-certificate: "",
+              client-certificate-data: "", client-key: "", client-key-data: "", as: "", as-uid: ""}}]}"#,
+        );
+        let read = kubeconfig(&file).await.expect("a kubeconfig");
+        assert_eq!(read.current_context, None, "another file's is used");
+        let (cluster, user) = (&read.clusters[0].cluster, &read.auth_infos[0].auth_info);
+        assert_eq!(serde_json::to_string(cluster).expect("JSON"), "{}");
+        assert_eq!(serde_json::to_string(user).expect("JSON"), "{}");
+        let _ = std::fs::remove_file(file);
+    }
+
+    #[tokio::test]
+    async fn the_file_of_a_token_is_preferred_to_the_token() {
+        let there = temporary("token", "filed").display().to_string();
+        let blank = temporary("blank", "\n").display().to_string();
+        let gone = "/nonexistent/token".to_owned();
+        for (token, file, used) in [
+            (Some("typed"), Some(&there), Some("filed")),
+            (None, Some(&there), Some("filed")),
+            (Some("typed"), Some(&gone), Some("typed")),
+            (Some("typed"), Some(&blank), Some("typed")),
+            (Some("typed"), None, Some("typed")),
+            (None, Some(&gone), None),
+        ] {
+            let token_of = token.map(|token| token.to_owned().into());
+            let mut auth = AuthInfo { token: token_of, token_file: file.cloned(), ..AuthInfo::default() };
+            let read = with_credentials(&mut auth).await;
+            assert_eq!(read.is_ok(), used.is_some(), "{token:?} {file:?}");
+            let found = auth.token.as_ref().map(ExposeSecret::expose_secret);
+            assert_eq!(found, used, "{token:?} {file:?}");
+        }
+        let _ = (std::fs::remove_file(there), std::fs::remove_file(blank));
     }
 
     #[cfg(target_os = "linux")]
