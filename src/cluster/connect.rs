@@ -190,16 +190,49 @@ fn in_cluster(options: &ConnectOptions) -> Result<Resolved, ConnectError> {
 }
 
 fn address(server: &str) -> Result<(), ConnectError> {
+    // Where a password may begin or end cannot be told of an address that is not valid.
     let shown = clean(proxy::without_user(server));
     let invalid = |why: &str| ConnectError::Server { address: shown.clone(), why: why.to_owned() };
-    if shown != clean(server) {
+    let uri: http::Uri = server.parse().map_err(|e: http::uri::InvalidUri| invalid(&e.to_string()))?;
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    if authority.contains('@') {
         return Err(invalid(
             "it must not have a user and a password in it; put them into a user of the kubeconfig",
         ));
     }
-    let uri: http::Uri = server.parse().map_err(|e: http::uri::InvalidUri| invalid(&e.to_string()))?;
+    let port = authority.strip_prefix(uri.host().unwrap_or_default()).unwrap_or_default();
+    if !matches!(port, "" | ":") && uri.port_u16().is_none() {
+        return Err(invalid("its port is not a number"));
+    }
     match (uri.scheme_str(), uri.host()) {
         (Some("http" | "https"), Some(_)) => Ok(()),
         _ => Err(invalid("it must begin with http:// or https://")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_no_password_in_it() {
+        let user = Some("it must not have a user and a password in it");
+        for (server, why) in [
+            ("https://h:6443", None),
+            ("https://[::1]:6443/a", None),
+            ("https://h/k8s/clusters/ann@example.com", None),
+            ("https://h:/a@b", None),
+            ("https://ann:hunter2@h", user),
+            ("https://ann@h/a@b", user),
+            ("https://ann:hunter2/more@h", Some("its port is not a number")),
+            ("https://ann:hun ter2@h", Some("invalid")),
+            ("ftp://h", Some("it must begin with http")),
+            ("h", Some("it must begin with http")),
+        ] {
+            let said = address(server).err().map(|error| error.to_string());
+            assert_eq!(said.is_some(), why.is_some(), "{server}: {said:?}");
+            let said = said.unwrap_or_default();
+            assert!(said.contains(why.unwrap_or_default()) && !said.contains("hun"), "{server}: {said}");
+        }
     }
 }
