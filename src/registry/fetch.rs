@@ -3,21 +3,28 @@
 //! link-local address unless the registry is on this machine itself.
 
 use std::error::Error;
-use std::net::IpAddr;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
-use http::header::{ACCEPT, AUTHORIZATION, LOCATION, WWW_AUTHENTICATE};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method};
 use oci_spec::distribution::Reference;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
+use ring::digest::{SHA256, digest};
 use serde::Deserialize;
 use tokio::net::lookup_host;
+use tokio::time::timeout;
 
 use super::docker::Credentials;
 use crate::model::clean;
 
-/// How much of an answer is read. A token has a few KiB, and of a manifest only the headers are needed.
-const LARGEST_ANSWER: usize = 256 << 10;
+/// How much of an answer is read. Registries accept no larger manifest.
+const LARGEST_ANSWER: usize = 4 << 20;
+
+/// How long the address of a name is searched.
+const LOOKING_UP: Duration = Duration::from_secs(1);
 
 /// How many redirects are followed. Registries that are spread over the world need one.
 const REDIRECTS: usize = 3;
@@ -56,7 +63,10 @@ pub(super) struct Registry {
 struct Answer {
     status: u16,
     headers: HeaderMap,
+    /// No more than [`LARGEST_ANSWER`] of it.
     body: Vec<u8>,
+    /// There is no more of it.
+    whole: bool,
 }
 
 impl Registry {
@@ -82,18 +92,20 @@ impl Registry {
         let url = url.map_err(|_| nonsense())?;
         let mut found = self.request(Method::HEAD, &url, authorization.as_ref()).await?;
         if found.digest().is_none() {
-            // An answer to HEAD does not say what is wrong.
+            // An answer to HEAD does not say what is wrong, and some proxies drop the digest's header.
             found = self.request(Method::GET, &url, authorization.as_ref()).await?;
         }
         if !(200..300).contains(&found.status) {
             return Err(Refusal::Status(found.status, found.codes()));
         }
-        let digest = found.digest().ok_or_else(nonsense)?;
+        let (named, computed) = (found.digest(), found.digest_of_manifest());
+        let digest = named.or_else(|| computed.clone()).ok_or_else(nonsense)?;
         let algorithm = |digest: &str| digest.split(':').next().map(str::to_owned);
-        match image.digest() {
-            Some(asked) if algorithm(asked) == algorithm(&digest) && asked != digest => Err(nonsense()),
-            _ => Ok(digest),
+        let differs = |other: &str| algorithm(other) == algorithm(&digest) && other != digest;
+        if image.digest().into_iter().chain(computed.as_deref()).any(differs) {
+            return Err(nonsense());
         }
+        Ok(digest)
     }
 
     /// What the registry wants to see in the header: a token from the server that it names, or the login itself.
@@ -119,11 +131,12 @@ impl Registry {
         let answer = self.request(Method::GET, &url, login.as_ref()).await?;
         match answer.status {
             200 => {}
-            400..=499 => return Err(Refusal::Login),
+            400 | 401 | 403 => return Err(Refusal::Login),
             status => return Err(Refusal::Status(status, Vec::new())),
         }
         let token: Token = serde_json::from_slice(&answer.body).map_err(|_| nonsense())?;
-        let token = token.token.or(token.access_token).ok_or_else(nonsense)?;
+        let mut tokens = token.token.into_iter().chain(token.access_token);
+        let token = tokens.find(|token| !token.is_empty()).ok_or_else(nonsense)?;
         HeaderValue::try_from(format!("Bearer {token}")).map(Some).map_err(|_| nonsense())
     }
 
@@ -154,7 +167,8 @@ impl Registry {
     /// Why nothing is sent to that address that the registry leads to; `None` if it may be asked.
     async fn forbids(&self, url: &Url) -> Option<&'static str> {
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-        if self.here && is_loopback(host) {
+        // A registry may be on this machine under a name, and lead to itself.
+        if url.origin() == self.base.origin() || self.here && is_loopback(host) {
             return None;
         }
         if url.scheme() != "https" {
@@ -163,11 +177,7 @@ impl Registry {
         let named = host.parse().map(|address: IpAddr| vec![address]);
         let addresses = match named {
             Ok(address) => address,
-            // Behind a proxy, only the proxy may know the name.
-            Err(_) => match lookup_host((host, 443)).await {
-                Ok(found) => found.map(|found| found.ip()).collect(),
-                Err(_) => Vec::new(),
-            },
+            Err(_) => addresses(lookup_host((host, 443))).await,
         };
         let internal = is_loopback(host) || addresses.into_iter().any(internal);
         internal.then_some("is this machine or a link-local address")
@@ -178,6 +188,22 @@ impl Answer {
     fn digest(&self) -> Option<String> {
         let digest = self.headers.get("docker-content-digest")?;
         digest.to_str().ok().map(str::to_owned)
+    }
+
+    /// The digest of the manifest that was sent; `None` if that is anything else than a whole manifest.
+    fn digest_of_manifest(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Manifest {
+            schema_version: u32,
+        }
+
+        let kind = self.headers.get(CONTENT_TYPE)?.to_str().ok()?.split(';').next()?.trim();
+        let accepted = self.whole && MANIFESTS.split(',').any(|one| one.trim() == kind);
+        let manifest: Manifest = serde_json::from_slice(&self.body).ok().filter(|_| accepted)?;
+        let hash = digest(&SHA256, &self.body);
+        let hex = hash.as_ref().iter().map(|byte| format!("{byte:02x}"));
+        (manifest.schema_version == 2).then(|| format!("sha256:{}", hex.collect::<String>()))
     }
 
     /// The error codes of the OCI distribution specification.
@@ -223,15 +249,16 @@ impl Challenge {
 
 async fn read(mut response: reqwest::Response) -> Result<Answer, Refusal> {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    let mut body = Vec::new();
+    let (mut body, mut whole) = (Vec::new(), true);
     while let Some(chunk) = response.chunk().await.map_err(|error| unsent(&error))? {
         let room = LARGEST_ANSWER - body.len();
         body.extend_from_slice(&chunk[..chunk.len().min(room)]);
         if chunk.len() > room {
+            whole = false;
             break;
         }
     }
-    Ok(Answer { status, headers, body })
+    Ok(Answer { status, headers, body, whole })
 }
 
 /// Why a request was not answered. Only the reason of a failed connection is shown; other texts may contain what the registry
@@ -244,6 +271,16 @@ fn unsent(error: &reqwest::Error) -> Refusal {
     // The text of an error without a cause would contain its URL.
     let why = if error.source().is_some() { clean(&cause.to_string()) } else { NONSENSE.to_owned() };
     Refusal::Failed(if error.is_connect() { format!("cannot connect: {why}") } else { why })
+}
+
+/// The addresses that are found in time. Behind a proxy, only the proxy may know the name, and no name server may answer.
+async fn addresses(
+    looking_up: impl Future<Output = io::Result<impl Iterator<Item = SocketAddr>>>,
+) -> Vec<IpAddr> {
+    match timeout(LOOKING_UP, looking_up).await {
+        Ok(Ok(found)) => found.map(|found| found.ip()).collect(),
+        Ok(Err(_)) | Err(_) => Vec::new(),
+    }
 }
 
 /// Whether the host, perhaps with a port, is this machine.
@@ -289,6 +326,15 @@ mod tests {
         let here = Some("is this machine or a link-local address");
         let away = Registry::new("10.1.2.3").expect("a client");
         let local = Registry::new("127.0.0.1:5000").expect("a client");
+        // As a name in /etc/hosts.
+        let named = Registry::new("0x7f.1:5000").expect("a client");
+        for (url, forbidden) in [
+            ("https://0x7f.1:5000/token", None),
+            ("https://0x7f.1/token", here),
+            ("http://0x7f.1:5000/token", http),
+        ] {
+            assert_eq!(named.forbids(&url.parse().expect("a URL")).await, forbidden, "{url} from a name");
+        }
         for (url, from_away, from_here) in [
             ("https://10.1.2.4/token", None, None),
             ("http://10.1.2.3/token", http, http),
@@ -308,6 +354,16 @@ mod tests {
             assert_eq!(away.forbids(&url).await, from_away, "{url} from elsewhere");
             assert_eq!(local.forbids(&url).await, from_here, "{url} from this machine");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_name_server_that_does_not_answer_is_not_waited_for() {
+        let never = std::future::pending::<io::Result<std::iter::Empty<SocketAddr>>>();
+        let began = tokio::time::Instant::now();
+        assert_eq!(addresses(never).await, [] as [IpAddr; 0]);
+        assert_eq!(began.elapsed(), LOOKING_UP);
+        let one = SocketAddr::from(([127, 0, 0, 1], 443));
+        assert_eq!(addresses(async { Ok([one].into_iter()) }).await, [one.ip()]);
     }
 
     #[test]

@@ -283,6 +283,86 @@ fn a_token_is_fetched_where_the_registry_says() {
     assert_eq!(now(found(&format!("{address}/db/zk:1"))), ImageFound::Exists { digest });
 }
 
+/// Answers a request by its first line, with a status, headers and a body; the address is the server's own.
+fn by_request(answer: impl Fn(&str, &str) -> (String, String, String) + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("it has an address").to_string();
+    let own = address.clone();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let head = BufReader::new(&stream).lines().map_while(Result::ok).take_while(|l| !l.is_empty());
+            let head: Vec<String> = head.collect();
+            let (status, headers, body) = answer(head.first().map_or("", String::as_str), &own);
+            let _ = write!(
+                stream,
+                "HTTP/1.1 {status}\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n{body}",
+                body.len()
+            );
+        }
+    });
+    address
+}
+
+/// Some proxies drop the header with the digest. What is no manifest is no image, whatever its status.
+#[test]
+fn a_manifest_without_its_digest_is_hashed() {
+    let manifest = r#"{"schemaVersion":2}"#;
+    let digest = "sha256:bafebd36189ad3688b7b3915ea55d461e0bfcfbdde11e54b0a123999fb6be50f".to_owned();
+    let kind = format!("Content-Type: {MANIFEST}; charset=utf-8\r\n");
+    let other = format!("Docker-Content-Digest: sha256:{}\r\n", "0a".repeat(32));
+    let large = format!(r#"{{"schemaVersion":2,"x":"{}"}}"#, "x".repeat(4 << 20));
+    for (headers, body, found) in [
+        (kind.clone(), manifest, Some(digest.clone())),
+        (format!("{kind}Docker-Content-Digest: {digest}\r\n"), manifest, Some(digest)),
+        (format!("{kind}{other}"), manifest, None),
+        ("Content-Type: application/json\r\n".to_owned(), manifest, None),
+        (String::new(), manifest, None),
+        (kind.clone(), r#"{"schemaVersion":1}"#, None),
+        (kind.clone(), "{}", None),
+        (kind.clone(), "<h1>log in</h1>", None),
+        (kind, &large, None),
+    ] {
+        let shown = format!("{headers}{}", &body[..body.len().min(99)]);
+        let body = body.to_owned();
+        let address = by_request(move |line, _| match line {
+            line if line.starts_with("GET /v2/zk/") => ("200 OK".to_owned(), headers.clone(), body.clone()),
+            _ => ("200 OK".to_owned(), String::new(), String::new()),
+        });
+        let nonsense = ImageFound::Unknown { why: "invalid response".to_owned() };
+        let found = found.map_or(nonsense, |digest| ImageFound::Exists { digest });
+        assert_eq!(now(self::found(&format!("{address}/zk:1"))), found, "{shown}");
+    }
+}
+
+/// Only some answers of a token server are about the login.
+#[test]
+fn a_token_server_rejects_a_login_or_fails() {
+    let login = "the registry requires a login, and neither docker nor podman has one for it";
+    for (status, body, why) in [
+        ("400 Bad Request", "", login),
+        ("401 Unauthorized", "", login),
+        ("403 Forbidden", "", login),
+        ("404 Not Found", "", "HTTP status 404"),
+        ("429 Too Many Requests", "", "HTTP status 429"),
+        ("503 Service Unavailable", "", "HTTP status 503"),
+        ("200 OK", r#"{"token":""}"#, "invalid response"),
+        ("200 OK", r#"{"token":"","access_token":"t"}"#, "HTTP status 418"),
+    ] {
+        let (status, body) = (status.to_owned(), body.to_owned());
+        let shown = format!("{status} {body}");
+        let address = by_request(move |line, own| match line.split(' ').nth(1).unwrap_or_default() {
+            "/v2/" => {
+                let header = token_server(&format!("http://{own}/token"));
+                ("401 Unauthorized".to_owned(), header, String::new())
+            }
+            token if token.starts_with("/token?") => (status.clone(), String::new(), body.clone()),
+            _ => ("418 I'm a teapot".to_owned(), String::new(), String::new()),
+        });
+        let unknown = ImageFound::Unknown { why: why.to_owned() };
+        assert_eq!(now(found(&format!("{address}/zk:1"))), unknown, "{shown}");
+    }
+}
+
 /// A registry whose answer does not end costs neither memory nor time.
 #[test]
 fn an_endless_answer_of_a_registry_is_cut() {
