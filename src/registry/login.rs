@@ -7,7 +7,7 @@ use oci_spec::distribution::Reference;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::docker::{Login, of_docker, of_podman};
+use super::docker::{Login, Source, of_docker, of_podman};
 
 /// The key of Docker Hub in docker's file.
 const HUB: &str = "https://index.docker.io/v1/";
@@ -19,25 +19,31 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub async fn of(image: &Reference) -> Login {
     let (registry, repository) = (image.registry().to_owned(), image.repository().to_owned());
     let (tell, heard) = oneshot::channel();
-    // A credential helper may hang, and a blocking thread of tokio would then keep the process from exiting.
-    let looking = thread::Builder::new().spawn(move || {
+    // A file may be a pipe to which nobody writes, and a blocking thread of tokio would then keep the process from exiting.
+    let reading = thread::Builder::new().spawn(move || {
         // The receiver is gone if it has timed out.
-        let _ = tell.send(find(&registry, &repository));
+        let _ = tell.send(sources(&registry, &repository));
     });
-    match looking {
-        Ok(_) => match timeout(PATIENCE, heard).await {
-            Ok(found) => found.unwrap_or(Login::Nobody),
-            Err(_) => Login::Useless(format!("could not be obtained within {} s", PATIENCE.as_secs())),
-        },
-        Err(error) => Login::Useless(format!("could not be looked up: {error}")),
+    if let Err(error) = reading {
+        return Login::Useless(format!("could not be looked up: {error}"));
     }
+    let looking = async {
+        for source in heard.await.unwrap_or_default() {
+            match source.login().await {
+                Login::Nobody => {}
+                found => return found,
+            }
+        }
+        Login::Nobody
+    };
+    let late = |_| Login::Useless(format!("could not be obtained within {} s", PATIENCE.as_secs()));
+    timeout(PATIENCE, looking).await.unwrap_or_else(late)
 }
 
-fn find(registry: &str, repository: &str) -> Login {
+/// Where podman and docker would look, in that order.
+fn sources(registry: &str, repository: &str) -> Vec<Source> {
     let docker = if registry == "docker.io" { HUB } else { registry };
-    let podman = keys(registry, repository).into_iter().map(|key| of_podman(&key));
-    let mut found = podman.chain(std::iter::once_with(|| of_docker(docker)));
-    found.find(|login| !matches!(login, Login::Nobody)).unwrap_or(Login::Nobody)
+    of_podman(&keys(registry, repository)).chain(of_docker(docker)).collect()
 }
 
 /// The keys that podman may use, most specific first (containers-auth.json(5)): `host/a/b`, `host/a`, `host`.

@@ -451,9 +451,8 @@ impl Site {
 
     fn command(&self, line: &str) -> Command {
         let mut command = self.sandbox.dbupdate(line);
-        for variable in
-            ["REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]
-        {
+        let logins = ["REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"];
+        for variable in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"].iter().chain(&logins) {
             command.env_remove(variable);
         }
         command.env("DOCKER_CONFIG", self.docker.path());
@@ -614,4 +613,13 @@ fn a_login_is_used_and_never_shown(backend: Backend) {
             assert!(!shown.contains(secret), "{secret} is shown: {shown}");
         }
     }
+    // Podman's first file has none.
+    let (run_time, lasting) = (Directory::new(), Directory::new());
+    for (directory, text) in [(&run_time, "{}"), (&lasting, &login(RIGHT))] {
+        fs::create_dir(directory.path().join("containers")).expect("a folder");
+        directory.file("containers/auth.json", text);
+    }
+    let mut command = site.command("zk my-zk --to 3.9.1 --dry-run -o json");
+    command.env("XDG_RUNTIME_DIR", run_time.path()).env("XDG_CONFIG_HOME", lasting.path());
+    run(command).ended(0, &pinned);
 }
