@@ -82,6 +82,39 @@ fn a_request_that_comes_back_is_shown_without_its_credentials() {
     });
 }
 
+/// A server that always gives this answer.
+fn answering(status: &'static str, body: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = listener.local_addr().expect("it is bound");
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let _ = BufReader::new(&stream).lines().map_while(Result::ok).find(String::is_empty);
+            let length = body.len();
+            let head = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+            let _ = (&stream).write_all((head + &body).as_bytes());
+        }
+    });
+    format!("http://{address}")
+}
+
+#[test]
+fn a_secret_that_is_escaped_or_cut_is_not_shown() {
+    let directory = Directory::new();
+    let escaped = TOKEN.replace("eyJ", "\\u0065yJ");
+    let denied = format!(r#"{{"kind":"Status","status":"Failure","code":403,"message":"no {escaped}"}}"#);
+    // What is logged of a body ends within the token.
+    let long = format!("{}{TOKEN}{}", "x".repeat((8 << 10) - 5), "x".repeat(99));
+    for (status, body, verbosity, said) in
+        [("403 Forbidden", denied, 0, "no [hidden]"), ("200 OK", long, 8, "x[hidd [")]
+    {
+        let config = kubeconfig(&directory, &answering(status, body), &format!("token: {TOKEN}"));
+        let ended = run(command(&format!("status kafka my-kf --v {verbosity}"), &config));
+        shows_none(ended.ended(1, said));
+        let half = &TOKEN[..10];
+        assert!(!format!("{}{}", ended.stdout, ended.stderr).contains(half), "{half} is shown: {ended:?}");
+    }
+}
+
 #[test]
 fn a_password_in_an_address_is_refused_and_not_shown() {
     let directory = Directory::new();

@@ -238,7 +238,7 @@ impl Cluster {
             let read = body::read(body, most).await;
             let read = read.map_err(|e| ClusterError::lost(&call.what, &chain(&e)))?;
             if read.cut && parts.status.is_success() {
-                return Err(ClusterError::TooLarge { what: call.what.clone(), limit: most });
+                return Err(ClusterError::too_large(&call.what, most));
             }
             Ok((parts, read.bytes))
         };
@@ -256,7 +256,9 @@ impl Cluster {
         let (parts, body) = answered?;
         if !parts.status.is_success() {
             let said = self.secrets.masked(&String::from_utf8_lossy(&body));
-            return Err(ClusterError::from_status(&call.what, parts.status.as_u16(), said.as_bytes()));
+            let error = ClusterError::from_status(&call.what, parts.status.as_u16(), said.as_bytes());
+            // JSON may have escaped what is hidden.
+            return Err(self.secrets.hidden_in(error));
         }
         let warnings = warnings(&parts.headers).iter().map(|text| self.secrets.masked(text)).collect();
         Ok(Answer { body, warnings })
@@ -270,7 +272,8 @@ impl Cluster {
         let opening = async |client: kube::Client| {
             let opening = Events::open(&client, self.signed(call), &call.what, self.secrets.clone());
             let opened = timeout(CALL_TIMEOUT, opening).await;
-            opened.map_err(|_| ClusterError::lost(&call.what, "timed out")).flatten()
+            let opened = opened.map_err(|_| ClusterError::lost(&call.what, "timed out")).flatten();
+            opened.map_err(|error| self.secrets.hidden_in(error))
         };
         let (client, generation) = self.connection.client();
         let (generation, opened) = match opening(client).await {
@@ -294,10 +297,19 @@ impl Cluster {
         match answered {
             Ok((parts, body)) => {
                 tracing::debug!("{method} {uri} {} in {ms} ms", parts.status.as_u16());
-                tracing::trace!("request body: {}", shown(call.request.body()));
-                tracing::trace!("response body: {}", self.secrets.masked(&shown(body)));
+                tracing::trace!("request body: {}", self.shown(call.request.body()));
+                tracing::trace!("response body: {}", self.shown(body));
             }
             Err(error) => tracing::debug!("{method} {uri} failed after {ms} ms: {error}"),
+        }
+    }
+
+    /// A body for the log. It is cut last: half a secret would not be recognised.
+    fn shown(&self, body: &[u8]) -> String {
+        let text = self.secrets.masked(&clean(&String::from_utf8_lossy(body)));
+        match text.char_indices().find(|(at, c)| at + c.len_utf8() > LOGGED) {
+            Some((end, _)) => format!("{} [{} bytes more]", &text[..end], text.len() - end),
+            None => text,
         }
     }
 
@@ -340,11 +352,6 @@ impl Cluster {
 
 /// How much of a body is logged, in bytes.
 const LOGGED: usize = 8 << 10;
-
-fn shown(body: &[u8]) -> String {
-    let text = clean(&String::from_utf8_lossy(&body[..body.len().min(LOGGED)]));
-    if body.len() > LOGGED { format!("{text} [{} bytes more]", body.len() - LOGGED) } else { text }
-}
 
 fn retry_after(error: &ClusterError) -> Option<Duration> {
     match error {
