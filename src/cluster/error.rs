@@ -37,9 +37,9 @@ pub enum ClusterError {
     /// A failure that may go away: no connection, a timeout, 429, 500, 502, 503, 504.
     #[error("{what}: {}", refusal.why)]
     Transient { what: String, refusal: Refusal },
-    /// A response that is not read to its end.
-    #[error("{what}: the API server's answer is larger than {} MiB", limit >> 20)]
-    TooLarge { what: String, limit: usize },
+    /// A response, or a list, that is not read to its end.
+    #[error("{what}: {why}")]
+    TooLarge { what: String, why: String },
     /// A name that no object can have, so nothing was sent.
     #[error("{name:?} is not a valid name in Kubernetes")]
     BadName { name: String },
@@ -109,6 +109,12 @@ impl ClusterError {
         };
         *text = change(std::mem::take(text));
         self
+    }
+
+    /// The response has more bytes than that.
+    pub(super) fn too_large(what: &str, limit: usize) -> Self {
+        let why = format!("the API server's answer is larger than {} MiB", limit >> 20);
+        ClusterError::TooLarge { what: what.to_owned(), why }
     }
 
     /// There was no connection to the server.

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{Error, SeqAccess, Visitor};
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::ClusterError;
@@ -24,8 +24,8 @@ const MOST_PAGES: usize = 1000;
 /// The most objects of one list: as many as the pages hold.
 const MOST_OBJECTS: usize = MOST_PAGES * PAGE as usize;
 
-/// The largest list, in bytes.
-const LARGEST_LIST: usize = 256 << 20;
+/// The largest list, in bytes. Only a page at a time is in memory: of 10,000 large pods, this is what is sent for them.
+const LARGEST_LIST: usize = 2 << 30;
 
 /// How often a list is started again because it has expired between two pages. It expires after about five minutes.
 const MOST_RESTARTS: u32 = 4;
@@ -40,7 +40,21 @@ pub(super) struct Page<T> {
     pub items: Vec<T>,
 }
 
-/// Reads no more than [`MOST_ITEMS`]: an object takes much more memory than the text of an empty one.
+impl<T> Page<T> {
+    /// Whether all its objects were read.
+    ///
+    /// # Errors
+    /// It has more than [`MOST_ITEMS`].
+    pub fn fits(&self, what: &str) -> Result<(), ClusterError> {
+        if self.items.len() > MOST_ITEMS {
+            let why = format!("a page of the list has more than {MOST_ITEMS} objects");
+            return Err(ClusterError::TooLarge { what: what.to_owned(), why });
+        }
+        Ok(())
+    }
+}
+
+/// Keeps one more than [`MOST_ITEMS`] at most: an object takes much more memory than the text of an empty one.
 fn bounded<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
     struct Items<T>(PhantomData<T>);
 
@@ -48,17 +62,16 @@ fn bounded<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Ve
         type Value = Vec<T>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            write!(f, "at most {MOST_ITEMS} objects")
+            f.write_str("a list of objects")
         }
 
         fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
             let mut items = Vec::new();
-            while let Some(item) = list.next_element()? {
-                if items.len() == MOST_ITEMS {
-                    return Err(A::Error::custom(format!("a page of more than {MOST_ITEMS} objects")));
-                }
+            while items.len() <= MOST_ITEMS {
+                let Some(item) = list.next_element()? else { return Ok(items) };
                 items.push(item);
             }
+            while list.next_element::<IgnoredAny>()?.is_some() {}
             Ok(items)
         }
     }
@@ -96,7 +109,7 @@ impl Pages {
         token: &str,
     ) -> Result<(), ClusterError> {
         let endless = |why: String| {
-            Err(ClusterError::Unexpected { what: what.to_owned(), message: format!("the list {why}") })
+            Err(ClusterError::TooLarge { what: what.to_owned(), why: format!("the list {why}") })
         };
         self.pages += 1;
         self.bytes += bytes;
@@ -110,7 +123,7 @@ impl Pages {
             return endless(format!("has more than {MOST_OBJECTS} objects"));
         }
         if self.bytes > LARGEST_LIST {
-            return Err(ClusterError::TooLarge { what: what.to_owned(), limit: LARGEST_LIST });
+            return endless(format!("is larger than {} MiB", LARGEST_LIST >> 20));
         }
         self.token = token.to_owned();
         Ok(())
@@ -136,40 +149,44 @@ mod tests {
     use super::*;
 
     /// How many pages are read, of that many objects and bytes each, and why no more.
-    fn read(objects: usize, bytes: usize, token: impl Fn(usize) -> String) -> (usize, String) {
+    fn read(objects: usize, bytes: usize, token: impl Fn(usize) -> String) -> (usize, ClusterError) {
         let mut pages = Pages::default();
         let mut read = 0;
         loop {
             read += 1;
             if let Err(error) = pages.next("list pods", read * objects, bytes, &token(read)) {
-                return (read, error.to_string());
+                return (read, error);
             }
         }
     }
 
     #[test]
     fn no_list_is_read_for_ever() {
-        let unexpected = |why: &str| format!("list pods: unexpected response: the list {why}");
-        let too_large = "list pods: the API server's answer is larger than 256 MiB".to_owned();
         for (objects, bytes, repeats, pages, why) in [
-            (250, 1, true, 2, unexpected("does not end: a page leads to itself")),
-            (0, 1, false, 1000, unexpected("has more than 1000 pages")),
-            (10_000, 1, false, 26, unexpected("has more than 250000 objects")),
-            (250, 64 << 20, false, 5, too_large),
+            (250, 1, true, 2, "does not end: a page leads to itself"),
+            (0, 1, false, 1000, "has more than 1000 pages"),
+            (10_000, 1, false, 26, "has more than 250000 objects"),
+            (250, 64 << 20, false, 33, "is larger than 2048 MiB"),
         ] {
             let token = |page: usize| if repeats { "t".to_owned() } else { page.to_string() };
-            assert_eq!(read(objects, bytes, token), (pages, why));
+            let why = format!("the list {why}");
+            let too_large = ClusterError::TooLarge { what: "list pods".to_owned(), why };
+            assert_eq!(read(objects, bytes, token), (pages, too_large));
         }
     }
 
     #[test]
     fn a_page_has_no_more_objects_than_fit_into_memory() {
         let page = |objects: usize| format!(r#"{{"items":[{}]}}"#, vec!["0"; objects].join(","));
-        let read = |text: &str| serde_json::from_str::<Page<u8>>(text).map(|page| page.items.len());
-        assert_eq!(read(&page(MOST_ITEMS)).ok(), Some(MOST_ITEMS));
-        assert_eq!(read("{}").ok(), Some(0));
-        let error = read(&page(MOST_ITEMS + 1)).expect_err("too many").to_string();
-        assert!(error.contains("a page of more than 10000 objects"), "{error}");
+        let read = |text: &str| serde_json::from_str::<Page<u8>>(text).expect("a page");
+        assert_eq!(read("{}").items.len(), 0);
+        let largest = read(&page(MOST_ITEMS));
+        assert_eq!((largest.items.len(), largest.fits("list pods")), (MOST_ITEMS, Ok(())));
+        let larger = read(&page(MOST_ITEMS + 9));
+        assert_eq!(larger.items.len(), MOST_ITEMS + 1);
+        let error = larger.fits("list pods").expect_err("too many");
+        assert!(matches!(error, ClusterError::TooLarge { .. }), "{error}");
+        assert_eq!(error.to_string(), "list pods: a page of the list has more than 10000 objects");
     }
 
     #[test]

@@ -79,19 +79,11 @@ impl Cluster {
         Ok(snapshot)
     }
 
-    /// Rereads the same database.
-    ///
-    /// # Errors
-    /// As [`Cluster::snapshot`].
-    pub async fn read_anew(&self, before: Snapshot) -> Result<Snapshot, ClusterError> {
-        Ok(self.reread(before).await?.0)
-    }
-
     /// Rereads the same database and all its objects.
     ///
     /// # Errors
     /// As [`Cluster::snapshot`].
-    pub async fn again(&self, before: Snapshot) -> Result<Snapshot, ClusterError> {
+    pub async fn read_anew(&self, before: Snapshot) -> Result<Snapshot, ClusterError> {
         self.reread(before).await.map(|(snapshot, _)| snapshot)
     }
 
@@ -357,6 +349,7 @@ impl Cluster {
                 answer => answer?,
             };
             let page: Page<T> = answer.parse(&what)?;
+            page.fits(&what)?;
             items.extend(page.items);
             let next = page.metadata.next;
             if next.is_empty() {

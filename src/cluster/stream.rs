@@ -65,10 +65,7 @@ impl<T: DeserializeOwned> Events<T> {
             match self.lines.completed(&piece) {
                 Ok(lines) => self.arrived.extend(lines),
                 Err(body::TooLong) => {
-                    return Some(Err(ClusterError::TooLarge {
-                        what: self.what.clone(),
-                        limit: LARGEST_OBJECT,
-                    }));
+                    return Some(Err(ClusterError::too_large(&self.what, LARGEST_OBJECT)));
                 }
             }
         }

@@ -48,7 +48,7 @@ impl Run {
 
     pub(super) async fn read_everything(&mut self) -> Result<(), StopReason> {
         let before = self.observer.snapshot.to_read_anew();
-        match self.interrupt.during(self.observer.cluster.again(before)).await? {
+        match self.interrupt.during(self.observer.cluster.read_anew(before)).await? {
             Ok(fresh) => self.observer.snapshot = fresh,
             Err(ClusterError::NotFound { .. }) => return Err(Blocked::DatabaseGone.into()),
             Err(error) => return Err(error.into()),

@@ -71,7 +71,7 @@ impl Run {
 fn surely_refused(error: &ClusterError) -> bool {
     match error {
         ClusterError::Transient { refusal, .. } => refusal.unreachable,
-        ClusterError::Unexpected { .. } => false,
+        ClusterError::Unexpected { .. } | ClusterError::TooLarge { .. } => false,
         _ => true,
     }
 }
