@@ -11,12 +11,12 @@ mod server;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Permissions};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use backend::{Backend, EMPTY, INDEX, MANIFEST, PASSWORD, RIGHT, Registry, WRONG, manifest};
@@ -452,7 +452,10 @@ impl Site {
     fn command(&self, line: &str) -> Command {
         let mut command = self.sandbox.dbupdate(line);
         let logins = ["REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"];
-        for variable in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"].iter().chain(&logins) {
+        for variable in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
+            .iter()
+            .chain(&logins)
+        {
             command.env_remove(variable);
         }
         command.env("DOCKER_CONFIG", self.docker.path());
@@ -561,6 +564,30 @@ fn a_proxy_is_for_others(backend: Backend) {
     let mut command = site.command(&format!("zk my-zk --to 3.9.1 --dry-run --server http://{server}"));
     command.env("HTTP_PROXY", format!("http://{}", nobody())).env("NO_PROXY", "localhost");
     run(command).ended(3, "the registry has no such tag");
+}
+
+/// A registry elsewhere is asked by way of a proxy, also by SOCKS 5.
+#[test]
+fn a_socks_proxy_leads_to_a_registry() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let proxy = format!("socks5h://{}", listener.local_addr().expect("it has an address"));
+    let (tell, heard) = mpsc::channel();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut version = [0];
+            let _ = tell.send(stream.read_exact(&mut version).map(|()| version[0]).ok());
+        }
+    });
+    let site = Site::new();
+    for version in ["3.8.3", "3.9.1"] {
+        let image = json!({"db": {"image": format!("registry.invalid/zk:{version}")}});
+        site.version("zookeeperversions", version, &image);
+    }
+    site.change("my-zk", &[("containers", "registry.invalid/zk:3.8.3".to_owned())]);
+    let mut command = site.command("zk my-zk --to 3.9.1 --dry-run -o json");
+    command.env("HTTPS_PROXY", proxy);
+    run(command).ended(0, "could not ask registry.invalid");
+    assert_eq!(heard.try_recv(), Ok(Some(5)));
 }
 
 /// With docker's login, podman's, and one from a program; with a wrong one, and with none.
