@@ -192,10 +192,11 @@ impl Entry {
         later.or(self.run.plan.ops_request.as_ref().map(|r| r.metadata.name.as_str()))
     }
 
-    /// The version that further updates lead to, if the run is done and such updates were requested.
+    /// The version that further updates lead to, if this one is complete and such updates were requested. After one
+    /// that was not Ready in time they do not start by themselves, but they are still to be made.
     pub fn follow(&self) -> Option<&str> {
-        let done = self.progress.result.as_ref().is_some_and(|finish| finish.outcome == Outcome::Done);
-        self.run.through.as_deref().filter(|_| done)
+        let complete = |finish: &Finish| matches!(finish.outcome, Outcome::Done | Outcome::NotReady);
+        self.run.through.as_deref().filter(|_| self.progress.result.as_ref().is_some_and(complete))
     }
 
     /// Its process was killed, or is still running.

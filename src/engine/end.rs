@@ -230,9 +230,10 @@ impl Run {
             Some(result.clone())
         });
         let workloads: Vec<_> = counted.collect();
+        let further = self.options.story.through.is_some();
         let mut finish = Finish {
             outcome: reason.map_or(Outcome::Done, StopReason::outcome),
-            exit_code: reason.map_or(0, |r| r.exit_code(self.ledger.changed.half_done())),
+            exit_code: reason.map_or(0, |r| r.exit_code(self.ledger.changed.half_done(), further)),
             changed: self.ledger.changed.by_this_run,
             paused,
             operator_confirmed: self.ledger.operator == Operator::Confirmed,
@@ -315,7 +316,8 @@ impl Run {
         let again = match reason {
             // The same request would fail in the same way.
             StopReason::RequestEnded { .. } => Next::Method(to, self.plan.by_us()),
-            // The update is complete, unless others were to follow.
+            // The update is complete, and what was to follow is in the journal.
+            StopReason::NotReady { .. } if self.ledger.leads_further() => Next::Further,
             StopReason::NotReady { .. } if self.options.story.through.is_none() => Next::Status,
             _ => Next::Again(to),
         };

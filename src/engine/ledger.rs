@@ -86,6 +86,11 @@ impl Ledger {
         Some(writer)
     }
 
+    /// The journal says that further updates follow.
+    pub fn leads_further(&self) -> bool {
+        self.journal.as_ref().is_some_and(|writer| writer.run.through.is_some())
+    }
+
     /// The version that the update starts from, whichever process started it.
     pub fn came_from<'a>(&'a self, plan: &'a Plan) -> &'a str {
         let Plan { from, to, .. } = plan;

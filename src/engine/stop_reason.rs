@@ -85,6 +85,17 @@ pub(super) enum WaitEnded {
     Stopped { signal: Signal },
 }
 
+impl Unready {
+    /// The code of whatever cut the wait short; `late`, if it was over.
+    fn exit_code(&self, late: u8) -> u8 {
+        match self.ended {
+            WaitEnded::Late { .. } => late,
+            WaitEnded::TimedOut { .. } => 124,
+            WaitEnded::Stopped { signal } => signal.exit_code(),
+        }
+    }
+}
+
 fn unready(phase: &Phase, before: bool, ended: &WaitEnded) -> String {
     let ended = match ended {
         WaitEnded::Late { seconds } => format!("within the {seconds} s of --wait-ready"),
@@ -145,16 +156,13 @@ impl StopReason {
     }
 
     /// The process's exit code; documented in `docs/exit-codes.md`. `half_done` tells whether this run, or the one that
-    /// it resumes, has changed something.
-    pub fn exit_code(&self, half_done: bool) -> u8 {
+    /// it resumes, has changed something; `further`, whether other updates were to follow this one.
+    pub fn exit_code(&self, half_done: bool, further: bool) -> u8 {
         match self {
             StopReason::TimedOut { .. } => 124,
             StopReason::Stopped { signal } => signal.exit_code(),
-            StopReason::NotReady { unready, .. } => match unready.ended {
-                WaitEnded::Late { .. } => 6,
-                WaitEnded::TimedOut { .. } => 124,
-                WaitEnded::Stopped { signal } => signal.exit_code(),
-            },
+            StopReason::NotReady { unready, .. } => unready.exit_code(if further { 4 } else { 6 }),
+            StopReason::RolledBack { unready: Some(unready), .. } => unready.exit_code(4),
             _ if self.somebody_else() => 5,
             _ if half_done => 4,
             _ => 1,

@@ -12,7 +12,7 @@ use super::stop::{Signalled, unless_stopped};
 use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::engine::{Signal, Stop};
-use crate::event::{Event, Finish, Record};
+use crate::event::{Event, Finish, Outcome, Record};
 use crate::journal::Entry;
 use crate::model::{Lookup, Plan};
 use crate::retry::Retries;
@@ -165,6 +165,9 @@ impl<T: FnMut(Sight)> Attachment<'_, T> {
 
     fn leads_further(&self, seen: &Seen) -> bool {
         let Lookup::Found(runs) = &seen.runs else { return false };
+        if self.ended.as_ref().is_none_or(|(finish, _)| finish.outcome != Outcome::Done) {
+            return false;
+        }
         let own = |entry: &&Entry| self.onlooker.as_ref().is_some_and(|o| o.run() == entry.run.run);
         let to = runs.iter().find(own).and_then(Entry::follow);
         to.is_some_and(|to| seen.snapshot.database.version != to)

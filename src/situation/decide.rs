@@ -122,11 +122,15 @@ fn by_itself(seen: &Seen) -> What {
     if outdated > 0 {
         return What::Outdated { pods: outdated };
     }
-    let arrived_by = last(seen).filter(|entry| entry.run.plan.to.name == db.version);
-    match arrived_by.and_then(Entry::follow) {
+    match to_follow(seen) {
         Some(to) => What::OnItsWay { pods, to: to.to_owned() },
         None => What::Fine(pods),
     }
+}
+
+/// The version that further updates lead to, if the database is where the last run has brought it.
+pub(super) fn to_follow(seen: &Seen) -> Option<&str> {
+    last(seen).filter(|entry| entry.run.plan.to.name == seen.snapshot.database.version)?.follow()
 }
 
 /// The pods of all workloads, and how many of them are Ready.

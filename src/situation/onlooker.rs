@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::commands::Next;
-use super::decide::decide;
+use super::decide::{decide, to_follow};
 use super::rolling::{Look, Rolling, Timed, millis};
 use super::{Seen, State};
 use crate::event::{EVENT_SCHEMA, Event, Finish, Outcome, Record, Step, StepOutcome, WaitingOn};
@@ -244,7 +244,10 @@ pub fn last_words(seen: &Seen, recorded: &Finish, to: &str) -> (Finish, Vec<Next
     let next = match finish.outcome {
         Outcome::Done => Vec::new(),
         Outcome::RolledBack => vec![Next::Status],
-        Outcome::NotReady => situation.next_after(Some(Next::Describe), Next::Status),
+        Outcome::NotReady => {
+            let again = if to_follow(seen).is_some() { Next::Further } else { Next::Status };
+            situation.next_after(Some(Next::Describe), again)
+        }
         _ => situation.next_after(None, Next::Again(to.to_owned())),
     };
     (finish, next)

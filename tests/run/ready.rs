@@ -5,6 +5,7 @@ use std::time::Duration;
 use kubectl_dbupdate::engine::{Signal, Stop};
 use kubectl_dbupdate::event::{Event, Outcome, Step, WaitingOn};
 use kubectl_dbupdate::operation;
+use kubectl_dbupdate::situation::{Commands, Next, State, decide, last_words};
 use serde_json::json;
 use simcluster::world::Database;
 use simcluster::{Ailment, Behaviour, PodRule, Provisioner};
@@ -166,7 +167,21 @@ async fn a_rollback_waits_as_well() {
     assert!(operation::unfinished(&journal, &snapshot).is_none());
 }
 
-/// The hops after it are not begun; the same command continues with them.
+/// As after an update, the code says what has ended the wait.
+#[tokio::test(start_paused = true)]
+async fn the_wait_of_a_rollback_is_stopped_too() {
+    let pull = PodRule::new(Ailment::PullError).image("*:3.9.1*");
+    let world = World::behaving(Behaviour::default().with(pull), Database::zookeeper("db"));
+    let mut run = world.start_with(|o| o.roll_back_on_failure = true).await;
+    run.step(Step::Verify).await;
+    falls_silent(&world, "Critical");
+    run.event("it waits", waits("Critical", false)).await;
+    run.interrupt();
+    run.end().await.ended(Outcome::RolledBack, 130, true, false).says(&["interrupted by SIGINT"]);
+}
+
+/// The hops after it do not start by themselves, but are not lost: the run, whoever has followed it, `status` and `resume`
+/// all lead to them.
 #[tokio::test(start_paused = true)]
 async fn a_hop_that_is_not_ready_is_followed_by_none() {
     let world = World::new(Database::druid("db"));
@@ -178,6 +193,26 @@ async fn a_hop_that_is_not_ready_is_followed_by_none() {
     run.step(Step::Verify).await;
     falls_silent(&world, "Critical");
     let ended = run.end().await;
-    ended.ended(Outcome::NotReady, 6, true, false).says(&["kubectl dbupdate druid db --to 31.0.0 --through"]);
-    assert_eq!(world.journal(&world.cluster()).await.last().and_then(|entry| entry.follow()), None);
+    let again = "kubectl dbupdate resume druid db --through";
+    ended.ended(Outcome::NotReady, 4, true, false).says(&[again]);
+
+    let seen = async || {
+        let found = world.cluster().overview(world.kind, NAMESPACE, Some(&world.name), "").await;
+        operation::seen(found.expect("it can be read").remove(0), &world.clock())
+    };
+    let (finish, next) = last_words(&seen().await, &ended.finish, "30.0.1");
+    let named = |next: &Next| Commands::default().command(next, world.kind, &ended.plan.database).to_string();
+    assert_eq!(finish.exit_code, 4);
+    assert_eq!(next.iter().map(named).collect::<Vec<_>>(), ended.finish.next);
+
+    world.change_status(|db| db["status"]["phase"] = json!("Ready"));
+    let (situation, cluster) = (decide(&seen().await), world.cluster());
+    assert_eq!((situation.state(), situation.next()), (State::OnItsWay, vec![Next::Further]));
+    let wish = operation::Wish::Resume { through: true };
+    let request = operation::Request { wish, unasked: true, ..world.asked() };
+    let goal = operation::goal(&request, &world.snapshot(&cluster).await, &world.journal(&cluster).await);
+    let Ok(operation::Goal::To { to, through: true, unfinished: None, .. }) = goal else {
+        panic!("{goal:?}")
+    };
+    assert_eq!(to, "31.0.0");
 }
