@@ -10,7 +10,8 @@ use kubectl_dbupdate::event::{Event, Finish, Outcome, Record};
 use kubectl_dbupdate::journal::Direction;
 use kubectl_dbupdate::model::{Kind, Methods, Snapshot};
 use kubectl_dbupdate::operation::{
-    End, Error, Goal, Notice, Operation, Outlook, Question, Request, Signal, Stop, Told, Which, Wish, goal,
+    Bounds, End, Error, Goal, Notice, Operation, Outlook, Question, Request, Signal, Stop, Told, Which, Wish,
+    goal,
 };
 use kubectl_dbupdate::situation::Commands;
 use serde_json::json;
@@ -259,6 +260,108 @@ async fn what_was_to_follow_a_run_is_resumed_by_name_or_by_a_person() {
     }
 }
 
+/// Two hops of a Druid; `hear` is told everything.
+async fn two_hops(world: &World, bounds: Bounds, mut hear: impl FnMut(&Told, &watch::Sender<Stop>)) -> End {
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let (stop, stopped) = watch::channel(Stop::Go);
+    let to = Some("31.0.0".to_owned());
+    let wish = Wish::Update { to, through: true, methods: Methods::default() };
+    let request = Request { wish, unasked: true, bounds, ..world.asked() };
+    let mut operation = Operation::new(world.cluster(), request, world.clock(), stopped, tell);
+    let outlook = operation.outlook().await.expect("it can be read");
+    let listening = async {
+        while let Some(told) = told.recv().await {
+            hear(&told, &stop);
+        }
+    };
+    let working = async move { operation.carry_out(outlook).await };
+    let both = async { tokio::join!(working, listening) };
+    let (end, ()) = timeout(secs(24 * 3600), both).await.expect("it ends");
+    end.expect("nobody is asked")
+}
+
+fn hop_ended(told: &Told) -> bool {
+    matches!(told, Told::Notice(Notice::HopEnded(_)))
+}
+
+/// KubeDB's health checker is always a bit behind, and a hop that did not wait for it is no reason to refuse the next.
+#[tokio::test(start_paused = true)]
+async fn the_next_hop_waits_until_the_database_is_healthy() {
+    let critical = |world: &World| world.change_status(|db| db["status"]["phase"] = json!("Critical"));
+    let bounds =
+        |world: &World| Bounds { wait_ready: secs(0), pod_timeout: secs(120), ..world.asked().bounds };
+    let world = World::new(Database::druid("db"));
+    let mut waits = Vec::new();
+    let end = two_hops(&world, bounds(&world), |told, _| match told {
+        Told::Notice(Notice::HopWaits { why }) => waits.push(why.clone()),
+        told if hop_ended(told) => critical(&world),
+        _ => {}
+    });
+    let end = end.await;
+    assert_eq!((end.finish.outcome, end.finish.exit_code), (Outcome::Done, 0), "{:?}", end.finish);
+    assert!(waits.len() == 1 && waits[0].contains("Critical"), "{waits:?}");
+
+    // Not for ever, and a signal and the timeout end it as well.
+    for (ends, outcome, code, waited) in [
+        ("it stays", Outcome::Failed, 4, 120..125),
+        ("signal", Outcome::Stopped, 130, 0..3),
+        ("timeout", Outcome::Stopped, 124, 0..120),
+    ] {
+        let world = World::new(Database::druid("db"));
+        let mut began = None;
+        let mut bounds = bounds(&world);
+        bounds.timeout = (ends == "timeout").then_some(end.runs[0].finish.elapsed_ms / 1000 + 60).map(secs);
+        let started = Instant::now();
+        let end = two_hops(&world, bounds, |told, stop| match told {
+            told if hop_ended(told) => {
+                world.sim.behaviour().change(|b| b.provisioner.alive = false);
+                critical(&world);
+                began = Some(Instant::now());
+            }
+            Told::Notice(Notice::HopWaits { .. }) if ends == "signal" => {
+                stop.send_replace(Stop::Finish(Signal::Interrupt));
+            }
+            _ => {}
+        });
+        let finish = end.await.finish;
+        assert_eq!((finish.outcome, finish.exit_code, finish.changed), (outcome, code, true), "{finish:?}");
+        assert!(!finish.error.contains("nothing was changed"), "{ends}: {}", finish.error);
+        let waited_for = began.expect("one is done").elapsed().as_secs();
+        assert!(waited.contains(&waited_for), "{ends}: {waited_for} s");
+        assert!(bounds.timeout.is_none_or(|timeout| started.elapsed() < timeout + secs(2)), "{ends}");
+    }
+}
+
+/// What one hop has used up of the timeout, the next one does not have.
+#[tokio::test(start_paused = true)]
+async fn the_timeout_is_that_of_all_hops() {
+    let world = World::new(Database::druid("db"));
+    let all = two_hops(&world, world.asked().bounds, |_, _| {}).await.finish.elapsed_ms / 1000;
+    let world = World::new(Database::druid("db"));
+    let (limit, began) = (secs(all * 3 / 4), Instant::now());
+    let bounds = Bounds { timeout: Some(limit), ..world.asked().bounds };
+    let end = two_hops(&world, bounds, |_, _| {}).await;
+    assert_eq!((end.runs.len(), end.finish.outcome, end.finish.exit_code), (2, Outcome::Stopped, 124));
+    let seconds = format!("--timeout of {} s", limit.as_secs());
+    assert!(end.finish.error.contains(&seconds), "{}", end.finish.error);
+    assert!(began.elapsed() < limit + secs(20), "{:?}", began.elapsed());
+}
+
+/// The last hop alone has changed nothing, but the operation has.
+#[tokio::test(start_paused = true)]
+async fn a_hop_that_changes_nothing_does_not_undo_the_one_before() {
+    let world = World::new(Database::druid("db"));
+    let end = two_hops(&world, world.asked().bounds, |told, _| {
+        if hop_ended(told) {
+            let writes = |r: &simcluster::RecordedRequest| r.path.contains("/leases") && r.method != "GET";
+            world.sim.faults().add(Fault::new(Effect::Forbid).when(writes).always());
+        }
+    });
+    let finish = end.await.finish;
+    assert_eq!((finish.outcome, finish.exit_code, finish.changed), (Outcome::Failed, 4, true), "{finish:?}");
+    assert!(!finish.state.contains("nothing was changed"), "{}", finish.state);
+}
+
 /// Several hops: what the operation comes to is one end for all of them, also where it stops between two.
 #[tokio::test(start_paused = true)]
 async fn an_operation_of_several_hops_has_one_end() {
@@ -266,32 +369,18 @@ async fn an_operation_of_several_hops_has_one_end() {
         [(None, Outcome::Done, 0), (Some("ann"), Outcome::SomebodyElse, 5), (Some(""), Outcome::Stopped, 130)]
     {
         let world = World::new(Database::druid("db"));
-        let (tell, mut told) = mpsc::unbounded_channel();
-        let (stop, stopped) = watch::channel(Stop::Go);
-        let to = Some("31.0.0".to_owned());
-        let wish = Wish::Update { to, through: true, methods: Methods::default() };
-        let request = Request { wish, unasked: true, ..world.asked() };
-        let mut operation = Operation::new(world.cluster(), request, world.clock(), stopped, tell);
-        let outlook = operation.outlook().await.expect("it can be read");
-        let listening = async {
-            while let Some(told) = told.recv().await {
-                match (told, disturbed) {
-                    (Told::Notice(Notice::HopEnded(_)), Some("")) => {
-                        stop.send_replace(Stop::Finish(Signal::Interrupt));
-                    }
-                    (Told::Notice(Notice::HopEnded(_)), Some(who)) => world.change_status(|db| {
-                        let paused = json!([{ "type": "Paused", "status": "True", "message": who,
-                            "reason": "Paused", "lastTransitionTime": "2026-01-01T00:00:00Z" }]);
-                        db["status"]["conditions"] = paused;
-                    }),
-                    _ => {}
-                }
+        let end = two_hops(&world, world.asked().bounds, |told, stop| match disturbed {
+            Some("") if hop_ended(told) => {
+                stop.send_replace(Stop::Finish(Signal::Interrupt));
             }
-        };
-        let working = async move { operation.carry_out(outlook).await };
-        let both = async { tokio::join!(working, listening) };
-        let (end, ()) = timeout(secs(24 * 3600), both).await.expect("it ends");
-        let end = end.expect("nobody is asked");
+            Some(who) if hop_ended(told) => world.change_status(|db| {
+                let paused = json!([{ "type": "Paused", "status": "True", "message": who,
+                    "reason": "Paused", "lastTransitionTime": "2026-01-01T00:00:00Z" }]);
+                db["status"]["conditions"] = paused;
+            }),
+            _ => {}
+        });
+        let end = end.await;
         let finish = &end.finish;
         assert_eq!((finish.outcome, finish.exit_code, finish.changed), (outcome, code, true), "{finish:?}");
         let each: Vec<_> =

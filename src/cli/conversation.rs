@@ -141,6 +141,13 @@ impl Conversation {
                 let (typed, version) = (clean(&typed), clean(&version));
                 stream::err(&format!("{typed} means {version}, the newest {typed}.x\n"));
             }
+            Notice::HopWaits { why } => {
+                self.waits_for =
+                    format!("the database to be healthy before the next update: {}", clean(&why));
+                if !self.options.quiet {
+                    stream::err(&format!("waiting for {}\n", self.waits_for));
+                }
+            }
             Notice::HopBegins { number, count, plan }
                 if !self.options.quiet && !self.screen().for_programs() =>
             {

@@ -77,7 +77,8 @@ async fn carry_out(
 fn say_between(with: &Conversation, end: &End, between: &Between) {
     match (between, end.runs.last()) {
         (Between::Failed(error), _) => match **error {
-            Error::Signalled(_) => {
+            // In its own words, nothing was changed.
+            Error::Signalled(_) | Error::TimedOut { .. } => {
                 stream::err(&format!("{}\n", end.finish.error));
             }
             _ => stream::complain(&**error),

@@ -233,7 +233,7 @@ impl Run {
         let further = self.options.story.through.is_some();
         let mut finish = Finish {
             outcome: reason.map_or(Outcome::Done, StopReason::outcome),
-            exit_code: reason.map_or(0, |r| r.exit_code(self.ledger.changed.half_done(), further)),
+            exit_code: reason.map_or(0, |r| r.exit_code(self.changed_anything(), further)),
             changed: self.ledger.changed.by_this_run,
             paused,
             operator_confirmed: self.ledger.operator == Operator::Confirmed,
@@ -285,9 +285,14 @@ impl Run {
             What::Gone => "",
             What::Requested { .. } => "; it continues without this command",
             _ if done && !finish.operator_confirmed => "; not confirmed by an operator",
-            _ if !done && !self.ledger.changed.half_done() && !finish.paused => "; nothing was changed",
+            _ if !done && !self.changed_anything() && !finish.paused => "; nothing was changed",
             _ => "",
         }
+    }
+
+    /// This run, the one that it resumes, or an earlier one of the same operation has changed something.
+    fn changed_anything(&self) -> bool {
+        self.ledger.changed.half_done() || self.options.story.earlier.changed
     }
 
     /// The commands to run next, most useful first.

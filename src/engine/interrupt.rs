@@ -16,8 +16,10 @@ use super::{Signal, Stop};
 pub(super) struct Interrupt {
     stop: watch::Receiver<Stop>,
     lost: watch::Receiver<Option<String>>,
-    /// The deadline of the whole run.
+    /// How long the whole operation may take.
     timeout: Option<Duration>,
+    /// How much of that was over when the run began.
+    spent: Duration,
     asides: mpsc::UnboundedReceiver<Aside>,
     /// Why a collection can no longer be watched.
     unwatchable: Option<ClusterError>,
@@ -35,6 +37,7 @@ impl Interrupt {
         stop: watch::Receiver<Stop>,
         lost: watch::Receiver<Option<String>>,
         timeout: Option<Duration>,
+        spent: Duration,
         asides: mpsc::UnboundedReceiver<Aside>,
         emitter: Emitter,
     ) -> Self {
@@ -42,6 +45,7 @@ impl Interrupt {
             stop,
             lost,
             timeout,
+            spent,
             asides,
             unwatchable: None,
             told: false,
@@ -162,7 +166,7 @@ impl Interrupt {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.timeout.map(|timeout| self.emitter.began() + timeout)
+        self.timeout.map(|timeout| self.emitter.began() + timeout.saturating_sub(self.spent))
     }
 
     fn tell(&mut self, aside: Aside) {

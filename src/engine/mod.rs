@@ -74,7 +74,7 @@ pub struct Caller {
 /// How long things may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// The whole run.
+    /// The whole operation, with all of its runs.
     pub timeout: Option<Duration>,
     /// For one pod to become healthy, not counting its termination grace period, and for one blocked eviction.
     pub pod_timeout: Duration,
@@ -98,6 +98,16 @@ pub struct Story {
     pub through: Option<String>,
     /// The methods that were chosen for this update and the ones after it.
     pub methods: Methods,
+    pub earlier: Earlier,
+}
+
+/// What the same operation did before this run.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Earlier {
+    /// A run of it has changed something.
+    pub changed: bool,
+    /// How much of [`Bounds::timeout`] is used up.
+    pub spent: Duration,
 }
 
 /// Runs a plan without refusals, from the snapshot that it was made from. Everything that happens is sent as events;

@@ -62,7 +62,14 @@ impl Run {
         let cluster = cluster.for_run(&options.caller.run, &plan.database, OUTAGE, to_aside);
         Run {
             observer: Observer::new(cluster, snapshot),
-            interrupt: Interrupt::new(stop, lost, options.bounds.timeout, asides, emitter.clone()),
+            interrupt: Interrupt::new(
+                stop,
+                lost,
+                options.bounds.timeout,
+                options.story.earlier.spent,
+                asides,
+                emitter.clone(),
+            ),
             lock: Lock::new(to_lost),
             ledger: Ledger::new(&plan, changed_before, options.clock.read()),
             narrator: Narrator::new(emitter, &plan.to.name),

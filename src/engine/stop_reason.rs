@@ -155,16 +155,16 @@ impl StopReason {
         }
     }
 
-    /// The process's exit code; documented in `docs/exit-codes.md`. `half_done` tells whether this run, or the one that
-    /// it resumes, has changed something; `further`, whether other updates were to follow this one.
-    pub fn exit_code(&self, half_done: bool, further: bool) -> u8 {
+    /// The process's exit code; documented in `docs/exit-codes.md`. `changed` tells whether this run, or one that it
+    /// continues, has changed something; `further`, whether other updates were to follow this one.
+    pub fn exit_code(&self, changed: bool, further: bool) -> u8 {
         match self {
             StopReason::TimedOut { .. } => 124,
             StopReason::Stopped { signal } => signal.exit_code(),
             StopReason::NotReady { unready, .. } => unready.exit_code(if further { 4 } else { 6 }),
             StopReason::RolledBack { unready: Some(unready), .. } => unready.exit_code(4),
             _ if self.somebody_else() => 5,
-            _ if half_done => 4,
+            _ if changed => 4,
             _ => 1,
         }
     }

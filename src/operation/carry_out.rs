@@ -1,8 +1,10 @@
 //! Carries the hops out, one run after the other. Each one is planned from the state that the previous one left.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
 
 use super::Operation;
 use super::end::{Between, End};
@@ -11,13 +13,16 @@ use super::goal::Goal;
 use super::outlook::{Outlook, Refusal};
 use super::ran::Ran;
 use super::read;
-use super::stop::unless_stopped;
 use super::told::{Notice, Question};
-use crate::engine::{self, RunOptions, Story};
+use crate::engine::{self, Earlier, RunOptions, Story};
 use crate::event::Outcome;
 use crate::journal::Direction;
-use crate::model::Plan;
+use crate::model::{Check, Plan};
+use crate::plan::hops::Hops;
 use crate::situation::{Commands, Next};
+
+/// How often the database is read while it is not healthy between two hops.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// A unique run id: 48 random bits.
 pub fn run_id() -> String {
@@ -44,7 +49,8 @@ impl Operation {
             let later = !outlook.hops.later.is_empty();
             let (goal, done) = (outlook.goal.clone(), Box::new(outlook.hops.first.clone()));
             let destination = outlook.hops.last().to.name.clone();
-            let ran = self.carry_out_first(outlook).await;
+            let changed = runs.iter().any(|ran: &Ran| ran.finish.changed);
+            let ran = self.carry_out_first(outlook, changed).await;
             let complete = ran.finish.outcome == Outcome::Done;
             if !later || !complete {
                 if let Some(to) = goal.further(&done.to.name).filter(|_| complete) {
@@ -77,9 +83,10 @@ impl Operation {
         commands.command(&next, done.kind, &done.database).to_string()
     }
 
-    /// Carries out the first of the updates.
-    async fn carry_out_first(&self, outlook: Outlook) -> Ran {
-        let options = self.run_options(&outlook);
+    /// Carries out the first of the updates. `changed`: an earlier one has changed something.
+    async fn carry_out_first(&self, outlook: Outlook, changed: bool) -> Ran {
+        let mut options = self.run_options(&outlook);
+        options.story.earlier = Earlier { changed, spent: self.patience.spent() };
         let (plan, run) = (outlook.hops.first, options.caller.run.clone());
         let (events, mut records) = mpsc::unbounded_channel();
         let telling = async {
@@ -119,23 +126,54 @@ impl Operation {
                 },
             },
             bounds: request.bounds,
-            story: Story { journal: outlook.journal.clone(), resuming, direction, before, through, methods },
+            story: Story {
+                journal: outlook.journal.clone(),
+                resuming,
+                direction,
+                before,
+                through,
+                methods,
+                earlier: Earlier::default(),
+            },
             skip: request.skip.clone(),
             roll_back_on_failure: request.roll_back_on_failure,
             clock: self.clock.clone(),
         }
     }
 
-    /// The remaining hops. The last one has waited until KubeDB reported the database as Ready.
+    /// The remaining hops. The last one may not have waited until KubeDB reported the database as Ready (`--wait-ready`),
+    /// and a pod may not be Ready for a moment: the next one is refused only if the database is not healthy in time.
     async fn next(&mut self, goal: &Goal, done: &Plan, destination: &str) -> Result<Outlook, Error> {
         let (kind, db, methods) = (done.kind, &done.database, goal.methods());
         let goal = goal.after_a_hop(destination);
-        let reading = read::everything(&self.cluster, kind, &db.namespace, &db.name, &methods);
-        let (mut snapshot, journal) = unless_stopped(&mut self.patience.stop, reading).await??;
-        let hops = self.hops(&snapshot, &goal)?;
-        let hops = self.with_images(&mut snapshot, &goal, hops).await?;
-        Ok(Outlook { snapshot, journal, goal, hops, further: None })
+        let until = Instant::now() + self.request.bounds.pod_timeout;
+        let mut waits = false;
+        loop {
+            let reading = read::everything(&self.cluster, kind, &db.namespace, &db.name, &methods);
+            let (mut snapshot, journal) = self.patience.during(reading).await??;
+            let hops = self.hops(&snapshot, &goal)?;
+            let Some(why) = may_pass(&hops).filter(|_| Instant::now() < until) else {
+                let hops = self.with_images(&mut snapshot, &goal, hops).await?;
+                return Ok(Outlook { snapshot, journal, goal, hops, further: None });
+            };
+            if !std::mem::replace(&mut waits, true) {
+                self.tell(Notice::HopWaits { why });
+            }
+            self.patience.during(sleep(LOOK_EVERY)).await?;
+        }
     }
+}
+
+/// What is against the next hop, if it may pass once the database is healthy again.
+fn may_pass(hops: &Hops) -> Option<String> {
+    let passing = [Check::Phase, Check::PodNotReady, Check::DatabaseHealth];
+    if Refusal::of(&hops.first) == Some(Refusal::SomebodyElse) {
+        return None;
+    }
+    hops.first
+        .refusals()
+        .find(|finding| passing.contains(&finding.check))
+        .map(|finding| finding.message.clone())
 }
 
 #[cfg(test)]

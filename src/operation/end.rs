@@ -8,6 +8,9 @@ use crate::event::{Finish, Outcome, WorkloadResult};
 /// The exit code where something was changed and the update is not complete; documented in `docs/exit-codes.md`.
 const INCOMPLETE: u8 = 4;
 
+/// The same where `--timeout` was exceeded.
+const TIMED_OUT: u8 = 124;
+
 /// The result of an operation.
 #[derive(Debug)]
 pub struct End {
@@ -44,6 +47,11 @@ impl End {
                 Error::Signalled(signal) => {
                     (Outcome::Stopped, signal.exit_code(), format!("stopped by {signal} between two updates"))
                 }
+                Error::TimedOut { seconds } => (
+                    Outcome::Stopped,
+                    TIMED_OUT,
+                    format!("timed out after {seconds} s (--timeout) between two updates"),
+                ),
                 error => (Outcome::Failed, INCOMPLETE, error.to_string()),
             },
             Between::Refused(refusal @ Refusal::SomebodyElse) => {

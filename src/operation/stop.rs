@@ -60,6 +60,14 @@ impl Patience {
         Patience { stop, limit: timeout.map(|timeout| (Instant::now() + timeout, timeout)) }
     }
 
+    /// How much of the timeout is used up.
+    pub fn spent(&self) -> Duration {
+        let left = |(end, timeout): (Instant, Duration)| {
+            timeout.saturating_sub(end.saturating_duration_since(Instant::now()))
+        };
+        self.limit.map(left).unwrap_or_default()
+    }
+
     /// The time in which a person answers does not count.
     pub fn excuse(&mut self, time: Duration) {
         self.limit = self.limit.map(|(end, timeout)| (end + time, timeout));

@@ -30,6 +30,8 @@ pub enum Notice {
     RegistriesAsked { registries: Vec<String> },
     /// The version was not named, but its first numbers were.
     VersionMeant { typed: String, version: String },
+    /// The next hop begins once this is over, which the last one may have left behind.
+    HopWaits { why: String },
     /// The next of several hops begins; the first one is not announced.
     HopBegins { number: usize, count: usize, plan: Box<Plan> },
     /// The run is over; its last event came before this.

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use kubectl_dbupdate::clock::Clock;
 use kubectl_dbupdate::cluster::{Cluster, Journal};
-use kubectl_dbupdate::engine::{self, Bounds, Caller, RunOptions, Signal, Stop, Story};
+use kubectl_dbupdate::engine::{self, Bounds, Caller, Earlier, RunOptions, Signal, Stop, Story};
 use kubectl_dbupdate::event::{Event, Finish, Outcome, Record, Step};
 use kubectl_dbupdate::journal::Direction;
 use kubectl_dbupdate::model::{Kind, Method, Methods, Plan, Snapshot};
@@ -158,6 +158,7 @@ impl World {
                 before: None,
                 through: None,
                 methods: Methods::default(),
+                earlier: Earlier::default(),
             },
             skip: BTreeSet::new(),
             roll_back_on_failure: false,
