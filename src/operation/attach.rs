@@ -10,7 +10,7 @@ use super::error::Error;
 use super::read;
 use super::stop::{Signalled, unless_stopped};
 use crate::clock::Clock;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, lease_duration};
 use crate::engine::{Signal, Stop};
 use crate::event::{Event, Finish, Outcome, Record};
 use crate::journal::Entry;
@@ -26,6 +26,9 @@ const OUTAGE: Duration = Duration::from_secs(300);
 
 /// How long the next hop may take to begin after the end of one.
 const NEXT_HOP: Duration = Duration::from_secs(60);
+
+/// How long a run whose lock may not be read may record nothing: waiting for one pod takes 20 minutes by default.
+const UNSEEN: Duration = Duration::from_secs(3600);
 
 /// What somebody sees who is attached to a run.
 #[derive(Debug)]
@@ -79,7 +82,8 @@ struct Attachment<'a, T> {
     clock: &'a Clock,
     tell: T,
     onlooker: Option<Onlooker>,
-    /// The lock's resource version, and since when it has not changed.
+    /// The last sign of life, and since when there was no other: the lock's resource version, or what was recorded last if
+    /// the lock may not be read.
     pulse: Option<(String, Instant)>,
     /// The run has ended, and the next hop has not begun.
     ended: Option<(Finish, Instant)>,
@@ -140,36 +144,43 @@ impl<T: FnMut(Sight)> Attachment<'_, T> {
         }
     }
 
-    /// Why the run seems to be dead: its lock is gone, or was not renewed for as long as it is valid.
+    /// Why the run seems to be dead: its lock is gone, or was not renewed for as long as it is valid. A lock that may not be
+    /// read is not one that is gone; then the journal has to show that the run is alive.
     fn dead(&mut self, seen: &Seen) -> Option<String> {
         if self.ended.is_some() {
             return None;
         }
-        let Some(lock) = &seen.snapshot.lock else {
-            self.pulse = None;
-            // A lock that may not be read any more is not one that is gone.
-            return seen.unread.is_empty().then(|| "its lock is gone".to_owned());
+        let (sign, valid, silent) = match &seen.snapshot.lock {
+            Some(lock) => (lock.resource_version.clone(), lease_duration(lock), "has not renewed its lock"),
+            None if seen.lock_unread() => {
+                let entry = self.own(seen).map(|entry| entry.progress.time.clone());
+                (entry.unwrap_or_default(), UNSEEN, "has recorded nothing, and its lock cannot be read,")
+            }
+            None => return Some("its lock is gone".to_owned()),
         };
         match &self.pulse {
-            Some((version, since)) if *version == lock.resource_version => {
-                let valid = Duration::from_secs(lock.duration_seconds.clamp(1, 120).unsigned_abs());
-                let silent = since.elapsed() > valid;
-                silent.then(|| format!("it has not renewed its lock for {} s", since.elapsed().as_secs()))
+            Some((last, since)) if *last == sign => {
+                let silence = since.elapsed();
+                (silence > valid).then(|| format!("it {silent} for {} s", silence.as_secs()))
             }
             _ => {
-                self.pulse = Some((lock.resource_version.clone(), Instant::now()));
+                self.pulse = Some((sign, Instant::now()));
                 None
             }
         }
     }
 
+    /// The run that is followed, in the journal.
+    fn own<'s>(&self, seen: &'s Seen) -> Option<&'s Entry> {
+        let (Lookup::Found(runs), Some(onlooker)) = (&seen.runs, &self.onlooker) else { return None };
+        runs.iter().find(|entry| entry.run.run == onlooker.run())
+    }
+
     fn leads_further(&self, seen: &Seen) -> bool {
-        let Lookup::Found(runs) = &seen.runs else { return false };
         if self.ended.as_ref().is_none_or(|(finish, _)| finish.outcome != Outcome::Done) {
             return false;
         }
-        let own = |entry: &&Entry| self.onlooker.as_ref().is_some_and(|o| o.run() == entry.run.run);
-        let to = runs.iter().find(own).and_then(Entry::follow);
+        let to = self.own(seen).and_then(Entry::follow);
         to.is_some_and(|to| seen.snapshot.database.version != to)
     }
 
@@ -193,6 +204,8 @@ impl<T: FnMut(Sight)> Attachment<'_, T> {
                 Ok(found) => return Ok(found.map(|found| read::seen(found, self.clock))),
                 Err(error) => error,
             };
+            // The lock could not be read, so its age tells nothing: the run had the same outage.
+            self.pulse = None;
             let pause = retries.pause(OUTAGE).filter(|_| error.transient());
             let Some(pause) = pause else { return Err(error.into()) };
             if let Some(onlooker) = &mut self.onlooker {

@@ -33,8 +33,15 @@ pub struct Seen {
     pub runs: Lookup<Vec<Entry>>,
     /// How many seconds ago the lock was renewed, by the clocks of its holder and of this machine.
     pub lock_age: Option<i64>,
-    /// What could not be read, and why.
+    /// What could not be read, and why: `pods: …`, by the plural of the resource.
     pub unread: Vec<String>,
+}
+
+impl Seen {
+    /// It is not known whether there is a lock.
+    pub fn lock_unread(&self) -> bool {
+        self.unread.iter().any(|what| what.starts_with("leases: "))
+    }
 }
 
 /// The state of one database.

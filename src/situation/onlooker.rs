@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::commands::Next;
 use super::decide::{decide, to_follow};
 use super::rolling::{Look, Rolling, Timed, millis};
+use super::state::{Situation, What};
 use super::{Seen, State};
 use crate::event::{EVENT_SCHEMA, Event, Finish, Outcome, Record, Step, StepOutcome, WaitingOn};
 use crate::journal::{Entry, StepEntry};
@@ -230,16 +231,24 @@ impl Onlooker {
 }
 
 /// The end of a run that the journal has recorded, with what the cluster shows of it: the journal is not believed about
-/// the state of the database, nor about which commands to type.
+/// the state of the database, nor about which commands to type, nor that all is well.
 pub fn last_words(seen: &Seen, recorded: &Finish, to: &str) -> (Finish, Vec<Next>) {
     let snapshot = Snapshot { lock: None, ..seen.snapshot.clone() };
     let situation = decide(&Seen { snapshot, lock_age: None, ..seen.clone() });
     let mut finish = Finish { state: situation.to_string(), next: Vec::new(), ..recorded.clone() };
-    let open = [State::HalfDone, State::Exposed, State::Unverified, State::LeftPaused];
-    if recorded.exit_code == 0 && open.contains(&situation.state()) {
-        let (outcome, error) =
-            (Outcome::Failed, "its journal says that it is done, which the cluster contradicts");
-        finish = Finish { outcome, exit_code: situation.exit_code(), error: error.to_owned(), ..finish };
+    if matches!(recorded.outcome, Outcome::Done | Outcome::Nothing) {
+        finish.exit_code = 0;
+        if let Some((outcome, error)) = contradicted(&situation) {
+            let error = format!("its journal says that it is done, {error}");
+            finish = Finish { outcome, exit_code: situation.exit_code(), error, ..finish };
+        }
+    } else if recorded.exit_code == 0 {
+        finish.exit_code = match recorded.outcome {
+            Outcome::NotReady => 6,
+            Outcome::SomebodyElse => 5,
+            _ if recorded.changed => 4,
+            _ => situation.exit_code().max(1),
+        };
     }
     let next = match finish.outcome {
         Outcome::Done => Vec::new(),
@@ -251,6 +260,24 @@ pub fn last_words(seen: &Seen, recorded: &Finish, to: &str) -> (Finish, Vec<Next
         _ => situation.next_after(None, Next::Again(to.to_owned())),
     };
     (finish, next)
+}
+
+/// What a run that says it is done has come to, if the cluster does not show that. KubeDB's report alone is no
+/// contradiction: it may lag behind, and a run need not wait for it. Nor are further updates, which may have begun.
+fn contradicted(situation: &Situation) -> Option<(Outcome, &'static str)> {
+    match (situation.state(), &situation.what) {
+        (State::Fine | State::OnItsWay, _) => None,
+        (_, What::NotReady { unhealthy, .. }) => {
+            (!unhealthy.is_empty()).then_some((Outcome::NotReady, "but pods are not Ready"))
+        }
+        (State::Unknown, _) => {
+            Some((Outcome::Failed, "which cannot be checked: not everything could be read"))
+        }
+        (State::OpsRequest | State::PausedByOther | State::Running, _) => {
+            Some((Outcome::SomebodyElse, "but another user or controller is changing the database"))
+        }
+        _ => Some((Outcome::Failed, "which the cluster contradicts")),
+    }
 }
 
 /// The plan with the pods as they are found now: those on the target need no restart. What the user is told to do by hand

@@ -3,7 +3,7 @@
 
 use kubectl_dbupdate::engine::{Signal, Stop};
 use kubectl_dbupdate::event::{Event, Finish, Outcome, Record, Step, StepOutcome, WaitingOn};
-use kubectl_dbupdate::model::{Kind, Method};
+use kubectl_dbupdate::model::{Kind, Method, Phase};
 use kubectl_dbupdate::operation::{self, Attached, Sight};
 use kubectl_dbupdate::situation::{Next, Onlooker, Seen, State, decide, last_words};
 use simcluster::world::Database;
@@ -11,7 +11,7 @@ use simcluster::{Ailment, Behaviour, Effect, Fault, OpsManager, PodRule, Provisi
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::common::{Ended, NAMESPACE, World, secs};
+use crate::common::{Ended, LEASES, NAMESPACE, World, secs};
 
 /// The client that follows.
 const ONLOOKER: &str = "onlooker";
@@ -299,6 +299,91 @@ async fn what_cannot_be_read_any_more_is_not_taken_for_gone() {
         assert_eq!(records.iter().any(|r| matches!(r.event, Event::Retrying { .. })), retried);
         let created = |e: &Event| matches!(e, Event::PodWaiting { on: WaitingOn::Creation, .. });
         assert!(retried || !records.iter().any(|r| created(&r.event)), "{records:#?}");
+    }
+}
+
+/// What else cannot be read keeps no dead run alive, and a lock that cannot be read does so only for a while.
+#[tokio::test(start_paused = true)]
+async fn a_run_that_is_dead_is_missed_whatever_else_cannot_be_read() {
+    for (unreadable, why) in
+        [("/pods", "its lock is gone"), ("/leases", "it has recorded nothing, and its lock")]
+    {
+        let world = World::new(Database::zookeeper("db"));
+        let mut run = world.start().await;
+        run.evicted("db-0").await;
+        let (_stop, mut stopped) = going();
+        let dying = async {
+            tokio::time::sleep(secs(5)).await;
+            let fault = Fault::new(Effect::Forbid).when(move |r| r.path.contains(unreadable));
+            world.sim.faults().add(fault.when(|r| r.client == ONLOOKER).always());
+            run.crash().await;
+            let options = simcluster::DeleteOptions::default();
+            world.store().delete(LEASES, NAMESPACE, "dbupdate-zookeeper-db", options).expect("it was held");
+        };
+        let ((attached, _), ()) = tokio::join!(follow(&world, &mut stopped), dying);
+        let Attached::Lost { why: said, .. } = attached else { panic!("{unreadable}: {attached:?}") };
+        assert!(said.starts_with(why), "{said}");
+    }
+}
+
+/// While the API server is away, the run cannot renew its lock either.
+#[tokio::test(start_paused = true)]
+async fn a_run_that_survives_an_outage_is_not_taken_for_dead() {
+    let world = World::new(Database::zookeeper("db"));
+    world.sim.behaviour().change(|b| b.pods.push(PodRule::new(Ailment::NeverReady).name("db-1")));
+    let mut run = world.start_with(|options| options.bounds.pod_timeout = secs(180)).await;
+    run.evicted("db-0").await;
+    let (_stop, mut stopped) = going();
+    let disturbing = async {
+        tokio::time::sleep(secs(1)).await;
+        let renewed = |r: &simcluster::RecordedRequest| r.client != ONLOOKER && r.path.contains("/leases");
+        world.sim.faults().add(Fault::new(Effect::Reset).when(renewed).lasting(secs(55)));
+        world.sim.faults().add(Fault::new(Effect::Reset).lasting(secs(40)));
+    };
+    let ((attached, _), ended, ()) = tokio::join!(follow(&world, &mut stopped), run.end(), disturbing);
+    ended.ended(Outcome::Failed, 4, true, true);
+    assert!(matches!(attached, Attached::Ended { .. }), "{attached:?}");
+}
+
+/// Anybody who may write ConfigMaps can write an end, and its code.
+#[tokio::test(start_paused = true)]
+async fn an_end_is_believed_as_far_as_the_cluster_shows_it() {
+    let world = World::new(Database::zookeeper("db"));
+    let recorded = world.update().await.done().finish.clone();
+    let fine = look(&world).await;
+    let changed = |change: fn(&mut Seen)| {
+        let mut seen = fine.clone();
+        change(&mut seen);
+        seen
+    };
+    for (change, state, outcome, code) in [
+        ((|_| {}) as fn(&mut Seen), State::Fine, Outcome::Done, 0),
+        // KubeDB's report lags behind.
+        (|seen| seen.snapshot.database.phase = Phase::Critical, State::NotReady, Outcome::Done, 0),
+        (|seen| seen.snapshot.pods.truncate(2), State::NotReady, Outcome::NotReady, 6),
+        (
+            |seen| seen.snapshot.workloads[0].containers[0].image = "docker.io/x:1".to_owned(),
+            State::Drift,
+            Outcome::Failed,
+            3,
+        ),
+        (|seen| seen.snapshot.database.halted = true, State::Halted, Outcome::Failed, 3),
+        (|seen| seen.unread.push("pods: no".to_owned()), State::Unknown, Outcome::Failed, 1),
+        (|seen| seen.snapshot.database.version = "3.8.3".to_owned(), State::Drift, Outcome::Failed, 3),
+    ] {
+        let seen = changed(change);
+        assert_eq!(decide(&seen).state(), state);
+        let (finish, _) = last_words(&seen, &recorded, "3.9.1");
+        assert_eq!((finish.outcome, finish.exit_code), (outcome, code), "{state:?}");
+    }
+    for (outcome, changed, code) in [
+        (Outcome::Failed, true, 4),
+        (Outcome::Failed, false, 1),
+        (Outcome::SomebodyElse, true, 5),
+        (Outcome::NotReady, true, 6),
+    ] {
+        let forged = Finish { outcome, changed, ..recorded.clone() };
+        assert_eq!(last_words(&fine, &forged, "3.9.1").0.exit_code, code, "{outcome:?}");
     }
 }
 
