@@ -45,8 +45,7 @@ impl Run {
     /// Continues the account of the earlier processes of the run.
     pub(super) fn resume_account(&mut self, entry: &Entry) {
         let (plan, now) = (self.plan.clone(), self.wall_ms());
-        let millis = |time: &str| time.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond);
-        let began = millis(&entry.run.began).unwrap_or(now).min(now);
+        let began = self.origin(entry, now);
         // Entries of earlier versions tell nothing.
         let recorded_at = millis(&entry.progress.time).map_or(began, |time| time.clamp(began, now));
         for planned in &plan.workloads {
@@ -61,6 +60,30 @@ impl Run {
             let away = self.ledger.away.entry(uid.clone()).or_default();
             away.resume(&recorded, places.into_iter(), planned, (began, recorded_at, now));
         }
+    }
+
+    /// Begins the account with the pods that the unfinished run has left away, which this one undoes. What it has
+    /// restarted is in its own account.
+    pub(super) fn inherit_account(&mut self, left: &Entry) {
+        let (plan, now) = (self.plan.clone(), self.wall_ms());
+        let began = self.origin(left, now);
+        for planned in &plan.workloads {
+            let uid = &planned.object.uid;
+            let pods = left.progress.away.get(uid).map(|account| account.pods.clone()).unwrap_or_default();
+            let places = places_in(planned, &self.observer.snapshot, None);
+            let away = self.ledger.away.entry(uid.clone()).or_default();
+            away.inherit(&pods, places.into_iter(), planned, (began, now));
+        }
+    }
+
+    /// When the run began that this entry tells of, or the first of the unfinished ones that it was to undo: no pod is
+    /// away because of it for longer.
+    fn origin(&self, entry: &Entry, now: i64) -> i64 {
+        let entries = &self.options.story.journal.entries;
+        let at = entries.iter().position(|e| e.run.run == entry.run.run).unwrap_or_default();
+        let undone = entries[..at].iter().rev().take_while(|e| e.unfinished());
+        let all = undone.chain([entry]).filter_map(|e| millis(&e.run.began));
+        all.min().unwrap_or(now).min(now)
     }
 
     /// The account for the journal.
@@ -100,6 +123,11 @@ impl Run {
         let entry = self.options.story.resuming.as_ref();
         entry.is_some_and(|entry| to_be_restarted(&entry.run.plan, uid).any(|name| name == pod))
     }
+}
+
+/// Milliseconds since 1970.
+fn millis(time: &str) -> Option<i64> {
+    time.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
 }
 
 /// The places of a workload's pods, or that of one pod, and the pods in them.

@@ -34,7 +34,13 @@ impl Run {
                 entry.progress.resumed.push(self.resumption(now));
                 (entry.run, entry.progress)
             }
-            None => (self.described(&self.after_the_last(&now)), Progress::default()),
+            None => {
+                if let Some(left) = self.options.story.undoing.clone() {
+                    self.inherit_account(&left);
+                }
+                let run = self.described(&self.after_the_last(&now));
+                (run, Progress { away: self.account(), ..Progress::default() })
+            }
         };
         progress.result = None;
         let began = self.options.clock.rfc3339(3);

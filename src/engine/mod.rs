@@ -91,6 +91,8 @@ pub struct Story {
     pub journal: Journal,
     /// The unfinished run that this one resumes.
     pub resuming: Option<Entry>,
+    /// The unfinished run that this one undoes.
+    pub undoing: Option<Entry>,
     pub direction: Direction,
     /// The state that a rollback restores; `None` means the state when the run starts.
     pub before: Option<Before>,

@@ -114,7 +114,10 @@ impl Operation {
         };
         let before = entry.as_ref().map(|e| e.run.before.clone());
         // A rollback of an update is a run of its own; resuming one is the same run.
-        let resuming = entry.filter(|e| e.run.direction == direction);
+        let (resuming, undoing) = match entry {
+            Some(entry) if entry.run.direction == direction => (Some(entry), None),
+            other => (None, other),
+        };
         RunOptions {
             caller: engine::Caller {
                 run: resuming.as_ref().map_or_else(run_id, |e| e.run.run.clone()),
@@ -129,6 +132,7 @@ impl Operation {
             story: Story {
                 journal: outlook.journal.clone(),
                 resuming,
+                undoing,
                 direction,
                 before,
                 through,

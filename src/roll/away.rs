@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 
 use crate::model::{Pod, PodTimes, WorkloadPlan};
 
+/// Kubernetes keeps times in whole seconds.
+const SECOND: i64 = 1000;
+
 /// How long the pods of one workload were away.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Away {
@@ -20,6 +23,15 @@ struct Absence {
     since: i64,
     /// It may have begun before.
     at_least: bool,
+}
+
+impl Absence {
+    /// A pod is found away: since the recorded time, or else since the time that the pod in its place tells.
+    fn found(known: Option<i64>, pod: Option<&Pod>, began: i64, now: i64) -> Self {
+        let leaving = pod.and_then(|pod| pod.times.leaving);
+        let told = leaving.or(pod.and_then(|pod| pod.times.created)).map(|time| sane(time, began, now));
+        Absence { since: known.or(told).unwrap_or(now), at_least: known.is_none() && leaving.is_none() }
+    }
 }
 
 /// What an earlier process of the run has recorded of a workload.
@@ -53,23 +65,40 @@ impl Away {
         planned: &WorkloadPlan,
         (began, recorded_at, now): (i64, i64, i64),
     ) {
-        let sane = |time: i64| time.clamp(began, now.max(began));
         self.longest_ms = self.longest_ms.max(recorded.longest_ms.min(since(began, now)));
         self.at_least |= recorded.at_least;
         for (name, pod) in places {
-            let known = recorded.pods.get(&name).map(|since| sane(*since));
+            let known = recorded.pods.get(&name).map(|since| sane(*since, began, now));
             let on_target = pod.is_some_and(|pod| planned.has_images(pod));
             match pod.filter(|pod| pod.healthy()) {
                 Some(pod) if on_target => self.returned(&pod.times, known, recorded_at, now),
                 Some(_) => {}
                 None if known.is_some() || on_target || pod.is_none_or(|pod| pod.deleting) => {
-                    let leaving = pod.and_then(|pod| pod.times.leaving);
-                    let created = pod.and_then(|pod| pod.times.created);
-                    let since = known.or(leaving.or(created).map(sane)).unwrap_or(now);
-                    let at_least = known.is_none() && leaving.is_none();
-                    self.open.insert(name, Absence { since, at_least });
+                    self.open.insert(name, Absence::found(known, pod, began, now));
                 }
                 None => {}
+            }
+        }
+    }
+
+    /// Begins with the pods that another run, which `began` before, has left away; `left` is since when, as it has
+    /// recorded. The pods that it has brought back are not this run's doing.
+    pub fn inherit<'a>(
+        &mut self,
+        left: &BTreeMap<String, i64>,
+        places: impl Iterator<Item = (String, Option<&'a Pod>)>,
+        planned: &WorkloadPlan,
+        (began, now): (i64, i64),
+    ) {
+        for (name, pod) in places.filter(|(_, pod)| !pod.is_some_and(Pod::healthy)) {
+            let known = left.get(&name).map(|since| sane(*since, began, now));
+            let stayed = pod.filter(|pod| !pod.deleting && planned.has_images(pod));
+            // A pod that nobody has restarted is not healthy for a reason of its own.
+            let own = |pod: &Pod| {
+                known.is_none_or(|since| pod.times.created.is_some_and(|at| at + SECOND <= since))
+            };
+            if !stayed.is_some_and(own) {
+                self.open.insert(name, Absence::found(known, pod, began, now));
             }
         }
     }
@@ -81,7 +110,7 @@ impl Away {
             Some(since) => self.count(Absence { since, at_least: false }, ready),
             // It was healthy when that was recorded.
             None if ready > recorded_at => {
-                let since = times.created.filter(|created| *created >= recorded_at - 1000).unwrap_or(ready);
+                let since = times.created.filter(|created| *created >= recorded_at - SECOND).unwrap_or(ready);
                 self.count(Absence { since, at_least: true }, ready);
             }
             None => {}
@@ -110,6 +139,11 @@ impl Away {
         let at_least = self.at_least || self.open.values().any(|absence| absence.at_least);
         Recorded { longest_ms: self.longest_ms, at_least, pods }
     }
+}
+
+/// No absence is older than the run, or is yet to come.
+fn sane(time: i64, began: i64, now: i64) -> i64 {
+    time.clamp(began, now.max(began))
 }
 
 fn since(from: i64, until: i64) -> u64 {
@@ -178,6 +212,37 @@ mod tests {
             let (name, pod) = place(word, times);
             let mut away = Away::default();
             away.resume(&recorded, [(name, pod.as_ref())].into_iter(), planned, (0, 20_000, 100_000));
+            assert_eq!(away.longest(EVERY, 100_000), expected, "{known:?} {word} {times:?}");
+        }
+    }
+
+    /// The update began at 0, and is undone at 100 s: here the old images are the new ones.
+    #[test]
+    fn a_run_that_undoes_another_begins_with_the_pods_that_are_away() {
+        let planned = &plan(&[]).workloads[0];
+        let none = PodTimes::default();
+        let created = |created| PodTimes { created: Some(created), ..none };
+        for (known, word, times, expected) in [
+            (Some(40_000), "ill-old", none, (60_000, true)),
+            (Some(40_000), "-", none, (60_000, true)),
+            (Some(40_000), "old-going", times_leaving(90_000), (60_000, true)),
+            (Some(-99_000), "-", none, (100_000, true)),
+            (Some(999_000), "-", none, (0, false)),
+            // It is back, and was so before this run.
+            (Some(40_000), "old", none, (0, false)),
+            (Some(40_000), "new", created(41_000), (0, false)),
+            // The other run has restarted it, or not.
+            (Some(40_000), "ill-new", created(41_000), (60_000, true)),
+            (Some(40_000), "ill-new", created(-9_000), (0, false)),
+            (None, "ill-new", none, (0, false)),
+            // It was not recorded.
+            (None, "ill-old", created(70_000), (30_000, true)),
+            (None, "old-going", times_leaving(70_000), (30_000, true)),
+        ] {
+            let left = known.map(|since| ("a-0".to_owned(), since)).into_iter().collect();
+            let (name, pod) = place(word, times);
+            let mut away = Away::default();
+            away.inherit(&left, [(name, pod.as_ref())].into_iter(), planned, (0, 100_000));
             assert_eq!(away.longest(EVERY, 100_000), expected, "{known:?} {word} {times:?}");
         }
     }

@@ -154,6 +154,7 @@ impl World {
             story: Story {
                 journal: Journal::default(),
                 resuming: None,
+                undoing: None,
                 direction: Direction::Update,
                 before: None,
                 through: None,

@@ -1,10 +1,11 @@
 //! For how long pods were away, and how many were restarted, over the whole run.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
 
 use kubectl_dbupdate::engine::{Signal, Stop};
-use kubectl_dbupdate::event::Outcome;
+use kubectl_dbupdate::event::{Outcome, Step};
 use simcluster::world::Database;
 use simcluster::{Ailment, Behaviour, DeleteOptions, PodRule};
 
@@ -102,6 +103,37 @@ async fn a_pod_that_is_rolled_back_is_away_from_its_first_end() {
     let ended = run.end().await;
     ended.ended(Outcome::RolledBack, 4, true, false);
     says(&ended, 46..52, false, 1);
+}
+
+/// A rollback is a run of its own. The pod that the failed update has left away is so from its first end on, whichever
+/// process of the rollback watches it come back; what the update has restarted is not the rollback's doing.
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_a_failed_update_has_left_is_away_from_its_first_end() {
+    for (update_killed, rollback_killed) in [(false, false), (false, true), (true, false)] {
+        let pull = PodRule::new(Ailment::PullError).name("db-1").image("*:3.9.1*");
+        let world = World::behaving(Behaviour::default().with(pull), Database::zookeeper("db"));
+        let mut run = world.start().await;
+        run.evicted("db-1").await;
+        if update_killed {
+            tokio::time::sleep(secs(20)).await;
+            run.crash().await;
+        } else {
+            run.end().await.ended(Outcome::Failed, 4, true, true);
+        }
+        tokio::time::sleep(secs(600)).await;
+        let rollback = || Process::rollback(&world, world.cluster(), BTreeSet::new());
+        let mut run = rollback().await.expect("it is unfinished").start();
+        if rollback_killed {
+            run.step(Step::PatchImages).await;
+            run.crash().await;
+            run = rollback().await.expect("it is unfinished").start();
+        }
+        let ended = run.end().await;
+        ended.done();
+        // What a process does in its last seconds may not be recorded.
+        let unrecorded = update_killed && ended.finish.longest_away_at_least;
+        says(&ended, 620..690, unrecorded, 2);
+    }
 }
 
 /// A pod that was never well is not the update's doing, until the update takes it.
