@@ -107,7 +107,12 @@ impl Away {
     fn returned(&mut self, times: &PodTimes, known: Option<i64>, recorded_at: i64, now: i64) {
         let ready = times.ready.unwrap_or(now).min(now);
         match known {
-            Some(since) => self.count(Absence { since, at_least: false }, ready),
+            Some(from) => {
+                // That time has whole seconds: the pod may have become Ready later within its second.
+                let latest = now.min(ready.saturating_add(SECOND - 1));
+                let at_least = latest > ready && since(from, latest) > self.longest_ms;
+                self.count(Absence { since: from, at_least }, ready);
+            }
             // It was healthy when that was recorded.
             None if ready > recorded_at => {
                 let since = times.created.filter(|created| *created >= recorded_at - SECOND).unwrap_or(ready);
@@ -191,7 +196,11 @@ mod tests {
         for (known, word, times, expected) in [
             (None, "new", ready(5_000, 9_000), (2_000, false)),
             (None, "old", ready(-5_000, -4_000), (2_000, false)),
-            (Some(10_000), "new", ready(12_000, 56_000), (46_000, false)),
+            // It may have become Ready later within that second.
+            (Some(10_000), "new", ready(12_000, 56_000), (46_000, true)),
+            (Some(10_000), "new", ready(12_000, 100_000), (90_000, false)),
+            (Some(10_000), "new", ready(10_000, 11_000), (2_000, false)),
+            (Some(10_000), "new", ready(10_000, 11_002), (2_000, true)),
             (Some(10_000), "ill-new", none, (90_000, true)),
             (Some(10_000), "-", none, (90_000, true)),
             (Some(-99_000), "-", none, (100_000, true)),
