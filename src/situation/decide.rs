@@ -43,12 +43,14 @@ pub fn decide(seen: &Seen) -> Situation {
 pub(super) fn running(seen: &Seen) -> Option<What> {
     let lock = seen.snapshot.lock.as_ref()?;
     // Twice its duration, because the clocks of two machines may differ by some seconds. Only the wording depends on
-    // it.
-    if seen.lock_age.is_some_and(|age| age > 2 * lock.duration_seconds) {
+    // it, and the sentence says when it is overdue.
+    let lease_seconds = lock.duration_seconds;
+    if seen.lock_age.is_some_and(|age| age > 2 * lease_seconds) {
         return None;
     }
     let updating = last(seen).filter(|entry| entry.killed()).map(|entry| progress(seen, entry));
-    Some(What::Running { holder: lock.holder.clone(), renewed_seconds_ago: seen.lock_age, updating })
+    let holder = lock.holder.clone();
+    Some(What::Running { holder, renewed_seconds_ago: seen.lock_age, lease_seconds, updating })
 }
 
 fn somebody_else(seen: &Seen) -> Option<What> {

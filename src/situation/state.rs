@@ -59,6 +59,8 @@ pub enum What {
     Running {
         holder: String,
         renewed_seconds_ago: Option<i64>,
+        /// How long it is valid without being renewed.
+        lease_seconds: i64,
         updating: Option<Progress>,
     },
     /// The ops request of an unfinished run is in progress.
@@ -286,12 +288,22 @@ impl fmt::Display for Situation {
             What::Gone => write!(f, "{db} was deleted or replaced; nothing is left to update"),
             What::Deleting => write!(f, "{db} is being deleted"),
             What::Halted => write!(f, "{db} is halted (spec.halted): it has no pods"),
-            What::Running { holder, renewed_seconds_ago, updating } => {
-                let since = renewed_seconds_ago.map(|age| format!(", renewed {} s ago", age.max(0)));
+            What::Running { holder, renewed_seconds_ago, lease_seconds, updating } => {
+                let overdue = renewed_seconds_ago.filter(|age| age > lease_seconds);
+                let since = renewed_seconds_ago.filter(|_| overdue.is_none());
+                let since = since.map(|age| format!(", renewed {} s ago", age.max(0)));
                 let doing =
                     updating.as_ref().map(|run| format!(", updating from {} to {}: {run}", run.from, run.to));
                 let (since, doing) = (since.unwrap_or_default(), doing.unwrap_or_default());
-                write!(f, "{holder} holds the lock of {db}{since}{doing}")
+                write!(f, "{holder} holds the lock of {db}{since}{doing}")?;
+                match overdue {
+                    Some(age) => write!(
+                        f,
+                        "; it has not renewed the lock for {age} s, and the lease is {lease_seconds} s: it may be dead, \
+                         which `status -w` finds out"
+                    ),
+                    None => Ok(()),
+                }
             }
             What::Requested { request, run } => f.write_str(&self.of_request(request, run)),
             What::OtherRequest { request, unfinished } => {

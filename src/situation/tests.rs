@@ -32,6 +32,11 @@ fn request(phase: &str) -> Box<OpsRequest> {
     })
 }
 
+/// A lock that is valid for 30 s.
+fn running(renewed_seconds_ago: Option<i64>, updating: Option<Progress>) -> What {
+    What::Running { holder: "ann".to_owned(), renewed_seconds_ago, lease_seconds: 30, updating }
+}
+
 #[test]
 fn every_situation_is_a_sentence_in_plain_words() {
     let pods = Pods { ready: 6, all: 6 };
@@ -66,10 +71,13 @@ fn every_situation_is_a_sentence_in_plain_words() {
             "kafka/my-kf is on 3.5.2: 6 of 6 pods Ready; KubeDB's health checker, which runs every 10 to 30 s, last \
              reported Critical",
         ),
+        (running(Some(3), None), State::Running, "ann holds the lock of kafka/my-kf, renewed 3 s ago"),
+        (running(Some(30), None), State::Running, "ann holds the lock of kafka/my-kf, renewed 30 s ago"),
         (
-            What::Running { holder: "ann".to_owned(), renewed_seconds_ago: Some(3), updating: None },
+            running(Some(41), Some(progress("3.5.2", &[]))),
             State::Running,
-            "ann holds the lock of kafka/my-kf, renewed 3 s ago",
+            "ann holds the lock of kafka/my-kf, updating from 3.5.2 to 3.6.1: 2 of 6 pods are on 3.6.1 and Ready; it has not \
+             renewed the lock for 41 s, and the lease is 30 s: it may be dead, which `status -w` finds out",
         ),
     ] {
         let situation = situation(what);
@@ -100,7 +108,7 @@ fn every_situation_has_an_exit_code() {
         (What::LeftPaused { to: None }, 4),
         (What::Unverified { pods, to: String::new(), unhealthy: Vec::new() }, 4),
         (What::OnItsWay { pods, to: "3.7.0".to_owned() }, 4),
-        (What::Running { holder: String::new(), renewed_seconds_ago: None, updating: None }, 5),
+        (running(None, None), 5),
         (What::Requested { request: request(""), run: run() }, 5),
         (What::OtherRequest { request: request(""), unfinished: None }, 5),
         (What::PausedByOther { message: String::new(), unfinished: None }, 5),
@@ -115,7 +123,6 @@ fn every_situation_has_an_exit_code() {
 fn a_run_that_ends_names_what_its_state_names() {
     let again = || Next::Again("3.6.1".to_owned());
     let (half, fine) = (What::HalfDone(progress("3.5.2", &[])), What::Fine(Pods::default()));
-    let running = What::Running { holder: "ann".to_owned(), renewed_seconds_ago: None, updating: None };
     let other = What::OtherRequest { request: request("Progressing"), unfinished: None };
     let (pod, look) = (Next::DescribePod("a".to_owned()), Next::DescribeRequest("up".to_owned()));
     for (what, first, next) in [
@@ -131,7 +138,7 @@ fn a_run_that_ends_names_what_its_state_names() {
         (other.clone(), None, vec![look.clone(), again()]),
         (other, Some(look.clone()), vec![look, again()]),
         (What::Gone, Some(Next::Describe), Vec::new()),
-        (running, Some(Next::Describe), vec![Next::Status]),
+        (running(None, None), Some(Next::Describe), vec![Next::Status]),
     ] {
         assert_eq!(situation(what.clone()).next_after(first, again()), next, "{what:?}");
     }
