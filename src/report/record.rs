@@ -4,13 +4,14 @@
 //! neither Markdown nor HTML nor a mention of a user means anything, and nothing stands in a table, whose cells a pipe
 //! would end.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::layout::View;
+use super::status::came_to;
 use super::words;
-use crate::event::{Finish, WorkloadResult};
+use crate::event::WorkloadResult;
 use crate::journal::{Direction, StepEntry};
-use crate::model::{Finding, clean};
+use crate::model::{Finding, Method, clean};
 use crate::situation::{PodsRecord, Resumed, RunRecord};
 
 /// A part of a line.
@@ -106,15 +107,18 @@ fn title(record: &RunRecord) -> Vec<Word> {
 
 fn lines(record: &RunRecord) -> Vec<Line> {
     let run = &record.run;
-    let mut lines = vec![line(vec![ours(format!("Result: {}", came_to(record)))])];
-    if let Some(Finish { error, state, .. }) = &record.result {
-        let said = [("Error: ", error), ("State at the end: ", state)];
-        let said = said.into_iter().filter(|(_, text)| !text.is_empty());
-        lines.extend(said.map(|(label, text)| line(vec![ours(label), theirs(text)])));
-    }
+    let ended = ended(record);
+    let after = ended.and_then(|ended| milliseconds(&run.began, ended));
+    let after = after.map(|ms| format!(" after {}", words::duration(ms))).unwrap_or_default();
+    let mut lines = vec![line(vec![ours(format!("Result: {}", came_to(run, &after)))])];
+    let state = record.result.as_ref().map_or("", |result| &result.state);
+    let said = [("Error: ", run.error.as_str()), ("State at the end: ", state)];
+    let said = said.into_iter().filter(|(_, text)| !text.is_empty());
+    lines.extend(said.map(|(label, text)| line(vec![ours(label), theirs(text)])));
     lines.push(line(vec![ours("Run: "), theirs(&run.run)]));
     lines.push(line(vec![ours("Started: "), ours(time(&run.began)), ours(" by "), theirs(&run.who)]));
-    lines.extend(record.resumed.iter().map(resumed));
+    lines.extend(record.resumed.iter().map(|resumed| resumption(resumed, run.method)));
+    lines.extend(ended.map(|ended| line(vec![ours(format!("Ended: {}", utc(ended)))])));
     lines.push(line(vec![ours(format!("Method: {}", run.method))]));
     lines.push(pods(record));
     lines.push(overridden(&record.overridden));
@@ -129,18 +133,17 @@ fn line(words: Vec<Word>) -> Line {
     Line { words, numbered: false, below: Vec::new() }
 }
 
-fn came_to(record: &RunRecord) -> String {
-    let Some(result) = &record.result else {
-        return "none recorded: the run is still active, or was killed".to_owned();
-    };
-    let open = if record.run.unfinished { ", and is unfinished" } else { "" };
-    let again = if record.resumed.is_empty() { "" } else { " in the last process" };
-    format!("{} after {}{again}{open}", words::outcome(result.outcome), words::duration(result.elapsed_ms))
+/// When its last process ended.
+fn ended(record: &RunRecord) -> Option<Timestamp> {
+    let began = record.resumed.last().map_or(&record.run.began, |resumed| &resumed.time);
+    let took = SignedDuration::from_millis(i64::try_from(record.result.as_ref()?.elapsed_ms).ok()?);
+    began.parse::<Timestamp>().ok()?.checked_add(took).ok()
 }
 
-fn resumed(resumed: &Resumed) -> Line {
+fn resumption(resumed: &Resumed, now: Method) -> Line {
     let mut words = vec![ours(format!("Resumed: {} by ", time(&resumed.time))), theirs(&resumed.who)];
-    words.extend(resumed.method.map(|method| ours(format!(" via {method}"))));
+    let other = resumed.method.filter(|method| *method != now);
+    words.extend(other.map(|method| ours(format!(" via {method}"))));
     line(words)
 }
 
@@ -158,7 +161,8 @@ fn pods(record: &RunRecord) -> Line {
         let counts = counted(record.updated, record.pods, result.map(|w| w.restarted), away);
         vec![theirs(&record.workload), ours(format!(": {counts}"))]
     };
-    let words = vec![ours(format!("Pods: {whole}"))];
+    let label = if result.is_some() { "Pods" } else { "Pods, last recorded" };
+    let words = vec![ours(format!("{label}: {whole}"))];
     Line { words, numbered: false, below: record.pods.iter().map(each).collect() }
 }
 
@@ -181,7 +185,8 @@ fn overridden(findings: &[Finding]) -> Line {
 
 fn step(entry: &StepEntry) -> String {
     let (began, name) = (time(&entry.began), words::step(entry.step));
-    let took = entry.ended.as_deref().and_then(|ended| milliseconds(&entry.began, ended));
+    let ended = entry.ended.as_deref().and_then(|ended| ended.parse().ok());
+    let took = ended.and_then(|ended| milliseconds(&entry.began, ended));
     let took = took.map(|ms| format!(" after {}", words::duration(ms))).unwrap_or_default();
     match entry.outcome {
         Some(outcome) => format!("{began} {name}: {}{took}", words::step_outcome(outcome)),
@@ -192,11 +197,15 @@ fn step(entry: &StepEntry) -> String {
 /// `2026-01-02 03:04:05 UTC`.
 fn time(text: &str) -> String {
     let time = text.parse::<Timestamp>();
-    time.map_or_else(|_| "at an unknown time".to_owned(), |time| time.strftime("%F %T UTC").to_string())
+    time.map_or_else(|_| "at an unknown time".to_owned(), utc)
 }
 
-fn milliseconds(began: &str, ended: &str) -> Option<u64> {
-    let (began, ended) = (began.parse::<Timestamp>().ok()?, ended.parse::<Timestamp>().ok()?);
+fn utc(time: Timestamp) -> String {
+    time.strftime("%F %T UTC").to_string()
+}
+
+fn milliseconds(began: &str, ended: Timestamp) -> Option<u64> {
+    let began = began.parse::<Timestamp>().ok()?;
     u64::try_from(ended.as_millisecond().checked_sub(began.as_millisecond())?).ok()
 }
 
@@ -204,7 +213,7 @@ fn milliseconds(began: &str, ended: &str) -> Option<u64> {
 mod tests {
     use super::*;
     use crate::event::{Outcome, Step, StepOutcome};
-    use crate::model::{Check, Method, Severity};
+    use crate::model::{Check, Severity};
     use crate::report::sample;
     use crate::situation::RunStatus;
 
@@ -280,18 +289,33 @@ mod tests {
     #[test]
     fn a_run_without_a_result_says_what_is_known() {
         let mut open = record();
-        (open.result, open.resumed) = (None, Vec::new());
+        (open.result, open.resumed, open.run.outcome) = (None, Vec::new(), None);
+        open.run.unfinished = true;
         open.overridden.clear();
         open.run.began = "nonsense".to_owned();
         let shown = markdown(&open);
         for said in [
-            "- Result: none recorded: the run is still active, or was killed\n",
+            "- Result: in progress, last seen in verify\n",
+            "- Pods, last recorded: 4 of 4 on the target and Ready\n",
             "- Started: at an unknown time by `ann@laptop`\n",
             "- Overridden checks: none\n",
             "  - `petset/my-kf-broker`: 1 of 1 on the target and Ready\n",
         ] {
             assert!(shown.contains(said), "{said:?} is not in\n{shown}");
         }
+        open.run.error = "it was killed".to_owned();
+        let shown = markdown(&open);
+        assert!(
+            shown.contains("- Result: killed in verify, unfinished\n- Error: `it was killed`\n"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn a_resume_names_its_method_if_it_is_another_one() {
+        let mut record = record();
+        record.run.method = Method::OpsManager;
+        assert!(markdown(&record).contains(" by `bob@desk` via client\n"), "{}", markdown(&record));
     }
 
     #[test]
@@ -330,7 +354,7 @@ mod tests {
             &mut record.resumed[0].who,
             &mut record.overridden[0].message,
             &mut record.pods[0].workload,
-            &mut result.error,
+            &mut record.run.error,
             &mut result.state,
         ] {
             evil.clone_into(text);

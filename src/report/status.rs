@@ -129,7 +129,7 @@ fn described(run: &RunStatus) -> String {
         goal(run),
         clean(&run.who),
         clean(&run.began),
-        came_to(run),
+        came_to(run, ""),
         clean(&run.run)
     )
 }
@@ -148,11 +148,12 @@ fn goal(run: &RunStatus) -> String {
     format!("{what} {} → {}{method}", clean(&run.from), clean(&run.to))
 }
 
-fn came_to(run: &RunStatus) -> String {
+/// What a run has come to; `after` follows its outcome.
+pub(super) fn came_to(run: &RunStatus, after: &str) -> String {
     let step = run.step.map(|s| format!(" in {}", words::step(s))).unwrap_or_default();
     let came = match run.outcome {
-        Some(Outcome::Done) => "done".to_owned(),
-        Some(outcome) => format!("{}{step}", words::outcome(outcome)),
+        Some(Outcome::Done) => format!("done{after}"),
+        Some(outcome) => format!("{}{step}{after}", words::outcome(outcome)),
         None if run.error.is_empty() => return format!("in progress, last seen{step}"),
         None => format!("killed{step}"),
     };
@@ -253,5 +254,5 @@ fn run_cells(run: &RunStatus) -> [String; 6] {
     let by = std::iter::once(&run.who).chain(&run.resumed_by).map(|w| clean(w));
     let mut by: Vec<String> = by.collect();
     by.dedup();
-    [clean(&run.run), clean(&began), goal(run), by.join(", "), took, came_to(run)]
+    [clean(&run.run), clean(&began), goal(run), by.join(", "), took, came_to(run, "")]
 }
