@@ -169,6 +169,7 @@ mod tests {
             (Next::Resume, "kubectl dbupdate resume kafka '$(reboot)' --namespace 'a b'"),
             (Next::Rollback, "kubectl dbupdate rollback kafka '$(reboot)' --namespace 'a b'"),
             (Next::Status, "kubectl dbupdate status kafka '$(reboot)' --namespace 'a b'"),
+            (Next::Follow, "kubectl dbupdate status kafka '$(reboot)' --namespace 'a b' -w"),
         ] {
             assert_eq!(commands.command(&next, Kind::Kafka, &database).to_string(), shown);
         }

@@ -41,7 +41,7 @@ impl Run {
     /// Announces how the run has ended.
     pub(super) fn announce_end(&self, finish: &Finish, next: &[Next]) {
         if let Some(announcer) = &self.narrator.announcer {
-            let next = next.iter().find(|next| next.goes_on() || **next == Next::Status);
+            let next = next.iter().find(|next| next.goes_on() || matches!(next, Next::Status | Next::Follow));
             let next = next.map(|next| self.command_for_anyone(next));
             announcer.say(ending(finish, self.options.story.direction, next));
         }

@@ -28,6 +28,8 @@ pub enum Next {
     DeleteRequest(String),
     /// Look at the state of the database.
     Status,
+    /// Follow the run that is active on it.
+    Follow,
     /// Look at the pods.
     Pods,
     /// Look at the user's permissions.
@@ -123,6 +125,7 @@ impl Commands {
             Next::DescribeRequest(request) => kubectl(&["describe", ops_plural, request]),
             Next::DeleteRequest(request) => kubectl(&["delete", ops_plural, request]),
             Next::Status => self.named("status", kind, name),
+            Next::Follow => self.named("status", kind, name).word("-w"),
             Next::Pods => kubectl(&["get", "pods", "-l", &format!("app.kubernetes.io/instance={name}")]),
             Next::CanI => kubectl(&["auth", "can-i", "--list"]),
         }

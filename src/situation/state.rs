@@ -212,7 +212,7 @@ impl Situation {
             | What::PausedByOther { .. }
             | What::NoJournalEntry
             | What::Unread { .. } => vec![Next::Describe],
-            What::Running { .. } => vec![Next::Status],
+            What::Running { .. } => vec![Next::Follow],
             // If no Ops-manager picks it up, it can only be deleted.
             What::Requested { request, .. } if request.phase.is_empty() => {
                 vec![Next::Resume, Next::DeleteRequest(request.name.clone())]

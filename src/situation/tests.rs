@@ -138,7 +138,7 @@ fn a_run_that_ends_names_what_its_state_names() {
         (other.clone(), None, vec![look.clone(), again()]),
         (other, Some(look.clone()), vec![look, again()]),
         (What::Gone, Some(Next::Describe), Vec::new()),
-        (running(None, None), Some(Next::Describe), vec![Next::Status]),
+        (running(None, None), Some(Next::Describe), vec![Next::Follow]),
     ] {
         assert_eq!(situation(what.clone()).next_after(first, again()), next, "{what:?}");
     }

@@ -138,7 +138,7 @@ async fn locked() {
                    lock for another 30 s";
     assert_eq!(
         said(&plan, Severity::Refusal),
-        [(Check::Locked, message, "`status` shows how far it is; wait for it to end")]
+        [(Check::Locked, message, "`status -w` follows it; wait for it to end")]
     );
 }
 

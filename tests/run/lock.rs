@@ -70,7 +70,11 @@ async fn two_runs_at_once_are_one_too_many() {
     second
         .ended(Outcome::SomebodyElse, 5, false, false)
         .says(&["ann@laptop (run run1", "holds the lock of zookeeper/db, updating from 3.8.3 to 3.9.1"]);
-    assert_eq!(second.finish.next, ["kubectl dbupdate status zookeeper db"], "not again, and nothing else");
+    assert_eq!(
+        second.finish.next,
+        ["kubectl dbupdate status zookeeper db -w"],
+        "not again, and nothing else"
+    );
     first.end().await.done();
     world.is_updated();
 }
@@ -142,7 +146,7 @@ async fn a_lock_that_somebody_takes_ends_the_run_without_a_write() {
     assert!(lost.elapsed() <= secs(6), "{:?}", lost.elapsed());
     // It is bob's by now, with the pause.
     ended.ended(Outcome::SomebodyElse, 5, true, false).says(&["bob@desktop (run other) holds the lock"]);
-    assert_eq!(ended.finish.next, ["kubectl dbupdate status zookeeper db"]);
+    assert_eq!(ended.finish.next, ["kubectl dbupdate status zookeeper db -w"]);
     assert_eq!(world.sent(), before);
     let lease = world.get(LEASES, LEASE);
     assert_eq!(lease["spec"]["holderIdentity"], "bob@desktop (run other)", "it is not ours to give back");

@@ -90,7 +90,7 @@ pub fn others(context: &Context<'_>, found: &mut Vec<Finding>) {
                 "locked by {} since {}, which is still running: it just renewed the lock for another {} s",
                 lock.holder, lock.since, lock.duration_seconds
             ),
-            "`status` shows how far it is; wait for it to end",
+            "`status -w` follows it; wait for it to end",
         ));
     }
     match &context.snapshot.ops_requests {
