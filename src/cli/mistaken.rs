@@ -3,20 +3,31 @@
 use std::ffi::OsString;
 
 use clap::Command;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::usage::UsageError;
 use crate::kinds::UnknownKind;
 use crate::model::{Kind, clean};
 
-/// The error that clap has found in a command line, or what is behind it: a word that is no command, or `--version` with
-/// a value.
+/// The error that clap has found in a command line, or what is behind it: a word that is no command, `--version` with a
+/// value, or `--to` where the run has the version.
 pub fn explained(error: clap::Error, definition: &mut Command, line: &[OsString]) -> clap::Error {
+    if let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) {
+        return no_command(definition, typed);
+    }
     if !matches!(error.kind(), ErrorKind::UnknownArgument | ErrorKind::TooManyValues) {
         return error;
     }
     let Ok(matches) = definition.clone().ignore_errors(true).try_get_matches_from(line) else { return error };
     let command = matches.subcommand_name();
+    let unexpected = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(word)) => word.clone(),
+        _ => String::new(),
+    };
+    if let (Some(name @ ("resume" | "rollback")), "--to") = (command, unexpected.as_str()) {
+        let text = format!("'{name}' takes its versions from the run; leave --to out");
+        return definition.error(ErrorKind::UnknownArgument, text);
+    }
     if command.is_none_or(|name| name == "update") && line.iter().skip(1).any(asks_for_version) {
         return version(definition);
     }
