@@ -163,7 +163,7 @@ impl Conversation {
             Notice::LeadsFurther { done, to } => {
                 let command = identity::update(&self.options, done.kind, &done.database.name, &to, true);
                 stream::err(&format!(
-                    "the journal says that more updates should follow, up to {to}; to continue: {command}\n"
+                    "the journal says that more updates should follow, up to {to}; to continue:\n  {command}\n"
                 ));
             }
         }

@@ -271,6 +271,31 @@ mod tests {
     }
 
     #[test]
+    fn what_stays_is_broken_at_its_words() {
+        let (screen, mut bars) = bars(40, 80);
+        let note = "no operator acknowledged the pause within 30.0 s; paused without acknowledgement";
+        let events = [
+            Event::Stopping { why: "SIGINT".into(), pod: Some("my-kf-controller-0".into()) },
+            Event::StepFinished {
+                step: Step::Pause,
+                outcome: StepOutcome::Done,
+                took_ms: 30_000,
+                note: note.into(),
+            },
+        ];
+        sample::recorded(events.into()).iter().for_each(|record| bars.record(record));
+        bars.finish();
+        let shown = screen.contents();
+        assert_eq!(
+            shown,
+            "! stopping (SIGINT) as soon as my-kf-controller-0 is done; press Ctrl-C again\n  \
+             to stop at once\n\
+             ✓ pause           30.0 s  no operator acknowledged the pause within 30.0 s;\n                          \
+             paused without acknowledgement"
+        );
+    }
+
+    #[test]
     fn a_call_that_keeps_failing_is_told_once_and_then_updated() {
         let (screen, mut bars) = bars(40, 80);
         let retry = |attempt| Event::Retrying {

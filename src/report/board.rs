@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use console::measure_text_width;
+
 use super::estimate::{self, Course};
 use super::layout::{View, fit, fit_end, wrap};
 use super::{tables, words};
@@ -121,11 +123,11 @@ impl Board {
             }
             Event::Retrying { .. } => {
                 self.retry = words::remark(&record.event);
-                return self.remark(&record.event);
+                return self.remark(&record.event, columns);
             }
             Event::RollingBack { plan } => {
                 self.workloads = plan.workloads.iter().map(WorkloadLine::planned).collect();
-                return self.remark(&record.event);
+                return self.remark(&record.event, columns);
             }
             Event::Finished(_) => return self.end(columns),
             Event::Heartbeat { .. }
@@ -141,7 +143,7 @@ impl Board {
             | Event::PauseRemovedAgain
             | Event::Repinned { .. }
             | Event::Notice { .. }
-            | Event::Stopping { .. } => return self.remark(&record.event),
+            | Event::Stopping { .. } => return self.remark(&record.event, columns),
         }
         Vec::new()
     }
@@ -188,9 +190,9 @@ impl Board {
         View { width: None, color: self.color }
     }
 
-    fn remark(&self, event: &Event) -> Vec<String> {
+    fn remark(&self, event: &Event, columns: usize) -> Vec<String> {
         let text = words::remark(event).unwrap_or_default();
-        vec![format!("{} {}", self.view().warn("!"), clean(&text))]
+        hanging(&format!("{} ", self.view().warn("!")), &clean(&text), columns)
     }
 
     fn workload(&mut self, name: &str) -> &mut WorkloadLine {
@@ -260,9 +262,9 @@ impl Board {
             _ if note.is_empty() => words::step_outcome(outcome).to_owned(),
             _ => format!("{}, {}", words::step_outcome(outcome), clean(note)),
         };
-        let line = format!("{mark} {:12}  {time:>8}  {said}", words::step(step));
-        kept.push(line.trim_end().to_owned());
-        kept.extend(waits.filter(|_| failed).map(|w| format!("    {w}")));
+        let line = format!("{mark} {:12}  {time:>8}  ", words::step(step));
+        kept.extend(hanging(&line, &said, columns));
+        kept.extend(waits.filter(|_| failed).iter().flat_map(|w| hanging("    ", w, columns)));
         kept
     }
 
@@ -405,6 +407,17 @@ impl Board {
         let name = words::step(step.step);
         format!("{name}: still running after {time}{gap}{}", parts.join("; "))
     }
+}
+
+/// A line that stays: broken at its words, with the others below the first one's text.
+fn hanging(first: &str, text: &str, columns: usize) -> Vec<String> {
+    let indent = measure_text_width(first);
+    let lines = wrap(text, Some(columns.saturating_sub(indent)));
+    let line = |(i, line): (usize, &String)| match i {
+        0 => format!("{first}{line}").trim_end().to_owned(),
+        _ => format!("{:indent$}{line}", ""),
+    };
+    lines.iter().enumerate().map(line).collect()
 }
 
 impl StepLine {
