@@ -5,7 +5,8 @@ use super::layout::View;
 use super::words;
 use crate::model::{Finding, Plan, Severity, Trial, clean, rules, verbs};
 
-/// The findings by severity, the path of updates where one step is not allowed, and the manual follow-up.
+/// The findings by severity, the path of updates where one step is not allowed, and the manual follow-up of
+/// an update that is not refused.
 pub(super) fn findings(plan: &Plan, view: View) -> String {
     let mut sections = Vec::new();
     for severity in [Severity::Refusal, Severity::Overridden, Severity::Warning, Severity::Info] {
@@ -21,7 +22,7 @@ pub(super) fn findings(plan: &Plan, view: View) -> String {
         let steps = view.paragraph("  ", &plan.path.join(" → "));
         sections.push(format!("{}\n{steps}", view.bold("Update path")));
     }
-    if !plan.afterwards.is_empty() {
+    if !plan.afterwards.is_empty() && plan.refusals().next().is_none() {
         sections.push(afterwards(plan, view));
     }
     sections.join("\n")

@@ -106,7 +106,6 @@ pub(super) fn refused_plan() -> Plan {
         ),
     ];
     plan.path = ["3.5.2", "3.5.9", "3.6.1"].map(String::from).to_vec();
-    plan.afterwards.clear();
     plan
 }
 

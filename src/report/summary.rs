@@ -4,14 +4,15 @@ use super::columns::{GAP, bare_table, print};
 use super::layout::View;
 use super::{findings, words};
 use crate::event::{Finish, Outcome, WorkloadResult};
-use crate::model::{Plan, clean};
+use crate::model::{Action, Plan, clean};
 
 /// The last block of a run: the table of workloads, what happened, the state of the database and the next
 /// commands. Its last line says whether anything was changed and whether the database is left paused.
 pub fn final_block(finish: &Finish, plan: &Plan, view: View) -> String {
     let mut out = String::new();
     if !finish.workloads.is_empty() {
-        out.push_str(&workloads(&finish.workloads, view));
+        let back = plan.action == Action::Rollback || finish.outcome == Outcome::RolledBack;
+        out.push_str(&workloads(&finish.workloads, back, view));
         out.push('\n');
     }
     out.push_str(&headline(finish, plan, view));
@@ -34,10 +35,10 @@ pub fn final_block(finish: &Finish, plan: &Plan, view: View) -> String {
     out
 }
 
-/// The end of a run in a line if it is done; otherwise with all that there is to do about it.
+/// The end of a run in a line if it is done, and what is left for the user to do by hand; otherwise with all that there is to do about it.
 pub fn final_words(finish: &Finish, plan: &Plan, view: View) -> String {
     match finish.outcome {
-        Outcome::Done => headline(finish, plan, view),
+        Outcome::Done => headline(finish, plan, view) + &findings::afterwards(plan, view),
         _ => final_block(&Finish { workloads: Vec::new(), ..finish.clone() }, plan, view),
     }
 }
@@ -59,7 +60,11 @@ pub(super) fn last_line(finish: &Finish) -> String {
 }
 
 fn headline(finish: &Finish, plan: &Plan, view: View) -> String {
-    let word = words::outcome(finish.outcome);
+    let word = match finish.outcome {
+        // The error says that it was rolled back.
+        Outcome::RolledBack => words::outcome(Outcome::Failed),
+        outcome => words::outcome(outcome),
+    };
     let text = match finish.outcome {
         Outcome::Done => done(finish, plan),
         Outcome::Nothing => format!("{} {} is already on {}", plan.kind, plan.database.name, plan.to.name),
@@ -96,10 +101,11 @@ fn done(finish: &Finish, plan: &Plan) -> String {
     text
 }
 
-/// The table of workloads; where it does not fit, each name stands on a line of its own.
-fn workloads(results: &[WorkloadResult], view: View) -> String {
-    const HEADER: [&str; 5] = ["WORKLOAD", "UPDATED", "RESTARTED", "TOOK", "MAX DOWNTIME"];
-    let mut table = bare_table(&HEADER, view);
+/// The table of workloads, which went `back` or forward; where it does not fit, each name stands on a line of its own.
+fn workloads(results: &[WorkloadResult], back: bool, view: View) -> String {
+    let reached = if back { "restored" } else { "updated" };
+    let header = ["WORKLOAD", &reached.to_uppercase(), "RESTARTED", "TOOK", "MAX DOWNTIME"];
+    let mut table = bare_table(&header, view);
     for result in results {
         table.add_row(cells(result));
     }
@@ -112,7 +118,7 @@ fn workloads(results: &[WorkloadResult], view: View) -> String {
     for result in results {
         let [name, updated, restarted, took, away] = cells(result);
         out.push_str(&view.paragraph("", &name));
-        let text = format!("{updated} updated, {restarted} restarted, took {took}, max downtime {away}");
+        let text = format!("{updated} {reached}, {restarted} restarted, took {took}, max downtime {away}");
         out.push_str(&view.paragraph("  ", &text));
     }
     out

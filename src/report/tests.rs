@@ -1,7 +1,8 @@
 //! What a person sees, letter by letter.
 
 use super::sample::{self, failed_finish, finish, plan, refused_plan, trials};
-use super::{View, final_block, tables};
+use super::{View, final_block, final_words, tables};
+use crate::event::Outcome;
 use console::measure_text_width;
 
 fn view(width: u16) -> View {
@@ -39,6 +40,23 @@ fn an_update_that_no_operator_confirmed_says_so() {
     alone.operator_confirmed = false;
     let shown = final_block(&alone, &plan(), PIPE);
     assert!(shown.contains("\nnote: not confirmed by an operator: "), "{shown}");
+}
+
+#[test]
+fn what_was_rolled_back_is_restored_and_says_so_once() {
+    let mut back = failed_finish();
+    back.outcome = Outcome::RolledBack;
+    back.error = "no image; the update was rolled back".into();
+    let shown = final_block(&back, &plan(), view(80));
+    assert!(shown.contains("  RESTORED  ") && !shown.contains("UPDATED"), "{shown}");
+    assert!(shown.contains("\nfailed: no image; the update was rolled back\n"), "{shown}");
+}
+
+#[test]
+fn a_quiet_run_keeps_what_is_left_to_do_by_hand() {
+    let shown = final_words(&finish(), &plan(), PIPE);
+    assert!(shown.starts_with("done: ") && shown.contains("\nManual follow-up\n  - "), "{shown}");
+    assert_eq!(shown.matches("longest pod downtime").count(), 1, "{shown}");
 }
 
 #[test]
