@@ -92,6 +92,9 @@ pub struct Progress {
     /// A container of a new image has started at some time. It may lag behind.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub started: bool,
+    /// An operator has answered the run, in any of its processes. It may lag behind.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub answered: bool,
     /// How the last process ended; absent while it runs, or when it was killed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<Finish>,

@@ -10,6 +10,7 @@ use crate::retry::Retries;
 use crate::steps::leftover;
 use crate::steps::{Blocked, s1_pause};
 
+use super::ledger::Operator;
 use super::run::Run;
 use super::stop_reason::StopReason;
 use super::writer::Writer;
@@ -47,6 +48,9 @@ impl Run {
         progress.steps.push(StepEntry { step: self.first_step(), began, ended: None, outcome: None });
         self.ledger.changed.before |= progress.changed;
         self.ledger.before = Some(run.before.clone());
+        if progress.answered {
+            self.ledger.operator = Operator::Confirmed;
+        }
         self.ledger.started |= progress.started
             || self.observer.snapshot.pods.iter().any(|pod| self.ledger.has_started(&self.plan, pod));
         let writer = Writer { run, progress, written: self.narrator.now(), behind: None };

@@ -38,11 +38,12 @@ pub(super) struct Ledger {
 /// What the run has seen of KubeDB's operator.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Operator {
+    /// The run had no reason to ask it, or an earlier process did and has not recorded an answer.
     #[default]
     Unasked,
     /// It was asked for the pause and has not answered.
     Silent,
-    /// It has acknowledged the pause, or reported on the database since.
+    /// It has acknowledged the pause or reported on the database since, in this or an earlier process of the run.
     Confirmed,
 }
 
@@ -83,6 +84,7 @@ impl Ledger {
         let writer = self.journal.as_mut()?;
         writer.progress.changed |= self.changed.by_this_run;
         writer.progress.started |= self.started;
+        writer.progress.answered = self.operator == Operator::Confirmed;
         Some(writer)
     }
 

@@ -187,6 +187,7 @@ async fn by_provisioner(run: &mut Run) -> Result<(), StopReason> {
 async fn by_ops_manager(run: &mut Run) -> Result<(), StopReason> {
     if run.plan.action == Action::Resume {
         // The ops request is done; only the verification is left.
+        run.note_success();
         return Ok(());
     }
     run.step(Step::Request, async |run| run.request().await).await?;

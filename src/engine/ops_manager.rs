@@ -121,6 +121,13 @@ impl Run {
         Ok(StepOutcome::Done)
     }
 
+    /// A request that an earlier process has created was successful: somebody has carried it out.
+    pub fn note_success(&mut self) {
+        if ops_request::requested(&self.plan, &self.observer.snapshot) == Requested::Successful {
+            self.ledger.operator = Operator::Confirmed;
+        }
+    }
+
     /// Waits until the database is no longer paused: a webhook removes the pause shortly after a request has ended.
     async fn released(&mut self) -> Result<(), StopReason> {
         let until = self.narrator.now() + RELEASE;

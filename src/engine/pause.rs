@@ -25,8 +25,12 @@ impl Run {
             return Ok(StepOutcome::AlreadyDone);
         }
         let adopted = s1_pause::ours(&self.observer.snapshot.database).is_some();
-        self.request_pause().await?;
+        let written = self.request_pause().await?;
         self.narrator.emit(Event::PauseRequested { adopted });
+        if !written && s1_pause::status(&self.observer.snapshot.database) == Pause::Acknowledged {
+            // This tells nothing of an operator: an earlier process may have set it to True itself.
+            return self.stays_paused(StepOutcome::AlreadyDone);
+        }
         let asked = self.narrator.now();
         let deadline = asked + self.options.bounds.pause_timeout;
         let (mut rewrites, mut looked) = (0, false);
@@ -69,30 +73,37 @@ impl Run {
                 Pause::Requested | Pause::Foreign(_) => self.wait(deadline).await?,
             }
         }
+        self.stays_paused(StepOutcome::Done)
+    }
+
+    /// From here on the database must stay paused.
+    fn stays_paused(&mut self, outcome: StepOutcome) -> Result<StepOutcome, StopReason> {
         self.expected.pause = OurPause::Held { fresh: self.expected.pause.fresh() };
         if self.plan.method == Method::Provisioner {
             self.keep_rendered()?;
         }
-        Ok(StepOutcome::Done)
+        Ok(outcome)
     }
 
-    async fn request_pause(&mut self) -> Result<(), StopReason> {
+    /// Writes our condition; `false` if it was there already.
+    async fn request_pause(&mut self) -> Result<bool, StopReason> {
         let (run, who) = (self.options.caller.run.clone(), self.options.caller.who.clone());
         let message = s1_pause::message(&run, &who, self.ledger.came_from(&self.plan), &self.plan.to.name);
-        let mut backoff = Retries::new();
+        let (mut backoff, mut sent) = (Retries::new(), false);
         loop {
             self.guard()?;
             self.interrupt.stop_here()?;
             let db = &self.observer.snapshot.database;
             if s1_pause::ours(db) == Some(&*run) {
-                return Ok(());
+                return Ok(sent);
             }
+            sent = true;
             let ours_to_lift = db.pauses().next().is_none();
             let write = s1_pause::request(db, &message, &self.options.clock.rfc3339(0));
             // Even a write whose response was lost may have paused the database.
             self.expected.pause = OurPause::Asked { fresh: ours_to_lift || self.expected.pause.fresh() };
             if self.write_status(&write, &mut backoff).await? {
-                return Ok(());
+                return Ok(true);
             }
         }
     }

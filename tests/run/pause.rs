@@ -1,10 +1,13 @@
 //! The handshake with KubeDB's operator, and what becomes of the pause afterwards.
 
+use std::collections::BTreeSet;
+
 use kubectl_dbupdate::event::{Event, Outcome};
 use serde_json::{Value, json};
 use simcluster::world::Database;
 use simcluster::{ApiError, Behaviour, Effect, Fault, Provisioner, RecordedRequest};
 
+use crate::common::process::Process;
 use crate::common::{Ended, World, secs, text};
 
 fn world(provisioner: Provisioner) -> World {
@@ -51,6 +54,25 @@ async fn an_operator_that_reports_after_the_update_has_confirmed_it() {
     let ended = world.update().await;
     ended.done();
     assert!(ended.finish.operator_confirmed);
+}
+
+/// A pause that is True already says nothing of an operator: the run may have set it itself.
+#[tokio::test(start_paused = true)]
+async fn a_resumed_run_knows_of_an_operator_what_the_run_has_seen() {
+    for alive in [false, true] {
+        let world = world(Provisioner { alive, check_period: secs(3600), ..Provisioner::default() });
+        let mut run = world.start().await;
+        run.ready("db-0").await;
+        run.interrupt();
+        run.end().await.ended(Outcome::Stopped, 130, true, true);
+        let resume =
+            Process::resume(&world, world.cluster(), BTreeSet::new()).await.expect("it is unfinished");
+        let ended = resume.with(|o| o.bounds.wait_ready = secs(0)).start().end().await;
+        ended.done();
+        assert!(ended.has(|e| *e == Event::PauseRequested { adopted: true }));
+        assert!(!ended.has(|e| matches!(e, Event::PauseAcknowledged { .. })));
+        assert_eq!(ended.finish.operator_confirmed, alive);
+    }
 }
 
 #[tokio::test(start_paused = true)]
