@@ -316,7 +316,12 @@ impl Board {
         let time = match line.since_ms {
             Some(since) => {
                 let ms = now.saturating_sub(since);
-                if line.finished { words::duration(ms) } else { words::seconds(ms / 1000) }
+                match line.finished {
+                    // It was done before anybody looked.
+                    true if ms == 0 => String::new(),
+                    true => words::duration(ms),
+                    false => words::seconds(ms / 1000),
+                }
             }
             None => String::new(),
         };

@@ -65,7 +65,7 @@ fn sentence(run: &str, event: &Event) -> String {
             format!("{workload}: {done} of {} done", words::count(*pods, "pod"))
         }
         Event::WorkloadFinished { workload, took_ms } => {
-            format!("{workload}: done after {}", words::duration(*took_ms))
+            format!("{workload}: done{}", lasted(" after", *took_ms))
         }
         Event::PodStarted { workload, pod, .. } => {
             format!("{workload}: pod {pod}: restarting")
@@ -75,16 +75,19 @@ fn sentence(run: &str, event: &Event) -> String {
             format!("{workload}: pod {pod}: waiting for {}", words::waiting(on))
         }
         Event::PodReady { workload, pod, took_ms, away_ms } => {
-            // Nobody who has only followed the last part of it knows how long it took.
-            let time = |what: &str, ms| match ms {
-                0 => String::new(),
-                ms => format!("{what} {}", words::duration(ms)),
-            };
-            let (took, away) = (time(" after", *took_ms), time(", unavailable for", *away_ms));
+            let (took, away) = (lasted(" after", *took_ms), lasted(", unavailable for", *away_ms));
             format!("{workload}: pod {pod}: Ready{took}{away}")
         }
         Event::Finished(finish) => finished(finish),
         other => words::remark(other).unwrap_or_default(),
+    }
+}
+
+/// Nobody who has only followed the last part of something knows how long it took.
+fn lasted(what: &str, ms: u64) -> String {
+    match ms {
+        0 => String::new(),
+        ms => format!("{what} {}", words::duration(ms)),
     }
 }
 

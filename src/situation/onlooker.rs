@@ -84,8 +84,15 @@ impl Onlooker {
     pub fn look(&mut self, entry: &Entry, seen: &Seen, time: &str) -> Vec<Record> {
         let snapshot = &seen.snapshot;
         self.now = self.now.max(self.since(time));
-        // A pod that may not be read is not one that is gone.
-        let rolled = !seen.unread.is_empty() || self.roll(snapshot);
+        // What the pods do after the end of the run is not its doing, and a pod that may not be read is not one that is
+        // gone.
+        let rolled = match &entry.progress.result {
+            Some(result) => {
+                self.rolled(entry, result, snapshot);
+                true
+            }
+            None => !seen.unread.is_empty() || self.roll(snapshot),
+        };
         let steps = entry.progress.steps.iter().enumerate().skip(self.first);
         for (at, step) in steps {
             self.step(entry, snapshot, at, step);
@@ -144,7 +151,7 @@ impl Onlooker {
     ) {
         if outcome == StepOutcome::Done && rolls(step) {
             let look = Look { plan: &self.plan, snapshot, began, now: ended };
-            let events = self.rolling.complete(look);
+            let events = self.rolling.complete(look, |_| true);
             self.seen.extend(events);
         }
         if self.open.is_some_and(|(open, _)| open == step) {
@@ -180,6 +187,21 @@ impl Onlooker {
         let events = self.rolling.look(Look { plan: &self.plan, snapshot, began, now: self.now });
         self.seen.extend(events);
         true
+    }
+
+    /// The run has ended while it restarted pods, or soon after: the workloads that it says are done, are.
+    fn rolled(&mut self, entry: &Entry, result: &Finish, snapshot: &Snapshot) {
+        let Some((_, began)) = self.open.filter(|(step, _)| rolls(*step)) else { return };
+        // Since then, it may have rolled back.
+        if entry.progress.steps.len() != self.first + self.ended.len() {
+            return;
+        }
+        let done = |planned: &WorkloadPlan| {
+            let name = planned.object.to_string();
+            result.workloads.iter().any(|w| w.workload == name && w.updated > 0 && w.updated >= w.pods)
+        };
+        let events = self.rolling.complete(Look { plan: &self.plan, snapshot, began, now: self.now }, done);
+        self.seen.extend(events);
     }
 
     /// What the step waits for, as far as the cluster shows it.

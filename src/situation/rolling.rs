@@ -67,9 +67,12 @@ impl Rolling {
             let complete = done >= pods;
             let since = match self.turns.get(uid) {
                 Some(Turn::Over) => continue,
-                // It was complete before anybody looked.
+                // It was complete before anybody looked, and nobody knows for how long.
                 None if first && complete => {
                     self.turns.insert(uid.clone(), Turn::Over);
+                    events
+                        .push((look.now, Event::WorkloadStarted { workload: workload.clone(), pods, done }));
+                    events.push((look.now, Event::WorkloadFinished { workload, took_ms: 0 }));
                     continue;
                 }
                 Some(Turn::Since(since)) => *since,
@@ -93,10 +96,10 @@ impl Rolling {
         events
     }
 
-    /// The run has said that all workloads are done; some of it may have happened since the last look.
-    pub fn complete(&mut self, look: Look<'_>) -> Vec<Timed> {
+    /// The run has said which workloads are `done`; some of it may have happened since the last look.
+    pub fn complete(&mut self, look: Look<'_>, done: impl Fn(&WorkloadPlan) -> bool) -> Vec<Timed> {
         let mut events = Vec::new();
-        for planned in &look.plan.workloads {
+        for planned in look.plan.workloads.iter().filter(|planned| done(planned)) {
             let workload = planned.object.to_string();
             let since = match self.turns.insert(planned.object.uid.clone(), Turn::Over) {
                 Some(Turn::Over) => continue,

@@ -199,8 +199,50 @@ async fn who_comes_late_sees_the_rest() {
         matches!(events.iter().find(late), Some(Event::PodReady { took_ms: 0, away_ms: 0, .. })),
         "{events:#?}"
     );
+    let over = |e: &&&Event| matches!(e, Event::WorkloadFinished { took_ms: 0, workload } if workload.ends_with("/db-controller"));
+    assert!(events.iter().any(|e| over(&e)), "{events:#?}");
     let ready = drawn(events.iter().copied()).into_iter().filter(|d| d.ends_with(" Ready"));
     assert_eq!(ready.collect::<Vec<_>>(), ["db-broker-1 Ready", "db-broker-2 Ready"]);
+}
+
+/// What is seen between two looks, of which the second comes after a run that has failed on one of the pods, when all
+/// pods are well again.
+async fn seen_after(failing: &str, timeout: u64) -> (Ended, Vec<Event>) {
+    let world = World::new(Database::kafka_topology("db"));
+    world.sim.behaviour().change(|b| b.pods.push(PodRule::new(Ailment::NeverReady).name(failing)));
+    let mut run = world.start_with(|options| options.bounds.pod_timeout = secs(timeout)).await;
+    run.evicted("db-controller-2").await;
+    let entry = world.journal(&world.cluster()).await.last().cloned().expect("it is recorded");
+    let mut onlooker = Onlooker::new(&entry, &look(&world).await.snapshot);
+    onlooker.look(&entry, &look(&world).await, &world.clock().rfc3339(3));
+    let ended = run.end().await;
+    world.sim.behaviour().change(|b| b.pods.clear());
+    tokio::time::sleep(secs(60)).await;
+    let entry = world.journal(&world.cluster()).await.last().cloned().expect("it is recorded");
+    let records = onlooker.look(&entry, &look(&world).await, &world.clock().rfc3339(3));
+    (ended, records.into_iter().map(|record| record.event).collect())
+}
+
+/// The last bars are those of the run, and so is the table below them.
+#[tokio::test(start_paused = true)]
+async fn what_the_pods_do_after_the_end_of_a_run_is_not_its_doing() {
+    for (failing, done) in [("db-controller-2", false), ("db-broker-0", true)] {
+        let (ended, events) = seen_after(failing, 120).await;
+        ended.ended(Outcome::Failed, 4, true, true);
+        assert!(
+            !events.iter().any(|e| matches!(e, Event::PodReady { .. } | Event::PodStarted { .. })),
+            "{events:#?}"
+        );
+        let of = |event: &Event| match event {
+            Event::WorkloadStarted { workload, .. } | Event::WorkloadFinished { workload, .. } => {
+                workload.rsplit('/').next().map(str::to_owned)
+            }
+            _ => None,
+        };
+        let told: Vec<_> = events.iter().filter_map(of).collect();
+        let expected: &[&str] = if done { &["db-controller", "db-controller"] } else { &[] };
+        assert_eq!(told, expected, "{events:#?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
