@@ -52,7 +52,17 @@ impl Onlooker {
         let origin = epoch(resumed).or_else(|| epoch(&run.began)).unwrap_or_default();
         let later = |step: &StepEntry| epoch(&step.began).is_some_and(|began| began >= origin);
         let plan = as_found(run.plan.clone(), run.direction, snapshot);
-        let started = Event::Started { schema: EVENT_SCHEMA.to_owned(), plan: Box::new(plan.clone()) };
+        let mut shown = plan.clone();
+        // What the run was to do in all; what a process that resumed it found left to do is not recorded, and neither
+        // is the list of very many pods.
+        if progress.resumed.is_empty() {
+            for (shown, recorded) in shown.workloads.iter_mut().zip(&run.plan.workloads) {
+                if !recorded.pods.is_empty() {
+                    shown.pods.clone_from(&recorded.pods);
+                }
+            }
+        }
+        let started = Event::Started { schema: EVENT_SCHEMA.to_owned(), plan: Box::new(shown) };
         Onlooker {
             run: run.run.clone(),
             plan,
