@@ -324,7 +324,8 @@ pub struct RunArgs {
 
     /// How long to wait after the update for KubeDB to report Ready; 0 means not to wait
     ///
-    /// KubeDB's health checker runs every 10 to 30 s. If the time is up, the update is complete, and the exit code is 6.
+    /// KubeDB's health checker runs every 10 to 30 s. The wait is longer if the health checker of this database needs
+    /// longer to report a failure. If the time is up, the update is complete, and the exit code is 6.
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = super::duration::parse, help_heading = "Times")]
     pub wait_ready: Duration,
 

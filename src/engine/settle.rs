@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::event::{Event, StepOutcome, WaitingOn};
 use crate::journal::Entry;
-use crate::model::{Database, Method, Phase};
+use crate::model::{Database, Method};
 use crate::retry::Retries;
 use crate::steps::guard::OurPause;
 use crate::steps::s1_pause;
@@ -18,6 +18,10 @@ use super::stop_reason::{StopReason, Unready, WaitEnded};
 /// How long no template may change after the operator was resumed: it reconciles at once, and may pin images then.
 pub(super) const SETTLE: Duration = Duration::from_secs(3);
 
+/// The longest that a Ready which stands is waited for beyond `--wait-ready`, however slow the database's health checker
+/// is said to be.
+const STANDS: Duration = Duration::from_secs(3600);
+
 /// How often our condition is removed again after an outdated status update has brought it back.
 const REMOVALS: u32 = 5;
 
@@ -26,19 +30,25 @@ const REMOVALS: u32 = 5;
 struct Ready {
     /// Since when everything is on the target, and what KubeDB reported then.
     complete: Option<(Reported, Duration)>,
-    /// When the wait ends; set once it has started.
-    deadline: Option<Duration>,
+    /// It has reported something else since.
+    news: bool,
+    /// When the wait began.
+    began: Option<Duration>,
+    /// The database was just read, so silence is no fault of its watch.
+    fresh: bool,
     told: Option<WaitingOn>,
 }
 
 impl Ready {
-    /// Notes whether everything is on the target.
+    /// Notes whether everything is on the target, and whether KubeDB has reported anything since.
     fn note(&mut self, complete: bool, database: &Database, now: Duration) {
-        if complete {
-            self.complete.get_or_insert_with(|| (Reported::of(database), now));
-        } else {
-            self.complete = None;
+        if !complete {
+            (self.complete, self.news) = (None, false);
+            return;
         }
+        let reported = Reported::of(database);
+        self.news |= self.complete.as_ref().is_some_and(|(then, _)| *then != reported);
+        self.complete.get_or_insert((reported, now));
     }
 }
 
@@ -111,7 +121,8 @@ impl Run {
     }
 
     async fn verified(&mut self, ready: &mut Ready) -> Result<(), StopReason> {
-        let limit = self.narrator.now() + self.options.bounds.pod_timeout;
+        // Since when something is changing or incomplete.
+        let mut troubled = Some(self.narrator.now());
         let (mut quiet_since, mut templates, mut removals) =
             (self.narrator.now(), self.observer.fingerprints(), 0);
         let mut blind = None;
@@ -120,26 +131,32 @@ impl Run {
         loop {
             self.catch_up();
             self.interrupt.stop_here()?;
-            let now = self.narrator.now();
+            let (now, fresh) = (self.narrator.now(), std::mem::take(&mut ready.fresh));
             if self.removes_again(&mut removals).await? {
                 quiet_since = self.narrator.now();
                 continue;
             }
             let unverified = s6_verify::unverified(&self.plan, &self.observer.snapshot, &pins);
-            ready.note(unverified.is_none(), &self.observer.snapshot.database, now);
+            self.note_report(ready, unverified.is_none());
             let found = self.observer.fingerprints();
-            // While the server is down, the absence of changes means nothing.
-            self.blind_for(&mut blind)?;
+            // While the server is down, the absence of changes means nothing, and the time does not count.
+            let unseen = self.blind_for(&mut blind)?;
             if found != templates || blind.is_some() {
                 (templates, quiet_since) = (found, now);
             }
-            if now < quiet_since + SETTLE {
+            let calm = now >= quiet_since + SETTLE;
+            troubled = match troubled {
+                _ if calm && unverified.is_none() => None,
+                since => Some(since.map_or(now, |since| since + unseen)),
+            };
+            let limit = troubled.unwrap_or(now) + self.options.bounds.pod_timeout;
+            if !calm {
                 self.bear_restlessness(limit)?;
                 self.wait(quiet_since + SETTLE).await?;
                 continue;
             }
             match unverified {
-                None => match self.reported_ready(ready)? {
+                None => match self.reported_ready(ready, fresh).await? {
                     None => return Ok(()),
                     Some(until) => self.wait(until).await?,
                 },
@@ -149,36 +166,53 @@ impl Run {
         }
     }
 
+    /// Notes what KubeDB reports while everything is on the target: news can only come from an operator.
+    fn note_report(&mut self, ready: &mut Ready, complete: bool) {
+        ready.note(complete, &self.observer.snapshot.database, self.narrator.now());
+        if ready.news {
+            self.ledger.operator = Operator::Confirmed;
+        }
+    }
+
     /// Until when to wait for KubeDB to report that the database is Ready; `None` if it has, or is not waited for.
-    fn reported_ready(&mut self, ready: &mut Ready) -> Result<Option<Duration>, StopReason> {
+    async fn reported_ready(
+        &mut self,
+        ready: &mut Ready,
+        fresh: bool,
+    ) -> Result<Option<Duration>, StopReason> {
         let (now, patience) = (self.narrator.now(), self.options.bounds.wait_ready);
-        let Some((then, since)) = ready.complete.as_ref().filter(|_| !patience.is_zero()) else {
+        let Some((_, since)) = ready.complete.as_ref().filter(|_| !patience.is_zero()) else {
             return Ok(None);
         };
-        let (since, db) = (*since, &self.observer.snapshot.database);
-        let silent = self.ledger.operator == Operator::Silent;
-        let within = db.health_checker.reports_within();
-        let (before, wake) = match s6_verify::health(then, &Reported::of(db), now - since, within, silent) {
-            Health::Ready => {
-                self.ledger.operator = Operator::Confirmed;
-                return Ok(None);
-            }
-            Health::Stands => return Ok(None),
-            Health::Before { within } => (true, within.map(|within| since + within)),
-            Health::NotReady => (false, None),
-        };
-        let deadline = *ready.deadline.get_or_insert(now + patience);
-        let phase = db.phase.clone();
+        let (since, db, began) = (*since, &self.observer.snapshot.database, *ready.began.get_or_insert(now));
+        let reported = Reported::of(db);
+        let alive = self.ledger.operator == Operator::Confirmed;
+        let slowest = db.health_checker.reports_within();
+        let (before, deadline, wake) =
+            match s6_verify::health(&reported, ready.news, now - since, slowest, alive) {
+                Health::Ready => return Ok(None),
+                Health::Stands if fresh => return Ok(None),
+                // The watch may not have reported a failure yet.
+                Health::Stands => (true, now, now),
+                Health::Before { within: Some(within) } => {
+                    (true, began + patience.max(within.min(STANDS)), since + within)
+                }
+                Health::Before { within: None } => (true, began + patience, Duration::MAX),
+                Health::NotReady => (false, began + patience, Duration::MAX),
+            };
         if now >= deadline {
-            let unready = Unready { phase, before, ended: WaitEnded::Late { seconds: patience.as_secs() } };
-            return Err(StopReason::NotReady { to: self.plan.to.name.clone(), unready });
+            if fresh {
+                let ended = WaitEnded::Late { seconds: patience.as_secs() };
+                let unready = Unready { phase: reported.to_string(), before, ended };
+                return Err(StopReason::NotReady { to: self.plan.to.name.clone(), unready });
+            }
+            self.read_database().await?;
+            ready.fresh = true;
+            return Ok(Some(now));
         }
-        let on = WaitingOn::Phase { phase: phase.to_string(), before };
-        if ready.told.as_ref() != Some(&on) {
-            ready.told = Some(on.clone());
-            self.narrator.waiting(on);
-        }
-        Ok(Some(wake.unwrap_or(deadline).min(deadline)))
+        let on = WaitingOn::Phase { phase: reported.to_string(), before };
+        self.tell_waiting(&mut ready.told, on);
+        Ok(Some(wake.min(deadline)))
     }
 
     /// How the run has ended if it was stopped while only KubeDB's report was missing: the update is complete then.
@@ -188,10 +222,9 @@ impl Run {
             StopReason::Stopped { signal } => WaitEnded::Stopped { signal },
             _ => return None,
         };
-        let phase = self.observer.snapshot.database.phase.clone();
-        let before = phase == Phase::Ready;
-        let complete = ready.deadline.is_some() && ready.complete.is_some();
-        let unready = Unready { phase, before, ended };
+        let reported = Reported::of(&self.observer.snapshot.database);
+        let complete = ready.began.is_some() && ready.complete.is_some();
+        let unready = Unready { phase: reported.to_string(), before: reported.ready(), ended };
         complete.then(|| StopReason::NotReady { to: self.plan.to.name.clone(), unready })
     }
 

@@ -2,7 +2,7 @@
 
 use crate::cluster::{ClusterError, LockError};
 use crate::event::Outcome;
-use crate::model::{Phase, pods_needed};
+use crate::model::pods_needed;
 use crate::roll::Stuck;
 use crate::steps::Blocked;
 use crate::steps::s6_verify::Unverified;
@@ -71,7 +71,8 @@ pub(super) enum StopReason {
 #[derive(Debug, thiserror::Error)]
 #[error("{}", unready(.phase, *.before, .ended))]
 pub(super) struct Unready {
-    pub phase: Phase,
+    /// Its phase, and the check that contradicts it.
+    pub phase: String,
     /// The phase is Ready, but may be from before.
     pub before: bool,
     pub ended: WaitEnded,
@@ -96,13 +97,13 @@ impl Unready {
     }
 }
 
-fn unready(phase: &Phase, before: bool, ended: &WaitEnded) -> String {
+fn unready(phase: &str, before: bool, ended: &WaitEnded) -> String {
     let ended = match ended {
         WaitEnded::Late { seconds } => format!("within the {seconds} s of --wait-ready"),
         WaitEnded::TimedOut { seconds } => format!("before the --timeout of {seconds} s"),
         WaitEnded::Stopped { signal } => format!("before the run was interrupted by {signal}"),
     };
-    let phase = if before { "Ready, but may be from before".to_owned() } else { phase.to_string() };
+    let phase = if before { "Ready, but may be from before".to_owned() } else { phase.to_owned() };
     format!("KubeDB did not report the database as Ready {ended}: its phase is {phase}")
 }
 

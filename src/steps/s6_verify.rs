@@ -1,5 +1,6 @@
 //! Whether the update is complete. Success is never reported without this check.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::model::{Action, Condition, Database, Phase, Plan, Pod, Snapshot, Strategy, pinned, same_image};
@@ -129,6 +130,25 @@ impl Reported {
         let condition = |kind| database.condition(kind).map(|(_, condition)| condition.clone());
         Reported { phase: database.phase.clone(), checked: CHECKED.map(condition) }
     }
+
+    /// It is Ready, and nothing that KubeDB has checked contradicts that.
+    pub fn ready(&self) -> bool {
+        self.phase == Phase::Ready && self.failed().is_none()
+    }
+
+    /// The first condition that says that a check has failed.
+    fn failed(&self) -> Option<&Condition> {
+        self.checked.iter().flatten().find(|condition| condition.status == "False")
+    }
+}
+
+impl fmt::Display for Reported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.failed().filter(|_| self.phase == Phase::Ready) {
+            Some(failed) => write!(f, "{}, but {} is {}", self.phase, failed.kind, failed.status),
+            None => self.phase.fmt(f),
+        }
+    }
 }
 
 /// Whether KubeDB confirms that the database is healthy after the update.
@@ -147,15 +167,15 @@ pub enum Health {
 }
 
 /// What KubeDB's phase means for an update that is complete. KubeDB writes no time beside the phase, and nothing at all
-/// while a check finds what the last one has found. `then` is what it had reported when everything was on the target,
-/// which is `since` ago; a failure is reported `within` some time; `silent` tells that no operator has answered this run.
-pub fn health(then: &Reported, now: &Reported, since: Duration, within: Duration, silent: bool) -> Health {
-    let failed = now.checked.iter().flatten().any(|condition| condition.status == "False");
-    if now.phase != Phase::Ready {
+/// while a check finds what the last one has found. `news` tells that it has reported anything since everything is on the
+/// target, which is `since` ago; a failure is reported `within` some time, if an operator is `alive`: it has answered
+/// this run.
+pub fn health(now: &Reported, news: bool, since: Duration, within: Duration, alive: bool) -> Health {
+    if !now.ready() {
         Health::NotReady
-    } else if now != then && !failed {
+    } else if news {
         Health::Ready
-    } else if silent {
+    } else if !alive {
         Health::Before { within: None }
     } else if since < within {
         Health::Before { within: Some(within) }
@@ -197,20 +217,22 @@ mod tests {
     fn a_ready_from_before_counts_only_once_a_failure_would_have_been_reported() {
         let (within, good) = (Duration::from_secs(25), ("Ready", "True", 1));
         let before = Health::Before { within: Some(within) };
-        for (then, now, since, silent, expected) in [
-            (good, good, 0, false, before),
-            (good, good, 24, false, before),
-            (good, good, 25, false, Health::Stands),
-            (good, good, 999, true, Health::Before { within: None }),
-            (good, ("Ready", "True", 2), 0, false, Health::Ready),
-            (good, ("Ready", "False", 2), 0, false, before),
-            (("Critical", "True", 1), good, 0, true, Health::Ready),
-            (good, ("Critical", "True", 2), 999, false, Health::NotReady),
-            (good, ("", "True", 2), 999, false, Health::NotReady),
-            (("", "True", 1), ("Provisioning", "True", 2), 999, false, Health::NotReady),
+        for (then, now, since, alive, expected) in [
+            (good, good, 0, true, before),
+            (good, good, 24, true, before),
+            (good, good, 25, true, Health::Stands),
+            (good, good, 999, false, Health::Before { within: None }),
+            (good, ("Ready", "True", 2), 0, true, Health::Ready),
+            (good, ("Ready", "False", 2), 0, true, Health::NotReady),
+            (("Ready", "False", 1), ("Ready", "False", 1), 999, true, Health::NotReady),
+            (("Ready", "Unknown", 1), ("Ready", "Unknown", 1), 25, true, Health::Stands),
+            (("Critical", "True", 1), good, 0, false, Health::Ready),
+            (good, ("Critical", "True", 2), 999, true, Health::NotReady),
+            (good, ("", "True", 2), 999, true, Health::NotReady),
+            (("", "True", 1), ("Provisioning", "True", 2), 999, true, Health::NotReady),
         ] {
-            let since = Duration::from_secs(since);
-            let found = health(&reported(then), &reported(now), since, within, silent);
+            let (since, then, now) = (Duration::from_secs(since), reported(then), reported(now));
+            let found = health(&now, now != then, since, within, alive);
             assert_eq!(found, expected, "{then:?}, and {now:?} after {since:?}");
         }
     }

@@ -1,5 +1,6 @@
 //! The wait for KubeDB to report the database as Ready, after everything is on the target.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use kubectl_dbupdate::engine::{Signal, Stop};
@@ -8,8 +9,9 @@ use kubectl_dbupdate::operation;
 use kubectl_dbupdate::situation::{Commands, Next, State, decide, last_words};
 use serde_json::json;
 use simcluster::world::Database;
-use simcluster::{Ailment, Behaviour, PodRule, Provisioner};
+use simcluster::{Ailment, Behaviour, Effect, Fault, PodRule, Provisioner};
 
+use crate::common::process::Process;
 use crate::common::*;
 
 /// A ZooKeeper whose health is checked at multiples of this time.
@@ -21,6 +23,10 @@ fn checked_every(period: Duration) -> World {
 /// From now on KubeDB says nothing more than that.
 fn falls_silent(world: &World, phase: &str) {
     world.sim.behaviour().change(|b| b.provisioner.alive = false);
+    reports(world, phase);
+}
+
+fn reports(world: &World, phase: &str) {
     world.change_status(|db| db["status"]["phase"] = json!(phase));
 }
 
@@ -97,6 +103,74 @@ async fn an_operator_that_never_answered_confirms_nothing() {
     nothing_is_left(&world).await;
 }
 
+/// A process that only verifies asks no operator; what an earlier one has heard counts.
+#[tokio::test(start_paused = true)]
+async fn a_ready_that_stands_counts_only_if_an_operator_has_answered_the_run() {
+    for alive in [true, false] {
+        let provisioner = Provisioner { alive, check_period: secs(3600), ..Provisioner::default() };
+        let world =
+            World::behaving(Behaviour { provisioner, ..Behaviour::default() }, Database::zookeeper("db"));
+        let mut run = world.start().await;
+        run.step(Step::Verify).await;
+        run.crash().await;
+        tokio::time::sleep(secs(60)).await;
+        let resume =
+            Process::resume(&world, world.cluster(), BTreeSet::new()).await.expect("it is unfinished");
+        let ended = resume.start().end().await;
+        match alive {
+            true => ended.done(),
+            false => ended.ended(Outcome::NotReady, 6, false, false),
+        };
+        nothing_is_left(&world).await;
+    }
+}
+
+/// An operator that has answered nothing, and whose report ends as it began.
+#[tokio::test(start_paused = true)]
+async fn a_ready_that_has_returned_is_news() {
+    let provisioner = Provisioner { acknowledge: None, check_period: secs(3600), ..Provisioner::default() };
+    let world = World::behaving(Behaviour { provisioner, ..Behaviour::default() }, Database::zookeeper("db"));
+    let mut run = world.start().await;
+    run.event("it waits", waits("Ready", true)).await;
+    reports(&world, "Critical");
+    run.event("it waits on", waits("Critical", false)).await;
+    reports(&world, "Ready");
+    let ended = run.end().await;
+    ended.done();
+    assert!(ended.finish.operator_confirmed);
+}
+
+/// Watches that are open and silent tell nothing of what KubeDB reports: it is read before the run ends.
+#[tokio::test(start_paused = true)]
+async fn silence_is_believed_only_after_a_look() {
+    for (seen, really) in [("Ready", "Critical"), ("Critical", "Ready")] {
+        let world = checked_every(secs(3600));
+        let databases = Fault::new(Effect::StallWatch(0)).method("GET").path("/zookeepers").always();
+        world.sim.faults().add(databases);
+        let mut run = world.start_with(|o| o.bounds.wait_ready = secs(50)).await;
+        run.step(Step::Resume).await;
+        reports(&world, seen);
+        run.step(Step::Verify).await;
+        falls_silent(&world, really);
+        let ended = run.end().await;
+        match really {
+            "Ready" => ended.done(),
+            _ => ended.ended(Outcome::NotReady, 6, true, false),
+        };
+    }
+}
+
+/// Its health checker takes longer to report a failure than `--wait-ready` allows.
+#[tokio::test(start_paused = true)]
+async fn a_slow_health_checker_is_given_its_time() {
+    let world = checked_every(secs(3600));
+    let slowly = |db: &mut serde_json::Value| db["spec"]["healthChecker"]["periodSeconds"] = json!(120);
+    world.store().update(&world.res(), NAMESPACE, "db", slowly).expect("it is there");
+    let ended = world.update().await;
+    ended.done();
+    assert!((secs(370)..secs(371)).contains(&verified_for(&ended)), "{:?}", verified_for(&ended));
+}
+
 #[tokio::test(start_paused = true)]
 async fn zero_waits_for_nothing() {
     let world = World::new(Database::zookeeper("db"));
@@ -150,6 +224,18 @@ async fn a_pod_that_relapses_while_kubedb_is_waited_for_is_waited_for_as_well() 
     let run = world.start_with(|o| o.bounds.pod_timeout = secs(60)).await;
     // The pod is not Ready again: the update is not complete, whatever the phase says.
     run.end().await.ended(Outcome::Failed, 4, true, false).says(&["pod db-2 of petset/db is not Ready"]);
+}
+
+/// It has the whole of `--pod-timeout` from its relapse on, however long the wait for KubeDB has been by then.
+#[tokio::test(start_paused = true)]
+async fn a_late_relapse_has_the_time_of_every_pod() {
+    let relapse = PodRule::new(Ailment::Relapse { after: secs(30) }).name("db-2").image("*:3.9.1*");
+    let provisioner = Provisioner { check_period: secs(3600), ..Provisioner::default() };
+    let behaviour = Behaviour { provisioner, ..Behaviour::default() }.with(relapse);
+    let world = World::behaving(behaviour, Database::zookeeper("db"));
+    let ended = world.start_with(|o| o.bounds.pod_timeout = secs(25)).await.end().await;
+    ended.ended(Outcome::Failed, 4, true, false).says(&["pod db-2 of petset/db is not Ready"]);
+    assert!((secs(50)..secs(56)).contains(&verified_for(&ended)), "{:?}", verified_for(&ended));
 }
 
 #[tokio::test(start_paused = true)]
