@@ -85,7 +85,7 @@ pub fn row(name: impl Into<String>, line: &str) -> Row {
         files: vec![("config".to_owned(), Content::Text(KUBECONFIG.to_owned()))],
         env: Vec::new(),
         signal: None,
-        within: Duration::from_secs(20),
+        within: Duration::from_secs(40),
         codes: Vec::new(),
         said: Vec::new(),
         hidden: Vec::new(),
