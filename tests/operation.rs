@@ -101,7 +101,7 @@ async fn the_timeout_reaches_what_is_read_before_a_run() {
         let began = Instant::now();
         let mut operation = Operation::new(world.cluster_of("me"), request, world.clock(), stopped, tell);
         let error = operation.outlook().await.expect_err("nothing is read");
-        assert!(matches!(error, Error::TimedOut { seconds: 3 }), "{error}");
+        assert!(matches!(error, Error::TimedOut { seconds: 3, .. }), "{error}");
         assert_eq!(began.elapsed().as_secs(), 3);
         world.sim.faults().clear();
     }
@@ -452,8 +452,8 @@ async fn the_first_numbers_of_a_version_are_told_with_what_they_mean() {
 }
 
 /// A lock that nobody renews is counted down to the moment in which it is free.
-#[tokio::test(start_paused = true)]
-async fn the_wait_for_a_lock_counts_down() {
+/// A database with a lock that was not renewed for long.
+fn locked_by_bob() -> World {
     let world = World::new(Database::zookeeper("db"));
     let time = "2026-01-01T00:00:00.000000Z";
     let lease = serde_json::json!({
@@ -464,6 +464,27 @@ async fn the_wait_for_a_lock_counts_down() {
         },
     });
     world.store().create(common::LEASES, lease).expect("there is no other");
+    world
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_timeout_in_the_wait_for_a_lock_names_its_holder() {
+    let world = locked_by_bob();
+    let (tell, _told) = mpsc::unbounded_channel();
+    let (_stop, stopped) = watch::channel(Stop::Go);
+    let mut request = world.asked();
+    request.bounds.timeout = Some(secs(3));
+    let mut operation = Operation::new(world.cluster(), request, world.clock(), stopped, tell);
+    let error = operation.outlook().await.expect_err("the lock is not free yet").to_string();
+    assert_eq!(
+        error,
+        "timed out after 3 s (--timeout) while waiting for the lock of bob; nothing was changed"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_wait_for_a_lock_counts_down() {
+    let world = locked_by_bob();
     let (tell, mut told) = mpsc::unbounded_channel();
     let (_stop, stopped) = watch::channel(Stop::Go);
     let mut operation = Operation::new(world.cluster(), world.asked(), world.clock(), stopped, tell);

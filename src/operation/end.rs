@@ -47,7 +47,7 @@ impl End {
                 Error::Signalled(signal) => {
                     (Outcome::Stopped, signal.exit_code(), format!("stopped by {signal} between two updates"))
                 }
-                Error::TimedOut { seconds } => (
+                Error::TimedOut { seconds, .. } => (
                     Outcome::Stopped,
                     TIMED_OUT,
                     format!("timed out after {seconds} s (--timeout) between two updates"),

@@ -70,15 +70,17 @@ pub enum Error {
     Unanswered,
     #[error("stopped by {0}; nothing was changed")]
     Signalled(Signal),
-    #[error("timed out after {seconds} s (--timeout) while reading the cluster; nothing was changed")]
-    TimedOut { seconds: u64 },
+    #[error("timed out after {seconds} s (--timeout) while {doing}; nothing was changed")]
+    TimedOut { seconds: u64, doing: String },
 }
 
 impl From<Over> for Error {
     fn from(over: Over) -> Self {
         match over {
             Over::Signalled(signalled) => signalled.into(),
-            Over::TimedOut { seconds } => Error::TimedOut { seconds },
+            Over::TimedOut { seconds } => {
+                Error::TimedOut { seconds, doing: "reading the cluster".to_owned() }
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ use super::error::Error;
 use super::goal::{Goal, goal};
 use super::read;
 use super::request::Wish;
+use super::stop::Over;
 use super::told::{Notice, Question};
 use crate::cluster::{ClusterError, Found, Journal, lease_duration};
 use crate::event::{Finish, Outcome};
@@ -262,10 +263,11 @@ impl Operation {
             let (kind, db) = (snapshot.database.kind, &snapshot.database.object);
             let (holder, seconds, told) =
                 (lock.holder.clone(), lease_duration(&lock).as_secs(), self.told.clone());
+            let counted = holder.clone();
             let counting = async {
                 for left in (1..=seconds).rev() {
                     // It does not matter if the caller no longer listens.
-                    let _ = told.send(Notice::LockWatched { holder: holder.clone(), left }.into());
+                    let _ = told.send(Notice::LockWatched { holder: counted.clone(), left }.into());
                     sleep(Duration::from_secs(1)).await;
                 }
                 std::future::pending().await
@@ -280,7 +282,13 @@ impl Operation {
             };
             let watched = self.patience.during(watching).await;
             self.tell(Notice::LockWatchOver);
-            snapshot.lock = watched??;
+            snapshot.lock = match watched {
+                Err(Over::TimedOut { seconds }) => {
+                    let doing = format!("waiting for the lock of {holder}");
+                    return Err(Error::TimedOut { seconds, doing });
+                }
+                watched => watched??,
+            };
             if !self.request.take_over || snapshot.lock.as_ref().is_none_or(|l| !l.alive) {
                 break;
             }
