@@ -82,10 +82,14 @@ pub fn versions(choices: &[Choice], view: View) -> String {
     let header: &[&str] = if named { &["VERSION", "UPDATE", "NOTES"] } else { &["VERSION", "NOTES"] };
     let mut table = bare_table(header, view);
     let widest = choices.iter().map(|c| c.name.chars().count()).max().unwrap_or(0).max("VERSION".len());
-    let room =
-        view.columns().map(|columns| columns.saturating_sub(widest + "in 10 steps".len() + 2 * GAP).max(20));
+    let reach = choices.iter().flat_map(|c| &c.reach).map(|reach| word(reach).len());
+    let reach = reach.max().unwrap_or(0).max("UPDATE".len());
+    let room = view.columns().map(|columns| columns.saturating_sub(widest + reach + 2 * GAP).max(20));
     for choice in choices {
-        let notes = wrap(&marks(choice).join(", "), room).join("\n");
+        let mut notes = marks(choice);
+        // The column beside them says so.
+        notes.retain(|note| note != NEEDS_VIA);
+        let notes = wrap(&notes.join(", "), room).join("\n");
         let mut row = vec![clean(&choice.name), notes];
         if let Some(reach) = &choice.reach {
             row.insert(1, word(reach));
@@ -95,12 +99,15 @@ pub fn versions(choices: &[Choice], view: View) -> String {
     print(&table)
 }
 
+/// An update that changes more than images.
+const NEEDS_VIA: &str = "needs --via provisioner";
+
 fn word(reach: &Reach) -> String {
     match reach {
         Reach::Current => "current".to_owned(),
         Reach::Allowed => "yes".to_owned(),
         Reach::InSteps { path } => format!("in {} steps", path.len().saturating_sub(1)),
-        Reach::Refused { check: Check::ShapeChange, .. } => "needs --via".to_owned(),
+        Reach::Refused { check: Check::ShapeChange, .. } => NEEDS_VIA.to_owned(),
         Reach::Refused { .. } => "no".to_owned(),
     }
 }
@@ -126,7 +133,7 @@ pub fn marks(choice: &Choice) -> Vec<String> {
             let between = path.iter().skip(1).filter(|step| **step != choice.name).cloned();
             Some(format!("through {}", clean(&between.collect::<Vec<_>>().join(", "))))
         }
-        Some(Reach::Refused { check: Check::ShapeChange, .. }) => Some("needs --via provisioner".to_owned()),
+        Some(Reach::Refused { check: Check::ShapeChange, .. }) => Some(NEEDS_VIA.to_owned()),
         Some(Reach::Refused { check: Check::Downgrade, .. }) => Some("downgrade".to_owned()),
         // It has that mark already.
         Some(Reach::Refused { check: Check::DeprecatedTarget, .. } | Reach::Current | Reach::Allowed)
