@@ -433,11 +433,14 @@ fn version() -> clap::Error {
 /// What `--help` prints for the plugin or for one of its commands, as clap hands it on.
 fn help_of(name: &Option<String>) -> clap::Error {
     let mut definition = definition();
-    let known = name.as_ref().is_none_or(|name| mistaken::command(&definition, name).is_some());
-    let line = ["kubectl dbupdate"].into_iter().chain(name.as_deref()).chain(["--help"]);
+    // The command that begins with a kind is the update.
+    let kind = |name: &str| name.parse::<Kind>().is_ok();
+    let name = name.as_deref().map(|name| if kind(name) { "update" } else { name });
+    let known = name.is_none_or(|name| mistaken::command(&definition, name).is_some());
+    let line = ["kubectl dbupdate"].into_iter().chain(name).chain(["--help"]);
     match definition.try_get_matches_from_mut(line) {
         Err(help) if known => help,
-        _ => mistaken::no_command(&mut definition, name.as_deref().unwrap_or_default()),
+        _ => mistaken::no_command(&mut definition, name.unwrap_or_default()),
     }
 }
 

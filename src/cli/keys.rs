@@ -6,6 +6,7 @@ pub use unix::{NoEcho, forget};
 #[cfg(unix)]
 mod unix {
     use std::io::Stderr;
+    use std::sync::Once;
 
     use rustix::process::getpgrp;
     use rustix::termios::{
@@ -26,6 +27,9 @@ mod unix {
         (tcgetpgrp(&terminal).ok()? == getpgrp()).then_some(terminal)
     }
 
+    /// One task for the signal is enough, however many runs there are.
+    static QUIT: Once = Once::new();
+
     /// Until this is dropped, the terminal does not echo what is typed, and then forgets it. Ctrl-C still is a signal.
     pub struct NoEcho {
         before: Option<Termios>,
@@ -38,7 +42,7 @@ mod unix {
             if let (Some(before), Some(terminal)) = (&before, terminal()) {
                 let mut silent = before.clone();
                 silent.local_modes.remove(LocalModes::ECHO);
-                restore_on_quit(before.clone());
+                QUIT.call_once(|| restore_on_quit(before.clone()));
                 let _ = tcsetattr(terminal, OptionalActions::Now, &silent);
             }
             NoEcho { before }

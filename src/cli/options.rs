@@ -409,6 +409,7 @@ pub(super) fn database(
 fn version_name(typed: &str) -> String {
     match typed.split_once('/') {
         Some((resource, name)) if resource.ends_with(".catalog.kubedb.com") => name.to_owned(),
+        _ if typed.eq_ignore_ascii_case("latest") => "latest".to_owned(),
         _ => typed.to_owned(),
     }
 }

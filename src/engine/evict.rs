@@ -133,11 +133,12 @@ impl Run {
     /// The command that makes the disruption controller recalculate a budget.
     fn poke(&self, stale: &Stale) -> String {
         let name = &stale.budget;
+        let pods = if stale.counted == 1 { "pod" } else { "pods" };
         let command = self.options.caller.commands.kubectl().words(["annotate", "poddisruptionbudget", name]);
         let command = command.in_namespace(&self.plan.database.namespace).word("--overwrite");
         let command = command.word(format!("kubectl-dbupdate/poke={}", self.options.caller.run));
         format!(
-            "PodDisruptionBudget {name} counts {} healthy pods, but there are more: its status is out of date. To make \
+            "PodDisruptionBudget {name} counts {} healthy {pods}, but there are more: its status is out of date. To make \
              its controller recalculate it: {command}",
             stale.counted
         )

@@ -27,9 +27,12 @@ fn defaults_are_as_documented() {
 
 #[test]
 fn help_and_version_may_be_words() {
-    for (word, flag) in
-        [("help", "--help"), ("help resume", "resume --help"), ("help update", "update --help")]
-    {
+    for (word, flag) in [
+        ("help", "--help"),
+        ("help resume", "resume --help"),
+        ("help update", "update --help"),
+        ("help kf", "update --help"),
+    ] {
         let [word, flag] = [word, flag].map(|line| parsed(line).expect_err(line));
         assert_eq!((word.kind(), word.to_string()), (ErrorKind::DisplayHelp, flag.to_string()));
     }
@@ -116,7 +119,7 @@ fn what_cannot_be_is_a_usage_error() {
         ("kafak my-kf -A", "unknown kind of database \"kafak\"; did you mean kafka?"),
         ("kafka my-kf -A", "unexpected argument '-A'"),
         ("help statu", "unknown command \"statu\"; did you mean status?"),
-        ("help kafka", "unknown command \"kafka\""),
+        ("help kafak", "unknown command \"kafak\""),
         ("sandbox --fail nothing", "[possible values: pull"),
     ] {
         let error = parsed(line).expect_err(line);

@@ -212,4 +212,5 @@ fn a_version_is_taken_without_the_blanks_around_it() {
         let options = UpdateOptions::new(cli.update, cli.cluster, &TTY).expect(typed);
         assert_eq!(options.to.as_deref(), Some("3.6.1"), "{typed:?}");
     }
+    assert_eq!(options("kf a --to Latest", &TTY).expect("a valid line").to.as_deref(), Some("latest"));
 }
