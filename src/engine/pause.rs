@@ -21,6 +21,10 @@ impl Run {
     /// Writes our condition and waits for the operator to acknowledge it. After a limited time, the pause is set to
     /// True without an acknowledgement.
     pub async fn pause(&mut self) -> Result<StepOutcome, StopReason> {
+        if s1_pause::answered(&self.observer.snapshot.database) {
+            // An operator has answered an earlier process.
+            self.ledger.operator = Operator::Confirmed;
+        }
         if self.plan.action == Action::Resume {
             return Ok(StepOutcome::AlreadyDone);
         }

@@ -10,6 +10,9 @@ use crate::model::{Condition, Database, PAUSED, PatchOp, Purpose, Write, WriteAc
 /// The text before the run's id in the message of our own condition.
 const MARK: &str = "kubectl-dbupdate run ";
 
+/// The reason of our own condition after we have set it to `True` ourselves.
+const UNANSWERED: &str = "PausedUnanswered";
+
 /// The text before the versions in the message, and between them.
 const UPDATING: &str = ": updating ";
 const TO: &str = " to ";
@@ -69,6 +72,11 @@ pub fn status(database: &Database) -> Pause {
     }
 }
 
+/// Our own condition is `True`, and it was the operator that set it.
+pub fn answered(database: &Database) -> bool {
+    our(database).is_some_and(|(_, c)| c.status == "True" && c.reason != UNANSWERED)
+}
+
 /// Requests the pause: adds our condition, or takes over one that an earlier run of this tool has left.
 ///
 /// `now` is the wall-clock time in RFC 3339 with whole seconds, as conditions carry it.
@@ -95,6 +103,7 @@ pub fn assert(database: &Database, now: &str) -> Option<Write> {
         vec![
             PatchOp::test(format!("{at}/type"), PAUSED),
             PatchOp::replace(format!("{at}/status"), "True"),
+            PatchOp::add(format!("{at}/reason"), UNANSWERED),
             PatchOp::replace(format!("{at}/lastTransitionTime"), now),
         ],
     ))

@@ -75,6 +75,20 @@ async fn a_resumed_run_knows_of_an_operator_what_the_run_has_seen() {
     }
 }
 
+/// The condition itself tells who has set it to True: the process that was killed has recorded nothing of an answer.
+#[tokio::test(start_paused = true)]
+async fn an_answer_to_a_killed_process_is_known_to_the_next() {
+    let world = world(Provisioner { check_period: secs(3600), ..Provisioner::default() });
+    let mut run = world.start().await;
+    run.event("answered", |e| matches!(e, Event::PauseAcknowledged { .. })).await;
+    run.crash().await;
+    tokio::time::sleep(secs(60)).await;
+    let back = Process::rollback(&world, world.cluster(), BTreeSet::new()).await.expect("it is paused");
+    let ended = back.start().end().await;
+    ended.done();
+    assert!(ended.finish.operator_confirmed);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_pause_that_is_erased_before_the_answer_is_written_again() {
     let world = world(Provisioner { erase_pause: 2, ..Provisioner::default() });
