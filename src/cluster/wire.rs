@@ -178,6 +178,7 @@ impl DatabaseWire {
             kind,
             object,
             resource_version: self.metadata.resource_version,
+            generation: self.metadata.generation,
             version: clean(&spec.version),
             phase: Phase::from(status.phase.as_str()),
             conditions,

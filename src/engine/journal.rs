@@ -48,6 +48,8 @@ impl Run {
         progress.steps.push(StepEntry { step: self.first_step(), began, ended: None, outcome: None });
         self.ledger.changed.before |= progress.changed;
         self.ledger.before = Some(run.before.clone());
+        // The pause tells it only until this run removes it.
+        progress.answered |= s1_pause::answered(&self.observer.snapshot.database);
         if progress.answered {
             self.ledger.operator = Operator::Confirmed;
         }

@@ -166,6 +166,12 @@ impl Run {
         }
     }
 
+    /// The run sets `spec.version`, in this process or in an earlier one.
+    fn changes_version(&self) -> bool {
+        let begun = self.options.story.resuming.as_ref().map(|entry| &entry.run.plan);
+        std::iter::once(&*self.plan).chain(begun).any(|plan| plan.from != plan.to)
+    }
+
     /// Notes what KubeDB reports while everything is on the target: news can only come from an operator.
     fn note_report(&mut self, ready: &mut Ready, complete: bool) {
         ready.note(complete, &self.observer.snapshot.database, self.narrator.now());
@@ -186,7 +192,8 @@ impl Run {
         };
         let (since, db, began) = (*since, &self.observer.snapshot.database, *ready.began.get_or_insert(now));
         let reported = Reported::of(db);
-        let alive = self.ledger.operator == Operator::Confirmed;
+        let alive = self.ledger.operator == Operator::Confirmed
+            || self.changes_version() && s6_verify::reported_since_the_change(db);
         let slowest = db.health_checker.reports_within();
         let (before, deadline, wake) =
             match s6_verify::health(&reported, ready.news, now - since, slowest, alive) {

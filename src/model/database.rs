@@ -14,6 +14,8 @@ pub struct Database {
     pub kind: Kind,
     pub object: ObjectRef,
     pub resource_version: String,
+    /// `metadata.generation`, which grows with each change of the spec.
+    pub generation: i64,
     /// The *name* of a version object of the catalog.
     pub version: String,
     pub phase: Phase,

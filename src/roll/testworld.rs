@@ -83,6 +83,7 @@ pub(super) fn snapshot(a: &[&str], b: &[&str]) -> Snapshot {
             kind: Kind::Kafka,
             object: object("db"),
             resource_version: "1".into(),
+            generation: 1,
             version: "1".into(),
             phase: Phase::Ready,
             conditions: Vec::new(),

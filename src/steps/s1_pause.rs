@@ -159,6 +159,7 @@ mod tests {
                 uid: "u1".into(),
             },
             resource_version: "1".into(),
+            generation: 1,
             version: "1".into(),
             phase: Phase::Ready,
             conditions,

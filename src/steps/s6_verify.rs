@@ -151,6 +151,12 @@ impl fmt::Display for Reported {
     }
 }
 
+/// KubeDB has reported on the database since its spec was last changed.
+pub fn reported_since_the_change(database: &Database) -> bool {
+    let current = |c: &Condition| c.observed_generation > 0 && c.observed_generation == database.generation;
+    CHECKED.iter().filter_map(|kind| database.condition(kind)).any(|(_, condition)| current(condition))
+}
+
 /// Whether KubeDB confirms that the database is healthy after the update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Health {
@@ -169,7 +175,7 @@ pub enum Health {
 /// What KubeDB's phase means for an update that is complete. KubeDB writes no time beside the phase, and nothing at all
 /// while a check finds what the last one has found. `news` tells that it has reported anything since everything is on the
 /// target, which is `since` ago; a failure is reported `within` some time, if an operator is `alive`: it has answered
-/// this run.
+/// this run, or reported since the run has changed the spec.
 pub fn health(now: &Reported, news: bool, since: Duration, within: Duration, alive: bool) -> Health {
     if !now.ready() {
         Health::NotReady
