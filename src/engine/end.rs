@@ -51,19 +51,22 @@ impl Run {
             self.narrator.notice("our Paused condition could not be removed in time".to_owned());
         }
         self.catch_up();
-        if !self.observer.watching() {
+        let overtaken = came_to.as_ref().is_err_and(overtaken);
+        let another = match came_to.as_ref().err() {
+            Some(StopReason::Lock(LockError::Held(lock))) => Some(Lock::clone(lock)),
+            Some(_) if overtaken => self.lock_of_another(until).await,
+            _ => None,
+        };
+        if overtaken {
+            self.read_journal_once_more(until).await;
+        }
+        // If the other run has released its lock by now, this is what it has left.
+        if overtaken || !self.observer.watching() {
             self.look_once_more(until).await;
         }
         self.observer.watches = None;
         self.lock.renewal = None;
-        self.observer.snapshot.lock = match came_to.as_ref().err() {
-            Some(StopReason::Lock(LockError::Held(lock))) => Some(Lock::clone(lock)),
-            Some(reason) if overtaken(reason) => self.lock_of_another(until).await,
-            _ => None,
-        };
-        if came_to.as_ref().is_err_and(overtaken) {
-            self.read_journal_once_more(until).await;
-        }
+        self.observer.snapshot.lock = another;
         let by = match came_to.as_ref().err().and_then(|reason| self.suspect(reason)) {
             Some((object, part)) => {
                 let asked = timeout_at(
