@@ -373,7 +373,8 @@ fn an_endless_answer_of_a_registry_is_cut() {
     thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
             let _ = BufReader::new(&stream).lines().map_while(Result::ok).find(String::is_empty);
-            let mut piece = b"HTTP/1.1 404 Not Found\r\n\r\n".to_vec();
+            // Otherwise the endless answer to a HEAD would be taken for the answer to the request after it.
+            let mut piece = b"HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n".to_vec();
             while stream.write_all(&piece).is_ok() {
                 sending.fetch_add(piece.len(), Ordering::Relaxed);
                 piece = vec![b'x'; 1 << 20];
