@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::model::{
     Amount, Budget, CatalogVersion, Condition, Container, ContainerState, ContainerStatus, Database, Kind,
     ObjectRef, Owner, Phase, Pod, PodCondition, PodManagement, PodTimes, UpdateStrategy, Workload,
-    WorkloadKind, clean,
+    WorkloadKind, clean, epoch_millis,
 };
 
 /// Any object, of which only `metadata` matters.
@@ -359,11 +359,6 @@ struct PodConditionWire {
     last_transition_time: String,
 }
 
-/// A time of the cluster in milliseconds since 1970.
-fn millis(time: &str) -> Option<i64> {
-    time.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
-}
-
 #[derive(Deserialize, Default, Clone)]
 #[serde(rename_all = "camelCase", default)]
 struct StatusWire {
@@ -397,12 +392,12 @@ impl PodWire {
         // A deletion timestamp is the time at which the grace period ends.
         let graced_ms = meta.deletion_grace_period_seconds.unwrap_or_default().saturating_mul(1000);
         let times = PodTimes {
-            created: meta.creation_timestamp.as_deref().and_then(millis),
-            ready: readiness.and_then(|c| millis(&c.last_transition_time)),
+            created: meta.creation_timestamp.as_deref().and_then(epoch_millis),
+            ready: readiness.and_then(|c| epoch_millis(&c.last_transition_time)),
             leaving: meta
                 .deletion_timestamp
                 .as_deref()
-                .and_then(millis)
+                .and_then(epoch_millis)
                 .map(|end| end.saturating_sub(graced_ms)),
         };
         let telling = |c: &PodConditionWire| c.status != "True" || c.kind == "PodScheduled";

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::journal::{Entry, PodsAway};
-use crate::model::{Plan, Pod, PodAction, Snapshot, Workload, WorkloadPlan};
+use crate::model::{Plan, Pod, PodAction, Snapshot, Workload, WorkloadPlan, epoch_millis};
 use crate::roll::Recorded;
 
 use super::observer::Places;
@@ -47,7 +47,7 @@ impl Run {
         let (plan, now) = (self.plan.clone(), self.wall_ms());
         let began = self.origin(entry, now);
         // Entries of earlier versions tell nothing.
-        let recorded_at = millis(&entry.progress.time).map_or(began, |time| time.clamp(began, now));
+        let recorded_at = epoch_millis(&entry.progress.time).map_or(began, |time| time.clamp(began, now));
         for planned in &plan.workloads {
             let uid = &planned.object.uid;
             let account = entry.progress.away.get(uid).cloned().unwrap_or_default();
@@ -82,7 +82,7 @@ impl Run {
         let entries = &self.options.story.journal.entries;
         let at = entries.iter().position(|e| e.run.run == entry.run.run).unwrap_or_default();
         let undone = entries[..at].iter().rev().take_while(|e| e.unfinished());
-        let all = undone.chain([entry]).filter_map(|e| millis(&e.run.began));
+        let all = undone.chain([entry]).filter_map(|e| epoch_millis(&e.run.began));
         all.min().unwrap_or(now).min(now)
     }
 
@@ -123,11 +123,6 @@ impl Run {
         let entry = self.options.story.resuming.as_ref();
         entry.is_some_and(|entry| to_be_restarted(&entry.run.plan, uid).any(|name| name == pod))
     }
-}
-
-/// Milliseconds since 1970.
-fn millis(time: &str) -> Option<i64> {
-    time.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
 }
 
 /// The places of a workload's pods, or that of one pod, and the pods in them.

@@ -229,7 +229,7 @@ impl Run {
         self.settle_account();
         let counted = self.plan.workloads.iter().filter_map(|w| {
             let result = self.ledger.results.get_mut(&w.object.uid)?;
-            (result.pods, result.updated) = self.observer.count(w);
+            (result.pods, result.updated) = self.observer.snapshot.count(w);
             Some(result.clone())
         });
         let workloads: Vec<_> = counted.collect();

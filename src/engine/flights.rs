@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use crate::event::{Event, WaitingOn};
-use crate::model::Pod;
+use crate::model::{Pod, millis};
 use crate::roll::{Flight, Stuck, Verdict, judge};
 
-use super::pause::millis;
 use super::roll::Roll;
 use super::run::Run;
 use super::stop_reason::StopReason;
@@ -40,8 +39,8 @@ impl Run {
             let workload = self.observer.snapshot.workload(&flight.owner);
             let revision = workload.filter(|w| w.observed()).map(|w| w.update_revision.as_str());
             let target = self.plan.workload(&flight.owner).unwrap_or(roll.plan);
-            let pod = self.in_place_of(&flight);
-            if pod.is_none() && self.gone_for_good(&flight) {
+            let pod = flight.in_place(&self.observer.snapshot);
+            if pod.is_none() && flight.gone_for_good(&self.observer.snapshot) {
                 continue;
             }
             flight.observe(pod, now);
@@ -82,7 +81,7 @@ impl Run {
         let mut wake = Duration::MAX;
         for at in 0..roll.flights.len() {
             let revision = self.revision_of(roll, by);
-            let pod = self.in_place_of(&roll.flights[at]).cloned();
+            let pod = roll.flights[at].in_place(&self.observer.snapshot).cloned();
             roll.flights[at].observe(pod.as_ref(), now);
             let flight = &roll.flights[at];
             match judge(flight, pod.as_ref(), roll.plan, revision.as_deref(), roll.limits, now) {
@@ -106,13 +105,13 @@ impl Run {
     /// to return to.
     fn arrive(&mut self, roll: &mut Roll<'_>, pending: &[Pod]) {
         for mut flight in std::mem::take(&mut roll.flights) {
-            let pod = self.in_place_of(&flight).cloned();
+            let pod = flight.in_place(&self.observer.snapshot).cloned();
             flight.observe(pod.as_ref(), self.narrator.now());
             let healthy = |p: &Pod| p.healthy() && roll.plan.has_images(p);
             let waits = pending.iter().any(|p| p.name == flight.pod);
             match pod {
                 Some(pod) if healthy(&pod) && !waits => self.landed(roll, &flight),
-                None if self.gone_for_good(&flight) => {}
+                None if flight.gone_for_good(&self.observer.snapshot) => {}
                 _ => roll.flights.push(flight),
             }
         }
@@ -127,16 +126,6 @@ impl Run {
         })
     }
 
-    /// The pod will not be created again.
-    fn gone_for_good(&self, flight: &Flight) -> bool {
-        flight.gone_for_good(&self.observer.snapshot)
-    }
-
-    /// The workload's pod that has the place of the evicted one: the new pod, as soon as there is one.
-    pub(super) fn in_place_of(&self, flight: &Flight) -> Option<&Pod> {
-        flight.in_place(&self.observer.snapshot)
-    }
-
     /// The pod has arrived. It was away from the moment it was seen terminating until it was healthy.
     fn landed(&mut self, roll: &mut Roll<'_>, flight: &Flight) {
         let now = self.narrator.now();
@@ -147,7 +136,7 @@ impl Run {
             result.restarted += u64::from(restarts);
             result.longest_away_ms = result.longest_away_ms.max(away_ms);
         }
-        let (_, done) = self.observer.count(roll.plan);
+        let (_, done) = self.observer.snapshot.count(roll.plan);
         self.journal_pods(&roll.name, done);
         self.narrator.emit(Event::PodReady {
             workload: roll.name.clone(),

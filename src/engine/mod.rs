@@ -42,6 +42,7 @@ use crate::journal::{Before, Direction, Entry};
 use crate::model::{Action, Check, Method, Methods, Plan, Snapshot};
 use crate::situation::Commands;
 
+pub use run::OUTAGE;
 pub use stop::{Signal, Stop};
 pub use trial::trials;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tokio::sync::mpsc;
 
 use crate::cluster::{Cluster, Delta, Watches};
-use crate::model::{Snapshot, WorkloadPlan};
+use crate::model::Snapshot;
 
 /// How many changes may wait to be taken in. Beyond that, the watches wait, and the server with them.
 const CHANGES: usize = 64;
@@ -70,11 +70,6 @@ impl Observer {
     /// Applies a change that was read or watched to the snapshot.
     pub fn take_in(&mut self, delta: Delta) {
         delta.apply(&mut self.snapshot);
-    }
-
-    /// How many pods a workload has, and how many of them are on the target and healthy.
-    pub fn count(&self, plan: &WorkloadPlan) -> (u64, u64) {
-        self.snapshot.count(plan)
     }
 
     /// A fingerprint of each workload's template, by uid.

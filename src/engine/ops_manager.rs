@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::cluster::ClusterError;
 use crate::event::{Event, StepOutcome, WaitingOn};
-use crate::model::{OpsRequest, Pod, WorkloadPlan};
+use crate::model::{OpsRequest, Pod, WorkloadPlan, millis};
 use crate::retry::Retries;
 use crate::roll::{FollowVerdict, follow};
 use crate::steps::Blocked;
@@ -15,7 +15,6 @@ use crate::steps::s1_pause::{self, Pause};
 
 use super::flights::Restarts;
 use super::ledger::Operator;
-use super::pause::millis;
 use super::roll::Roll;
 use super::run::Run;
 use super::settle::SETTLE;
@@ -175,7 +174,7 @@ impl Run {
                 FollowVerdict::Rolling { pending, .. } => pending.into_iter().cloned().collect(),
                 FollowVerdict::Unobserved | FollowVerdict::Done => Vec::new(),
             };
-            let (pods, done) = self.observer.count(roll.plan);
+            let (pods, done) = self.observer.snapshot.count(roll.plan);
             let restarting = |p: &Pod| p.deleting || roll.plan.has_images(p);
             let moving = pending.iter().any(restarting) || !roll.flights.is_empty();
             if moving && !told.begun.contains_key(&roll.name) {

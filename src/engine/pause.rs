@@ -1,9 +1,7 @@
 //! Pausing the operator and waiting for its acknowledgement.
 
-use std::time::Duration;
-
 use crate::event::{Event, StepOutcome, WaitingOn};
-use crate::model::{Action, Method};
+use crate::model::{Action, Method, millis};
 use crate::retry::Retries;
 use crate::steps::Blocked;
 use crate::steps::guard::OurPause;
@@ -125,8 +123,4 @@ impl Run {
             }
         }
     }
-}
-
-pub(super) fn millis(duration: Duration) -> u64 {
-    duration.as_millis() as u64
 }

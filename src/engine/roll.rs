@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use crate::event::{Event, StepOutcome, WaitingOn};
-use crate::model::{Strategy, WorkloadPlan};
+use crate::model::{Strategy, WorkloadPlan, millis};
 use crate::retry::Retries;
 use crate::roll::order::{self, Next};
 use crate::roll::pace::Pace;
 use crate::roll::{Flight, Limits};
 use crate::steps::Blocked;
 
-use super::pause::millis;
 use super::run::Run;
 use super::stop_reason::StopReason;
 
@@ -85,7 +84,7 @@ impl Run {
         for plan in &whole.workloads {
             let began = self.narrator.now();
             let mut roll = Roll::new(plan, self.options.bounds.pod_timeout);
-            let (pods, done) = self.observer.count(plan);
+            let (pods, done) = self.observer.snapshot.count(plan);
             if pods > done || !plan.images.is_empty() {
                 outcome = StepOutcome::Done;
             }
@@ -173,7 +172,7 @@ impl Run {
     /// labels still has the name, but the watch no longer reports it.
     async fn look_for(&mut self, roll: &mut Roll<'_>, pod: &str) -> Result<(), StopReason> {
         let flight = Flight::awaited(pod, &roll.plan.object.uid, self.narrator.now());
-        if self.in_place_of(&flight).is_none()
+        if flight.in_place(&self.observer.snapshot).is_none()
             && self.read_pod(pod, None).await?.is_some_and(|fresh| !fresh.deleting)
         {
             return Ok(());

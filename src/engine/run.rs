@@ -24,7 +24,7 @@ use super::{RunOptions, Stop};
 
 /// How long a run tolerates a cluster that does not answer: an API server or a load balancer in front of it is replaced
 /// within that time.
-pub(super) const OUTAGE: Duration = Duration::from_secs(300);
+pub const OUTAGE: Duration = Duration::from_secs(300);
 
 /// A run in progress. Its parts can be borrowed separately: a call to the cluster borrows only the interrupt while it
 /// waits.

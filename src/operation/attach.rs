@@ -11,18 +11,15 @@ use super::read;
 use super::stop::{Signalled, unless_stopped};
 use crate::clock::Clock;
 use crate::cluster::{Cluster, lease_duration};
-use crate::engine::{Signal, Stop};
+use crate::engine::{OUTAGE, Signal, Stop};
 use crate::event::{Event, Finish, Outcome, Record};
 use crate::journal::Entry;
-use crate::model::{Lookup, Plan};
+use crate::model::{Lookup, Plan, millis};
 use crate::retry::Retries;
 use crate::situation::{self, Onlooker, Seen, State};
 
 /// How often to look.
 const EVERY: Duration = Duration::from_secs(2);
-
-/// How long a cluster that does not answer is tolerated, as a run does.
-const OUTAGE: Duration = Duration::from_secs(300);
 
 /// How long the next hop may take to begin after the end of one.
 const NEXT_HOP: Duration = Duration::from_secs(60);
@@ -211,7 +208,7 @@ impl<T: FnMut(Sight)> Attachment<'_, T> {
             if let Some(onlooker) = &mut self.onlooker {
                 let (call, why, attempt) =
                     ("read the database".to_owned(), error.to_string(), retries.tries());
-                let event = Event::Retrying { call, why, attempt, in_ms: pause.as_millis() as u64 };
+                let event = Event::Retrying { call, why, attempt, in_ms: millis(pause) };
                 (self.tell)(Sight::Record(Box::new(onlooker.remark(event, &self.clock.rfc3339(3)))));
             }
             sleep(pause).await;

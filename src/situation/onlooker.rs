@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use super::commands::Next;
 use super::decide::{decide, to_follow};
-use super::rolling::{Look, Rolling, Timed, millis};
+use super::rolling::{Look, Rolling, Timed};
 use super::state::{Situation, What};
 use super::{Seen, State};
 use crate::event::{EVENT_SCHEMA, Event, Finish, Outcome, Record, Step, StepOutcome, WaitingOn};
 use crate::journal::{Entry, StepEntry};
-use crate::model::{Direction, Phase, Plan, Pod, PodAction, PodPlan, Snapshot, WorkloadPlan};
+use crate::model::{
+    Direction, Phase, Plan, Pod, PodAction, PodPlan, Snapshot, WorkloadPlan, epoch_millis, millis,
+};
 use crate::plan::rollback;
 use crate::roll::order;
 use crate::steps::ops_request::{Requested, requested};
@@ -49,8 +51,8 @@ impl Onlooker {
     pub fn new(entry: &Entry, snapshot: &Snapshot) -> Self {
         let Entry { run, progress } = entry;
         let resumed = progress.resumed.last().map_or(&run.began, |resumed| &resumed.time);
-        let origin = epoch(resumed).or_else(|| epoch(&run.began)).unwrap_or_default();
-        let later = |step: &StepEntry| epoch(&step.began).is_some_and(|began| began >= origin);
+        let origin = epoch_millis(resumed).or_else(|| epoch_millis(&run.began)).unwrap_or_default();
+        let later = |step: &StepEntry| epoch_millis(&step.began).is_some_and(|began| began >= origin);
         let plan = as_found(run.plan.clone(), run.direction, snapshot);
         let mut shown = plan.clone();
         // What the run was to do in all; what a process that resumed it found left to do is not recorded, and neither
@@ -257,7 +259,7 @@ impl Onlooker {
 
     /// The time since the present process of the run began.
     fn since(&self, time: &str) -> Duration {
-        let elapsed = epoch(time).map(|time| time.saturating_sub(self.origin)).unwrap_or_default();
+        let elapsed = epoch_millis(time).map(|time| time.saturating_sub(self.origin)).unwrap_or_default();
         Duration::from_millis(u64::try_from(elapsed).unwrap_or_default())
     }
 }
@@ -346,9 +348,4 @@ fn rolls(step: Step) -> bool {
 fn turns_back(before: &StepEntry, step: &StepEntry) -> bool {
     let failed = before.step == Step::RollPods && before.outcome == Some(StepOutcome::Failed);
     failed && matches!(step.step, Step::PatchImages | Step::Render)
-}
-
-/// Milliseconds since 1970.
-fn epoch(time: &str) -> Option<i64> {
-    time.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
 }

@@ -6,7 +6,7 @@ use std::mem;
 use std::time::Duration;
 
 use crate::event::{Event, WaitingOn};
-use crate::model::{Check, Plan, Pod, Severity, Snapshot, Strategy, WorkloadPlan};
+use crate::model::{Check, Plan, Pod, Severity, Snapshot, Strategy, WorkloadPlan, millis};
 use crate::roll::gates::{self, Answer, Facts};
 use crate::roll::order::{self, Next, RollMemory};
 use crate::roll::pace::Pace;
@@ -239,8 +239,4 @@ fn started(workload: &str, pod: &str) -> Event {
 
 fn ready(workload: &str, pod: &str, took_ms: u64, away_ms: u64) -> Event {
     Event::PodReady { workload: workload.to_owned(), pod: pod.to_owned(), took_ms, away_ms }
-}
-
-pub(super) fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
