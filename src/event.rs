@@ -249,6 +249,23 @@ impl WaitingOn {
     }
 }
 
+/// The numbers that a run, an operation and a database's state exit with, besides 0 and those of signals. They are a
+/// contract; `docs/exit-codes.md` explains them.
+pub mod code {
+    /// Failed before changing anything; of a state: not everything could be read.
+    pub const FAILED: u8 = 1;
+    /// A check failed; of a state: an update would be refused.
+    pub const REFUSED: u8 = 3;
+    /// Something was changed, and the update is not complete.
+    pub const UNFINISHED: u8 = 4;
+    /// A run, another user or a controller is changing the database.
+    pub const SOMEBODY_ELSE: u8 = 5;
+    /// Updated, or on its version, but not Ready.
+    pub const NOT_READY: u8 = 6;
+    /// `--timeout` was exceeded.
+    pub const TIMED_OUT: u8 = 124;
+}
+
 /// The end of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

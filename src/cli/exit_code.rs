@@ -1,3 +1,4 @@
+use crate::event::code;
 use crate::operation::Signal;
 
 /// The exit code of the process. The table is a contract; `docs/exit-codes.md` explains it.
@@ -31,15 +32,15 @@ impl ExitCode {
     pub fn code(self) -> u8 {
         match self {
             ExitCode::Done => 0,
-            ExitCode::Failed => 1,
+            ExitCode::Failed => code::FAILED,
             ExitCode::Usage => 2,
-            ExitCode::Refused => 3,
-            ExitCode::Unfinished => 4,
-            ExitCode::SomebodyElse => 5,
-            ExitCode::NotReady => 6,
-            ExitCode::TimedOut => 124,
+            ExitCode::Refused => code::REFUSED,
+            ExitCode::Unfinished => code::UNFINISHED,
+            ExitCode::SomebodyElse => code::SOMEBODY_ELSE,
+            ExitCode::NotReady => code::NOT_READY,
+            ExitCode::TimedOut => code::TIMED_OUT,
             ExitCode::Signal(signal) => signal.exit_code(),
-            ExitCode::Run(code) => code,
+            ExitCode::Run(number) => number,
         }
     }
 }

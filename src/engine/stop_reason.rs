@@ -1,7 +1,7 @@
 //! Why a run ends before it is done.
 
 use crate::cluster::{ClusterError, LockError};
-use crate::event::Outcome;
+use crate::event::{Outcome, code};
 use crate::model::pods_needed;
 use crate::roll::Stuck;
 use crate::steps::Blocked;
@@ -91,7 +91,7 @@ impl Unready {
     fn exit_code(&self, late: u8) -> u8 {
         match self.ended {
             WaitEnded::Late { .. } => late,
-            WaitEnded::TimedOut { .. } => 124,
+            WaitEnded::TimedOut { .. } => code::TIMED_OUT,
             WaitEnded::Stopped { signal } => signal.exit_code(),
         }
     }
@@ -160,13 +160,15 @@ impl StopReason {
     /// continues, has changed something; `further`, whether other updates were to follow this one.
     pub fn exit_code(&self, changed: bool, further: bool) -> u8 {
         match self {
-            StopReason::TimedOut { .. } => 124,
+            StopReason::TimedOut { .. } => code::TIMED_OUT,
             StopReason::Stopped { signal } => signal.exit_code(),
-            StopReason::NotReady { unready, .. } => unready.exit_code(if further { 4 } else { 6 }),
-            StopReason::RolledBack { unready: Some(unready), .. } => unready.exit_code(4),
-            _ if self.somebody_else() => 5,
-            _ if changed => 4,
-            _ => 1,
+            StopReason::NotReady { unready, .. } => {
+                unready.exit_code(if further { code::UNFINISHED } else { code::NOT_READY })
+            }
+            StopReason::RolledBack { unready: Some(unready), .. } => unready.exit_code(code::UNFINISHED),
+            _ if self.somebody_else() => code::SOMEBODY_ELSE,
+            _ if changed => code::UNFINISHED,
+            _ => code::FAILED,
         }
     }
 }

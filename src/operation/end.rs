@@ -3,13 +3,7 @@
 use super::error::Error;
 use super::outlook::Refusal;
 use super::ran::Ran;
-use crate::event::{Finish, Outcome, WorkloadResult};
-
-/// The exit code where something was changed and the update is not complete; documented in `docs/exit-codes.md`.
-const INCOMPLETE: u8 = 4;
-
-/// The same where `--timeout` was exceeded.
-const TIMED_OUT: u8 = 124;
+use crate::event::{Finish, Outcome, WorkloadResult, code};
 
 /// The result of an operation.
 #[derive(Debug)]
@@ -49,15 +43,15 @@ impl End {
                 }
                 Error::TimedOut { seconds, .. } => (
                     Outcome::Stopped,
-                    TIMED_OUT,
+                    code::TIMED_OUT,
                     format!("timed out after {seconds} s (--timeout) between two updates"),
                 ),
-                error => (Outcome::Failed, INCOMPLETE, error.to_string()),
+                error => (Outcome::Failed, code::UNFINISHED, error.to_string()),
             },
             Between::Refused(refusal @ Refusal::SomebodyElse) => {
                 (Outcome::SomebodyElse, refusal.exit_code(), finish.error.clone())
             }
-            Between::Refused(Refusal::Check) => (Outcome::Failed, INCOMPLETE, finish.error.clone()),
+            Between::Refused(Refusal::Check) => (Outcome::Failed, code::UNFINISHED, finish.error.clone()),
         };
         // A refused run speaks of itself: the state is what the last one that was done has reported.
         let done = if last.refused() { before.last().unwrap_or(&last) } else { &last };

@@ -13,7 +13,7 @@ use super::request::Wish;
 use super::stop::Over;
 use super::told::{Notice, Question};
 use crate::cluster::{ClusterError, Found, Journal, lease_duration};
-use crate::event::{Finish, Outcome};
+use crate::event::{Finish, Outcome, code};
 use crate::model::{Action, Command, Kind, Lock, Lookup, Plan, Snapshot, registry};
 use crate::plan::hops::Hops;
 use crate::plan::{images, update, versions};
@@ -56,8 +56,8 @@ impl Refusal {
     /// The process's exit code; documented in `docs/exit-codes.md`.
     pub fn exit_code(self) -> u8 {
         match self {
-            Refusal::Check => 3,
-            Refusal::SomebodyElse => 5,
+            Refusal::Check => code::REFUSED,
+            Refusal::SomebodyElse => code::SOMEBODY_ELSE,
         }
     }
 }

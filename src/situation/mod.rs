@@ -18,7 +18,7 @@ pub use onlooker::{Onlooker, last_words};
 pub use record::{NoRun, PodsRecord, Resumed, RunRecord, record};
 pub use state::{Situation, State, What};
 
-use crate::event::{Outcome, Step};
+use crate::event::{Outcome, Step, code};
 use crate::journal::{Direction, Entry};
 use crate::model::{Kind, Lookup, Method, ObjectRef, Snapshot};
 
@@ -271,7 +271,7 @@ pub fn status(seen: &Seen, commands: impl Fn(Next) -> String) -> Status {
         phase: db.phase.to_string(),
         state: situation.state(),
         exit_code: match situation.exit_code() {
-            0 if !not_checked.is_empty() => 1,
+            0 if !not_checked.is_empty() => code::FAILED,
             code => code,
         },
         sentence: situation.to_string(),
@@ -287,7 +287,8 @@ pub fn status(seen: &Seen, commands: impl Fn(Next) -> String) -> Status {
 
 /// The exit code for the states of several databases: the most serious one; `None` if there are no databases.
 pub fn exit_code(all: &[Status]) -> Option<u8> {
-    let serious = |code: &u8| [0, 5, 1, 6, 3, 4].iter().position(|known| known == code);
+    let rising = [0, code::SOMEBODY_ELSE, code::FAILED, code::NOT_READY, code::REFUSED, code::UNFINISHED];
+    let serious = |code: &u8| rising.iter().position(|known| known == code);
     all.iter().map(|status| status.exit_code).max_by_key(serious)
 }
 

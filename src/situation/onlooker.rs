@@ -9,7 +9,7 @@ use super::decide::{decide, to_follow};
 use super::rolling::{Look, Rolling, Timed};
 use super::state::{Situation, What};
 use super::{Seen, State};
-use crate::event::{EVENT_SCHEMA, Event, Finish, Outcome, Record, Step, StepOutcome, WaitingOn};
+use crate::event::{EVENT_SCHEMA, Event, Finish, Outcome, Record, Step, StepOutcome, WaitingOn, code};
 use crate::journal::{Entry, StepEntry};
 use crate::model::{
     Direction, Phase, Plan, Pod, PodAction, PodPlan, Snapshot, WorkloadPlan, epoch_millis, millis,
@@ -278,10 +278,10 @@ pub fn last_words(seen: &Seen, recorded: &Finish, to: &str) -> (Finish, Vec<Next
         }
     } else if recorded.exit_code == 0 {
         finish.exit_code = match recorded.outcome {
-            Outcome::NotReady => 6,
-            Outcome::SomebodyElse => 5,
-            _ if recorded.changed => 4,
-            _ => situation.exit_code().max(1),
+            Outcome::NotReady => code::NOT_READY,
+            Outcome::SomebodyElse => code::SOMEBODY_ELSE,
+            _ if recorded.changed => code::UNFINISHED,
+            _ => situation.exit_code().max(code::FAILED),
         };
     }
     let next = match finish.outcome {

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::commands::Next;
+use crate::event::code;
 use crate::model::{Method, OpsRequest, Phase};
 
 /// The state of a database in a word.
@@ -182,8 +183,8 @@ impl Situation {
     pub fn exit_code(&self) -> u8 {
         match &self.what {
             What::Fine(_) | What::Outdated { .. } => 0,
-            What::Unread { .. } => 1,
-            What::Gone | What::Deleting | What::Halted | What::Drift => 3,
+            What::Unread { .. } => code::FAILED,
+            What::Gone | What::Deleting | What::Halted | What::Drift => code::REFUSED,
             What::PausedForRequest(_)
             | What::JournalUnreadable { .. }
             | What::NoJournalEntry
@@ -194,12 +195,12 @@ impl Situation {
             | What::Rendered(_)
             | What::HalfDone(_)
             | What::Exposed(_)
-            | What::OnItsWay { .. } => 4,
+            | What::OnItsWay { .. } => code::UNFINISHED,
             What::Running { .. }
             | What::Requested { .. }
             | What::OtherRequest { .. }
-            | What::PausedByOther { .. } => 5,
-            What::NotReady { .. } => 6,
+            | What::PausedByOther { .. } => code::SOMEBODY_ELSE,
+            What::NotReady { .. } => code::NOT_READY,
         }
     }
 
