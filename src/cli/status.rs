@@ -14,7 +14,7 @@ use crate::event::Finish;
 use crate::model::{Lookup, Plan, clean};
 use crate::operation::{self, Attached, Sight, seen};
 use crate::report::{self, Progress, Reporter};
-use crate::situation::{self, DatabaseRun, Next, Seen, Status};
+use crate::situation::{self, DatabaseRun, Next, RunStatus, Seen, Status};
 
 /// Shows the state of one or more databases.
 pub async fn status(options: LookOptions, terminal: Terminal) -> ExitCode {
@@ -141,16 +141,14 @@ impl Look {
             stream::out(&match format(self.options.output) {
                 Some(format) => report::object::run(&record, format)?,
                 None if one.markdown => report::record::markdown(&record),
-                None if self.options.output == ListOutput::Name => format!("{}\n", clean(&record.run.run)),
+                None if self.options.output == ListOutput::Name => id_line(&record.run),
                 None => report::record::text(&record, self.view()),
             });
             return Ok(ExitCode::Done);
         }
         let runs = situation::runs(&seen);
         let text = match format(self.options.output) {
-            None if self.options.output == ListOutput::Name => {
-                runs.iter().map(|run| format!("{}\n", clean(&run.run))).collect()
-            }
+            None if self.options.output == ListOutput::Name => runs.iter().map(id_line).collect(),
             None => self.table(report::status::history(&runs, self.view())),
             Some(format) => report::object::history(&database, &runs, format)?,
         };
@@ -176,7 +174,7 @@ impl Look {
         all.sort_by(|a, b| b.run.began.cmp(&a.run.began));
         let text = match format(self.options.output) {
             None if self.options.output == ListOutput::Name => {
-                all.iter().map(|run| format!("{}\n", clean(&run.run.run))).collect()
+                all.iter().map(|run| id_line(&run.run)).collect()
             }
             None => self.table(report::status::histories(&all, self.options.all_namespaces, self.view())),
             Some(format) => report::object::histories(&all, format)?,
@@ -204,4 +202,9 @@ impl Look {
         };
         identity::reach(&self.options.target, namespace).command(next, kind, database).to_string()
     }
+}
+
+/// A run by its id, for `-o name`.
+fn id_line(run: &RunStatus) -> String {
+    format!("{}\n", clean(&run.run))
 }

@@ -129,15 +129,18 @@ mod tests {
     use super::*;
     use crate::model::{HealthChecker, Kind, ObjectRef, Phase};
 
-    #[test]
-    fn our_own_condition_is_told_by_its_message() {
-        let condition = |message: &str| Condition {
+    fn condition(message: &str) -> Condition {
+        Condition {
             kind: PAUSED.to_owned(),
             status: "True".to_owned(),
             reason: PAUSED.to_owned(),
             message: message.to_owned(),
             ..Condition::default()
-        };
+        }
+    }
+
+    #[test]
+    fn our_own_condition_is_told_by_its_message() {
         let ours = message("1f2e", "ann@laptop", "3.5.2", "3.6.1");
         assert_eq!(run_of(&condition(&ours)), Some("1f2e"));
         assert_eq!(ends_of(&condition(&ours)), Some(("3.5.2", "3.6.1")));
@@ -177,13 +180,6 @@ mod tests {
     /// Nothing forbids two conditions of one type: whoever else has paused the database counts, wherever it stands.
     #[test]
     fn of_two_pauses_the_foreign_one_counts() {
-        let condition = |message: &str| Condition {
-            kind: PAUSED.to_owned(),
-            status: "True".to_owned(),
-            reason: PAUSED.to_owned(),
-            message: message.to_owned(),
-            ..Condition::default()
-        };
         let (ours, foreign) = (message("1f2e", "ann@laptop", "3.5.2", "3.6.1"), "by hand".to_owned());
         for (messages, came_to, our_place) in [
             (vec![], Pause::Absent, None),

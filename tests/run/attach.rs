@@ -11,7 +11,7 @@ use simcluster::{Ailment, Behaviour, Effect, Fault, OpsManager, PodRule, Provisi
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::common::{Ended, LEASES, NAMESPACE, World, secs};
+use crate::common::{Ended, LEASES, NAMESPACE, Running, World, secs};
 
 /// The client that follows.
 const ONLOOKER: &str = "onlooker";
@@ -320,6 +320,14 @@ async fn a_run_that_dies_is_missed_once_its_lock_has_expired() {
     assert_eq!(next, [Next::Resume, Next::Rollback]);
 }
 
+/// A run in which a pod has been evicted, and a later one will never become Ready.
+async fn waiting_for_a_pod(world: &World) -> Running {
+    world.sim.behaviour().change(|b| b.pods.push(PodRule::new(Ailment::NeverReady).name("db-1")));
+    let mut run = world.start_with(|options| options.bounds.pod_timeout = secs(180)).await;
+    run.evicted("db-0").await;
+    run
+}
+
 /// Unknown is not none: neither a pod nor a lock that cannot be read is gone.
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_read_any_more_is_not_taken_for_gone() {
@@ -327,9 +335,7 @@ async fn what_cannot_be_read_any_more_is_not_taken_for_gone() {
         || Fault::new(Effect::Forbid).when(|r| r.path.contains("/leases") || r.path.ends_with("/pods"));
     for (fault, retried) in [(unreadable().always(), false), (Fault::new(Effect::Reset), true)] {
         let world = World::new(Database::zookeeper("db"));
-        world.sim.behaviour().change(|b| b.pods.push(PodRule::new(Ailment::NeverReady).name("db-1")));
-        let mut run = world.start_with(|options| options.bounds.pod_timeout = secs(180)).await;
-        run.evicted("db-0").await;
+        let run = waiting_for_a_pod(&world).await;
         let (_stop, mut stopped) = going();
         let disturbing = async {
             tokio::time::sleep(secs(1)).await;
@@ -375,9 +381,7 @@ async fn a_run_that_is_dead_is_missed_whatever_else_cannot_be_read() {
 #[tokio::test(start_paused = true)]
 async fn a_run_that_survives_an_outage_is_not_taken_for_dead() {
     let world = World::new(Database::zookeeper("db"));
-    world.sim.behaviour().change(|b| b.pods.push(PodRule::new(Ailment::NeverReady).name("db-1")));
-    let mut run = world.start_with(|options| options.bounds.pod_timeout = secs(180)).await;
-    run.evicted("db-0").await;
+    let run = waiting_for_a_pod(&world).await;
     let (_stop, mut stopped) = going();
     let disturbing = async {
         tokio::time::sleep(secs(1)).await;
