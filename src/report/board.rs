@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use console::measure_text_width;
-
 use super::estimate::{self, Course};
 use super::layout::{View, fit, fit_end, wrap};
 use super::{tables, words};
@@ -190,9 +188,15 @@ impl Board {
         View { width: None, color: self.color }
     }
 
+    /// A line that stays, broken at its words.
+    fn lasting(&self, first: &str, text: &str, columns: usize) -> Vec<String> {
+        let view = View { width: u16::try_from(columns).ok(), color: self.color };
+        view.paragraph(first, text).lines().map(|line| line.trim_end().to_owned()).collect()
+    }
+
     fn remark(&self, event: &Event, columns: usize) -> Vec<String> {
         let text = words::remark(event).unwrap_or_default();
-        hanging(&format!("{} ", self.view().warn("!")), &clean(&text), columns)
+        self.lasting(&format!("{} ", self.view().warn("!")), &clean(&text), columns)
     }
 
     fn workload(&mut self, name: &str) -> &mut WorkloadLine {
@@ -263,8 +267,8 @@ impl Board {
             _ => format!("{}, {}", words::step_outcome(outcome), clean(note)),
         };
         let line = format!("{mark} {:12}  {time:>8}  ", words::step(step));
-        kept.extend(hanging(&line, &said, columns));
-        kept.extend(waits.filter(|_| failed).iter().flat_map(|w| hanging("    ", w, columns)));
+        kept.extend(self.lasting(&line, &said, columns));
+        kept.extend(waits.filter(|_| failed).iter().flat_map(|w| self.lasting("    ", w, columns)));
         kept
     }
 
@@ -412,17 +416,6 @@ impl Board {
         let name = words::step(step.step);
         format!("{name}: still running after {time}{gap}{}", parts.join("; "))
     }
-}
-
-/// A line that stays: broken at its words, with the others below the first one's text.
-fn hanging(first: &str, text: &str, columns: usize) -> Vec<String> {
-    let indent = measure_text_width(first);
-    let lines = wrap(text, Some(columns.saturating_sub(indent)));
-    let line = |(i, line): (usize, &String)| match i {
-        0 => format!("{first}{line}").trim_end().to_owned(),
-        _ => format!("{:indent$}{line}", ""),
-    };
-    lines.iter().enumerate().map(line).collect()
 }
 
 impl StepLine {

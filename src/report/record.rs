@@ -11,7 +11,7 @@ use super::status::came_to;
 use super::words;
 use crate::event::WorkloadResult;
 use crate::journal::{Direction, StepEntry};
-use crate::model::{Finding, Method, clean};
+use crate::model::{Finding, Method, clean, epoch_millis};
 use crate::situation::{PodsRecord, Resumed, RunRecord};
 
 /// A part of a line.
@@ -205,8 +205,7 @@ fn utc(time: Timestamp) -> String {
 }
 
 fn milliseconds(began: &str, ended: Timestamp) -> Option<u64> {
-    let began = began.parse::<Timestamp>().ok()?;
-    u64::try_from(ended.as_millisecond().checked_sub(began.as_millisecond())?).ok()
+    u64::try_from(ended.as_millisecond().checked_sub(epoch_millis(began)?)?).ok()
 }
 
 #[cfg(test)]
