@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::admission::AdmissionRule;
+use crate::pattern::Pattern;
+
 /// How fast the cluster is and what it does wrong. `Behaviour::default()` is a healthy one.
 ///
 /// It can be changed while the cluster runs, through [`LiveBehaviour::change`]: pods that are waiting or
@@ -21,6 +24,8 @@ pub struct Behaviour {
     pub budget_lag: Duration,
     /// What is wrong with which pods; the first rule that matches a pod counts.
     pub pods: Vec<PodRule>,
+    /// What becomes of pods when they are created, by whomever.
+    pub admission: Vec<AdmissionRule>,
     /// How the KubeDB operator behaves.
     pub provisioner: Provisioner,
     /// How the licensed Ops-manager behaves.
@@ -35,6 +40,7 @@ impl Default for Behaviour {
             controller_lag: Duration::from_millis(5),
             budget_lag: Duration::from_millis(10),
             pods: Vec::new(),
+            admission: Vec::new(),
             provisioner: Provisioner::default(),
             ops_manager: OpsManager::default(),
         }
@@ -45,6 +51,12 @@ impl Behaviour {
     /// Adds a rule about pods.
     pub fn with(mut self, rule: PodRule) -> Self {
         self.pods.push(rule);
+        self
+    }
+
+    /// Adds a webhook or policy that rewrites or refuses pods.
+    pub fn admitting(mut self, rule: AdmissionRule) -> Self {
+        self.admission.push(rule);
         self
     }
 }
@@ -238,32 +250,6 @@ pub enum Ailment {
     SlowStop(Duration),
 }
 
-/// A text in which `*` stands for anything.
-#[derive(Clone, Debug)]
-struct Pattern(Vec<String>);
-
-impl Pattern {
-    fn new(pattern: &str) -> Self {
-        Self(pattern.split('*').map(str::to_owned).collect())
-    }
-
-    fn matches(&self, text: &str) -> bool {
-        let [first, middle @ .., last] = self.0.as_slice() else {
-            return self.0.first().is_none_or(|only| only == text);
-        };
-        let Some(mut rest) = text.strip_prefix(first.as_str()) else {
-            return false;
-        };
-        for part in middle {
-            let Some(at) = rest.find(part.as_str()) else {
-                return false;
-            };
-            rest = &rest[at + part.len()..];
-        }
-        rest.ends_with(last.as_str())
-    }
-}
-
 /// The behaviour of a running cluster, which can be changed.
 #[derive(Clone, Debug)]
 pub struct LiveBehaviour(Arc<watch::Sender<Behaviour>>);
@@ -304,29 +290,5 @@ impl LiveBehaviour {
     /// Wakes up at each change.
     pub(crate) fn subscribe(&self) -> watch::Receiver<Behaviour> {
         self.0.subscribe()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Pattern;
-
-    #[test]
-    fn a_star_stands_for_anything() {
-        let cases = [
-            ("my-kf-0", "my-kf-0", true),
-            ("my-kf-0", "my-kf-01", false),
-            ("my-kf-*", "my-kf-broker-1", true),
-            ("*-broker-*", "my-kf-broker-1", true),
-            ("*-broker-*", "my-kf-controller-1", false),
-            ("*:3.6.1", "repo/kafka:3.6.1", true),
-            ("*:3.6.1", "repo/kafka:3.6.1-alpine", false),
-            ("*:3.6.1*", "repo/kafka:3.6.1@sha256:ab", true),
-            ("a*a", "a", false),
-            ("*", "", true),
-        ];
-        for (pattern, text, expected) in cases {
-            assert_eq!(Pattern::new(pattern).matches(text), expected, "{pattern} on {text}");
-        }
     }
 }

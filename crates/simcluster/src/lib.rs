@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod admission;
 mod apis;
 mod behaviour;
 mod clock;
@@ -13,6 +14,7 @@ mod error;
 mod faults;
 mod kubedb;
 pub mod object;
+mod pattern;
 mod read;
 mod record;
 mod resources;
@@ -29,6 +31,7 @@ use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
 pub use access::{Access, USER};
+pub use admission::{AdmissionEffect, AdmissionRule, Rewrite};
 pub use apis::Apis;
 pub use behaviour::{Ailment, Behaviour, LiveBehaviour, OpsManager, PodRule, Provisioner, Render, Verdict};
 pub use clock::{Clock, format_seconds};
@@ -52,8 +55,10 @@ pub struct SimCluster {
 impl SimCluster {
     /// An empty cluster, but for the namespace `default`. Nothing runs before [`SimCluster::start`].
     pub fn new(behaviour: Behaviour) -> Self {
+        let behaviour = LiveBehaviour::new(behaviour);
         let server = rest::Server {
             store: Store::new(Timestamp::now()),
+            behaviour: behaviour.clone(),
             apis: Apis::default(),
             access: Access::default(),
             faults: Faults::default(),
@@ -61,7 +66,7 @@ impl SimCluster {
         };
         let namespace = json!({"metadata": {"name": "default"}, "status": {"phase": "Active"}});
         server.store.create("namespaces", namespace).expect("the store is empty");
-        Self { server, behaviour: LiveBehaviour::new(behaviour), tasks: Arc::default() }
+        Self { server, behaviour, tasks: Arc::default() }
     }
 
     /// The objects.

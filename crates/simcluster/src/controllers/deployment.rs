@@ -8,6 +8,7 @@ use super::Context;
 use super::agenda::Place;
 use super::index::PODS;
 use super::sets::from_template;
+use crate::admission::REPLICASET_CONTROLLER;
 use crate::kubedb::digest::{name_suffix, of_value};
 use crate::object::{self, is_terminating, put};
 use crate::read::{controlled_by, generation, is_ready, number, scaled, set_condition, text};
@@ -239,7 +240,7 @@ pub(super) fn reconcile_replica_set(context: &mut Context, place: &Place) {
         let _ = context.store.delete(PODS, &place.namespace, object::name(pod), DeleteOptions::default());
     }
     for _ in active.len()..wanted {
-        let _ = context.store.create(PODS, new_pod(&set));
+        let _ = context.create_pod(REPLICASET_CONTROLLER, new_pod(&set));
     }
     let status = replica_set_status(&set, &pods);
     let _ = context

@@ -18,6 +18,7 @@ pub(crate) mod revision;
 pub(crate) mod sets;
 pub(crate) mod stateful;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -28,7 +29,9 @@ use self::index::{BUDGETS, Index, PODS, place_of};
 use self::kubelet::Kubelet;
 use self::ops_manager::OpsManager;
 use self::provisioner::Provisioner;
+use crate::admission;
 use crate::behaviour::{Behaviour, LiveBehaviour};
+use crate::error::ApiError;
 use crate::kubedb::kind::Kind;
 use crate::object;
 use crate::read::{controller_of, text};
@@ -94,6 +97,12 @@ impl Context {
 
     fn ask<T>(&self, question: impl FnOnce(&Behaviour) -> T) -> T {
         self.behaviour.read(question)
+    }
+
+    /// Creates a pod on behalf of a controller, through admission.
+    fn create_pod(&self, user: &str, pod: Value) -> Result<Arc<Value>, ApiError> {
+        let rules = self.ask(|behaviour| behaviour.admission.clone());
+        admission::create_pod(&self.store, &rules, user, pod, false)
     }
 
     /// Now, as objects show it.

@@ -9,6 +9,7 @@ use super::index::PODS;
 use super::revision::{self, HASH_LABEL, REVISIONS};
 use super::stateful::{Action, Decision, Seen, decide};
 use super::{Context, kubelet};
+use crate::admission::{PETSET_CONTROLLER, STATEFULSET_CONTROLLER};
 use crate::object;
 use crate::read::{controlled_by, label, number, text};
 use crate::store::DeleteOptions;
@@ -68,12 +69,17 @@ fn act(context: &mut Context, set: &Value, revisions: &[Arc<Value>], action: Act
             let template = stored
                 .map_or_else(|| set["spec"]["template"].clone(), |stored| revision::template_of(stored));
             // The name may be taken by a pod that is not ours: a real controller waits as well.
-            let _ = context.store.create(PODS, new_pod(set, &template, ordinal, &revision));
+            let _ = context.create_pod(creator_of(set), new_pod(set, &template, ordinal, &revision));
         }
         Action::Delete { pod } => {
             let _ = context.store.delete(PODS, object::namespace(set), &pod, DeleteOptions::default());
         }
     }
+}
+
+/// The user that creates the pods of a set.
+pub(crate) fn creator_of(set: &Value) -> &'static str {
+    if set["kind"] == "PetSet" { PETSET_CONTROLLER } else { STATEFULSET_CONTROLLER }
 }
 
 /// The pod of an ordinal, made from a template.

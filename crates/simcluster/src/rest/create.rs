@@ -7,6 +7,8 @@ use super::answer::Answer;
 use super::call::Call;
 use super::path::Target;
 use super::{read, validate};
+use crate::admission;
+use crate::controllers::index::PODS;
 use crate::error::ApiError;
 use crate::object;
 
@@ -40,7 +42,13 @@ pub(super) fn create_object(
     }
     complete(resource.name, &mut object);
     validate::check(resource, &object)?;
-    let created = server.store.insert(resource, object, dry_run)?;
+    let created = match resource.name {
+        PODS => {
+            let rules = server.behaviour.read(|behaviour| behaviour.admission.clone());
+            admission::create_pod(&server.store, &rules, &call.user, object, dry_run)?
+        }
+        _ => server.store.insert(resource, object, dry_run)?,
+    };
     read::written(server, call, target, 201, &created, form)
 }
 

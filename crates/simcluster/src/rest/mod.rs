@@ -32,6 +32,7 @@ use self::call::Call;
 use self::path::{Parts, Target};
 use crate::access::{self, Access, Attributes};
 use crate::apis::Apis;
+use crate::behaviour::LiveBehaviour;
 use crate::error::ApiError;
 use crate::faults::{Effect, Fate, Faults, WatchFate};
 use crate::record::{RecordedRequest, Recorder};
@@ -45,6 +46,7 @@ pub(crate) use self::transport::{router, serve};
 #[derive(Clone)]
 pub(crate) struct Server {
     pub store: Store,
+    pub behaviour: LiveBehaviour,
     pub apis: Apis,
     pub access: Access,
     pub faults: Faults,

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Database, catalog, install_nodes};
 use crate::SimCluster;
+use crate::admission::{self, AdmissionRule, REPLICASET_CONTROLLER};
 use crate::clock::format_seconds;
 use crate::controllers::deployment::{self, deployment_status, new_replica_set, replica_set_status};
 use crate::controllers::index::{BUDGETS, PODS};
@@ -37,7 +38,8 @@ impl Database {
         // Long enough for the pods to count as available.
         let age = Duration::from_secs(u64::try_from(self.shape.min_ready_seconds).unwrap_or_default());
         let since = format_seconds(store.now().checked_sub(age).unwrap_or_else(|_| store.now()));
-        let world = World { store, nodes: &nodes, since: &since, database: &database };
+        let admission = cluster.behaviour().read(|behaviour| behaviour.admission.clone());
+        let world = World { store, admission: &admission, nodes: &nodes, since: &since, database: &database };
         for member in members(self.kind, &database) {
             let pods = self.install_workload(&world, &member, &version);
             if self.budgets {
@@ -105,6 +107,8 @@ impl Database {
 /// What the pieces of one database share.
 struct World<'a> {
     store: &'a Store,
+    /// What admission makes of the pods.
+    admission: &'a [AdmissionRule],
     nodes: &'a [Arc<Value>],
     /// When everything came up.
     since: &'a str,
@@ -121,7 +125,9 @@ impl World<'_> {
         let start = number(&set, "/spec/ordinals/start").unwrap_or_default();
         let ordinals = start..start + number(&set, "/spec/replicas").unwrap_or(1);
         let pods: Vec<_> = ordinals
-            .map(|ordinal| self.install_pod(sets::new_pod(&set, template, ordinal, &revision)))
+            .map(|ordinal| {
+                self.install_pod(sets::creator_of(&set), sets::new_pod(&set, template, ordinal, &revision))
+            })
             .collect();
         let now = self.store.now();
         let decision = decide(&Seen { set: &set, pods: &pods, current: &revision, update: &revision, now });
@@ -135,17 +141,22 @@ impl World<'_> {
         let deployment = created(self.store, "deployments.apps", deployment);
         let replicas = number(&deployment, "/spec/replicas").unwrap_or(1);
         let set = created(self.store, "replicasets.apps", new_replica_set(&deployment, replicas, 1));
-        let pods: Vec<_> = (0..replicas).map(|_| self.install_pod(deployment::new_pod(&set))).collect();
+        let pods: Vec<_> = (0..replicas)
+            .map(|_| self.install_pod(REPLICASET_CONTROLLER, deployment::new_pod(&set)))
+            .collect();
         let set = self.set_status("replicasets.apps", &set, replica_set_status(&set, &pods));
         let status = deployment_status(&deployment, &set, &[], self.since);
         self.set_status("deployments.apps", &deployment, status);
     }
 
-    fn install_pod(&self, mut pod: Value) -> Arc<Value> {
+    fn install_pod(&self, creator: &str, mut pod: Value) -> Arc<Value> {
         if let Some(node) = node_for(&pod, self.nodes) {
             pod["spec"]["nodeName"] = json!(node);
         }
-        let pod = created(self.store, PODS, pod);
+        let pod = match admission::create_pod(self.store, self.admission, creator, pod, false) {
+            Ok(pod) => pod,
+            Err(refusal) => panic!("pods: {refusal}"),
+        };
         self.set_status(PODS, &pod, kubelet::status::up(&pod, self.since))
     }
 

@@ -1,5 +1,5 @@
 use serde_json::{Value, json};
-use simcluster::SimCluster;
+use simcluster::{AdmissionRule, Rewrite, SimCluster, USER};
 
 use crate::client::*;
 
@@ -80,4 +80,23 @@ async fn a_user_may_be_one_who_only_reads() {
     let whoami = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
     let reply = send_as(&sim, "viewer", "POST", whoami, Some(json!({}))).await;
     assert_eq!(reply.body["status"]["userInfo"]["username"], "viewer");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_users_pod_goes_through_admission_in_a_dry_run_too() {
+    let sim = cluster();
+    let mirror = Rewrite::Images { from: String::new(), to: "mirror.local/".into() };
+    let refusal = AdmissionRule::refuse("exceeded quota: pods").name("q*").user(USER);
+    sim.behaviour().change(|behaviour| behaviour.admission = vec![AdmissionRule::rewrite(mirror), refusal]);
+    let pod = |name: &str| json!({"metadata": {"name": name}, "spec": {"containers": [{"name": "db", "image": "db:1"}]}});
+    for dry_run in ["?dryRun=All", ""] {
+        let path = format!("{PODS}{dry_run}");
+        let created = post(&sim, &path, pod("p")).await;
+        assert_eq!(created.code, 201);
+        assert_eq!(created.body["spec"]["containers"][0]["image"], "mirror.local/db:1");
+        let refused = post(&sim, &path, pod("q")).await;
+        assert_eq!((refused.code, refused.reason()), (403, "Forbidden"));
+        assert_eq!(refused.message(), "pods \"q\" is forbidden: exceeded quota: pods");
+        assert_eq!(send_as(&sim, "other", "POST", &path, Some(pod("q"))).await.code, 201);
+    }
 }

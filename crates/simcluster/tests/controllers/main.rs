@@ -1,5 +1,6 @@
 //! What the controllers do to the objects, under a paused clock.
 
+mod admission;
 mod databases;
 mod ops_manager;
 mod pods;

@@ -93,7 +93,10 @@ impl Turn<'_> {
 
     fn enter_init(&mut self, at: usize) {
         let share = u32::try_from(self.inits()).unwrap_or(1).max(1);
-        let lasts = self.crash_after(Spot { init: true, at }).unwrap_or(self.twentieths(6) / share);
+        let spot = Spot { init: true, at };
+        // Nothing waits for a native sidecar to end.
+        let usual = if spot.is_sidecar(self.pod) { Duration::ZERO } else { self.twentieths(6) / share };
+        let lasts = self.crash_after(spot).unwrap_or(usual);
         self.enter(Stage::Init(at), lasts);
     }
 
@@ -121,7 +124,7 @@ impl Turn<'_> {
         if self.crash_after(spot).is_some() {
             return self.exit(spot);
         }
-        self.report(|status, now| status::init_completed(status, at, now));
+        self.report(|status, now| status::init_completed(status, at, self.pod, now));
         if at + 1 < self.inits() {
             return self.start(Spot { init: true, at: at + 1 });
         }

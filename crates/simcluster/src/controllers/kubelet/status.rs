@@ -24,6 +24,11 @@ impl Spot {
         &pod["spec"][list][self.at]
     }
 
+    /// An init container that keeps running beside the containers: a native sidecar.
+    pub fn is_sidecar(self, pod: &Value) -> bool {
+        self.init && text(self.container(pod), "/restartPolicy") == "Always"
+    }
+
     /// The container's field path in Events.
     pub fn path(self, pod: &Value) -> String {
         let list = if self.init { "spec.initContainers" } else { "spec.containers" };
@@ -147,7 +152,7 @@ fn run(container: &mut Value, spot: Spot, pod: &Value, now: &str) {
     container["imageID"] = json!(digest::image_id(image));
     container["containerID"] = json!(format!("containerd://{}", digest::sha256(&seed)));
     container["state"] = json!({ "running": { "startedAt": now } });
-    container["started"] = json!(!spot.init);
+    container["started"] = json!(!spot.init || spot.is_sidecar(pod));
 }
 
 /// An init container runs.
@@ -157,10 +162,13 @@ pub(crate) fn init_running(status: &mut Value, at: usize, pod: &Value, now: &str
     has_network(status, pod, now);
 }
 
-/// An init container has done its work.
-pub(crate) fn init_completed(status: &mut Value, at: usize, now: &str) {
-    edit(status, Spot { init: true, at }, |container| {
-        container["state"] = ended(container, 0, "Completed", now);
+/// An init container has done its work; a native sidecar goes on running.
+pub(crate) fn init_completed(status: &mut Value, at: usize, pod: &Value, now: &str) {
+    let spot = Spot { init: true, at };
+    edit(status, spot, |container| {
+        if !spot.is_sidecar(pod) {
+            container["state"] = ended(container, 0, "Completed", now);
+        }
         container["ready"] = json!(true);
     });
 }
@@ -229,8 +237,10 @@ pub(crate) fn restarted(status: &mut Value, spot: Spot, pod: &Value, now: &str) 
 
 /// Every container that ran has been stopped; the pod ends as its exit codes say.
 pub(crate) fn stopped(status: &mut Value, exit_code: i32, pod: &Value, now: &str) {
-    for at in 0..list(pod, "/spec/containers").len() {
-        edit(status, Spot { init: false, at }, |container| {
+    let inits = (0..list(pod, "/spec/initContainers").len()).map(|at| Spot { init: true, at });
+    let containers = (0..list(pod, "/spec/containers").len()).map(|at| Spot { init: false, at });
+    for spot in inits.filter(|spot| spot.is_sidecar(pod)).chain(containers) {
+        edit(status, spot, |container| {
             if container["state"]["running"].is_object() {
                 let reason = if exit_code == 0 { "Completed" } else { "Error" };
                 container["state"] = ended(container, exit_code, reason, now);
@@ -272,7 +282,7 @@ pub(crate) fn up(pod: &Value, now: &str) -> Value {
     accepted(&mut status, pod, now);
     for at in 0..list(pod, "/spec/initContainers").len() {
         init_running(&mut status, at, pod, now);
-        init_completed(&mut status, at, now);
+        init_completed(&mut status, at, pod, now);
     }
     initialized(&mut status, pod, now);
     for at in 0..list(pod, "/spec/containers").len() {

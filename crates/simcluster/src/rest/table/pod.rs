@@ -25,7 +25,8 @@ pub(super) fn or_none(value: &Value) -> String {
 }
 
 fn ready(pod: &Value) -> String {
-    let total = pod["spec"]["containers"].as_array().map_or(0, Vec::len);
+    let sidecars = containers(pod, "initContainers").iter().filter(|init| init["restartPolicy"] == "Always");
+    let total = containers(pod, "containers").len() + sidecars.count();
     format!("{}/{total}", Summary::of(pod).ready)
 }
 
@@ -67,12 +68,17 @@ impl Summary {
 
     /// Whether an init container is still to be waited for.
     fn count_init_containers(&mut self, pod: &Value) -> bool {
-        let total = pod["spec"]["initContainers"].as_array().map_or(0, Vec::len);
+        let total = containers(pod, "initContainers").len();
         for (index, container) in statuses(pod, "initContainerStatuses").iter().enumerate() {
             self.count_restarts(container);
             let state = &container["state"];
             let waiting = state["waiting"]["reason"].as_str().unwrap_or_default();
             if state["terminated"]["exitCode"] == 0 {
+                continue;
+            }
+            // Only a native sidecar counts as started.
+            if container["started"] == true {
+                self.ready += usize::from(container["ready"] == true);
                 continue;
             }
             self.reason = if state["terminated"].is_object() {
@@ -114,6 +120,10 @@ impl Summary {
         let finished = finished.and_then(|time| time.parse().ok());
         self.last_restart = self.last_restart.max(finished);
     }
+}
+
+fn containers<'a>(pod: &'a Value, list: &str) -> &'a [Value] {
+    pod["spec"][list].as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
 fn statuses<'a>(pod: &'a Value, field: &str) -> &'a [Value] {
