@@ -1,12 +1,61 @@
-/// An image without its digest: `repo:tag@sha256:…` is `repo:tag`. KubeDB pins the images of its workloads while the
-/// catalog holds tags, so images are compared without digests.
-fn without_digest(image: &str) -> &str {
-    image.split_once('@').map_or(image, |(name, _)| name)
+use std::borrow::Cow;
+
+/// The registry of images whose name has none.
+const DOCKER_HUB: &str = "docker.io";
+
+/// The name of an image, taken apart as a registry reads it: an image without a registry is on Docker Hub, where one
+/// segment means `library/`, and one without a tag or digest is `latest`. The crate of the registry's client is not used:
+/// it refuses names that a cluster may well hold, and compiles a large regular expression, while a list compares the
+/// images of every pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Name<'a> {
+    registry: &'a str,
+    repository: Cow<'a, str>,
+    /// `None` if the digest alone tells the content.
+    tag: Option<&'a str>,
+    digest: Option<&'a str>,
 }
 
-/// Whether two images are the same, ignoring their digests.
+impl<'a> Name<'a> {
+    fn of(image: &'a str) -> Self {
+        let (name, digest) = match image.split_once('@') {
+            Some((name, digest)) => (name, Some(digest)),
+            None => (image, None),
+        };
+        let last = name.rfind('/').map_or(0, |slash| slash + 1);
+        let (name, tag) = match name[last..].split_once(':') {
+            Some((repository, tag)) => (&name[..last + repository.len()], Some(tag)),
+            None => (name, digest.is_none().then_some("latest")),
+        };
+        let (registry, repository) = match name.split_once('/') {
+            Some(("index.docker.io", rest)) => (DOCKER_HUB, rest),
+            Some((host, rest)) if host.contains(['.', ':']) || host == "localhost" => (host, rest),
+            _ => (DOCKER_HUB, name),
+        };
+        let repository = match registry == DOCKER_HUB && !repository.contains('/') {
+            true => Cow::Owned(format!("library/{repository}")),
+            false => Cow::Borrowed(repository),
+        };
+        Name { registry, repository, tag, digest }
+    }
+
+    /// Both have the same tag; without a tag, the same digest.
+    fn same_content(&self, other: &Name<'_>) -> bool {
+        match (self.tag, other.tag) {
+            (Some(tag), Some(other)) => tag == other,
+            _ => self.digest.is_some() && self.digest == other.digest,
+        }
+    }
+}
+
+/// Whether two images are the same, however they are spelled. KubeDB pins the images of its workloads while the catalog
+/// holds tags, so the digests of images with a tag are ignored.
 pub fn same_image(a: &str, b: &str) -> bool {
-    without_digest(a) == without_digest(b)
+    if a == b {
+        return true;
+    }
+    let (a, b) = (Name::of(a), Name::of(b));
+    a.registry == b.registry && a.repository == b.repository && a.same_content(&b)
 }
 
 /// The image is pinned to a digest.
@@ -16,10 +65,7 @@ pub fn pinned(image: &str) -> bool {
 
 /// The host that serves an image; an image without one is on Docker Hub, as for every container runtime.
 pub fn registry(image: &str) -> &str {
-    match image.split_once('/') {
-        Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => host,
-        _ => "docker.io",
-    }
+    Name::of(image).registry
 }
 
 /// What a registry reports about an image.
@@ -41,17 +87,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn images_are_compared_without_their_digest() {
+    fn images_are_compared_as_a_registry_reads_them() {
         for (a, b, same) in [
             ("r/kafka:3.6.1", "r/kafka:3.6.1", true),
             ("r/kafka:3.6.1@sha256:ab", "r/kafka:3.6.1", true),
             ("r/kafka:3.6.1@sha256:ab", "r/kafka:3.6.1@sha256:cd", true),
             ("r/kafka:3.6.1", "r/kafka:3.6.0", false),
-            ("r:5000/kafka", "r:5000/kafka:latest", false),
+            ("r:5000/kafka", "r:5000/kafka:latest", true),
+            ("r:5000/kafka", "r:5001/kafka", false),
+            ("hazelcast/hazelcast:5.5.6", "docker.io/hazelcast/hazelcast:5.5.6", true),
+            ("index.docker.io/hazelcast/hazelcast:5.5.6", "hazelcast/hazelcast:5.5.6@sha256:ab", true),
+            ("ghcr.io/hazelcast/hazelcast:5.5.6", "hazelcast/hazelcast:5.5.6", false),
+            ("zookeeper", "docker.io/library/zookeeper:latest", true),
+            ("library/zookeeper:3.9", "zookeeper:3.9", true),
+            ("localhost/zookeeper:3.9", "zookeeper:3.9", false),
+            ("localhost/zookeeper:3.9", "localhost/library/zookeeper:3.9", false),
+            ("r/kafka@sha256:ab", "docker.io/r/kafka@sha256:ab", true),
+            ("r/kafka@sha256:ab", "r/kafka@sha256:cd", false),
+            ("r/kafka@sha256:ab", "r/kafka:3.6.1@sha256:ab", true),
+            ("r/kafka@sha256:ab", "r/kafka:3.6.1", false),
+            ("r/kafka@sha256:ab", "r/kafka", false),
+            ("", "library/:latest", true),
+            ("", "kafka", false),
         ] {
             assert_eq!(same_image(a, b), same, "{a} {b}");
+            assert_eq!(same_image(b, a), same, "{b} {a}");
         }
     }
+
     #[test]
     fn an_image_without_a_host_is_docker_hubs() {
         for (image, host) in [

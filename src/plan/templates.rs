@@ -2,7 +2,10 @@
 //! drift.
 
 use crate::kinds::{Mapping, Shape};
-use crate::model::{CatalogVersion, Check, Finding, KeptWhy, Severity, ShapeChange, Workload, same_image};
+use crate::model::{
+    CatalogVersion, Check, Container, Finding, KeptWhy, Method, Severity, ShapeChange, Workload, pinned,
+    same_image,
+};
 
 use super::context::Context;
 use super::images;
@@ -21,13 +24,19 @@ pub(super) fn changes(context: &Context<'_>, workload: &Workload) -> Changes {
         let (container, image) = (m.container.to_owned(), image(m)?.clone());
         Some(ShapeChange { container, init: m.init, image })
     });
-    Changes::of(workload, added.collect(), |container| {
-        match shape.and_then(|s| s.mapping(container)).map(image) {
-            None => Becomes::Sidecar,
-            Some(None) => Becomes::Removed,
-            Some(Some(after)) if same_image(after, &container.image) => Becomes::OnTarget,
-            Some(Some(after)) => Becomes::Image(images::replacement(context, &container.image, after)),
+    let named = |container: &Container| shape.and_then(|s| s.mapping(container)).map(image);
+    let another = |c: &Container| named(c).flatten().is_some_and(|after| !same_image(after, &c.image));
+    // A template that is changed anyway gets the target's own spelling as well: otherwise the operator would bring it once it
+    // is resumed, and every pod would count as outdated.
+    let respells = context.method == Method::Client && workload.containers.iter().any(another);
+    let spelled = |after: &str, now: &str| after == now || pinned(now) || !respells;
+    Changes::of(workload, added.collect(), |container| match named(container) {
+        None => Becomes::Sidecar,
+        Some(None) => Becomes::Removed,
+        Some(Some(after)) if same_image(after, &container.image) && spelled(after, &container.image) => {
+            Becomes::OnTarget
         }
+        Some(Some(after)) => Becomes::Image(images::replacement(context, &container.image, after)),
     })
 }
 

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod admitted;
 mod announce;
 mod attach;
 mod away;
