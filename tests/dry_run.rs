@@ -109,7 +109,7 @@ async fn what_the_server_says_to_a_trial() {
             { "write": "patchImages", "object": "petset/my-zk", "warnings": ["unknown field \"spec.odd\""] },
             {
                 "write": "setVersion", "object": "zookeeper/my-zk",
-                "refused": "patch zookeeper/my-zk: forbidden: admission webhook \"policy.example.org\" denied the \
+                "refused": "patch zookeeper/my-zk: rejected: admission webhook \"policy.example.org\" denied the \
                             request: frozen",
             },
             {

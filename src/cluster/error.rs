@@ -11,6 +11,7 @@ pub enum ClusterError {
     /// The cluster does not serve the API at all.
     #[error("{what}: the cluster does not serve this API")]
     ApiAbsent { what: String },
+    /// The user lacks a permission (403). A policy that rejects the request is [`ClusterError::Refused`], whatever its code.
     #[error("{what}: forbidden: {message}")]
     Forbidden { what: String, message: String },
     #[error("{what}: the server rejected the credentials: {message}")]
@@ -51,6 +52,10 @@ pub enum ClusterError {
 /// All that an API server says of a JSON patch that cannot be applied, such as a failed `test` (`NewGenericServerResponse` of
 /// apimachinery). Any other 422 is a rejection, whoever else has changed the object.
 const NOT_APPLICABLE: &str = "the server rejected our request due to an error in our request";
+
+/// What an admission plugin of the API server says with a 403 while it is starting (`WaitForReady` of apiserver's
+/// admission initializer).
+const NOT_READY: &str = "not yet ready to handle request";
 
 /// How many characters of a server's message are shown. A webhook may list hundreds of reasons.
 const LONGEST_MESSAGE: usize = 2000;
@@ -142,10 +147,21 @@ impl ClusterError {
         };
         let causes = details.map_or(&[][..], |d| d.causes.as_slice());
         match code {
+            // A webhook may choose any code, and none of them means here what it means elsewhere.
+            400..=499 if code != 429 && refused_by_webhook(&message) => {
+                ClusterError::Refused { what, message }
+            }
             // A missing object is named in the details; a missing API is a bare 404.
             404 if details.is_some_and(|d| !d.name.is_empty()) => ClusterError::NotFound { what },
             404 => ClusterError::ApiAbsent { what },
             401 => ClusterError::Unauthorized { what, message },
+            403 if why_forbidden(&message) == Some(NOT_READY) => {
+                let refusal = Refusal { why: message, unreachable: true, retry_after: None };
+                ClusterError::Transient { what, refusal }
+            }
+            403 if why_forbidden(&message).is_some_and(|why| !by_authorizer(why)) => {
+                ClusterError::Refused { what, message }
+            }
             403 => ClusterError::Forbidden { what, message },
             409 => ClusterError::Conflict { what, message },
             410 => ClusterError::Expired { what },
@@ -170,6 +186,23 @@ impl ClusterError {
             _ => ClusterError::Unexpected { what, message },
         }
     }
+}
+
+/// Whether an admission webhook has rejected the request (`ToStatusErr` of apiserver's webhook admission).
+fn refused_by_webhook(message: &str) -> bool {
+    message.starts_with("admission webhook \"") && message.contains("\" denied the request")
+}
+
+/// What follows `pods "x" is forbidden: `: the words of the authorizer, or of the admission plugin that has rejected the
+/// request. Names of resources and objects cannot contain these words.
+fn why_forbidden(message: &str) -> Option<&str> {
+    message.split_once(" is forbidden: ").map(|(_, why)| why)
+}
+
+/// Whether these are the words of an authorizer (`forbiddenMessage` of apiserver): `User "ann" cannot list resource ...`.
+/// RBAC puts the same question to somebody who grants permissions, in small letters.
+fn by_authorizer(why: &str) -> bool {
+    ["User \"", "user \""].iter().any(|who| why.starts_with(who))
 }
 
 /// Interprets an error of the client.
@@ -272,6 +305,79 @@ mod tests {
             (302, "", "unexpected"),
         ] {
             assert_eq!(kind_of(code, body), kind, "{code} {body}");
+        }
+    }
+
+    /// What real servers say: only the authorizer's words are a matter of permissions.
+    #[test]
+    fn a_policy_that_rejects_is_told_from_a_missing_permission() {
+        for (code, message, kind) in [
+            (
+                403,
+                r#"pods "db-0" is forbidden: User "ann" cannot create resource "pods/eviction" in API group "" in the namespace "db""#,
+                "forbidden",
+            ),
+            (
+                403,
+                r#"zookeepers.kubedb.com is forbidden: User "ann" cannot list resource "zookeepers""#,
+                "forbidden",
+            ),
+            (403, r#"forbidden: User "system:anonymous" cannot get path "/apis""#, "forbidden"),
+            (
+                403,
+                r#"roles "r" is forbidden: user "ann" (groups=["g"]) is attempting to grant RBAC permissions not currently held"#,
+                "forbidden",
+            ),
+            (403, "access denied by the proxy", "forbidden"),
+            (
+                403,
+                r#"admission webhook "guard.example.com" denied the request: User "ann" cannot do that"#,
+                "refused",
+            ),
+            (
+                403,
+                r#"admission webhook "guard.example.com" denied the request without explanation"#,
+                "refused",
+            ),
+            (
+                403,
+                r#"petsets.apps.k8s.appscode.com "db" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: User "ann" cannot"#,
+                "refused",
+            ),
+            (
+                422,
+                r#"petsets.apps.k8s.appscode.com "db" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no"#,
+                "refused",
+            ),
+            (
+                403,
+                r#"pods "db-0" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true"#,
+                "refused",
+            ),
+            (
+                403,
+                r#"pods "db-0" is forbidden: exceeded quota: q, requested: pods=1, used: pods=3, limited: pods=3"#,
+                "refused",
+            ),
+            (
+                403,
+                r#"pods "db-0" is forbidden: error looking up service account db/kf: serviceaccount "kf" not found"#,
+                "refused",
+            ),
+            (403, r#"pods "db-0" is forbidden: not yet ready to handle request"#, "transient"),
+            (400, r#"admission webhook "guard.example.com" denied the request: no"#, "refused"),
+            (401, r#"admission webhook "guard.example.com" denied the request: who?"#, "refused"),
+            (404, r#"admission webhook "guard.example.com" denied the request: no such team"#, "refused"),
+            (409, r#"admission webhook "guard.example.com" denied the request: frozen"#, "refused"),
+            (429, r#"admission webhook "guard.example.com" denied the request: later"#, "transient"),
+            (
+                500,
+                r#"Internal error occurred: failed calling webhook "guard.example.com": context deadline exceeded"#,
+                "transient",
+            ),
+        ] {
+            let body = serde_json::json!({ "kind": "Status", "status": "Failure", "message": message, "code": code });
+            assert_eq!(kind_of(code, &body.to_string()), kind, "{code} {message}");
         }
     }
 }

@@ -30,7 +30,7 @@ impl Run {
             && self.options.story.direction == Direction::Update
             && self.plan.action != Action::Rollback
             && self.ledger.changed.half_done();
-        if !asked || reason.outcome() != Outcome::Failed {
+        if !asked || reason.outcome(self.changed_anything()) != Outcome::Failed {
             return Err(None);
         }
         if !matches!(reason, StopReason::Stuck { .. }) {

@@ -235,7 +235,7 @@ impl Run {
         let workloads: Vec<_> = counted.collect();
         let further = self.options.story.through.is_some();
         let mut finish = Finish {
-            outcome: reason.map_or(Outcome::Done, StopReason::outcome),
+            outcome: reason.map_or(Outcome::Done, |r| r.outcome(self.changed_anything())),
             exit_code: reason.map_or(0, |r| r.exit_code(self.changed_anything(), further)),
             changed: self.ledger.changed.by_this_run,
             paused,
@@ -294,7 +294,7 @@ impl Run {
     }
 
     /// This run, the one that it resumes, or an earlier one of the same operation has changed something.
-    fn changed_anything(&self) -> bool {
+    pub(super) fn changed_anything(&self) -> bool {
         self.ledger.changed.half_done() || self.options.story.earlier.changed
     }
 
@@ -315,9 +315,7 @@ impl Run {
             | StopReason::NotReady { .. }
             | StopReason::Unverified(_)
             | StopReason::PauseErased { .. } => Some(Next::Describe),
-            StopReason::Cluster(ClusterError::Forbidden { .. }) | StopReason::WouldBeRefused { .. } => {
-                Some(Next::CanI)
-            }
+            reason if reason.lacks_permission() => Some(Next::CanI),
             reason => reason.pod().map(|pod| Next::DescribePod(pod.to_owned())),
         };
         let to = self.plan.to.name.clone();

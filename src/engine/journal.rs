@@ -77,7 +77,7 @@ impl Run {
                     self.back_off(&mut backoff, "write the journal", &error).await?;
                 }
                 // A rollback by one command needs the journal; the user has overridden that check by name.
-                Err(error @ ClusterError::Forbidden { .. }) if without => {
+                Err(error @ (ClusterError::Forbidden { .. } | ClusterError::Refused { .. })) if without => {
                     self.narrator
                         .notice(format!("no journal can be kept, so rollback will not be possible: {error}"));
                     return Ok(());

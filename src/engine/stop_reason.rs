@@ -20,8 +20,9 @@ pub(super) enum StopReason {
     LockLost { why: String },
     #[error(transparent)]
     Cluster(#[from] ClusterError),
-    #[error("the API server would reject the update: {}", .refused.join("; "))]
-    WouldBeRefused { refused: Vec<String> },
+    /// Some of the writes, which were tried before the first one.
+    #[error("the API server would reject the update: {}", all(.refused))]
+    WouldBeRefused { refused: Vec<ClusterError> },
     #[error("pod {pod}: {stuck}{}", event_of(.last_event))]
     Stuck { pod: String, stuck: Stuck, last_event: Option<String> },
     #[error(
@@ -115,6 +116,10 @@ fn event_of(last_event: &Option<String>) -> String {
     last_event.as_ref().map(|e| format!("; last event: {e}")).unwrap_or_default()
 }
 
+fn all(refused: &[ClusterError]) -> String {
+    refused.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
 fn reason_of(why: &str) -> String {
     if why.is_empty() { String::new() } else { format!(": {why}") }
 }
@@ -146,11 +151,23 @@ impl StopReason {
         }
     }
 
-    pub fn outcome(&self) -> Outcome {
+    /// A permission of the user is missing.
+    pub fn lacks_permission(&self) -> bool {
+        let forbidden = |error: &ClusterError| matches!(error, ClusterError::Forbidden { .. });
+        match self {
+            StopReason::Cluster(error) => forbidden(error),
+            StopReason::WouldBeRefused { refused } => refused.iter().any(forbidden),
+            _ => false,
+        }
+    }
+
+    /// How the run ended. `changed` tells whether this run, or one that it continues, has changed something.
+    pub fn outcome(&self, changed: bool) -> Outcome {
         match self {
             StopReason::TimedOut { .. } | StopReason::Stopped { .. } => Outcome::Stopped,
             StopReason::NotReady { .. } => Outcome::NotReady,
             StopReason::RolledBack { .. } => Outcome::RolledBack,
+            StopReason::WouldBeRefused { .. } if !changed => Outcome::Refused,
             _ if self.somebody_else() => Outcome::SomebodyElse,
             _ => Outcome::Failed,
         }
@@ -168,6 +185,7 @@ impl StopReason {
             StopReason::RolledBack { unready: Some(unready), .. } => unready.exit_code(code::UNFINISHED),
             _ if self.somebody_else() => code::SOMEBODY_ELSE,
             _ if changed => code::UNFINISHED,
+            StopReason::WouldBeRefused { .. } => code::REFUSED,
             _ => code::FAILED,
         }
     }

@@ -22,30 +22,35 @@ pub async fn trials(
 ) -> Result<Vec<Trial>, ClusterError> {
     let mut trials = Vec::new();
     for write in writes(snapshot, plan, &clock.rfc3339(0)) {
-        trials.push(try_one(cluster, &write).await?);
+        let (refused, warnings) = match try_one(cluster, &write).await? {
+            Ok(warnings) => (None, warnings),
+            Err(error) => (Some(error.to_string()), Vec::new()),
+        };
+        trials.push(Trial { write: write.purpose, object: write.object.to_string(), refused, warnings });
     }
     Ok(trials)
 }
 
-async fn try_one(cluster: &Cluster, write: &Write) -> Result<Trial, ClusterError> {
-    let (refused, warnings) = match cluster.send(write, true).await {
-        Ok(sent) => (None, sent.warnings().to_vec()),
+/// Sends one write as a dry run. Returns the server's warnings, or why it would refuse the write.
+async fn try_one(
+    cluster: &Cluster,
+    write: &Write,
+) -> Result<Result<Vec<String>, ClusterError>, ClusterError> {
+    Ok(match cluster.send(write, true).await {
+        Ok(sent) => Ok(sent.warnings().to_vec()),
         // The budget forbids the eviction only now; the run would wait.
-        Err(ClusterError::Budget { message, .. }) => {
-            (None, vec![format!("would have to wait now: {message}")])
-        }
+        Err(ClusterError::Budget { message, .. }) => Ok(vec![format!("would have to wait now: {message}")]),
         // Another user or controller changed the object at the same moment, or the pod has just been replaced.
         Err(error @ (ClusterError::Conflict { .. } | ClusterError::NotFound { .. })) if !exact(write) => {
-            (None, vec![format!("could not be tried: {error}")])
+            Ok(vec![format!("could not be tried: {error}")])
         }
         // A webhook that does not support dry run.
         Err(ClusterError::Refused { message, .. }) if message.contains("does not support dry run") => {
-            (None, vec![format!("could not be tried: {message}")])
+            Ok(vec![format!("could not be tried: {message}")])
         }
         Err(error) if error.transient() => return Err(error),
-        Err(error) => (Some(error.to_string()), Vec::new()),
-    };
-    Ok(Trial { write: write.purpose, object: write.object.to_string(), refused, warnings })
+        Err(error) => Err(error),
+    })
 }
 
 /// What the write expects does not change on its own: images, the version, or a name that is not taken; not the status
@@ -61,13 +66,13 @@ impl Run {
         let mut backoff = Retries::new();
         let mut refused = Vec::new();
         for write in writes(&self.observer.snapshot, &self.plan, &self.options.clock.rfc3339(0)) {
-            let trial = loop {
+            let tried = loop {
                 match self.interrupt.during(try_one(&self.observer.cluster, &write)).await? {
-                    Ok(trial) => break trial,
+                    Ok(tried) => break tried,
                     Err(error) => self.back_off(&mut backoff, "try the writes", &error).await?,
                 }
             };
-            refused.extend(trial.refused);
+            refused.extend(tried.err());
         }
         if refused.is_empty() {
             return Ok(());

@@ -33,6 +33,7 @@ use changes::sent;
 pub const NAMESPACE: &str = "default";
 pub const DEPLOYMENTS: &str = "deployments.apps";
 pub const LEASES: &str = "leases.coordination.k8s.io";
+pub const PETSETS: &str = "petsets.apps.k8s.appscode.com";
 pub const BUDGETS: &str = "poddisruptionbudgets.policy";
 pub const WORKLOADS: [&str; 3] = ["petsets.apps.k8s.appscode.com", "statefulsets.apps", DEPLOYMENTS];
 

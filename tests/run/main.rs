@@ -20,6 +20,7 @@ mod others;
 mod pause;
 mod pod_order;
 mod ready;
+mod refused;
 mod rendered;
 mod requested;
 mod requests;
