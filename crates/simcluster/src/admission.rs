@@ -41,6 +41,15 @@ pub enum AdmissionEffect {
     Rewrite(Rewrite),
     /// The pod is not created: 403, with this message after `pods "NAME" is forbidden: `.
     Refuse(String),
+    /// The pod is not created, with this answer: a webhook that denies it or cannot be called, an invalid pod.
+    Answer(ApiError),
+    /// No more than so many pods of the namespace: a ResourceQuota of this name.
+    Quota {
+        /// Its name.
+        name: String,
+        /// How many pods it grants.
+        pods: usize,
+    },
 }
 
 /// How a pod is rewritten.
@@ -74,6 +83,10 @@ pub enum Rewrite {
         /// Its image.
         image: String,
     },
+    /// A condition of that type has to be True before the pod counts as Ready (`spec.readinessGates`).
+    ReadinessGate(String),
+    /// The pod is not scheduled before somebody removes the gate of that name (`spec.schedulingGates`).
+    SchedulingGate(String),
 }
 
 impl AdmissionRule {
@@ -90,6 +103,16 @@ impl AdmissionRule {
     /// A rule that refuses every pod, with this message.
     pub fn refuse(message: &str) -> Self {
         Self::new(AdmissionEffect::Refuse(message.to_owned()))
+    }
+
+    /// A rule that answers so to the creation of every pod.
+    pub fn answer(answer: ApiError) -> Self {
+        Self::new(AdmissionEffect::Answer(answer))
+    }
+
+    /// A quota of so many pods.
+    pub fn quota(name: &str, pods: usize) -> Self {
+        Self::new(AdmissionEffect::Quota { name: name.to_owned(), pods })
     }
 
     /// Only in this namespace. `*` stands for any text.
@@ -145,12 +168,19 @@ pub(crate) fn create_pod(
     mut pod: Value,
     dry_run: bool,
 ) -> Result<Arc<Value>, ApiError> {
-    admit(rules, user, &mut pod)?;
+    let namespace = object::namespace(&pod).to_owned();
+    admit(rules, user, &mut pod, || store.list("pods", Some(&namespace)).len())?;
     let resource = resources::find("pods").ok_or_else(ApiError::no_such_path)?;
     store.insert(resource, pod, dry_run)
 }
 
-fn admit(rules: &[AdmissionRule], user: &str, pod: &mut Value) -> Result<(), ApiError> {
+/// `used` is how many pods the namespace has.
+fn admit(
+    rules: &[AdmissionRule],
+    user: &str,
+    pod: &mut Value,
+    used: impl Fn() -> usize,
+) -> Result<(), ApiError> {
     for rule in rules {
         if let AdmissionEffect::Rewrite(change) = &rule.effect
             && rule.concerns(pod, user)
@@ -158,13 +188,27 @@ fn admit(rules: &[AdmissionRule], user: &str, pod: &mut Value) -> Result<(), Api
             rewrite(change, pod);
         }
     }
-    let refusal = rules.iter().find_map(|rule| match &rule.effect {
-        AdmissionEffect::Refuse(message) if rule.concerns(pod, user) => Some(message),
-        _ => None,
-    });
-    match refusal {
-        Some(message) => Err(refused(name_of(pod), message)),
+    let refusing = rules.iter().filter(|rule| rule.concerns(pod, user));
+    match refusing.filter_map(|rule| refusal(&rule.effect, name_of(pod), &used)).next() {
+        Some(refusal) => Err(refusal),
         None => Ok(()),
+    }
+}
+
+fn refusal(effect: &AdmissionEffect, name: &str, used: impl Fn() -> usize) -> Option<ApiError> {
+    match effect {
+        AdmissionEffect::Rewrite(_) => None,
+        AdmissionEffect::Refuse(message) => Some(refused(name, message)),
+        AdmissionEffect::Answer(answer) => Some(answer.clone()),
+        AdmissionEffect::Quota { name: quota, pods } => (used() >= *pods).then(|| {
+            let used = used();
+            refused(
+                name,
+                &format!(
+                    "exceeded quota: {quota}, requested: pods=1, used: pods={used}, limited: pods={pods}"
+                ),
+            )
+        }),
     }
 }
 
@@ -187,6 +231,15 @@ fn rewrite(change: &Rewrite, pod: &mut Value) {
             let container = json!({ "name": name, "image": image, "restartPolicy": "Always" });
             add(pod, "initContainers", true, container);
         }
+        Rewrite::ReadinessGate(gate) => gated(pod, "readinessGates", json!({ "conditionType": gate })),
+        Rewrite::SchedulingGate(gate) => gated(pod, "schedulingGates", json!({ "name": gate })),
+    }
+}
+
+fn gated(pod: &mut Value, list: &str, gate: Value) {
+    let gates = object::map_mut(&mut pod["spec"]).entry(list).or_insert_with(|| json!([]));
+    if let Some(gates) = gates.as_array_mut().filter(|gates| !gates.contains(&gate)) {
+        gates.push(gate);
     }
 }
 
@@ -227,7 +280,7 @@ mod tests {
 
     fn admitted(rules: &[AdmissionRule]) -> Value {
         let mut pod = pod();
-        admit(rules, "user", &mut pod).expect("nothing refuses it");
+        admit(rules, "user", &mut pod, || 0).expect("nothing refuses it");
         pod["spec"].take()
     }
 
@@ -276,13 +329,17 @@ mod tests {
             (rule().user("us*"), true),
             (rule().user("system:*"), false),
         ] {
-            assert_eq!(admit(std::slice::from_ref(&rule), "user", &mut pod()).is_err(), refuses, "{rule:?}");
+            assert_eq!(
+                admit(std::slice::from_ref(&rule), "user", &mut pod(), || 0).is_err(),
+                refuses,
+                "{rule:?}"
+            );
         }
     }
 
     #[test]
     fn a_refusal_is_worded_as_an_api_servers() {
-        let refusal = admit(&[AdmissionRule::refuse("exceeded quota: q")], "user", &mut pod());
+        let refusal = admit(&[AdmissionRule::refuse("exceeded quota: q")], "user", &mut pod(), || 0);
         let refusal = refusal.expect_err("it is refused");
         assert_eq!(refusal.message, "pods \"db-0\" is forbidden: exceeded quota: q");
     }

@@ -162,6 +162,12 @@ pub static RESOURCES: &[Resource] = &[
         generation: true,
         ..BUILTIN
     },
+    Resource {
+        name: "placementpolicies.apps.k8s.appscode.com",
+        kind: "PlacementPolicy",
+        namespaced: false,
+        ..CUSTOM
+    },
     Resource { name: "petsets.apps.k8s.appscode.com", kind: "PetSet", status: true, scale: true, ..CUSTOM },
     Resource {
         name: "cassandraversions.catalog.kubedb.com",

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::Context;
-use super::agenda::Place;
+use super::agenda::{Place, Work};
 use super::index::PODS;
 use super::sets::from_template;
+use super::{Context, creation};
 use crate::admission::REPLICASET_CONTROLLER;
 use crate::kubedb::digest::{name_suffix, of_value};
 use crate::object::{self, is_terminating, put};
@@ -17,6 +17,9 @@ use crate::store::DeleteOptions;
 const DEPLOYMENTS: &str = "deployments.apps";
 const REPLICA_SETS: &str = "replicasets.apps";
 const HASH: &str = "pod-template-hash";
+
+/// The condition of a ReplicaSet that cannot create its pods, which its Deployment repeats.
+const REPLICA_FAILURE: &str = "ReplicaFailure";
 
 /// The annotation in which the number of a revision stands.
 pub(crate) const REVISION: &str = "deployment.kubernetes.io/revision";
@@ -203,6 +206,15 @@ pub(crate) fn deployment_status(deployment: &Value, new: &Value, old: &[Arc<Valu
     set_condition(&mut status, availability(enough), now);
     let done = [total, updated, available] == [limits.replicas; 3];
     set_condition(&mut status, progress(object::name(new), done), now);
+    let failure = [new].into_iter().chain(old.iter().map(AsRef::as_ref));
+    match failure.filter_map(|set| object::condition(set, REPLICA_FAILURE)).next() {
+        Some(failure) => set_condition(&mut status, failure.clone(), now),
+        None => {
+            if let Some(conditions) = status["conditions"].as_array_mut() {
+                conditions.retain(|condition| condition["type"] != REPLICA_FAILURE);
+            }
+        }
+    }
     status
 }
 
@@ -239,10 +251,21 @@ pub(super) fn reconcile_replica_set(context: &mut Context, place: &Place) {
     for pod in active.iter().take(active.len().saturating_sub(wanted)) {
         let _ = context.store.delete(PODS, &place.namespace, object::name(pod), DeleteOptions::default());
     }
-    for _ in active.len()..wanted {
-        let _ = context.create_pod(REPLICASET_CONTROLLER, new_pod(&set));
+    let missing = active.len()..wanted;
+    let refusal =
+        missing.into_iter().find_map(|_| context.create_pod(REPLICASET_CONTROLLER, new_pod(&set)).err());
+    if let Some(refusal) = &refusal {
+        let message = format!("Error creating: {refusal}");
+        creation::complain(context, &set, "replicaset-controller", message);
     }
-    let status = replica_set_status(&set, &pods);
+    creation::again(context, &set, refusal.is_some(), Work::ReplicaSet(place.clone()));
+    let mut status = replica_set_status(&set, &pods);
+    if let Some(refusal) = refusal {
+        let condition = json!({
+            "type": REPLICA_FAILURE, "status": "True", "reason": "FailedCreate", "message": refusal.to_string(),
+        });
+        set_condition(&mut status, condition, &context.now());
+    }
     let _ = context
         .store
         .update_status(REPLICA_SETS, &place.namespace, &place.name, |set| set["status"] = status);

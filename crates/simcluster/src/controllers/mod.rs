@@ -6,6 +6,7 @@
 
 mod agenda;
 mod budgets;
+mod creation;
 pub(crate) mod deployment;
 mod events;
 mod garbage;
@@ -18,6 +19,7 @@ pub(crate) mod revision;
 pub(crate) mod sets;
 pub(crate) mod stateful;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,6 +83,8 @@ struct Context {
     agenda: Agenda,
     /// When the controllers were started.
     started: Instant,
+    /// How often in a row a workload's controller has failed to create a pod, by the workload's uid.
+    failures: HashMap<String, u32>,
 }
 
 impl Context {
@@ -121,7 +125,8 @@ struct Controllers {
 impl Controllers {
     fn new(store: Store, behaviour: LiveBehaviour) -> Self {
         let (index, agenda) = (Index::default(), Agenda::default());
-        let context = Context { store, behaviour, index, agenda, started: Instant::now() };
+        let context =
+            Context { store, behaviour, index, agenda, started: Instant::now(), failures: HashMap::new() };
         Self {
             context,
             kubelet: Kubelet::default(),

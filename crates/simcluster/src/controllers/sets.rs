@@ -8,7 +8,7 @@ use super::agenda::{Place, Work};
 use super::index::PODS;
 use super::revision::{self, HASH_LABEL, REVISIONS};
 use super::stateful::{Action, Decision, Seen, decide};
-use super::{Context, kubelet};
+use super::{Context, creation, kubelet};
 use crate::admission::{PETSET_CONTROLLER, STATEFULSET_CONTROLLER};
 use crate::object;
 use crate::read::{controlled_by, label, number, text};
@@ -23,9 +23,11 @@ pub(super) fn reconcile(context: &mut Context, place: &Place) {
     let current = revision::current(&set, &revisions, &update).to_owned();
     let seen = Seen { set: &set, pods: &pods, current: &current, update: &update, now: context.store.now() };
     let Decision { actions, status, again } = decide(&seen);
+    let mut failed = false;
     for action in actions {
-        act(context, &set, &revisions, action);
+        failed |= act(context, &set, &revisions, action).is_err();
     }
+    creation::again(context, &set, failed, Work::Set(place.clone()));
     let conditions = set.pointer("/status/conditions").cloned();
     // The set may be gone by now; then there is nobody to tell.
     let _ = context.store.update_status(&place.res, &place.namespace, &place.name, |set| {
@@ -62,19 +64,42 @@ fn record_revision(context: &Context, set: &Value) -> Vec<Arc<Value>> {
     revisions
 }
 
-fn act(context: &mut Context, set: &Value, revisions: &[Arc<Value>], action: Action) {
+/// A pod could not be created.
+struct NotCreated;
+
+fn act(
+    context: &mut Context,
+    set: &Value,
+    revisions: &[Arc<Value>],
+    action: Action,
+) -> Result<(), NotCreated> {
     match action {
+        Action::Create { .. } if creation::lacks_policy(context, set) => return Err(NotCreated),
         Action::Create { ordinal, revision } => {
             let stored = revisions.iter().find(|stored| object::name(stored) == revision);
             let template = stored
                 .map_or_else(|| set["spec"]["template"].clone(), |stored| revision::template_of(stored));
-            // The name may be taken by a pod that is not ours: a real controller waits as well.
-            let _ = context.create_pod(creator_of(set), new_pod(set, &template, ordinal, &revision));
+            let created = context.create_pod(creator_of(set), new_pod(set, &template, ordinal, &revision));
+            match created {
+                // The name may be taken by a pod that is not ours: a real controller waits as well, without a word.
+                Err(refusal) if refusal.reason == "AlreadyExists" => {}
+                Err(refusal) => {
+                    let (name, kind) = (object::name(set), text(set, "/kind"));
+                    let message =
+                        format!("create Pod {name}-{ordinal} in {kind} {name} failed error: {refusal}");
+                    let component =
+                        if kind == "PetSet" { "petset-controller" } else { "statefulset-controller" };
+                    creation::complain(context, set, component, message);
+                    return Err(NotCreated);
+                }
+                Ok(_) => {}
+            }
         }
         Action::Delete { pod } => {
             let _ = context.store.delete(PODS, object::namespace(set), &pod, DeleteOptions::default());
         }
     }
+    Ok(())
 }
 
 /// The user that creates the pods of a set.

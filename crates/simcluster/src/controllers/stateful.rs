@@ -186,8 +186,9 @@ impl Sync<'_> {
     fn revision_for(&self, ordinal: i64, wanted: &Wanted) -> &str {
         let seen = self.seen;
         let keeps = match seen.partition() {
-            _ if seen.on_delete() => false,
+            // It counts under OnDelete too.
             Some(partition) => ordinal < wanted.start + partition,
+            None if seen.on_delete() => false,
             None => ordinal < wanted.start + number(seen.set, "/status/currentReplicas").unwrap_or_default(),
         };
         if keeps { seen.current } else { seen.update }

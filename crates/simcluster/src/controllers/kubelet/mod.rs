@@ -98,6 +98,13 @@ impl Kubelet {
             }
             ChangeKind::Modified => {}
         }
+        let gated = |gates: &str| !list(&change.object, gates).is_empty();
+        let had_gates =
+            change.previous.as_deref().is_some_and(|pod| !list(pod, "/spec/schedulingGates").is_empty());
+        let opened = had_gates && !gated("/spec/schedulingGates");
+        if change.kind == ChangeKind::Modified && (opened || gated("/spec/readinessGates")) {
+            context.agenda.at(Instant::now(), Work::Pod(place_of(change), uid.to_owned()));
+        }
         let grace = |pod: &Value| number(pod, "/metadata/deletionGracePeriodSeconds");
         let before = change.previous.as_deref().and_then(grace);
         if change.kind != ChangeKind::Deleted && grace(&change.object) != before {

@@ -10,10 +10,15 @@ use crate::controllers::index::PODS;
 use crate::controllers::stateful::ordinal;
 use crate::kubedb::digest;
 use crate::object;
+use crate::read::list;
 
 impl Turn<'_> {
     /// Binds the pod to a node, or says why there is none.
     pub(super) fn schedule(&mut self) {
+        if !list(self.pod, "/spec/schedulingGates").is_empty() {
+            self.report(status::gated);
+            return self.rest(Stage::Unscheduled);
+        }
         let nodes = self.context.store.list("nodes", None);
         let refused = matches!(self.ailment, Some((Ailment::Unschedulable, _)));
         match choose(self.pod, &nodes).filter(|_| !refused) {

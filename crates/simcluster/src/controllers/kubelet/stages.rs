@@ -29,7 +29,11 @@ impl Turn<'_> {
             Stage::Creating => self.start_containers(),
             Stage::Starting => self.end_starting(),
             Stage::Unready => self.recover(),
-            Stage::Up => self.stay_up(),
+            Stage::Up => {
+                // A readiness gate may have opened or closed.
+                self.report(|status, now| status::ready(status, true, self.pod, now));
+                self.stay_up();
+            }
             Stage::PullFailed(spot) => self.back_off_pull(spot),
             Stage::PullBackOff(spot) | Stage::Broken(spot) => self.start(spot),
             Stage::Exited(spot) => self.end_exited(spot),

@@ -53,6 +53,14 @@ pub(crate) fn unschedulable(status: &mut Value, message: &str, now: &str) {
     set_condition(status, condition, now);
 }
 
+/// Nobody looks for a node before the pod's scheduling gates are removed.
+pub(crate) fn gated(status: &mut Value, now: &str) {
+    let message = "Scheduling is blocked due to non-empty scheduling gates";
+    let condition =
+        json!({ "type": "PodScheduled", "status": "False", "reason": "SchedulingGated", "message": message });
+    set_condition(status, condition, now);
+}
+
 /// The kubelet has taken the pod on; no container runs yet.
 pub(crate) fn accepted(status: &mut Value, pod: &Value, now: &str) {
     let inits = list(pod, "/spec/initContainers");
@@ -95,15 +103,36 @@ fn set_initialized(status: &mut Value, done: bool, pod: &Value, now: &str) {
 
 /// Sets both conditions about readiness.
 fn set_ready(status: &mut Value, ready: bool, pod: &Value, now: &str) {
-    let message = format!("containers with unready status: [{}]", names(list(pod, "/spec/containers")));
-    for kind in ["Ready", "ContainersReady"] {
-        let condition = if ready {
-            json!({ "type": kind, "status": "True" })
-        } else {
-            json!({ "type": kind, "status": "False", "reason": "ContainersNotReady", "message": message })
-        };
-        set_condition(status, condition, now);
-    }
+    let containers = if ready {
+        json!({ "type": "ContainersReady", "status": "True" })
+    } else {
+        let message = format!("containers with unready status: [{}]", names(list(pod, "/spec/containers")));
+        json!({ "type": "ContainersReady", "status": "False", "reason": "ContainersNotReady", "message": message })
+    };
+    let unmet = unmet_gates(status, pod);
+    let mut whole = match ready && !unmet.is_empty() {
+        true => json!({ "status": "False", "reason": "ReadinessGatesNotReady", "message": unmet }),
+        false => containers.clone(),
+    };
+    whole["type"] = json!("Ready");
+    set_condition(status, whole, now);
+    set_condition(status, containers, now);
+}
+
+/// What the kubelet says of the readiness gates whose conditions are not True; somebody else sets these.
+fn unmet_gates(status: &Value, pod: &Value) -> String {
+    let unmet = list(pod, "/spec/readinessGates").iter().filter_map(|gate| {
+        let kind = text(gate, "/conditionType");
+        match list(status, "/conditions").iter().find(|condition| condition["type"] == kind) {
+            None => Some(format!("corresponding condition of pod readiness gate \"{kind}\" does not exist.")),
+            Some(condition) if condition["status"] == "True" => None,
+            Some(condition) => Some(format!(
+                "the status of pod readiness gate \"{kind}\" is not \"True\", but {}",
+                text(condition, "/status")
+            )),
+        }
+    });
+    unmet.collect::<Vec<_>>().join(", ")
 }
 
 fn names(containers: &[Value]) -> String {
