@@ -14,7 +14,7 @@ use super::flags::{ConnectError, ConnectOptions};
 use super::overrides::{self, Chosen};
 use super::plugin::{self, Asking};
 use super::secrets::Secrets;
-use super::{Cluster, credentials, file, proxy};
+use super::{Cluster, credentials, file, proxy, transport};
 
 /// The names in a kubeconfig.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -78,11 +78,10 @@ async fn client(mut config: Config, asking: Asking, secrets: &Secrets) -> Result
     secrets.learn(&config);
     // Its token was read already; the client would read the file again, on this thread.
     config.auth_info.token_file = None;
-    // Its retries are silent, and an eviction that a budget blocks would look like a hang of minutes.
-    config.default_retry = false;
-    config.connect_timeout = Some(super::CALL_TIMEOUT);
+    // kubectl's own switch, for proxies whose HTTP/2 is broken.
+    let http2 = std::env::var_os("DISABLE_HTTP2").is_none_or(|set| set.is_empty());
     // kube panics if an auth-provider's credentials are no valid header value.
-    let made = catch_unwind(AssertUnwindSafe(|| kube::Client::try_from(config)));
+    let made = catch_unwind(AssertUnwindSafe(|| transport::client(&config, http2)));
     let why = |error: kube::Error| secrets.masked(&clean(&error.to_string()));
     made.map_err(|_| ConnectError::Token)?.map_err(|error| ConnectError::Client { why: why(error) })
 }

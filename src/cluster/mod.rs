@@ -28,6 +28,7 @@ mod request;
 mod secrets;
 mod send;
 mod stream;
+mod transport;
 mod watch;
 mod wire;
 mod writer;

@@ -1,0 +1,189 @@
+//! What carries the calls: one connection with HTTP/2 for all of them, or several with HTTP/1.1 if the server or a proxy
+//! speaks nothing else. kube's own stack has HTTP/1.1 only, and leaves Nagle's algorithm on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use http::{Request, Response, Uri, header};
+use hyper::body::Incoming;
+use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
+use hyper_util::client::legacy::connect::{CaptureConnection, HttpConnector, capture_connection};
+use hyper_util::client::legacy::{Client, Error};
+use hyper_util::client::proxy::matcher::Matcher;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use kube::Config;
+use kube::client::{Body, ClientBuilder, ConfigExt};
+use tokio::net::TcpStream;
+use tokio::sync::Mutex;
+use tower::util::BoxCloneSyncService;
+use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
+
+use super::CALL_TIMEOUT;
+
+/// After this much silence the server is asked by a ping whether the connection still stands.
+const PING_AFTER: Duration = Duration::from_secs(5);
+
+/// How long the answer to a ping may take. Together with [`PING_AFTER`] it is less than [`CALL_TIMEOUT`]: a call on a
+/// dead connection fails before its time is over, and the retry opens another one.
+const PING_ANSWERED: Duration = Duration::from_secs(4);
+
+/// How much of one answer may be on its way, in bytes: 20 MiB a second at 50 ms of distance.
+const STREAM_WINDOW: u32 = 1 << 20;
+
+/// How much of all answers may be on its way. The watches of a run that nobody reads for a moment must leave room for the
+/// answer to the call that is waited for.
+const CONNECTION_WINDOW: u32 = 16 << 20;
+
+/// A TCP connection to the server or to a proxy, by TLS if the proxy wants it.
+type Wire = MaybeHttpsStream<TokioIo<TcpStream>>;
+
+type Dialer = BoxCloneSyncService<Uri, Wire, BoxError>;
+
+type Pool = Client<HttpsConnector<Dialer>, Body>;
+
+/// A client for this configuration. Nothing is sent yet.
+///
+/// # Errors
+/// The certificates, the credentials or the proxy of the configuration are not valid.
+pub(super) fn client(config: &Config, http2: bool) -> Result<kube::Client, kube::Error> {
+    let (dialer, tls) = (dialer(config)?, config.rustls_client_config()?);
+    let multiplexed = http2 && config.cluster_url.scheme_str() == Some("https");
+    let calls = Calls {
+        pool: pool(encrypted(config, dialer.clone(), tls.clone(), multiplexed)?),
+        upgrades: pool(encrypted(config, dialer, tls, false)?),
+        opening: Mutex::default(),
+        one_at_a_time: AtomicBool::new(multiplexed),
+    };
+    let calls = Arc::new(calls);
+    let service = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .option_layer(config.auth_layer()?)
+        .layer(config.extra_headers_layer()?)
+        .map_err(BoxError::from)
+        .service(service_fn(move |request| calls.clone().send(request)));
+    Ok(ClientBuilder::new(service, config.default_namespace.clone()).build())
+}
+
+/// The connections to a server.
+struct Calls {
+    pool: Pool,
+    /// HTTP/1.1 only: hyper cannot upgrade a request of HTTP/2 to another protocol.
+    upgrades: Pool,
+    /// Held while a request looks for a connection.
+    opening: Mutex<()>,
+    /// Whether the server speaks HTTP/2, as far as is known, so that all requests can share one connection. Without this
+    /// each of several requests at the start would open its own.
+    one_at_a_time: AtomicBool,
+}
+
+impl Calls {
+    async fn send(self: Arc<Self>, mut request: Request<Body>) -> Result<Response<Incoming>, Error> {
+        if request.headers().contains_key(header::UPGRADE) {
+            return self.upgrades.request(request).await;
+        }
+        let turn = match self.one_at_a_time.load(Ordering::Relaxed) {
+            true => Some(self.opening.lock().await),
+            false => None,
+        };
+        let taken = capture_connection(&mut request);
+        let mut unanswered = Unanswered { taken: taken.clone(), over: false };
+        let mut answer = std::pin::pin!(self.pool.request(request));
+        if let Some(turn) = turn {
+            tokio::select! {
+                http2 = is_http2(taken) => self.one_at_a_time.store(http2, Ordering::Relaxed),
+                answer = &mut answer => {
+                    unanswered.over = true;
+                    return answer;
+                }
+            }
+            drop(turn);
+        }
+        let answer = answer.await;
+        unanswered.over = true;
+        answer
+    }
+}
+
+/// Whether a request was given a connection of HTTP/2. Waits until it has one, and if it never gets one, for ever.
+async fn is_http2(mut taken: CaptureConnection) -> bool {
+    taken.wait_for_connection_metadata().await.as_ref().is_none_or(|connection| connection.is_negotiated_h2())
+}
+
+/// A request on its way. If it is given up without an answer, no other request uses its connection: a proxy that answers
+/// pings may have lost the server behind it.
+struct Unanswered {
+    taken: CaptureConnection,
+    over: bool,
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        if let Some(connection) = self.taken.connection_metadata().as_ref().filter(|_| !self.over) {
+            connection.poison();
+        }
+    }
+}
+
+fn pool(connector: HttpsConnector<Dialer>) -> Pool {
+    Client::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .http2_keep_alive_interval(PING_AFTER)
+        .http2_keep_alive_timeout(PING_ANSWERED)
+        .http2_keep_alive_while_idle(true)
+        .http2_initial_stream_window_size(STREAM_WINDOW)
+        .http2_initial_connection_window_size(CONNECTION_WINDOW)
+        .build(connector)
+}
+
+/// Speaks TLS to an `https` server, and offers HTTP/2 if that is wanted.
+fn encrypted(
+    config: &Config,
+    dialer: Dialer,
+    tls: rustls::ClientConfig,
+    http2: bool,
+) -> Result<HttpsConnector<Dialer>, kube::Error> {
+    let mut builder = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
+    if let Some(name) = &config.tls_server_name {
+        let name = name.clone().try_into().map_err(|error| kube::Error::Service(Box::new(error)))?;
+        builder = builder.with_server_name_resolver(FixedServerNameResolver::new(name));
+    }
+    Ok(match http2 {
+        true => builder.enable_all_versions().wrap_connector(dialer),
+        false => builder.enable_http1().wrap_connector(dialer),
+    })
+}
+
+/// Connects to the server directly, or through the proxy.
+fn dialer(config: &Config) -> Result<Dialer, kube::Error> {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    // Otherwise the end of a request that takes two segments waits 40 ms for a delayed acknowledgement of the first.
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(CALL_TIMEOUT));
+    let Some(proxy) = &config.proxy_url else {
+        return Ok(BoxCloneSyncService::new(tcp.map_response(Wire::Http).map_err(BoxError::from)));
+    };
+    // The matcher decodes the user and the password.
+    let proxy = Matcher::builder().all(proxy.to_string()).build().intercept(&config.cluster_url);
+    let Some(proxy) = proxy else {
+        return Err(kube::Error::Service("the proxy cannot be used for this server".into()));
+    };
+    let to = proxy.uri().clone();
+    if to.scheme_str() == Some("socks5") {
+        let mut socks = SocksV5::new(to, tcp);
+        if let Some((user, password)) = proxy.raw_auth() {
+            socks = socks.with_auth(user.to_owned(), password.to_owned());
+        }
+        return Ok(BoxCloneSyncService::new(socks.map_response(Wire::Http).map_err(BoxError::from)));
+    }
+    let login = proxy.basic_auth().cloned();
+    if to.scheme_str() == Some("https") {
+        let tunnel = Tunnel::new(to, config.rustls_https_connector_with_connector(tcp)?);
+        let tunnel = login.into_iter().fold(tunnel, Tunnel::with_auth);
+        return Ok(BoxCloneSyncService::new(tunnel.map_err(BoxError::from)));
+    }
+    let tunnel = login.into_iter().fold(Tunnel::new(to, tcp), Tunnel::with_auth);
+    Ok(BoxCloneSyncService::new(tunnel.map_response(Wire::Http).map_err(BoxError::from)))
+}
