@@ -16,6 +16,8 @@ use crate::pattern::Pattern;
 pub struct Behaviour {
     /// From a pod's creation to its Ready, when nothing is wrong with it.
     pub start_up: Duration,
+    /// How long a node takes to download an image that it does not have.
+    pub download: Duration,
     /// How long a pod takes to stop; its grace period cuts it short.
     pub stop: Duration,
     /// How long the workload controllers, the scheduler and the garbage collector take to answer a change.
@@ -36,6 +38,7 @@ impl Default for Behaviour {
     fn default() -> Self {
         Self {
             start_up: Duration::from_secs(2),
+            download: Duration::ZERO,
             stop: Duration::from_millis(200),
             controller_lag: Duration::from_millis(5),
             budget_lag: Duration::from_millis(10),

@@ -11,7 +11,7 @@ use crate::admission::{self, AdmissionRule, REPLICASET_CONTROLLER};
 use crate::clock::format_seconds;
 use crate::controllers::deployment::{self, deployment_status, new_replica_set, replica_set_status};
 use crate::controllers::index::{BUDGETS, PODS};
-use crate::controllers::kubelet::{self, node_for};
+use crate::controllers::kubelet::{self, images, node_for};
 use crate::controllers::provisioner::{Health, health_conditions};
 use crate::controllers::revision::{self, REVISIONS};
 use crate::controllers::stateful::{Seen, decide};
@@ -19,7 +19,7 @@ use crate::controllers::{budget_status, sets};
 use crate::kubedb::layout::{Member, members};
 use crate::kubedb::{template, workload};
 use crate::object;
-use crate::read::number;
+use crate::read::{list, number, text};
 use crate::store::Store;
 
 impl Database {
@@ -151,6 +151,10 @@ impl World<'_> {
 
     fn install_pod(&self, creator: &str, mut pod: Value) -> Arc<Value> {
         if let Some(node) = node_for(&pod, self.nodes) {
+            for container in ["/spec/initContainers", "/spec/containers"].iter().flat_map(|at| list(&pod, at))
+            {
+                images::add(self.store, &node, text(container, "/image"));
+            }
             pod["spec"]["nodeName"] = json!(node);
         }
         let pod = match admission::create_pod(self.store, self.admission, creator, pod, false) {

@@ -220,3 +220,69 @@ async fn a_slow_pod_takes_its_time() {
     let took = until(store, "ready", || is_ready(store, "zk-1")).await;
     assert_eq!(took.as_secs(), 90);
 }
+
+/// How long a deleted pod takes to be Ready again.
+async fn back_after(store: &simcluster::Store, pod: &str) -> Duration {
+    let began = tokio::time::Instant::now();
+    let before = uid(store, PODS, pod);
+    delete(store, PODS, pod);
+    until(store, "ready", || {
+        store.get(PODS, "default", pod).is_some_and(|p| p["metadata"]["uid"] != json!(before))
+            && is_ready(store, pod)
+    })
+    .await;
+    began.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_downloads_an_image_once() {
+    let mut behaviour = Behaviour { download: 60 * SECOND, ..Behaviour::default() };
+    behaviour.provisioner.alive = false;
+    let cluster = running(behaviour, Database::zookeeper("zk"));
+    let store = cluster.store();
+    let usual = back_after(store, "zk-1").await;
+    assert!(usual < 5 * SECOND, "its image is there: {usual:?}");
+    let patched = store.update(PETSETS, "default", "zk", |set| {
+        set["spec"]["template"]["spec"]["containers"][0]["image"] = json!("example.com/zookeeper:new");
+    });
+    patched.expect("it is there");
+    let first = back_after(store, "zk-1").await;
+    assert!(first >= usual + 60 * SECOND && first < usual + 61 * SECOND, "{first:?}");
+    let again = back_after(store, "zk-1").await;
+    assert!(again < 5 * SECOND, "its image is there: {again:?}");
+    let node = text(&get(store, PODS, "zk-1"), "/spec/nodeName").to_owned();
+    let node = store.get("nodes", "", &node).expect("it is there");
+    let images = node["status"]["images"].to_string();
+    assert!(images.contains("example.com/zookeeper:new"), "{images}");
+}
+
+/// A pod that only brings an image to a node: the container need not start for it.
+#[tokio::test(start_paused = true)]
+async fn a_pod_whose_command_is_not_in_its_image_has_pulled_it() {
+    let behaviour = Behaviour { download: 60 * SECOND, ..Behaviour::default() };
+    let cluster = running(behaviour, Database::zookeeper("zk"));
+    let store = cluster.store();
+    let node = simcluster::world::NODES[1];
+    let terms = json!([{ "matchFields": [{ "key": "metadata.name", "operator": "In", "values": [node] }] }]);
+    let required =
+        json!({ "requiredDuringSchedulingIgnoredDuringExecution": { "nodeSelectorTerms": terms } });
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": { "name": "pull", "namespace": "default" },
+        "spec": {
+            "restartPolicy": "Never", "terminationGracePeriodSeconds": 0,
+            "affinity": { "nodeAffinity": required },
+            "containers": [{ "name": "pull", "image": "example.com/new:1", "command": ["/no-such-command"] }],
+        },
+    });
+    store.create(PODS, pod).expect("the name is free");
+    tokio::time::sleep(50 * SECOND).await;
+    assert_eq!(get(store, PODS, "pull")["status"]["containerStatuses"][0]["imageID"], "");
+    until(store, "over", || text(&get(store, PODS, "pull"), "/status/phase") == "Failed").await;
+    let pod = get(store, PODS, "pull");
+    assert_eq!(text(&pod, "/spec/nodeName"), node);
+    assert_eq!(text(&pod, "/status/containerStatuses/0/state/terminated/reason"), "StartError");
+    assert!(text(&pod, "/status/containerStatuses/0/imageID").starts_with("example.com/new@sha256:"));
+    delete(store, PODS, "pull");
+    assert!(store.get(PODS, "default", "pull").is_none());
+}

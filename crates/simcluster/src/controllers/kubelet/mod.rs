@@ -2,6 +2,7 @@
 //!
 //! Each pod has a [`Life`]: the stage it is in and when that stage ends. What objects show is written at each step.
 
+pub(crate) mod images;
 mod say;
 mod schedule;
 mod stages;
@@ -30,6 +31,8 @@ enum Stage {
     Unscheduled,
     /// A node is chosen; its kubelet has not reported yet.
     Bound,
+    /// A container's image is being downloaded.
+    Pulling(Spot),
     /// An init container runs.
     Init(usize),
     /// The containers are being created.

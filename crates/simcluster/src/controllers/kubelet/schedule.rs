@@ -24,7 +24,7 @@ impl Turn<'_> {
         match choose(self.pod, &nodes).filter(|_| !refused) {
             Some(node) => self.bind(node),
             None => {
-                self.refuse(&no_room(&nodes));
+                self.refuse(&no_room(self.pod, &nodes));
                 self.rest(Stage::Unscheduled);
             }
         }
@@ -52,27 +52,43 @@ fn is_cordoned(node: &Value) -> bool {
     node["spec"]["unschedulable"] == true
 }
 
+/// Whether the pod's affinity lets it go to the node. Only a node's name is looked at, as a DaemonSet's pods ask for it.
+fn admits(pod: &Value, node: &Value) -> bool {
+    const TERMS: &str =
+        "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms";
+    let named = |field: &Value| {
+        field["key"] == "metadata.name"
+            && list(field, "/values").iter().any(|name| name == object::name(node))
+    };
+    let terms = list(pod, TERMS);
+    terms.is_empty() || terms.iter().any(|term| list(term, "/matchFields").iter().all(named))
+}
+
 /// The same pod goes to the same node each time, as one with a local volume does, and the pods of a set go to different
 /// nodes.
 fn choose<'a>(pod: &Value, nodes: &'a [Arc<Value>]) -> Option<&'a str> {
-    let open: Vec<_> = nodes.iter().filter(|node| !is_cordoned(node)).collect();
+    let open: Vec<_> = nodes.iter().filter(|node| !is_cordoned(node) && admits(pod, node)).collect();
     let set = object::name(pod).rsplit_once('-').map_or("", |(set, _)| set);
     let offset = (digest::hash(set.as_bytes()) % 1024) as usize;
     let ordinal = ordinal(pod).and_then(|ordinal| usize::try_from(ordinal).ok()).unwrap_or_default();
     open.get(offset.wrapping_add(ordinal).checked_rem(open.len())?).map(|node| object::name(node))
 }
 
-fn no_room(nodes: &[Arc<Value>]) -> String {
+fn no_room(pod: &Value, nodes: &[Arc<Value>]) -> String {
     if nodes.is_empty() {
         return "no nodes available to schedule pods".to_owned();
     }
     let cordoned = nodes.iter().filter(|node| is_cordoned(node)).count();
+    let others = nodes.iter().filter(|node| !is_cordoned(node) && !admits(pod, node)).count();
     let mut reasons = Vec::new();
-    if nodes.len() > cordoned {
-        reasons.push(format!("{} Insufficient memory", nodes.len() - cordoned));
+    if nodes.len() > cordoned + others {
+        reasons.push(format!("{} Insufficient memory", nodes.len() - cordoned - others));
     }
     if cordoned > 0 {
         reasons.push(format!("{cordoned} node(s) were unschedulable"));
+    }
+    if others > 0 {
+        reasons.push(format!("{others} node(s) didn't match Pod's node affinity/selector"));
     }
     let all = nodes.len();
     format!(
@@ -103,7 +119,28 @@ mod tests {
         assert!(chosen[0] != chosen[1] && chosen[0] == chosen[2], "{chosen:?}");
         assert_eq!(choose(&pod(0), &nodes[..1]), None);
         assert!(
-            no_room(&nodes).starts_with("0/3 nodes are available: 2 Insufficient memory, 1 node(s) were")
+            no_room(&pod(0), &nodes)
+                .starts_with("0/3 nodes are available: 2 Insufficient memory, 1 node(s) were")
+        );
+    }
+
+    #[test]
+    fn a_pod_that_names_its_node_goes_to_no_other() {
+        let nodes = [node("a", true), node("b", false), node("c", false)];
+        let pod = |to: &str| {
+            let terms =
+                json!([{ "matchFields": [{ "key": "metadata.name", "operator": "In", "values": [to] }] }]);
+            let required =
+                json!({ "requiredDuringSchedulingIgnoredDuringExecution": { "nodeSelectorTerms": terms } });
+            json!({ "metadata": { "name": "p" }, "spec": { "affinity": { "nodeAffinity": required } } })
+        };
+        for (to, chosen) in [("a", None), ("b", Some("b")), ("c", Some("c")), ("d", None)] {
+            assert_eq!(choose(&pod(to), &nodes), chosen, "{to}");
+        }
+        let why = no_room(&pod("a"), &nodes);
+        assert!(
+            why.contains("1 node(s) were unschedulable, 2 node(s) didn't match Pod's node affinity"),
+            "{why}"
         );
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::status::{self, Spot};
-use super::{Stage, Turn, say};
+use super::{Stage, Turn, images, say};
 use crate::behaviour::Ailment;
 use crate::controllers::index::PODS;
 use crate::object;
@@ -25,6 +25,7 @@ impl Turn<'_> {
         match self.life.stage.clone() {
             Stage::Unscheduled => self.schedule(),
             Stage::Bound => self.accept(),
+            Stage::Pulling(spot) => self.end_pulling(spot),
             Stage::Init(at) => self.end_init(at),
             Stage::Creating => self.start_containers(),
             Stage::Starting => self.end_starting(),
@@ -75,7 +76,37 @@ impl Turn<'_> {
                 let message = say::config_error(self.pod, spot);
                 self.break_down(spot, "CreateContainerConfigError", "Failed", format!("Error: {message}"));
             }
+            _ if !self.has_image(spot) => self.pull(spot),
             _ => self.run(spot),
+        }
+    }
+
+    /// Whether the node has the container's image. Where downloads take no time, it has any.
+    fn has_image(&self, spot: Spot) -> bool {
+        let (node, image) = (text(self.pod, "/spec/nodeName"), text(spot.container(self.pod), "/image"));
+        if self.context.ask(|behaviour| behaviour.download).is_zero() {
+            images::add(&self.context.store, node, image);
+            return true;
+        }
+        self.context.store.get("nodes", "", node).is_some_and(|node| images::has(&node, image))
+    }
+
+    fn pull(&mut self, spot: Spot) {
+        let message = format!("Pulling image \"{}\"", text(spot.container(self.pod), "/image"));
+        say::kubelet(self.context, self.pod, false, "Pulling", message, spot.path(self.pod));
+        self.enter(Stage::Pulling(spot), self.context.ask(|behaviour| behaviour.download));
+    }
+
+    fn end_pulling(&mut self, spot: Spot) {
+        let (node, image) = (text(self.pod, "/spec/nodeName"), text(spot.container(self.pod), "/image"));
+        images::add(&self.context.store, node, image);
+        let message = format!("Successfully pulled image \"{image}\"");
+        say::kubelet(self.context, self.pod, false, "Pulled", message, spot.path(self.pod));
+        let running = |status: &serde_json::Value| status["state"]["running"].is_object();
+        if spot.init || list(self.pod, "/status/containerStatuses").iter().any(running) {
+            self.run(spot);
+        } else {
+            self.start_containers();
         }
     }
 
@@ -148,6 +179,12 @@ impl Turn<'_> {
             .map(|(_, spot)| *spot);
         let spots = (0..list(self.pod, "/spec/containers").len()).map(|at| Spot { init: false, at });
         let runs: Vec<Spot> = spots.filter(|spot| Some(*spot) != blocked).collect();
+        if let Some(missing) = runs.iter().find(|spot| !self.has_image(**spot)) {
+            return self.pull(*missing);
+        }
+        if text(self.pod, "/spec/restartPolicy") == "Never" && blocked.is_none() {
+            return self.fail_to_start();
+        }
         self.report(|status, now| {
             for spot in &runs {
                 status::started(status, spot.at, self.pod, now);
@@ -164,6 +201,12 @@ impl Turn<'_> {
             Some(spot) => self.start(spot),
             None => self.enter_starting(),
         }
+    }
+
+    /// A pod that is to run only once is not one of KubeDB's, and no image here has the command that it names.
+    fn fail_to_start(&mut self) {
+        self.report(|status, now| status::not_started(status, self.pod, now));
+        self.rest(Stage::Done);
     }
 
     fn end_starting(&mut self) {

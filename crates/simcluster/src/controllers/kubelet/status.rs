@@ -287,6 +287,25 @@ pub(crate) fn stopped(status: &mut Value, exit_code: i32, pod: &Value, now: &str
     set_condition(status, json!({ "type": "PodReadyToStartContainers", "status": "False" }), now);
 }
 
+/// The container runtime could not start the pod's containers, and nobody tries again.
+pub(crate) fn not_started(status: &mut Value, pod: &Value, now: &str) {
+    for (at, container) in list(pod, "/spec/containers").iter().enumerate() {
+        let command = text(container, "/command/0");
+        let spot = Spot { init: false, at };
+        edit(status, spot, |container| {
+            run(container, spot, pod, now);
+            container["state"] = ended(container, 128, "StartError", now);
+            container["state"]["terminated"]["message"] = json!(format!(
+                "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create \
+                 failed: unable to start container process: error during container init: exec: \"{command}\": stat \
+                 {command}: no such file or directory"
+            ));
+            container["started"] = json!(false);
+        });
+    }
+    object::map_mut(status).insert("phase".into(), json!("Failed"));
+}
+
 fn ended(container: &Value, exit_code: i32, reason: &str, now: &str) -> Value {
     let started = container.pointer("/state/running/startedAt").cloned().unwrap_or_else(|| json!(now));
     let id = container["containerID"].clone();
