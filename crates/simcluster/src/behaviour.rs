@@ -24,6 +24,9 @@ pub struct Behaviour {
     pub controller_lag: Duration,
     /// How long the budget controller takes to answer a pod's change.
     pub budget_lag: Duration,
+    /// How long an eviction takes to write its budget. If somebody else writes it meanwhile, the server begins again after
+    /// half a second.
+    pub budget_write: Duration,
     /// What is wrong with which pods; the first rule that matches a pod counts.
     pub pods: Vec<PodRule>,
     /// What becomes of pods when they are created, by whomever.
@@ -42,6 +45,7 @@ impl Default for Behaviour {
             stop: Duration::from_millis(200),
             controller_lag: Duration::from_millis(5),
             budget_lag: Duration::from_millis(10),
+            budget_write: Duration::from_millis(5),
             pods: Vec::new(),
             admission: Vec::new(),
             provisioner: Provisioner::default(),

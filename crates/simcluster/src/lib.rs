@@ -48,25 +48,24 @@ pub use store::{Change, ChangeKind, DeleteOptions, Deleted, Store, Subscription}
 #[derive(Clone)]
 pub struct SimCluster {
     server: rest::Server,
-    behaviour: LiveBehaviour,
     tasks: Arc<Tasks>,
 }
 
 impl SimCluster {
     /// An empty cluster, but for the namespace `default`. Nothing runs before [`SimCluster::start`].
     pub fn new(behaviour: Behaviour) -> Self {
-        let behaviour = LiveBehaviour::new(behaviour);
         let server = rest::Server {
             store: Store::new(Timestamp::now()),
-            behaviour: behaviour.clone(),
             apis: Apis::default(),
             access: Access::default(),
             faults: Faults::default(),
             recorder: record::Recorder::default(),
+            behaviour: LiveBehaviour::new(behaviour),
+            conflicts: rest::Conflicts::default(),
         };
         let namespace = json!({"metadata": {"name": "default"}, "status": {"phase": "Active"}});
         server.store.create("namespaces", namespace).expect("the store is empty");
-        Self { server, behaviour, tasks: Arc::default() }
+        Self { server, tasks: Arc::default() }
     }
 
     /// The objects.
@@ -114,6 +113,11 @@ impl SimCluster {
         self.server.recorder.requests()
     }
 
+    /// How often the server has begun an eviction again, after half a second, because its budget was written meanwhile.
+    pub fn evictions_begun_again(&self) -> usize {
+        self.server.conflicts.count()
+    }
+
     /// Calls `observer` with each request that was handled, before the client hears of the answer.
     pub fn on_request(&self, observer: impl Fn(&RecordedRequest) + Send + Sync + 'static) {
         self.server.recorder.observe(observer);
@@ -121,12 +125,12 @@ impl SimCluster {
 
     /// How the cluster behaves; it can be changed while it runs.
     pub fn behaviour(&self) -> &LiveBehaviour {
-        &self.behaviour
+        &self.server.behaviour
     }
 
     /// Starts the controllers on the current runtime. They stop when the last handle is dropped.
     pub fn start(&self) {
-        let controllers = controllers::run(self.store().clone(), self.behaviour.clone());
+        let controllers = controllers::run(self.store().clone(), self.behaviour().clone());
         self.tasks.keep([tokio::spawn(controllers).abort_handle()]);
     }
 }

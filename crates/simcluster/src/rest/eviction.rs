@@ -1,6 +1,7 @@
 //! Evictions: a delete that asks the pod's disruption budget first.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -18,13 +19,28 @@ use crate::store::{DeleteOptions, Store};
 
 const BUDGETS: &str = "poddisruptionbudgets.policy";
 
-/// A server repeats an eviction that needs no budget this often when its delete conflicts, with a pause between.
-/// A precondition that cannot hold is a conflict like any other: the client waits for its 409.
+/// A server repeats an eviction this often, with a pause between, when the write of its budget conflicts, or when it needs no
+/// budget and its delete conflicts. A precondition that cannot hold is a conflict like any other: the client waits for its
+/// 409.
 const CONFLICT_STEPS: u32 = 20;
 const CONFLICT_PAUSE: Duration = Duration::from_millis(500);
 
 /// More evictions than this may not wait for the budget's controller.
 const MOST_DISRUPTED: usize = 2000;
+
+/// How often an eviction had to begin again because somebody else had written its budget meanwhile.
+#[derive(Clone, Default)]
+pub(crate) struct Conflicts(Arc<AtomicUsize>);
+
+impl Conflicts {
+    pub fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn note(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
 
 pub(super) async fn evict(server: &Server, call: &Call, target: &Target) -> Result<Answer, ApiError> {
     let options = options(call, target)?;
@@ -33,7 +49,21 @@ pub(super) async fn evict(server: &Server, call: &Call, target: &Target) -> Resu
     loop {
         let free = server.store.get("pods", namespace, name).is_some_and(|pod| ignores_budgets(&pod));
         left -= 1;
-        match attempt(&server.store, namespace, name, options.clone()) {
+        let tried = match spend_budget(server, namespace, name, options.dry_run).await {
+            // Preconditions are looked at here, last: a uid that is wrong has already spent the budget.
+            Ok(Spent::Yes) => server.store.delete("pods", namespace, name, options.clone()).map(drop),
+            Ok(Spent::Changed) if left > 0 => {
+                server.conflicts.note();
+                sleep(CONFLICT_PAUSE).await;
+                continue;
+            }
+            Ok(Spent::Changed) => {
+                let message = "couldn't update PodDisruptionBudget due to conflicts";
+                Err(ApiError::new(504, "Timeout", message))
+            }
+            Err(error) => Err(error),
+        };
+        match tried {
             Ok(()) => return Ok(evicted()),
             Err(error) if free && error.code == 409 && options.resource_version.is_none() && left > 0 => {
                 sleep(CONFLICT_PAUSE).await;
@@ -43,7 +73,36 @@ pub(super) async fn evict(server: &Server, call: &Call, target: &Target) -> Resu
     }
 }
 
-/// Evicts a pod, if its budget allows it now.
+/// What has become of the write to a pod's budget.
+enum Spent {
+    /// It was written, or the eviction needs none.
+    Yes,
+    /// Its status has changed since it was read.
+    Changed,
+}
+
+/// Takes one disruption from the pod's budget. That is a write like any other: it takes its time, and it is refused if
+/// somebody else, most often the budget's controller, was faster.
+async fn spend_budget(
+    server: &Server,
+    namespace: &str,
+    name: &str,
+    dry_run: bool,
+) -> Result<Spent, ApiError> {
+    let Some(read) = budget_to_spend(&server.store, namespace, name, dry_run)? else {
+        return Ok(Spent::Yes);
+    };
+    sleep(server.behaviour.read(|behaviour| behaviour.budget_write)).await;
+    let now = server.store.get(BUDGETS, namespace, object::name(&read));
+    let version = |budget: &Value| budget["metadata"]["resourceVersion"].clone();
+    if now.as_deref().map(version) != Some(version(&read)) {
+        return Ok(Spent::Changed);
+    }
+    spend(&server.store, &read, name)?;
+    Ok(Spent::Yes)
+}
+
+/// Evicts a pod at once, if its budget allows it now.
 ///
 /// # Errors
 /// 404 without such a pod, 429 when the budget allows none, 409 when a precondition does not hold.
@@ -53,11 +112,9 @@ pub(crate) fn attempt(
     name: &str,
     options: DeleteOptions,
 ) -> Result<(), ApiError> {
-    let pod = store.get("pods", namespace, name).ok_or_else(|| ApiError::not_found("pods", name))?;
-    if !ignores_budgets(&pod) {
-        ask_budget(store, &pod, options.dry_run)?;
+    if let Some(budget) = budget_to_spend(store, namespace, name, options.dry_run)? {
+        spend(store, &budget, name)?;
     }
-    // Preconditions are looked at here, last: a uid that is wrong has already spent the budget.
     store.delete("pods", namespace, name, options)?;
     Ok(())
 }
@@ -95,26 +152,32 @@ fn is_ready(pod: &Value) -> bool {
     object::condition(pod, "Ready").is_some_and(|condition| condition["status"] == "True")
 }
 
-/// Takes one disruption from the pod's budget, if it has one.
-fn ask_budget(store: &Store, pod: &Value, dry_run: bool) -> Result<(), ApiError> {
-    let budgets = budgets_of(store, pod);
-    let budget = match budgets.as_slice() {
-        [] => return Ok(()),
-        [budget] => budget,
-        _ => {
-            let message = "This pod has more than one PodDisruptionBudget, \
-                           which the eviction subresource does not support.";
-            return Err(ApiError::new(500, "", message));
-        }
-    };
-    if !is_ready(pod) && tolerates_unready(budget) {
-        return Ok(());
+/// The budget that the eviction of a pod takes a disruption from; `None` if it needs none.
+///
+/// # Errors
+/// 404 without such a pod, 429 when its budget allows none.
+fn budget_to_spend(
+    store: &Store,
+    namespace: &str,
+    name: &str,
+    dry_run: bool,
+) -> Result<Option<Arc<Value>>, ApiError> {
+    let pod = store.get("pods", namespace, name).ok_or_else(|| ApiError::not_found("pods", name))?;
+    if ignores_budgets(&pod) {
+        return Ok(None);
     }
-    check(budget)?;
-    if !dry_run {
-        spend(store, budget, object::name(pod))?;
+    let mut budgets = budgets_of(store, &pod);
+    if budgets.len() > 1 {
+        let message = "This pod has more than one PodDisruptionBudget, \
+                       which the eviction subresource does not support.";
+        return Err(ApiError::new(500, "", message));
     }
-    Ok(())
+    let Some(budget) = budgets.pop() else { return Ok(None) };
+    if !is_ready(&pod) && tolerates_unready(&budget) {
+        return Ok(None);
+    }
+    check(&budget)?;
+    Ok(Some(budget).filter(|_| !dry_run))
 }
 
 fn budgets_of(store: &Store, pod: &Value) -> Vec<Arc<Value>> {

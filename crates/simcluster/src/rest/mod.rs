@@ -39,6 +39,7 @@ use crate::record::{RecordedRequest, Recorder};
 use crate::store::Store;
 
 pub use self::answer::Broken;
+pub(crate) use self::eviction::Conflicts;
 pub use self::transport::Transport;
 pub(crate) use self::transport::{router, serve};
 
@@ -46,11 +47,12 @@ pub(crate) use self::transport::{router, serve};
 #[derive(Clone)]
 pub(crate) struct Server {
     pub store: Store,
-    pub behaviour: LiveBehaviour,
     pub apis: Apis,
     pub access: Access,
     pub faults: Faults,
     pub recorder: Recorder,
+    pub behaviour: LiveBehaviour,
+    pub conflicts: Conflicts,
 }
 
 impl Server {

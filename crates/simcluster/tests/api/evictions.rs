@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 use simcluster::SimCluster;
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant, sleep};
 
 use crate::client::*;
 
@@ -141,4 +141,25 @@ async fn malformed_evictions_are_refused() {
         json!({"delete_options": {"preconditions": {"uid": "wrong"}}, "metadata": {"name": "p0"}});
     assert_eq!(post(&sim, &path, delete_options).await.code, 201, "unknown fields are ignored");
     assert_eq!(evict(&sim, "none", json!({})).await.code, 404);
+}
+
+/// The write of a budget is refused if somebody else was faster, and the server itself begins again.
+#[tokio::test(start_paused = true)]
+async fn an_eviction_that_meets_a_write_of_its_budget_takes_half_a_second() {
+    for (after_ms, again, took_ms) in [(3, 1, 510), (50, 0, 5)] {
+        let sim = quorum(2, 0);
+        let (began, other) = (Instant::now(), sim.clone());
+        let controller = async move {
+            sleep(Duration::from_millis(after_ms)).await;
+            let counted = |budget: &mut Value| budget["status"]["currentHealthy"] = json!(2);
+            other.store().update_status(BUDGETS, "default", "b", counted).expect("the budget");
+        };
+        let evicting = async {
+            let reply = evict(&sim, "p0", json!({})).await;
+            (reply.code, began.elapsed().as_millis())
+        };
+        let (_, answer) = tokio::join!(controller, evicting);
+        assert_eq!((answer, sim.evictions_begun_again()), ((201, took_ms), again));
+        assert_eq!(budget_status(&sim)["disruptionsAllowed"], 1, "it is spent once");
+    }
 }
