@@ -131,6 +131,13 @@ impl ApiError {
         Self { details: Some(Map::new()), ..Self::new(422, "Invalid", message) }
     }
 
+    /// 422 of a patch whose result cannot be read as the kind.
+    pub fn bad_patch(why: &str) -> Self {
+        let cause = Cause::field("FieldValueInvalid", "patch", format!("Invalid value: {why}"));
+        let message = format!(" \"\" is invalid: patch: {}", cause.message);
+        Self::new(422, "Invalid", message).because(&[cause])
+    }
+
     /// 400: the request makes no sense.
     pub fn bad_request(message: impl Into<String>) -> Self {
         Self::new(400, "BadRequest", message)

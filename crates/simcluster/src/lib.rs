@@ -26,7 +26,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use jiff::Timestamp;
-use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
@@ -63,8 +62,7 @@ impl SimCluster {
             behaviour: LiveBehaviour::new(behaviour),
             conflicts: rest::Conflicts::default(),
         };
-        let namespace = json!({"metadata": {"name": "default"}, "status": {"phase": "Active"}});
-        server.store.create("namespaces", namespace).expect("the store is empty");
+        world::install_namespace(&server.store, "default");
         Self { server, tasks: Arc::default() }
     }
 

@@ -43,6 +43,11 @@ impl Resource {
         self.kind.to_lowercase()
     }
 
+    /// Whether a collection of it can be deleted at once.
+    pub fn deletes_collections(&self) -> bool {
+        self.name != "namespaces"
+    }
+
     /// The `apiVersion` of an object in `version`.
     pub fn api_version(&self, version: &str) -> String {
         group_version(self.group(), version)

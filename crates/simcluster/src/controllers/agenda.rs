@@ -46,6 +46,8 @@ pub(crate) enum Work {
     Finalize(Place),
     /// An Event that is too old to be kept.
     Expire(Place),
+    /// A namespace, by name.
+    Namespace(String),
 }
 
 /// Works by their time; each is there once, at its earliest.

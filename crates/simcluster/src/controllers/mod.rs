@@ -12,6 +12,7 @@ mod events;
 mod garbage;
 pub(crate) mod index;
 pub(crate) mod kubelet;
+pub(crate) mod namespaces;
 mod ops;
 mod ops_manager;
 pub(crate) mod provisioner;
@@ -158,6 +159,7 @@ impl Controllers {
         let context = &mut self.context;
         context.index.take(change, &context.store);
         garbage::observe(context, change);
+        namespaces::observe(context, change);
         match change.res.as_str() {
             PODS => {
                 self.kubelet.observe(context, change);
@@ -221,6 +223,7 @@ impl Controllers {
             Work::Collect(owner) => garbage::collect(context, &owner),
             Work::Finalize(place) => garbage::finalize(context, &place),
             Work::Expire(place) => events::expire(context, &place),
+            Work::Namespace(name) => namespaces::reconcile(context, &name),
         }
     }
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::protobuf;
+use super::query::Query;
 use super::view::Form;
 use crate::access::USER;
 use crate::error::ApiError;
@@ -27,53 +28,6 @@ pub(super) struct Call {
     /// The name of the client whose transport it came by; empty where it has none.
     pub client: Arc<str>,
     pub body: Bytes,
-}
-
-/// The parameters of a query, decoded.
-#[derive(Clone, Default)]
-pub(super) struct Query(Vec<(String, String)>);
-
-impl Query {
-    fn parse(text: &str) -> Self {
-        Self(form_urlencoded::parse(text.as_bytes()).into_owned().collect())
-    }
-
-    /// The first value of a parameter; an empty one counts as absent.
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, v)| v.as_str())
-    }
-
-    /// Whether a boolean parameter is set, as Go reads it.
-    pub fn is_set(&self, name: &str) -> bool {
-        matches!(self.get(name), Some("1" | "t" | "T" | "true" | "TRUE" | "True"))
-    }
-
-    /// A parameter that is a whole number.
-    pub fn number(&self, name: &str) -> Result<Option<u64>, ApiError> {
-        self.get(name)
-            .map(|text| {
-                text.parse().map_err(|_| {
-                    ApiError::bad_request(format!("strconv.ParseInt: parsing \"{text}\": invalid syntax"))
-                })
-            })
-            .transpose()
-    }
-
-    /// Whether the write is only to be tried.
-    pub fn dry_run(&self) -> Result<bool, ApiError> {
-        match self.get("dryRun") {
-            None => Ok(false),
-            Some("All") => Ok(true),
-            Some(other) => Err(bad_dry_run(other)),
-        }
-    }
-}
-
-/// 422 of a `dryRun` that is not `All`.
-pub(super) fn bad_dry_run(value: &str) -> ApiError {
-    let message =
-        format!(" \"\" is invalid: dryRun: Unsupported value: \"{value}\": supported values: \"All\"");
-    ApiError::new(422, "Invalid", message)
 }
 
 impl Call {
@@ -137,7 +91,7 @@ impl Call {
             number: 0,
             method: self.method.to_string(),
             path: self.path.clone(),
-            query: self.query.0.clone(),
+            query: self.query.pairs().to_vec(),
             content_type: self.content_type.clone(),
             user_agent: self.user_agent.clone(),
             client: self.client.to_string(),

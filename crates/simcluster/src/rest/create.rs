@@ -5,17 +5,19 @@ use serde_json::{Value, json};
 use super::Server;
 use super::answer::Answer;
 use super::call::Call;
+use super::options::{Verb, WriteOptions};
 use super::path::Target;
 use super::{read, validate};
 use crate::admission;
 use crate::controllers::index::PODS;
-use crate::error::ApiError;
+use crate::error::{ApiError, Cause};
 use crate::object;
+use crate::store::NAMESPACES;
 
 pub(super) fn create(server: &Server, call: &Call, target: &Target) -> Result<Answer, ApiError> {
+    let options = WriteOptions::read(call, Verb::Create)?;
     let object = body_object(call, target)?;
-    let dry_run = call.query.dry_run()?;
-    create_object(server, call, target, object, dry_run)
+    create_object(server, call, target, object, &options)
 }
 
 /// Creates `object`, which came in the body of a request to `target`.
@@ -24,7 +26,7 @@ pub(super) fn create_object(
     call: &Call,
     target: &Target,
     mut object: Value,
-    dry_run: bool,
+    options: &WriteOptions,
 ) -> Result<Answer, ApiError> {
     let form = call.form()?;
     let resource = target.resource;
@@ -33,9 +35,8 @@ pub(super) fn create_object(
         return Err(ApiError::new(500, "", message));
     }
     if resource.namespaced {
-        // A write to `/api/v1/pods` without a namespace is a write to the default one.
-        let namespace = if target.namespace.is_empty() { "default" } else { &target.namespace };
-        object::metadata_mut(&mut object).insert("namespace".into(), json!(namespace));
+        check_home(server, target, &object)?;
+        object::metadata_mut(&mut object).insert("namespace".into(), json!(target.namespace));
     }
     if resource.status {
         object::map_mut(&mut object).remove("status");
@@ -45,9 +46,9 @@ pub(super) fn create_object(
     let created = match resource.name {
         PODS => {
             let rules = server.behaviour.read(|behaviour| behaviour.admission.clone());
-            admission::create_pod(&server.store, &rules, &call.user, object, dry_run)?
+            admission::create_pod(&server.store, &rules, &call.user, object, options.dry_run)?
         }
-        _ => server.store.insert(resource, object, dry_run)?,
+        _ => server.store.insert(resource, object, options.dry_run)?,
     };
     read::written(server, call, target, 201, &created, form)
 }
@@ -70,13 +71,38 @@ pub(super) fn body_object(call: &Call, target: &Target) -> Result<Value, ApiErro
             target.resource.kind
         )));
     }
-    let namespace = object::namespace(&object);
+    check_namespace(target, &object)?;
+    Ok(object)
+}
+
+/// An object that names a namespace must name that of the path.
+pub(super) fn check_namespace(target: &Target, object: &Value) -> Result<(), ApiError> {
+    let namespace = object::namespace(object);
     if !namespace.is_empty() && !target.namespace.is_empty() && namespace != target.namespace {
         return Err(ApiError::bad_request(
             "the namespace of the provided object does not match the namespace sent on the request",
         ));
     }
-    Ok(object)
+    Ok(())
+}
+
+/// What is created needs a namespace, and one that does not end.
+fn check_home(server: &Server, target: &Target, object: &Value) -> Result<(), ApiError> {
+    let name = &target.namespace;
+    let home = server.store.get(NAMESPACES, "", name).ok_or_else(|| ApiError::not_found(NAMESPACES, name))?;
+    if !object::is_terminating(&home) {
+        return Ok(());
+    }
+    let (res, object) = (target.resource.name, object::name(object));
+    let message = format!(
+        "{res} \"{object}\" is forbidden: unable to create new content in namespace {name} because it is being terminated"
+    );
+    let cause = Cause::field(
+        "NamespaceTerminating",
+        "metadata.namespace",
+        format!("namespace {name} is being terminated"),
+    );
+    Err(ApiError::new(403, "Forbidden", message).about(res, object).because(&[cause]))
 }
 
 /// The defaults that matter to whoever reads the object afterwards.
@@ -100,7 +126,6 @@ fn complete(res: &str, object: &mut Value) {
             (&["spec", "progressDeadlineSeconds"], json!(600)),
         ],
         "replicasets.apps" => vec![(&["spec", "replicas"] as &[&str], json!(1))],
-        "namespaces" => vec![(&["status", "phase"] as &[&str], json!("Active"))],
         "secrets" => vec![(&["type"] as &[&str], json!("Opaque"))],
         "services" => vec![
             (&["spec", "type"] as &[&str], json!("ClusterIP")),

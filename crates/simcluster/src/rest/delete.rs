@@ -6,18 +6,27 @@ use serde_json::{Value, json};
 
 use super::Server;
 use super::answer::Answer;
-use super::call::{Call, bad_dry_run};
+use super::call::Call;
+use super::options::{dry_run_cause, refuse};
 use super::path::Target;
 use super::read::{self, in_scope, selector};
 use super::view::View;
-use crate::error::ApiError;
+use crate::error::{ApiError, Cause};
 use crate::object;
-use crate::store::{DeleteOptions, Deleted};
+use crate::store::{DeleteOptions, Deleted, NAMESPACES};
+
+/// Namespaces that a server keeps.
+const IMMORTAL: [&str; 3] = ["default", "kube-public", "kube-system"];
 
 pub(super) fn delete(server: &Server, call: &Call, target: &Target) -> Result<Answer, ApiError> {
     let form = call.form()?;
     let options = options(call)?;
     let resource = target.resource;
+    if resource.name == NAMESPACES && IMMORTAL.contains(&target.name.as_str()) {
+        let message =
+            format!("namespaces \"{}\" is forbidden: this namespace may not be deleted", target.name);
+        return Err(ApiError::new(403, "Forbidden", message).about(NAMESPACES, &target.name));
+    }
     let deleted = server.store.delete(resource.name, &target.namespace, &target.name, options)?;
     match &deleted {
         Deleted::Gone(object) if !returns_object(resource.name) => {
@@ -55,52 +64,77 @@ pub(super) fn delete_collection(server: &Server, call: &Call, target: &Target) -
 
 /// Options from the body, or from the query when there is none.
 fn options(call: &Call) -> Result<DeleteOptions, ApiError> {
-    if let Some(body) = call.optional_json()? {
-        let mut options = parse_options(&body)?;
-        options.dry_run |= call.query.dry_run()?;
-        return Ok(options);
-    }
-    let mut options = DeleteOptions {
-        grace: call.query.number("gracePeriodSeconds")?,
-        dry_run: call.query.dry_run()?,
-        ..DeleteOptions::default()
+    let body = match call.optional_json()? {
+        Some(body) => {
+            check_kind(&body)?;
+            body
+        }
+        None => json!({
+            "gracePeriodSeconds": call.query.integer("gracePeriodSeconds")?,
+            "propagationPolicy": call.query.get("propagationPolicy"),
+            "orphanDependents": call.query.get("orphanDependents").map(|_| call.query.is_set("orphanDependents")),
+        }),
     };
-    options.finalizer = finalizer(call.query.get("propagationPolicy"))?;
+    let mut options = parse_options(&body)?;
+    options.dry_run |= dry_run(&call.query.all("dryRun").collect::<Vec<_>>())?;
     Ok(options)
+}
+
+/// A body that says what it is must be options.
+fn check_kind(body: &Value) -> Result<(), ApiError> {
+    let text = |field: &str| body[field].as_str().unwrap_or_default();
+    let (kind, version) = (text("kind"), text("apiVersion"));
+    if matches!(kind, "" | "DeleteOptions") {
+        return Ok(());
+    }
+    let message = format!("no kind \"{kind}\" is registered for version \"{version}\"");
+    Err(ApiError::bad_request(message))
+}
+
+fn dry_run(values: &[&str]) -> Result<bool, ApiError> {
+    match dry_run_cause(values) {
+        Some(cause) => Err(refuse("DeleteOptions", &[cause])),
+        None => Ok(!values.is_empty()),
+    }
 }
 
 /// `DeleteOptions` as a body, or as a part of an eviction.
 pub(super) fn parse_options(body: &Value) -> Result<DeleteOptions, ApiError> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
-    let dry_run = match body["dryRun"].as_array().map(Vec::as_slice).unwrap_or_default() {
-        [] => false,
-        list => match list.iter().find(|entry| *entry != "All") {
-            Some(other) => return Err(bad_dry_run(other.as_str().unwrap_or_default())),
-            None => true,
-        },
-    };
+    let dry_runs = body["dryRun"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let dry_runs: Vec<&str> = dry_runs.iter().map(|value| value.as_str().unwrap_or_default()).collect();
     Ok(DeleteOptions {
         // A negative grace counts as one second.
         grace: body["gracePeriodSeconds"].as_i64().map(|grace| u64::try_from(grace).unwrap_or(1)),
         uid: text(&body["preconditions"]["uid"]),
         resource_version: text(&body["preconditions"]["resourceVersion"]),
-        finalizer: finalizer(body["propagationPolicy"].as_str())?,
-        dry_run,
+        finalizer: finalizer(body)?,
+        dry_run: dry_run(&dry_runs)?,
     })
 }
 
-fn finalizer(policy: Option<&str>) -> Result<Option<&'static str>, ApiError> {
-    match policy {
-        None | Some("Background") => Ok(None),
-        Some("Foreground") => Ok(Some("foregroundDeletion")),
-        Some("Orphan") => Ok(Some("orphan")),
-        Some(other) => {
-            let message = format!(
-                "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: \"{other}\": \
-                 supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\""
-            );
-            Err(ApiError::new(422, "Invalid", message))
-        }
+/// What is to become of the dependents, by either of the two fields that say so.
+fn finalizer(body: &Value) -> Result<Option<&'static str>, ApiError> {
+    let refused = |reason: &str, message: String| {
+        Err(refuse("DeleteOptions", &[Cause::field(reason, "propagationPolicy", message)]))
+    };
+    let policy = body["propagationPolicy"].as_str();
+    match (policy, body["orphanDependents"].as_bool()) {
+        (Some(policy), Some(_)) => refused(
+            "FieldValueInvalid",
+            format!(
+                "Invalid value: \"{policy}\": orphanDependents and deletionPropagation cannot be both set"
+            ),
+        ),
+        (Some("Orphan"), None) | (None, Some(true)) => Ok(Some("orphan")),
+        (Some("Foreground"), None) => Ok(Some("foregroundDeletion")),
+        (Some("Background") | None, _) => Ok(None),
+        (Some(other), None) => refused(
+            "FieldValueNotSupported",
+            format!(
+                "Unsupported value: \"{other}\": supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\""
+            ),
+        ),
     }
 }
 

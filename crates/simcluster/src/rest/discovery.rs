@@ -8,6 +8,7 @@ use super::answer::Answer;
 use super::call::Call;
 use super::groups::groups;
 use super::openapi;
+use super::path::absent;
 use super::review::REVIEWS;
 use crate::apis::Apis;
 use crate::error::ApiError;
@@ -16,6 +17,8 @@ use crate::resources::{RESOURCES, Resource, group_version};
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
 const VERBS: [&str; 8] = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
+
+const VERBS_WITHOUT_COLLECTIONS: [&str; 7] = ["delete", "get", "list", "patch", "create", "update", "watch"];
 
 /// A resource in one version.
 struct Entry {
@@ -44,7 +47,10 @@ pub(super) fn answer(server: &Server, call: &Call) -> Result<Option<Answer>, Api
     let answer = match path.as_slice() {
         [] => Answer::json(200, &json!({"paths": ["/api", "/apis", "/healthz", "/openapi/v3", "/version"]})),
         ["version"] => Answer::json(200, &version()),
-        ["healthz" | "livez" | "readyz"] => Answer::text(200, "ok"),
+        // Whatever the method: these handlers do not look at it.
+        ["healthz" | "livez" | "readyz"] | ["healthz" | "livez" | "readyz", "ping"] => {
+            return Ok(Some(Answer::text(200, "ok")));
+        }
         ["openapi", rest @ ..] => openapi::answer(apis, call, rest)?,
         ["api"] if is_aggregated(call) => aggregated(apis, |group| group.is_empty()),
         ["api"] => Answer::json(
@@ -52,7 +58,10 @@ pub(super) fn answer(server: &Server, call: &Call) -> Result<Option<Answer>, Api
             &json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}),
         ),
         ["apis"] if is_aggregated(call) => aggregated(apis, |group| !group.is_empty()),
-        ["apis"] => group_list(apis),
+        ["apis"] => {
+            call.form()?;
+            return Ok(Some(group_list(apis)));
+        }
         ["apis", group] => one_group(apis, group)?,
         ["api", version] => resource_list(apis, "", version)?,
         ["apis", group, version] => resource_list(apis, group, version)?,
@@ -101,7 +110,7 @@ fn one_group(apis: &Apis, name: &str) -> Result<Answer, ApiError> {
 fn resource_list(apis: &Apis, group: &str, version: &str) -> Result<Answer, ApiError> {
     let entries = entries(apis, group, version);
     if entries.is_empty() {
-        return Err(ApiError::no_such_path());
+        return Err(absent(group));
     }
     let mut resources: Vec<Value> = Vec::new();
     for entry in &entries {
@@ -155,7 +164,11 @@ impl Entry {
     }
 
     fn verbs(&self) -> &'static [&'static str] {
-        if self.stored.is_some() { &VERBS } else { &["create"] }
+        match self.stored {
+            Some(resource) if resource.deletes_collections() => &VERBS,
+            Some(_) => &VERBS_WITHOUT_COLLECTIONS,
+            None => &["create"],
+        }
     }
 
     fn value(&self) -> Value {

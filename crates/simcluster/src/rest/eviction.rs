@@ -10,11 +10,14 @@ use tokio::time::sleep;
 use super::Server;
 use super::answer::Answer;
 use super::call::Call;
+use super::create::check_namespace;
 use super::delete::parse_options;
+use super::options::{Verb, WriteOptions};
 use super::path::Target;
 use super::selector::Selector;
 use crate::error::{ApiError, Cause};
 use crate::object;
+use crate::read::set_condition;
 use crate::store::{DeleteOptions, Store};
 
 const BUDGETS: &str = "poddisruptionbudgets.policy";
@@ -51,7 +54,7 @@ pub(super) async fn evict(server: &Server, call: &Call, target: &Target) -> Resu
         left -= 1;
         let tried = match spend_budget(server, namespace, name, options.dry_run).await {
             // Preconditions are looked at here, last: a uid that is wrong has already spent the budget.
-            Ok(Spent::Yes) => server.store.delete("pods", namespace, name, options.clone()).map(drop),
+            Ok(Spent::Yes) => mark_and_delete(&server.store, namespace, name, options.clone()),
             Ok(Spent::Changed) if left > 0 => {
                 server.conflicts.note();
                 sleep(CONFLICT_PAUSE).await;
@@ -115,7 +118,33 @@ pub(crate) fn attempt(
     if let Some(budget) = budget_to_spend(store, namespace, name, options.dry_run)? {
         spend(store, &budget, name)?;
     }
-    store.delete("pods", namespace, name, options)?;
+    mark_and_delete(store, namespace, name, options)
+}
+
+/// Tells in the pod's status why it goes, and deletes it.
+fn mark_and_delete(
+    store: &Store,
+    namespace: &str,
+    name: &str,
+    options: DeleteOptions,
+) -> Result<(), ApiError> {
+    let trial = DeleteOptions { dry_run: true, ..options.clone() };
+    store.delete("pods", namespace, name, trial)?;
+    if options.dry_run {
+        return Ok(());
+    }
+    let condition = json!({
+        "type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI",
+        "message": "Eviction API: evicting",
+    });
+    let now = store.clock().seconds();
+    let marked = store.update_status("pods", namespace, name, |pod| {
+        set_condition(&mut pod["status"], condition, &now);
+    })?;
+    // The mark has moved the pod's version, which is the one to delete now.
+    let resource_version =
+        options.resource_version.as_ref().map(|_| object::resource_version(&marked).to_owned());
+    store.delete("pods", namespace, name, DeleteOptions { resource_version, ..options })?;
     Ok(())
 }
 
@@ -137,8 +166,9 @@ fn options(call: &Call, target: &Target) -> Result<DeleteOptions, ApiError> {
     if object::name(&eviction) != target.name {
         return Err(ApiError::bad_request("name in URL does not match name in Eviction object"));
     }
+    check_namespace(target, &eviction)?;
     let mut options = parse_options(&eviction["deleteOptions"])?;
-    options.dry_run |= call.query.dry_run()?;
+    options.dry_run |= WriteOptions::read(call, Verb::Create)?.dry_run;
     Ok(options)
 }
 

@@ -7,10 +7,14 @@ mod delete;
 mod discovery;
 pub(crate) mod eviction;
 mod groups;
+mod json_patch;
+mod list_options;
 mod openapi;
+mod options;
 mod patch;
 mod path;
 mod protobuf;
+mod query;
 mod read;
 mod review;
 mod scale;
@@ -137,6 +141,8 @@ impl Server {
         if !self.access.allows(&asked) {
             return Err(access::forbidden(&asked));
         }
+        call.query.check_timeout()?;
+        target.check_collection(asked.verb)?;
         match asked.verb {
             "watch" => watch::watch(self, call, &target, watch),
             "list" => read::list(self, call, &target),

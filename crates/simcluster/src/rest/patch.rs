@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::call::Call;
+use super::json_patch::JsonPatch;
 use super::path::Target;
 use super::strategic;
 use crate::error::ApiError;
@@ -12,7 +13,7 @@ use crate::resources::Resource;
 /// A patch that can be applied to an object.
 pub(super) enum Patch {
     /// RFC 6902.
-    Json(json_patch::Patch),
+    Json(JsonPatch),
     /// RFC 7386.
     Merge(Value),
     /// A merge that knows lists by their keys; built-in kinds only.
@@ -35,23 +36,13 @@ const MERGE_PATCH: &str = "application/merge-patch+json";
 const STRATEGIC_PATCH: &str = "application/strategic-merge-patch+json";
 const APPLY_PATCH: &str = "application/apply-patch+yaml";
 
-/// As a real server limits them.
-const MOST_OPERATIONS: usize = 10_000;
-
 impl Patch {
     pub fn parse(call: &Call, resource: &Resource) -> Result<Self, ApiError> {
         match call.content_type.as_str() {
-            JSON_PATCH => Self::parse_json_patch(call),
+            JSON_PATCH => JsonPatch::parse(&call.body).map(Self::Json),
             MERGE_PATCH => object_body(call).map(Self::Merge),
             STRATEGIC_PATCH if !resource.custom => object_body(call).map(Self::Strategic),
-            APPLY_PATCH => {
-                if call.query.get("fieldManager").is_none() {
-                    let message = "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: \
-                                   Required value: is required for apply patch";
-                    return Err(ApiError::new(422, "Invalid", message));
-                }
-                Ok(Self::Apply { object: object_body(call)?, custom: resource.custom })
-            }
+            APPLY_PATCH => Ok(Self::Apply { object: object_body(call)?, custom: resource.custom }),
             _ if resource.custom => {
                 Err(ApiError::unsupported_media_type(&[JSON_PATCH, MERGE_PATCH, APPLY_PATCH]))
             }
@@ -64,19 +55,6 @@ impl Patch {
         }
     }
 
-    fn parse_json_patch(call: &Call) -> Result<Self, ApiError> {
-        let patch: json_patch::Patch = serde_json::from_slice(&call.body).map_err(undecodable)?;
-        if patch.0.len() > MOST_OPERATIONS {
-            let message = format!(
-                "Request entity too large: The allowed maximum operations in a JSON patch is \
-                 {MOST_OPERATIONS}, got {}",
-                patch.0.len()
-            );
-            return Err(ApiError::new(413, "RequestEntityTooLarge", message));
-        }
-        Ok(Self::Json(patch))
-    }
-
     pub fn style(&self) -> Style {
         if matches!(self, Self::Apply { .. }) { Style::Apply } else { Style::Change }
     }
@@ -84,9 +62,7 @@ impl Patch {
     /// Applies the patch. Nothing of the document is to be used when it fails.
     pub fn apply(&self, document: &mut Value) -> Result<(), ApiError> {
         match self {
-            Self::Json(patch) => {
-                json_patch::patch(document, patch).map_err(|_| ApiError::patch_failed())?;
-            }
+            Self::Json(patch) => patch.apply(document)?,
             Self::Merge(patch) => json_patch::merge(document, patch),
             Self::Strategic(patch) => strategic::merge(document, patch),
             Self::Apply { object, custom: true } => overlay(document, object),

@@ -22,6 +22,21 @@ impl Target {
     pub fn api_version(&self) -> String {
         self.resource.api_version(self.version)
     }
+
+    /// Refuses what no collection takes: a write across all namespaces, a delete of every namespace.
+    pub fn check_collection(&self, verb: &str) -> Result<(), ApiError> {
+        let across = self.resource.namespaced && self.namespace.is_empty();
+        let refused = match verb {
+            "create" => across && self.name.is_empty(),
+            "deletecollection" => across || !self.resource.deletes_collections(),
+            _ => false,
+        };
+        match refused {
+            true if self.resource.custom => Err(ApiError::no_such_path()),
+            true => Err(ApiError::method_not_allowed()),
+            false => Ok(()),
+        }
+    }
 }
 
 /// The parts of a path below a group's version.
@@ -40,7 +55,9 @@ pub(super) fn split(path: &str) -> Option<Parts<'_>> {
         _ => return None,
     };
     let version = segments.next()?;
-    let rest: Vec<&str> = segments.filter(|segment| !segment.is_empty()).collect();
+    let mut rest: Vec<&str> = segments.collect();
+    // A slash at the end is no part of the path; one in the middle makes a name that nothing has.
+    rest.pop_if(|last| last.is_empty());
     Some(Parts { group, version, rest })
 }
 
@@ -68,8 +85,12 @@ pub(super) fn target(parts: &Parts<'_>, apis: &Apis) -> Result<Target, ApiError>
     let version = version.ok_or_else(|| absent(parts.group))?;
     let across_namespaces = resource.namespaced && namespace.is_empty() && name.is_empty();
     let scope_fits = resource.namespaced != namespace.is_empty() || across_namespaces;
-    if !scope_fits || !has_subresource(resource, subresource) {
+    if !scope_fits {
         return Err(absent(parts.group));
+    }
+    if !has_subresource(resource, subresource) {
+        let custom = resource.custom;
+        return Err(if custom { ApiError::not_found(resource.name, name) } else { absent(parts.group) });
     }
     Ok(Target {
         resource,
@@ -91,7 +112,7 @@ fn has_subresource(resource: &Resource, subresource: &str) -> bool {
 }
 
 /// A built-in group answers for itself; what would have to be a custom resource falls through to nothing.
-fn absent(group: &str) -> ApiError {
+pub(super) fn absent(group: &str) -> ApiError {
     let builtin = RESOURCES.iter().any(|resource| resource.group() == group && !resource.custom);
     if builtin { ApiError::no_such_resource() } else { ApiError::no_such_path() }
 }

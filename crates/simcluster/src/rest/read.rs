@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::Server;
 use super::answer::Answer;
 use super::call::Call;
+use super::list_options::check_list;
 use super::path::Target;
 use super::selector::Selector;
 use super::table;
@@ -18,6 +19,10 @@ use crate::object;
 pub(super) fn get(server: &Server, call: &Call, target: &Target) -> Result<Answer, ApiError> {
     let form = call.form()?;
     let resource = target.resource;
+    let wanted = call.query.version()?;
+    if wanted > server.store.version() {
+        return Err(too_large(wanted, server.store.version()));
+    }
     let object = server
         .store
         .get(resource.name, &target.namespace, &target.name)
@@ -45,6 +50,7 @@ pub(super) fn written(
 
 pub(super) fn list(server: &Server, call: &Call, target: &Target) -> Result<Answer, ApiError> {
     let form = call.form()?;
+    check_list(&call.query)?;
     let page = Page::read(server, call, target)?;
     if form == Form::Table {
         let table = table::Table::new(server, call, target)?.whole(&page.objects, page.metadata());
@@ -83,7 +89,9 @@ impl Page {
             reached && in_scope(target, object) && selector.matches(object)
         };
         let mut objects: Vec<Arc<Value>> = all.into_iter().filter(wanted).collect();
-        let limit = call.query.number("limit")?.filter(|limit| *limit > 0);
+        // What is read from the watch cache, as any state that there is, comes whole.
+        let cached = call.query.get("resourceVersion") == Some("0");
+        let limit = call.query.positive("limit")?.filter(|_| !cached);
         let rest = match limit.and_then(|limit| usize::try_from(limit).ok()) {
             Some(limit) if objects.len() > limit => objects.split_off(limit),
             _ => Vec::new(),
@@ -96,7 +104,7 @@ impl Page {
     fn metadata(&self) -> Value {
         let mut metadata = json!({"resourceVersion": self.version.to_string()});
         if let Some(next) = &self.next {
-            let token = format!("{}/{}/{}", self.version, object::namespace(next), object::name(next));
+            let token = format!("{}:{}:{}", self.version, object::namespace(next), object::name(next));
             metadata["continue"] = json!(token);
         }
         if let Some(remaining) = self.remaining {
@@ -112,27 +120,36 @@ type Snapshot = (Vec<Arc<Value>>, u64, Option<(String, String)>);
 fn snapshot(server: &Server, call: &Call, target: &Target) -> Result<Snapshot, ApiError> {
     let resource = target.resource;
     if let Some(token) = call.query.get("continue") {
+        if !matches!(call.query.get("resourceVersion"), None | Some("0")) {
+            let message = "specifying resource version is not allowed when using continue";
+            return Err(ApiError::bad_request(message));
+        }
         let (version, ns, name) = read_token(token)?;
         let expired = "The provided continue parameter is too old to display a consistent list result. \
                        You can start a new list without the continue parameter.";
         let objects = server.store.list_at(resource, version).ok_or_else(|| ApiError::expired(expired))?;
         return Ok((objects, version, Some((ns, name))));
     }
-    let wanted = call.query.number("resourceVersion")?.unwrap_or(0);
+    let wanted = wanted_version(call)?;
     let (objects, version) = server.store.list_now(resource);
     if wanted > version {
         return Err(too_large(wanted, version));
     }
     if call.query.get("resourceVersionMatch") == Some("Exact") {
-        let expired = format!("The resourceVersion for the provided list is too old: {wanted}.");
+        let expired = "The resourceVersion for the provided list is too old.";
         let objects = server.store.list_at(resource, wanted).ok_or_else(|| ApiError::expired(expired))?;
         return Ok((objects, wanted, None));
     }
     Ok((objects, version, None))
 }
 
+/// The `resourceVersion` of a list.
+fn wanted_version(call: &Call) -> Result<u64, ApiError> {
+    call.query.version().map_err(|error| ApiError::bad_request(error.message))
+}
+
 fn read_token(token: &str) -> Result<(u64, String, String), ApiError> {
-    let parts: Vec<&str> = token.split('/').collect();
+    let parts: Vec<&str> = token.split(':').collect();
     let (version, place) = match parts.as_slice() {
         [version, ns, name] => (version.parse().ok(), (*ns, *name)),
         _ => (None, ("", "")),
@@ -141,7 +158,7 @@ fn read_token(token: &str) -> Result<(u64, String, String), ApiError> {
     Ok((version, place.0.to_owned(), place.1.to_owned()))
 }
 
-fn too_large(wanted: u64, current: u64) -> ApiError {
+pub(super) fn too_large(wanted: u64, current: u64) -> ApiError {
     let message = format!("Timeout: Too large resource version: {wanted}, current: {current}");
     let cause = Cause::field("ResourceVersionTooLarge", "", "Too large resource version");
     ApiError::new(504, "Timeout", message).retry_after(1).because(&[cause])

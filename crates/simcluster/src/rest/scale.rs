@@ -8,8 +8,10 @@ use serde_json::{Value, json};
 use super::Server;
 use super::answer::Answer;
 use super::call::Call;
+use super::options::{Verb, WriteOptions};
 use super::patch::Patch;
 use super::path::Target;
+use super::update::check_name;
 use crate::error::{ApiError, Cause};
 use crate::object;
 use crate::store::{Part, Place};
@@ -18,13 +20,15 @@ pub(super) fn scale(server: &Server, call: &Call, target: &Target) -> Result<Ans
     call.form()?;
     let resource = target.resource;
     let place = Place { resource, namespace: &target.namespace, name: &target.name };
-    let dry_run = call.query.dry_run()?;
     let stored: Arc<Value> = match call.method {
         Method::PUT => {
+            let dry_run = WriteOptions::read(call, Verb::Update)?.dry_run;
             let scale = call.json()?;
+            check_name(target, &scale)?;
             server.store.try_update(place, Part::Main, dry_run, |stored| accept(target, stored, &scale))?
         }
         Method::PATCH => {
+            let dry_run = WriteOptions::read(call, Verb::Patch)?.dry_run;
             let patch = Patch::parse(call, resource)?;
             server.store.try_update(place, Part::Main, dry_run, |stored| {
                 let mut scale = view(target, stored);
@@ -46,14 +50,29 @@ fn accept(target: &Target, stored: &mut Value, scale: &Value) -> Result<(), ApiE
     if !version.is_empty() && version != object::resource_version(stored) {
         return Err(ApiError::stale(target.resource.name, name));
     }
-    let replicas = scale["spec"]["replicas"].as_i64().unwrap_or(0);
+    let wanted = &scale["spec"]["replicas"];
+    if !matches!(wanted, Value::Null | Value::Number(_)) {
+        let why = "json: cannot unmarshal into Go struct field ScaleSpec.spec.replicas of type int32";
+        return Err(ApiError::bad_patch(why));
+    }
+    let replicas = wanted.as_i64().unwrap_or(0);
     if replicas < 0 {
-        let message = format!("Invalid value: {replicas}: must be greater than or equal to 0");
-        let cause = Cause::field("FieldValueInvalid", "spec.replicas", message);
-        return Err(ApiError::invalid("Scale", "scales.autoscaling", name, &[cause]));
+        return Err(below_zero(target, replicas));
     }
     stored["spec"]["replicas"] = json!(replicas);
     Ok(())
+}
+
+/// A custom resource is refused itself, a built-in kind's scale by its own name.
+fn below_zero(target: &Target, replicas: i64) -> ApiError {
+    let resource = target.resource;
+    let (kind, res, field, why) = match resource.custom {
+        true => (resource.kind, resource.name, ".spec.replicas", "should be a non-negative integer"),
+        false => ("Scale", "scales.autoscaling", "spec.replicas", "must be greater than or equal to 0"),
+    };
+    let message = format!("Invalid value: {replicas}: {why}");
+    let cause = Cause::field("FieldValueInvalid", field, message);
+    ApiError::invalid(kind, res, &target.name, &[cause])
 }
 
 fn view(target: &Target, stored: &Value) -> Value {

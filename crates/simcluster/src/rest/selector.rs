@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::validate::{is_label_value, is_qualified_name};
 use crate::error::ApiError;
 use crate::resources::Resource;
 
@@ -41,9 +42,12 @@ impl Selector {
         Ok(Self { labels: parse_labels(labels)?, fields: parse_fields(resource, fields)? })
     }
 
-    /// The selector of an object's spec (`matchLabels` and `matchExpressions`); `None` when it is empty, which
-    /// selects nothing in the places where it is used here.
+    /// The selector of an object's spec (`matchLabels` and `matchExpressions`): an empty one selects everything, and
+    /// `None`, for a selector that is absent or cannot be read, selects nothing.
     pub fn of_spec(spec: &Value) -> Option<Self> {
+        if !spec.is_object() {
+            return None;
+        }
         let mut labels: Vec<Requirement> = Vec::new();
         for (key, value) in spec["matchLabels"].as_object().into_iter().flatten() {
             let value = value.as_str()?.to_owned();
@@ -61,7 +65,7 @@ impl Selector {
             };
             labels.push(Requirement { key: expression["key"].as_str()?.to_owned(), test });
         }
-        (!labels.is_empty()).then_some(Self { labels, fields: Vec::new() })
+        Some(Self { labels, fields: Vec::new() })
     }
 
     /// Whether the object is meant.
@@ -137,17 +141,17 @@ fn parse_labels(text: &str) -> Result<Vec<Requirement>, ApiError> {
 fn parse_requirement(term: &str) -> Option<Requirement> {
     let made = |key: &str, test| {
         let key = key.trim();
-        is_label_key(key).then(|| Requirement { key: key.to_owned(), test })
+        is_qualified_name(key).then(|| Requirement { key: key.to_owned(), test })
     };
-    let single = |value: &str| vec![value.trim().to_owned()];
+    let single = |value: &str| values_of(value).filter(|values| values.len() == 1);
     if let Some(key) = term.strip_prefix('!') {
         return made(key, Test::Absent);
     }
     if let Some((key, value)) = term.split_once("!=") {
-        return made(key, Test::NotIn(single(value)));
+        return made(key, Test::NotIn(single(value)?));
     }
     if let Some((key, value)) = term.split_once("==").or_else(|| term.split_once('=')) {
-        return made(key, Test::In(single(value)));
+        return made(key, Test::In(single(value)?));
     }
     if let Some((key, bound)) = term.split_once('>') {
         return made(key, Test::Above(bound.trim().parse().ok()?));
@@ -156,8 +160,7 @@ fn parse_requirement(term: &str) -> Option<Requirement> {
         return made(key, Test::Below(bound.trim().parse().ok()?));
     }
     let Some((head, set)) = term.split_once('(') else { return made(term, Test::Exists) };
-    let values: Vec<String> =
-        set.trim_end().strip_suffix(')')?.split(',').map(|value| value.trim().to_owned()).collect();
+    let values = values_of(set.trim_end().strip_suffix(')')?)?;
     let (key, operator) = head.trim().split_once(char::is_whitespace)?;
     match operator.trim() {
         "in" => made(key, Test::In(values)),
@@ -166,9 +169,9 @@ fn parse_requirement(term: &str) -> Option<Requirement> {
     }
 }
 
-fn is_label_key(key: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
-    !key.is_empty() && key.chars().all(allowed)
+/// Values between commas, each of which a label could have.
+fn values_of(text: &str) -> Option<Vec<String>> {
+    text.split(',').map(str::trim).map(|value| is_label_value(value).then(|| value.to_owned())).collect()
 }
 
 fn parse_fields(resource: &Resource, text: &str) -> Result<Vec<FieldTerm>, ApiError> {
@@ -186,11 +189,15 @@ fn parse_fields(resource: &Resource, text: &str) -> Result<Vec<FieldTerm>, ApiEr
         if !is_selectable(resource, key) {
             return Err(ApiError::bad_request(format!("field label not supported: {key}")));
         }
-        let path = key.split('.').map(str::to_owned).collect();
+        // An event is selected by the component that it comes from.
+        let field = if key == SOURCE { "source.component" } else { key };
+        let path = field.split('.').map(str::to_owned).collect();
         terms.push(FieldTerm { path, value: value.to_owned(), equal });
     }
     Ok(terms)
 }
+
+const SOURCE: &str = "source";
 
 /// Each kind can be selected by few fields; custom resources by name and namespace alone.
 fn is_selectable(resource: &Resource, field: &str) -> bool {
@@ -215,13 +222,13 @@ fn is_selectable(resource: &Resource, field: &str) -> bool {
             "involvedObject.fieldPath",
             "reason",
             "reportingComponent",
-            "source",
+            SOURCE,
             "type",
         ],
         "secrets" => &["type"],
         "namespaces" => &["status.phase"],
         "nodes" => &["spec.unschedulable"],
-        "replicasets.apps" => &["status.replicas"],
+        "services" => &["spec.clusterIP", "spec.type"],
         _ => &[],
     };
     let name = field == "metadata.name" || (field == "metadata.namespace" && resource.namespaced);
@@ -259,7 +266,11 @@ mod tests {
             let selector = Selector::parse(pods, labels, fields).expect("a selector");
             assert_eq!(selector.matches(&pod), expected, "{labels} {fields}");
         }
-        assert!(Selector::parse(pods, "app in kafka", "").is_err());
+        for labels in
+            ["app in kafka", "a=b=c", "-bad=x", "a=b c", "a=!", "a/b/c=d", &format!("a={}", "x".repeat(64))]
+        {
+            assert!(Selector::parse(pods, labels, "").is_err(), "{labels}");
+        }
         assert!(Selector::parse(pods, "", "spec.replicas=1").is_err());
     }
 }

@@ -110,7 +110,13 @@ fn is_label_part(text: &str) -> bool {
     text.chars().all(allowed) && edge(text.chars().next()) && edge(text.chars().last())
 }
 
-fn is_qualified_name(key: &str) -> bool {
+/// Whether a label can have this value.
+pub(super) fn is_label_value(text: &str) -> bool {
+    text.is_empty() || (text.len() <= 63 && is_label_part(text))
+}
+
+/// Whether a label can have this key: a name, with or without the prefix of a domain.
+pub(super) fn is_qualified_name(key: &str) -> bool {
     let (prefix, name) = key.split_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
     prefix.is_none_or(is_subdomain) && name.len() <= 63 && is_label_part(name)
 }

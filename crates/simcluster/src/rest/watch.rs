@@ -16,8 +16,9 @@ use tokio::time::{Instant, sleep_until};
 use super::Server;
 use super::answer::{Answer, Broken};
 use super::call::Call;
+use super::list_options::check_watch;
 use super::path::Target;
-use super::read::{in_scope, selector};
+use super::read::{in_scope, selector, too_large};
 use super::selector::Selector;
 use super::table::Table;
 use super::view::{Form, View};
@@ -125,6 +126,9 @@ impl Running {
     }
 }
 
+/// The lines that a watch begins with, and where the others come from.
+type First = (VecDeque<Bytes>, Option<Subscription>);
+
 /// What a watch is about, and until when.
 struct Watch {
     store: Store,
@@ -140,7 +144,8 @@ struct Watch {
 impl Watch {
     fn open(server: &Server, call: &Call, target: &Target) -> Result<Self, ApiError> {
         let form = call.form()?;
-        let timeout = call.query.number("timeoutSeconds")?.filter(|seconds| *seconds > 0);
+        check_watch(&call.query)?;
+        let timeout = call.query.positive("timeoutSeconds")?;
         let deadline = Instant::now() + timeout.map_or(LONGEST, Duration::from_secs);
         let mut watch = Self {
             store: server.store.clone(),
@@ -159,22 +164,22 @@ impl Watch {
     }
 
     /// The lines to begin with, and where the others come from; nothing more when the start is too old.
-    fn first(
-        &mut self,
-        store: &Store,
-        call: &Call,
-    ) -> Result<(VecDeque<Bytes>, Option<Subscription>), ApiError> {
-        let version = call.query.number("resourceVersion")?.unwrap_or(0);
-        let initial = call.query.get("sendInitialEvents").is_some();
+    fn first(&mut self, store: &Store, call: &Call) -> Result<First, ApiError> {
+        let version = call.query.version()?;
+        let initial = call.query.all("sendInitialEvents").next().is_some();
         let streamed = call.query.is_set("sendInitialEvents");
-        if initial {
-            check_initial_events(call)?;
+        if call.query.integer("timeoutSeconds")?.is_some_and(|seconds| seconds < 0) {
+            let error = ApiError::new(500, "InternalError", "context deadline exceeded");
+            return Ok(only_error(&error));
         }
         if version > 0 && !streamed {
             return Ok(match store.subscribe_after(self.target.resource, version) {
                 Some(subscription) => (VecDeque::new(), Some(subscription)),
-                None => (VecDeque::from([too_old(version, store)]), None),
+                None => only_error(&too_old(version, store)),
             });
+        }
+        if version > store.version() {
+            return Ok(only_error(&too_large(version, store.version())));
         }
         let (objects, at, subscription) = store.list_and_subscribe(self.target.resource);
         let mut lines = VecDeque::new();
@@ -185,7 +190,7 @@ impl Watch {
                 }
             }
         }
-        if streamed {
+        if streamed && call.query.is_set("allowWatchBookmarks") {
             lines.push_back(self.bookmark_line(at, true));
         }
         Ok((lines, Some(subscription)))
@@ -261,18 +266,13 @@ impl Watch {
     }
 }
 
-fn check_initial_events(call: &Call) -> Result<(), ApiError> {
-    if call.query.get("resourceVersionMatch") == Some("NotOlderThan") {
-        return Ok(());
-    }
-    let message = "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: \
-                   sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
-    Err(ApiError::new(422, "Invalid", message))
+/// A watch that begins with its end.
+fn only_error(error: &ApiError) -> First {
+    (VecDeque::from([json_line("ERROR", &error.to_status())]), None)
 }
 
-fn too_old(version: u64, store: &Store) -> Bytes {
-    let message = format!("too old resource version: {version} ({})", store.version());
-    json_line("ERROR", &ApiError::expired(message).to_status())
+fn too_old(version: u64, store: &Store) -> ApiError {
+    ApiError::expired(format!("too old resource version: {version} ({})", store.version()))
 }
 
 fn json_line(kind: &str, object: &impl Serialize) -> Bytes {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::NAMESPACES;
 use super::state::{Key, State};
 use crate::clock::{Clock, format_seconds};
 use crate::error::ApiError;
@@ -92,7 +93,10 @@ pub(super) fn delete(
     let grace = (resource.name == "pods").then(|| pod_grace(&current, options.grace));
     let mut next = (*current).clone();
     mark(&mut next, clock, grace, options.finalizer);
-    let waits = object::has_finalizers(&next) || remaining_grace(&next) > 0;
+    if resource.name == NAMESPACES {
+        next["status"]["phase"] = json!("Terminating");
+    }
+    let waits = is_held(resource, &next) || remaining_grace(&next) > 0;
     if options.dry_run {
         let next = Arc::new(next);
         return Ok(if waits { Deleted::Terminating(next) } else { Deleted::Gone(next) });
@@ -116,8 +120,14 @@ fn bump_generation(resource: &Resource, current: &Value, next: &mut Value) {
 }
 
 /// Whether an object that is being deleted has nothing left to wait for after an update.
-pub(super) fn is_released(current: &Value, next: &Value) -> bool {
-    object::is_terminating(current) && !object::has_finalizers(next) && remaining_grace(current) == 0
+pub(super) fn is_released(resource: &Resource, current: &Value, next: &Value) -> bool {
+    object::is_terminating(current) && !is_held(resource, next) && remaining_grace(current) == 0
+}
+
+/// Whether somebody has yet to agree to a deletion: a namespace has a second list of those, in its spec.
+fn is_held(resource: &Resource, object: &Value) -> bool {
+    let listed = |list: &Value| list.as_array().is_some_and(|list| !list.is_empty());
+    object::has_finalizers(object) || (resource.name == NAMESPACES && listed(&object["spec"]["finalizers"]))
 }
 
 fn remaining_grace(object: &Value) -> u64 {

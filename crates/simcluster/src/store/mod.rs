@@ -21,6 +21,9 @@ use crate::resources::{self, Resource};
 pub use self::change::{Change, ChangeKind, Subscription};
 pub use self::deletion::{DeleteOptions, Deleted};
 
+/// The resource whose objects hold others.
+pub(crate) const NAMESPACES: &str = "namespaces";
+
 /// The objects of a cluster. Clones share them.
 ///
 /// A resource is named as kubectl does, `plural[.group]`: `pods`, `petsets.apps.k8s.appscode.com`. The namespace of a
@@ -197,8 +200,7 @@ impl Store {
 
     /// All objects of a resource at a version, or `None` when the history does not go back that far.
     pub(crate) fn list_at(&self, resource: &Resource, version: u64) -> Option<Vec<Arc<Value>>> {
-        let state = self.state();
-        (version >= state.compacted).then(|| state.objects_at(resource, version).into_values().collect())
+        self.state().objects_at(resource, version).map(|objects| objects.into_values().collect())
     }
 
     /// As [`Store::create`]; a dry run stores nothing.
@@ -242,7 +244,7 @@ impl Store {
         if dry_run {
             return Ok(Arc::new(next));
         }
-        if deletion::is_released(&current, &next) {
+        if deletion::is_released(resource, &current, &next) {
             return Ok(state.remove(resource, key, next));
         }
         Ok(state.put(resource, key, next))
@@ -279,6 +281,9 @@ impl Store {
         for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields"] {
             metadata.remove(field);
         }
+        if resource.name == NAMESPACES {
+            prepare_namespace(object, &name);
+        }
         Ok((namespace, name))
     }
 
@@ -298,6 +303,15 @@ fn nameless(resource: &Resource) -> ApiError {
         "Required value: name or generateName is required",
     );
     ApiError::invalid(resource.kind, resource.name, "", &[cause])
+}
+
+/// A namespace is held by its content, and can be selected by its name.
+fn prepare_namespace(object: &mut Value, name: &str) {
+    let map = object::map_mut(object);
+    map.insert("spec".into(), json!({"finalizers": ["kubernetes"]}));
+    map.insert("status".into(), json!({"phase": "Active"}));
+    object::metadata_mut(object).entry("labels").or_insert_with(|| json!({}))["kubernetes.io/metadata.name"] =
+        json!(name);
 }
 
 fn known(res: &str) -> Result<&'static Resource, ApiError> {

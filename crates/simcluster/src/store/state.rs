@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -18,6 +19,9 @@ pub(super) type Objects = BTreeMap<Key, Arc<Value>>;
 
 /// How many changes a watch can go back, as the watch cache of a busy server would keep.
 const HISTORY: usize = 10_000;
+
+/// How long an old state can be read: a server compacts what is older every five minutes.
+const READABLE: Duration = Duration::from_secs(300);
 
 pub(super) struct State {
     pub version: u64,
@@ -131,8 +135,12 @@ impl State {
         receiver
     }
 
-    /// The objects of a resource as they were at `version`, by undoing what came later.
-    pub fn objects_at(&self, resource: &Resource, version: u64) -> Objects {
+    /// The objects of a resource as they were at `version`, by undoing what came later; `None` when that is too long
+    /// ago.
+    pub fn objects_at(&self, resource: &Resource, version: u64) -> Option<Objects> {
+        if version < self.compacted || version < self.forgotten() {
+            return None;
+        }
         let mut objects = self.objects.get(resource.name).cloned().unwrap_or_default();
         for change in self.history.iter().rev().take_while(|change| change.version > version) {
             if change.res != resource.name {
@@ -144,7 +152,14 @@ impl State {
                 None => objects.remove(&key),
             };
         }
-        objects
+        Some(objects)
+    }
+
+    /// The version up to which old states can no longer be read, though watches from there still can be served.
+    fn forgotten(&self) -> u64 {
+        let Some(since) = Instant::now().checked_sub(READABLE) else { return 0 };
+        let recent = self.history.partition_point(|change| change.at <= since);
+        recent.checked_sub(1).and_then(|last| self.history.get(last)).map_or(0, |change| change.version)
     }
 
     /// A uid; the same sequence in every store, so that runs can be compared.

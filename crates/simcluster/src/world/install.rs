@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Database, catalog, install_nodes};
+use super::{Database, catalog, install_namespace, install_nodes};
 use crate::SimCluster;
 use crate::admission::{self, AdmissionRule, REPLICASET_CONTROLLER};
 use crate::clock::format_seconds;
@@ -32,6 +32,7 @@ impl Database {
     pub fn install(&self, cluster: &SimCluster) -> Arc<Value> {
         let store = cluster.store();
         install_nodes(store);
+        install_namespace(store, &self.namespace);
         let nodes = store.list("nodes", None);
         let version = self.version_object(store);
         let database = self.create_database(store);

@@ -10,8 +10,9 @@ pub use self::database::{Database, PodManagement, Strategy};
 use crate::SimCluster;
 use crate::controllers::index::BUDGETS;
 use crate::controllers::kubelet::status::node_ip;
+use crate::controllers::namespaces;
 use crate::object;
-use crate::store::Store;
+use crate::store::{NAMESPACES, Store};
 
 /// The second namespace of the sandbox.
 pub const ANALYTICS: &str = "analytics";
@@ -21,6 +22,13 @@ pub const VIEWER: &str = "viewer";
 
 /// The nodes that a world has.
 pub const NODES: [&str; 3] = ["sandbox-worker-1", "sandbox-worker-2", "sandbox-worker-3"];
+
+/// Puts a namespace into the store, with what a namespace has, unless it is there.
+pub(crate) fn install_namespace(store: &Store, name: &str) {
+    // It is there, as a rule.
+    let _ = store.create(NAMESPACES, json!({ "metadata": { "name": name } }));
+    let _ = store.create("serviceaccounts", namespaces::account(name));
+}
 
 /// Puts the three nodes into the store, unless they are there.
 pub fn install_nodes(store: &Store) {
@@ -86,9 +94,6 @@ pub fn sandbox(cluster: &SimCluster) {
     cluster.behaviour().change(|behaviour| behaviour.ops_manager.alive = true);
     cluster.access().only_reads(VIEWER);
     catalog::install(cluster.store());
-    let analytics = json!({ "metadata": { "name": ANALYTICS }, "status": { "phase": "Active" } });
-    // It is there already if a world is built twice.
-    let _ = cluster.store().create("namespaces", analytics);
     let druid = Database::druid("my-dr").replicas_of("brokers", 2).replicas_of("historicals", 2);
     let databases = [
         Database::kafka_topology("my-kf"),
@@ -102,6 +107,8 @@ pub fn sandbox(cluster: &SimCluster) {
     for database in databases {
         database.install(cluster);
     }
+    // It has been up for long: nobody can go back to before.
+    cluster.store().compact();
 }
 
 /// A large world: one Cassandra, `my-cas`, with `petsets` racks of `pods_per` pods each, and the catalog.

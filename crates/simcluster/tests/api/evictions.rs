@@ -163,3 +163,46 @@ async fn an_eviction_that_meets_a_write_of_its_budget_takes_half_a_second() {
         assert_eq!(budget_status(&sim)["disruptionsAllowed"], 1, "it is spent once");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_evicted_pod_is_marked_before_it_terminates() {
+    let sim = quorum(1, 0);
+    let version = sim.store().version();
+    let mut lines = watch(&sim, &format!("{PODS}?watch=1&resourceVersion={version}")).await;
+    evict(&sim, "p0", json!({"preconditions": {"uid": "wrong"}})).await;
+    let pod = sim.store().get("pods", "default", "p0").expect("the pod");
+    assert_eq!(pod["metadata"]["resourceVersion"].as_str().map(|at| at <= &*version.to_string()), Some(true));
+    sim.store()
+        .update_status(BUDGETS, "default", "b", |budget| budget["status"]["disruptionsAllowed"] = json!(1))
+        .expect("the budget");
+    evict(&sim, "p0", json!({})).await;
+    for terminating in [false, true] {
+        let event = lines.next().await.expect("an event");
+        let pod = &event["object"];
+        let mark = pod["status"]["conditions"].as_array().expect("conditions").last().expect("one");
+        assert_eq!((&event["type"], &mark["type"]), (&json!("MODIFIED"), &json!("DisruptionTarget")));
+        assert_eq!(mark["reason"], "EvictionByEvictionAPI");
+        assert_eq!(pod["metadata"]["deletionTimestamp"].is_string(), terminating);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_budget_with_an_empty_selector_selects_every_pod_and_one_without_a_selector_none() {
+    for (selector, code) in [(json!({}), 429), (Value::Null, 201)] {
+        let sim = cluster();
+        sim.store().create("pods", running_pod("p0", true)).expect("created");
+        let status = json!({"observedGeneration": 1, "disruptionsAllowed": 0});
+        let budget = json!({"metadata": {"name": "b"}, "status": status,
+            "spec": {"maxUnavailable": 0, "selector": selector}});
+        sim.store().create(BUDGETS, budget).expect("created");
+        assert_eq!(evict(&sim, "p0", json!({})).await.code, code, "{selector}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_eviction_names_the_namespace_of_its_path() {
+    let sim = quorum(1, 0);
+    let elsewhere = json!({"apiVersion": "policy/v1", "kind": "Eviction",
+        "metadata": {"name": "p0", "namespace": "elsewhere"}});
+    assert_eq!(post(&sim, &format!("{PODS}/p0/eviction"), elsewhere).await.code, 400);
+}

@@ -7,6 +7,8 @@ mod discovery;
 mod evictions;
 mod faults;
 mod loopback;
+mod namespaces;
 mod reads;
+mod requests;
 mod watches;
 mod writes;

@@ -98,11 +98,16 @@ async fn custom_resources_take_no_strategic_patch() {
 #[tokio::test(start_paused = true)]
 async fn what_identifies_an_object_cannot_be_patched() {
     let (sim, path) = with_kafka().await;
-    for field in ["name", "uid", "creationTimestamp"] {
+    for (field, code) in [("name", 400), ("namespace", 400), ("uid", 422), ("deletionTimestamp", 422)] {
         let reply = patch(&sim, &path, "merge", json!({"metadata": {field: "other"}})).await;
-        assert_eq!(reply.code, 422, "{field}");
-        assert_eq!(reply.body["details"]["causes"][0]["field"], format!("metadata.{field}"));
+        assert_eq!(reply.code, code, "{field}");
     }
+    let created = get(&sim, &path).await.body["metadata"]["creationTimestamp"].clone();
+    let reply =
+        patch(&sim, &path, "merge", json!({"metadata": {"creationTimestamp": "2001-01-01T00:00:00Z"}}));
+    assert_eq!(reply.await.body["metadata"]["creationTimestamp"], created, "dropped in silence");
+    let reply = patch(&sim, &path, "merge", json!({"kind": "Druid"})).await;
+    assert_eq!((reply.code, &reply.body["details"]["causes"][0]["field"]), (422, &json!("kind")));
 }
 
 #[tokio::test(start_paused = true)]
