@@ -30,7 +30,9 @@ async fn an_api_that_is_removed_was_never_there() {
     let sim = cluster();
     let petsets = "/apis/apps.k8s.appscode.com/v1/namespaces/default/petsets";
     assert_eq!(get(&sim, petsets).await.code, 200);
-    sim.apis().remove("petsets.apps.k8s.appscode.com");
+    for resource in ["petsets", "placementpolicies"] {
+        sim.apis().remove(&format!("{resource}.apps.k8s.appscode.com"));
+    }
     assert_eq!(get(&sim, petsets).await.text, "404 page not found\n");
     assert_eq!(get(&sim, "/apis/apps.k8s.appscode.com").await.code, 404);
     post(&sim, KAFKAS, kafka("k")).await;
