@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use serde_json::{Value, json};
-use simcluster::{Ailment, Behaviour, PodRule, SimCluster, Store};
+use simcluster::{Ailment, Behaviour, Endpoint, PodRule, SimCluster, Store};
 use tokio::net::TcpListener;
 
 use crate::model::Kind;
@@ -64,13 +64,13 @@ impl Sandbox {
         kube::Client::new(self.cluster.transport(), NAMESPACE)
     }
 
-    /// Serves the API on a listener until it fails or is dropped.
+    /// The API on a listener, with clients that are a round trip of `latency` away.
     ///
     /// # Errors
     ///
-    /// The listener fails.
-    pub async fn serve(&self, listener: TcpListener) -> io::Result<()> {
-        self.cluster.serve(listener).await
+    /// The listener has no address, or the system has no random numbers for the keys.
+    pub fn endpoint(&self, listener: TcpListener, latency: Duration) -> io::Result<Endpoint> {
+        Ok(Endpoint::new(&self.cluster, listener)?.at_a_distance(latency))
     }
 }
 

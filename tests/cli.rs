@@ -209,7 +209,7 @@ fn a_reader_that_goes_away_ends_a_dry_run_quietly() {
 fn the_served_sandbox_leaves_nothing_behind() {
     let (mut child, kubeconfig) = served(command("sandbox"));
     let config = std::fs::read_to_string(&kubeconfig).expect("the kubeconfig is there");
-    assert!(config.contains("server: http://127.0.0.1:"), "{config}");
+    assert!(config.contains("server: https://127.0.0.1:"), "{config}");
     let mode = std::os::unix::fs::PermissionsExt::mode(
         &std::fs::metadata(&kubeconfig).expect("it is there").permissions(),
     );

@@ -9,10 +9,12 @@ use std::path::{Path, PathBuf};
 #[cfg(target_os = "linux")]
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use kubectl_dbupdate::cluster::{Cluster, ClusterError, ConnectOptions, connect};
 use kubectl_dbupdate::model::Kind;
 use simcluster::world::{self, Database};
-use simcluster::{ApiError, Behaviour, Effect, Fault, SimCluster};
+use simcluster::{ApiError, Behaviour, Caller, Effect, Endpoint, Fault, SimCluster};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -21,8 +23,13 @@ use tokio::sync::mpsc;
 struct Served {
     sim: SimCluster,
     address: String,
+    /// The authority of its certificate, as a kubeconfig holds it.
+    authority: String,
     kubeconfig: PathBuf,
 }
+
+/// Of the users in the kubeconfigs.
+const TOKENS: [&str; 4] = ["a", "b", "t", "typed"];
 
 impl Served {
     async fn new(name: &str) -> Self {
@@ -30,15 +37,18 @@ impl Served {
         world::catalog::install(sim.store());
         Database::zookeeper("db").install(&sim);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
-        let server = sim.clone();
-        tokio::spawn(async move { server.serve(listener).await });
+        for token in TOKENS {
+            sim.tokens().accept(token, Caller::admin());
+        }
+        let endpoint = Endpoint::new(&sim, listener).unwrap();
+        let (address, authority) = (endpoint.url(), STANDARD.encode(endpoint.authority().certificate()));
+        tokio::spawn(async move { endpoint.serve().await });
         let file = format!("dbupdate-connect-{name}-{}.yaml", std::process::id());
-        Served { sim, address, kubeconfig: std::env::temp_dir().join(file) }
+        Served { sim, address, authority, kubeconfig: std::env::temp_dir().join(file) }
     }
 
     fn write(&self, current: &str, server: &str, user: &str) {
-        write(&self.kubeconfig, current, server, user);
+        write(&self.kubeconfig, current, (server, &self.authority), user);
     }
 
     async fn connect(&self) -> Cluster {
@@ -58,12 +68,12 @@ impl Drop for Served {
     }
 }
 
-fn write(path: &Path, current: &str, server: &str, user: &str) {
+fn write(path: &Path, current: &str, (server, authority): (&str, &str), user: &str) {
     let text = format!(
         "apiVersion: v1
 kind: Config
 clusters:
-- {{name: one, cluster: {{server: \"{server}\"}}}}
+- {{name: one, cluster: {{server: \"{server}\", certificate-authority-data: {authority}}}}}
 - {{name: two, cluster: {{server: \"http://127.0.0.1:1\"}}}}
 contexts:
 - {{name: first, context: {{cluster: one, user: {user}}}}}
@@ -162,7 +172,7 @@ async fn a_cluster_behind_a_proxy_is_reached_through_it() {
         served.write("first", &format!("{}\", proxy-url: \"{url}", served.address), "ann");
         let cluster = served.connect().await;
         assert_eq!(read(&cluster).await.unwrap(), 1);
-        let address = served.address.trim_start_matches("http://");
+        let address = served.address.trim_start_matches("https://");
         assert_eq!(asked.recv().await.unwrap(), format!("{said} {address}"));
     }
 }
@@ -200,13 +210,13 @@ fn plugin(served: &Served, name: &str, gives: &str) -> (PathBuf, PathBuf) {
 kind: Config
 current-context: c
 clusters:
-- {{name: c, cluster: {{server: \"{}\"}}}}
+- {{name: c, cluster: {{server: \"{}\", certificate-authority-data: {}}}}}
 contexts:
 - {{name: c, context: {{cluster: c, user: ann}}}}
 users:
 - {{name: ann, user: {{exec: {exec}}}}}
 ",
-        served.address
+        served.address, served.authority
     );
     fs::write(&served.kubeconfig, text).unwrap();
     (program, asked)

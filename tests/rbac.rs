@@ -376,12 +376,12 @@ mod binary {
     use std::sync::mpsc;
     use std::thread;
 
-    use simcluster::SimCluster;
+    use simcluster::{Endpoint, SimCluster};
 
     use super::served::{Directory, Outcome, dbupdate, run};
     use super::*;
 
-    /// A sandbox whose requests can be looked at, served for as long as the process lives.
+    /// A sandbox whose requests can be looked at, served for as long as the process lives, and its kubeconfig.
     fn serve() -> (SimCluster, String) {
         let (sender, receiver) = mpsc::channel();
         thread::spawn(move || {
@@ -391,9 +391,10 @@ mod binary {
                 world::sandbox(&sim);
                 sim.start();
                 let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-                let address = listener.local_addr().expect("an address");
-                let _ = sender.send((sim.clone(), format!("http://{address}")));
-                let _ = sim.serve(listener).await;
+                let endpoint = Endpoint::new(&sim, listener).expect("certificates");
+                let kubeconfig = endpoint.kubeconfig("sim").expect("credentials");
+                let _ = sender.send((sim.clone(), kubeconfig));
+                let _ = endpoint.serve().await;
             });
         });
         receiver.recv().expect("it is served")
@@ -408,15 +409,9 @@ mod binary {
 
     impl Served {
         fn start() -> Self {
-            let (sim, server) = serve();
-            let kubeconfig = json!({
-                "apiVersion": "v1", "kind": "Config", "current-context": "sim",
-                "clusters": [{ "name": "sim", "cluster": { "server": server } }],
-                "contexts": [{ "name": "sim", "context": { "cluster": "sim", "user": "me" } }],
-                "users": [{ "name": "me", "user": {} }],
-            });
+            let (sim, kubeconfig) = serve();
             let directory = Directory::new();
-            let kubeconfig = directory.file("kubeconfig", &kubeconfig.to_string());
+            let kubeconfig = directory.file("kubeconfig", &kubeconfig);
             Served { sim, kubeconfig, _directory: directory }
         }
 

@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
 use serde_json::Value;
-use simcluster::{Behaviour, Change, ChangeKind, RecordedRequest, SimCluster, Subscription};
+use simcluster::{Behaviour, Change, ChangeKind, Endpoint, RecordedRequest, SimCluster, Subscription};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::time::{Duration, Instant};
@@ -36,18 +36,19 @@ impl Server {
                 let changes = cluster.store().subscribe();
                 cluster.start();
                 let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
-                let address = listener.local_addr().expect("a bound listener has an address");
-                to_us.send((address, cluster.clone(), changes)).expect("the caller waits");
+                let port = listener.local_addr().expect("a bound listener has an address").port();
+                let endpoint = Endpoint::new(&cluster, listener).expect("certificates");
+                let content = endpoint.kubeconfig("bench").expect("credentials");
+                let kubeconfig = scratch().join(format!("kubeconfig-{port}"));
+                fs::write(&kubeconfig, content).expect("the target directory is writable");
+                to_us.send((kubeconfig, cluster, changes)).expect("the caller waits");
                 tokio::select! {
-                    served = cluster.serve(listener) => served.expect("the listener holds"),
+                    served = endpoint.serve() => served.expect("the listener holds"),
                     _ = stopped => {}
                 }
             });
         });
-        let (address, cluster, changes) = started.recv().expect("the server starts");
-        let kubeconfig = scratch().join(format!("kubeconfig-{}", address.port()));
-        fs::write(&kubeconfig, kubeconfig_of(&address.to_string()))
-            .expect("the target directory is writable");
+        let (kubeconfig, cluster, changes) = started.recv().expect("the server starts");
         Server { kubeconfig, cluster, changes, stop: Some(stop), thread: Some(thread) }
     }
 
@@ -100,18 +101,6 @@ impl Drop for Server {
 /// A directory for what the measured programs need.
 pub fn scratch() -> PathBuf {
     PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
-}
-
-fn kubeconfig_of(address: &str) -> String {
-    format!(
-        "apiVersion: v1
-kind: Config
-clusters: [{{name: bench, cluster: {{server: 'http://{address}'}}}}]
-contexts: [{{name: bench, context: {{cluster: bench, namespace: default, user: bench}}}}]
-current-context: bench
-users: [{{name: bench, user: {{}}}}]
-"
-    )
 }
 
 /// What the server saw of an update.

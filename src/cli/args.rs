@@ -361,8 +361,8 @@ pub struct CommandArgs {
 
 /// Serve a simulated cluster on this machine, for kubectl and kubectl dbupdate
 ///
-/// It runs one simulated database of each kind and their controllers. It listens on 127.0.0.1 only, without TLS or
-/// authentication. All its state is lost when it stops.
+/// It runs one simulated database of each kind and their controllers. It listens on 127.0.0.1 only, over TLS; the
+/// credentials are in the kubeconfig that it writes. All its state is lost when it stops.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -370,7 +370,10 @@ Examples:
   kubectl dbupdate sandbox
 
   # Rehearse a failure: the second pod of each workload cannot pull its new image
-  kubectl dbupdate sandbox --fail pull")]
+  kubectl dbupdate sandbox --fail pull
+
+  # See how the commands fare with a cluster on another continent
+  kubectl dbupdate sandbox --latency 150ms")]
 pub struct SandboxArgs {
     /// Port to listen on; 0 picks a free port
     #[arg(long, default_value_t = 0)]
@@ -379,6 +382,10 @@ pub struct SandboxArgs {
     /// Where to write the kubeconfig [default: a temporary file, removed on exit]
     #[arg(long, value_name = "FILE")]
     pub kubeconfig_out: Option<PathBuf>,
+
+    /// Round-trip time between the sandbox and its clients, such as 50ms
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = super::duration::parse)]
+    pub latency: Duration,
 
     /// Fault to simulate; repeatable
     #[arg(long, value_enum, value_name = "FAULT", value_delimiter = ',')]

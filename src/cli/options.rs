@@ -224,6 +224,8 @@ pub struct Colors {
 pub struct SandboxOptions {
     pub port: u16,
     pub kubeconfig_out: Option<PathBuf>,
+    /// The round trip to its clients.
+    pub latency: Duration,
     pub faults: Vec<Fault>,
 }
 
@@ -364,9 +366,12 @@ impl SandboxOptions {
     pub fn new(sandbox: SandboxArgs, cluster: ClusterArgs) -> Result<Self, UsageError> {
         match cluster.stray() {
             Some(flag) => Err(UsageError::SandboxCommand { flag }),
-            None => {
-                Ok(Self { port: sandbox.port, kubeconfig_out: sandbox.kubeconfig_out, faults: sandbox.fail })
-            }
+            None => Ok(Self {
+                port: sandbox.port,
+                kubeconfig_out: sandbox.kubeconfig_out,
+                latency: sandbox.latency,
+                faults: sandbox.fail,
+            }),
         }
     }
 }

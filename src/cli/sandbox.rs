@@ -14,16 +14,21 @@ use super::stop;
 use super::stream;
 use crate::model::{Kind, clean, quoted};
 use crate::operation::signalled;
-use crate::sandbox::{ANALYTICS, NAMESPACE, Sandbox, VIEWER};
+use crate::sandbox::{ANALYTICS, Sandbox, VIEWER};
 
 /// The first line of every kubeconfig this command writes. Only a file with this line may be overwritten.
 const MARK: &str = "# written by kubectl dbupdate sandbox";
+
+/// The name of its context.
+const CONTEXT: &str = "dbupdate-sandbox";
 
 /// Why the sandbox cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
     #[error("cannot listen on 127.0.0.1:{port}; choose another --port, or omit it")]
     Listen { port: u16, source: io::Error },
+    #[error("cannot make the certificates")]
+    Certificates(#[source] io::Error),
     #[error("cannot write the kubeconfig {}", shown(path))]
     Write { path: PathBuf, source: io::Error },
     #[error("{} exists and was not written by this command; choose another file", shown(path))]
@@ -44,12 +49,13 @@ pub async fn run(options: &SandboxOptions) -> Result<ExitCode, SandboxError> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
     let listen = |source| SandboxError::Listen { port: options.port, source };
     let listener = TcpListener::bind(address).await.map_err(listen)?;
-    let server = format!("http://{}", listener.local_addr().map_err(listen)?);
-    let kubeconfig = Kubeconfig::write(options.kubeconfig_out.as_deref(), &server)?;
     let sandbox = Sandbox::start(&options.faults);
-    stream::out(&instructions(&server, &kubeconfig.path));
+    let endpoint = sandbox.endpoint(listener, options.latency).map_err(SandboxError::Certificates)?;
+    let content = endpoint.kubeconfig(CONTEXT).map_err(SandboxError::Certificates)?;
+    let kubeconfig = Kubeconfig::write(options.kubeconfig_out.as_deref(), &content)?;
+    stream::out(&instructions(&endpoint.url(), &kubeconfig.path));
     tokio::select! {
-        served = sandbox.serve(listener) => served.map_err(SandboxError::Serve)?,
+        served = endpoint.serve() => served.map_err(SandboxError::Serve)?,
         // Ctrl-C is the normal way to stop the sandbox.
         _ = signalled(&mut stop) => {}
     }
@@ -63,7 +69,7 @@ struct Kubeconfig {
 }
 
 impl Kubeconfig {
-    fn write(asked: Option<&Path>, server: &str) -> Result<Self, SandboxError> {
+    fn write(asked: Option<&Path>, content: &str) -> Result<Self, SandboxError> {
         let path = asked.map_or_else(temporary_path, Path::to_owned);
         let written = match asked {
             Some(path) => open_named(path),
@@ -74,7 +80,7 @@ impl Kubeconfig {
             _ => SandboxError::Write { path: path.clone(), source },
         };
         let mut file = written.map_err(wrong)?;
-        file.write_all(content(server).as_bytes()).map_err(wrong)?;
+        file.write_all(format!("{MARK}\n{content}").as_bytes()).map_err(wrong)?;
         // The printed path must work from any directory.
         let path = path.canonicalize().map_err(wrong)?;
         Ok(Self { path, temporary: asked.is_none() })
@@ -124,37 +130,6 @@ fn is_ours(path: &Path) -> bool {
     File::open(path).is_ok_and(|mut file| file.read_exact(&mut begin).is_ok()) && begin == MARK.as_bytes()
 }
 
-fn content(server: &str) -> String {
-    format!(
-        "{MARK}
-apiVersion: v1
-kind: Config
-clusters:
-- name: dbupdate-sandbox
-  cluster:
-    server: {server}
-contexts:
-- name: dbupdate-sandbox
-  context:
-    cluster: dbupdate-sandbox
-    namespace: {NAMESPACE}
-    user: dbupdate-sandbox
-- name: dbupdate-sandbox-{VIEWER}
-  context:
-    cluster: dbupdate-sandbox
-    namespace: {NAMESPACE}
-    user: dbupdate-sandbox-{VIEWER}
-current-context: dbupdate-sandbox
-users:
-- name: dbupdate-sandbox
-  user: {{}}
-- name: dbupdate-sandbox-{VIEWER}
-  user:
-    as: {VIEWER}
-"
-    )
-}
-
 fn instructions(server: &str, kubeconfig: &Path) -> String {
     format!(
         "The sandbox is running at {server}. In another terminal:
@@ -165,7 +140,7 @@ fn instructions(server: &str, kubeconfig: &Path) -> String {
   kubectl dbupdate kafka my-kf --to 3.6.1
 
 Two more databases are in the namespace {ANALYTICS}. The user of the context
-dbupdate-sandbox-{VIEWER} may only read.
+{CONTEXT}-{VIEWER} may only read.
 
 Press Ctrl-C to stop it. All its state is lost.
 ",

@@ -411,8 +411,11 @@ fn a_proxy_is_for_others(backend: Backend) {
     let site = Site::new();
     site.zookeeper(&registry);
     let server = site.sandbox.address().replace("127.0.0.1", "localhost");
-    let mut command = site.command(&format!("zk my-zk --to 3.9.1 --dry-run --server http://{server}"));
-    command.env("HTTP_PROXY", format!("http://{}", nobody())).env("NO_PROXY", "localhost");
+    let mut command = site.command(&format!("zk my-zk --to 3.9.1 --dry-run --server https://{server}"));
+    for proxy in ["HTTP_PROXY", "HTTPS_PROXY"] {
+        command.env(proxy, format!("http://{}", nobody()));
+    }
+    command.env("NO_PROXY", "localhost");
     run(command).ended(3, "the registry has no such tag");
 }
 

@@ -5,8 +5,7 @@
 pub mod signal;
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -194,7 +193,7 @@ impl Sandbox {
         stdout.read_line(&mut first).expect("it says where it is");
         // It goes on printing how to use it.
         thread::spawn(move || read_all(stdout));
-        let address = first.split("http://").nth(1).and_then(|rest| rest.split(". ").next());
+        let address = first.split("https://").nth(1).and_then(|rest| rest.split(". ").next());
         let address = address.unwrap_or_else(|| panic!("no address in {first:?}")).to_owned();
         Sandbox { child, directory, address }
     }
@@ -223,22 +222,26 @@ impl Sandbox {
     /// Another client at work: the answer's body.
     #[track_caller]
     pub fn request(&self, method: &str, path: &str, kind: &str, body: &Value) -> Value {
-        let body = if body.is_null() { String::new() } else { body.to_string() };
-        let mut stream = TcpStream::connect(&self.address).expect("the sandbox is served");
-        stream.set_read_timeout(Some(FOREVER)).expect("a time-out can be set");
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\nHost: sandbox\r\nConnection: close\r\nContent-Type: application/{kind}\r\n\
-             Content-Length: {}\r\n\r\n{body}",
-            body.len()
-        )
-        .expect("it listens");
-        let answer = read_all(stream);
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer:?}"));
-        assert!(head.starts_with("HTTP/1.1 20"), "{method} {path}: {answer}");
-        // A body of unknown length comes in chunks; an object of JSON stands in braces.
-        let (from, to) = (body.find('{').unwrap_or(0), body.rfind('}').map_or(0, |at| at + 1));
-        serde_json::from_str(&body[from..to]).unwrap_or_else(|error| panic!("{error}: {body}"))
+        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        let request = http::Request::builder()
+            .method(method)
+            .uri(path)
+            .header("Content-Type", format!("application/{kind}"))
+            .body(body)
+            .expect("a request");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let answer = runtime.expect("a runtime").block_on(async {
+            let client = self.client().await;
+            tokio::time::timeout(FOREVER, client.request(request)).await.expect("it answers")
+        });
+        answer.unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+    }
+
+    /// A client by the kubeconfig that the sandbox has written.
+    async fn client(&self) -> kube::Client {
+        let kubeconfig = kube::config::Kubeconfig::read_from(self.kubeconfig()).expect("a kubeconfig");
+        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &Default::default()).await;
+        kube::Client::try_from(config.expect("it leads to a cluster")).expect("a client")
     }
 
     #[track_caller]

@@ -7,9 +7,14 @@
 mod access;
 mod admission;
 mod apis;
+mod authentication;
+mod authority;
 mod behaviour;
+mod caller;
 mod clock;
 mod controllers;
+mod distance;
+mod endpoint;
 mod error;
 mod faults;
 mod kubedb;
@@ -26,14 +31,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use jiff::Timestamp;
-use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
-pub use access::{Access, USER};
+pub use access::Access;
 pub use admission::{AdmissionEffect, AdmissionRule, Rewrite};
 pub use apis::Apis;
+pub use authentication::Tokens;
+pub use authority::{Authority, Credentials};
 pub use behaviour::{Ailment, Behaviour, LiveBehaviour, OpsManager, PodRule, Provisioner, Render, Verdict};
+pub use caller::{Caller, USER};
 pub use clock::{Clock, format_seconds};
+pub use endpoint::Endpoint;
 pub use error::{ApiError, Cause};
 pub use faults::{Effect, Fault, Faults};
 pub use kubedb::kind::Kind;
@@ -57,6 +65,7 @@ impl SimCluster {
             store: Store::new(Timestamp::now()),
             apis: Apis::default(),
             access: Access::default(),
+            tokens: Tokens::default(),
             faults: Faults::default(),
             recorder: record::Recorder::default(),
             behaviour: LiveBehaviour::new(behaviour),
@@ -81,7 +90,12 @@ impl SimCluster {
         &self.server.apis
     }
 
-    /// What the user may do.
+    /// The tokens by which an [`Endpoint`] knows its clients.
+    pub fn tokens(&self) -> &Tokens {
+        &self.server.tokens
+    }
+
+    /// What the users may do.
     pub fn access(&self) -> &Access {
         &self.server.access
     }
@@ -96,14 +110,6 @@ impl SimCluster {
     /// fails.
     pub fn router(&self) -> Router {
         rest::router(self.server.clone())
-    }
-
-    /// Serves the API on a listener, over plain HTTP, until the listener fails.
-    ///
-    /// # Errors
-    /// What the listener reports.
-    pub async fn serve(&self, listener: TcpListener) -> std::io::Result<()> {
-        rest::serve(self.server.clone(), listener).await
     }
 
     /// Every request so far, in the order of arrival (the last 50,000).

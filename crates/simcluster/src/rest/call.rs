@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, Method, Uri, header};
+use axum::http::{Method, header, request};
 use bytes::Bytes;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::protobuf;
 use super::query::Query;
 use super::view::Form;
-use crate::access::USER;
+use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::record::RecordedRequest;
 
@@ -22,34 +22,42 @@ pub(super) struct Call {
     pub accept: String,
     pub content_type: String,
     pub user_agent: String,
-    /// Who sends it. The sandbox does not ask for credentials, and kubectl sends none over plain HTTP; but it may
-    /// impersonate another user.
-    pub user: String,
+    /// Who sends it, or why its credentials were refused.
+    pub caller: Result<Caller, ApiError>,
     /// The name of the client whose transport it came by; empty where it has none.
     pub client: Arc<str>,
     pub body: Bytes,
 }
 
 impl Call {
-    pub fn new(method: Method, uri: &Uri, headers: &HeaderMap, body: Bytes, client: Arc<str>) -> Self {
+    pub fn new(
+        head: &request::Parts,
+        body: Bytes,
+        caller: Result<Caller, ApiError>,
+        client: Arc<str>,
+    ) -> Self {
         let header = |name| {
             let values: Vec<&str> =
-                headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+                head.headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
             values.join(",")
         };
         let content_type = header(header::CONTENT_TYPE);
-        let impersonated = header(header::HeaderName::from_static("impersonate-user"));
         Self {
-            method,
-            path: uri.path().to_owned(),
-            query: Query::parse(uri.query().unwrap_or_default()),
+            method: head.method.clone(),
+            path: head.uri.path().to_owned(),
+            query: Query::parse(head.uri.query().unwrap_or_default()),
             accept: header(header::ACCEPT),
             content_type: content_type.split(';').next().unwrap_or_default().trim().to_owned(),
             user_agent: header(header::USER_AGENT),
-            user: if impersonated.is_empty() { USER.to_owned() } else { impersonated },
+            caller,
             client,
             body,
         }
+    }
+
+    /// Who sends it.
+    pub fn caller(&self) -> Result<&Caller, ApiError> {
+        self.caller.as_ref().map_err(ApiError::clone)
     }
 
     /// How the client wants objects to be written.

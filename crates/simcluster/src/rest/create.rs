@@ -46,7 +46,7 @@ pub(super) fn create_object(
     let created = match resource.name {
         PODS => {
             let rules = server.behaviour.read(|behaviour| behaviour.admission.clone());
-            admission::create_pod(&server.store, &rules, &call.user, object, options.dry_run)?
+            admission::create_pod(&server.store, &rules, &call.caller()?.name, object, options.dry_run)?
         }
         _ => server.store.insert(resource, object, options.dry_run)?,
     };

@@ -10,7 +10,9 @@ use super::groups::groups;
 use super::openapi;
 use super::path::absent;
 use super::review::REVIEWS;
+use crate::access;
 use crate::apis::Apis;
+use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::resources::{RESOURCES, Resource, group_version};
 
@@ -41,9 +43,12 @@ fn entries(apis: &Apis, group: &str, version: &str) -> Vec<Entry> {
 }
 
 /// Answers what is about the API itself; `None` for everything else.
-pub(super) fn answer(server: &Server, call: &Call) -> Result<Option<Answer>, ApiError> {
+pub(super) fn answer(server: &Server, caller: &Caller, call: &Call) -> Result<Option<Answer>, ApiError> {
     let path: Vec<&str> = call.path.split('/').filter(|part| !part.is_empty()).collect();
     let apis = &server.apis;
+    if is_about_the_api(&path) && !server.access.allows_path(caller, &path) {
+        return Err(access::forbidden_path(caller, call.method.as_str(), &call.path));
+    }
     let answer = match path.as_slice() {
         [] => Answer::json(200, &json!({"paths": ["/api", "/apis", "/healthz", "/openapi/v3", "/version"]})),
         ["version"] => Answer::json(200, &version()),
@@ -68,6 +73,15 @@ pub(super) fn answer(server: &Server, call: &Call) -> Result<Option<Answer>, Api
         _ => return Ok(None),
     };
     if call.method == Method::GET { Ok(Some(answer)) } else { Err(ApiError::method_not_allowed()) }
+}
+
+/// Whether the path leads to no object.
+fn is_about_the_api(path: &[&str]) -> bool {
+    match path {
+        ["api", rest @ ..] => rest.len() <= 1,
+        ["apis", rest @ ..] => rest.len() <= 2,
+        _ => true,
+    }
 }
 
 fn version() -> Value {

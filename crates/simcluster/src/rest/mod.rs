@@ -28,7 +28,7 @@ mod view;
 mod watch;
 
 use axum::body::Body;
-use axum::http::{Method, Response};
+use axum::http::{HeaderMap, Method, Response};
 use tokio::time::sleep;
 
 use self::answer::Answer;
@@ -36,7 +36,9 @@ use self::call::Call;
 use self::path::{Parts, Target};
 use crate::access::{self, Access, Attributes};
 use crate::apis::Apis;
+use crate::authentication::{self, Shown, Tokens};
 use crate::behaviour::LiveBehaviour;
+use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::faults::{Effect, Fate, Faults, WatchFate};
 use crate::record::{RecordedRequest, Recorder};
@@ -45,7 +47,7 @@ use crate::store::Store;
 pub use self::answer::Broken;
 pub(crate) use self::eviction::Conflicts;
 pub use self::transport::Transport;
-pub(crate) use self::transport::{router, serve};
+pub(crate) use self::transport::router;
 
 /// The API server. Clones are the same server.
 #[derive(Clone)]
@@ -53,6 +55,7 @@ pub(crate) struct Server {
     pub store: Store,
     pub apis: Apis,
     pub access: Access,
+    pub tokens: Tokens,
     pub faults: Faults,
     pub recorder: Recorder,
     pub behaviour: LiveBehaviour,
@@ -60,6 +63,10 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    fn identify(&self, shown: &Shown, headers: &HeaderMap) -> Result<Caller, ApiError> {
+        authentication::identify(shown, headers, &self.tokens, &self.access)
+    }
+
     /// Handles a request, or breaks its connection.
     async fn handle(&self, call: Call) -> Result<Response<Body>, Broken> {
         let mut record = call.record();
@@ -117,27 +124,28 @@ impl Server {
     }
 
     fn forbid(&self, call: &Call) -> ApiError {
+        let caller = match call.caller() {
+            Ok(caller) => caller,
+            Err(refused) => return refused,
+        };
         let target = path::split(&call.path).and_then(|parts| path::target(&parts, &self.apis).ok());
         match target {
-            Some(target) => access::forbidden(&attributes(call, &target)),
-            None => {
-                let (user, verb) = (&call.user, call.method.as_str().to_lowercase());
-                let why = format!("forbidden: User \"{user}\" cannot {verb} path \"{}\"", call.path);
-                ApiError { details: Some(Default::default()), ..ApiError::new(403, "Forbidden", why) }
-            }
+            Some(target) => access::forbidden(&attributes(caller, call, &target)),
+            None => access::forbidden_path(caller, call.method.as_str(), &call.path),
         }
     }
 
     async fn route(&self, call: &Call, watch: Option<WatchFate>) -> Result<Answer, ApiError> {
-        if let Some(answer) = discovery::answer(self, call)? {
+        let caller = call.caller()?;
+        if let Some(answer) = discovery::answer(self, caller, call)? {
             return Ok(answer);
         }
         let parts: Parts<'_> = path::split(&call.path).ok_or_else(ApiError::no_such_path)?;
-        if let Some(answer) = review::answer(self, call, &parts)? {
+        if let Some(answer) = review::answer(self, caller, call, &parts)? {
             return Ok(answer);
         }
         let target = path::target(&parts, &self.apis)?;
-        let asked = attributes(call, &target);
+        let asked = attributes(caller, call, &target);
         if !self.access.allows(&asked) {
             return Err(access::forbidden(&asked));
         }
@@ -166,7 +174,7 @@ impl Server {
 }
 
 /// What the authorizer is asked about a request.
-fn attributes<'a>(call: &'a Call, target: &'a Target) -> Attributes<'a> {
+fn attributes<'a>(caller: &'a Caller, call: &'a Call, target: &'a Target) -> Attributes<'a> {
     let collection = target.name.is_empty();
     let verb = match call.method {
         Method::GET if collection && call.query.is_set("watch") => "watch",
@@ -180,7 +188,7 @@ fn attributes<'a>(call: &'a Call, target: &'a Target) -> Attributes<'a> {
         _ => "",
     };
     Attributes {
-        user: &call.user,
+        caller,
         verb,
         group: target.resource.group(),
         resource: target.resource.plural(),

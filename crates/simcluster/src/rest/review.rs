@@ -7,7 +7,8 @@ use super::Server;
 use super::answer::Answer;
 use super::call::Call;
 use super::path::Parts;
-use crate::access::{self, Attributes};
+use crate::access::{self, Attributes, Role};
+use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::resources::RESOURCES;
 
@@ -32,7 +33,12 @@ pub(super) const REVIEWS: [Review; 3] = [
     },
 ];
 
-pub(super) fn answer(server: &Server, call: &Call, parts: &Parts<'_>) -> Result<Option<Answer>, ApiError> {
+pub(super) fn answer(
+    server: &Server,
+    caller: &Caller,
+    call: &Call,
+    parts: &Parts<'_>,
+) -> Result<Option<Answer>, ApiError> {
     let Some(review) = REVIEWS.iter().find(|review| review.group == parts.group) else { return Ok(None) };
     let [plural] = parts.rest.as_slice() else { return Err(ApiError::no_such_resource()) };
     let review = REVIEWS
@@ -42,9 +48,8 @@ pub(super) fn answer(server: &Server, call: &Call, parts: &Parts<'_>) -> Result<
     if call.method != Method::POST {
         return Err(ApiError::method_not_allowed());
     }
-    let user = call.user.as_str();
     let asked = Attributes {
-        user,
+        caller,
         verb: "create",
         group: review.group,
         resource: review.plural,
@@ -57,31 +62,35 @@ pub(super) fn answer(server: &Server, call: &Call, parts: &Parts<'_>) -> Result<
     }
     let body = call.json()?;
     let status = match review.kind {
-        "SelfSubjectAccessReview" => json!({"allowed": is_allowed(server, user, &body["spec"])}),
+        "SelfSubjectAccessReview" => json!({"allowed": is_allowed(server, caller, &body["spec"])}),
         "SelfSubjectRulesReview" => json!({
-            "resourceRules": [{"verbs": verbs(server, user), "apiGroups": ["*"], "resources": ["*"]}],
+            "resourceRules": [{"verbs": verbs(server, caller), "apiGroups": ["*"], "resources": ["*"]}],
             "nonResourceRules": [{"verbs": ["get"], "nonResourceURLs": ["*"]}],
             "incomplete": false,
         }),
-        _ => json!({"userInfo": {"username": user, "groups": ["system:authenticated"]}}),
+        _ => json!({"userInfo": {"username": caller.name, "groups": caller.groups}}),
     };
     let review = json!({"kind": review.kind, "apiVersion": format!("{}/v1", review.group),
         "metadata": {"creationTimestamp": null}, "spec": body["spec"], "status": status});
     Ok(Some(Answer::json(201, &review)))
 }
 
-fn verbs(server: &Server, user: &str) -> &'static [&'static str] {
-    if server.access.is_reader(user) { &access::READS } else { &["*"] }
+fn verbs(server: &Server, caller: &Caller) -> &'static [&'static str] {
+    match server.access.role(caller) {
+        Role::Admin => &["*"],
+        Role::Reader => &access::READS,
+        Role::Nobody => &[],
+    }
 }
 
-fn is_allowed(server: &Server, user: &str, spec: &Value) -> bool {
+fn is_allowed(server: &Server, caller: &Caller, spec: &Value) -> bool {
     let about = &spec["resourceAttributes"];
     if !about.is_object() {
         return true;
     }
     let text = |field: &str| about[field].as_str().unwrap_or_default();
     let asked = Attributes {
-        user,
+        caller,
         verb: text("verb"),
         group: text("group"),
         resource: text("resource"),

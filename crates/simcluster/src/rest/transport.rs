@@ -1,4 +1,4 @@
-//! The ways in: a tower service inside the process, and a listener.
+//! The way in: a tower service. [`Endpoint`](crate::Endpoint) puts it behind a listener.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -11,29 +11,34 @@ use axum::{BoxError, Router};
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream;
-use hyper_util::rt::TokioIo;
-use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 
 use super::Server;
 use super::answer::{Answer, Broken};
 use super::call::Call;
+use crate::authentication::Shown;
+use crate::caller::Caller;
 use crate::error::ApiError;
 
 /// The largest body that a server reads.
 const LARGEST_BODY: usize = 3 * 1024 * 1024;
 
-/// The API server as a tower service, which fails where a connection would break.
+/// The API server as a tower service, which fails where a connection would break. A client in the same process is
+/// [`USER`](crate::USER).
 #[derive(Clone)]
 pub struct Transport {
     server: Server,
     client: Arc<str>,
+    shown: Shown,
 }
 
 impl Transport {
     pub(crate) fn new(server: Server) -> Self {
-        Self { server, client: "".into() }
+        Self { server, client: "".into(), shown: Shown::Identity(Caller::admin()) }
+    }
+
+    /// The same server for a connection whose client has shown this.
+    pub(crate) fn of(self, shown: Shown) -> Self {
+        Self { shown, ..self }
     }
 
     /// The same server for a client of that name, which [`RecordedRequest`](crate::RecordedRequest) tells: two processes
@@ -59,13 +64,14 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (server, client) = (self.server.clone(), self.client.clone());
         let (head, body) = request.into_parts();
+        let caller = server.identify(&self.shown, &head.headers);
         Box::pin(async move {
             let Ok(body) = body::to_bytes(Body::new(body), LARGEST_BODY).await else {
                 let message = format!("Request entity too large: limit is {LARGEST_BODY}");
                 let error = ApiError::new(413, "RequestEntityTooLarge", message);
                 return Ok(Answer::refusal(&error).into_response(&[]));
             };
-            server.handle(Call::new(head.method, &head.uri, &head.headers, body, client)).await
+            server.handle(Call::new(&head, body, caller, client)).await
         })
     }
 }
@@ -82,36 +88,4 @@ pub(crate) fn router(server: Server) -> Router {
             }))
         }
     }))
-}
-
-/// Serves connections until the listener fails. Dropping the future closes them.
-pub(crate) async fn serve(server: Server, listener: TcpListener) -> std::io::Result<()> {
-    let mut connections = JoinSet::new();
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            Some(_) = connections.join_next() => continue,
-        };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
-            Err(error) if is_the_clients(&error) => continue,
-            Err(error) => return Err(error),
-        };
-        // Small answers must not wait for the acknowledgement of the one before. A client that has left already is
-        // noticed below.
-        let _ = stream.set_nodelay(true);
-        let service = TowerToHyperService::new(Transport::new(server.clone()));
-        let connection =
-            hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-        connections.spawn(async move {
-            // A connection that breaks is the client's affair, or a fault's.
-            let _ = connection.await;
-        });
-    }
-}
-
-/// Whether a connection failed before it was accepted, which says nothing about the listener.
-fn is_the_clients(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }

@@ -12,11 +12,20 @@ pub const KAFKAS: &str = "/apis/kubedb.com/v1/namespaces/default/kafkas";
 pub const PODS: &str = "/api/v1/namespaces/default/pods";
 pub const CONFIGMAPS: &str = "/api/v1/namespaces/default/configmaps";
 
-/// Sends a request of another user.
-pub async fn send_as(sim: &SimCluster, user: &str, method: &str, path: &str, body: Option<Value>) -> Reply {
+/// Sends a request of another user, in one more group if it is not empty.
+pub async fn send_as(
+    sim: &SimCluster,
+    (user, group): (&str, &str),
+    method: &str,
+    path: &str,
+    body: Option<Value>,
+) -> Reply {
     let mut request = request(method, path, "application/json", body.as_ref(), "application/json");
-    let user = user.parse().expect("a name");
-    request.headers_mut().insert("impersonate-user", user);
+    for (header, value) in [("impersonate-user", user), ("impersonate-group", group)] {
+        if !value.is_empty() {
+            request.headers_mut().insert(header, value.parse().expect("a name"));
+        }
+    }
     read(sim.transport().oneshot(request).await.expect("an answer")).await
 }
 
