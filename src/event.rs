@@ -217,6 +217,9 @@ pub enum WaitingOn {
     DatabaseHealth { what: String },
     /// A PodDisruptionBudget that allows no disruption now. `held_by` names a pod whose earlier eviction is still pending.
     Budget { budget: String, needed: i64, healthy: i64, held_by: Option<String> },
+    /// A PodDisruptionBudget to count all the pods that are Ready, `healthy` of them: an eviction that meets its controller's
+    /// write would take half a second longer.
+    BudgetCount { budget: String, counted: i64, healthy: i64 },
     /// The API server is busy, or the eviction was refused for a reason of its own.
     Server { message: String },
     /// The old pod to terminate.

@@ -275,6 +275,7 @@ fn every_event_and_every_wait_is_described() {
         WaitingOn::DatabaseHealth { what: text() },
         WaitingOn::Budget { budget: text(), needed: 2, healthy: 2, held_by: None },
         WaitingOn::Budget { budget: text(), needed: 2, healthy: 2, held_by: Some(pod()) },
+        WaitingOn::BudgetCount { budget: text(), counted: 2, healthy: 3 },
         WaitingOn::Server { message: text() },
         WaitingOn::Termination { grace_seconds: 30 },
         WaitingOn::Creation,

@@ -80,10 +80,10 @@ impl Run {
     /// Restarts the pods of every workload, in order.
     pub async fn roll_pods(&mut self) -> Result<StepOutcome, StopReason> {
         let whole = self.plan.clone();
-        let mut outcome = StepOutcome::AlreadyDone;
+        let (mut outcome, mut pace) = (StepOutcome::AlreadyDone, Pace::default());
         for plan in &whole.workloads {
             let began = self.narrator.now();
-            let mut roll = Roll::new(plan, self.options.bounds.pod_timeout);
+            let mut roll = Roll { pace, ..Roll::new(plan, self.options.bounds.pod_timeout) };
             let (pods, done) = self.observer.snapshot.count(plan);
             if pods > done || !plan.images.is_empty() {
                 outcome = StepOutcome::Done;
@@ -98,6 +98,7 @@ impl Run {
                 result.took_ms = took_ms;
             }
             rolled?;
+            pace = roll.pace.of_next_workload();
             self.narrator.emit(Event::WorkloadFinished { workload: roll.name, took_ms });
         }
         Ok(outcome)

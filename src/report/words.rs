@@ -132,6 +132,9 @@ pub fn waiting(on: &WaitingOn) -> String {
         WaitingOn::Budget { budget, needed, healthy, held_by } => {
             blocked(budget, *needed, *healthy, held_by.as_deref())
         }
+        WaitingOn::BudgetCount { budget, counted, healthy } => {
+            format!("PodDisruptionBudget {} to count {healthy} healthy pods; it counts {counted}", clean(budget))
+        }
         WaitingOn::Server { message } => with_reason("the API server to accept the request", &[message]),
         WaitingOn::Termination { grace_seconds } => format!(
             "the old pod to terminate (grace period {})",

@@ -76,7 +76,7 @@ pub enum Refusal {
 type Gate = fn(&Facts<'_>) -> Answer;
 
 /// Checked against what the watches have reported, before anything is read for the eviction.
-const WATCHED: [Gate; 2] = [budget, database_seen_healthy];
+const WATCHED: [Gate; 3] = [budget, counted, database_seen_healthy];
 
 /// Checked once everything that the eviction depends on was reread.
 const READ: [Gate; 3] = [template_seen, database_healthy, rarely_evicted];
@@ -104,6 +104,26 @@ fn budget(facts: &Facts<'_>) -> Answer {
     let on = (!facts.pace.within_lag(facts.now)).then(|| blocking(facts.pod, facts.snapshot, ""));
     let stale = on.as_ref().and_then(|_| stale(facts));
     Answer::Wait(Wait { on, until, or: None, stale })
+}
+
+/// The budget has counted the pods that are Ready. If its controller does so at the very moment of the eviction, both write
+/// the budget, and the server takes back the eviction and tries it again after half a second (`EvictionsRetry` of the API
+/// server). That costs no more than time, so a budget that is behind is not waited for long.
+fn counted(facts: &Facts<'_>) -> Answer {
+    let asked = facts.pod.healthy() && allowed(facts.pod, facts.snapshot);
+    let Some((until, told)) = facts.pace.budgets_count(facts.now).filter(|_| asked) else {
+        return Answer::Go;
+    };
+    let pods = &facts.snapshot.pods;
+    let behind = facts.snapshot.budgets_of(facts.pod).find_map(|budget| {
+        let gone = |pod: &&Pod| !pod.healthy() || budget.disrupted_pods.contains(&pod.name);
+        let healthy = pods.iter().filter(|pod| budget.covers(pod) && !gone(pod)).count() as i64;
+        (budget.current_healthy < healthy).then_some((budget, healthy))
+    });
+    let Some((budget, healthy)) = behind else { return Answer::Go };
+    let (budget, counted) = (budget.name.clone(), budget.current_healthy);
+    let on = told.then_some(WaitingOn::BudgetCount { budget, counted, healthy });
+    Answer::Wait(Wait { on, until, or: None, stale: None })
 }
 
 /// A pod that is evicted before its controller has observed the new template would be recreated from the old one, or

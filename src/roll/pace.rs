@@ -6,6 +6,10 @@ use std::time::Duration;
 /// reported.
 const BUDGET_LAG: Duration = Duration::from_secs(1);
 
+/// How long after a pod has become Ready its budget is waited for to count it, though it would allow an eviction. What is
+/// avoided is a delay of half a second.
+const COUNTED_WITHIN: Duration = Duration::from_secs(3);
+
 /// The shortest time between two attempts of an eviction.
 const AGAIN: Duration = Duration::from_millis(20);
 
@@ -38,6 +42,11 @@ impl Pace {
         self.last_ready = Some(now);
     }
 
+    /// The same for the next workload: a budget may cover the pods of both.
+    pub fn of_next_workload(&self) -> Self {
+        Pace { blockage: None, ..*self }
+    }
+
     /// A pod was evicted.
     pub fn evicted(&mut self) {
         self.blockage = None;
@@ -62,6 +71,14 @@ impl Pace {
     /// A pod has just become Ready, and its budget may not count it yet.
     pub fn within_lag(&self, now: Duration) -> bool {
         self.last_ready.is_some_and(|ready| now < ready + BUDGET_LAG)
+    }
+
+    /// Until when a budget that has not counted all Ready pods is waited for, and whether that is shown; `None` if it is not.
+    pub fn budgets_count(&self, now: Duration) -> Option<(Duration, bool)> {
+        let ready = self.last_ready?;
+        let told = !self.within_lag(now);
+        let until = ready + if told { COUNTED_WITHIN } else { BUDGET_LAG };
+        (now < until).then_some((until, told))
     }
 
     /// When the eviction is retried at the latest; `None` means now. `allowed`: the status of the budgets allows it.

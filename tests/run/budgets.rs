@@ -142,3 +142,47 @@ async fn a_budget_that_has_fallen_behind_is_said_to_have() {
     let poke = "kubectl annotate poddisruptionbudget db -n default --overwrite";
     assert!(matches!(told[0], Event::Notice { message } if message.contains(poke)), "{told:?}");
 }
+
+/// A budget that would allow the next eviction is written at the moment at which it counts the pod that is Ready. An eviction
+/// that meets that write costs the server half a second.
+#[tokio::test(start_paused = true)]
+async fn no_eviction_meets_the_write_of_its_budget() {
+    for (lag, write) in [(5, 20), (17, 20), (300, 400)] {
+        let (budget_lag, budget_write) = (Duration::from_millis(lag), Duration::from_millis(write));
+        let behaviour =
+            Behaviour { budget_lag, budget_write, stop: budget_lag + secs(1), ..Behaviour::default() };
+        let world = World::behaving(behaviour, Database::zookeeper("db").max_unavailable(2));
+        let ended = world.update().await;
+        ended.done();
+        assert_eq!(world.sim.evictions_begun_again(), 0, "{lag} ms");
+        assert!(!ended.has(counting), "{lag} ms: a moment is no news");
+        for gap in gaps(&ended) {
+            assert!(gap <= budget_lag + budget_write + Duration::from_millis(5), "{gap:?}");
+        }
+        world.is_updated();
+    }
+}
+
+fn counting(event: &Event) -> bool {
+    matches!(event, Event::PodWaiting { on: WaitingOn::BudgetCount { .. }, .. })
+}
+
+/// The disruption controller does not run: what the budget allows is evicted, and then it is the budget that blocks.
+#[tokio::test(start_paused = true)]
+async fn a_budget_that_never_counts_holds_up_no_eviction_that_it_allows() {
+    let world = World::new(Database::zookeeper("db").max_unavailable(2));
+    let mut run = world.start_with(|o| o.bounds.pod_timeout = secs(60)).await;
+    run.evicted("db-0").await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    world.sim.behaviour().change(|b| b.budget_lag = secs(10_000));
+    let ended = run.end().await;
+    let shown = ended.events().find(|e| counting(e)).expect("it is shown");
+    let Event::PodWaiting { pod, on: WaitingOn::BudgetCount { budget, counted, healthy }, .. } = shown else {
+        panic!("{shown:?}")
+    };
+    assert_eq!((pod.as_str(), budget.as_str(), *counted, *healthy), ("db-1", "db", 2, 3));
+    let gap = ended.evicted_at("db-1") - ended.ready_at("db-0");
+    assert!((secs(3)..secs(4)).contains(&gap), "{gap:?}");
+    ended.ended(Outcome::Failed, 4, true, true);
+    ended.says(&["db-2", "PodDisruptionBudget db"]);
+}

@@ -79,6 +79,40 @@ fn a_budget_is_waited_for_once_the_server_has_refused_with_its_numbers() {
 }
 
 #[test]
+fn a_budget_is_waited_for_a_moment_to_count_what_has_become_ready() {
+    let (memory, skip) = (RollMemory::default(), BTreeSet::new());
+    let ready_before = |ms: u64| {
+        let mut pace = Pace::default();
+        pace.ready(NOW - Duration::from_millis(ms));
+        pace
+    };
+    // Six pods are covered. An evicted pod that its budget has not seen going does not count, whatever it says of itself.
+    let shown = Some(WaitingOn::BudgetCount { budget: "pdb".into(), counted: 5, healthy: 6 });
+    for (counted, disrupted, pace, waits) in [
+        (5, None, ready_before(10), Some(None)),
+        (5, None, ready_before(1_500), Some(shown)),
+        (5, None, ready_before(3_000), None),
+        (5, None, Pace::default(), None),
+        (6, None, ready_before(10), None),
+        (9, None, ready_before(10), None),
+        (5, Some("a-1"), ready_before(10), None),
+    ] {
+        let mut now = healthy();
+        let disrupted_pods = disrupted.map(str::to_owned).into_iter().collect();
+        let counts = Budget { disruptions_allowed: 1, current_healthy: counted, disrupted_pods, ..tight() };
+        now.budgets.push(counts);
+        let said = match asked(&now, &memory, &pace, &skip).0 {
+            Answer::Wait(wait) => Some(wait.on),
+            Answer::Go => None,
+            Answer::Refuse(why) => panic!("{why:?}"),
+        };
+        assert_eq!(said, waits, "{counted} {disrupted:?} {pace:?}");
+        now.pods[0].ready = false;
+        assert_eq!(asked(&now, &memory, &pace, &skip).0, Answer::Go, "only the server can tell");
+    }
+}
+
+#[test]
 fn a_budget_that_counts_too_few_healthy_pods_for_a_while_is_stale() {
     let mut now = healthy();
     now.budgets.push(tight());
