@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 
 use super::target::Target;
 use super::usage::UsageError;
@@ -57,7 +58,7 @@ pub struct ClusterArgs {
 #[derive(Debug, Default, Args)]
 pub struct ConnectionArgs {
     /// Path to the kubeconfig file [default: $KUBECONFIG, or ~/.kube/config]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", value_parser = path_or_nothing())]
     pub kubeconfig: Option<PathBuf>,
 
     /// Kubeconfig context to use [default: the current context]
@@ -93,15 +94,15 @@ pub struct ConnectionArgs {
     pub as_uid: Option<String>,
 
     /// Path to the certificate authority, in PEM
-    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
+    #[arg(long, global = true, value_name = "FILE", value_parser = path_or_nothing(), hide_short_help = true)]
     pub certificate_authority: Option<PathBuf>,
 
     /// Path to the client certificate, in PEM
-    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
+    #[arg(long, global = true, value_name = "FILE", value_parser = path_or_nothing(), hide_short_help = true)]
     pub client_certificate: Option<PathBuf>,
 
     /// Path to the client key, in PEM
-    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
+    #[arg(long, global = true, value_name = "FILE", value_parser = path_or_nothing(), hide_short_help = true)]
     pub client_key: Option<PathBuf>,
 
     /// Server name to expect in the server's certificate, if it differs from the address
@@ -117,6 +118,11 @@ pub struct ConnectionArgs {
     /// Writes never get more than 10s: a slower write could take effect after another run has taken the lock.
     #[arg(long, global = true, value_name = "TIME", value_parser = super::duration::parse, hide_short_help = true)]
     pub request_timeout: Option<Duration>,
+}
+
+/// A path, or an empty value, which clap refuses of a path.
+fn path_or_nothing() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
 }
 
 impl ClusterArgs {

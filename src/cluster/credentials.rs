@@ -13,7 +13,7 @@ use x509_cert::der::DecodePem;
 use super::flags::ConnectError;
 
 /// The same credentials with their tokens as kubectl sends them: without surrounding whitespace, which files and
-/// plugins often add. An empty token counts as absent.
+/// plugins often add. An empty token counts as absent, and a user without a password has an empty one.
 ///
 /// # Errors
 /// [`ConnectError::Token`] if a token cannot be sent in a header.
@@ -30,6 +30,9 @@ pub(super) fn sendable(mut auth: AuthInfo) -> Result<AuthInfo, ConnectError> {
                 fits_a_header(token)?;
             }
         }
+    }
+    if auth.username.is_some() && auth.password.is_none() {
+        auth.password = Some(String::new().into());
     }
     Ok(auth)
 }

@@ -1,6 +1,7 @@
 //! The user's files: kubeconfigs, certificates and tokens. Any of them may be a pipe to which nobody writes, or a device
 //! without an end, so they are read on a thread of their own, and only up to a limit.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -49,7 +50,7 @@ fn read_up_to(path: &Path, most: u64) -> io::Result<Vec<u8>> {
 pub(super) async fn kubeconfig(path: &Path) -> Result<Kubeconfig, String> {
     let bytes = read(path).await.map_err(|error| error.to_string())?;
     let text = decoded(bytes).ok_or("it is not text")?;
-    let mut read = Kubeconfig::from_yaml(&text).map_err(|error| super::error::chain(&error))?;
+    let mut read = parsed(&text)?;
     drop_empty(&mut read);
     if let Some(folder) = path.parent() {
         let beside = |file: &mut Option<String>| {
@@ -73,6 +74,30 @@ pub(super) async fn kubeconfig(path: &Path) -> Result<Kubeconfig, String> {
         }
     }
     Ok(read)
+}
+
+/// The first document of a kubeconfig: kubectl reads no more.
+///
+/// # Errors
+/// Why it is none.
+fn parsed(text: &str) -> Result<Kubeconfig, String> {
+    let documents = serde_saphyr::from_multiple::<Kubeconfig>(text);
+    let read = documents.map_err(|error| error.to_string())?.into_iter().next().unwrap_or_default();
+    let (version, kind) = (read.api_version.as_deref(), read.kind.as_deref());
+    if !matches!((version, kind), (None | Some("" | "v1"), None | Some("" | "Config"))) {
+        return Err("it is not a Config of apiVersion v1".to_owned());
+    }
+    let twice = twice("context", read.contexts.iter().map(|named| &named.name))
+        .or_else(|| twice("cluster", read.clusters.iter().map(|named| &named.name)))
+        .or_else(|| twice("user", read.auth_infos.iter().map(|named| &named.name)));
+    twice.map_or(Ok(read), Err)
+}
+
+/// Which of two equal names is meant cannot be told, so kubectl refuses them.
+fn twice<'a>(what: &str, names: impl Iterator<Item = &'a String>) -> Option<String> {
+    let mut seen = HashSet::new();
+    let twice = names.into_iter().find(|name| !seen.insert(*name))?;
+    Some(format!("it has two of the {what} {twice:?}"))
 }
 
 /// Takes an empty setting for one that is absent, as kubectl does.
@@ -135,7 +160,7 @@ pub(super) async fn with_authority(cluster: &mut Cluster) -> Result<(), ConnectE
 /// which is only used if the file has none.
 ///
 /// # Errors
-/// A file cannot be read.
+/// A file cannot be read, or there is no token.
 pub(super) async fn with_credentials(auth: &mut AuthInfo) -> Result<(), ConnectError> {
     if auth.client_certificate_data.is_none()
         && let Some(file) = auth.client_certificate.take()
@@ -150,7 +175,14 @@ pub(super) async fn with_credentials(auth: &mut AuthInfo) -> Result<(), ConnectE
     if let Some(file) = &auth.token_file {
         let read = contents(file).await;
         match read.and_then(|bytes| String::from_utf8(bytes).map_err(|_| ConnectError::Token)) {
-            Ok(token) if auth.token.is_none() || !token.trim().is_empty() => auth.token = Some(token.into()),
+            Ok(token) if !token.trim().is_empty() => auth.token = Some(token.into()),
+            // Without a token the server would take us for nobody, and name no reason.
+            Ok(_) if auth.token.is_none() => {
+                return Err(ConnectError::File {
+                    file: clean(file),
+                    why: "there is no token in it".to_owned(),
+                });
+            }
             Err(error) if auth.token.is_none() => return Err(error),
             Ok(_) | Err(_) => {}
         }

@@ -29,6 +29,7 @@ mod secrets;
 mod send;
 mod stream;
 mod transport;
+mod usable;
 mod watch;
 mod wire;
 mod writer;

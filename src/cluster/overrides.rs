@@ -5,6 +5,7 @@ use std::path::Path;
 use kube::config::{AuthInfo, Cluster, Context, Kubeconfig, NamedAuthInfo, NamedCluster, NamedContext};
 
 use super::flags::{ConnectError, ConnectOptions};
+use super::usable;
 use crate::model::clean;
 
 /// The chosen context, with its cluster and user as overridden by the flags.
@@ -115,12 +116,8 @@ fn override_cluster(
         cluster.certificate_authority = options.certificate_authority.as_deref().map(text);
         cluster.certificate_authority_data = None;
     }
+    usable::cluster(cluster)?;
     let authority = cluster.certificate_authority.is_some() || cluster.certificate_authority_data.is_some();
-    if cluster.insecure_skip_tls_verify == Some(true) && authority {
-        return Err(ConnectError::Contradiction {
-            why: "--insecure-skip-tls-verify cannot be combined with a certificate authority",
-        });
-    }
     // A server name in the kubeconfig belongs to the kubeconfig's own server.
     if options.tls_server_name.is_some() || options.server.is_some() {
         cluster.tls_server_name.clone_from(&options.tls_server_name);
@@ -153,6 +150,10 @@ fn override_user(auth: &mut AuthInfo, options: &ConnectOptions) -> Result<(), Co
     if let Some(file) = &options.client_key {
         (auth.client_key, auth.client_key_data) = (Some(text(file)), None);
     }
+    if auth.client_certificate.is_none() && auth.client_certificate_data.is_none() {
+        // Nothing is signed with it, and kube would refuse it.
+        (auth.client_key, auth.client_key_data) = (None, None);
+    }
     override_impersonation(auth, options)
 }
 
@@ -170,11 +171,7 @@ pub(super) fn override_impersonation(
     if !options.as_groups.is_empty() {
         auth.impersonate_groups = Some(options.as_groups.clone());
     }
-    let more = auth.impersonate_uid.is_some() || auth.impersonate_groups.is_some();
-    match &auth.impersonate {
-        None if more => Err(ConnectError::Contradiction { why: "--as-group and --as-uid require --as" }),
-        _ => Ok(()),
-    }
+    usable::user(auth)
 }
 
 fn text(path: &Path) -> String {

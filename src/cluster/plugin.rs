@@ -30,8 +30,9 @@ pub(super) enum Asking {
 }
 
 #[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
 struct ExecCredential {
-    #[serde(default)]
+    api_version: Option<String>,
     status: Option<Status>,
 }
 
@@ -54,11 +55,15 @@ pub(super) fn name_of(auth: &AuthInfo) -> Option<String> {
 
 /// The user needs no plugin.
 fn given(auth: &AuthInfo) -> bool {
-    auth.token.is_some() || auth.token_file.is_some() || auth.password.is_some()
+    auth.token.is_some()
+        || auth.token_file.is_some()
+        || auth.username.is_some()
+        || auth.client_certificate.is_some()
+        || auth.client_certificate_data.is_some()
 }
 
-/// The same user with the credentials from its plugin in the plugin's place. A user with a password or a token does not
-/// need one.
+/// The same user with the credentials from its plugin in the plugin's place. A user with a password, a token or a certificate
+/// does not need one.
 ///
 /// # Errors
 /// [`ConnectError::Plugin`] if the plugin cannot be run, fails, or returns no credentials.
@@ -71,7 +76,8 @@ pub(super) async fn resolved(
         return by_provider(auth).await;
     }
     let Some(plugin) = auth.exec.clone().filter(|_| !given(&auth)) else {
-        return Ok(auth);
+        // kube would run it beside a certificate.
+        return Ok(AuthInfo { exec: None, ..auth });
     };
     let name = clean(plugin.command.as_deref().unwrap_or_default());
     let failed = |why: String| ConnectError::Plugin { name: name.clone(), why };
@@ -86,16 +92,22 @@ pub(super) async fn resolved(
     // YAML is accepted as well, as by client-go. The output is secret and must not be shown, even if it is invalid.
     let credential: ExecCredential = serde_saphyr::from_slice(&output.stdout)
         .map_err(|_| failed("its output is not a valid ExecCredential".to_owned()))?;
+    if credential.api_version.is_some() && credential.api_version != plugin.api_version {
+        return Err(failed("its output is of another apiVersion than the kubeconfig asks for".to_owned()));
+    }
     let status = credential.status.unwrap_or_default();
-    match (status.token, status.client_certificate_data, status.client_key_data) {
-        (None, None, _) => Err(failed("its output has neither a token nor a certificate".to_owned())),
+    let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+    let (certificate, key) = (given(status.client_certificate_data), given(status.client_key_data));
+    match (given(status.token), certificate, key) {
+        (None, None, None) => Err(failed("its output has neither a token nor a certificate".to_owned())),
+        (_, Some(_), None) | (_, None, Some(_)) => {
+            Err(failed("its output has only one of a certificate and its key".to_owned()))
+        }
         (token, certificate, key) => Ok(AuthInfo {
             exec: None,
             token: token.map(Into::into),
-            client_certificate_data: certificate
-                .map(|pem| STANDARD.encode(pem))
-                .or(auth.client_certificate_data),
-            client_key_data: key.map(|pem| STANDARD.encode(pem).into()).or(auth.client_key_data),
+            client_certificate_data: certificate.map(|pem| STANDARD.encode(pem)),
+            client_key_data: key.map(|pem| STANDARD.encode(pem).into()),
             ..auth
         }),
     }
@@ -177,11 +189,14 @@ fn command(plugin: &ExecConfig, asking: Asking) -> Result<Command, String> {
             command.env(name, value);
         }
     }
-    let info = json!({
+    let mut info = json!({
         "apiVersion": plugin.api_version,
         "kind": "ExecCredential",
-        "spec": { "interactive": interactive, "cluster": plugin.cluster.as_ref().filter(|_| plugin.provide_cluster_info) },
+        "spec": { "interactive": interactive },
     });
+    if let Some(cluster) = plugin.cluster.as_ref().filter(|_| plugin.provide_cluster_info) {
+        info["spec"]["cluster"] = json!(cluster);
+    }
     command.env("KUBERNETES_EXEC_INFO", info.to_string());
     command.stdin(if interactive { Stdio::inherit() } else { Stdio::null() });
     command.stdout(Stdio::piped());

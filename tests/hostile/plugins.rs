@@ -27,7 +27,7 @@ fn outputs() -> Vec<Row> {
         ("a status that is a text", "echo '{\"status\": \"hunter2-open-sesame\"}'", invalid, 1),
         ("a token that is a number", "echo '{\"status\": {\"token\": 42}}'", "", 0),
         ("a token that is a list", "echo '{\"status\": {\"token\": [\"hunter2-open-sesame\"]}}'", invalid, 1),
-        ("an empty token", "echo '{\"status\": {\"token\": \"\"}}'", "", 0),
+        ("an empty token", "echo '{\"status\": {\"token\": \"\"}}'", neither, 1),
         ("a token with a line break", "printf '%s' '{\"status\": {\"token\": \"hunter2-open-sesame\\nx\"}}'", "the token cannot be sent", 1),
         ("a token that ends in a line break", "printf '%s' '{\"status\": {\"token\": \"hunter2-open-sesame\\n\"}}'", "", 0),
         ("a token of control characters", "printf '%s' '{\"status\": {\"token\": \"\\u001b[2J\"}}'", "the token cannot be sent", 1),
