@@ -61,7 +61,7 @@ impl Run {
             self.read_journal_once_more(until).await;
         }
         // If the other run has released its lock by now, this is what it has left.
-        if overtaken || !self.observer.watching() {
+        if overtaken || !self.observer.watching() || self.unseen_eviction() {
             self.look_once_more(until).await;
         }
         self.observer.watches = None;
@@ -116,6 +116,12 @@ impl Run {
         }
         self.narrator.emit(Event::Finished(finish.clone()));
         finish
+    }
+
+    /// A pod that this run has evicted still looks as it did before: its watch is slower than the answer to the eviction.
+    fn unseen_eviction(&self) -> bool {
+        let pods = &self.observer.snapshot.pods;
+        pods.iter().any(|pod| !pod.deleting && self.memory.evicted.contains(&pod.uid))
     }
 
     /// Reads what the watches have not reported lately, so that the end describes the current state: while this process

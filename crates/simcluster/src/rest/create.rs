@@ -9,7 +9,6 @@ use super::options::{Verb, WriteOptions};
 use super::path::Target;
 use super::{read, validate};
 use crate::admission;
-use crate::controllers::index::PODS;
 use crate::error::{ApiError, Cause};
 use crate::object;
 use crate::store::NAMESPACES;
@@ -44,7 +43,7 @@ pub(super) fn create_object(
     complete(resource.name, &mut object);
     validate::check(resource, &object)?;
     let created = match resource.name {
-        PODS => {
+        "pods" => {
             let rules = server.behaviour.read(|behaviour| behaviour.admission.clone());
             admission::create_pod(&server.store, &rules, &call.caller()?.name, object, options.dry_run)?
         }
