@@ -1,6 +1,10 @@
 //! Response bodies, read up to a limit: a server, or a proxy in front of it, may send more than memory holds.
 
-use bytes::Bytes;
+use std::error::Error;
+use std::io::{self, Write};
+
+use flate2::write::GzDecoder;
+use http::{HeaderMap, HeaderValue, header};
 use http_body_util::BodyExt;
 use kube::client::Body;
 
@@ -14,27 +18,67 @@ pub(super) const LARGEST_PAGE: usize = 64 << 20;
 pub(super) const LARGEST_ERROR: usize = 256 << 10;
 
 /// A body, as far as it was read.
+#[derive(Default)]
 pub(super) struct Read {
-    pub bytes: Bytes,
+    pub bytes: Vec<u8>,
     /// There is more of it than the limit.
     pub cut: bool,
 }
 
-/// Reads a body, but no more than that many bytes.
+/// Reads a body, but no more than that many bytes of it, as they are once unpacked: some kilobytes can unpack to gigabytes.
 ///
 /// # Errors
-/// The connection broke.
-pub(super) async fn read(mut body: Body, most: usize) -> Result<Read, kube::Error> {
-    let mut bytes = Vec::new();
+/// The connection broke, or the body is not packed as its head says.
+pub(super) async fn read(mut body: Body, head: &HeaderMap, most: usize) -> Result<Read, Unreadable> {
+    let mut kept = Kept { read: Read::default(), most };
+    match head.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes) {
+        None | Some(b"identity") => fill(&mut body, &mut kept, |kept| kept.read.cut).await?,
+        Some(b"gzip") => {
+            let mut unpacked = GzDecoder::new(&mut kept);
+            fill(&mut body, &mut unpacked, |unpacked| unpacked.get_ref().read.cut).await?;
+            // This writes what is left, and checks that nothing is missing at the end.
+            let ended = unpacked.try_finish();
+            if !unpacked.get_ref().read.cut {
+                ended?;
+            }
+        }
+        Some(_) => return Err("it is packed in a way that was not asked for".into()),
+    }
+    Ok(kept.read)
+}
+
+/// Why a body cannot be read.
+pub(super) type Unreadable = Box<dyn Error + Send + Sync>;
+
+async fn fill<W: Write>(body: &mut Body, into: &mut W, full: impl Fn(&W) -> bool) -> Result<(), Unreadable> {
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame?.into_data() else { continue };
-        let room = most - bytes.len();
-        bytes.extend_from_slice(&data[..data.len().min(room)]);
-        if data.len() > room {
-            return Ok(Read { bytes: bytes.into(), cut: true });
+        let written = into.write_all(&data);
+        if full(into) {
+            return Ok(());
         }
+        written?;
     }
-    Ok(Read { bytes: bytes.into(), cut: false })
+    Ok(())
+}
+
+/// What is kept of a body.
+struct Kept {
+    read: Read,
+    most: usize,
+}
+
+impl Write for Kept {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        let room = self.most - self.read.bytes.len();
+        self.read.bytes.extend_from_slice(&data[..data.len().min(room)]);
+        self.read.cut |= data.len() > room;
+        if self.read.cut { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(data.len()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// A line of a watch is longer than [`LARGEST_OBJECT`].
@@ -72,11 +116,45 @@ impl Lines {
 mod tests {
     use super::*;
 
+    fn head(encoding: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(header::CONTENT_ENCODING, HeaderValue::from_static(encoding))])
+    }
+
+    fn packed(bytes: &[u8]) -> Vec<u8> {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packed.write_all(bytes).expect("memory holds it");
+        packed.finish().expect("memory holds it")
+    }
+
     #[tokio::test]
     async fn a_body_is_read_up_to_the_limit() {
         for (most, bytes, cut) in [(4, "abc", false), (3, "abc", false), (2, "ab", true), (0, "", true)] {
-            let read = read(Body::from(b"abc".to_vec()), most).await.expect("it is read");
-            assert_eq!((read.bytes.as_ref(), read.cut), (bytes.as_bytes(), cut), "{most}");
+            for (head, body) in [
+                (HeaderMap::new(), b"abc".to_vec()),
+                (head("identity"), b"abc".to_vec()),
+                (head("gzip"), packed(b"abc")),
+            ] {
+                let read = read(Body::from(body), &head, most).await.expect("it is read");
+                assert_eq!((&*read.bytes, read.cut), (bytes.as_bytes(), cut), "{most} {head:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_unpacks_to_more_than_memory_holds_is_cut() {
+        let bomb = packed(&vec![0; 8 << 20]);
+        assert!(bomb.len() < 64 << 10, "{}", bomb.len());
+        let read = read(Body::from(bomb), &head("gzip"), 1000).await.expect("it is read");
+        assert_eq!((read.bytes.len(), read.bytes.capacity() < 4096, read.cut), (1000, true, true));
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_not_packed_as_it_says_is_an_error() {
+        let whole = packed(b"abc");
+        for (encoding, body) in
+            [("gzip", whole[..whole.len() - 1].to_vec()), ("gzip", b"{}".to_vec()), ("br", b"{}".to_vec())]
+        {
+            assert!(read(Body::from(body.clone()), &head(encoding), 9).await.is_err(), "{encoding} {body:?}");
         }
     }
 

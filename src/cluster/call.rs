@@ -235,12 +235,12 @@ impl Cluster {
                 "list" => LARGEST_PAGE,
                 _ => LARGEST_OBJECT,
             };
-            let read = body::read(body, most).await;
-            let read = read.map_err(|e| ClusterError::lost(&call.what, &chain(&e)))?;
+            let read = body::read(body, &parts.headers, most).await;
+            let read = read.map_err(|e| ClusterError::lost(&call.what, &chain(&*e)))?;
             if read.cut && parts.status.is_success() {
                 return Err(ClusterError::too_large(&call.what, most));
             }
-            Ok((parts, read.bytes))
+            Ok((parts, Bytes::from(read.bytes)))
         };
         let limit = match call.verb {
             "get" | "list" => self.answer_within,

@@ -2,6 +2,8 @@ use kube::core::Status;
 
 use crate::model::clean;
 
+use super::transport::unsent;
+
 /// Why a call failed. Control characters are stripped from the server's messages.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ClusterError {
@@ -220,11 +222,11 @@ pub(super) fn failure(what: &str, error: &kube::Error) -> ClusterError {
     }
 }
 
-/// Whether no connection was made, so that the request cannot have reached the server.
+/// Whether the request was not sent, so that it cannot have reached the server.
 fn unconnected(error: &kube::Error) -> bool {
     let mut cause: Option<&dyn std::error::Error> = Some(error);
     while let Some(error) = cause {
-        if error.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(|e| e.is_connect()) {
+        if error.downcast_ref().is_some_and(unsent) {
             return true;
         }
         cause = error.source();

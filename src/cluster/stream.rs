@@ -38,8 +38,8 @@ impl<T: DeserializeOwned> Events<T> {
         let response = client.send(request.map(Body::from)).await.map_err(|e| failure(what, &e))?;
         let (parts, body) = response.into_parts();
         if !parts.status.is_success() {
-            let said = body::read(body, LARGEST_ERROR).await;
-            let said = said.map_err(|e| ClusterError::lost(what, &chain(&e)))?;
+            let said = body::read(body, &parts.headers, LARGEST_ERROR).await;
+            let said = said.map_err(|e| ClusterError::lost(what, &chain(&*e)))?;
             let said = secrets.masked(&String::from_utf8_lossy(&said.bytes));
             return Err(ClusterError::from_status(what, parts.status.as_u16(), said.as_bytes()));
         }

@@ -80,6 +80,15 @@ impl Endpoint {
         Self { round_trip, ..self }
     }
 
+    /// Speaks HTTP/1.1 only, as many a proxy in front of an API server does.
+    #[must_use]
+    pub fn without_http2(mut self) -> Self {
+        let mut config = ServerConfig::clone(self.acceptor.config());
+        config.alpn_protocols.retain(|protocol| protocol != b"h2");
+        self.acceptor = TlsAcceptor::from(Arc::new(config));
+        self
+    }
+
     /// Where it listens.
     pub fn url(&self) -> String {
         format!("https://{}", self.address)
