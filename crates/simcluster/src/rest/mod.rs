@@ -33,7 +33,7 @@ use tokio::time::sleep;
 
 use self::answer::Answer;
 use self::call::Call;
-use self::path::{Parts, Target};
+use self::path::{Parts, Target, Words};
 use crate::access::{self, Access, Attributes};
 use crate::apis::Apis;
 use crate::authentication::{self, Shown, Tokens};
@@ -128,9 +128,10 @@ impl Server {
             Ok(caller) => caller,
             Err(refused) => return refused,
         };
-        let target = path::split(&call.path).and_then(|parts| path::target(&parts, &self.apis).ok());
-        match target {
-            Some(target) => access::forbidden(&attributes(caller, call, &target)),
+        let parts = path::split(&call.path);
+        let words = parts.as_ref().and_then(|parts| Some((parts.group, path::words(parts)?)));
+        match words {
+            Some((group, words)) => access::forbidden(&attributes(caller, call, group, &words)),
             None => access::forbidden_path(caller, call.method.as_str(), &call.path),
         }
     }
@@ -144,11 +145,13 @@ impl Server {
         if let Some(answer) = review::answer(self, caller, call, &parts)? {
             return Ok(answer);
         }
-        let target = path::target(&parts, &self.apis)?;
-        let asked = attributes(caller, call, &target);
+        let words = path::words(&parts).ok_or_else(|| path::absent(parts.group))?;
+        let asked = attributes(caller, call, parts.group, &words);
+        // The authorizer is asked before anybody knows whether there is such a resource.
         if !self.access.allows(&asked) {
             return Err(access::forbidden(&asked));
         }
+        let target = path::target(&parts, &self.apis)?;
         call.query.check_timeout()?;
         target.check_collection(asked.verb)?;
         match asked.verb {
@@ -174,8 +177,8 @@ impl Server {
 }
 
 /// What the authorizer is asked about a request.
-fn attributes<'a>(caller: &'a Caller, call: &'a Call, target: &'a Target) -> Attributes<'a> {
-    let collection = target.name.is_empty();
+fn attributes<'a>(caller: &'a Caller, call: &'a Call, group: &'a str, words: &Words<'a>) -> Attributes<'a> {
+    let collection = words.name.is_empty();
     let verb = match call.method {
         Method::GET if collection && call.query.is_set("watch") => "watch",
         Method::GET if collection => "list",
@@ -190,10 +193,10 @@ fn attributes<'a>(caller: &'a Caller, call: &'a Call, target: &'a Target) -> Att
     Attributes {
         caller,
         verb,
-        group: target.resource.group(),
-        resource: target.resource.plural(),
-        subresource: &target.subresource,
-        namespace: &target.namespace,
-        name: &target.name,
+        group,
+        resource: words.plural,
+        subresource: words.subresource,
+        namespace: words.namespace,
+        name: words.name,
     }
 }

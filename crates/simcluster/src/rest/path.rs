@@ -61,8 +61,16 @@ pub(super) fn split(path: &str) -> Option<Parts<'_>> {
     Some(Parts { group, version, rest })
 }
 
-/// Finds what a path stands for among the resources that are served.
-pub(super) fn target(parts: &Parts<'_>, apis: &Apis) -> Result<Target, ApiError> {
+/// What a path says, whether it leads anywhere or not. Empty where [`Target`] says so.
+pub(super) struct Words<'a> {
+    pub plural: &'a str,
+    pub namespace: &'a str,
+    pub name: &'a str,
+    pub subresource: &'a str,
+}
+
+/// The words of a path; `None` if it has too few or too many.
+pub(super) fn words<'a>(parts: &Parts<'a>) -> Option<Words<'a>> {
     let (namespace, rest) = match parts.rest.as_slice() {
         // `namespaces/<name>` and its subresources are the namespace itself.
         ["namespaces", namespace, rest @ ..]
@@ -76,8 +84,15 @@ pub(super) fn target(parts: &Parts<'_>, apis: &Apis) -> Result<Target, ApiError>
         [plural] => (*plural, "", ""),
         [plural, name] => (*plural, *name, ""),
         [plural, name, subresource] => (*plural, *name, *subresource),
-        _ => return Err(absent(parts.group)),
+        _ => return None,
     };
+    Some(Words { plural, namespace, name, subresource })
+}
+
+/// Finds what a path stands for among the resources that are served.
+pub(super) fn target(parts: &Parts<'_>, apis: &Apis) -> Result<Target, ApiError> {
+    let words = words(parts).ok_or_else(|| absent(parts.group))?;
+    let Words { plural, namespace, name, subresource } = words;
     let found =
         RESOURCES.iter().find(|resource| resource.plural() == plural && resource.group() == parts.group);
     let resource = found.ok_or_else(|| absent(parts.group))?;
