@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 use common::process::Process;
-use common::{BUDGETS, NAMESPACE, World, request, secs};
+use common::{BUDGETS, NAMESPACE, World, overview, request, secs};
 use kubectl_dbupdate::cluster::Cluster;
 use kubectl_dbupdate::engine;
 use kubectl_dbupdate::event::{Event, Outcome, Step};
@@ -181,11 +181,11 @@ async fn look(world: &World) {
         cluster.watch_lock(world.kind, NAMESPACE, &world.name, lock).await.expect("it can be watched");
     }
     for name in [Some(world.name.as_str()), None] {
-        cluster.overview(world.kind, NAMESPACE, name, "").await.expect("it can be read");
+        overview(&cluster, world.kind, NAMESPACE, name).await.expect("it can be read");
     }
     cluster.databases(world.kind, NAMESPACE).await.expect("they can be listed");
     let everywhere = world.cluster_of("everywhere");
-    everywhere.overview(world.kind, "", None, "").await.expect("they can be listed");
+    overview(&everywhere, world.kind, "", None).await.expect("they can be listed");
 }
 
 /// Everything that is read before a plan is made.
@@ -193,7 +193,8 @@ async fn dry_run(world: &World, cluster: &Cluster) -> Snapshot {
     let snapshot = world.snapshot(cluster).await;
     cluster.journal(world.kind, NAMESPACE, &world.name).await.expect("it can be read");
     let needed = permissions::needed(&snapshot, false);
-    let environment = cluster.environment(&snapshot, &needed).await.expect("it can be asked");
+    let environment = cluster.environment(world.kind, NAMESPACE, &world.name, &needed).await;
+    let environment = environment.expect("it can be asked");
     Snapshot { environment, ..snapshot }
 }
 

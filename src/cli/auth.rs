@@ -37,12 +37,16 @@ impl Look {
 }
 
 async fn ask(cluster: &Cluster, kind: Kind, namespace: &str, name: &str) -> Result<Auth, Failure> {
-    let apis = cluster.served_versions().await?;
-    let (read, unread) = match operation::snapshot(cluster, kind, namespace, name).await {
-        Ok(snapshot) => (Some(snapshot), None),
-        Err(Error::Cluster(error @ ClusterError::Forbidden { .. })) => (None, Some(error.to_string())),
-        Err(error) => return Err(error.into()),
-    };
+    let (apis, read) =
+        tokio::join!(cluster.served_versions(), operation::snapshot(cluster, kind, namespace, name));
+    let (apis, (read, unread)) = (
+        apis?,
+        match read {
+            Ok(snapshot) => (Some(snapshot), None),
+            Err(Error::Cluster(error @ ClusterError::Forbidden { .. })) => (None, Some(error.to_string())),
+            Err(error) => return Err(error.into()),
+        },
+    );
     let asked = permissions::all(kind, name, read.as_ref(), &apis);
     let denied = match cluster.denied(namespace, &asked).await? {
         Lookup::Found(denied) => denied,

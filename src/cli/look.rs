@@ -9,9 +9,9 @@ use super::options::LookOptions;
 use super::stop;
 use super::stream;
 use super::terminal::Terminal;
-use crate::cluster::{Cluster, ClusterError, Found};
+use crate::cluster::{Cluster, Found, Selection};
 use crate::model::{Kind, ObjectRef};
-use crate::operation::{self, Error, Stop, unless_stopped};
+use crate::operation::{self, Stop, unless_stopped};
 use crate::report::View;
 
 /// Runs a read-only command and reports its failure, if any.
@@ -67,29 +67,14 @@ impl Look {
     /// The databases that the command line chooses.
     pub async fn found(&mut self) -> Result<Vec<Found>, Failure> {
         let namespace = self.namespace();
-        let (cluster, name) = (&self.connected.cluster, self.options.name.clone());
-        let labels = self.options.selector.clone();
         let kinds = self.options.kind.map_or(Kind::ALL.to_vec(), |kind| vec![kind]);
-        let reading = async {
-            let (mut found, mut absent) = (Vec::new(), Vec::new());
-            for kind in &kinds {
-                match cluster.overview(*kind, &namespace, name.as_deref(), &labels).await {
-                    Ok(more) => found.extend(more),
-                    Err(ClusterError::ApiAbsent { .. }) => absent.push(*kind),
-                    Err(error) => return Err(Error::from(error)),
-                }
-            }
-            match (absent.as_slice(), &name) {
-                ([kind, ..], _) if absent.len() == kinds.len() => Err(Error::KindAbsent { kind: *kind }),
-                ([], Some(name)) if found.is_empty() => Err(Error::NoSuchDatabase {
-                    kind: kinds[0],
-                    name: name.clone(),
-                    namespace: namespace.clone(),
-                    names: operation::names(cluster, &namespace, kinds[0]).await,
-                }),
-                _ => Ok(found),
-            }
+        let which = Selection {
+            kinds: &kinds,
+            namespace: &namespace,
+            name: self.options.name.as_deref(),
+            labels: &self.options.selector,
         };
+        let reading = operation::databases(&self.connected.cluster, &which);
         Ok(unless_stopped(&mut self.stop, reading).await??)
     }
 

@@ -168,7 +168,9 @@ impl Cluster {
     pub(super) async fn answer(&self, call: &Call) -> Result<Answer, ClusterError> {
         let mut retries = Retries::from_now();
         loop {
-            match self.once(call).await {
+            // Many reads are made at once, and several operations may run on one stack: boxed, so that they do not all
+            // take space on it.
+            match Box::pin(self.once(call)).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => self.pause(&mut retries, &error, call).await.ok_or(error)?,
             }

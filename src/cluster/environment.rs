@@ -1,16 +1,9 @@
-//! Reads the environment of a database before planning: permissions, GitOps, backups. Their APIs are optional, so the cluster
-//! is asked first which APIs it serves.
+//! Reads the environment of a database before planning: permissions, GitOps, backups. Their APIs are optional.
 
-use std::collections::BTreeSet;
-
-use serde::Deserialize;
 use serde_json::Value;
 
-use crate::model::{
-    BACKUP_APIS, Backup, Database, Environment, GITOPS_API, Lookup, Permission, Snapshot, clean,
-};
+use crate::model::{BACKUP_APIS, Backup, Environment, GITOPS_API, Kind, Lookup, Permission, clean};
 
-use super::request::Call;
 use super::{Cluster, ClusterError};
 
 /// A backup system: its API, and the path of the target in a session and in a configuration.
@@ -27,111 +20,61 @@ const VAULTS: [Vault; 2] = [
     Vault { api: BACKUP_APIS[1], group: "stash.appscode.com", target: "/spec/target/ref/name" },
 ];
 
-#[derive(Deserialize)]
-struct Groups {
-    #[serde(default)]
-    groups: Vec<Group>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Group {
-    #[serde(default)]
-    versions: Vec<GroupVersion>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct GroupVersion {
-    group_version: String,
-}
-
 impl Cluster {
-    /// Reads the environment of a database: which of the needed permissions the user lacks, whether KubeDB's GitOps operator
-    /// manages the database, and whether a backup or restore is in progress.
+    /// Reads the environment of a database: which of these permissions the user lacks, whether KubeDB's GitOps operator manages
+    /// the database, and whether a backup or restore is in progress. An optional API is asked before it is known whether the
+    /// cluster serves it, and what it answers counts only if it does.
     ///
     /// # Errors
     /// The cluster cannot be asked. An API that the user may not read is not an error; the result says so.
     pub async fn environment(
         &self,
-        snapshot: &Snapshot,
-        needed: &[Permission],
+        kind: Kind,
+        namespace: &str,
+        name: &str,
+        permissions: &[Permission],
     ) -> Result<Environment, ClusterError> {
-        let db = &snapshot.database;
-        let (denied, served) =
-            tokio::try_join!(self.denied(&db.object.namespace, needed), self.served_versions())?;
-        let (gitops, backups) = tokio::try_join!(self.gitops(db, &served), self.backups(db, &served))?;
-        Ok(Environment { denied, gitops, backups, ..Environment::default() })
+        let [kubestash, stash] = &VAULTS;
+        let (denied, served, gitops, kubestash, stash) = tokio::join!(
+            self.denied(namespace, permissions),
+            self.served_versions(),
+            self.gitops(kind, namespace, name),
+            self.backups_in(kubestash, namespace, name),
+            self.backups_in(stash, namespace, name),
+        );
+        let (denied, served) = (denied?, served?);
+        let gitops = if served.contains(GITOPS_API) { gitops? } else { Lookup::Absent };
+        let found = VAULTS.iter().zip([kubestash, stash]);
+        let found = found.filter(|(vault, _)| served.contains(vault.api)).map(|(_, found)| found);
+        Ok(Environment { denied, gitops, backups: together(found)?, ..Environment::default() })
     }
 
-    /// Every `group/version` that the cluster serves.
-    ///
-    /// # Errors
-    /// The cluster cannot be asked.
-    pub async fn served_versions(&self) -> Result<BTreeSet<String>, ClusterError> {
-        let what = "get /apis".to_owned();
-        let request = http::Request::get("/apis").body(Vec::new());
-        let request =
-            request.map_err(|e| ClusterError::Unexpected { what: what.clone(), message: e.to_string() })?;
-        let found: Groups =
-            self.read(Call { what, verb: "get", resource: "/apis".to_owned(), request }).await?;
-        Ok(found.groups.into_iter().flat_map(|g| g.versions).map(|v| v.group_version).collect())
-    }
-
-    async fn gitops(&self, db: &Database, served: &BTreeSet<String>) -> Result<Lookup<bool>, ClusterError> {
-        if !served.contains(GITOPS_API) {
-            return Ok(Lookup::Absent);
-        }
-        let (plural, name) = (db.kind.plural(), &db.object.name);
-        let word = format!("{}.gitops.kubedb.com", db.kind.singular());
-        match self.get::<Value>(GITOPS_API, &db.object.namespace, plural, &word, name).await {
+    async fn gitops(&self, kind: Kind, namespace: &str, name: &str) -> Result<Lookup<bool>, ClusterError> {
+        let word = format!("{}.gitops.kubedb.com", kind.singular());
+        match self.get::<Value>(GITOPS_API, namespace, kind.plural(), &word, name).await {
             Ok(_) => Ok(Lookup::Found(true)),
             Err(error) if error.absent() => Ok(Lookup::Found(false)),
             Err(error) => unreadable(error),
         }
     }
 
-    async fn backups(
+    async fn backups_in(
         &self,
-        db: &Database,
-        served: &BTreeSet<String>,
-    ) -> Result<Lookup<Vec<Backup>>, ClusterError> {
-        let mut found = Lookup::Absent;
-        for vault in VAULTS.iter().filter(|v| served.contains(v.api)) {
-            match self.backups_in(db, vault).await {
-                Ok(more) => {
-                    let mut all = match found {
-                        Lookup::Found(all) => all,
-                        Lookup::Absent | Lookup::Unreadable(_) => Vec::new(),
-                    };
-                    all.extend(more);
-                    found = Lookup::Found(all);
-                }
-                // The backups found in the other system must not be dropped.
-                Err(error)
-                    if !error.transient() && !matches!(found, Lookup::Found(ref all) if !all.is_empty()) =>
-                {
-                    found = unreadable(error)?;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(found)
-    }
-
-    async fn backups_in(&self, db: &Database, vault: &Vault) -> Result<Vec<Backup>, ClusterError> {
-        let namespace = &db.object.namespace;
+        vault: &Vault,
+        namespace: &str,
+        database: &str,
+    ) -> Result<Vec<Backup>, ClusterError> {
         let (sessions, restores) = tokio::try_join!(
             self.list::<Value>(vault.api, namespace, "backupsessions", "", ""),
             self.list::<Value>(vault.api, namespace, "restoresessions", "", ""),
         )?;
         let mut found = Vec::new();
         for session in sessions.0.iter().filter(|s| on_its_way(s)) {
-            if self.target(vault, namespace, session).await?.is_none_or(|target| target == db.object.name) {
+            if self.target(vault, namespace, session).await?.is_none_or(|target| target == database) {
                 found.push(backup("BackupSession", "backupsession", session, vault));
             }
         }
-        let ours = |s: &&Value| s.pointer(vault.target).and_then(Value::as_str) == Some(&db.object.name);
+        let ours = |s: &&Value| s.pointer(vault.target).and_then(Value::as_str) == Some(database);
         let restores = restores.0.iter().filter(|s| on_its_way(s)).filter(ours);
         found.extend(restores.map(|s| backup("RestoreSession", "restoresession", s, vault)));
         Ok(found)
@@ -156,6 +99,33 @@ impl Cluster {
             Err(_) => Ok(None),
         }
     }
+}
+
+/// The backups of all systems that the cluster has.
+fn together(
+    all: impl Iterator<Item = Result<Vec<Backup>, ClusterError>>,
+) -> Result<Lookup<Vec<Backup>>, ClusterError> {
+    let mut together = Lookup::Absent;
+    for found in all {
+        match found {
+            Ok(more) => {
+                let mut all = match together {
+                    Lookup::Found(all) => all,
+                    Lookup::Absent | Lookup::Unreadable(_) => Vec::new(),
+                };
+                all.extend(more);
+                together = Lookup::Found(all);
+            }
+            // The backups found in the other system must not be dropped.
+            Err(error)
+                if !error.transient() && !matches!(together, Lookup::Found(ref all) if !all.is_empty()) =>
+            {
+                together = unreadable(error)?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(together)
 }
 
 /// Whether a session is in progress, by the phases of both systems. An empty or unknown phase counts as in progress.

@@ -16,7 +16,7 @@ use crate::model::{Kind, Lock, ObjectRef, PatchOp, clean};
 use crate::retry::Retries;
 
 use super::call::CALL_TIMEOUT;
-use super::request::{Call, MANAGER, built, json_patch, path};
+use super::request::{Call, MANAGER, built, json_patch, path, resource};
 use super::{Cluster, ClusterError};
 
 /// How long the lock is valid after a renewal. Long enough to survive a failed renewal, short enough that nobody waits long
@@ -151,7 +151,7 @@ impl Cluster {
         let call = Call {
             what: format!("watch lease/{name}"),
             verb: "watch",
-            resource: "leases".to_owned(),
+            resource: resource(API, "leases"),
             request,
         };
         let mut events = self.open_watch::<Lease>(&call).await?;
@@ -260,7 +260,12 @@ fn creation(database: &ObjectRef, name: &str, holder: &str, clock: &Clock) -> Re
     let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
     let base = kube::core::Request::new(path(API, &database.namespace, "leases")?);
     let request = built(base.create(&params, lease.to_string().into_bytes()), name)?;
-    Ok(Call { what: format!("create lease/{name}"), verb: "create", resource: "leases".to_owned(), request })
+    Ok(Call {
+        what: format!("create lease/{name}"),
+        verb: "create",
+        resource: resource(API, "leases"),
+        request,
+    })
 }
 
 fn takeover(
@@ -303,7 +308,12 @@ fn claim(
 
 fn patch_call(namespace: &str, name: &str, operations: &[PatchOp]) -> Result<Call, ClusterError> {
     let request = json_patch(&format!("{}/{name}", path(API, namespace, "leases")?), operations, false)?;
-    Ok(Call { what: format!("patch lease/{name}"), verb: "patch", resource: "leases".to_owned(), request })
+    Ok(Call {
+        what: format!("patch lease/{name}"),
+        verb: "patch",
+        resource: resource(API, "leases"),
+        request,
+    })
 }
 
 impl HeldLease {
@@ -406,7 +416,7 @@ impl HeldLease {
             .header(header::CONTENT_TYPE, "application/json")
             .body(body.to_string().into_bytes())
             .map_err(|e| ClusterError::Unexpected { what: what.clone(), message: e.to_string() })?;
-        Ok(Call { what, verb: "delete", resource: "leases".to_owned(), request })
+        Ok(Call { what, verb: "delete", resource: resource(API, "leases"), request })
     }
 
     fn state(&self) -> State {

@@ -2,6 +2,7 @@
 //! (or tries it with `dryRun=All`), and holds the lock.
 
 mod access;
+mod ahead;
 mod announce;
 mod body;
 mod call;
@@ -27,6 +28,7 @@ mod renew;
 mod request;
 mod secrets;
 mod send;
+mod served;
 mod stream;
 mod transport;
 mod usable;
@@ -34,6 +36,7 @@ mod watch;
 mod wire;
 mod writer;
 
+pub use ahead::Ahead;
 pub use announce::Announcement;
 pub use call::{Aside, CALL_TIMEOUT, Cluster, FORBIDDEN_DOUBT, Retry};
 pub use connect::{Names, connect, names};
@@ -42,7 +45,7 @@ pub use error::{ClusterError, Refusal};
 pub use flags::{ConnectError, ConnectOptions, Token};
 pub use journal::Journal;
 pub use lease::{HeldLease, LEASE_DURATION, LockError, RENEW_EVERY, lease_duration};
-pub use overview::Found;
+pub use overview::{Found, Overview, Selection};
 pub use send::Sent;
 pub use watch::{Delta, Watches};
 pub use writer::Part;

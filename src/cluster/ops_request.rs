@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::model::{Condition, Database, Lookup, OPS_API, OpsRequest, clean};
+use crate::model::{Condition, Kind, Lookup, OPS_API, OpsRequest, clean};
 
 use super::wire::{Meta, or_default};
 use super::{Cluster, ClusterError};
@@ -89,14 +89,14 @@ fn in_time(mut conditions: Vec<ConditionWire>) -> Vec<Condition> {
 impl Cluster {
     pub(super) async fn ops_requests(
         &self,
-        db: &Database,
+        kind: Kind,
+        namespace: &str,
+        database: &str,
     ) -> Result<(Lookup<Vec<OpsRequest>>, Option<String>), ClusterError> {
-        let facts = db.kind.facts();
-        let listed =
-            self.list::<OpsRequestWire>(OPS_API, &db.object.namespace, facts.ops_plural, "", "").await;
-        match listed {
+        let facts = kind.facts();
+        match self.list::<OpsRequestWire>(OPS_API, namespace, facts.ops_plural, "", "").await {
             Ok((items, mark)) => {
-                let of_this = |r: OpsRequestWire| r.of(facts.ops_kind, &db.object.name);
+                let of_this = |r: OpsRequestWire| r.of(facts.ops_kind, database);
                 Ok((Lookup::Found(items.into_iter().filter_map(of_this).collect()), Some(mark)))
             }
             Err(ClusterError::ApiAbsent { .. }) => Ok((Lookup::Absent, None)),

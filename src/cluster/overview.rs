@@ -1,8 +1,9 @@
-//! Reads the state of many databases at once, with one list request per collection regardless of their number. A user with
-//! partial permissions gets the part that they may read.
+//! Reads the state of many databases at once, with one list request per collection regardless of their number and their kinds.
+//! A user with partial permissions gets the part that they may read.
 
 use std::collections::BTreeMap;
 
+use futures::future::join_all;
 use k8s_openapi::api::coordination::v1::Lease;
 use serde::de::DeserializeOwned;
 
@@ -10,6 +11,7 @@ use crate::model::{
     CatalogVersion, Database, Environment, Kind, Lock, Lookup, OPS_API, Pod, Snapshot, WorkloadKind,
 };
 
+use super::ahead::Ahead;
 use super::journal::ConfigMapWire;
 use super::ops_request::OpsRequestWire;
 use super::request::segment;
@@ -34,47 +36,99 @@ fn place(kind: Kind, namespace: &str, name: &str) -> Place {
     (namespace.to_owned(), kind.lock_and_journal(name))
 }
 
-/// The listed collections; empty if the user may not read them.
+/// Which databases are read.
+#[derive(Debug, Clone)]
+pub struct Selection<'a> {
+    pub kinds: &'a [Kind],
+    /// Empty for all namespaces.
+    pub namespace: &'a str,
+    /// Only the database of that name.
+    pub name: Option<&'a str>,
+    /// A selector of their labels; empty for all of them.
+    pub labels: &'a str,
+}
+
+/// The selected databases.
+pub struct Overview {
+    /// By kind, namespace and name.
+    pub found: Vec<Found>,
+    /// The kinds that the cluster does not serve.
+    pub absent: Vec<Kind>,
+}
+
+/// The collections of all kinds of database; empty if the user may not read them.
 struct Lists {
     workloads: Vec<(WorkloadKind, Vec<WorkloadWire>)>,
     pods: Vec<PodWire>,
-    ops_requests: Lookup<Vec<OpsRequestWire>>,
-    catalog: Vec<CatalogVersion>,
     journals: Lookup<BTreeMap<Place, Journal>>,
     locks: BTreeMap<Place, Lock>,
     unread: Vec<String>,
 }
 
+/// The databases of one kind, and what only that kind has.
+struct OfKind {
+    databases: Vec<Database>,
+    ops_requests: Lookup<Vec<OpsRequestWire>>,
+    catalog: Vec<CatalogVersion>,
+    unread: Vec<String>,
+}
+
 impl Cluster {
-    /// The databases of a kind in a namespace (in all namespaces if it is empty), sorted by namespace and name, filtered by
-    /// `labels` if not empty. With `name`, only that database.
+    /// The selected databases, each with its objects and its journal. Everything is asked at once, before it is known whether
+    /// there is any database; what else cannot be read matters only if there is one.
     ///
     /// # Errors
-    /// [`ClusterError::ApiAbsent`] if the cluster does not serve the kind; any other failure to list the databases.
-    pub async fn overview(
-        &self,
-        kind: Kind,
-        namespace: &str,
-        name: Option<&str>,
-        labels: &str,
-    ) -> Result<Vec<Found>, ClusterError> {
-        let api = self.database_api(kind).await?;
-        let fields = match name {
+    /// The databases of a kind that the cluster serves cannot be listed, or any other failure to read.
+    pub async fn overview(&self, which: &Selection<'_>) -> Result<Overview, ClusterError> {
+        let mut lists = Ahead::new(self.lists(which));
+        let asked = join_all(which.kinds.iter().map(|kind| self.of_kind(*kind, which)));
+        let (mut of_kinds, mut absent) = (Vec::new(), Vec::new());
+        for (kind, found) in which.kinds.iter().zip(lists.during(asked).await) {
+            match found {
+                Ok(found) => of_kinds.extend(found),
+                Err(ClusterError::ApiAbsent { .. }) => absent.push(*kind),
+                Err(error) => return Err(error),
+            }
+        }
+        let mut found = Vec::new();
+        if !of_kinds.is_empty() {
+            let lists = lists.answer().await?;
+            for of_kind in of_kinds {
+                found.extend(of_kind.databases.iter().map(|db| lists.of(db.clone(), &of_kind)));
+            }
+        }
+        Ok(Overview { found, absent })
+    }
+
+    /// The selected databases of a kind; `None` if there is none.
+    async fn of_kind(&self, kind: Kind, which: &Selection<'_>) -> Result<Option<OfKind>, ClusterError> {
+        let facts = kind.facts();
+        let fields = match which.name {
             Some(name) => format!("metadata.name={}", segment(name)?),
             None => String::new(),
         };
-        let (databases, _) =
-            self.list::<DatabaseWire>(&api, namespace, kind.plural(), labels, &fields).await?;
-        let mut databases: Vec<Database> = databases.into_iter().map(|d| d.database(kind, &api)).collect();
+        let mut beside = Ahead::new(async {
+            tokio::try_join!(
+                self.readable::<OpsRequestWire>(OPS_API, which.namespace, facts.ops_plural, "", ""),
+                self.readable::<VersionWire>(CATALOG_API, "", facts.version_plural, "", ""),
+            )
+        });
+        let read =
+            |api| self.list::<DatabaseWire>(api, which.namespace, kind.plural(), which.labels, &fields);
+        let ((databases, _), api) = beside.during(self.in_newest(kind, read)).await?;
         if databases.is_empty() {
-            return Ok(Vec::new());
+            return Ok(None);
         }
+        let mut databases: Vec<Database> = databases.into_iter().map(|d| d.database(kind, api)).collect();
         databases.sort_by(|a, b| {
             let key = |d: &Database| (d.object.namespace.clone(), d.object.name.clone());
             key(a).cmp(&key(b))
         });
-        let lists = self.lists(kind, namespace, name, true).await?;
-        Ok(databases.into_iter().map(|db| lists.of(db)).collect())
+        let (ops_requests, versions) = beside.answer().await?;
+        let mut unread = Vec::new();
+        let versions = read_or_say(versions, facts.version_plural, &mut unread);
+        let catalog = versions.into_iter().map(|v| v.version(facts.image_fields())).collect();
+        Ok(Some(OfKind { databases, ops_requests, catalog, unread }))
     }
 
     /// The same database again, for whoever looks at it every few seconds: the catalog is kept, and the budgets are read
@@ -85,68 +139,49 @@ impl Cluster {
     pub async fn look_again(&self, before: &Snapshot) -> Result<Option<Found>, ClusterError> {
         let (kind, db) = (before.database.kind, &before.database.object);
         let (namespace, name) = (db.namespace.as_str(), db.name.as_str());
-        let (database, lists, budgets) = tokio::try_join!(
+        let which = Selection { kinds: &[kind], namespace, name: Some(name), labels: "" };
+        let (database, lists, ops_requests, budgets) = tokio::try_join!(
             self.listed_database(kind, &db.api_version, namespace, name),
-            self.lists(kind, namespace, Some(name), false),
+            self.lists(&which),
+            self.readable::<OpsRequestWire>(OPS_API, namespace, kind.facts().ops_plural, "", ""),
             self.readable::<BudgetWire>("policy/v1", namespace, "poddisruptionbudgets", "", ""),
         )?;
         let Some(database) = database.0.filter(|now| now.object.uid == db.uid) else { return Ok(None) };
-        let mut found = lists.of(database);
-        found.snapshot.catalog.clone_from(&before.catalog);
+        let (catalog, unread) = (before.catalog.clone(), Vec::new());
+        let mut found = lists.of(database, &OfKind { databases: Vec::new(), ops_requests, catalog, unread });
         if let Lookup::Found(budgets) = budgets {
             found.snapshot.budgets = budgets.into_iter().map(BudgetWire::budget).collect();
         }
         Ok(Some(found))
     }
 
-    /// The collections, with or without the catalog.
-    async fn lists(
-        &self,
-        kind: Kind,
-        namespace: &str,
-        name: Option<&str>,
-        catalog: bool,
-    ) -> Result<Lists, ClusterError> {
-        let facts = kind.facts();
-        let of_kind = format!("app.kubernetes.io/name={}.kubedb.com", kind.plural());
-        let labels = match name {
-            Some(name) => format!("{of_kind},app.kubernetes.io/instance={name}"),
-            None => of_kind,
-        };
+    /// The collections that have no kind of database of their own: one request for each, whatever is selected.
+    async fn lists(&self, which: &Selection<'_>) -> Result<Lists, ClusterError> {
+        let namespace = which.namespace;
+        let labels = labels(which);
         let [petset, statefulset, deployment] = WorkloadKind::ALL;
-        let workloads = async |kind: WorkloadKind, wanted: bool| {
-            if !wanted {
+        let workloads = async |workload: WorkloadKind| {
+            if !which.kinds.iter().any(|kind| kind.facts().may_have(workload)) {
                 return Ok(Lookup::Absent);
             }
-            self.readable::<WorkloadWire>(kind.api_version(), namespace, kind.plural(), &labels, "").await
+            self.readable(workload.api_version(), namespace, workload.plural(), &labels, "").await
         };
-        let versions = async {
-            match catalog {
-                true => self.readable(CATALOG_API, "", facts.version_plural, "", "").await,
-                false => Ok(Lookup::Absent),
-            }
-        };
-        let (petsets, statefulsets, deployments, pods, ops, versions, journals, locks) = tokio::try_join!(
-            workloads(petset, true),
-            workloads(statefulset, true),
-            workloads(deployment, facts.deployments),
+        let (petsets, statefulsets, deployments, pods, journals, locks) = tokio::try_join!(
+            workloads(petset),
+            workloads(statefulset),
+            workloads(deployment),
             self.readable::<PodWire>("v1", namespace, "pods", &labels, ""),
-            self.readable::<OpsRequestWire>(OPS_API, namespace, facts.ops_plural, "", ""),
-            versions,
-            self.journals(kind, namespace, name),
-            self.locks(kind, namespace, name),
+            self.journals(which),
+            self.locks(which),
         )?;
         let mut unread = Vec::new();
         let workloads = [(petset, petsets), (statefulset, statefulsets), (deployment, deployments)]
             .into_iter()
             .map(|(kind, found)| (kind, read_or_say(found, kind.plural(), &mut unread)))
             .collect();
-        let versions: Vec<VersionWire> = read_or_say(versions, facts.version_plural, &mut unread);
         Ok(Lists {
             workloads,
             pods: read_or_say(pods, "pods", &mut unread),
-            ops_requests: ops,
-            catalog: versions.into_iter().map(|v| v.version(facts.image_fields())).collect(),
             journals: journals.map(|all| all.into_iter().collect()),
             locks: read_or_say(locks, "leases", &mut unread).into_iter().collect(),
             unread,
@@ -155,14 +190,10 @@ impl Cluster {
 
     /// The journals by namespace and name. A single journal is read with `get`, because a user who may read it may not be
     /// allowed to list.
-    async fn journals(
-        &self,
-        kind: Kind,
-        namespace: &str,
-        name: Option<&str>,
-    ) -> Result<Lookup<Vec<(Place, Journal)>>, ClusterError> {
-        let Some(name) = name else {
-            let label = format!("kubectl-dbupdate/journal={}", kind.singular());
+    async fn journals(&self, which: &Selection<'_>) -> Result<Lookup<Vec<(Place, Journal)>>, ClusterError> {
+        let namespace = which.namespace;
+        let Some((kind, name)) = which.one() else {
+            let label = one_of("kubectl-dbupdate/journal", which.kinds.iter().map(|kind| kind.singular()));
             let maps = self.readable::<ConfigMapWire>("v1", namespace, "configmaps", &label, "").await?;
             return Ok(maps.map(|all| all.into_iter().map(ConfigMapWire::journal).collect()));
         };
@@ -170,13 +201,9 @@ impl Cluster {
         Ok(found.map(|journal| vec![(place(kind, namespace, name), journal)]))
     }
 
-    async fn locks(
-        &self,
-        kind: Kind,
-        namespace: &str,
-        name: Option<&str>,
-    ) -> Result<Lookup<Vec<(Place, Lock)>>, ClusterError> {
-        let Some(name) = name else {
+    async fn locks(&self, which: &Selection<'_>) -> Result<Lookup<Vec<(Place, Lock)>>, ClusterError> {
+        let namespace = which.namespace;
+        let Some((kind, name)) = which.one() else {
             let label = "kubectl-dbupdate/lock=true";
             let leases = self.readable::<Lease>(super::lease::API, namespace, "leases", label, "").await?;
             return Ok(leases.map(|all| all.iter().filter_map(super::lease::named).collect()));
@@ -221,22 +248,55 @@ fn read_or_say<T>(found: Lookup<Vec<T>>, what: &str, unread: &mut Vec<String>) -
     }
 }
 
+impl Selection<'_> {
+    /// The only database that may be selected.
+    fn one(&self) -> Option<(Kind, &str)> {
+        match (self.kinds, self.name) {
+            ([kind], Some(name)) => Some((*kind, name)),
+            _ => None,
+        }
+    }
+}
+
+/// A selector of the labels that KubeDB puts on all objects of the selected databases.
+fn labels(which: &Selection<'_>) -> String {
+    let names = which.kinds.iter().map(|kind| format!("{}.kubedb.com", kind.plural()));
+    let of_kinds = one_of("app.kubernetes.io/name", names);
+    match which.name {
+        Some(name) => format!("{of_kinds},app.kubernetes.io/instance={name}"),
+        None => of_kinds,
+    }
+}
+
+/// A selector of objects whose label has one of these values.
+fn one_of(label: &str, values: impl Iterator<Item = impl AsRef<str>>) -> String {
+    let values: Vec<_> = values.collect();
+    let values: Vec<&str> = values.iter().map(AsRef::as_ref).collect();
+    match values[..] {
+        [value] => format!("{label}={value}"),
+        _ => format!("{label} in ({})", values.join(",")),
+    }
+}
+
 impl Lists {
     /// Selects the objects of one database.
-    fn of(&self, database: Database) -> Found {
+    fn of(&self, database: Database, of_kind: &OfKind) -> Found {
         let (namespace, name) = (database.object.namespace.clone(), database.object.name.clone());
         let uid = database.object.uid.clone();
         let here = |wire: &&WorkloadWire| wire.metadata.namespace == namespace;
         let workloads = self.workloads.iter().flat_map(|(kind, found)| {
             found.iter().filter(here).filter_map(|w| w.clone().workload(*kind, &uid))
         });
+        let its_kind = format!("{}.kubedb.com", database.kind.plural());
         let instance = |p: &&PodWire| {
+            let label = |key: &str| p.metadata.labels.get(key);
             p.metadata.namespace == namespace
-                && p.metadata.labels.get("app.kubernetes.io/instance") == Some(&name)
+                && label("app.kubernetes.io/instance") == Some(&name)
+                && label("app.kubernetes.io/name") == Some(&its_kind)
         };
         let pods: Vec<Pod> = self.pods.iter().filter(instance).map(|p| p.clone().pod()).collect();
         let facts = database.kind.facts();
-        let ops_requests = match &self.ops_requests {
+        let ops_requests = match &of_kind.ops_requests {
             Lookup::Found(all) => {
                 let here = all.iter().filter(|r| r.metadata.namespace == namespace);
                 Lookup::Found(here.filter_map(|r| r.clone().of(facts.ops_kind, &name)).collect())
@@ -257,11 +317,37 @@ impl Lists {
             ops_requests,
             served: Vec::new(),
             cordoned: Lookup::Absent,
-            catalog: self.catalog.clone(),
+            catalog: of_kind.catalog.clone(),
             lock: self.locks.get(&key).cloned(),
             environment: Environment::default(),
             database,
         };
-        Found { snapshot, journal, unread: self.unread.clone() }
+        let unread = self.unread.iter().chain(&of_kind.unread).cloned().collect();
+        Found { snapshot, journal, unread }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_selector_is_for_all_kinds() {
+        let which = |kinds, name| Selection { kinds, namespace: "", name, labels: "" };
+        for (kinds, name, selector) in [
+            (&[Kind::Kafka][..], None, "app.kubernetes.io/name=kafkas.kubedb.com"),
+            (
+                &[Kind::Kafka],
+                Some("db"),
+                "app.kubernetes.io/name=kafkas.kubedb.com,app.kubernetes.io/instance=db",
+            ),
+            (
+                &[Kind::Kafka, Kind::Druid],
+                None,
+                "app.kubernetes.io/name in (kafkas.kubedb.com,druids.kubedb.com)",
+            ),
+        ] {
+            assert_eq!(labels(&which(kinds, name)), selector);
+        }
     }
 }

@@ -8,11 +8,13 @@ use serde::de::DeserializeOwned;
 
 use crate::kinds::Facts;
 use crate::model::{
-    Budget, CatalogVersion, Database, Environment, Kind, Lookup, Pod, Snapshot, Workload, WorkloadKind, clean,
+    Budget, CatalogVersion, Database, Environment, Kind, Lookup, OpsRequest, Pod, Snapshot, Workload,
+    WorkloadKind, clean,
 };
 
+use super::ahead::Ahead;
 use super::pages::{PAGE, PAGE_OF_JOURNALS, Page, Pages};
-use super::request::{Call, MANAGER, built, path, segment};
+use super::request::{Call, MANAGER, built, path, resource, segment};
 use super::wire::{BudgetWire, DatabaseWire, Named, NodeWire, PodWire, VersionWire, WorkloadWire};
 use super::{Cluster, ClusterError};
 
@@ -29,6 +31,31 @@ pub(super) enum Collection {
 /// The resource version from which to watch each collection; a collection that the cluster does not serve is missing.
 pub(super) type Marks = HashMap<Collection, String>;
 
+/// The collections as they were listed, each with the resource version to watch from.
+struct Collections {
+    workloads: Vec<(WorkloadKind, Vec<WorkloadWire>, String)>,
+    pods: (Vec<Pod>, String),
+    budgets: (Vec<Budget>, String),
+    ops_requests: (Lookup<Vec<OpsRequest>>, Option<String>),
+}
+
+impl Collections {
+    /// The snapshot of that database with what belongs to it.
+    fn into_snapshot(self, base: Snapshot) -> (Snapshot, Marks) {
+        let (pods, budgets, (ops_requests, ops_mark)) = (self.pods, self.budgets, self.ops_requests);
+        let mut marks = Marks::from([(Collection::Pods, pods.1), (Collection::Budgets, budgets.1)]);
+        marks.extend(ops_mark.map(|mark| (Collection::OpsRequests, mark)));
+        let (mut workloads, mut served) = (Vec::new(), Vec::new());
+        for (kind, listed, mark) in self.workloads {
+            workloads.extend(listed.into_iter().filter_map(|w| w.workload(kind, &base.database.object.uid)));
+            served.push(kind);
+            marks.insert(Collection::Workloads(kind), mark);
+        }
+        let snapshot = Snapshot { workloads, served, pods: pods.0, budgets: budgets.0, ops_requests, ..base };
+        (snapshot, marks)
+    }
+}
+
 /// The labels that KubeDB puts on all objects of one database.
 pub(super) fn labels(kind: Kind, name: &str) -> String {
     format!("app.kubernetes.io/instance={name},app.kubernetes.io/name={}.kubedb.com", kind.plural())
@@ -40,9 +67,9 @@ impl Cluster {
     /// # Errors
     /// The cluster does not serve the kind, or the user may not list it.
     pub async fn databases(&self, kind: Kind, namespace: &str) -> Result<Vec<Database>, ClusterError> {
-        let api = self.database_api(kind).await?;
-        let (items, _) = self.list::<DatabaseWire>(&api, namespace, kind.plural(), "", "").await?;
-        let mut found: Vec<_> = items.into_iter().map(|d| d.database(kind, &api)).collect();
+        let read = |api| self.list::<DatabaseWire>(api, namespace, kind.plural(), "", "");
+        let ((items, _), api) = self.in_newest(kind, read).await?;
+        let mut found: Vec<_> = items.into_iter().map(|d| d.database(kind, api)).collect();
         found.sort_by(|a, b| a.object.name.cmp(&b.object.name));
         Ok(found)
     }
@@ -54,28 +81,30 @@ impl Cluster {
     /// [`ClusterError::NotFound`] if there is no such database, [`ClusterError::ApiAbsent`] if the cluster does not serve its
     /// kind, or any other failure to read.
     pub async fn snapshot(&self, kind: Kind, namespace: &str, name: &str) -> Result<Snapshot, ClusterError> {
-        let facts = kind.facts();
-        let api = self.database_api(kind).await?;
-        let (database, catalog, cordoned, lock) = tokio::try_join!(
-            self.database(kind, &api, namespace, name),
-            self.catalog(facts),
-            self.cordoned(),
-            self.lock(kind, namespace, name),
-        )?;
-        let (snapshot, _) = self
-            .objects(Snapshot {
-                database,
-                workloads: Vec::new(),
-                pods: Vec::new(),
-                budgets: Vec::new(),
-                ops_requests: Lookup::Absent,
-                served: Vec::new(),
-                cordoned,
-                catalog,
-                lock,
-                environment: Environment::default(),
-            })
-            .await?;
+        let mut beside = Ahead::new(async {
+            tokio::try_join!(
+                self.collections(kind, namespace, name),
+                self.catalog(kind.facts()),
+                self.cordoned(),
+                self.lock(kind, namespace, name),
+            )
+        });
+        let database = self.in_newest(kind, |api| self.database(kind, api, namespace, name));
+        // Whatever else is wrong: the first thing to know is that there is no such database.
+        let (database, _) = beside.during(database).await?;
+        let (collections, catalog, cordoned, lock) = beside.answer().await?;
+        let (snapshot, _) = collections.into_snapshot(Snapshot {
+            database,
+            workloads: Vec::new(),
+            pods: Vec::new(),
+            budgets: Vec::new(),
+            ops_requests: Lookup::Absent,
+            served: Vec::new(),
+            cordoned,
+            catalog,
+            lock,
+            environment: Environment::default(),
+        });
         Ok(snapshot)
     }
 
@@ -89,12 +118,14 @@ impl Cluster {
 
     /// Rereads the same database; also returns the resource versions to watch from.
     pub(super) async fn reread(&self, before: Snapshot) -> Result<(Snapshot, Marks), ClusterError> {
-        let db = &before.database.object;
-        let (api, ns, name) = (&db.api_version, &db.namespace, &db.name);
-        let (database, mark) = self.listed_database(before.database.kind, api, ns, name).await?;
-        let what = || format!("get {}/{name}", before.database.kind.singular());
+        let (kind, db) = (before.database.kind, &before.database.object);
+        let (ns, name) = (&db.namespace, &db.name);
+        let mut beside = Ahead::new(self.collections(kind, ns, name));
+        let (database, mark) = beside.during(self.listed_database(kind, &db.api_version, ns, name)).await?;
+        let what = || format!("get {}/{name}", kind.singular());
         let database = database.ok_or_else(|| ClusterError::NotFound { what: what() })?;
-        let (snapshot, mut marks) = self.objects(Snapshot { database, ..before }).await?;
+        let collections = beside.answer().await?;
+        let (snapshot, mut marks) = collections.into_snapshot(Snapshot { database, ..before });
         marks.insert(Collection::Database, mark);
         Ok((snapshot, marks))
     }
@@ -153,52 +184,59 @@ impl Cluster {
         identified(&pod).map(|()| pod)
     }
 
-    /// Reads the objects that depend on the database object.
-    async fn objects(&self, base: Snapshot) -> Result<(Snapshot, Marks), ClusterError> {
+    /// Everything that carries the database's labels or is in its namespace. None of it needs the database itself to be read
+    /// first; that decides only which of it belongs to the database.
+    async fn collections(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Collections, ClusterError> {
         let [petset, statefulset, deployment] = WorkloadKind::ALL;
-        let (petsets, statefulsets, deployments, pods, budgets, ops) = tokio::try_join!(
-            self.workloads(petset, &base.database),
-            self.workloads(statefulset, &base.database),
-            self.workloads(deployment, &base.database),
-            self.pods(&base.database),
-            self.budgets(&base.database.object.namespace),
-            self.ops_requests(&base.database),
+        let workloads = async |workload| {
+            let listed = self.workloads(workload, kind, namespace, name).await?;
+            Ok(listed.map(|(items, mark)| (workload, items, mark)))
+        };
+        let (petsets, statefulsets, deployments, pods, budgets, ops_requests) = tokio::try_join!(
+            workloads(petset),
+            workloads(statefulset),
+            workloads(deployment),
+            self.pods(kind, namespace, name),
+            self.budgets(namespace),
+            self.ops_requests(kind, namespace, name),
         )?;
-        let mut marks = Marks::from([(Collection::Pods, pods.1), (Collection::Budgets, budgets.1)]);
-        let (mut workloads, mut served) = (Vec::new(), Vec::new());
-        for (kind, (found, mark)) in WorkloadKind::ALL.into_iter().zip([petsets, statefulsets, deployments]) {
-            workloads.extend(found);
-            served.extend(mark.as_ref().map(|_| kind));
-            marks.extend(mark.map(|m| (Collection::Workloads(kind), m)));
-        }
-        let (ops_requests, mark) = ops;
-        marks.extend(mark.map(|m| (Collection::OpsRequests, m)));
-        let snapshot = Snapshot { workloads, served, pods: pods.0, budgets: budgets.0, ops_requests, ..base };
-        Ok((snapshot, marks))
+        let workloads = [petsets, statefulsets, deployments].into_iter().flatten().collect();
+        Ok(Collections { workloads, pods, budgets, ops_requests })
     }
 
+    /// The workloads with the labels of that database, and the resource version to watch from; `None` if the kind of database
+    /// has none of that kind, or the cluster does not serve it.
     pub(super) async fn workloads(
         &self,
-        kind: WorkloadKind,
-        db: &Database,
-    ) -> Result<(Vec<Workload>, Option<String>), ClusterError> {
-        let (ns, uid) = (&db.object.namespace, &db.object.uid);
-        if !db.kind.facts().may_have(kind) {
-            return Ok((Vec::new(), None));
+        workload: WorkloadKind,
+        kind: Kind,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<(Vec<WorkloadWire>, String)>, ClusterError> {
+        if !kind.facts().may_have(workload) {
+            return Ok(None);
         }
-        let labels = labels(db.kind, &db.object.name);
-        match self.list::<WorkloadWire>(kind.api_version(), ns, kind.plural(), &labels, "").await {
-            Ok((items, mark)) => {
-                Ok((items.into_iter().filter_map(|w| w.workload(kind, uid)).collect(), Some(mark)))
-            }
-            Err(ClusterError::ApiAbsent { .. }) => Ok((Vec::new(), None)),
+        let labels = labels(kind, name);
+        match self.list(workload.api_version(), namespace, workload.plural(), &labels, "").await {
+            Ok(listed) => Ok(Some(listed)),
+            Err(ClusterError::ApiAbsent { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    pub(super) async fn pods(&self, db: &Database) -> Result<(Vec<Pod>, String), ClusterError> {
-        let labels = labels(db.kind, &db.object.name);
-        let (items, mark) = self.list::<PodWire>("v1", &db.object.namespace, "pods", &labels, "").await?;
+    pub(super) async fn pods(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        name: &str,
+    ) -> Result<(Vec<Pod>, String), ClusterError> {
+        let labels = labels(kind, name);
+        let (items, mark) = self.list::<PodWire>("v1", namespace, "pods", &labels, "").await?;
         let pods: Vec<Pod> = items.into_iter().map(PodWire::pod).collect();
         pods.iter().try_for_each(identified)?;
         Ok((pods, mark))
@@ -272,34 +310,6 @@ impl Cluster {
         events.pop().map(|e| clean(&format!("{}: {}", e.reason, e.message)))
     }
 
-    /// The newest API version in which the cluster serves a kind of database, preferably `kubedb.com/v1`.
-    ///
-    /// # Errors
-    /// [`ClusterError::ApiAbsent`] if it serves none, or any other failure to read.
-    pub async fn database_api(&self, kind: Kind) -> Result<String, ClusterError> {
-        let (v1, v1alpha2) =
-            tokio::join!(self.serves("kubedb.com/v1", kind), self.serves("kubedb.com/v1alpha2", kind));
-        for (api, served) in [("kubedb.com/v1", v1), ("kubedb.com/v1alpha2", v1alpha2)] {
-            if served? {
-                return Ok(api.to_owned());
-            }
-        }
-        Err(ClusterError::ApiAbsent { what: format!("{}.kubedb.com", kind.plural()) })
-    }
-
-    async fn serves(&self, api: &str, kind: Kind) -> Result<bool, ClusterError> {
-        let url = format!("/apis/{api}");
-        let request = http::Request::get(&url).body(Vec::new());
-        let request =
-            request.map_err(|e| ClusterError::Unexpected { what: url.clone(), message: e.to_string() })?;
-        let call = Call { what: format!("get {url}"), verb: "get", resource: url, request };
-        match self.read::<Resources>(call).await {
-            Ok(resources) => Ok(resources.resources.iter().any(|r| r.name == kind.plural())),
-            Err(error) if error.absent() => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
     pub(super) async fn get<T: DeserializeOwned>(
         &self,
         api: &str,
@@ -313,7 +323,7 @@ impl Cluster {
         self.read(Call {
             what: format!("get {word}/{name}"),
             verb: "get",
-            resource: plural.to_owned(),
+            resource: resource(api, plural),
             request: built(request, name)?,
         })
         .await
@@ -338,7 +348,7 @@ impl Cluster {
         let (mut items, mut pages) = (Vec::new(), Pages::default());
         loop {
             let request = built(base.list(&params), plural)?;
-            let call = Call { what: what.clone(), verb: "list", resource: plural.to_owned(), request };
+            let call = Call { what: what.clone(), verb: "list", resource: resource(api, plural), request };
             let answer = match self.answer(&call).await {
                 Err(ClusterError::Expired { .. }) if params.continue_token.is_some() => {
                     pages.again(&what)?;
@@ -368,17 +378,6 @@ fn identified(pod: &Pod) -> Result<(), ClusterError> {
         return Err(ClusterError::Unexpected { what, message: "it has no uid".to_owned() });
     }
     Ok(())
-}
-
-#[derive(Deserialize)]
-struct Resources {
-    #[serde(default)]
-    resources: Vec<Resource>,
-}
-
-#[derive(Deserialize)]
-struct Resource {
-    name: String,
 }
 
 #[derive(Deserialize, Default)]

@@ -16,7 +16,7 @@ pub(super) struct Call {
     /// For messages: `get kafka/my-kf`.
     pub what: String,
     pub verb: &'static str,
-    /// The resource as in RBAC, e.g. `pods/eviction`.
+    /// What permissions are about, e.g. `pods/eviction` or `kafkas.kubedb.com`.
     pub resource: String,
     pub request: Request<Vec<u8>>,
 }
@@ -44,6 +44,14 @@ pub(super) fn path(api_version: &str, namespace: &str, plural: &str) -> Result<S
     match namespace {
         "" => Ok(format!("{root}/{api_version}/{plural}")),
         ns => Ok(format!("{root}/{api_version}/namespaces/{}/{plural}", segment(ns)?)),
+    }
+}
+
+/// A resource with its API group, as kubectl writes it: other groups may have resources of the same name.
+pub(super) fn resource(api_version: &str, plural: &str) -> String {
+    match api_version.split_once('/') {
+        Some((group, _)) => format!("{plural}.{group}"),
+        None => plural.to_owned(),
     }
 }
 
@@ -120,6 +128,8 @@ mod tests {
             assert_eq!(segment(name).is_ok(), good, "{name:?}");
         }
         assert_eq!(path("v1", "", "pods"), Ok("/api/v1/pods".to_owned()));
+        assert_eq!(resource("v1", "pods"), "pods");
+        assert_eq!(resource("kubedb.com/v1", "kafkas"), "kafkas.kubedb.com");
         assert_eq!(path("policy/v1", "db", "pods"), Ok("/apis/policy/v1/namespaces/db/pods".to_owned()));
         let error = path("v1", "../../x", "pods").expect_err("it leads elsewhere").to_string();
         assert_eq!(error, "\"../../x\" is not a valid name in Kubernetes");

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::model::{Database, Kind, Workload, WorkloadKind, Write, WriteAction};
 
-use super::request::{Answer, Call, MANAGER, built, deletion, json_patch, path};
+use super::request::{Answer, Call, MANAGER, built, deletion, json_patch, path, resource};
 use super::wire::{DatabaseWire, WorkloadWire};
 use super::{Cluster, ClusterError};
 
@@ -103,7 +103,7 @@ fn call(write: &Write, dry_run: bool) -> Result<Call, ClusterError> {
     Ok(Call {
         what: format!("{words} {object}"),
         verb,
-        resource: format!("{}{subresource}", object.plural),
+        resource: format!("{}{subresource}", resource(&object.api_version, &object.plural)),
         request: request?,
     })
 }

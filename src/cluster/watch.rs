@@ -19,7 +19,7 @@ use crate::retry::Retries;
 use super::call::{Aside, FORBIDDEN_DOUBT, Retry};
 use super::ops_request::OpsRequestWire;
 use super::read::{Collection, Marks, labels};
-use super::request::{Call, built, path};
+use super::request::{Call, built, path, resource};
 use super::wire::{BudgetWire, DatabaseWire, Meta, PodWire, WorkloadWire};
 use super::{Cluster, ClusterError};
 
@@ -258,7 +258,17 @@ impl Watch {
     }
 
     fn has_been_open(&self) -> bool {
-        self.cluster.was_allowed_before("watch", self.plural())
+        self.cluster.was_allowed_before("watch", &resource(self.api(), self.plural()))
+    }
+
+    fn api(&self) -> &str {
+        match self.collection {
+            Collection::Database => &self.db.object.api_version,
+            Collection::Workloads(kind) => kind.api_version(),
+            Collection::Pods => "v1",
+            Collection::Budgets => "policy/v1",
+            Collection::OpsRequests => OPS_API,
+        }
     }
 
     fn plural(&self) -> &'static str {
@@ -280,44 +290,28 @@ impl Watch {
             Collection::Database => {
                 let field = format!("metadata.name={name}");
                 let changed = |d: DatabaseWire| Some(Delta::Database(Box::new(d.database(kind, api))));
-                self.open(
-                    api,
-                    "",
-                    &field,
-                    mark,
-                    |d| &d.metadata,
-                    changed,
-                    |m| Delta::DatabaseGone { uid: m.uid },
-                )
-                .await
+                self.open("", &field, mark, |d| &d.metadata, changed, |m| Delta::DatabaseGone { uid: m.uid })
+                    .await
             }
             Collection::Workloads(kind) => {
                 let changed = |w: WorkloadWire| w.workload(kind, &uid).map(|w| Delta::Workload(Box::new(w)));
                 let gone = |m: Meta| Delta::WorkloadGone { uid: m.uid };
-                self.open(kind.api_version(), &labels, "", mark, |w| &w.metadata, changed, gone).await
+                self.open(&labels, "", mark, |w| &w.metadata, changed, gone).await
             }
             Collection::Pods => {
                 let changed = |p: PodWire| Some(Delta::Pod(Box::new(p.pod())));
-                self.open(
-                    "v1",
-                    &labels,
-                    "",
-                    mark,
-                    |p| &p.metadata,
-                    changed,
-                    |m| Delta::PodGone { uid: m.uid },
-                )
-                .await
+                self.open(&labels, "", mark, |p| &p.metadata, changed, |m| Delta::PodGone { uid: m.uid })
+                    .await
             }
             Collection::Budgets => {
                 let changed = |b: BudgetWire| Some(Delta::Budget(Box::new(b.budget())));
                 let gone = |m: Meta| Delta::BudgetGone { name: clean(&m.name) };
-                self.open("policy/v1", "", "", mark, |b| &b.metadata, changed, gone).await
+                self.open("", "", mark, |b| &b.metadata, changed, gone).await
             }
             Collection::OpsRequests => {
                 let changed = |r: OpsRequestWire| Some(r.delta(kind.facts().ops_kind, name));
                 let gone = |m: Meta| Delta::OpsRequestGone { name: clean(&m.name) };
-                self.open(OPS_API, "", "", mark, |r| &r.metadata, changed, gone).await
+                self.open("", "", mark, |r| &r.metadata, changed, gone).await
             }
         }
     }
@@ -329,7 +323,6 @@ impl Watch {
     )]
     async fn open<T: DeserializeOwned>(
         &self,
-        api: &str,
         labels: &str,
         fields: &str,
         mark: &mut String,
@@ -337,7 +330,7 @@ impl Watch {
         changed: impl Fn(T) -> Option<Delta>,
         gone: impl Fn(Meta) -> Delta,
     ) -> Result<Ended, ClusterError> {
-        let plural = self.plural();
+        let (api, plural) = (self.api(), self.plural());
         let what = format!("watch {plural}");
         let params = WatchParams {
             label_selector: Some(labels.to_owned()).filter(|l| !l.is_empty()),
@@ -348,7 +341,7 @@ impl Watch {
         };
         let base = kube::core::Request::new(path(api, &self.db.object.namespace, plural)?);
         let request = built(base.watch(&params, mark), plural)?;
-        let call = Call { what: what.clone(), verb: "watch", resource: plural.to_owned(), request };
+        let call = Call { what: what.clone(), verb: "watch", resource: resource(api, plural), request };
         let silent = || ClusterError::lost(&what, "the watch stalled");
         let mut events = match self.cluster.open_watch::<T>(&call).await {
             Ok(events) => events,
@@ -396,27 +389,27 @@ impl Watch {
     /// Lists the collection again; returns the resource version to watch from.
     async fn relist(&self) -> Result<String, ClusterError> {
         let db = &self.db;
+        let (api, ns, name) = (&db.object.api_version, &db.object.namespace, &db.object.name);
         let (delta, mark) = match self.collection {
-            Collection::Database => {
-                let (api, ns, name) = (&db.object.api_version, &db.object.namespace, &db.object.name);
-                match self.cluster.listed_database(db.kind, api, ns, name).await? {
-                    (Some(fresh), mark) => (Delta::Database(Box::new(fresh)), mark),
-                    (None, mark) => (Delta::DatabaseGone { uid: db.object.uid.clone() }, mark),
-                }
-            }
+            Collection::Database => match self.cluster.listed_database(db.kind, api, ns, name).await? {
+                (Some(fresh), mark) => (Delta::Database(Box::new(fresh)), mark),
+                (None, mark) => (Delta::DatabaseGone { uid: db.object.uid.clone() }, mark),
+            },
             Collection::Workloads(kind) => {
-                let (all, mark) = self.cluster.workloads(kind, db).await?;
-                (Delta::Workloads(kind, all), mark.unwrap_or_default())
+                let listed = self.cluster.workloads(kind, db.kind, ns, name).await?;
+                let (all, mark) = listed.unwrap_or_default();
+                let ours = all.into_iter().filter_map(|w| w.workload(kind, &db.object.uid));
+                (Delta::Workloads(kind, ours.collect()), mark)
             }
             Collection::Pods => {
-                let (all, mark) = self.cluster.pods(db).await?;
+                let (all, mark) = self.cluster.pods(db.kind, ns, name).await?;
                 (Delta::Pods(all), mark)
             }
             Collection::Budgets => {
-                let (all, mark) = self.cluster.budgets(&db.object.namespace).await?;
+                let (all, mark) = self.cluster.budgets(ns).await?;
                 (Delta::Budgets(all), mark)
             }
-            Collection::OpsRequests => match self.cluster.ops_requests(db).await? {
+            Collection::OpsRequests => match self.cluster.ops_requests(db.kind, ns, name).await? {
                 (Lookup::Found(all), mark) => (Delta::OpsRequests(all), mark.unwrap_or_default()),
                 (Lookup::Absent | Lookup::Unreadable(_), _) => {
                     return Err(ClusterError::ApiAbsent { what: self.plural().to_owned() });

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-use crate::cluster::{Cluster, ClusterError, Delta, LockError, Watches};
+use crate::cluster::{Cluster, ClusterError, Delta, LockError};
 use crate::event::{EVENT_SCHEMA, Event, Record, Step, StepOutcome};
 use crate::model::{Plan, Snapshot};
 use crate::retry::Retries;
@@ -18,7 +18,7 @@ use super::interrupt::{Interrupt, far_away};
 use super::ledger::Ledger;
 use super::lock::Lock;
 use super::narrator::Narrator;
-use super::observer::{Observer, Places};
+use super::observer::Observer;
 use super::stop_reason::StopReason;
 use super::{RunOptions, Stop};
 
@@ -117,18 +117,12 @@ impl Run {
         made.map(|_| ())
     }
 
-    /// Rereads everything, and watches it from there.
-    pub async fn follow(&mut self) -> Result<(), StopReason> {
-        let (before, sink) = (self.observer.snapshot.to_read_anew(), self.observer.sink());
-        let (snapshot, watches): (Snapshot, Watches) =
-            self.interrupt.during(self.observer.cluster.follow(before, sink)).await??;
-        (self.observer.snapshot, self.observer.watches) = (snapshot, Some(watches));
-        // Nothing is changed before everything is watched, because a run cannot wait for what it does not see.
+    /// Waits until everything is watched. Nothing is changed before that, because a run cannot wait for what it does not see.
+    pub async fn until_watched(&mut self) -> Result<(), StopReason> {
         let deadline = self.narrator.now() + OUTAGE;
         while !self.observer.watching() && self.narrator.now() < deadline {
             self.wait(deadline).await?;
         }
-        self.note_places(Places::All);
         Ok(())
     }
 

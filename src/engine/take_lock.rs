@@ -2,10 +2,11 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-use crate::cluster::LockError;
+use crate::cluster::{HeldLease, LockError};
 use crate::event::StepOutcome;
 use crate::model::Method;
 
+use super::observer::Places;
 use super::run::Run;
 use super::stop_reason::StopReason;
 
@@ -25,16 +26,8 @@ impl Run {
         let taking =
             self.observer.cluster.take_lock(plan.kind, &plan.database, dead.as_ref(), &holder, clock);
         let lease = self.interrupt.during(taking).await??;
-        // A user who may create a lease but not renew it must learn that before the first change.
-        let renewed = self.interrupt.during(lease.renew()).await?;
-        if let Err(LockError::Cluster(error)) = &renewed
-            && !error.transient()
-        {
-            let _ = lease.release().await;
-            return Err(error.clone().into());
-        }
-        self.lock.keep(lease);
-        self.follow().await?;
+        self.lock.keep(lease.clone());
+        self.begin_following(&lease).await?;
         self.guard()?;
         self.as_planned()?;
         self.ledger.started_with = self.observer.fingerprints();
@@ -43,9 +36,22 @@ impl Run {
             self.keep_templates();
         }
         self.try_writes().await?;
+        self.until_watched().await?;
         self.open_journal().await?;
         self.begin_announcing();
         Ok(StepOutcome::Done)
+    }
+
+    /// Rereads everything, and begins to watch it from there. At the same time the lock is renewed: a user who may create a
+    /// lease but not renew it must learn that before the first change.
+    async fn begin_following(&mut self, lease: &HeldLease) -> Result<(), StopReason> {
+        let (before, sink) = (self.observer.snapshot.to_read_anew(), self.observer.sink());
+        let following = async { Ok(self.observer.cluster.follow(before, sink).await?) };
+        let both = async { tokio::try_join!(may_renew(lease), following) };
+        let ((), (snapshot, watches)) = self.interrupt.during(both).await??;
+        (self.observer.snapshot, self.observer.watches) = (snapshot, Some(watches));
+        self.note_places(Places::All);
+        Ok(())
     }
 
     /// From here on no template may change.
@@ -74,5 +80,13 @@ impl Run {
             return Err(why.into());
         }
         Ok(())
+    }
+}
+
+/// Renews the lock. A failure that may go away is left to the next renewals.
+async fn may_renew(lease: &HeldLease) -> Result<(), StopReason> {
+    match lease.renew().await {
+        Err(LockError::Cluster(error)) if error.transient() => Ok(()),
+        renewed => Ok(renewed?),
     }
 }

@@ -1,5 +1,7 @@
 //! Trying the writes of a plan with `dryRun=All`: the same ones that the run would send.
 
+use futures::future::{join_all, try_join_all};
+
 use crate::clock::Clock;
 use crate::cluster::{Cluster, ClusterError};
 use crate::model::{Action, Method, Plan, PodAction, Purpose, Snapshot, Trial, Write};
@@ -20,15 +22,17 @@ pub async fn trials(
     plan: &Plan,
     clock: &Clock,
 ) -> Result<Vec<Trial>, ClusterError> {
-    let mut trials = Vec::new();
-    for write in writes(snapshot, plan, &clock.rfc3339(0)) {
-        let (refused, warnings) = match try_one(cluster, &write).await? {
+    let writes = writes(snapshot, plan, &clock.rfc3339(0));
+    // None of them changes anything, so none waits for another.
+    let tried = try_join_all(writes.iter().map(|write| try_one(cluster, write))).await?;
+    let trials = writes.iter().zip(tried).map(|(write, tried)| {
+        let (refused, warnings) = match tried {
             Ok(warnings) => (None, warnings),
             Err(error) => (Some(error.to_string()), Vec::new()),
         };
-        trials.push(Trial { write: write.purpose, object: write.object.to_string(), refused, warnings });
-    }
-    Ok(trials)
+        Trial { write: write.purpose, object: write.object.to_string(), refused, warnings }
+    });
+    Ok(trials.collect())
 }
 
 /// Sends one write as a dry run. Returns the server's warnings, or why it would refuse the write.
@@ -63,16 +67,25 @@ impl Run {
     /// Tries every write before the first one is sent, so that a webhook, a policy or a missing permission stops the
     /// run now rather than when the database is half updated.
     pub(super) async fn try_writes(&mut self) -> Result<(), StopReason> {
-        let mut backoff = Retries::new();
-        let mut refused = Vec::new();
-        for write in writes(&self.observer.snapshot, &self.plan, &self.options.clock.rfc3339(0)) {
-            let tried = loop {
-                match self.interrupt.during(try_one(&self.observer.cluster, &write)).await? {
-                    Ok(tried) => break tried,
-                    Err(error) => self.back_off(&mut backoff, "try the writes", &error).await?,
+        let mut untried = writes(&self.observer.snapshot, &self.plan, &self.options.clock.rfc3339(0));
+        let (mut backoff, mut refused) = (Retries::new(), Vec::new());
+        while !untried.is_empty() {
+            let trying = join_all(untried.iter().map(|write| try_one(&self.observer.cluster, write)));
+            let tried = self.interrupt.during(trying).await?;
+            let (mut again, mut lost) = (Vec::new(), None);
+            for (write, came) in untried.into_iter().zip(tried) {
+                match came {
+                    Ok(tried) => refused.extend(tried.err()),
+                    Err(error) => {
+                        again.push(write);
+                        lost = Some(error);
+                    }
                 }
-            };
-            refused.extend(tried.err());
+            }
+            if let Some(error) = lost {
+                self.back_off(&mut backoff, "try the writes", &error).await?;
+            }
+            untried = again;
         }
         if refused.is_empty() {
             return Ok(());

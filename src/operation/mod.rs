@@ -32,7 +32,7 @@ pub use error::Error;
 pub use goal::{Goal, goal, unfinished};
 pub use outlook::{Outlook, Refusal};
 pub use ran::Ran;
-pub use read::{names, seen, snapshot};
+pub use read::{databases, seen, snapshot};
 pub use request::{Caller, Request, Which, Wish};
 pub use stop::{Signalled, signalled, unless_stopped};
 pub use told::{Notice, Question, Told};

@@ -12,7 +12,7 @@ use super::read;
 use super::request::Wish;
 use super::stop::Over;
 use super::told::{Notice, Question};
-use crate::cluster::{ClusterError, Found, Journal, lease_duration};
+use crate::cluster::{ClusterError, Found, Journal, Selection, lease_duration};
 use crate::event::{Finish, Outcome, code};
 use crate::model::{Action, Command, Kind, Lock, Lookup, Plan, Snapshot, registry};
 use crate::plan::hops::Hops;
@@ -190,7 +190,8 @@ impl Operation {
         }
         let kind = which.kind;
         let kinds = kind.map_or(Kind::ALL.to_vec(), |kind| vec![kind]);
-        let reading = read::databases(&self.cluster, namespace, &kinds);
+        let which = Selection { kinds: &kinds, namespace, name: None, labels: "" };
+        let reading = read::databases(&self.cluster, &which);
         let mut found = self.patience.during(reading).await??;
         let namespace = namespace.to_owned();
         if found.is_empty() {

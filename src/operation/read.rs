@@ -2,9 +2,9 @@
 
 use super::error::Error;
 use crate::clock::Clock;
-use crate::cluster::{Cluster, ClusterError, Found, Journal};
+use crate::cluster::{Ahead, Cluster, ClusterError, Found, Journal, Overview, Selection};
 use crate::journal::Entry;
-use crate::model::{Kind, Method, Methods, Snapshot};
+use crate::model::{Environment, Kind, Method, Methods, Snapshot};
 use crate::plan::permissions;
 use crate::situation::Seen;
 
@@ -16,17 +16,26 @@ pub(super) async fn everything(
     name: &str,
     methods: &Methods,
 ) -> Result<(Snapshot, Journal), Error> {
+    let possible = permissions::possible(kind, name);
     // Each future is large, and several operations may run on one stack.
     let snapshot = Box::pin(self::snapshot(cluster, kind, namespace, name));
     let journal = Box::pin(cluster.journal(kind, namespace, name));
-    let (snapshot, journal) = tokio::join!(snapshot, journal);
-    let (mut snapshot, journal) = (snapshot?, journal?);
+    let environment = Box::pin(cluster.environment(kind, namespace, name, &possible));
+    let mut beside = Ahead::new(async { tokio::join!(journal, environment) });
+    let mut snapshot = beside.during(snapshot).await?;
+    let (journal, environment) = beside.answer().await;
+    let (journal, environment) = (journal?, environment?);
     let begun = |e: &Entry| e.unfinished() && e.method() == Method::OpsManager;
     let by_ops_manager = methods.any(Method::OpsManager) || journal.last().is_some_and(begun);
     let needed = permissions::needed(&snapshot, by_ops_manager);
-    snapshot.environment = Box::pin(cluster.environment(&snapshot, &needed)).await?;
+    let denied = match needed.iter().all(|permission| possible.contains(permission)) {
+        true => environment.denied,
+        false => cluster.denied(namespace, &needed).await?,
+    };
+    let denied = denied.map(|all| all.into_iter().filter(|denied| needed.contains(denied)).collect());
     let left = |end: jiff::Timestamp| end.as_second() - jiff::Timestamp::now().as_second();
-    snapshot.environment.credentials_left = cluster.expires().map(left);
+    let credentials_left = cluster.expires().map(left);
+    snapshot.environment = Environment { denied, credentials_left, ..environment };
     Ok((snapshot, journal))
 }
 
@@ -38,34 +47,24 @@ pub(super) async fn everything(
 pub async fn snapshot(cluster: &Cluster, kind: Kind, namespace: &str, name: &str) -> Result<Snapshot, Error> {
     match cluster.snapshot(kind, namespace, name).await {
         Ok(snapshot) => Ok(snapshot),
-        Err(ClusterError::NotFound { .. }) => Err(Error::NoSuchDatabase {
-            kind,
-            name: name.to_owned(),
-            namespace: namespace.to_owned(),
-            names: names(cluster, namespace, kind).await,
-        }),
+        Err(ClusterError::NotFound { .. }) => Err(no_such(cluster, kind, namespace, name).await),
         Err(ClusterError::ApiAbsent { .. }) => Err(Error::KindAbsent { kind }),
         Err(error) => Err(error.into()),
     }
 }
 
-/// The databases of these kinds. A kind that the cluster does not serve is skipped, unless it serves none of them.
-pub(super) async fn databases(
-    cluster: &Cluster,
-    namespace: &str,
-    kinds: &[Kind],
-) -> Result<Vec<Found>, ClusterError> {
-    let mut found = Vec::new();
-    let mut absent = None;
-    for kind in kinds {
-        match Box::pin(cluster.overview(*kind, namespace, None, "")).await {
-            Ok(databases) => found.extend(databases),
-            Err(error) if error.absent() => absent = Some(error),
-            Err(error) => return Err(error),
+/// The selected databases. A kind that the cluster does not serve is skipped, unless it serves none of them.
+///
+/// # Errors
+///
+/// It serves none of the kinds, there is no database of that name, or they cannot be read.
+pub async fn databases(cluster: &Cluster, which: &Selection<'_>) -> Result<Vec<Found>, Error> {
+    let Overview { found, absent } = Box::pin(cluster.overview(which)).await?;
+    match (&absent[..], which) {
+        ([kind, ..], _) if absent.len() == which.kinds.len() => Err(Error::KindAbsent { kind: *kind }),
+        ([], Selection { kinds: [kind, ..], name: Some(name), namespace, .. }) if found.is_empty() => {
+            Err(no_such(cluster, *kind, namespace, name).await)
         }
-    }
-    match absent {
-        Some(error) if found.is_empty() => Err(error),
         _ => Ok(found),
     }
 }
@@ -85,8 +84,13 @@ pub fn seen(found: Found, clock: &Clock) -> Seen {
     }
 }
 
-/// The names of the existing databases, to help a user who mistyped one.
-pub async fn names(cluster: &Cluster, namespace: &str, kind: Kind) -> Vec<String> {
-    let found = cluster.databases(kind, namespace).await.unwrap_or_default();
-    found.into_iter().map(|db| db.object.name).collect()
+/// There is no database of that name; with the names of those that there are, to help a user who mistyped one.
+async fn no_such(cluster: &Cluster, kind: Kind, namespace: &str, name: &str) -> Error {
+    let others = cluster.databases(kind, namespace).await.unwrap_or_default();
+    Error::NoSuchDatabase {
+        kind,
+        name: name.to_owned(),
+        namespace: namespace.to_owned(),
+        names: others.into_iter().map(|db| db.object.name).collect(),
+    }
 }

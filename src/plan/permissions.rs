@@ -43,15 +43,21 @@ impl<'a> Subject<'a> {
         }
     }
 
+    /// Everything that a database of its kind may have.
+    fn any(kind: Kind, name: &'a str) -> Self {
+        let may_have = |workload: &WorkloadKind| kind.facts().may_have(*workload);
+        let served: Vec<WorkloadKind> = WorkloadKind::ALL.into_iter().filter(may_have).collect();
+        Subject { kind, name, owned: served.clone(), served, evicts: true, ops_requests: true }
+    }
+
     /// A database that could not be read, in a cluster that serves these APIs: everything that a database of its kind
     /// may have.
     fn unread(kind: Kind, name: &'a str, apis: &BTreeSet<String>) -> Self {
-        let may_have = |workload: &WorkloadKind| {
-            apis.contains(workload.api_version()) && kind.facts().may_have(*workload)
-        };
-        let served: Vec<WorkloadKind> = WorkloadKind::ALL.into_iter().filter(may_have).collect();
+        let any = Subject::any(kind, name);
+        let served = any.served.into_iter().filter(|workload| apis.contains(workload.api_version()));
+        let served: Vec<WorkloadKind> = served.collect();
         let ops_requests = apis.iter().any(|api| group_of(api) == OPS);
-        Subject { kind, name, owned: served.clone(), served, evicts: true, ops_requests }
+        Subject { owned: served.clone(), served, ops_requests, ..any }
     }
 
     /// What is needed to read a snapshot; without it, reading fails.
@@ -150,6 +156,15 @@ pub fn needed(snapshot: &Snapshot, ops_manager: bool) -> Vec<Permission> {
     let subject = Subject::of(snapshot);
     let mut all = subject.running();
     all.extend(Some(subject.requesting()).filter(|_| ops_manager));
+    all
+}
+
+/// Every permission that the run of any plan for that database may need: what [`needed`] is chosen from, for whoever asks
+/// about them before the database is read.
+pub fn possible(kind: Kind, name: &str) -> Vec<Permission> {
+    let subject = Subject::any(kind, name);
+    let mut all = subject.running();
+    all.push(subject.requesting());
     all
 }
 

@@ -6,7 +6,7 @@ use kubectl_dbupdate::model::Lookup;
 use kubectl_dbupdate::situation::{self, Commands, Seen, Status};
 use tokio::time::{Instant, timeout};
 
-use super::{Ended, NAMESPACE, secs};
+use super::{Ended, NAMESPACE, overview, secs};
 
 /// What a run adds to the sentence, because only it knows.
 const REMARKS: [&str; 4] =
@@ -61,7 +61,7 @@ fn unknown(event: &Event) -> bool {
 
 async fn read(ended: &Ended, cluster: &Cluster, commands: &Commands) -> Option<Status> {
     let (kind, database) = (ended.plan.kind, &ended.plan.database);
-    let reading = cluster.overview(kind, NAMESPACE, Some(&database.name), "");
+    let reading = overview(cluster, kind, NAMESPACE, Some(&database.name));
     let found = timeout(secs(1), reading).await.ok()?.ok()?.into_iter().next()?;
     let db = &found.snapshot.database;
     let unread = matches!(found.journal, Lookup::Unreadable(_))

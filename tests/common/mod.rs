@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use kubectl_dbupdate::clock::Clock;
-use kubectl_dbupdate::cluster::{Cluster, Journal};
+use kubectl_dbupdate::cluster::{Cluster, ClusterError, Found, Journal, Selection};
 use kubectl_dbupdate::engine::{self, Bounds, Caller, Earlier, RunOptions, Signal, Stop, Story};
 use kubectl_dbupdate::event::{Event, Finish, Outcome, Record, Step};
 use kubectl_dbupdate::journal::Direction;
@@ -338,6 +338,17 @@ impl World {
             assert!(matches!(change, Ok(Some(_))), "{what}: never");
         }
     }
+}
+
+/// The databases of a kind, or the one of that name, as `list` and `status` read them.
+pub async fn overview(
+    cluster: &Cluster,
+    kind: Kind,
+    namespace: &str,
+    name: Option<&str>,
+) -> Result<Vec<Found>, ClusterError> {
+    let which = Selection { kinds: &[kind], namespace, name, labels: "" };
+    Ok(cluster.overview(&which).await?.found)
 }
 
 pub fn request(to: &str) -> Request {

@@ -20,7 +20,7 @@ fn zookeeper() -> Scene {
 async fn look(scene: &Scene) -> Snapshot {
     let mut snapshot = scene.read().await.expect("the database can be read");
     let needed = permissions::needed(&snapshot, false);
-    snapshot.environment = scene.cluster().environment(&snapshot, &needed).await.expect("it can be asked");
+    snapshot.environment = scene.environment(&needed).await;
     snapshot
 }
 
@@ -203,6 +203,20 @@ async fn an_object_of_gitops_kubedb_com_keeps_the_database() {
     scene.sim.access().deny("get", "gitops.kubedb.com", "*", "");
     assert_eq!(found(&scene, Check::Gitops).await, []);
     assert_eq!(found(&scene, Check::NotChecked).await.len(), 1);
+}
+
+/// An optional API is asked before it is known whether the cluster serves it, and an API server refuses whoever may not read
+/// it before it says that there is none.
+#[tokio::test]
+async fn what_the_cluster_does_not_serve_is_not_missed() {
+    let scene = zookeeper();
+    for group in ["gitops.kubedb.com", KUBESTASH, STASH] {
+        scene.sim.access().deny("*", group, "*", "");
+    }
+    let plan = planned(&look(&scene).await, &[], false);
+    for check in [Check::Gitops, Check::Backup, Check::NotChecked] {
+        assert_eq!(said(&plan, check), [], "{check}");
+    }
 }
 
 #[tokio::test]

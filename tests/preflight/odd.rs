@@ -41,6 +41,23 @@ async fn a_kind_that_the_cluster_does_not_serve() {
     let scene = Scene::new(Database::zookeeper("zk"));
     scene.sim.apis().remove("zookeepers.kubedb.com");
     assert!(matches!(scene.read().await, Err(ClusterError::ApiAbsent { .. })));
+    scene.sim.access().deny("*", "kubedb.com", "zookeepers", "*");
+    let read = scene.read().await;
+    assert!(matches!(read, Err(ClusterError::ApiAbsent { .. })), "no permission would help");
+}
+
+#[tokio::test]
+async fn a_kind_that_may_not_be_read() {
+    for versions in [&[][..], &["v1"], &["v1alpha2"]] {
+        let scene = Scene::new(Database::kafka_combined("kf"));
+        for version in versions {
+            scene.sim.apis().remove_version("kafkas.kubedb.com", version);
+        }
+        scene.sim.access().deny("get", "kubedb.com", "kafkas", "");
+        let error = scene.read().await.expect_err("it may not be read");
+        assert!(matches!(error, ClusterError::Forbidden { .. }), "{error}");
+        assert!(error.to_string().starts_with("get kafka/kf: forbidden: "), "{error}");
+    }
 }
 
 /// An older cluster: a Kafka is read and written in the one version that there is.

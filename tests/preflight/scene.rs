@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 
 use kubectl_dbupdate::cluster::{Cluster, ClusterError};
-use kubectl_dbupdate::model::{Check, Finding, ImageFound, Kind, Method, Methods, Plan, Severity, Snapshot};
+use kubectl_dbupdate::model::{
+    Check, Environment, Finding, ImageFound, Kind, Method, Methods, Permission, Plan, Severity, Snapshot,
+};
 use kubectl_dbupdate::plan::update::{self, Request};
 use serde_json::Value;
 use simcluster::world::{Database, catalog};
@@ -99,6 +101,12 @@ impl Scene {
 
     pub async fn read(&self) -> Result<Snapshot, ClusterError> {
         self.cluster().snapshot(self.kind, NAMESPACE, &self.name).await
+    }
+
+    /// What is asked beside the database.
+    pub async fn environment(&self, permissions: &[Permission]) -> Environment {
+        let environment = self.cluster().environment(self.kind, NAMESPACE, &self.name, permissions).await;
+        environment.expect("it can be asked")
     }
 
     pub async fn plan(&self, to: &str) -> Plan {

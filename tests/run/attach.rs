@@ -11,14 +11,14 @@ use simcluster::{Ailment, Behaviour, Effect, Fault, OpsManager, PodRule, Provisi
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::common::{Ended, LEASES, NAMESPACE, Running, World, secs};
+use crate::common::{Ended, LEASES, NAMESPACE, Running, World, overview, secs};
 
 /// The client that follows.
 const ONLOOKER: &str = "onlooker";
 
 async fn look(world: &World) -> Seen {
     let found =
-        world.cluster_of(ONLOOKER).overview(world.kind, NAMESPACE, Some(&world.name), "").await.unwrap();
+        overview(&world.cluster_of(ONLOOKER), world.kind, NAMESPACE, Some(&world.name)).await.unwrap();
     operation::seen(found.into_iter().next().expect("the database is there"), &world.clock())
 }
 

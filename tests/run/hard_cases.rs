@@ -16,7 +16,7 @@ use crate::common::*;
 
 /// What `kubectl dbupdate status` tells.
 async fn status_of(world: &World) -> Status {
-    let found = world.cluster().overview(world.kind, NAMESPACE, Some("db"), "").await.unwrap().remove(0);
+    let found = overview(&world.cluster(), world.kind, NAMESPACE, Some("db")).await.unwrap().remove(0);
     let seen = Seen {
         snapshot: found.snapshot,
         runs: found.journal.map(|j| j.entries),

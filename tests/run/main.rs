@@ -24,6 +24,7 @@ mod refused;
 mod rendered;
 mod requested;
 mod requests;
+mod round_trips;
 mod status;
 mod stops;
 mod stuck;

@@ -283,7 +283,7 @@ async fn a_hop_that_is_not_ready_is_followed_by_none() {
     ended.ended(Outcome::NotReady, 4, true, false).says(&[again]);
 
     let seen = async || {
-        let found = world.cluster().overview(world.kind, NAMESPACE, Some(&world.name), "").await;
+        let found = overview(&world.cluster(), world.kind, NAMESPACE, Some(&world.name)).await;
         operation::seen(found.expect("it can be read").remove(0), &world.clock())
     };
     let (finish, next) = last_words(&seen().await, &ended.finish, "30.0.1");

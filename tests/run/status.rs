@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use simcluster::world::Database;
 use simcluster::{Ailment, Behaviour, DeleteOptions, Effect, Fault, PodRule};
 
-use crate::common::{NAMESPACE, WORKLOADS, World, secs};
+use crate::common::{NAMESPACE, WORKLOADS, World, overview, secs};
 
 /// What is told, with a lock that has been silent for that many seconds.
 async fn told(world: &World, lock_age: Option<i64>) -> Status {
-    let found = world.cluster().overview(world.kind, NAMESPACE, Some(&world.name), "").await.unwrap();
+    let found = overview(&world.cluster(), world.kind, NAMESPACE, Some(&world.name)).await.unwrap();
     let found = found.into_iter().next().expect("the database is there");
     let seen = Seen {
         snapshot: found.snapshot,
@@ -228,7 +228,7 @@ async fn many_databases_take_no_more_requests_than_one() {
     let world = World::new(Database::kafka_topology("db"));
     let count = async || {
         let before = world.sim.requests().len();
-        let found = world.cluster().overview(Kind::Kafka, "", None, "").await.unwrap();
+        let found = overview(&world.cluster(), Kind::Kafka, "", None).await.unwrap();
         (found.len(), world.sim.requests().len() - before)
     };
     let (one, requests) = count().await;
@@ -236,7 +236,7 @@ async fn many_databases_take_no_more_requests_than_one() {
         Database::kafka_topology(&format!("db{n}")).install(&world.sim);
     }
     assert_eq!((one, count().await), (1, (9, requests)));
-    let found = world.cluster().overview(Kind::Kafka, "", None, "").await.unwrap();
+    let found = overview(&world.cluster(), Kind::Kafka, "", None).await.unwrap();
     assert!(found.iter().all(|f| f.snapshot.workloads.len() == 2 && f.snapshot.pods.len() == 6));
     assert!(found.iter().all(|f| f.unread.is_empty() && f.journal == Lookup::Absent));
 }
