@@ -225,7 +225,7 @@ async fn a_name_that_another_database_has_taken_is_told_at_once() {
     });
     world.store().create(REQUESTS, other).expect("it is new");
     let ended = world.update().await;
-    ended.ended(Outcome::Failed, 1, false, false).says(&[REQUEST, "already exists"]);
+    ended.ended(Outcome::Refused, 3, false, false).says(&[REQUEST, "already exists"]);
     assert!(ended.finish.elapsed_ms < 60_000, "{}", ended.finish.elapsed_ms);
 }
 
