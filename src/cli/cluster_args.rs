@@ -113,7 +113,7 @@ pub struct ConnectionArgs {
     #[arg(long, global = true, hide_short_help = true)]
     pub insecure_skip_tls_verify: bool,
 
-    /// Timeout of a single request; 0 means the default [default: 10s]
+    /// Timeout of a single request; 0 means the default [default: 10s, a list that keeps arriving 60s]
     ///
     /// Writes never get more than 10s: a slower write could take effect after another run has taken the lock.
     #[arg(long, global = true, value_name = "TIME", value_parser = super::duration::parse, hide_short_help = true)]

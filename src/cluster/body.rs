@@ -2,11 +2,14 @@
 
 use std::error::Error;
 use std::io::{self, Write};
+use std::time::Duration;
 
+use bytes::Bytes;
 use flate2::write::GzDecoder;
 use http::{HeaderMap, HeaderValue, header};
 use http_body_util::BodyExt;
 use kube::client::Body;
+use tokio::time::timeout;
 
 /// The largest answer about one object. etcd stores at most 1.5 MiB of an object, and JSON escapes may double that.
 pub(super) const LARGEST_OBJECT: usize = 8 << 20;
@@ -28,8 +31,14 @@ pub(super) struct Read {
 /// Reads a body, but no more than that many bytes of it, as they are once unpacked: some kilobytes can unpack to gigabytes.
 ///
 /// # Errors
-/// The connection broke, or the body is not packed as its head says.
-pub(super) async fn read(mut body: Body, head: &HeaderMap, most: usize) -> Result<Read, Unreadable> {
+/// The connection broke, nothing arrived for that long, or the body is not packed as its head says.
+pub(super) async fn read(
+    body: Body,
+    head: &HeaderMap,
+    most: usize,
+    silence: Duration,
+) -> Result<Read, Unreadable> {
+    let mut body = Arriving { body, silence };
     let mut kept = Kept { read: Read::default(), most };
     match head.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes) {
         None | Some(b"identity") => fill(&mut body, &mut kept, |kept| kept.read.cut).await?,
@@ -50,9 +59,26 @@ pub(super) async fn read(mut body: Body, head: &HeaderMap, most: usize) -> Resul
 /// Why a body cannot be read.
 pub(super) type Unreadable = Box<dyn Error + Send + Sync>;
 
-async fn fill<W: Write>(body: &mut Body, into: &mut W, full: impl Fn(&W) -> bool) -> Result<(), Unreadable> {
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame?.into_data() else { continue };
+/// A body that must go on arriving.
+struct Arriving {
+    body: Body,
+    silence: Duration,
+}
+
+impl Arriving {
+    async fn next(&mut self) -> Result<Option<Bytes>, Unreadable> {
+        let stopped = |_| format!("no response within {} s", self.silence.as_secs_f32());
+        let frame = timeout(self.silence, self.body.frame()).await.map_err(stopped)?;
+        Ok(frame.transpose()?.map(|frame| frame.into_data().unwrap_or_default()))
+    }
+}
+
+async fn fill<W: Write>(
+    body: &mut Arriving,
+    into: &mut W,
+    full: impl Fn(&W) -> bool,
+) -> Result<(), Unreadable> {
+    while let Some(data) = body.next().await? {
         let written = into.write_all(&data);
         if full(into) {
             return Ok(());
@@ -116,6 +142,8 @@ impl Lines {
 mod tests {
     use super::*;
 
+    const SILENCE: Duration = Duration::from_secs(1);
+
     fn head(encoding: &'static str) -> HeaderMap {
         HeaderMap::from_iter([(header::CONTENT_ENCODING, HeaderValue::from_static(encoding))])
     }
@@ -134,7 +162,7 @@ mod tests {
                 (head("identity"), b"abc".to_vec()),
                 (head("gzip"), packed(b"abc")),
             ] {
-                let read = read(Body::from(body), &head, most).await.expect("it is read");
+                let read = read(Body::from(body), &head, most, SILENCE).await.expect("it is read");
                 assert_eq!((&*read.bytes, read.cut), (bytes.as_bytes(), cut), "{most} {head:?}");
             }
         }
@@ -144,7 +172,7 @@ mod tests {
     async fn a_body_that_unpacks_to_more_than_memory_holds_is_cut() {
         let bomb = packed(&vec![0; 8 << 20]);
         assert!(bomb.len() < 64 << 10, "{}", bomb.len());
-        let read = read(Body::from(bomb), &head("gzip"), 1000).await.expect("it is read");
+        let read = read(Body::from(bomb), &head("gzip"), 1000, SILENCE).await.expect("it is read");
         assert_eq!((read.bytes.len(), read.bytes.capacity() < 4096, read.cut), (1000, true, true));
     }
 
@@ -154,7 +182,10 @@ mod tests {
         for (encoding, body) in
             [("gzip", whole[..whole.len() - 1].to_vec()), ("gzip", b"{}".to_vec()), ("br", b"{}".to_vec())]
         {
-            assert!(read(Body::from(body.clone()), &head(encoding), 9).await.is_err(), "{encoding} {body:?}");
+            assert!(
+                read(Body::from(body.clone()), &head(encoding), 9, SILENCE).await.is_err(),
+                "{encoding} {body:?}"
+            );
         }
     }
 

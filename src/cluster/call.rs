@@ -27,6 +27,10 @@ use super::stream::Events;
 /// The timeout of a call. An API server answers in milliseconds, but its webhooks may take ten seconds by default.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a page of a list may take while it goes on arriving, unless the user has set a limit: over a slow line its
+/// megabytes take longer than [`CALL_TIMEOUT`].
+const PAGE_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// How long a 403 that contradicts an earlier response is retried before it is believed: a restarting API server briefly
 /// answers 403 until its authorizer has loaded the roles.
 pub const FORBIDDEN_DOUBT: Duration = Duration::from_secs(30);
@@ -69,8 +73,8 @@ pub struct Cluster {
     user_agent: Arc<str>,
     /// How long failed reads are retried.
     patience: Duration,
-    /// The timeout of a read; a write never takes longer than [`CALL_TIMEOUT`].
-    answer_within: Duration,
+    /// The user's timeout of a read; a write never takes longer than [`CALL_TIMEOUT`].
+    answer_within: Option<Duration>,
     secrets: Secrets,
     /// Calls that were allowed before, by verb and resource.
     allowed: Arc<Mutex<HashSet<(String, String)>>>,
@@ -87,7 +91,7 @@ impl Cluster {
             name: clean(name).into(),
             user_agent: concat!("kubectl-dbupdate/", env!("CARGO_PKG_VERSION")).into(),
             patience: Duration::from_secs(5),
-            answer_within: CALL_TIMEOUT,
+            answer_within: None,
             secrets: Secrets::default(),
             allowed: Arc::default(),
             aside: None,
@@ -96,7 +100,7 @@ impl Cluster {
 
     /// The same cluster with a different timeout for reads.
     pub(super) fn answering_within(self, limit: Option<Duration>) -> Self {
-        Cluster { answer_within: limit.unwrap_or(CALL_TIMEOUT), ..self }
+        Cluster { answer_within: limit, ..self }
     }
 
     /// The same cluster with a function that recreates the client when its credentials are rejected.
@@ -229,30 +233,27 @@ impl Cluster {
     /// Sends a request through this client.
     pub(super) async fn exchange(&self, client: &kube::Client, call: &Call) -> Result<Answer, ClusterError> {
         let request = self.signed(call).map(Body::from);
+        let (limit, whole) = self.limits(call);
+        let late = |limit: Duration| {
+            ClusterError::lost(&call.what, &format!("no response within {} s", limit.as_secs_f32()))
+        };
         let exchange = async {
-            let response = client.send(request).await.map_err(|e| failure(&call.what, &e))?;
-            let (parts, body) = response.into_parts();
+            let response = timeout(limit, client.send(request)).await.map_err(|_| late(limit))?;
+            let (parts, body) = response.map_err(|e| failure(&call.what, &e))?.into_parts();
             let most = match call.verb {
                 _ if !parts.status.is_success() => LARGEST_ERROR,
                 "list" => LARGEST_PAGE,
                 _ => LARGEST_OBJECT,
             };
-            let read = body::read(body, &parts.headers, most).await;
+            let read = body::read(body, &parts.headers, most, limit).await;
             let read = read.map_err(|e| ClusterError::lost(&call.what, &chain(&*e)))?;
             if read.cut && parts.status.is_success() {
                 return Err(ClusterError::too_large(&call.what, most));
             }
             Ok((parts, Bytes::from(read.bytes)))
         };
-        let limit = match call.verb {
-            "get" | "list" => self.answer_within,
-            // A slower write could take effect after another run has taken the lock.
-            _ => self.answer_within.min(CALL_TIMEOUT),
-        };
-        let late =
-            || ClusterError::lost(&call.what, &format!("no response within {} s", limit.as_secs_f32()));
         let began = Instant::now();
-        let answered = timeout(limit, exchange).await.map_err(|_| late()).flatten();
+        let answered = timeout(whole, exchange).await.map_err(|_| late(whole)).flatten();
         let answered = answered.map_err(|error| self.secrets.hidden_in(error));
         self.log(call, began, &answered);
         let (parts, body) = answered?;
@@ -264,6 +265,19 @@ impl Cluster {
         }
         let warnings = warnings(&parts.headers).iter().map(|text| self.secrets.masked(text)).collect();
         Ok(Answer { body, warnings })
+    }
+
+    /// How long a call may take without anything arriving, and as a whole.
+    fn limits(&self, call: &Call) -> (Duration, Duration) {
+        match (call.verb, self.answer_within) {
+            ("list", None) => (CALL_TIMEOUT, PAGE_TIMEOUT),
+            ("get" | "list", limit) => (limit.unwrap_or(CALL_TIMEOUT), limit.unwrap_or(CALL_TIMEOUT)),
+            // A slower write could take effect after another run has taken the lock.
+            (_, limit) => {
+                let limit = limit.unwrap_or(CALL_TIMEOUT).min(CALL_TIMEOUT);
+                (limit, limit)
+            }
+        }
     }
 
     /// Opens a watch.

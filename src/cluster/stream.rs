@@ -11,10 +11,10 @@ use kube::client::Body;
 use kube::core::{Status, WatchEvent};
 use serde::de::DeserializeOwned;
 
-use super::ClusterError;
 use super::body::{self, LARGEST_ERROR, LARGEST_OBJECT, Lines};
 use super::error::{chain, failure};
 use super::secrets::Secrets;
+use super::{CALL_TIMEOUT, ClusterError};
 
 /// An open watch. It holds no more than the events of the piece that has just arrived, and the beginning of the next one.
 pub(super) struct Events<T> {
@@ -38,7 +38,7 @@ impl<T: DeserializeOwned> Events<T> {
         let response = client.send(request.map(Body::from)).await.map_err(|e| failure(what, &e))?;
         let (parts, body) = response.into_parts();
         if !parts.status.is_success() {
-            let said = body::read(body, &parts.headers, LARGEST_ERROR).await;
+            let said = body::read(body, &parts.headers, LARGEST_ERROR, CALL_TIMEOUT).await;
             let said = said.map_err(|e| ClusterError::lost(what, &chain(&*e)))?;
             let said = secrets.masked(&String::from_utf8_lossy(&said.bytes));
             return Err(ClusterError::from_status(what, parts.status.as_u16(), said.as_bytes()));
