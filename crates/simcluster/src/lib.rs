@@ -18,12 +18,14 @@ mod endpoint;
 mod error;
 mod faults;
 mod kubedb;
+mod managers;
 pub mod object;
 mod pattern;
 mod read;
 mod record;
 mod resources;
 mod rest;
+mod schema;
 mod store;
 pub mod world;
 

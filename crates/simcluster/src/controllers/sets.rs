@@ -5,20 +5,26 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::agenda::{Place, Work};
+use super::events::{self, Note};
 use super::index::PODS;
 use super::revision::{self, HASH_LABEL, REVISIONS};
-use super::stateful::{Action, Decision, Seen, decide};
-use super::{Context, creation, kubelet};
+use super::stateful::{Action, Decision, Seen, decide, ordinals};
+use super::{Context, creation};
 use crate::admission::{PETSET_CONTROLLER, STATEFULSET_CONTROLLER};
 use crate::object;
-use crate::read::{controlled_by, label, number, text};
+use crate::read::{controlled_by, controller_of, label, number, selects, text};
 use crate::store::DeleteOptions;
 
 /// Brings a set one step on.
 pub(super) fn reconcile(context: &mut Context, place: &Place) {
     let Some(set) = context.store.get(&place.res, &place.namespace, &place.name) else { return };
+    if is_incomplete(&set) {
+        // The change calls for another look.
+        let _ = context.store.update(&place.res, &place.namespace, &place.name, complete);
+        return;
+    }
     let revisions = record_revision(context, &set);
-    let pods = context.index.owned(&context.store, object::uid(&set), PODS);
+    let pods = claim(context, &set);
     let update = revision::name_of(&set);
     let current = revision::current(&set, &revisions, &update).to_owned();
     let seen = Seen { set: &set, pods: &pods, current: &current, update: &update, now: context.store.now() };
@@ -38,6 +44,76 @@ pub(super) fn reconcile(context: &mut Context, place: &Place) {
     if let Some(again) = again {
         context.agenda.after(again, Work::Set(place.clone()));
     }
+}
+
+/// Whether the PetSet controller has yet to fill in what a PetSet's schema leaves out. It looks at one field for all of
+/// them, and fills in nothing a second time.
+fn is_incomplete(set: &Value) -> bool {
+    set["kind"] == "PetSet" && set["spec"]["persistentVolumeClaimRetentionPolicy"].is_null()
+}
+
+/// Fills in what the PetSet controller fills in.
+pub(crate) fn complete(set: &mut Value) {
+    if !is_incomplete(set) {
+        return;
+    }
+    let spec = object::map_mut(&mut set["spec"]);
+    let rolling = json!({ "type": "RollingUpdate", "rollingUpdate": { "partition": 0 } });
+    for (field, value) in [
+        ("persistentVolumeClaimRetentionPolicy", json!({ "whenDeleted": "Retain", "whenScaled": "Retain" })),
+        ("podManagementPolicy", json!("OrderedReady")),
+        ("replicas", json!(1)),
+        ("revisionHistoryLimit", json!(10)),
+        ("updateStrategy", rolling),
+    ] {
+        spec.entry(field).or_insert(value);
+    }
+    for list in ["/spec/template/spec/initContainers", "/spec/template/spec/containers"] {
+        let containers = set.pointer_mut(list).and_then(Value::as_array_mut);
+        for container in containers.into_iter().flatten().filter_map(Value::as_object_mut) {
+            container.entry("resources").or_insert_with(|| json!({}));
+        }
+    }
+}
+
+/// The set's pods: it lets go of those that it no longer selects, and takes those of its names that nobody owns.
+fn claim(context: &Context, set: &Value) -> Vec<Arc<Value>> {
+    let store = &context.store;
+    let selector = &set["spec"]["selector"];
+    let mut pods = context.index.owned(store, object::uid(set), PODS);
+    pods.retain(|pod| {
+        let kept = selects(selector, pod);
+        if !kept {
+            let reference = |owner: &Value| text(owner, "/uid") == object::uid(set);
+            let _ = store.update(PODS, object::namespace(pod), object::name(pod), |pod| {
+                if let Some(owners) = pod["metadata"]["ownerReferences"].as_array_mut() {
+                    owners.retain(|owner| !reference(owner));
+                }
+            });
+        }
+        kept
+    });
+    if object::is_terminating(set) {
+        return pods;
+    }
+    for ordinal in ordinals(set) {
+        let name = format!("{}-{ordinal}", object::name(set));
+        if pods.iter().any(|pod| object::name(pod) == name) {
+            continue;
+        }
+        let Some(pod) = store.get(PODS, object::namespace(set), &name) else { continue };
+        let free = controller_of(&pod).is_none() && !object::is_terminating(&pod);
+        if free && selects(selector, &pod) {
+            let adopted = store.update(PODS, object::namespace(set), &name, |pod| {
+                let owners = object::metadata_mut(pod).entry("ownerReferences").or_insert_with(|| json!([]));
+                if let Some(owners) = owners.as_array_mut() {
+                    owners.push(controlled_by(set));
+                }
+            });
+            pods.extend(adopted);
+        }
+    }
+    pods
 }
 
 /// The set's revisions, with the one of its template: a new one, or an old one that is the newest again.
@@ -87,19 +163,36 @@ fn act(
                     let (name, kind) = (object::name(set), text(set, "/kind"));
                     let message =
                         format!("create Pod {name}-{ordinal} in {kind} {name} failed error: {refusal}");
-                    let component =
-                        if kind == "PetSet" { "petset-controller" } else { "statefulset-controller" };
-                    creation::complain(context, set, component, message);
+                    creation::complain(context, set, component_of(set), message);
                     return Err(NotCreated);
                 }
-                Ok(_) => {}
+                Ok(pod) => report(context, set, "create", object::name(&pod)),
             }
         }
         Action::Delete { pod } => {
-            let _ = context.store.delete(PODS, object::namespace(set), &pod, DeleteOptions::default());
+            let deleted = context.store.delete(PODS, object::namespace(set), &pod, DeleteOptions::default());
+            if deleted.is_ok() {
+                report(context, set, "delete", &pod);
+            }
         }
     }
     Ok(())
+}
+
+/// The Event of a pod that was created or deleted.
+fn report(context: &Context, set: &Value, what: &str, pod: &str) {
+    let message = format!("{what} Pod {pod} in {} {} successful", text(set, "/kind"), object::name(set));
+    let reason = if what == "create" { "SuccessfulCreate" } else { "SuccessfulDelete" };
+    let component = component_of(set);
+    events::write(
+        context,
+        set,
+        Note { warning: false, reason, message, component, host: "", field: String::new() },
+    );
+}
+
+fn component_of(set: &Value) -> &'static str {
+    if set["kind"] == "PetSet" { "petset-controller" } else { "statefulset-controller" }
 }
 
 /// The user that creates the pods of a set.
@@ -112,6 +205,7 @@ pub(crate) fn new_pod(set: &Value, template: &Value, ordinal: i64, revision: &st
     let name = format!("{}-{ordinal}", object::name(set));
     let mut pod = from_template(set, template);
     pod["metadata"]["name"] = json!(name);
+    pod["metadata"]["generateName"] = json!(format!("{}-", object::name(set)));
     let labels = object::map_mut(&mut pod["metadata"]["labels"]);
     labels.insert("statefulset.kubernetes.io/pod-name".into(), json!(name));
     labels.insert("apps.kubernetes.io/pod-index".into(), json!(ordinal.to_string()));
@@ -136,7 +230,7 @@ pub(crate) fn from_template(owner: &Value, template: &Value) -> Value {
     for (field, value) in defaults {
         object::map_mut(&mut spec).entry(field).or_insert(value);
     }
-    json!({ "metadata": metadata, "spec": spec, "status": kubelet::status::pending() })
+    json!({ "metadata": metadata, "spec": spec })
 }
 
 fn truncate(context: &Context, set: &Value, revisions: &[Arc<Value>], pods: &[Arc<Value>], used: [&str; 2]) {

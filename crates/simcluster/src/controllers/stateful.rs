@@ -134,6 +134,11 @@ impl Seen<'_> {
     }
 }
 
+/// The ordinals that a set asks for.
+pub(crate) fn ordinals(set: &Value) -> std::ops::Range<i64> {
+    Wanted::of(set).ordinals()
+}
+
 /// The ordinal in a pod's name.
 pub(crate) fn ordinal(pod: &Value) -> Option<i64> {
     object::name(pod).rsplit_once('-')?.1.parse().ok()

@@ -14,6 +14,8 @@ pub(super) struct Answer {
     pub code: u16,
     content_type: &'static str,
     retry_after: Option<u64>,
+    /// What the client is warned of.
+    warnings: Vec<String>,
     content: Content,
 }
 
@@ -45,12 +47,17 @@ impl Answer {
     }
 
     pub fn bytes(content_type: &'static str, code: u16, bytes: Vec<u8>) -> Self {
-        Self { code, content_type, retry_after: None, content: Content::Whole(bytes.into()) }
+        Self {
+            code,
+            content_type,
+            retry_after: None,
+            warnings: Vec::new(),
+            content: Content::Whole(bytes.into()),
+        }
     }
 
     pub fn watch(lines: BoxStream<'static, Result<Bytes, Broken>>) -> Self {
-        let content = Content::Lines(lines);
-        Self { code: 200, content_type: "application/json", retry_after: None, content }
+        Self { content: Content::Lines(lines), ..Self::bytes("application/json", 200, Vec::new()) }
     }
 
     pub fn refusal(error: &ApiError) -> Self {
@@ -60,6 +67,11 @@ impl Answer {
         }
         let retry_after = error.retry_after_seconds();
         Self { retry_after, ..Self::json(error.code, &error.to_status()) }
+    }
+
+    /// The same answer, with warnings.
+    pub fn warning(self, warnings: Vec<String>) -> Self {
+        Self { warnings, ..self }
     }
 
     /// The same answer, of which only the first half arrives.
@@ -86,7 +98,7 @@ impl Answer {
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
-        for warning in warnings {
+        for warning in self.warnings.iter().chain(warnings) {
             let text = warning.replace('\\', "\\\\").replace('"', "\\\"");
             if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{text}\"")) {
                 headers.append(header::WARNING, value);

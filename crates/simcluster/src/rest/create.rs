@@ -5,11 +5,13 @@ use serde_json::{Value, json};
 use super::Server;
 use super::answer::Answer;
 use super::call::Call;
+use super::decode::{Origin, check_type_meta, decode, given_twice};
 use super::options::{Verb, WriteOptions};
 use super::path::Target;
 use super::{read, validate};
 use crate::admission;
 use crate::error::{ApiError, Cause};
+use crate::managers;
 use crate::object;
 use crate::store::NAMESPACES;
 
@@ -33,6 +35,8 @@ pub(super) fn create_object(
         let message = "resourceVersion should not be set on objects to be created";
         return Err(ApiError::new(500, "", message));
     }
+    let twice = given_twice(&call.body);
+    let mut warnings = decode(target, &mut object, &twice, options.validation, Origin::Body)?;
     if resource.namespaced {
         check_home(server, target, &object)?;
         object::metadata_mut(&mut object).insert("namespace".into(), json!(target.namespace));
@@ -40,8 +44,10 @@ pub(super) fn create_object(
     if resource.status {
         object::map_mut(&mut object).remove("status");
     }
-    complete(resource.name, &mut object);
-    validate::check(resource, &object)?;
+    validate::check(resource, target.version, &object)?;
+    warnings.extend(validate::warnings(resource, &object));
+    let now = server.store.clock().seconds();
+    managers::created(resource, &options.writer(target, &now), &mut object);
     let created = match resource.name {
         "pods" => {
             let rules = server.behaviour.read(|behaviour| behaviour.admission.clone());
@@ -49,15 +55,19 @@ pub(super) fn create_object(
         }
         _ => server.store.insert(resource, object, options.dry_run)?,
     };
-    read::written(server, call, target, 201, &created, form)
+    Ok(read::written(server, call, target, 201, &created, form)?.warning(warnings))
 }
 
 /// The object in the body, which must be of the kind, and at the place, that the path names.
 pub(super) fn body_object(call: &Call, target: &Target) -> Result<Value, ApiError> {
-    let object = call.json()?;
+    let mut object = call.json()?;
+    if object.is_null() && !target.resource.custom {
+        object = json!({});
+    }
     if !object.is_object() {
         return Err(ApiError::bad_request("the body of the request is not an object"));
     }
+    check_type_meta(target.resource, &object)?;
     let (kind, api_version) = (&object["kind"], &object["apiVersion"]);
     let fits = |value: &Value, expected: &str| value.as_str().is_none_or(|value| value == expected);
     if !fits(kind, target.resource.kind) || !fits(api_version, &target.api_version()) {
@@ -102,47 +112,4 @@ fn check_home(server: &Server, target: &Target, object: &Value) -> Result<(), Ap
         format!("namespace {name} is being terminated"),
     );
     Err(ApiError::new(403, "Forbidden", message).about(res, object).because(&[cause]))
-}
-
-/// The defaults that matter to whoever reads the object afterwards.
-fn complete(res: &str, object: &mut Value) {
-    let fields: &[(&[&str], Value)] = &match res {
-        "pods" => vec![
-            (&["spec", "restartPolicy"] as &[&str], json!("Always")),
-            (&["spec", "terminationGracePeriodSeconds"], json!(30)),
-            (&["spec", "schedulerName"], json!("default-scheduler")),
-            (&["status", "phase"], json!("Pending")),
-            (&["status", "qosClass"], json!("BestEffort")),
-        ],
-        "statefulsets.apps" => vec![
-            (&["spec", "replicas"] as &[&str], json!(1)),
-            (&["spec", "podManagementPolicy"], json!("OrderedReady")),
-            (&["spec", "updateStrategy", "type"], json!("RollingUpdate")),
-        ],
-        "deployments.apps" => vec![
-            (&["spec", "replicas"] as &[&str], json!(1)),
-            (&["spec", "strategy", "type"], json!("RollingUpdate")),
-            (&["spec", "progressDeadlineSeconds"], json!(600)),
-        ],
-        "replicasets.apps" => vec![(&["spec", "replicas"] as &[&str], json!(1))],
-        "secrets" => vec![(&["type"] as &[&str], json!("Opaque"))],
-        "services" => vec![
-            (&["spec", "type"] as &[&str], json!("ClusterIP")),
-            (&["spec", "sessionAffinity"], json!("None")),
-        ],
-        // A default fills in what its parent lacks, and makes no parent.
-        _ if res.ends_with(".ops.kubedb.com") && object["spec"].is_object() => {
-            vec![(&["spec", "apply"] as &[&str], json!("IfReady")), (&["spec", "maxRetries"], json!(1))]
-        }
-        _ => Vec::new(),
-    };
-    for (path, value) in fields {
-        let mut place = &mut *object;
-        for key in *path {
-            place = object::map_mut(place).entry(*key).or_insert(Value::Null);
-        }
-        if place.is_null() {
-            *place = value.clone();
-        }
-    }
 }

@@ -3,6 +3,7 @@
 mod answer;
 mod call;
 mod create;
+mod decode;
 mod delete;
 mod discovery;
 pub(crate) mod eviction;

@@ -1,15 +1,17 @@
 //! What a write asks for beside its object: a dry run, a field manager, how strictly fields are checked.
 
 use super::call::Call;
+use super::path::Target;
 use crate::error::{ApiError, Cause};
+use crate::managers::Writer;
 
 /// A longer name of a field manager is refused.
 const LONGEST_MANAGER: usize = 128;
 
 /// The options in the query of a write.
 #[derive(Clone, Debug)]
-#[expect(dead_code, reason = "read once fields have owners")]
 pub(super) struct WriteOptions {
+    pub verb: Verb,
     /// Whether the write is only to be tried.
     pub dry_run: bool,
     /// Who writes: the `fieldManager`, or else what the user agent begins with.
@@ -88,11 +90,25 @@ impl WriteOptions {
             return Err(refuse(verb.options(), &causes));
         }
         Ok(Self {
+            verb,
             dry_run: !dry_run.is_empty(),
             manager: manager.map_or_else(|| agent_name(&call.user_agent), str::to_owned),
             validation,
             force: query.is_set("force"),
         })
+    }
+}
+
+impl WriteOptions {
+    /// Who writes, as the owner of fields.
+    pub fn writer<'a>(&'a self, target: &'a Target, now: &'a str) -> Writer<'a> {
+        Writer {
+            manager: &self.manager,
+            applies: self.verb == Verb::Apply,
+            version: target.version,
+            status: target.subresource == "status",
+            now,
+        }
     }
 }
 

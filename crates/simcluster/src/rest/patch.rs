@@ -1,14 +1,14 @@
 //! The patch formats.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::call::Call;
 use super::json_patch::JsonPatch;
+use super::options::Verb;
 use super::path::Target;
 use super::strategic;
 use crate::error::ApiError;
-use crate::object;
-use crate::resources::Resource;
+use crate::schema::{self, Object};
 
 /// A patch that can be applied to an object.
 pub(super) enum Patch {
@@ -17,18 +17,9 @@ pub(super) enum Patch {
     /// RFC 7386.
     Merge(Value),
     /// A merge that knows lists by their keys; built-in kinds only.
-    Strategic(Value),
-    /// Server-side apply, without ownership of fields: what is given is merged, nothing is taken away.
-    Apply { object: Value, custom: bool },
-}
-
-/// Whether a patch may create.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Style {
-    /// It changes what is there.
-    Change,
-    /// It creates what is not there.
-    Apply,
+    Strategic(Value, &'static Object),
+    /// What a manager wants of the object, of which it owns the fields.
+    Apply(Value),
 }
 
 const JSON_PATCH: &str = "application/json-patch+json";
@@ -37,12 +28,15 @@ const STRATEGIC_PATCH: &str = "application/strategic-merge-patch+json";
 const APPLY_PATCH: &str = "application/apply-patch+yaml";
 
 impl Patch {
-    pub fn parse(call: &Call, resource: &Resource) -> Result<Self, ApiError> {
+    pub fn parse(call: &Call, target: &Target) -> Result<Self, ApiError> {
+        let resource = target.resource;
         match call.content_type.as_str() {
             JSON_PATCH => JsonPatch::parse(&call.body).map(Self::Json),
             MERGE_PATCH => object_body(call).map(Self::Merge),
-            STRATEGIC_PATCH if !resource.custom => object_body(call).map(Self::Strategic),
-            APPLY_PATCH => Ok(Self::Apply { object: object_body(call)?, custom: resource.custom }),
+            STRATEGIC_PATCH if !resource.custom => {
+                Ok(Self::Strategic(object_body(call)?, schema::of(resource, target.version)))
+            }
+            APPLY_PATCH => object_body(call).map(Self::Apply),
             _ if resource.custom => {
                 Err(ApiError::unsupported_media_type(&[JSON_PATCH, MERGE_PATCH, APPLY_PATCH]))
             }
@@ -55,8 +49,9 @@ impl Patch {
         }
     }
 
-    pub fn style(&self) -> Style {
-        if matches!(self, Self::Apply { .. }) { Style::Apply } else { Style::Change }
+    /// Which options it takes.
+    pub fn verb(&self) -> Verb {
+        if matches!(self, Self::Apply(_)) { Verb::Apply } else { Verb::Patch }
     }
 
     /// Applies the patch. Nothing of the document is to be used when it fails.
@@ -64,42 +59,16 @@ impl Patch {
         match self {
             Self::Json(patch) => patch.apply(document)?,
             Self::Merge(patch) => json_patch::merge(document, patch),
-            Self::Strategic(patch) => strategic::merge(document, patch),
-            Self::Apply { object, custom: true } => overlay(document, object),
-            Self::Apply { object, custom: false } => strategic::merge(document, object),
+            Self::Strategic(patch, schema) => strategic::merge(schema, document, patch)?,
+            // Where nobody keeps owners, as of a scale, it is a merge.
+            Self::Apply(object) => json_patch::merge(document, object),
         }
         if document.is_object() { Ok(()) } else { Err(ApiError::patch_failed()) }
-    }
-
-    /// The object that an apply creates.
-    pub fn into_object(self, target: &Target) -> Result<Value, ApiError> {
-        let mut object = json!({"metadata": {"name": target.name}});
-        self.apply(&mut object)?;
-        if object::name(&object) != target.name {
-            return Err(ApiError::bad_request("metadata.name must match the name in the path"));
-        }
-        object::metadata_mut(&mut object).remove("resourceVersion");
-        Ok(object)
     }
 }
 
 fn object_body(call: &Call) -> Result<Value, ApiError> {
-    let map: Map<String, Value> = serde_json::from_slice(&call.body).map_err(undecodable)?;
+    let map: Map<String, Value> = serde_json::from_slice(&call.body)
+        .map_err(|error| ApiError::bad_request(format!("error decoding patch: {error}")))?;
     Ok(Value::Object(map))
-}
-
-fn undecodable(error: serde_json::Error) -> ApiError {
-    ApiError::bad_request(format!("error decoding patch: {error}"))
-}
-
-/// Lays `top` over `base`: maps are merged, everything else is replaced. A null is a value, not a removal.
-fn overlay(base: &mut Value, top: &Value) {
-    match (base, top) {
-        (Value::Object(base), Value::Object(top)) => {
-            for (key, value) in top {
-                overlay(base.entry(key.as_str()).or_insert(Value::Null), value);
-            }
-        }
-        (base, top) => *base = top.clone(),
-    }
 }

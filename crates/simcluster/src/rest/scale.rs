@@ -29,7 +29,7 @@ pub(super) fn scale(server: &Server, call: &Call, target: &Target) -> Result<Ans
         }
         Method::PATCH => {
             let dry_run = WriteOptions::read(call, Verb::Patch)?.dry_run;
-            let patch = Patch::parse(call, resource)?;
+            let patch = Patch::parse(call, target)?;
             server.store.try_update(place, Part::Main, dry_run, |stored| {
                 let mut scale = view(target, stored);
                 patch.apply(&mut scale)?;

@@ -1,21 +1,35 @@
-//! Strategic merge patches, for the lists of built-in kinds that have a key.
+//! Strategic merge patches: the lists of built-in kinds are merged by the key that their schema gives.
 
 use serde_json::{Map, Value};
 
-/// Merges `patch` into `base`: maps by key, lists of known fields by their elements' key, everything else replaced.
-pub(super) fn merge(base: &mut Value, patch: &Value) {
+use crate::error::ApiError;
+use crate::schema::{Keys, Object, Type};
+
+/// Merges `patch` into `base`: maps by key, lists by their elements' key where they have one, everything else replaced.
+///
+/// # Errors
+/// 500 for an element without its key and for a directive that is none, as a real server answers.
+pub(super) fn merge(schema: &'static Object, base: &mut Value, patch: &Value) -> Result<(), ApiError> {
+    merge_value(&Type::Object(schema), base, patch)
+}
+
+fn merge_value(kind: &Type, base: &mut Value, patch: &Value) -> Result<(), ApiError> {
     let Value::Object(patch) = patch else {
         *base = patch.clone();
-        return;
+        return Ok(());
     };
     if !base.is_object() {
         *base = Value::Object(Map::new());
     }
-    let Value::Object(base) = base else { return };
-    if patch.get("$patch").is_some_and(|directive| directive == "replace") {
-        *base = patch.clone();
-        base.remove("$patch");
-        return;
+    let Value::Object(base) = base else { return Ok(()) };
+    match patch.get("$patch").and_then(Value::as_str) {
+        None | Some("merge") => {}
+        Some("replace") => {
+            *base = patch.clone();
+            base.remove("$patch");
+            return Ok(());
+        }
+        Some(other) => return Err(refuse(&format!("unknown patch type: {other} in map"))),
     }
     for (key, value) in patch {
         if let Some(field) = key.strip_prefix("$deleteFromPrimitiveList/") {
@@ -25,44 +39,54 @@ pub(super) fn merge(base: &mut Value, patch: &Value) {
         } else if value.is_null() {
             base.remove(key);
         } else {
-            merge_field(base.entry(key.as_str()).or_insert(Value::Null), key, value);
+            merge_field(&kind.field(key), base.entry(key.as_str()).or_insert(Value::Null), value)?;
         }
     }
+    Ok(())
 }
 
-fn merge_field(base: &mut Value, field: &str, patch: &Value) {
-    let Value::Array(changes) = patch else { return merge(base, patch) };
+fn refuse(why: &str) -> ApiError {
+    ApiError::new(500, "", why)
+}
+
+fn merge_field(kind: &Type, base: &mut Value, patch: &Value) -> Result<(), ApiError> {
+    let Value::Array(changes) = patch else { return merge_value(kind, base, patch) };
     if !base.is_array() {
         *base = Value::Array(Vec::new());
     }
-    let Value::Array(list) = base else { return };
-    if field == "finalizers" {
-        let new: Vec<Value> = changes.iter().filter(|change| !list.contains(change)).cloned().collect();
-        list.extend(new);
-        return;
-    }
+    let Value::Array(list) = base else { return Ok(()) };
     let replace = changes.iter().any(|change| change["$patch"] == "replace");
-    let Some(key) = merge_key(field, changes).filter(|_| !replace) else {
-        *list = changes.iter().filter(|change| change["$patch"] != "replace").cloned().collect();
-        return;
-    };
-    for change in changes {
-        merge_element(list, key, change);
+    match kind {
+        Type::List(_, Keys::Value) => {
+            let new: Vec<Value> = changes.iter().filter(|change| !list.contains(change)).cloned().collect();
+            list.extend(new);
+        }
+        Type::List(kind, Keys::Fields([key, ..])) if !replace => {
+            for change in changes {
+                merge_element(kind, list, key, change)?;
+            }
+        }
+        _ => *list = changes.iter().filter(|change| change["$patch"] != "replace").cloned().collect(),
     }
+    Ok(())
 }
 
-fn merge_element(list: &mut Vec<Value>, key: &str, change: &Value) {
+fn merge_element(kind: &Type, list: &mut Vec<Value>, key: &str, change: &Value) -> Result<(), ApiError> {
+    if change[key].is_null() {
+        return Err(refuse(&format!("map: {change} does not contain declared merge key: {key}")));
+    }
     let at = list.iter().position(|element| element[key] == change[key]);
     match (at, change["$patch"] == "delete") {
         (Some(at), true) => drop(list.remove(at)),
-        (Some(at), false) => merge(&mut list[at], change),
+        (Some(at), false) => merge_value(kind, &mut list[at], change)?,
         (None, true) => {}
         (None, false) => {
             let mut element = Value::Null;
-            merge(&mut element, change);
+            merge_value(kind, &mut element, change)?;
             list.push(element);
         }
     }
+    Ok(())
 }
 
 fn remove_elements(base: &mut Map<String, Value>, field: &str, gone: &Value) {
@@ -72,52 +96,37 @@ fn remove_elements(base: &mut Map<String, Value>, field: &str, gone: &Value) {
     }
 }
 
-/// The key by which the elements of a list field are told apart; `None` for lists that are replaced.
-fn merge_key(field: &str, elements: &[Value]) -> Option<&'static str> {
-    let key = match field {
-        "containers"
-        | "initContainers"
-        | "ephemeralContainers"
-        | "volumes"
-        | "env"
-        | "imagePullSecrets"
-        | "secrets" => "name",
-        "conditions" | "addresses" => "type",
-        "volumeMounts" => "mountPath",
-        "volumeDevices" => "devicePath",
-        "ownerReferences" => "uid",
-        "hostAliases" | "podIPs" => "ip",
-        "topologySpreadConstraints" => "topologyKey",
-        "taints" => "key",
-        // Ports of a container and of a service have different keys.
-        "ports" if elements.iter().all(|port| !port["containerPort"].is_null()) => "containerPort",
-        "ports" => "port",
-        _ => return None,
-    };
-    elements.iter().all(Value::is_object).then_some(key)
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
-    use super::merge;
+    use crate::resources::find;
+    use crate::schema;
+
+    /// The spec of a pod after a patch of it.
+    fn merged(mut spec: Value, patch: Value) -> Result<Value, u16> {
+        let mut pod = json!({"spec": spec.take()});
+        let schema = schema::of(find("pods").expect("a resource"), "v1");
+        match super::merge(schema, &mut pod, &json!({"spec": patch})) {
+            Ok(()) => Ok(pod["spec"].take()),
+            Err(error) => Err(error.code),
+        }
+    }
 
     #[test]
     fn containers_are_merged_by_name() {
-        let mut spec = json!({"containers": [{"name": "a", "image": "a:1"}, {"name": "b", "image": "b:1"}]});
-        merge(
-            &mut spec,
-            &json!({"$setElementOrder/containers": [{"name": "a"}],
-            "containers": [{"name": "b", "image": "b:2"}, {"$patch": "delete", "name": "a"}]}),
-        );
-        assert_eq!(spec, json!({"containers": [{"name": "b", "image": "b:2"}]}));
+        let spec = json!({"containers": [{"name": "a", "image": "a:1"}, {"name": "b", "image": "b:1"}]});
+        let patch = json!({"$setElementOrder/containers": [{"name": "a"}],
+            "containers": [{"name": "b", "image": "b:2"}, {"$patch": "delete", "name": "a"}]});
+        assert_eq!(merged(spec.clone(), patch), Ok(json!({"containers": [{"name": "b", "image": "b:2"}]})));
+        assert_eq!(merged(spec.clone(), json!({"containers": [{"image": "b:2"}]})), Err(500));
+        assert_eq!(merged(spec, json!({"containers": [{"name": "b", "$patch": "nope"}]})), Err(500));
     }
 
     #[test]
     fn lists_without_a_key_are_replaced_and_nulls_remove() {
-        let mut spec = json!({"command": ["a", "b"], "paused": true});
-        merge(&mut spec, &json!({"command": ["c"], "paused": null}));
-        assert_eq!(spec, json!({"command": ["c"]}));
+        let spec = json!({"containers": [{"name": "a", "command": ["a", "b"], "tty": true}]});
+        let patch = json!({"containers": [{"name": "a", "command": ["c"], "tty": null}]});
+        assert_eq!(merged(spec, patch), Ok(json!({"containers": [{"name": "a", "command": ["c"]}]})));
     }
 }

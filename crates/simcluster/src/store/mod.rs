@@ -6,11 +6,12 @@
 mod change;
 mod deletion;
 mod state;
+mod strategy;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use self::state::{Key, State};
 use crate::clock::Clock;
@@ -278,12 +279,11 @@ impl Store {
         metadata.insert("uid".into(), json!(state.next_uid()));
         metadata.insert("creationTimestamp".into(), json!(self.shared.clock.seconds()));
         object::put(metadata, "generation", resource.generation.then(|| json!(1)));
-        for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields"] {
+        for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"] {
             metadata.remove(field);
         }
-        if resource.name == NAMESPACES {
-            prepare_namespace(object, &name);
-        }
+        drop_empty(metadata);
+        strategy::prepare_new(resource, object);
         Ok((namespace, name))
     }
 
@@ -305,15 +305,6 @@ fn nameless(resource: &Resource) -> ApiError {
     ApiError::invalid(resource.kind, resource.name, "", &[cause])
 }
 
-/// A namespace is held by its content, and can be selected by its name.
-fn prepare_namespace(object: &mut Value, name: &str) {
-    let map = object::map_mut(object);
-    map.insert("spec".into(), json!({"finalizers": ["kubernetes"]}));
-    map.insert("status".into(), json!({"phase": "Active"}));
-    object::metadata_mut(object).entry("labels").or_insert_with(|| json!({}))["kubernetes.io/metadata.name"] =
-        json!(name);
-}
-
 fn known(res: &str) -> Result<&'static Resource, ApiError> {
     resources::find(res).ok_or_else(ApiError::no_such_path)
 }
@@ -328,10 +319,7 @@ fn infallible(change: impl FnOnce(&mut Value)) -> impl FnOnce(&mut Value) -> Res
 /// What is stored of a write: the part that it may change, and the metadata that only the server sets.
 fn settle(resource: &Resource, part: Part, current: &Value, mut next: Value) -> Value {
     if part == Part::Status {
-        let status = next.get_mut("status").map(Value::take);
-        next = current.clone();
-        object::put(object::map_mut(&mut next), "status", status);
-        return next;
+        return with_status(resource, current, next);
     }
     let map = object::map_mut(&mut next);
     for field in ["apiVersion", "kind"] {
@@ -344,12 +332,49 @@ fn settle(resource: &Resource, part: Part, current: &Value, mut next: Value) -> 
     for field in OWNED_BY_SERVER {
         object::put(metadata, field, current["metadata"].get(field).cloned());
     }
-    metadata.remove("managedFields");
-    if resource.generation && wanted_differs(current, &next) {
+    drop_empty(metadata);
+    if !wanted_differs(current, &next) {
+        return next;
+    }
+    strategy::prepare_changed(resource, &mut next);
+    if resource.generation && wanted_differs(current, &next) && !strategy::is_bound(resource, current, &next)
+    {
         let generation = current["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
         object::metadata_mut(&mut next).insert("generation".into(), json!(generation));
     }
     next
+}
+
+/// An object with another status, and the metadata that a write of the status reaches: of a custom resource none but who
+/// owns it.
+fn with_status(resource: &Resource, current: &Value, mut written: Value) -> Value {
+    let mut next = current.clone();
+    let status = written.get_mut("status").map(Value::take);
+    object::put(object::map_mut(&mut next), "status", status);
+    let reached: &[&str] = match resource.custom {
+        true => &["managedFields"],
+        false => &["managedFields", "labels", "annotations", "finalizers", "ownerReferences"],
+    };
+    for field in reached {
+        let value = written["metadata"].get_mut(*field).map(Value::take);
+        object::put(object::metadata_mut(&mut next), field, value);
+    }
+    drop_empty(object::metadata_mut(&mut next));
+    next
+}
+
+/// Emptied maps and lists of the metadata are left out.
+fn drop_empty(metadata: &mut Map<String, Value>) {
+    for field in ["annotations", "finalizers", "labels", "managedFields", "ownerReferences"] {
+        let empty = match metadata.get(field) {
+            Some(Value::Object(map)) => map.is_empty(),
+            Some(Value::Array(list)) => list.is_empty(),
+            _ => false,
+        };
+        if empty {
+            metadata.remove(field);
+        }
+    }
 }
 
 const OWNED_BY_SERVER: [&str; 9] = [
@@ -370,7 +395,7 @@ fn wanted_differs(current: &Value, next: &Value) -> bool {
         return true;
     };
     let counts = |key: &str| key != "metadata" && key != "status";
-    let has_all = |a: &serde_json::Map<String, Value>, b: &serde_json::Map<String, Value>| {
+    let has_all = |a: &Map<String, Value>, b: &Map<String, Value>| {
         a.iter().filter(|(key, _)| counts(key)).all(|(key, value)| b.get(key) == Some(value))
     };
     !(has_all(current, next) && has_all(next, current))

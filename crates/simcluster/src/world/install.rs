@@ -20,6 +20,7 @@ use crate::kubedb::layout::{Member, members};
 use crate::kubedb::{template, workload};
 use crate::object;
 use crate::read::{list, number, text};
+use crate::resources;
 use crate::store::Store;
 
 impl Database {
@@ -118,7 +119,9 @@ struct World<'a> {
 
 impl World<'_> {
     /// A PetSet or StatefulSet with its revision and its pods.
-    fn install_set(&self, res: &str, set: Value) -> Vec<Arc<Value>> {
+    fn install_set(&self, res: &str, mut set: Value) -> Vec<Arc<Value>> {
+        set["kind"] = json!(resources::find(res).map_or("", |resource| resource.kind));
+        sets::complete(&mut set);
         let set = created(self.store, res, set);
         created(self.store, REVISIONS, revision::object_of(&set, 1));
         let revision = revision::name_of(&set);

@@ -173,8 +173,9 @@ async fn an_apply_creates_and_changes() {
 #[tokio::test(start_paused = true)]
 async fn scale_changes_the_replicas_alone() {
     let sim = cluster();
-    let set = json!({"metadata": {"name": "s"},
-        "spec": {"serviceName": "s", "selector": {}, "template": {}, "replicas": 2}});
+    let template = json!({"spec": {"containers": [{"name": "c"}]}});
+    let set = json!({"apiVersion": "apps.k8s.appscode.com/v1", "kind": "PetSet", "metadata": {"name": "s"},
+        "spec": {"serviceName": "s", "selector": {}, "template": template, "replicas": 2}});
     let path = "/apis/apps.k8s.appscode.com/v1/namespaces/default/petsets";
     assert_eq!(post(&sim, path, set).await.code, 201);
     let scale = patch(&sim, &format!("{path}/s/scale"), "merge", json!({"spec": {"replicas": 3}})).await.body;
@@ -197,7 +198,10 @@ async fn an_event_belongs_to_the_namespace_of_its_object() {
 async fn an_ops_request_gets_its_defaults_and_no_unknown_choice() {
     let sim = cluster();
     let path = "/apis/ops.kubedb.com/v1alpha1/namespaces/default/zookeeperopsrequests";
-    let request = |spec: Value| json!({"metadata": {"name": "up"}, "spec": spec});
+    let request = |spec: Value| {
+        json!({"apiVersion": "ops.kubedb.com/v1alpha1", "kind": "ZooKeeperOpsRequest",
+            "metadata": {"name": "up"}, "spec": spec})
+    };
     let reference = json!({"name": "zk"});
     let refused = [
         (json!({"type": "UpdateVersion"}), "spec.databaseRef"),

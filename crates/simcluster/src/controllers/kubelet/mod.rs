@@ -242,7 +242,6 @@ impl<'a> Turn<'a> {
         let (namespace, name) = (object::namespace(self.pod), object::name(self.pod));
         // The pod may be gone by now; then there is nobody to tell.
         let _ = self.context.store.update_status(PODS, namespace, name, |pod| {
-            object::map_mut(pod).entry("status").or_insert_with(status::pending);
             let status = &mut pod["status"];
             object::map_mut(status);
             edit(status, &now);

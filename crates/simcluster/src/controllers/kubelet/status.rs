@@ -36,9 +36,9 @@ impl Spot {
     }
 }
 
-/// The status that the API server gives a new pod.
-pub(crate) fn pending() -> Value {
-    json!({ "phase": "Pending", "qosClass": "Burstable" })
+/// The status that the API server has given the pod when it was new.
+fn pending(pod: &Value) -> Value {
+    json!({ "phase": "Pending", "qosClass": pod["status"]["qosClass"] })
 }
 
 /// A node was chosen.
@@ -325,7 +325,7 @@ fn exit_reason(exit_code: i32) -> &'static str {
 
 /// The status of a pod that has come up long ago and is Ready.
 pub(crate) fn up(pod: &Value, now: &str) -> Value {
-    let mut status = pending();
+    let mut status = pending(pod);
     scheduled(&mut status, now);
     accepted(&mut status, pod, now);
     for at in 0..list(pod, "/spec/initContainers").len() {

@@ -1,0 +1,43 @@
+//! Budgets and leases.
+
+use super::meta::{CONDITION, EMPTY, SELECTOR};
+use super::table::{Object, Type, field, keyed, long, micro_time, number_or_text, object, root, text, whole};
+
+pub(super) fn find(plural: &str) -> Option<&'static Object> {
+    Some(match plural {
+        "leases" => &LEASE,
+        "poddisruptionbudgets" => &BUDGET,
+        _ => return None,
+    })
+}
+
+static LEASE: Object = root![object("spec", &LEASE_SPEC).or(EMPTY)];
+
+static LEASE_SPEC: Object = Object::new(&[
+    micro_time("acquireTime"),
+    text("holderIdentity"),
+    whole("leaseDurationSeconds"),
+    whole("leaseTransitions"),
+    text("preferredHolder"),
+    micro_time("renewTime"),
+    text("strategy"),
+]);
+
+static BUDGET: Object = root![object("spec", &BUDGET_SPEC), object("status", &BUDGET_STATUS)];
+
+static BUDGET_SPEC: Object = Object::new(&[
+    number_or_text("maxUnavailable"),
+    number_or_text("minAvailable"),
+    object("selector", &SELECTOR),
+    text("unhealthyPodEvictionPolicy"),
+]);
+
+static BUDGET_STATUS: Object = Object::new(&[
+    keyed("conditions", &Type::Object(&CONDITION), &["type"]),
+    whole("currentHealthy"),
+    whole("desiredHealthy"),
+    field("disruptedPods", Type::Map(&Type::Time)),
+    whole("disruptionsAllowed"),
+    whole("expectedPods"),
+    long("observedGeneration"),
+]);
