@@ -16,6 +16,7 @@ const SETTLE: u64 = 30;
 /// - the uids of objects that were made after the database, and the addresses and ids that a node gives a pod: a pod
 ///   that was restarted is another one;
 /// - of a Deployment's pods the part of the name that is drawn by lot, and the node, which is drawn by the name;
+/// - the images that nodes have downloaded, which stay there;
 /// - the journal and the Events, which tell how it came about;
 /// - leases: a lock that a dead process has left is not part of the database. Tests ask for it by itself.
 #[derive(Clone, PartialEq)]
@@ -94,6 +95,11 @@ fn strip(object: &mut Value) {
     let made_later = ["Pod", "ControllerRevision", "ReplicaSet"].contains(&text(object, "/kind"));
     if made_later {
         forget(object, &["uid"]);
+    }
+    if text(object, "/kind") == "Node"
+        && let Some(status) = object["status"].as_object_mut()
+    {
+        status.remove("images");
     }
     if drawn_by_lot(object) {
         forget(object, &["nodeName", "hostIP", "hostIPs"]);
