@@ -23,9 +23,7 @@ use super::error::{chain, failure};
 use super::request::{Answer, Call};
 use super::secrets::Secrets;
 use super::stream::Events;
-
-/// The timeout of a call. An API server answers in milliseconds, but its webhooks may take ten seconds by default.
-pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+use super::transport::CALL_TIMEOUT;
 
 /// How long a page of a list may take while it goes on arriving, unless the user has set a limit: over a slow line its
 /// megabytes take longer than [`CALL_TIMEOUT`].

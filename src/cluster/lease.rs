@@ -15,8 +15,8 @@ use crate::clock::{Clock, Reading};
 use crate::model::{Kind, Lock, ObjectRef, PatchOp, clean};
 use crate::retry::Retries;
 
-use super::call::CALL_TIMEOUT;
 use super::request::{Call, MANAGER, built, json_patch, path, resource};
+use super::transport::CALL_TIMEOUT;
 use super::{Cluster, ClusterError};
 
 /// How long the lock is valid after a renewal. Long enough to survive a failed renewal, short enough that nobody waits long

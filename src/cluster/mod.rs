@@ -38,7 +38,7 @@ mod writer;
 
 pub use ahead::Ahead;
 pub use announce::Announcement;
-pub use call::{Aside, CALL_TIMEOUT, Cluster, FORBIDDEN_DOUBT, Retry};
+pub use call::{Aside, Cluster, FORBIDDEN_DOUBT, Retry};
 pub use connect::{Names, connect, names};
 pub use connection::Renew;
 pub use error::{ClusterError, Refusal};
@@ -47,5 +47,6 @@ pub use journal::Journal;
 pub use lease::{HeldLease, LEASE_DURATION, LockError, RENEW_EVERY, lease_duration};
 pub use overview::{Found, Overview, Selection};
 pub use send::Sent;
+pub use transport::CALL_TIMEOUT;
 pub use watch::{Delta, Watches};
 pub use writer::Part;

@@ -21,7 +21,8 @@ use tokio::sync::Mutex;
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
 
-use super::CALL_TIMEOUT;
+/// The timeout of a call. An API server answers in milliseconds, but its webhooks may take ten seconds by default.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// After this much silence the server is asked by a ping whether the connection still stands.
 const PING_AFTER: Duration = Duration::from_secs(5);

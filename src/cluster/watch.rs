@@ -317,10 +317,6 @@ impl Watch {
     }
 
     /// Opens the watch and forwards its events until it ends.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "each argument is one property of the collection, and named where it is passed"
-    )]
     async fn open<T: DeserializeOwned>(
         &self,
         labels: &str,
