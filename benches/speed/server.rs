@@ -26,6 +26,15 @@ pub struct Server {
 impl Server {
     /// Serves the world that `install` puts up.
     pub fn start(behaviour: Behaviour, install: impl FnOnce(&SimCluster) + Send + 'static) -> Self {
+        Server::far(Duration::ZERO, behaviour, install)
+    }
+
+    /// The same at a distance: a round trip takes at least so long.
+    pub fn far(
+        round_trip: Duration,
+        behaviour: Behaviour,
+        install: impl FnOnce(&SimCluster) + Send + 'static,
+    ) -> Self {
         let (to_us, started) = mpsc::channel();
         let (stop, stopped) = oneshot::channel();
         let thread = thread::spawn(move || {
@@ -38,6 +47,7 @@ impl Server {
                 let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
                 let port = listener.local_addr().expect("a bound listener has an address").port();
                 let endpoint = Endpoint::new(&cluster, listener).expect("certificates");
+                let endpoint = endpoint.at_a_distance(round_trip);
                 let content = endpoint.kubeconfig("bench").expect("credentials");
                 let kubeconfig = scratch().join(format!("kubeconfig-{port}"));
                 fs::write(&kubeconfig, content).expect("the target directory is writable");
@@ -54,7 +64,8 @@ impl Server {
 
     /// What has happened since the start, or since this was last asked.
     pub fn journal(&mut self) -> Journal {
-        let mut journal = Journal::default();
+        let begun_again = self.cluster.evictions_begun_again();
+        let mut journal = Journal { begun_again, ..Journal::default() };
         let changes: Vec<_> = std::iter::from_fn(|| self.changes.try_next()).collect();
         let mut changes = changes.iter().map(AsRef::as_ref).peekable();
         let mut pods = Pods::default();
@@ -110,6 +121,8 @@ pub struct Journal {
     pub restarts: Vec<Restart>,
     /// Evictions and deletions that it refused.
     pub refused: usize,
+    /// Evictions that the server began again after half a second, because their budget was written meanwhile.
+    pub begun_again: usize,
     /// All requests, watches and lease renewals included.
     pub requests: usize,
     first_request: Option<Instant>,
