@@ -30,6 +30,16 @@ impl Caller {
         Self::new(USER, MASTERS)
     }
 
+    /// The user that a service account's pods are.
+    pub(crate) fn service_account(namespace: &str, name: &str) -> Self {
+        let groups =
+            ["system:serviceaccounts", &format!("system:serviceaccounts:{namespace}"), AUTHENTICATED];
+        Self {
+            name: format!("system:serviceaccount:{namespace}:{name}"),
+            groups: groups.map(str::to_owned).to_vec(),
+        }
+    }
+
     pub(crate) fn anonymous() -> Self {
         Self { name: "system:anonymous".to_owned(), groups: vec!["system:unauthenticated".to_owned()] }
     }

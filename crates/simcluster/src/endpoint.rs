@@ -11,7 +11,6 @@ use hyper::rt::{Read, Write};
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
-use ring::rand::{SecureRandom, SystemRandom};
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, ring as ring_provider};
 use rustls::pki_types::{CertificateDer, UnixTime};
@@ -25,7 +24,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::SimCluster;
-use crate::authentication::Shown;
+use crate::authentication::{Shown, random};
 use crate::authority::{Authority, named_in};
 use crate::caller::{Caller, MASTERS, USER};
 use crate::distance;
@@ -106,7 +105,7 @@ impl Endpoint {
     /// The system has no random numbers.
     pub fn kubeconfig(&self, name: &str) -> io::Result<String> {
         let admin = self.authority.client(USER, MASTERS).map_err(io::Error::other)?;
-        let token = random_token()?;
+        let token = random()?;
         self.cluster.tokens().accept(&token, Caller::new(VIEWER, ""));
         let [authority, certificate, key] =
             [self.authority.certificate(), admin.certificate, admin.key].map(|pem| STANDARD.encode(pem));
@@ -281,13 +280,6 @@ impl ClientCertVerifier for AsksOnly {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.supported_verify_schemes()
     }
-}
-
-/// A token that nobody guesses: 128 random bits.
-fn random_token() -> io::Result<String> {
-    let mut bytes = [0; 16];
-    SystemRandom::new().fill(&mut bytes).map_err(|_| io::Error::other("the system has no random numbers"))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Whether a connection failed before it was accepted, which says nothing about the listener.

@@ -167,7 +167,7 @@ impl ApiError {
 
     /// 406: the client accepts nothing that the server can write.
     pub fn not_acceptable() -> Self {
-        let message = "only the following media types are accepted: application/json";
+        let message = "only the following media types are accepted: application/json, application/yaml";
         Self::new(406, "NotAcceptable", message)
     }
 

@@ -7,6 +7,7 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use serde::Serialize;
 
+use super::yaml;
 use crate::error::ApiError;
 
 /// An answer before it becomes HTTP.
@@ -67,6 +68,22 @@ impl Answer {
         }
         let retry_after = error.retry_after_seconds();
         Self { retry_after, ..Self::json(error.code, &error.to_status()) }
+    }
+
+    /// The same answer in YAML, if it is one object in JSON.
+    pub fn in_yaml(self) -> Self {
+        let yaml = match &self.content {
+            Content::Whole(bytes) if self.content_type == "application/json" => {
+                serde_json::from_slice(bytes).ok().and_then(|value| yaml::write(&value))
+            }
+            _ => None,
+        };
+        match yaml {
+            Some(text) => {
+                Self { content_type: yaml::MEDIA_TYPE, content: Content::Whole(text.into()), ..self }
+            }
+            None => self,
+        }
     }
 
     /// The same answer, with warnings.

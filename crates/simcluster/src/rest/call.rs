@@ -9,10 +9,14 @@ use tokio::time::Instant;
 
 use super::protobuf;
 use super::query::Query;
-use super::view::Form;
+use super::view::{self, Form, Syntax};
+use super::yaml;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::record::RecordedRequest;
+
+/// The media types of a body.
+const BODIES: [&str; 3] = ["application/json", yaml::MEDIA_TYPE, protobuf::MEDIA_TYPE];
 
 /// A request whose body has arrived.
 pub(super) struct Call {
@@ -62,7 +66,12 @@ impl Call {
 
     /// How the client wants objects to be written.
     pub fn form(&self) -> Result<Form, ApiError> {
-        Form::negotiate(&self.accept)
+        view::negotiate(&self.accept).map(|(form, _)| form)
+    }
+
+    /// Whether the client wants YAML more than JSON.
+    pub fn wants_yaml(&self) -> bool {
+        view::negotiate(&self.accept).is_ok_and(|(_, syntax)| syntax == Syntax::Yaml)
     }
 
     /// The body as JSON.
@@ -71,13 +80,15 @@ impl Call {
             return Err(ApiError::bad_request("the body of the request must not be empty"));
         }
         match self.content_type.as_str() {
+            yaml::MEDIA_TYPE => yaml::read(&self.body),
             "" | "application/json" | "*/*" => serde_json::from_slice(&self.body).map_err(|error| {
                 let message = format!("error decoding the body of the request: {error}");
                 ApiError::bad_request(message)
             }),
-            protobuf::MEDIA_TYPE => protobuf::decode(&self.body)
-                .ok_or_else(|| ApiError::unsupported_media_type(&["application/json"])),
-            _ => Err(ApiError::unsupported_media_type(&["application/json"])),
+            protobuf::MEDIA_TYPE => {
+                protobuf::decode(&self.body).ok_or_else(|| ApiError::unsupported_media_type(&BODIES))
+            }
+            _ => Err(ApiError::unsupported_media_type(&BODIES)),
         }
     }
 

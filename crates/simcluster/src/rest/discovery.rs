@@ -26,6 +26,7 @@ const VERBS_WITHOUT_COLLECTIONS: [&str; 7] = ["delete", "get", "list", "patch", 
 struct Entry {
     plural: &'static str,
     kind: &'static str,
+    namespaced: bool,
     /// Of what the server keeps; reviews are kept nowhere.
     stored: Option<&'static Resource>,
 }
@@ -34,11 +35,15 @@ fn entries(apis: &Apis, group: &str, version: &str) -> Vec<Entry> {
     let stored = RESOURCES
         .iter()
         .filter(|resource| resource.group() == group && apis.serves(resource, version))
-        .map(|resource| Entry { plural: resource.plural(), kind: resource.kind, stored: Some(resource) });
-    let reviews = REVIEWS
-        .iter()
-        .filter(|review| review.group == group && version == "v1")
-        .map(|review| Entry { plural: review.plural, kind: review.kind, stored: None });
+        .map(|resource| Entry {
+            plural: resource.plural(),
+            kind: resource.kind,
+            namespaced: resource.namespaced,
+            stored: Some(resource),
+        });
+    let reviews = REVIEWS.iter().filter(|review| review.group == group && version == "v1").map(|review| {
+        Entry { plural: review.plural, kind: review.kind, namespaced: review.namespaced, stored: None }
+    });
     stored.chain(reviews).collect()
 }
 
@@ -131,7 +136,7 @@ fn resource_list(apis: &Apis, group: &str, version: &str) -> Result<Answer, ApiE
         resources.push(entry.value());
         for (subresource, (group, version, kind), verbs) in entry.subresources(group, version) {
             let mut value = json!({"name": format!("{}/{subresource}", entry.plural), "singularName": "",
-                "namespaced": entry.namespaced(), "kind": kind, "verbs": verbs});
+                "namespaced": entry.namespaced, "kind": kind, "verbs": verbs});
             if subresource != "status" {
                 value["group"] = json!(group);
                 value["version"] = json!(version);
@@ -173,10 +178,6 @@ fn aggregated(apis: &Apis, wanted: impl Fn(&str) -> bool) -> Answer {
 type Subresource<'a> = (&'static str, (&'a str, &'a str, &'static str), &'static [&'static str]);
 
 impl Entry {
-    fn namespaced(&self) -> bool {
-        self.stored.is_some_and(|resource| resource.namespaced)
-    }
-
     fn verbs(&self) -> &'static [&'static str] {
         match self.stored {
             Some(resource) if resource.deletes_collections() => &VERBS,
@@ -187,7 +188,7 @@ impl Entry {
 
     fn value(&self) -> Value {
         let mut value = json!({"name": self.plural, "singularName": self.kind.to_lowercase(),
-            "namespaced": self.namespaced(), "kind": self.kind, "verbs": self.verbs()});
+            "namespaced": self.namespaced, "kind": self.kind, "verbs": self.verbs()});
         self.add_names(&mut value);
         value
     }
@@ -208,6 +209,9 @@ impl Entry {
         if resource.name == "pods" {
             all.push(("eviction", ("policy", "v1", "Eviction"), &["create"]));
         }
+        if resource.name == "serviceaccounts" {
+            all.push(("token", ("authentication.k8s.io", "v1", "TokenRequest"), &["create"]));
+        }
         if resource.scale {
             all.push(("scale", ("autoscaling", "v1", "Scale"), CHANGE));
         }
@@ -221,7 +225,7 @@ impl Entry {
         let kind = |(group, version, kind): (&str, &str, &str)| json!({"group": group, "version": version, "kind": kind});
         let mut value = json!({"resource": self.plural, "singularResource": self.kind.to_lowercase(),
             "responseKind": kind((group, version, self.kind)), "verbs": self.verbs(),
-            "scope": if self.namespaced() { "Namespaced" } else { "Cluster" }});
+            "scope": if self.namespaced { "Namespaced" } else { "Cluster" }});
         self.add_names(&mut value);
         let subresources: Vec<Value> = self
             .subresources(group, version)

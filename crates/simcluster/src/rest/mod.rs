@@ -22,11 +22,13 @@ mod scale;
 pub(crate) mod selector;
 mod strategic;
 mod table;
+mod token;
 mod transport;
 mod update;
 mod validate;
 mod view;
 mod watch;
+mod yaml;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Response};
@@ -65,7 +67,7 @@ pub(crate) struct Server {
 
 impl Server {
     fn identify(&self, shown: &Shown, headers: &HeaderMap) -> Result<Caller, ApiError> {
-        authentication::identify(shown, headers, &self.tokens, &self.access)
+        authentication::identify(shown, headers, (&self.tokens, self.store.now()), &self.access)
     }
 
     /// Handles a request, or breaks its connection.
@@ -98,6 +100,7 @@ impl Server {
         fate: &Fate,
     ) -> Result<Response<Body>, Broken> {
         let answer = self.route(call, fate.watch).await.unwrap_or_else(Answer::from);
+        let answer = if call.wants_yaml() { answer.in_yaml() } else { answer };
         self.recorder.finish(record, answer.code);
         let answer = match &fate.after {
             Some(effect) => self.suffer(effect, call).await?,
@@ -160,6 +163,7 @@ impl Server {
             "list" => read::list(self, call, &target),
             "deletecollection" => delete::delete_collection(self, call, &target),
             "create" if target.subresource == "eviction" => eviction::evict(self, call, &target).await,
+            "create" if target.subresource == "token" => token::request(self, call, &target),
             "create" if target.name.is_empty() => create::create(self, call, &target),
             verb => self.route_object(call, &target, verb),
         }

@@ -7,6 +7,7 @@ use super::json_patch::JsonPatch;
 use super::options::Verb;
 use super::path::Target;
 use super::strategic;
+use super::yaml;
 use crate::error::ApiError;
 use crate::schema::{self, Object};
 
@@ -36,7 +37,7 @@ impl Patch {
             STRATEGIC_PATCH if !resource.custom => {
                 Ok(Self::Strategic(object_body(call)?, schema::of(resource, target.version)))
             }
-            APPLY_PATCH => object_body(call).map(Self::Apply),
+            APPLY_PATCH => apply_body(call).map(Self::Apply),
             _ if resource.custom => {
                 Err(ApiError::unsupported_media_type(&[JSON_PATCH, MERGE_PATCH, APPLY_PATCH]))
             }
@@ -71,4 +72,14 @@ fn object_body(call: &Call) -> Result<Value, ApiError> {
     let map: Map<String, Value> = serde_json::from_slice(&call.body)
         .map_err(|error| ApiError::bad_request(format!("error decoding patch: {error}")))?;
     Ok(Value::Object(map))
+}
+
+/// An apply is YAML, of which JSON is a part.
+fn apply_body(call: &Call) -> Result<Value, ApiError> {
+    let object = yaml::read(&call.body)?;
+    if object.is_object() {
+        Ok(object)
+    } else {
+        Err(ApiError::bad_request("error decoding patch: not an object"))
+    }
 }

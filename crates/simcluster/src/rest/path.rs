@@ -122,6 +122,7 @@ fn has_subresource(resource: &Resource, subresource: &str) -> bool {
         "status" => resource.status,
         "scale" => resource.scale,
         "eviction" => resource.name == "pods",
+        "token" => resource.name == "serviceaccounts",
         _ => false,
     }
 }

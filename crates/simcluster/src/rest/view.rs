@@ -3,6 +3,7 @@
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 
+use super::yaml;
 use crate::error::ApiError;
 
 /// The form in which a client wants objects.
@@ -16,30 +17,61 @@ pub(super) enum Form {
     Table,
 }
 
-impl Form {
-    /// Picks the first entry of an `Accept` header that the server can write.
-    pub fn negotiate(accept: &str) -> Result<Self, ApiError> {
-        if accept.trim().is_empty() {
-            return Ok(Self::Whole);
-        }
-        accept.split(',').find_map(Self::of_media_type).ok_or_else(ApiError::not_acceptable)
+/// How an answer is spelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Syntax {
+    Json,
+    Yaml,
+}
+
+/// What the server can write that the client wants most: the first of the entries with the highest `q`.
+///
+/// # Errors
+/// 406 if it can write none.
+pub(super) fn negotiate(accept: &str) -> Result<(Form, Syntax), ApiError> {
+    if accept.trim().is_empty() {
+        return Ok((Form::Whole, Syntax::Json));
+    }
+    let mut entries: Vec<Entry<'_>> = accept.split(',').map(Entry::read).collect();
+    entries.sort_by(|one, other| other.quality().total_cmp(&one.quality()));
+    entries.iter().find_map(Entry::served).ok_or_else(ApiError::not_acceptable)
+}
+
+/// One entry of an `Accept` header.
+struct Entry<'a> {
+    media_type: &'a str,
+    parameters: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> Entry<'a> {
+    fn read(text: &'a str) -> Self {
+        let mut parts = text.split(';').map(str::trim);
+        let media_type = parts.next().unwrap_or_default();
+        Self { media_type, parameters: parts.filter_map(|part| part.split_once('=')).collect() }
     }
 
-    fn of_media_type(entry: &str) -> Option<Self> {
-        let mut parts = entry.split(';').map(str::trim);
-        let kind = parts.next()?;
-        if !matches!(kind, "application/json" | "application/*" | "*/*") {
-            return None;
-        }
-        let parameters: Vec<(&str, &str)> = parts.filter_map(|part| part.split_once('=')).collect();
-        let get = |name: &str| parameters.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
-        match get("as") {
-            None => Some(Self::Whole),
-            Some(_) if get("v") != Some("v1") => None,
-            Some("Table") => Some(Self::Table),
-            Some("PartialObjectMetadata" | "PartialObjectMetadataList") => Some(Self::Metadata),
-            Some(_) => None,
-        }
+    fn get(&self, name: &str) -> Option<&'a str> {
+        self.parameters.iter().find(|(key, _)| *key == name).map(|(_, value)| *value)
+    }
+
+    fn quality(&self) -> f32 {
+        self.get("q").and_then(|q| q.parse().ok()).unwrap_or(1.0)
+    }
+
+    fn served(&self) -> Option<(Form, Syntax)> {
+        let syntax = match self.media_type {
+            "application/json" | "application/*" | "*/*" => Syntax::Json,
+            yaml::MEDIA_TYPE => Syntax::Yaml,
+            _ => return None,
+        };
+        let form = match self.get("as") {
+            None => Form::Whole,
+            Some(_) if self.get("v") != Some("v1") => return None,
+            Some("Table") => Form::Table,
+            Some("PartialObjectMetadata" | "PartialObjectMetadataList") => Form::Metadata,
+            Some(_) => return None,
+        };
+        Some((form, syntax))
     }
 }
 

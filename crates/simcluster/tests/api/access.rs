@@ -1,5 +1,5 @@
 use serde_json::{Value, json};
-use simcluster::{AdmissionRule, Rewrite, SimCluster, USER};
+use simcluster::{AdmissionRule, Caller, Rewrite, SimCluster, USER};
 
 use crate::client::*;
 
@@ -102,4 +102,57 @@ async fn a_users_pod_goes_through_admission_in_a_dry_run_too() {
         assert_eq!(refused.message(), "pods \"q\" is forbidden: exceeded quota: pods");
         assert_eq!(send_as(&sim, ("other", "system:masters"), "POST", &path, Some(pod("q"))).await.code, 201);
     }
+}
+
+/// An administrator asks about others.
+#[tokio::test(start_paused = true)]
+async fn the_rights_of_others_are_reviewed() {
+    let sim = cluster();
+    sim.access().only_reads("viewer");
+    let pods = |verb: &str| json!({"verb": verb, "resource": "pods", "namespace": "default"});
+    let group = "/apis/authorization.k8s.io/v1";
+    for (path, user, groups, verb, allowed) in [
+        ("subjectaccessreviews", "viewer", json!([]), "get", true),
+        ("subjectaccessreviews", "viewer", json!([]), "delete", false),
+        ("subjectaccessreviews", "somebody", json!(["system:masters"]), "delete", true),
+        ("namespaces/default/localsubjectaccessreviews", "somebody", json!([]), "get", false),
+    ] {
+        let spec = json!({"user": user, "groups": groups, "resourceAttributes": pods(verb)});
+        let reply = post(&sim, &format!("{group}/{path}"), json!({"spec": spec})).await;
+        assert_eq!((reply.code, &reply.body["status"]["allowed"]), (201, &json!(allowed)), "{user} {verb}");
+    }
+    let path = format!("{group}/subjectaccessreviews");
+    let spec = json!({"spec": {"user": "somebody", "resourceAttributes": pods("get")}});
+    assert_eq!(send_as(&sim, ("viewer", ""), "POST", &path, Some(spec)).await.code, 403);
+    for spec in
+        [json!({}), json!({"resourceAttributes": pods("get"), "nonResourceAttributes": {"path": "/"}})]
+    {
+        let reply = post(&sim, &format!("{group}/selfsubjectaccessreviews"), json!({"spec": spec})).await;
+        assert_eq!(reply.code, 422, "{spec}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_of_a_service_account_is_good_for_a_while() {
+    let sim = cluster();
+    sim.store()
+        .create("serviceaccounts", json!({"metadata": {"name": "robot", "namespace": "default"}}))
+        .expect("created");
+    sim.tokens().accept("for-ever", Caller::new("ann", ""));
+    let account = "/api/v1/namespaces/default/serviceaccounts/robot/token";
+    assert_eq!(post(&sim, &account.replace("robot", "nobody"), json!({"spec": {}})).await.code, 404);
+    assert_eq!(post(&sim, account, json!({"spec": {"expirationSeconds": 5}})).await.code, 422);
+    let reply = post(&sim, account, json!({"spec": {"expirationSeconds": 900}})).await;
+    assert_eq!(reply.code, 201, "{}", reply.text);
+    let token = reply.body["status"]["token"].as_str().expect("a token").to_owned();
+    let reviews = "/apis/authentication.k8s.io/v1/tokenreviews";
+    let owner = async |token: &str| {
+        let status = post(&sim, reviews, json!({"spec": {"token": token}})).await.body["status"].take();
+        status["user"]["username"].as_str().unwrap_or_default().to_owned()
+    };
+    assert_eq!(owner(&token).await, "system:serviceaccount:default:robot");
+    tokio::time::advance(std::time::Duration::from_secs(901)).await;
+    assert_eq!(owner(&token).await, "");
+    assert_eq!(owner("for-ever").await, "ann");
+    assert_eq!(owner("nonsense").await, "");
 }

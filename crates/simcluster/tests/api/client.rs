@@ -107,6 +107,19 @@ pub async fn post(sim: &SimCluster, path: &str, body: Value) -> Reply {
     send(sim, "POST", path, Some(body)).await
 }
 
+/// Sends a body as it is, and asks for the answer in a media type.
+pub async fn send_text(
+    sim: &SimCluster,
+    method: &str,
+    path: &str,
+    (kind, body): (&str, &str),
+    accept: &str,
+) -> Reply {
+    let request = Request::builder().method(method).uri(path).header("content-type", kind);
+    let request = request.header("accept", accept).body(Body::from(body.to_owned())).expect("a request");
+    read(sim.transport().oneshot(request).await.expect("an answer")).await
+}
+
 /// Sends a patch; `kind` is `json`, `merge`, `strategic` or `apply`.
 pub async fn patch(sim: &SimCluster, path: &str, kind: &str, body: Value) -> Reply {
     let content_type = match kind {

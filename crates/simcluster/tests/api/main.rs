@@ -12,3 +12,4 @@ mod reads;
 mod requests;
 mod watches;
 mod writes;
+mod yaml;
