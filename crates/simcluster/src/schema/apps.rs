@@ -2,11 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::meta::{CONDITION, EMPTY, NAME, SELECTOR};
+use super::meta::{CONDITION, EMPTY, NAME, SELECTOR, root};
 use super::pod::TEMPLATE;
 use super::table::{
-    Default, Field, Object, Type, any, flag, keyed, list, long, number_or_text, object, root, text, time,
-    whole,
+    Default, Field, Object, Type, any, flag, keyed, list, long, number_or_text, object, text, time, whole,
 };
 
 pub(super) fn find(plural: &str) -> Option<&'static Object> {

@@ -1,7 +1,8 @@
 //! KubeDB's catalog: the versions of the databases.
 
 use super::Type;
-use super::table::{Field, Object, any, flag, list, object, root, text};
+use super::meta::root;
+use super::table::{Field, Object, any, flag, list, object, text};
 
 /// The schema of a version object.
 pub(super) fn find(kind: &str) -> Option<&'static Object> {

@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use super::meta::{CONDITION, EMPTY, NAME, REFERENCE, SELECTOR};
+use super::meta::{CONDITION, EMPTY, NAME, REFERENCE, SELECTOR, root};
 use super::pod;
 use super::table::{
     Default, Field, Keys, Object, Type, any, field, flag, keyed, list, micro_time, number_or_text, object,
-    quantities, root, text, texts, time, whole, words,
+    quantities, text, texts, time, whole, words,
 };
 
 pub(super) fn find(plural: &str) -> Option<&'static Object> {

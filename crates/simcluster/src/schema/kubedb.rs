@@ -3,9 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::table::{
-    Default, Field, Object, Type, any, choice, flag, list, long, object, root, text, time, whole,
-};
+use super::meta::root;
+use super::table::{Default, Field, Object, Type, any, choice, flag, list, long, object, text, time, whole};
 
 /// The schema of a database in a version; `None` for other kinds.
 pub(super) fn database(kind: &str, version: &str) -> Option<&'static Object> {

@@ -23,6 +23,23 @@ pub(crate) static OBJECT_META: Object = Object::new(&[
     text("uid"),
 ]);
 
+/// The fields of a resource: those that every object has, and its own.
+macro_rules! root {
+    ($($own:expr),* $(,)?) => {
+        $crate::schema::Object::new(&[
+            $crate::schema::table::text("apiVersion"),
+            $crate::schema::table::text("kind"),
+            $crate::schema::table::object("metadata", &$crate::schema::meta::OBJECT_META),
+            $($own),*
+        ])
+    };
+}
+
+pub(super) use root;
+
+/// Where nothing is known of a resource but that it has a spec and a status.
+pub(super) static OPEN: Object = root![any("spec"), any("status")];
+
 static OWNER: Object = Object::atomic(&[
     text("apiVersion"),
     flag("blockOwnerDeletion"),

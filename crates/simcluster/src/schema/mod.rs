@@ -38,5 +38,5 @@ pub(crate) fn of(resource: &Resource, version: &str) -> &'static Object {
         "catalog.kubedb.com" => catalog::find(resource.kind),
         _ => None,
     };
-    found.unwrap_or(&table::OPEN)
+    found.unwrap_or(&meta::OPEN)
 }

@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::meta::{CONDITION, EMPTY, NAME, SELECTOR};
+use super::meta::{CONDITION, EMPTY, NAME, SELECTOR, root};
 use super::table::{
-    Default, Field, Keys, Object, Type, any, field, flag, keyed, list, long, object, quantities, root, text,
-    texts, time, whole, words,
+    Default, Field, Keys, Object, Type, any, field, flag, keyed, list, long, object, quantities, text, texts,
+    time, whole, words,
 };
 
 /// A pod.

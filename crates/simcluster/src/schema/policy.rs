@@ -1,7 +1,7 @@
 //! Budgets and leases.
 
-use super::meta::{CONDITION, EMPTY, SELECTOR};
-use super::table::{Object, Type, field, keyed, long, micro_time, number_or_text, object, root, text, whole};
+use super::meta::{CONDITION, EMPTY, SELECTOR, root};
+use super::table::{Object, Type, field, keyed, long, micro_time, number_or_text, object, text, whole};
 
 pub(super) fn find(plural: &str) -> Option<&'static Object> {
     Some(match plural {

@@ -75,23 +75,6 @@ impl Object {
     }
 }
 
-/// The fields of a resource: those that every object has, and its own.
-macro_rules! root {
-    ($($own:expr),* $(,)?) => {
-        $crate::schema::Object::new(&[
-            $crate::schema::table::text("apiVersion"),
-            $crate::schema::table::text("kind"),
-            $crate::schema::table::object("metadata", &$crate::schema::OBJECT_META),
-            $($own),*
-        ])
-    };
-}
-
-pub(super) use root;
-
-/// Where nothing is known of a resource but that it has a spec and a status.
-pub(super) static OPEN: Object = root![any("spec"), any("status")];
-
 /// One field of an object.
 #[derive(Debug)]
 pub(crate) struct Field {
