@@ -12,6 +12,7 @@ use crate::model::{Command, Lock, Lookup, OPS_API, ObjectRef};
 use crate::retry::Retries;
 use crate::situation::{self, Next, Seen, Situation, What};
 use crate::steps::s1_pause;
+use crate::steps::s6_verify::Unverified;
 use crate::steps::{Blocked, s5_resume};
 
 use super::Stop;
@@ -165,12 +166,17 @@ impl Run {
 
     /// The object that another user or controller has changed, if that ended the run.
     fn suspect(&self, reason: &StopReason) -> Option<(ObjectRef, Part)> {
-        let StopReason::Blocked(blocked) = reason else { return None };
         let workload = |name: &str| {
             let planned = self.plan.workloads.iter().find(|w| w.object.to_string() == name)?;
             Some((planned.object.clone(), Part::Template))
         };
         let database = |part| Some((self.plan.database.clone(), part));
+        let blocked = match reason {
+            StopReason::Blocked(blocked) => blocked,
+            StopReason::Unverified(Unverified::Version { .. }) => return database(Part::Version),
+            StopReason::Unverified(Unverified::Template { workload: name, .. }) => return workload(name),
+            _ => return None,
+        };
         match blocked {
             Blocked::TemplateChanged { workload: name } | Blocked::UnexpectedImage { workload: name, .. } => {
                 workload(name)

@@ -8,8 +8,8 @@ use crate::model::{Database, Method};
 use crate::retry::Retries;
 use crate::steps::guard::OurPause;
 use crate::steps::s1_pause;
-use crate::steps::s6_verify::{Health, Reported};
-use crate::steps::{Status, s4_set_version, s5_resume, s6_verify};
+use crate::steps::s6_verify::{Health, Reported, Unverified};
+use crate::steps::{Blocked, Status, s4_set_version, s5_resume, s6_verify};
 
 use super::ledger::Operator;
 use super::run::{OUTAGE, Run};
@@ -53,8 +53,15 @@ impl Ready {
 }
 
 impl Run {
-    /// Sets `spec.version`, unless it is the target already.
+    /// Sets `spec.version`, unless it is the target already. From then on nobody else may set another one: the operator would
+    /// render that one's pod templates.
     pub async fn set_version(&mut self) -> Result<StepOutcome, StopReason> {
+        let outcome = self.bring_version().await?;
+        self.expected.version = true;
+        Ok(outcome)
+    }
+
+    async fn bring_version(&mut self) -> Result<StepOutcome, StopReason> {
         let mut backoff = Retries::new();
         let mut sent = false;
         loop {
@@ -161,6 +168,10 @@ impl Run {
                     Some(until) => self.wait(until).await?,
                 },
                 Some(unverified) if unverified.passing() && now < limit => self.wait(limit).await?,
+                // It was the target when this run resumed the operator.
+                Some(Unverified::Version { expected, found }) if self.expected.version => {
+                    return Err(Blocked::UnexpectedVersion { expected, found }.into());
+                }
                 Some(unverified) => return Err(unverified.into()),
             }
         }

@@ -1,5 +1,7 @@
 //! Somebody else changes things while a run is on its way.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use kubectl_dbupdate::engine::RunOptions;
 use kubectl_dbupdate::event::{Event, Outcome, WaitingOn};
 use kubectl_dbupdate::model::Check;
@@ -8,6 +10,7 @@ use serde_json::{Value, json};
 use simcluster::world::{Database, Strategy};
 use simcluster::{Ailment, Behaviour, DeleteOptions, Effect, Fault, PodRule, RecordedRequest, object};
 
+use crate::common::changes::sent;
 use crate::common::invariants::Invariants;
 use crate::common::{Ended, NAMESPACE, Running, WORKLOADS, World, request, secs};
 
@@ -119,6 +122,26 @@ async fn a_later_workload_whose_images_somebody_changes_stops_the_run() {
     let ended = run.end().await;
     ended.ended(Outcome::SomebodyElse, 5, true, true).says(&["petset/db-broker"]);
     assert_eq!(world.sent(), before);
+}
+
+/// The operator must not be resumed then: it would render the old templates.
+#[tokio::test(start_paused = true)]
+async fn a_version_that_somebody_sets_back_stops_the_run() {
+    for (after, paused) in [("version 3.9.1", true), ("resume", false)] {
+        let world = World::new(Database::zookeeper("db"));
+        let (store, res, done) = (world.store().clone(), world.res(), AtomicBool::new(false));
+        world.sim.on_request(move |request| {
+            if sent(request).is_some_and(|sent| sent == after) && !done.swap(true, Ordering::Relaxed) {
+                let back = |db: &mut Value| db["spec"]["version"] = json!("3.8.3");
+                store.update(&res, NAMESPACE, "db", back).unwrap();
+            }
+        });
+        let ended = world.update().await;
+        let said = "spec.version of the database is 3.8.3 instead of 3.9.1";
+        ended.ended(Outcome::SomebodyElse, 5, true, paused).says(&[said]);
+        world.no_lease();
+        world.goes_on().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
