@@ -26,6 +26,8 @@ pub enum Next {
     DescribeRequest(String),
     /// Delete that ops request, which no Ops-manager has picked up.
     DeleteRequest(String),
+    /// Remove the pause that an ops request has left, by that JSON patch.
+    LiftPause(String),
     /// Look at the state of the database.
     Status,
     /// Follow the run that is active on it.
@@ -124,6 +126,9 @@ impl Commands {
             Next::DescribeBudget(budget) => kubectl(&["describe", "poddisruptionbudget", budget]),
             Next::DescribeRequest(request) => kubectl(&["describe", ops_plural, request]),
             Next::DeleteRequest(request) => kubectl(&["delete", ops_plural, request]),
+            Next::LiftPause(patch) => {
+                kubectl(&["patch", plural, name, "--subresource=status", "--type", "json", "-p", patch])
+            }
             Next::Status => self.named("status", kind, name),
             Next::Follow => self.named("status", kind, name).word("-w"),
             Next::Pods => kubectl(&["get", "pods", "-l", &format!("app.kubernetes.io/instance={name}")]),

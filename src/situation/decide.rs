@@ -71,7 +71,10 @@ fn somebody_else(seen: &Seen) -> Option<What> {
     };
     Some(match entry.filter(made) {
         Some(entry) => What::PausedForRequest(progress(seen, entry)),
-        None => What::PausedByOther { message, unfinished: to() },
+        None => {
+            let left = ops_request::left_paused(&seen.snapshot);
+            What::PausedByOther { message, unfinished: to(), left }
+        }
     })
 }
 

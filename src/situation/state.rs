@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::commands::Next;
 use crate::event::code;
 use crate::model::{Method, OpsRequest, Phase};
+use crate::steps::ops_request::LeftPaused;
 
 /// The state of a database in a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +80,8 @@ pub enum What {
     PausedByOther {
         message: String,
         unfinished: Option<String>,
+        /// The condition is left over from an ops request, and nobody else will remove it.
+        left: Option<LeftPaused>,
     },
     /// Paused by a run of this tool, whose journal cannot be read.
     JournalUnreadable {
@@ -208,9 +211,12 @@ impl Situation {
     pub fn next(&self) -> Vec<Next> {
         match &self.what {
             What::Gone | What::Outdated { .. } | What::Fine(_) => Vec::new(),
+            What::PausedByOther { left: Some(LeftPaused { patch, .. }), .. } => {
+                vec![Next::Describe, Next::LiftPause(patch.clone())]
+            }
             What::Deleting
             | What::Halted
-            | What::PausedByOther { .. }
+            | What::PausedByOther { left: None, .. }
             | What::NoJournalEntry
             | What::Unread { .. } => vec![Next::Describe],
             What::Running { .. } => vec![Next::Follow],
@@ -316,11 +322,15 @@ impl fmt::Display for Situation {
                 self.between(run),
                 run.run
             ),
-            What::PausedByOther { message, unfinished } => write!(
-                f,
-                "{db} is on {version} and paused by another user or controller ({message}){}",
-                also(unfinished)
-            ),
+            What::PausedByOther { message, unfinished, left } => {
+                let ended = left.as_ref().and_then(|left| left.request.as_ref());
+                let ended = ended.map(|ended| format!("; {ended}")).unwrap_or_default();
+                write!(
+                    f,
+                    "{db} is on {version} and paused by another user or controller ({message}){ended}{}",
+                    also(unfinished)
+                )
+            }
             What::JournalUnreadable { why } => {
                 write!(f, "{db} is paused by a run of this tool, whose journal cannot be read: {why}")
             }

@@ -111,7 +111,7 @@ fn every_situation_has_an_exit_code() {
         (running(None, None), 5),
         (What::Requested { request: request(""), run: run() }, 5),
         (What::OtherRequest { request: request(""), unfinished: None }, 5),
-        (What::PausedByOther { message: String::new(), unfinished: None }, 5),
+        (What::PausedByOther { message: String::new(), unfinished: None, left: None }, 5),
         (What::NotReady { pods, phase: Phase::Critical, unhealthy: Vec::new() }, 6),
     ] {
         assert_eq!(situation(what.clone()).exit_code(), code, "{what:?}");

@@ -49,6 +49,17 @@ pub fn ends_of(condition: &Condition) -> Option<(&str, &str)> {
     ends.split_once(TO)
 }
 
+/// The JSON patch by which a person removes that condition of another user or controller, if it is still the same.
+pub fn lift(at: usize, condition: &Condition) -> String {
+    let at = format!("/status/conditions/{at}");
+    let patch = json!([
+        { "op": "test", "path": format!("{at}/type"), "value": PAUSED },
+        { "op": "test", "path": format!("{at}/message"), "value": condition.message },
+        { "op": "remove", "path": at },
+    ]);
+    patch.to_string()
+}
+
 /// The state of the handshake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pause {

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use kubectl_dbupdate::event::{Event, Outcome, Step, WaitingOn};
 use kubectl_dbupdate::model::{Check, Method, Severity};
 use kubectl_dbupdate::situation::{self, State, Status};
+use serde_json::json;
 use simcluster::world::Database;
 use simcluster::{Ailment, Behaviour, OpsManager, PodRule, Verdict};
 
 use crate::common::process::Process;
-use crate::common::{Ended, World, secs, text};
+use crate::common::{Ended, NAMESPACE, World, secs, text};
 
 const REQUESTS: &str = "zookeeperopsrequests.ops.kubedb.com";
 const REQUEST: &str = "db-to-3-9-1";
@@ -216,27 +217,52 @@ async fn one_that_waits_for_approval_goes_on_once_it_has_it() {
     running.end().await.done();
 }
 
-/// The pause of a request that is gone may stay behind: it is said how to get rid of it.
+/// The pause of a request that is gone, or has failed under an older KubeDB, stays behind for ever: it is said how to get
+/// rid of it, and that works.
 #[tokio::test(start_paused = true)]
 async fn a_pause_that_a_request_has_left_can_be_removed() {
-    let world = World::new(Database::zookeeper("db"));
-    let message = "Controller has started to Progress with OpsRequest: default/gone";
-    world.change_status(|db| {
-        let paused =
-            serde_json::json!({ "type": "Paused", "status": "True", "reason": "Paused", "message": message });
-        db["status"]["conditions"].as_array_mut().expect("there are some").push(paused);
-    });
-    let plan = world.plan().await;
-    let refusal = plan.refusals().next().expect("it is refused");
-    assert_eq!(refusal.check, Check::PausedByOther);
-    let at = world.database()["status"]["conditions"].as_array().map_or(0, Vec::len) - 1;
-    let path = format!(r#"{{"op":"remove","path":"/status/conditions/{at}"}}"#);
-    assert!(
-        refusal.hint.contains("kubectl patch zookeepers db -n default --subresource=status"),
-        "{}",
-        refusal.hint
-    );
-    assert!(refusal.hint.contains(&path), "{}", refusal.hint);
+    for (request, said) in [
+        (None, None),
+        (Some("Progressing"), None),
+        (
+            Some("Failed"),
+            Some("ZooKeeperOpsRequest up ended: Failed: it took too long; none of its ops requests"),
+        ),
+    ] {
+        let world = World::new(Database::zookeeper("db"));
+        if let Some(phase) = request {
+            let conditions = json!([{ "type": "Failed", "status": "True", "message": "it took too long" }]);
+            let up = json!({
+                "metadata": { "name": "up", "namespace": NAMESPACE },
+                "spec": { "type": "UpdateVersion", "databaseRef": { "name": "db" } },
+                "status": { "phase": phase, "conditions": conditions },
+            });
+            world.store().create(REQUESTS, up).expect("it is new");
+        }
+        tokio::time::sleep(secs(10)).await;
+        world.change_status(|db| {
+            let message = "Controller has started to Progress with OpsRequest: default/up";
+            let paused =
+                json!({ "type": "Paused", "status": "True", "reason": "Paused", "message": message });
+            db["status"]["conditions"].as_array_mut().expect("there are some").push(paused);
+        });
+        let plan = world.plan().await;
+        let refusal = plan.refusals().find(|f| f.check == Check::PausedByOther).expect("it is refused");
+        let command = refusal.hint.split_once("kubectl patch zookeepers db -n default --subresource=status");
+        let patch = command.and_then(|(_, rest)| rest.split('\'').nth(1)).map(str::to_owned);
+        assert_eq!(patch.is_some(), request != Some("Progressing"), "{}", refusal.hint);
+        assert!(said.is_none_or(|said| refusal.hint.contains(said)), "{}", refusal.hint);
+        let Some(patch) = patch else { continue };
+        let path = "/apis/kubedb.com/v1alpha2/namespaces/default/zookeepers/db/status";
+        let request = http::Request::patch(path).header("content-type", "application/json-patch+json");
+        let client = kube::Client::new(world.sim.transport(), NAMESPACE);
+        client
+            .request_text(request.body(patch.into_bytes()).expect("a request"))
+            .await
+            .expect("it is accepted");
+        assert_eq!(world.paused(), None);
+        world.update().await.done();
+    }
 }
 
 /// Without an Ops-manager nobody looks at the request: the user hears of it, and may leave.

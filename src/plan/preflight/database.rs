@@ -1,6 +1,7 @@
 //! The database itself, and who else is changing it.
 
-use crate::model::{Check, Command, Condition, Finding, Lookup, Phase, Severity, Snapshot};
+use crate::model::{Check, Command, Finding, Lookup, Phase, Severity, Snapshot};
+use crate::steps::ops_request::{self, LeftPaused};
 use crate::steps::s1_pause;
 
 use super::super::context::Context;
@@ -29,22 +30,16 @@ pub fn database(context: &Context<'_>, found: &mut Vec<Finding>) {
 }
 
 /// How to remove the pause of an ops request that is gone, or has ended without removing it: nothing else removes it.
-fn left_over(snapshot: &Snapshot, at: usize, condition: &Condition) -> Option<String> {
+fn left_over(snapshot: &Snapshot) -> Option<String> {
+    let LeftPaused { request, patch } = ops_request::left_paused(snapshot)?;
     let db = &snapshot.database;
-    let requests = matches!(snapshot.ops_requests, Lookup::Found(_));
-    if !requests || snapshot.ops_in_flight().next().is_some() || !condition.message.contains("OpsRequest") {
-        return None;
-    }
     let (plural, name, namespace) = (db.kind.plural(), &db.object.name, &db.object.namespace);
-    let patch = format!(
-        "[{{\"op\":\"test\",\"path\":\"/status/conditions/{at}/type\",\"value\":\"Paused\"}},\
-         {{\"op\":\"remove\",\"path\":\"/status/conditions/{at}\"}}]"
-    );
     let command = Command::kubectl(["patch", plural, name]).in_namespace(namespace);
     let command = command.words(["--subresource=status", "--type", "json", "-p", &patch]);
+    let ended = request.map(|request| format!("{request}; ")).unwrap_or_default();
     Some(format!(
-        "none of its ops requests is in progress; if nothing else is changing the database, remove the condition, and the \
-         operator will restore the pod templates of {}: {command}",
+        "{ended}none of its ops requests is in progress; if nothing else is changing the database, remove the condition, and \
+         the operator will restore the pod templates of {}: {command}",
         db.version
     ))
 }
@@ -53,7 +48,7 @@ pub fn others(context: &Context<'_>, found: &mut Vec<Finding>) {
     let snapshot = context.snapshot;
     let db = &snapshot.database;
     let followed = snapshot.ops_in_flight().any(|r| context.follows(r));
-    if let Some((at, condition)) = s1_pause::deciding(db).filter(|_| !followed) {
+    if let Some((_, condition)) = s1_pause::deciding(db).filter(|_| !followed) {
         match s1_pause::run_of(condition) {
             // The finding from the journal says the same, with more detail.
             Some(_) if context.resuming => {}
@@ -77,7 +72,7 @@ pub fn others(context: &Context<'_>, found: &mut Vec<Finding>) {
                     db.object,
                     said(&condition.message)
                 ),
-                left_over(snapshot, at, condition).unwrap_or_else(|| {
+                left_over(snapshot).unwrap_or_else(|| {
                     "wait until whoever paused it has removed the Paused condition".to_owned()
                 }),
             )),
