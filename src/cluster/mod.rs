@@ -26,6 +26,7 @@ mod proxy;
 mod read;
 mod renew;
 mod request;
+mod revisions;
 mod secrets;
 mod send;
 mod served;

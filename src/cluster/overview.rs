@@ -90,12 +90,15 @@ impl Cluster {
                 Err(error) => return Err(error),
             }
         }
-        let mut found = Vec::new();
+        let mut found: Vec<Found> = Vec::new();
         if !of_kinds.is_empty() {
             let lists = lists.answer().await?;
             for of_kind in of_kinds {
                 found.extend(of_kind.databases.iter().map(|db| lists.of(db.clone(), &of_kind)));
             }
+        }
+        for one in found.iter_mut().filter(|_| which.name.is_some()) {
+            self.add_revisions(&mut one.snapshot).await?;
         }
         Ok(Overview { found, absent })
     }
@@ -149,6 +152,8 @@ impl Cluster {
         let Some(database) = database.0.filter(|now| now.object.uid == db.uid) else { return Ok(None) };
         let (catalog, unread) = (before.catalog.clone(), Vec::new());
         let mut found = lists.of(database, &OfKind { databases: Vec::new(), ops_requests, catalog, unread });
+        found.snapshot.revisions.clone_from(&before.revisions);
+        found.snapshot.learn_revisions();
         if let Lookup::Found(budgets) = budgets {
             found.snapshot.budgets = budgets.into_iter().map(BudgetWire::budget).collect();
         }
@@ -313,6 +318,7 @@ impl Lists {
         let snapshot = Snapshot {
             workloads: workloads.collect(),
             pods,
+            revisions: Lookup::Absent,
             budgets: Vec::new(),
             ops_requests,
             served: Vec::new(),

@@ -93,10 +93,11 @@ impl Cluster {
         // Whatever else is wrong: the first thing to know is that there is no such database.
         let (database, _) = beside.during(database).await?;
         let (collections, catalog, cordoned, lock) = beside.answer().await?;
-        let (snapshot, _) = collections.into_snapshot(Snapshot {
+        let (mut snapshot, _) = collections.into_snapshot(Snapshot {
             database,
             workloads: Vec::new(),
             pods: Vec::new(),
+            revisions: Lookup::Absent,
             budgets: Vec::new(),
             ops_requests: Lookup::Absent,
             served: Vec::new(),
@@ -105,6 +106,7 @@ impl Cluster {
             lock,
             environment: Environment::default(),
         });
+        self.add_revisions(&mut snapshot).await?;
         Ok(snapshot)
     }
 

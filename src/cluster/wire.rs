@@ -106,7 +106,7 @@ impl Meta {
     }
 
     /// The uid of the controller.
-    fn controller(&self) -> String {
+    pub fn controller(&self) -> String {
         self.owner_references.iter().find(|o| o.controller).map(|o| o.uid.clone()).unwrap_or_default()
     }
 }
@@ -290,7 +290,7 @@ fn strategy(kind: WorkloadKind, strategy: Option<Strategy>) -> UpdateStrategy {
     }
 }
 
-fn containers(list: &Value, init: bool) -> Vec<Container> {
+pub(super) fn containers(list: &Value, init: bool) -> Vec<Container> {
     let text = |v: &Value| clean(v.as_str().unwrap_or_default());
     let one = |(index, c): (usize, &Value)| Container {
         name: text(&c["name"]),

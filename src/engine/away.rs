@@ -37,7 +37,7 @@ impl Run {
             let Some(planned) = plan.workload(&uid) else { continue };
             let away = self.ledger.away.entry(uid).or_default();
             for (name, pod) in places {
-                away.observe(&name, pod, planned, now);
+                away.observe(&name, pod, |pod| self.observer.snapshot.on_target(planned, pod), now);
             }
         }
     }
@@ -53,12 +53,15 @@ impl Run {
             let account = entry.progress.away.get(uid).cloned().unwrap_or_default();
             let places = places_in(planned, &self.observer.snapshot, None);
             if let Some(result) = self.ledger.results.get_mut(uid) {
-                result.restarted = restarted_before(&entry.run.plan, uid, &account, &places);
+                let begun = &entry.run.plan;
+                let snapshot = &self.observer.snapshot;
+                result.restarted = restarted_before(begun, uid, &account, &places, snapshot);
             }
             let recorded =
                 Recorded { longest_ms: account.longest_ms, at_least: account.at_least, pods: account.pods };
+            let on_target = |pod: &Pod| self.observer.snapshot.on_target(planned, pod);
             let away = self.ledger.away.entry(uid.clone()).or_default();
-            away.resume(&recorded, places.into_iter(), planned, (began, recorded_at, now));
+            away.resume(&recorded, places.into_iter(), on_target, (began, recorded_at, now));
         }
     }
 
@@ -71,8 +74,9 @@ impl Run {
             let uid = &planned.object.uid;
             let pods = left.progress.away.get(uid).map(|account| account.pods.clone()).unwrap_or_default();
             let places = places_in(planned, &self.observer.snapshot, None);
+            let on_target = |pod: &Pod| self.observer.snapshot.on_target(planned, pod);
             let away = self.ledger.away.entry(uid.clone()).or_default();
-            away.inherit(&pods, places.into_iter(), planned, (began, now));
+            away.inherit(&pods, places.into_iter(), on_target, (began, now));
         }
     }
 
@@ -111,7 +115,8 @@ impl Run {
             let places: BTreeMap<_, _> =
                 places_in(planned, &self.observer.snapshot, None).into_iter().collect();
             // A pod on the old images that is not healthy is not the update's doing.
-            let ours = |pod: &Option<&Pod>| pod.is_none_or(|p| p.deleting || planned.has_images(p));
+            let on_target = |pod: &Pod| self.observer.snapshot.on_target(planned, pod);
+            let ours = |pod: &Option<&Pod>| pod.is_none_or(|p| p.deleting || on_target(p));
             let (longest, at_least) = away.longest(|name| places.get(name).is_some_and(ours), now);
             result.longest_away_ms = result.longest_away_ms.max(longest);
             result.longest_away_at_least = at_least;
@@ -171,11 +176,17 @@ fn to_be_restarted<'a>(plan: &'a Plan, uid: &str) -> impl Iterator<Item = &'a st
 
 /// How many pods earlier processes have restarted: those that were to be, and are back on the target. What is only
 /// recorded counts where the plan names no pods that keep their names.
-fn restarted_before(begun: &Plan, uid: &str, account: &PodsAway, places: &[(String, Option<&Pod>)]) -> u64 {
+fn restarted_before(
+    begun: &Plan,
+    uid: &str,
+    account: &PodsAway,
+    places: &[(String, Option<&Pod>)],
+    snapshot: &Snapshot,
+) -> u64 {
     let Some(planned) = begun.workload(uid) else { return 0 };
     let back = |name: &str| {
         let pod = places.iter().find(|(place, _)| place == name).and_then(|(_, pod)| *pod);
-        pod.is_some_and(|pod| pod.healthy() && planned.has_images(pod))
+        pod.is_some_and(|pod| pod.healthy() && snapshot.on_target(planned, pod))
     };
     let seen = to_be_restarted(begun, uid).filter(|name| back(name)).count() as u64;
     let most = u64::try_from(planned.replicas).unwrap_or_default();

@@ -36,8 +36,7 @@ impl Run {
         if !matches!(reason, StopReason::Stuck { .. }) {
             return Err(Some(Stays::NotStuck));
         }
-        let started = self.ledger.started
-            || self.observer.snapshot.pods.iter().any(|pod| self.ledger.has_started(&self.plan, pod));
+        let started = self.ledger.started || self.any_has_started();
         let restarted =
             |w: &WorkloadPlan| self.ledger.results.get(&w.object.uid).is_some_and(|r| r.restarted > 0);
         if started || self.plan.workloads.iter().any(restarted) {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::event::{Event, WaitingOn};
-use crate::model::{Pod, millis};
-use crate::roll::{Flight, Stuck, Verdict, judge};
+use crate::model::{Pod, Rewriting, WorkloadPlan, millis};
+use crate::roll::{Flight, Found, Stuck, Verdict, judge};
 
 use super::roll::Roll;
 use super::run::Run;
@@ -36,15 +36,14 @@ impl Run {
         let now = self.narrator.now();
         let mut wake: Option<Duration> = None;
         for mut flight in std::mem::take(&mut roll.flights) {
-            let workload = self.observer.snapshot.workload(&flight.owner);
-            let revision = workload.filter(|w| w.observed()).map(|w| w.update_revision.as_str());
             let target = self.plan.workload(&flight.owner).unwrap_or(roll.plan);
             let pod = flight.in_place(&self.observer.snapshot);
             if pod.is_none() && flight.gone_for_good(&self.observer.snapshot) {
                 continue;
             }
             flight.observe(pod, now);
-            match judge(&flight, pod, target, revision, roll.limits, now) {
+            let pod = pod.map(|pod| Found { pod, on_target: self.observer.snapshot.on_target(target, pod) });
+            match judge(&flight, pod, roll.limits, now) {
                 Verdict::Progress { on, until } => {
                     wake = Some(wake.map_or(until, |w| w.min(until)));
                     self.tell_pod(roll, &flight.pod, on);
@@ -53,7 +52,8 @@ impl Run {
                 Verdict::Done { .. } => self.landed(roll, &flight),
                 Verdict::Outdated => {}
                 Verdict::Stuck(stuck) => {
-                    let (seen, name, owner) = (pod.cloned(), flight.pod.clone(), flight.owner.clone());
+                    let (seen, name, owner) =
+                        (pod.map(|found| found.pod.clone()), flight.pod.clone(), flight.owner.clone());
                     roll.flights.push(flight);
                     self.believe(&owner, &name, seen, stuck).await?;
                     wake = Some(now);
@@ -73,18 +73,20 @@ impl Run {
     ) -> Result<Duration, StopReason> {
         let now = self.narrator.now();
         self.arrive(roll, pending);
-        for pod in pending.iter().filter(|p| p.deleting || roll.plan.has_images(p)) {
-            if !roll.flights.iter().any(|f| f.pod == pod.name) {
-                self.take_off(roll, Flight::followed(pod, now));
-            }
+        let snapshot = &self.observer.snapshot;
+        let moving = pending.iter().filter(|p| p.deleting || snapshot.on_target(roll.plan, p));
+        let new = moving.filter(|p| !roll.flights.iter().any(|f| f.pod == p.name));
+        for flight in new.map(|pod| Flight::followed(pod, now)).collect::<Vec<_>>() {
+            self.take_off(roll, flight);
         }
         let mut wake = Duration::MAX;
         for at in 0..roll.flights.len() {
-            let revision = self.revision_of(roll, by);
             let pod = roll.flights[at].in_place(&self.observer.snapshot).cloned();
             roll.flights[at].observe(pod.as_ref(), now);
             let flight = &roll.flights[at];
-            match judge(flight, pod.as_ref(), roll.plan, revision.as_deref(), roll.limits, now) {
+            let on_target = |pod: &Pod| self.observer.snapshot.on_target(roll.plan, pod);
+            let found = pod.as_ref().map(|pod| Found { pod, on_target: on_target(pod) });
+            match judge(flight, found, roll.limits, now) {
                 Verdict::Progress { on, until } => {
                     let name = flight.pod.clone();
                     wake = wake.min(until);
@@ -107,7 +109,7 @@ impl Run {
         for mut flight in std::mem::take(&mut roll.flights) {
             let pod = flight.in_place(&self.observer.snapshot).cloned();
             flight.observe(pod.as_ref(), self.narrator.now());
-            let healthy = |p: &Pod| p.healthy() && roll.plan.has_images(p);
+            let healthy = |p: &Pod| p.healthy() && self.observer.snapshot.on_target(roll.plan, p);
             let waits = pending.iter().any(|p| p.name == flight.pod);
             match pod {
                 Some(pod) if healthy(&pod) && !waits => self.landed(roll, &flight),
@@ -115,15 +117,6 @@ impl Run {
                 _ => roll.flights.push(flight),
             }
         }
-    }
-
-    /// The revision that new pods get; a Deployment's pods have none.
-    fn revision_of(&self, roll: &Roll<'_>, by: Restarts) -> Option<String> {
-        let workload = self.observer.snapshot.workload(&roll.plan.object.uid);
-        (by == Restarts::Controller).then(|| match workload {
-            Some(w) if w.kind.owns_pods() => w.update_revision.clone(),
-            _ => String::new(),
-        })
     }
 
     /// The pod has arrived. It was away from the moment it was seen terminating until it was healthy.
@@ -136,6 +129,9 @@ impl Run {
             result.restarted += u64::from(restarts);
             result.longest_away_ms = result.longest_away_ms.max(away_ms);
         }
+        if let Some(pod) = flight.in_place(&self.observer.snapshot).cloned() {
+            self.tell_unlike(roll.plan, &pod);
+        }
         let (_, done) = self.observer.snapshot.count(roll.plan);
         self.journal_pods(&roll.name, done);
         self.narrator.emit(Event::PodReady {
@@ -144,6 +140,31 @@ impl Run {
             took_ms: millis(now - flight.began),
             away_ms,
         });
+    }
+
+    /// Reports a pod that admission has not rewritten as it does the others: once for each container and image.
+    pub(super) fn tell_unlike(&mut self, planned: &WorkloadPlan, pod: &Pod) {
+        let Some(template) = self.observer.snapshot.template_of(pod) else { return };
+        for unlike in Rewriting::unlike(&planned.rewriting, template, pod) {
+            if !self.narrator.unlike.insert((planned.object.uid.clone(), unlike.clone())) {
+                continue;
+            }
+            let message = format!(
+                "pod {} of {}: {unlike}; admission did not do so to the pods before the update: see what changes pods here",
+                pod.name, planned.object
+            );
+            self.narrator.emit(Event::Notice { message });
+        }
+    }
+
+    /// The same for every pod: an earlier process may have restarted it, or the workload's controller.
+    pub(super) fn tell_all_unlike(&mut self) {
+        let plan = self.plan.clone();
+        for planned in &plan.workloads {
+            let Some(workload) = self.observer.snapshot.workload(&planned.object.uid) else { continue };
+            let pods: Vec<Pod> = self.observer.snapshot.pods_of(workload).cloned().collect();
+            pods.iter().filter(|pod| !pod.deleting).for_each(|pod| self.tell_unlike(planned, pod));
+        }
     }
 
     /// A pod counts as stuck only if a fresh read confirms what the watch shows, because that ends the run.

@@ -53,8 +53,7 @@ impl Run {
         if progress.answered {
             self.ledger.operator = Operator::Confirmed;
         }
-        self.ledger.started |= progress.started
-            || self.observer.snapshot.pods.iter().any(|pod| self.ledger.has_started(&self.plan, pod));
+        self.ledger.started |= progress.started || self.any_has_started();
         let writer = Writer { run, progress, written: self.narrator.now(), behind: None };
         let (mut backoff, began_writing) = (Retries::new(), self.narrator.now());
         loop {

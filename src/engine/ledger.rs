@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::clock::Reading;
 use crate::event::WorkloadResult;
 use crate::journal::Before;
-use crate::model::{Plan, Pod, Purpose, WorkloadPlan, same_image};
+use crate::model::{Plan, Pod, Purpose, Snapshot, WorkloadPlan, same_image};
 use crate::roll::Away;
 use crate::steps::leftover;
 
@@ -103,8 +103,10 @@ impl Ledger {
     }
 
     /// A container of a new image runs in this pod, or has run.
-    pub fn has_started(&self, plan: &Plan, pod: &Pod) -> bool {
-        let new = |w: &&WorkloadPlan| w.object.uid == pod.owner && self.brings_images(w) && w.has_images(pod);
+    pub fn has_started(&self, plan: &Plan, pod: &Pod, snapshot: &Snapshot) -> bool {
+        let new = |w: &&WorkloadPlan| {
+            w.object.uid == pod.owner && self.brings_images(w) && snapshot.on_target(w, pod)
+        };
         leftover::has_started(pod) && plan.workloads.iter().any(|w| new(&w))
     }
 

@@ -1,8 +1,10 @@
 //! Reports what happens: events for the user who watches the run, and Events on the database for everyone else.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::event::{Event, Step, StepOutcome, WaitingOn};
+use crate::model::Unlike;
 
 use super::announcer::{Announcer, announcement};
 use super::emitter::Emitter;
@@ -16,6 +18,8 @@ pub(super) struct Narrator {
     pub target: String,
     /// A remark about the current step, shown when it is done.
     pub note: String,
+    /// What was reported of pods that admission treats otherwise than before: the workload's uid and the difference.
+    pub unlike: BTreeSet<(String, Unlike)>,
     step: Option<Step>,
     waiting: bool,
 }
@@ -27,6 +31,7 @@ impl Narrator {
             announcer: None,
             target: target.to_owned(),
             note: String::new(),
+            unlike: BTreeSet::new(),
             step: None,
             waiting: false,
         }

@@ -29,7 +29,8 @@ pub(super) enum Places {
 }
 
 impl Observer {
-    pub fn new(cluster: Cluster, snapshot: Snapshot) -> Self {
+    pub fn new(cluster: Cluster, mut snapshot: Snapshot) -> Self {
+        snapshot.learn_revisions();
         let (to_deltas, deltas) = mpsc::channel(CHANGES);
         Observer { cluster, snapshot, watches: None, deltas, to_deltas }
     }
@@ -70,6 +71,7 @@ impl Observer {
     /// Applies a change that was read or watched to the snapshot.
     pub fn take_in(&mut self, delta: Delta) {
         delta.apply(&mut self.snapshot);
+        self.snapshot.learn_revisions();
     }
 
     /// A fingerprint of each workload's template, by uid.

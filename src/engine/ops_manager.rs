@@ -175,7 +175,7 @@ impl Run {
                 FollowVerdict::Unobserved | FollowVerdict::Done => Vec::new(),
             };
             let (pods, done) = self.observer.snapshot.count(roll.plan);
-            let restarting = |p: &Pod| p.deleting || roll.plan.has_images(p);
+            let restarting = |p: &Pod| p.deleting || self.observer.snapshot.on_target(roll.plan, p);
             let moving = pending.iter().any(restarting) || !roll.flights.is_empty();
             if moving && !told.begun.contains_key(&roll.name) {
                 told.begun.insert(roll.name.clone(), self.narrator.now());

@@ -145,11 +145,17 @@ impl Run {
         self.interrupt.catch_up();
     }
 
+    /// A container of a new image runs in a pod that is there now, or has run.
+    pub fn any_has_started(&self) -> bool {
+        let snapshot = &self.observer.snapshot;
+        snapshot.pods.iter().any(|pod| self.ledger.has_started(&self.plan, pod, snapshot))
+    }
+
     /// Applies a change that a watch has reported.
     fn hear(&mut self, delta: Delta) {
         if let Delta::Pod(pod) = &delta
             && !self.ledger.started
-            && self.ledger.has_started(&self.plan, pod)
+            && self.ledger.has_started(&self.plan, pod, &self.observer.snapshot)
         {
             self.ledger.started = true;
             self.journal_started();

@@ -121,6 +121,7 @@ impl Run {
         {
             self.narrator.emit(Event::Repinned { workload, container, image });
         }
+        self.tell_all_unlike();
         if self.ledger.operator != Operator::Confirmed {
             self.narrator.note = "not confirmed by an operator".to_owned();
         }

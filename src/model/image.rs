@@ -8,16 +8,16 @@ const DOCKER_HUB: &str = "docker.io";
 /// it refuses names that a cluster may well hold, and compiles a large regular expression, while a list compares the
 /// images of every pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Name<'a> {
-    registry: &'a str,
-    repository: Cow<'a, str>,
+pub(super) struct Name<'a> {
+    pub registry: &'a str,
+    pub repository: Cow<'a, str>,
     /// `None` if the digest alone tells the content.
-    tag: Option<&'a str>,
-    digest: Option<&'a str>,
+    pub tag: Option<&'a str>,
+    pub digest: Option<&'a str>,
 }
 
 impl<'a> Name<'a> {
-    fn of(image: &'a str) -> Self {
+    pub fn of(image: &'a str) -> Self {
         let (name, digest) = match image.split_once('@') {
             Some((name, digest)) => (name, Some(digest)),
             None => (image, None),
@@ -37,6 +37,11 @@ impl<'a> Name<'a> {
             false => Cow::Borrowed(repository),
         };
         Name { registry, repository, tag, digest }
+    }
+
+    /// The registry and the parts of the repository.
+    pub fn segments(&self) -> Vec<&str> {
+        std::iter::once(self.registry).chain(self.repository.split('/')).collect()
     }
 
     /// Both have the same tag; without a tag, the same digest.

@@ -8,6 +8,16 @@ pub enum Lookup<T> {
     Found(T),
 }
 
+impl<T> Lookup<Vec<T>> {
+    /// What was found; nothing if it could not be read.
+    pub fn iter(&self) -> std::slice::Iter<'_, T> {
+        match self {
+            Lookup::Found(all) => all.iter(),
+            Lookup::Absent | Lookup::Unreadable(_) => [].iter(),
+        }
+    }
+}
+
 impl<T> Lookup<T> {
     /// The same with the value converted, if there is one.
     pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Lookup<U> {

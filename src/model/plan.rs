@@ -1,7 +1,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Finding, Kind, Method, ObjectRef, OpsRequestManifest, Permission, Pod, WorkloadKind, same_image,
+    Finding, Kind, Method, ObjectRef, OpsRequestManifest, Permission, Rewriting, Rewritten, WorkloadKind,
+    is_another,
 };
 
 /// The version of the schema in which plans are printed; it changes when a field's meaning does.
@@ -124,6 +125,9 @@ pub struct WorkloadPlan {
     /// The containers that will be removed from the template.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub removed: Vec<ShapeChange>,
+    /// How admission makes the pods of today differ from their template.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rewriting: Vec<Rewriting>,
     /// In the order in which they are restarted.
     pub pods: Vec<PodPlan>,
 }
@@ -135,6 +139,12 @@ impl WorkloadPlan {
         let on_target = self.kept.iter().filter(|k| k.why == KeptWhy::AlreadyOnTarget);
         let added = self.added.iter().map(|a| (a.container.as_str(), a.image.as_str()));
         changed.chain(on_target.map(|k| (k.container.as_str(), k.image.as_str()))).chain(added)
+    }
+
+    /// A container's image in a pod is not what admission makes of the image that was asked for.
+    pub fn another(&self, container: &str, asked: &str, found: &str) -> bool {
+        let replaced = |r: &Rewriting| r.container == container && matches!(r.how, Rewritten::Other { .. });
+        is_another(asked, found) && !self.rewriting.iter().any(replaced)
     }
 
     /// The template will have other containers, which patching images cannot do.
@@ -156,12 +166,6 @@ impl WorkloadPlan {
     /// The template needs no change.
     fn as_it_ends(&self) -> bool {
         !self.reshapes() && self.images.is_empty()
-    }
-
-    /// The pod has the target image of every container that the plan names; digests are ignored.
-    pub fn has_images(&self, pod: &Pod) -> bool {
-        self.target_images()
-            .all(|(container, image)| pod.image(container).is_some_and(|i| same_image(i, image)))
     }
 }
 

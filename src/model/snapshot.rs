@@ -1,5 +1,5 @@
 use super::{
-    Budget, CatalogVersion, Database, Environment, Lookup, OpsRequest, Pod, Workload, WorkloadKind,
+    Budget, CatalogVersion, Database, Environment, Lookup, OpsRequest, Pod, Revision, Workload, WorkloadKind,
     WorkloadPlan,
 };
 
@@ -12,6 +12,9 @@ pub struct Snapshot {
     pub workloads: Vec<Workload>,
     /// Pods that carry the database's labels.
     pub pods: Vec<Pod>,
+    /// The revisions of the workloads' templates that pods were created from, as far as they are not the current ones; those
+    /// only where there are such pods. A run adds the current ones.
+    pub revisions: Lookup<Vec<Revision>>,
     /// Every PodDisruptionBudget of the namespace.
     pub budgets: Vec<Budget>,
     /// The ops requests for this database, including those that have ended.
@@ -37,7 +40,7 @@ impl Snapshot {
         self.pods.iter().filter(move |p| self.runs(workload, p))
     }
 
-    fn runs(&self, workload: &Workload, pod: &Pod) -> bool {
+    pub(super) fn runs(&self, workload: &Workload, pod: &Pod) -> bool {
         if workload.kind.owns_pods() {
             return pod.owner == workload.object.uid;
         }
@@ -61,7 +64,7 @@ impl Snapshot {
     /// How many pods a workload is to have, and how many are on the target and healthy; none if it is gone.
     pub fn count(&self, planned: &WorkloadPlan) -> (u64, u64) {
         let Some(now) = self.workload(&planned.object.uid) else { return (0, 0) };
-        let done = self.pods_of(now).filter(|p| p.healthy() && planned.has_images(p)).count();
+        let done = self.pods_of(now).filter(|p| p.healthy() && self.on_target(planned, p)).count();
         (now.replicas.max(0).unsigned_abs(), done as u64)
     }
 
@@ -71,6 +74,7 @@ impl Snapshot {
             database: self.database.clone(),
             workloads: Vec::new(),
             pods: Vec::new(),
+            revisions: self.revisions.clone(),
             budgets: Vec::new(),
             ops_requests: Lookup::Absent,
             served: self.served.clone(),

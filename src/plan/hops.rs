@@ -112,6 +112,7 @@ fn arrived(mut there: Snapshot, plan: &Plan) -> Snapshot {
         reshape(&mut workload.containers, planned);
         for pod in &planned.pods {
             let Some(pod) = there.pods.iter_mut().find(|p| p.name == pod.name) else { continue };
+            pod.revision.clone_from(&workload.update_revision);
             for change in &planned.images {
                 let is = |(container, _): &&mut (String, String)| *container == change.container;
                 pod.images.iter_mut().filter(is).for_each(|(_, image)| image.clone_from(&change.after));

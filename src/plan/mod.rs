@@ -2,12 +2,14 @@
 //!
 //! The checks look at a `Context` and yield findings; the plans hold them.
 
+mod admission;
 mod context;
 pub mod environment;
 pub mod hops;
 pub mod images;
 mod methods;
 mod ops_request;
+mod outdated;
 pub mod permissions;
 pub mod preflight;
 pub mod rollback;

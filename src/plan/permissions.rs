@@ -120,6 +120,7 @@ impl<'a> Subject<'a> {
             Permission::new("list", "", "nodes"),
             Permission::new("get", "", "nodes"),
             Permission::new("list", "", "events"),
+            Permission::new("list", "apps", "controllerrevisions"),
         ];
         if self.ops_requests {
             all.push(Permission::new("get", OPS, self.kind.facts().ops_plural));
@@ -195,6 +196,9 @@ pub fn weight(permission: &Permission) -> Weight {
         ),
         ("", "nodes", "list") => Weight::Spared("cordoned nodes will not be detected"),
         ("", "nodes", _) => Weight::Spared("the state of a stuck pod's node will not be shown"),
+        ("apps", "controllerrevisions", _) => {
+            Weight::Spared("what pods on an older revision were created from will not be known")
+        }
         (OPS, _, "create") => Weight::Spared("--via ops-manager is not possible"),
         (OPS, _, "get") => Weight::Spared("who created an ops request will not be shown"),
         (group, _, _) if group == group_of(GITOPS_API) => {

@@ -158,9 +158,13 @@ fn of_others(context: &Context<'_>, entry: &Entry) -> Option<Finding> {
     }
     let strange = |planned: &WorkloadPlan, pod: &Pod| {
         let before = entry.run.before.workloads.get(&planned.object.uid)?;
+        let asked = snapshot.asked_images(pod);
         planned.target_images().find_map(|(container, target)| {
             let was = before.iter().find(|b| b.container == container)?;
-            let image = pod.image(container)?;
+            let (_, image) = *asked.iter().find(|(name, _)| *name == container)?;
+            // Somebody may have set another image on the pod itself.
+            let own = pod.image(container).filter(|own| planned.another(container, image, own));
+            let image = own.unwrap_or(image);
             (!same_image(image, target) && !same_image(image, &was.image)).then(|| image.to_owned())
         })
     };
@@ -194,7 +198,7 @@ fn data_at_risk(
     }
     let pod = workloads.iter().find_map(|w| {
         let now = snapshot.workload(&w.object.uid)?;
-        snapshot.pods_of(now).find(|p| !w.has_images(p) && has_started(p))
+        snapshot.pods_of(now).find(|p| !snapshot.on_target(w, p) && has_started(p))
     });
     // A pod that has run the new version may be gone, but what it wrote to the data is not.
     let written_down = entry.progress.started || entry.progress.pods.values().any(|done| *done > 0);

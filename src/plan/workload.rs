@@ -85,6 +85,7 @@ pub(super) fn plan(
         kept,
         added,
         removed,
+        rewriting: context.snapshot.rewriting(workload),
         pods: Vec::new(),
     };
     let pods = order::pods(context.direction, strategy, workload, context.snapshot);
@@ -93,7 +94,7 @@ pub(super) fn plan(
 }
 
 fn pod_plan(context: &Context<'_>, plan: &WorkloadPlan, pod: &Pod) -> PodPlan {
-    let action = match (plan.has_images(pod), pod.healthy(), plan.strategy) {
+    let action = match (context.snapshot.on_target(plan, pod), pod.healthy(), plan.strategy) {
         (true, true, _) => PodAction::Skip,
         (true, false, _) => PodAction::Await,
         (false, _, Strategy::Follow | Strategy::OpsManager) => PodAction::Follow,

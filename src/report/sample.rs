@@ -46,6 +46,7 @@ pub(super) fn workload(role: &str, replicas: i64) -> WorkloadPlan {
         kept: Vec::new(),
         added: Vec::new(),
         removed: Vec::new(),
+        rewriting: Vec::new(),
         pods: pods.collect(),
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Pod, PodTimes, WorkloadPlan};
+use crate::model::{Pod, PodTimes};
 
 /// Kubernetes keeps times in whole seconds.
 const SECOND: i64 = 1000;
@@ -45,13 +45,13 @@ pub struct Recorded {
 
 impl Away {
     /// Notes which pod is in a place now.
-    pub fn observe(&mut self, name: &str, pod: Option<&Pod>, planned: &WorkloadPlan, now: i64) {
+    pub fn observe(&mut self, name: &str, pod: Option<&Pod>, on_target: impl Fn(&Pod) -> bool, now: i64) {
         let Some(pod) = pod.filter(|pod| pod.healthy()) else {
             self.open.entry(name.to_owned()).or_insert(Absence { since: now, at_least: false });
             return;
         };
         // An old pod that was not healthy for a while is not the update's doing.
-        if let Some(absence) = self.open.remove(name).filter(|_| planned.has_images(pod)) {
+        if let Some(absence) = self.open.remove(name).filter(|_| on_target(pod)) {
             self.count(absence, now);
         }
     }
@@ -62,14 +62,14 @@ impl Away {
         &mut self,
         recorded: &Recorded,
         places: impl Iterator<Item = (String, Option<&'a Pod>)>,
-        planned: &WorkloadPlan,
+        on_target: impl Fn(&Pod) -> bool,
         (began, recorded_at, now): (i64, i64, i64),
     ) {
         self.longest_ms = self.longest_ms.max(recorded.longest_ms.min(since(began, now)));
         self.at_least |= recorded.at_least;
         for (name, pod) in places {
             let known = recorded.pods.get(&name).map(|since| sane(*since, began, now));
-            let on_target = pod.is_some_and(|pod| planned.has_images(pod));
+            let on_target = pod.is_some_and(&on_target);
             match pod.filter(|pod| pod.healthy()) {
                 Some(pod) if on_target => self.returned(&pod.times, known, recorded_at, now),
                 Some(_) => {}
@@ -87,12 +87,12 @@ impl Away {
         &mut self,
         left: &BTreeMap<String, i64>,
         places: impl Iterator<Item = (String, Option<&'a Pod>)>,
-        planned: &WorkloadPlan,
+        on_target: impl Fn(&Pod) -> bool,
         (began, now): (i64, i64),
     ) {
         for (name, pod) in places.filter(|(_, pod)| !pod.is_some_and(Pod::healthy)) {
             let known = left.get(&name).map(|since| sane(*since, began, now));
-            let stayed = pod.filter(|pod| !pod.deleting && planned.has_images(pod));
+            let stayed = pod.filter(|pod| !pod.deleting && on_target(pod));
             // A pod that nobody has restarted is not healthy for a reason of its own.
             let own = |pod: &Pod| {
                 known.is_none_or(|since| pod.times.created.is_some_and(|at| at + SECOND <= since))
@@ -158,7 +158,11 @@ fn since(from: i64, until: i64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::roll::testworld::{plan, pod};
+    use crate::roll::testworld::{NEW, pod};
+
+    fn on_target(pod: &Pod) -> bool {
+        pod.image("db") == Some(NEW)
+    }
 
     const EVERY: fn(&str) -> bool = |_| true;
 
@@ -168,7 +172,6 @@ mod tests {
 
     #[test]
     fn a_pod_is_away_from_its_end_until_another_is_healthy_on_the_target() {
-        let planned = &plan(&[]).workloads[0];
         for (course, expected) in [
             (&[("new", 0), ("new", 9)][..], (0, false)),
             (&[("old-going", 1), ("-", 2), ("ill-new", 3), ("new", 8)], (7, false)),
@@ -180,7 +183,7 @@ mod tests {
             let mut away = Away::default();
             for (word, now) in course {
                 let (name, pod) = place(word, PodTimes::default());
-                away.observe(&name, pod.as_ref(), planned, *now);
+                away.observe(&name, pod.as_ref(), on_target, *now);
             }
             assert_eq!(away.longest(EVERY, 100), expected, "{course:?}");
         }
@@ -188,7 +191,6 @@ mod tests {
 
     #[test]
     fn a_later_process_continues_with_what_was_recorded_and_what_the_cluster_tells() {
-        let planned = &plan(&[]).workloads[0];
         let times = |created, ready, leaving| PodTimes { created, ready, leaving };
         let ready = |created, ready| times(Some(created), Some(ready), None);
         let none = PodTimes::default();
@@ -220,7 +222,7 @@ mod tests {
             };
             let (name, pod) = place(word, times);
             let mut away = Away::default();
-            away.resume(&recorded, [(name, pod.as_ref())].into_iter(), planned, (0, 20_000, 100_000));
+            away.resume(&recorded, [(name, pod.as_ref())].into_iter(), on_target, (0, 20_000, 100_000));
             assert_eq!(away.longest(EVERY, 100_000), expected, "{known:?} {word} {times:?}");
         }
     }
@@ -228,7 +230,6 @@ mod tests {
     /// The update began at 0, and is undone at 100 s: here the old images are the new ones.
     #[test]
     fn a_run_that_undoes_another_begins_with_the_pods_that_are_away() {
-        let planned = &plan(&[]).workloads[0];
         let none = PodTimes::default();
         let created = |created| PodTimes { created: Some(created), ..none };
         for (known, word, times, expected) in [
@@ -251,7 +252,7 @@ mod tests {
             let left = known.map(|since| ("a-0".to_owned(), since)).into_iter().collect();
             let (name, pod) = place(word, times);
             let mut away = Away::default();
-            away.inherit(&left, [(name, pod.as_ref())].into_iter(), planned, (0, 100_000));
+            away.inherit(&left, [(name, pod.as_ref())].into_iter(), on_target, (0, 100_000));
             assert_eq!(away.longest(EVERY, 100_000), expected, "{known:?} {word} {times:?}");
         }
     }
@@ -263,10 +264,9 @@ mod tests {
     /// Nobody can make a run say that a pod was away for longer than the run has lasted.
     #[test]
     fn what_is_recorded_is_believed_only_as_far_as_it_can_be() {
-        let planned = &plan(&[]).workloads[0];
         let recorded = Recorded { longest_ms: u64::MAX, at_least: false, pods: BTreeMap::new() };
         let mut away = Away::default();
-        away.resume(&recorded, std::iter::empty(), planned, (50_000, 60_000, 100_000));
+        away.resume(&recorded, std::iter::empty(), on_target, (50_000, 60_000, 100_000));
         assert_eq!(away.longest(EVERY, 100_000), (50_000, false));
     }
 }

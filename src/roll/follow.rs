@@ -21,7 +21,7 @@ pub fn follow<'a>(plan: &WorkloadPlan, now: &'a Workload, snapshot: &'a Snapshot
     }
     let owned = now.kind.owns_pods();
     let revised = |p: &Pod| !owned || p.revision == now.update_revision;
-    let good = |p: &Pod| p.healthy() && revised(p) && plan.has_images(p);
+    let good = |p: &Pod| p.healthy() && revised(p) && snapshot.on_target(plan, p);
     let (done, pending): (Vec<&Pod>, Vec<&Pod>) = snapshot.pods_of(now).partition(|p| good(p));
     let available = if owned { now.ready_replicas } else { now.available_replicas };
     let counted = now.updated_replicas == now.replicas

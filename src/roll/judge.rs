@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use crate::event::WaitingOn;
-use crate::model::{ContainerState, Pod, Snapshot, WorkloadPlan, same_image};
+use crate::model::{ContainerState, Pod, Snapshot};
 
 /// Wrong names and configuration do not fix themselves, but the kubelet may see a new ConfigMap a moment late.
 const CONFIG_PATIENCE: Duration = Duration::from_secs(15);
@@ -77,11 +77,6 @@ pub enum Stuck {
     Container { container: String, reason: String, message: String },
     #[error("container {container} has crashed {restarts} times{}", ending(.last_end))]
     CrashLoop { container: String, restarts: i64, last_end: String },
-    #[error(
-        "container {container} has image {found} instead of {expected} from the pod template: does an admission \
-         webhook change it?"
-    )]
-    WrongImage { container: String, expected: String, found: String },
     #[error("{}", late(.on, .seconds))]
     TimedOut { on: WaitingOn, seconds: u64 },
     #[error("the old pod is still terminating {seconds} s after its grace period{}", held(.node, .node_state, .finalizers))]
@@ -259,17 +254,17 @@ fn troubled(pod: &Pod) -> Option<(Trouble, &str, &str, &str)> {
     })
 }
 
-/// Judges the pod that is in the place of the one that is waited for. `revision` is the revision that its workload's
-/// controller gives to new pods: empty if pods have none, `None` while it has not observed the template.
-/// [`Flight::observe`] must have been called with the same pod and time.
-pub fn judge(
-    flight: &Flight,
-    pod: Option<&Pod>,
-    target: &WorkloadPlan,
-    revision: Option<&str>,
-    limits: Limits,
-    now: Duration,
-) -> Verdict {
+/// The pod that is in the place of the one that is waited for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Found<'a> {
+    pub pod: &'a Pod,
+    /// It was created from the target's template, whatever admission has made of it since.
+    pub on_target: bool,
+}
+
+/// Judges the pod that is in the place of the one that is waited for. [`Flight::observe`] must have been called with the
+/// same pod and time.
+pub fn judge(flight: &Flight, found: Option<Found<'_>>, limits: Limits, now: Duration) -> Verdict {
     let grace = Duration::from_secs(flight.grace_seconds.max(0) as u64);
     let deadline = flight.began + grace + limits.pod_timeout;
     let waiting = |on: WaitingOn, earliest: Duration| {
@@ -278,13 +273,12 @@ pub fn judge(
         }
         Verdict::Progress { on, until: deadline.min(earliest) }
     };
-    let Some(pod) = pod else { return waiting(WaitingOn::Creation, deadline) };
+    let Some(Found { pod, on_target }) = found else { return waiting(WaitingOn::Creation, deadline) };
     if pod.deleting || Some(&pod.uid) == flight.old_uid.as_ref() {
         return terminating(flight, pod, limits, now);
     }
-    let revised = revision.is_some_and(|r| r.is_empty() || pod.revision == r);
-    if !target.has_images(pod) {
-        return if revised { wrong_image(pod, target) } else { Verdict::Outdated };
+    if !on_target {
+        return Verdict::Outdated;
     }
     if pod.healthy() {
         let since = flight.healthy_since.unwrap_or(now);
@@ -310,18 +304,6 @@ pub fn judge(
         return Verdict::Stuck(crashed);
     }
     waiting(awaited_of(pod), deadline)
-}
-
-/// The pod was created from the new template, but something (an admission webhook) has changed its image.
-fn wrong_image(pod: &Pod, target: &WorkloadPlan) -> Verdict {
-    let differs =
-        |(container, image): &(&str, &str)| !pod.image(container).is_some_and(|i| same_image(i, image));
-    let (container, expected) = target.target_images().find(differs).unwrap_or_default();
-    Verdict::Stuck(Stuck::WrongImage {
-        container: container.to_owned(),
-        expected: expected.to_owned(),
-        found: pod.image(container).unwrap_or("none").to_owned(),
-    })
 }
 
 /// The old pod is terminating. A pod that another user deletes gets its grace period as well.

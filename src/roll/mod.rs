@@ -11,7 +11,7 @@ pub mod pace;
 
 pub use away::{Away, Recorded};
 pub use follow::{FollowVerdict, follow};
-pub use judge::{Flight, Limits, Stuck, Verdict, judge};
+pub use judge::{Flight, Found, Limits, Stuck, Verdict, judge};
 
 #[cfg(test)]
 mod testworld;

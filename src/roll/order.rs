@@ -67,13 +67,13 @@ pub fn next(plan: &Plan, workload: &WorkloadPlan, snapshot: &Snapshot, memory: &
     let direction = if plan.action == Action::Rollback { Direction::Rollback } else { Direction::Update };
     let pods = pods(direction, workload.strategy, now, snapshot);
     let leaving = |p: &Pod| p.deleting || memory.evicted.contains(&p.uid);
-    let outdated = |p: &Pod| !workload.has_images(p);
+    let outdated = |p: &Pod| !snapshot.on_target(workload, p);
     let evict = |p: &Pod| Next::Evict { pod: p.name.clone(), uid: p.uid.clone(), healthy: p.healthy() };
     let hold = |p: &Pod| Next::Hold { pod: p.name.clone(), uid: p.uid.clone(), why: ailment(p) };
     if let Some(pod) = taken(now, snapshot).find(|p| !memory.evicted.contains(&p.uid)) {
         return Next::Taken { pod: pod.name.clone(), uid: pod.uid.clone() };
     }
-    if let Some(pod) = pods.iter().find(|p| !p.healthy() && restartable(workload, p, memory)) {
+    if let Some(pod) = pods.iter().find(|p| !p.healthy() && restartable(workload, p, snapshot, memory)) {
         return evict(pod);
     }
     if let Some(pod) = pods.iter().find(|p| (!p.healthy() && !outdated(p)) || leaving(p)) {
@@ -132,13 +132,13 @@ pub fn beside(
 }
 
 /// A pod on the old images that is unhealthy, and either was so from the start or has not recovered.
-fn restartable(workload: &WorkloadPlan, pod: &Pod, memory: &RollMemory) -> bool {
+fn restartable(workload: &WorkloadPlan, pod: &Pod, snapshot: &Snapshot, memory: &RollMemory) -> bool {
     let from_the_start =
         || workload.pods.iter().any(|p| p.name == pod.name && p.action == PodAction::EvictUnhealthy);
     workload.strategy == Strategy::Evict
         && !pod.deleting
         && !memory.evicted.contains(&pod.uid)
-        && !workload.has_images(pod)
+        && !snapshot.on_target(workload, pod)
         && (memory.given_up.contains(&pod.uid) || from_the_start())
 }
 
@@ -161,7 +161,7 @@ fn unhealthy_elsewhere<'a>(
     snapshot.pods.iter().filter(ill).find_map(|pod| {
         let other = plan.workload(&pod.owner)?;
         let counts = other.object.uid != workload.object.uid && !other.kind.serves_only();
-        counts.then(|| (pod, restartable(other, pod, memory)))
+        counts.then(|| (pod, restartable(other, pod, snapshot, memory)))
     })
 }
 

@@ -98,6 +98,7 @@ pub(super) fn snapshot(a: &[&str], b: &[&str]) -> Snapshot {
         },
         workloads: vec![workload("a", a.len() as i64), workload("b", b.len() as i64)],
         pods: pods.collect(),
+        revisions: Lookup::Absent,
         budgets: Vec::new(),
         ops_requests: Lookup::Absent,
         served: Vec::new(),
@@ -127,6 +128,7 @@ pub(super) fn plan(ill: &[&str]) -> Plan {
         kept: Vec::new(),
         added: Vec::new(),
         removed: Vec::new(),
+        rewriting: Vec::new(),
         pods: (0..3)
             .map(|at| format!("{name}-{at}"))
             .map(|name| PodPlan {

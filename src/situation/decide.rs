@@ -154,7 +154,7 @@ fn progress(seen: &Seen, entry: &Entry) -> Progress {
     let mut pods = Pods::default();
     for planned in &plan.workloads {
         let Some(now) = seen.snapshot.workload(&planned.object.uid) else { continue };
-        let done = |p: &&Pod| p.healthy() && planned.has_images(p);
+        let done = |p: &&Pod| p.healthy() && seen.snapshot.on_target(planned, p);
         pods.all += now.replicas.max(0);
         pods.ready += seen.snapshot.pods_of(now).filter(done).count() as i64;
     }

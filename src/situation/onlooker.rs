@@ -329,13 +329,13 @@ fn as_found(mut plan: Plan, direction: Direction, snapshot: &Snapshot) -> Plan {
     for planned in &mut plan.workloads {
         let Some(workload) = snapshot.workload(&planned.object.uid) else { continue };
         let pods = order::pods(direction, planned.strategy, workload, snapshot);
-        planned.pods = pods.into_iter().map(|pod| found(planned, pod)).collect();
+        planned.pods = pods.into_iter().map(|pod| found(planned, pod, snapshot)).collect();
     }
     plan
 }
 
-fn found(planned: &WorkloadPlan, pod: &Pod) -> PodPlan {
-    let done = pod.healthy() && planned.has_images(pod);
+fn found(planned: &WorkloadPlan, pod: &Pod, snapshot: &Snapshot) -> PodPlan {
+    let done = pod.healthy() && snapshot.on_target(planned, pod);
     let action = if done { PodAction::Skip } else { PodAction::Evict };
     PodPlan { name: pod.name.clone(), action, waits_for: String::new() }
 }

@@ -10,7 +10,7 @@ use crate::model::{Check, Plan, Pod, Severity, Snapshot, Strategy, WorkloadPlan,
 use crate::roll::gates::{self, Answer, Facts};
 use crate::roll::order::{self, Next, RollMemory};
 use crate::roll::pace::Pace;
-use crate::roll::{Flight, Limits, Stuck, Verdict, judge};
+use crate::roll::{Flight, Found, Limits, Stuck, Verdict, judge};
 
 /// Longer than any run waits for a pod: whether one is stuck is decided by the run.
 const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -120,7 +120,7 @@ impl Rolling {
         let Some(workload) = look.snapshot.workload(&planned.object.uid) else { return };
         let name = planned.object.to_string();
         let flying: BTreeSet<String> = self.flights.iter().map(|seen| seen.flight.pod.clone()).collect();
-        let arrived = |p: &Pod| p.healthy() && planned.has_images(p);
+        let arrived = |p: &Pod| p.healthy() && look.snapshot.on_target(planned, p);
         self.in_flight(look, planned, events);
         let pods: Vec<&Pod> = look.snapshot.pods_of(workload).collect();
         for pod in pods.iter().filter(|p| !flying.contains(&p.name)) {
@@ -132,7 +132,7 @@ impl Rolling {
                     events.push((look.now, started(&name, &pod.name)));
                     events.push((look.now, ready(&name, &pod.name, took_ms, away_ms)));
                 }
-            } else if pod.deleting || planned.has_images(pod) {
+            } else if pod.deleting || look.snapshot.on_target(planned, pod) {
                 let flight = match before.filter(|before| before.uid != pod.uid) {
                     Some(before) => Flight::evicted(before, look.now),
                     None => Flight::followed(pod, look.now),
@@ -178,10 +178,9 @@ impl Rolling {
                 continue;
             }
             seen.flight.observe(pod, now);
-            let owner = snapshot.workload(&seen.flight.owner).filter(|w| w.observed());
-            let revision = owner.map(|w| w.update_revision.as_str());
             let name = seen.flight.pod.clone();
-            let on = match judge(&seen.flight, pod, planned, revision, limits, now) {
+            let found = pod.map(|pod| Found { pod, on_target: snapshot.on_target(planned, pod) });
+            let on = match judge(&seen.flight, found, limits, now) {
                 Verdict::Done { .. } => {
                     let (took, away) = (now.saturating_sub(seen.flight.began), seen.flight.away());
                     let known = |time: Duration| if seen.late { 0 } else { millis(time) };

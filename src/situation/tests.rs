@@ -216,6 +216,7 @@ fn the_next_command_names_a_method_that_is_open() {
         kept: Vec::new(),
         added: vec![ShapeChange { container, init: true, image }],
         removed: Vec::new(),
+        rewriting: Vec::new(),
         pods: Vec::new(),
     });
     assert_eq!(plan.by_us(), Method::Provisioner);

@@ -32,10 +32,14 @@ pub fn requested(entry: &Entry, snapshot: &Snapshot) -> bool {
 /// an operator whose pause was removed restores the old templates, but restarts no pod.
 pub fn changed(entry: &Entry, snapshot: &Snapshot) -> bool {
     let plan = &entry.run.plan;
+    let asked = |pod: &Pod, container: &str, image: &str| {
+        let is = |(c, i): &(&str, &str)| *c == container && same_image(i, image);
+        snapshot.asked_images(pod).iter().any(is)
+    };
     let there = |planned: &WorkloadPlan, container: &str, image: &str, is: fn(&str, &str) -> bool| {
         snapshot.workload(&planned.object.uid).is_some_and(|now| {
             now.container(container).is_some_and(|c| is(&c.image, image))
-                || snapshot.pods_of(now).any(|p| p.image(container).is_some_and(|i| same_image(i, image)))
+                || snapshot.pods_of(now).any(|p| asked(p, container, image))
         })
     };
     let patched = plan.workloads.iter().any(|planned| {
@@ -60,7 +64,7 @@ pub fn arrived(plan: &Plan, snapshot: &Snapshot) -> bool {
         snapshot.workload(&planned.object.uid).is_some_and(|now| {
             let image = |container: &str| now.container(container).map(|c| c.image.as_str());
             planned.target_images().all(|(c, target)| image(c).is_some_and(|i| same_image(i, target)))
-                && snapshot.pods_of(now).all(|p| planned.has_images(p))
+                && snapshot.pods_of(now).all(|p| snapshot.on_target(planned, p))
         })
     };
     snapshot.database.version == plan.to.name && plan.workloads.iter().all(on_target)
@@ -131,14 +135,13 @@ fn in_use(snapshot: &Snapshot) -> impl Iterator<Item = (&Workload, &str, &str)> 
     snapshot.workloads.iter().flat_map(move |w| images_of(snapshot, w).map(move |(c, image)| (w, c, image)))
 }
 
-/// The images of a workload's containers, in its template and in its pods.
+/// The images of a workload's containers, in its template and in those that its pods were created from.
 pub fn images_of<'a>(
     snapshot: &'a Snapshot,
     workload: &'a Workload,
 ) -> impl Iterator<Item = (&'a str, &'a str)> {
     let template = workload.containers.iter().map(|c: &Container| (c.name.as_str(), c.image.as_str()));
-    let pods =
-        snapshot.pods_of(workload).flat_map(|p| &p.images).map(|(c, image)| (c.as_str(), image.as_str()));
+    let pods = snapshot.pods_of(workload).flat_map(|pod| snapshot.asked_images(pod));
     template.chain(pods)
 }
 

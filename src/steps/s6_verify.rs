@@ -65,7 +65,7 @@ fn other_content(plan: &Plan, snapshot: &Snapshot, pins: &[String]) -> Option<Un
         let was_set = planned.kept.iter().map(|k| (&k.container, &k.image)).filter(|(_, i)| pins.contains(i));
         set.chain(was_set).filter(|(_, image)| pinned(image)).find_map(|(container, expected)| {
             let found = &now.container(container)?.image;
-            let runs_it = |pod: &Pod| pod.image(container) == Some(found);
+            let runs_it = |pod: &Pod| runs(pod, container, found);
             let other = pinned(found) && found != expected && !snapshot.pods_of(now).all(runs_it);
             other.then(|| Unverified::OtherContent {
                 workload: planned.object.to_string(),
@@ -75,6 +75,12 @@ fn other_content(plan: &Plan, snapshot: &Snapshot, pins: &[String]) -> Option<Un
             })
         })
     })
+}
+
+/// A pod runs that pinned image: by its own digest, which admission may have kept or brought.
+fn runs(pod: &Pod, container: &str, image: &str) -> bool {
+    let digest = |image: &str| image.split_once('@').map(|(_, digest)| digest.to_owned());
+    pod.image(container).is_some_and(|own| digest(own) == digest(image))
 }
 
 fn workload(plan: &crate::model::WorkloadPlan, snapshot: &Snapshot) -> Option<Unverified> {
@@ -100,7 +106,7 @@ fn workload(plan: &crate::model::WorkloadPlan, snapshot: &Snapshot) -> Option<Un
     // A Deployment creates its new pods before the old ones are gone.
     let counted = plan.kind.has_stable_names();
     for pod in pods.iter().filter(|p| counted || !p.deleting) {
-        if !plan.has_images(pod) {
+        if !snapshot.on_target(plan, pod) {
             return Some(Unverified::Pod { workload: name(), pod: pod.name.clone() });
         }
         if !pod.healthy() {

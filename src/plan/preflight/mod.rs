@@ -8,7 +8,7 @@ mod workloads;
 use crate::model::{Direction, Finding, WorkloadPlan};
 
 use super::context::Context;
-use super::{environment, images, methods, templates};
+use super::{admission, environment, images, methods, outdated, templates};
 
 /// Every finding, refusals first. A rollback does not check versions and images, because it restores the previous ones.
 pub fn findings(context: &Context<'_>, planned: &[WorkloadPlan]) -> Vec<Finding> {
@@ -32,6 +32,8 @@ pub fn findings(context: &Context<'_>, planned: &[WorkloadPlan]) -> Vec<Finding>
         methods::findings_of_a_rollback(context, planned, &mut found);
     }
     workloads::placement(context, &mut found);
+    admission::findings(planned, &mut found);
+    outdated::findings(context.snapshot, planned, &mut found);
     environment::findings(context, planned, &mut found);
     found.sort_by_key(|f| f.severity);
     found

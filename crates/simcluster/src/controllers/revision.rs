@@ -23,7 +23,7 @@ pub(crate) fn name_of(set: &Value) -> String {
 pub(crate) fn object_of(set: &Value, number: i64) -> Value {
     let name = name_of(set);
     let hash = name.rsplit('-').next().unwrap_or_default().to_owned();
-    let mut labels = set.pointer("/spec/selector/matchLabels").cloned().unwrap_or_else(|| json!({}));
+    let mut labels = set.pointer("/spec/template/metadata/labels").cloned().unwrap_or_else(|| json!({}));
     object::map_mut(&mut labels).insert("controller.kubernetes.io/hash".into(), json!(hash));
     let mut template = set["spec"]["template"].clone();
     object::map_mut(&mut template).insert("$patch".into(), json!("replace"));
