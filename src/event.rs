@@ -215,6 +215,8 @@ pub enum WaitingOn {
     OtherPod { pod: String, why: String },
     /// The database to report that it is healthy.
     DatabaseHealth { what: String },
+    /// The resize in place of the pod that is next; `what` is its condition.
+    Resize { what: String },
     /// A PodDisruptionBudget that allows no disruption now. `held_by` names a pod whose earlier eviction is still pending.
     Budget { budget: String, needed: i64, healthy: i64, held_by: Option<String> },
     /// A PodDisruptionBudget to count all the pods that are Ready, `healthy` of them: an eviction that meets its controller's

@@ -273,6 +273,7 @@ fn every_event_and_every_wait_is_described() {
         WaitingOn::Controller,
         WaitingOn::OtherPod { pod: pod(), why: text() },
         WaitingOn::DatabaseHealth { what: text() },
+        WaitingOn::Resize { what: text() },
         WaitingOn::Budget { budget: text(), needed: 2, healthy: 2, held_by: None },
         WaitingOn::Budget { budget: text(), needed: 2, healthy: 2, held_by: Some(pod()) },
         WaitingOn::BudgetCount { budget: text(), counted: 2, healthy: 3 },

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::model::{
     Amount, Budget, CatalogVersion, Condition, Container, ContainerState, ContainerStatus, Database, Kind,
-    ObjectRef, Owner, Phase, Pod, PodCondition, PodManagement, PodTimes, UpdateStrategy, Workload,
+    ObjectRef, Owner, Phase, Pod, PodCondition, PodManagement, PodTimes, RESIZES, UpdateStrategy, Workload,
     WorkloadKind, clean, epoch_millis,
 };
 
@@ -400,7 +400,8 @@ impl PodWire {
                 .and_then(epoch_millis)
                 .map(|end| end.saturating_sub(graced_ms)),
         };
-        let telling = |c: &PodConditionWire| c.status != "True" || c.kind == "PodScheduled";
+        let always = |kind: &str| kind == "PodScheduled" || RESIZES.contains(&kind);
+        let telling = |c: &PodConditionWire| c.status != "True" || always(&c.kind);
         let conditions = status.conditions.into_iter().filter(telling).map(|c| PodCondition {
             kind: clean(&c.kind),
             status: clean(&c.status),

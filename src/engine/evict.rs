@@ -207,6 +207,7 @@ impl From<Refusal> for StopReason {
             Refusal::DatabaseUnhealthy { what } => StopReason::DatabaseUnhealthy { what },
             Refusal::NotTakenUp { workload, seconds } => StopReason::NotTakenUp { workload, seconds },
             Refusal::OldTemplate { pod } => StopReason::OldTemplate { pod },
+            Refusal::Resizing { pod, what } => StopReason::Resizing { pod, what },
         }
     }
 }

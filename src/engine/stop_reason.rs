@@ -47,6 +47,11 @@ pub(super) enum StopReason {
     RequestGone { name: String },
     #[error("no progress in ops request {name} or in any pod for {seconds} s; it was left running")]
     RequestStalled { name: String, seconds: u64 },
+    #[error(
+        "pod {pod} is being resized in place and is not restarted before that has ended ({what}); if it never can, set its \
+         resources back"
+    )]
+    Resizing { pod: String, what: String },
     #[error("pod {pod} was recreated from the old pod template twice")]
     OldTemplate { pod: String },
     #[error("the Paused condition was erased {times} times before the operator acknowledged it")]
@@ -142,6 +147,7 @@ impl StopReason {
             | StopReason::BudgetBlocked { pod, .. }
             | StopReason::OtherPod { pod, .. }
             | StopReason::OldTemplate { pod }
+            | StopReason::Resizing { pod, .. }
             | StopReason::Blocked(Blocked::PodTaken { pod, .. })
             | StopReason::Unverified(Unverified::Pod { pod, .. } | Unverified::NotReady { pod, .. }) => {
                 Some(pod)

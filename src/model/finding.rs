@@ -97,6 +97,7 @@ pub enum Check {
     UnfinishedRun,
     PassedOver,
     PodsRewritten,
+    PodResizing,
     Sidecar,
     AlreadyOnTarget,
     NotChecked,

@@ -45,7 +45,7 @@ pub use plan::{
     Action, Direction, ImageChange, KeptContainer, KeptWhy, PLAN_SCHEMA, Plan, PodAction, PodPlan,
     ShapeChange, Strategy, VersionRef, WorkloadPlan,
 };
-pub use pod::{ContainerState, ContainerStatus, Pod, PodCondition, PodTimes};
+pub use pod::{ContainerState, ContainerStatus, Pod, PodCondition, PodTimes, RESIZES};
 pub use reference::ObjectRef;
 pub use revision::Revision;
 pub use rewriting::{Rewriting, Rewritten, Unlike, is_another, mirrors};

@@ -1,5 +1,8 @@
 use std::collections::BTreeMap;
 
+/// The conditions of a pod whose resources are to be changed in place.
+pub const RESIZES: [&str; 2] = ["PodResizePending", "PodResizeInProgress"];
+
 /// A pod of the database.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pod {
@@ -16,7 +19,7 @@ pub struct Pod {
     pub phase: String,
     /// Condition `Ready` is `True`.
     pub ready: bool,
-    /// Conditions other than `True`, and `PodScheduled` in any state.
+    /// Conditions other than `True`; `PodScheduled` and those of a resize in any state.
     pub conditions: Vec<PodCondition>,
     /// A deletion timestamp is set.
     pub deleting: bool,
@@ -33,6 +36,15 @@ impl Pod {
     /// Running, Ready and not terminating.
     pub fn healthy(&self) -> bool {
         self.ready && !self.deleting && self.phase == "Running"
+    }
+
+    /// What it reports of a resize in place that has not ended, if there is one (Kubernetes 1.33 and later): its new resources
+    /// wait for room on the node, or are being applied.
+    pub fn resize(&self) -> Option<String> {
+        let resizing = |c: &&PodCondition| RESIZES.contains(&c.kind.as_str()) && c.status == "True";
+        let PodCondition { kind, reason, message, .. } = self.conditions.iter().find(resizing)?;
+        let said = [kind, reason, message].into_iter().filter(|text| !text.is_empty());
+        Some(said.map(String::as_str).collect::<Vec<_>>().join(": "))
     }
 
     /// The number after the last dash of the name; `None` for a Deployment's pods.

@@ -129,6 +129,7 @@ pub fn waiting(on: &WaitingOn) -> String {
             with_reason(&format!("pod {} to become healthy", clean(pod)), &[why])
         }
         WaitingOn::DatabaseHealth { what } => with_reason("the database to become healthy", &[what]),
+        WaitingOn::Resize { what } => with_reason("the resize of the pod to end", &[what]),
         WaitingOn::Budget { budget, needed, healthy, held_by } => {
             blocked(budget, *needed, *healthy, held_by.as_deref())
         }

@@ -71,15 +71,16 @@ pub enum Refusal {
     DatabaseUnhealthy { what: String },
     NotTakenUp { workload: String, seconds: u64 },
     OldTemplate { pod: String },
+    Resizing { pod: String, what: String },
 }
 
 type Gate = fn(&Facts<'_>) -> Answer;
 
 /// Checked against what the watches have reported, before anything is read for the eviction.
-const WATCHED: [Gate; 3] = [budget, counted, database_seen_healthy];
+const WATCHED: [Gate; 4] = [resized, budget, counted, database_seen_healthy];
 
 /// Checked once everything that the eviction depends on was reread.
-const READ: [Gate; 3] = [template_seen, database_healthy, rarely_evicted];
+const READ: [Gate; 4] = [resized, template_seen, database_healthy, rarely_evicted];
 
 /// What forbids the eviction according to the watches.
 pub fn by_watch(facts: &Facts<'_>) -> Answer {
@@ -93,6 +94,19 @@ pub fn by_reading(facts: &Facts<'_>) -> Answer {
 
 fn first(gates: &[Gate], facts: &Facts<'_>) -> Answer {
     gates.iter().map(|gate| gate(facts)).find(|answer| *answer != Answer::Go).unwrap_or(Answer::Go)
+}
+
+/// A healthy pod whose resources are being changed in place is left alone until that has ended: whoever has asked for it
+/// waits for that pod.
+fn resized(facts: &Facts<'_>) -> Answer {
+    let now = facts.snapshot.pods.iter().find(|p| p.uid == facts.pod.uid).unwrap_or(facts.pod);
+    match now.resize().filter(|_| now.healthy()) {
+        Some(what) => {
+            let (on, pod) = (WaitingOn::Resize { what: what.clone() }, now.name.clone());
+            waiting(on, Refusal::Resizing { pod, what })
+        }
+        None => Answer::Go,
+    }
 }
 
 /// A healthy pod waits until the status of its budget allows the eviction; whether an unhealthy one may be evicted,

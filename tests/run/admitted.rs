@@ -1,6 +1,6 @@
 //! Clusters whose pods are not what their templates say: admission rewrites them, or the operator has been upgraded.
 
-use kubectl_dbupdate::event::Event;
+use kubectl_dbupdate::event::{Event, Outcome, WaitingOn};
 use kubectl_dbupdate::model::{Action, Check, Plan, PodAction};
 use kubectl_dbupdate::plan::update::{self, Request};
 use serde_json::{Value, json};
@@ -263,4 +263,43 @@ async fn what_a_restart_brings_is_not_known_without_the_revisions() {
     assert_eq!(found.count(), 1, "{:?}", plan.findings);
     world.update().await.done();
     no_pod_counts_as_outdated(&world);
+}
+
+/// Whoever has asked for other resources waits for that pod.
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_is_resized_in_place_is_not_evicted() {
+    let world = World::new(Database::zookeeper("db"));
+    let resize = |status: &'static str| {
+        let change = move |pod: &mut Value| {
+            let conditions = pod["status"]["conditions"].as_array_mut().expect("there are some");
+            conditions.retain(|c| c["type"] != "PodResizeInProgress");
+            conditions.push(json!({ "type": "PodResizeInProgress", "status": status }));
+        };
+        world.store().update_status("pods", NAMESPACE, "db-1", change).expect("it is there");
+    };
+    resize("True");
+    let plan = world.plan().await;
+    let said = plan.findings.iter().find(|f| f.check == Check::PodResizing).expect("it is told");
+    assert_eq!(said.message, "pod db-1 is being resized in place: PodResizeInProgress");
+    let mut run = world.start().await;
+    let waits =
+        |e: &Event| matches!(e, Event::PodWaiting { on: WaitingOn::Resize { .. }, pod, .. } if pod == "db-1");
+    run.event("it is waited for", waits).await;
+    tokio::time::sleep(secs(60)).await;
+    assert_eq!(world.evictions().get("db-1"), None);
+    resize("False");
+    run.end().await.done();
+    world.is_updated();
+    // One that never ends is given up.
+    let world = World::new(Database::zookeeper("db"));
+    let pending = json!({ "type": "PodResizePending", "status": "True", "reason": "Infeasible" });
+    let change = move |pod: &mut Value| {
+        pod["status"]["conditions"].as_array_mut().expect("there are some").push(pending);
+    };
+    world.store().update_status("pods", NAMESPACE, "db-0", change).expect("it is there");
+    let ended = world.update().await;
+    ended.ended(Outcome::Failed, 4, true, true).says(&[
+        "pod db-0 is being resized in place and is not restarted before that has ended (PodResizePending: Infeasible)",
+    ]);
+    assert_eq!(world.evictions().get("db-0"), None);
 }

@@ -23,6 +23,7 @@ pub fn findings(context: &Context<'_>, planned: &[WorkloadPlan]) -> Vec<Finding>
     }
     pods::health(context, &mut found);
     pods::budgets(context, planned, &mut found);
+    pods::resizes(planned, context, &mut found);
     if update {
         images::findings(context, planned, &mut found);
         methods::findings(context, &mut found);

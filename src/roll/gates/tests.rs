@@ -3,7 +3,7 @@ use std::time::Duration;
 use kube::core::Selector;
 
 use super::*;
-use crate::model::{Budget, Condition};
+use crate::model::{Budget, Condition, PodCondition};
 use crate::roll::testworld::*;
 
 const NOW: Duration = Duration::from_secs(100);
@@ -173,4 +173,28 @@ fn a_pod_that_came_back_on_the_old_template_twice_is_not_evicted_again() {
     memory.evictions.insert("a-0".into(), 2);
     let refused = Answer::Refuse(Refusal::OldTemplate { pod: "a-0".into() });
     assert_eq!(asked(&healthy(), &memory, &pace, &skip).1, refused);
+}
+
+#[test]
+fn a_pod_that_is_resized_in_place_is_waited_for_unless_it_is_ill() {
+    let (memory, pace, skip) = (RollMemory::default(), Pace::default(), BTreeSet::new());
+    for (kind, status, reason, what) in [
+        ("PodResizePending", "True", "Deferred", Some("PodResizePending: Deferred: no room")),
+        ("PodResizeInProgress", "True", "", Some("PodResizeInProgress: no room")),
+        ("PodResizeInProgress", "False", "", None),
+        ("ContainersReady", "True", "", None),
+    ] {
+        let mut now = healthy();
+        now.pods[0].conditions = vec![PodCondition {
+            kind: kind.into(),
+            status: status.into(),
+            reason: reason.into(),
+            message: "no room".into(),
+        }];
+        let wanted = what.map(|what| WaitingOn::Resize { what: what.to_owned() });
+        let (watched, read) = asked(&now, &memory, &pace, &skip);
+        assert_eq!((on(&watched), on(&read)), (wanted.as_ref(), wanted.as_ref()), "{kind} {status}");
+        now.pods[0].ready = false;
+        assert_eq!(asked(&now, &memory, &pace, &skip), (Answer::Go, Answer::Go), "{kind} {status}");
+    }
 }
