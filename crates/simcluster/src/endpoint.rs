@@ -212,7 +212,7 @@ async fn speak(
         let mut http = http2::Builder::new(TokioExecutor::new());
         http.max_concurrent_streams(STREAMS).serve_connection(stream, service).await
     } else {
-        http1::Builder::new().serve_connection(stream, service).await
+        http1::Builder::new().serve_connection(stream, service).with_upgrades().await
     }
 }
 

@@ -18,6 +18,7 @@ mod endpoint;
 mod error;
 mod faults;
 mod kubedb;
+mod listeners;
 mod managers;
 pub mod object;
 mod pattern;
@@ -48,6 +49,7 @@ pub use error::{ApiError, Cause};
 pub use faults::{Effect, Fault, Faults};
 pub use kubedb::kind::Kind;
 pub use kubedb::workload::WorkloadApi;
+pub use listeners::Listeners;
 pub use record::RecordedRequest;
 pub use resources::{RESOURCES, Resource};
 pub use rest::{Broken, Transport};
@@ -68,6 +70,7 @@ impl SimCluster {
             apis: Apis::default(),
             access: Access::default(),
             tokens: Tokens::default(),
+            listeners: Listeners::default(),
             faults: Faults::default(),
             recorder: record::Recorder::default(),
             behaviour: LiveBehaviour::new(behaviour),
@@ -95,6 +98,11 @@ impl SimCluster {
     /// The tokens by which an [`Endpoint`] knows its clients.
     pub fn tokens(&self) -> &Tokens {
         &self.server.tokens
+    }
+
+    /// What listens in pods. Nothing does at first.
+    pub fn listeners(&self) -> &Listeners {
+        &self.server.listeners
     }
 
     /// What the users may do.

@@ -1,7 +1,7 @@
 //! What goes back to the client.
 
 use axum::body::Body;
-use axum::http::{HeaderValue, Response, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
@@ -24,6 +24,8 @@ enum Content {
     Whole(Bytes),
     /// Lines, one for each event of a watch.
     Lines(BoxStream<'static, Result<Bytes, Broken>>),
+    /// What somebody else has answered, or a change of the protocol.
+    Foreign(Response<Body>),
 }
 
 /// A connection that breaks.
@@ -59,6 +61,32 @@ impl Answer {
 
     pub fn watch(lines: BoxStream<'static, Result<Bytes, Broken>>) -> Self {
         Self { content: Content::Lines(lines), ..Self::bytes("application/json", 200, Vec::new()) }
+    }
+
+    /// What a pod has answered.
+    pub fn foreign(response: Response<Body>) -> Self {
+        let code = response.status().as_u16();
+        Self { content: Content::Foreign(response), ..Self::text(code, "") }
+    }
+
+    /// From here on the connection speaks another protocol.
+    pub fn switching(headers: HeaderMap) -> Self {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        *response.headers_mut() = headers;
+        Self::foreign(response)
+    }
+
+    /// What was asked for is elsewhere.
+    ///
+    /// # Errors
+    /// The place cannot be written in a header.
+    pub fn moved(place: &str) -> Result<Self, ApiError> {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
+        let place = HeaderValue::from_str(place).map_err(ApiError::internal)?;
+        response.headers_mut().insert(header::LOCATION, place);
+        Ok(Self::foreign(response))
     }
 
     pub fn refusal(error: &ApiError) -> Self {
@@ -98,7 +126,7 @@ impl Answer {
                 let half = bytes.slice(..bytes.len() / 2);
                 Content::Lines(stream::iter([Ok(half), Err(Broken)]).boxed())
             }
-            lines @ Content::Lines(_) => lines,
+            other @ (Content::Lines(_) | Content::Foreign(_)) => other,
         };
         Self { content, ..self }
     }
@@ -107,6 +135,7 @@ impl Answer {
         let body = match self.content {
             Content::Whole(bytes) => Body::from(bytes),
             Content::Lines(lines) => Body::from_stream(lines),
+            Content::Foreign(response) => return response,
         };
         let mut response = Response::new(body);
         *response.status_mut() = StatusCode::from_u16(self.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

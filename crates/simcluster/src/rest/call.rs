@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::http::{Method, header, request};
 use bytes::Bytes;
+use hyper::upgrade::OnUpgrade;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -31,6 +32,31 @@ pub(super) struct Call {
     /// The name of the client whose transport it came by; empty where it has none.
     pub client: Arc<str>,
     pub body: Bytes,
+    /// The connection that becomes a WebSocket, if the client asks for one.
+    pub upgrade: Option<Upgrade>,
+}
+
+/// A request to become a WebSocket (RFC 6455).
+pub(super) struct Upgrade {
+    pub connection: OnUpgrade,
+    /// The `Sec-WebSocket-Key`.
+    pub key: Option<String>,
+    /// The subprotocols that the client speaks.
+    pub protocols: Vec<String>,
+}
+
+impl Upgrade {
+    fn read(head: &request::Parts) -> Option<Self> {
+        let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
+        let connection = head.extensions.get::<OnUpgrade>()?.clone();
+        text(header::UPGRADE).filter(|protocol| protocol.eq_ignore_ascii_case("websocket"))?;
+        let protocols = text(header::SEC_WEBSOCKET_PROTOCOL).unwrap_or_default().split(',');
+        Some(Self {
+            connection,
+            key: text(header::SEC_WEBSOCKET_KEY).map(str::to_owned),
+            protocols: protocols.map(|protocol| protocol.trim().to_owned()).collect(),
+        })
+    }
 }
 
 impl Call {
@@ -56,6 +82,7 @@ impl Call {
             caller,
             client,
             body,
+            upgrade: Upgrade::read(head),
         }
     }
 

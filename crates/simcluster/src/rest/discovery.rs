@@ -207,7 +207,14 @@ impl Entry {
         let Some(resource) = self.stored else { return Vec::new() };
         let mut all: Vec<Subresource<'a>> = Vec::new();
         if resource.name == "pods" {
+            let core = |kind| ("", "v1", kind);
+            const STREAM: &[&str] = &["create", "get"];
+            all.push(("attach", core("PodAttachOptions"), STREAM));
             all.push(("eviction", ("policy", "v1", "Eviction"), &["create"]));
+            all.push(("exec", core("PodExecOptions"), STREAM));
+            all.push(("log", core("Pod"), &["get"]));
+            all.push(("portforward", core("PodPortForwardOptions"), STREAM));
+            all.push(("proxy", core("PodProxyOptions"), &["create", "delete", "get", "patch", "update"]));
         }
         if resource.name == "serviceaccounts" {
             all.push(("token", ("authentication.k8s.io", "v1", "TokenRequest"), &["create"]));

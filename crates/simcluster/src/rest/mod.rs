@@ -7,14 +7,17 @@ mod decode;
 mod delete;
 mod discovery;
 pub(crate) mod eviction;
+mod forward;
 mod groups;
 mod json_patch;
 mod list_options;
+mod log;
 mod openapi;
 mod options;
 mod patch;
 mod path;
 mod protobuf;
+mod proxy;
 mod query;
 mod read;
 mod review;
@@ -44,6 +47,7 @@ use crate::behaviour::LiveBehaviour;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::faults::{Effect, Fate, Faults, WatchFate};
+use crate::listeners::Listeners;
 use crate::record::{RecordedRequest, Recorder};
 use crate::store::Store;
 
@@ -59,6 +63,7 @@ pub(crate) struct Server {
     pub apis: Apis,
     pub access: Access,
     pub tokens: Tokens,
+    pub listeners: Listeners,
     pub faults: Faults,
     pub recorder: Recorder,
     pub behaviour: LiveBehaviour,
@@ -158,6 +163,12 @@ impl Server {
         let target = path::target(&parts, &self.apis)?;
         call.query.check_timeout()?;
         target.check_collection(asked.verb)?;
+        match target.subresource.as_str() {
+            "proxy" => return proxy::proxy(self, call, &target).await,
+            "portforward" => return forward::forward(self, call, &target),
+            "exec" | "attach" => return log::exec(self, &target),
+            _ => {}
+        }
         match asked.verb {
             "watch" => watch::watch(self, call, &target, watch),
             "list" => read::list(self, call, &target),
@@ -172,6 +183,7 @@ impl Server {
     fn route_object(&self, call: &Call, target: &Target, verb: &str) -> Result<Answer, ApiError> {
         match (verb, target.subresource.as_str()) {
             ("get" | "update" | "patch", "scale") => scale::scale(self, call, target),
+            ("get", "log") => log::read(self, call, target),
             ("get", "" | "status") => read::get(self, call, target),
             ("update", "" | "status") if !target.name.is_empty() => update::replace(self, call, target),
             ("patch", "" | "status") if !target.name.is_empty() => update::patch(self, call, target),

@@ -84,6 +84,8 @@ pub(super) fn words<'a>(parts: &Parts<'a>) -> Option<Words<'a>> {
         [plural] => (*plural, "", ""),
         [plural, name] => (*plural, *name, ""),
         [plural, name, subresource] => (*plural, *name, *subresource),
+        // What follows is for the pod.
+        ["pods", name, "proxy", ..] => ("pods", *name, "proxy"),
         _ => return None,
     };
     Some(Words { plural, namespace, name, subresource })
@@ -121,7 +123,7 @@ fn has_subresource(resource: &Resource, subresource: &str) -> bool {
         "" => true,
         "status" => resource.status,
         "scale" => resource.scale,
-        "eviction" => resource.name == "pods",
+        "eviction" | "log" | "exec" | "attach" | "portforward" | "proxy" => resource.name == "pods",
         "token" => resource.name == "serviceaccounts",
         _ => false,
     }

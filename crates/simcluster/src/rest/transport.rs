@@ -6,11 +6,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::{self, Body, HttpBody};
-use axum::http::{Request, Response};
+use axum::http::{Request, Response, header};
 use axum::{BoxError, Router};
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream;
+use hyper::client::conn::http1;
+use hyper::server::conn::http1 as server_http1;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
 
 use super::Server;
 use super::answer::{Answer, Broken};
@@ -21,6 +26,9 @@ use crate::error::ApiError;
 
 /// The largest body that a server reads.
 const LARGEST_BODY: usize = 3 * 1024 * 1024;
+
+/// How many bytes may be on their way in each direction of a connection in memory.
+const CONNECTION: usize = 64 * 1024;
 
 /// The API server as a tower service, which fails where a connection would break. A client in the same process is
 /// [`USER`](crate::USER).
@@ -34,6 +42,18 @@ pub struct Transport {
 impl Transport {
     pub(crate) fn new(server: Server) -> Self {
         Self { server, client: "".into(), shown: Shown::Identity(Caller::admin()) }
+    }
+
+    /// Asks over a connection in memory, which an upgrade needs: what comes of it belongs to the answer.
+    async fn over_a_connection(self, request: Request<Body>) -> Result<Response<Body>, Broken> {
+        let (near, far) = tokio::io::duplex(CONNECTION);
+        let service = TowerToHyperService::new(self);
+        let serving = server_http1::Builder::new().serve_connection(TokioIo::new(far), service);
+        tokio::spawn(serving.with_upgrades());
+        let (mut sender, connection) = http1::handshake(TokioIo::new(near)).await.map_err(|_| Broken)?;
+        tokio::spawn(connection.with_upgrades());
+        let answer = sender.send_request(request).await.map_err(|_| Broken)?;
+        Ok(answer.map(Body::new))
     }
 
     /// The same server for a connection whose client has shown this.
@@ -63,6 +83,10 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (server, client) = (self.server.clone(), self.client.clone());
+        let upgrades = request.headers().contains_key(header::UPGRADE);
+        if upgrades && request.extensions().get::<OnUpgrade>().is_none() {
+            return Box::pin(self.clone().over_a_connection(request.map(Body::new)));
+        }
         let (head, body) = request.into_parts();
         let caller = server.identify(&self.shown, &head.headers);
         Box::pin(async move {

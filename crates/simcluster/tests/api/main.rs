@@ -8,6 +8,7 @@ mod evictions;
 mod faults;
 mod loopback;
 mod namespaces;
+mod ports;
 mod reads;
 mod requests;
 mod watches;
