@@ -108,7 +108,9 @@ const KEPT: Resource = Resource { versions: &["v1alpha1"], optional: true, statu
 /// Every resource, in the order of discovery: groups stay together.
 pub static RESOURCES: &[Resource] = &[
     Resource { name: "configmaps", kind: "ConfigMap", short: &["cm"], ..BUILTIN },
+    Resource { name: "endpoints", kind: "Endpoints", short: &["ep"], ..BUILTIN },
     Resource { name: "events", kind: "Event", short: &["ev"], ..BUILTIN },
+    Resource { name: "limitranges", kind: "LimitRange", short: &["limits"], ..BUILTIN },
     Resource {
         name: "namespaces",
         kind: "Namespace",
@@ -126,6 +128,14 @@ pub static RESOURCES: &[Resource] = &[
         ..BUILTIN
     },
     Resource {
+        name: "persistentvolumes",
+        kind: "PersistentVolume",
+        short: &["pv"],
+        namespaced: false,
+        status: true,
+        ..BUILTIN
+    },
+    Resource {
         name: "pods",
         kind: "Pod",
         short: &["po"],
@@ -134,6 +144,7 @@ pub static RESOURCES: &[Resource] = &[
         generation: true,
         ..BUILTIN
     },
+    Resource { name: "resourcequotas", kind: "ResourceQuota", short: &["quota"], status: true, ..BUILTIN },
     Resource { name: "secrets", kind: "Secret", ..BUILTIN },
     Resource { name: "serviceaccounts", kind: "ServiceAccount", short: &["sa"], ..BUILTIN },
     Resource {
@@ -145,15 +156,39 @@ pub static RESOURCES: &[Resource] = &[
         ..BUILTIN
     },
     Resource { name: "controllerrevisions.apps", kind: "ControllerRevision", ..BUILTIN },
+    Resource { name: "daemonsets.apps", kind: "DaemonSet", short: &["ds"], scale: false, ..WORKLOAD },
     Resource { name: "deployments.apps", kind: "Deployment", short: &["deploy"], ..WORKLOAD },
     Resource { name: "replicasets.apps", kind: "ReplicaSet", short: &["rs"], ..WORKLOAD },
     Resource { name: "statefulsets.apps", kind: "StatefulSet", short: &["sts"], ..WORKLOAD },
+    Resource { name: "cronjobs.batch", kind: "CronJob", short: &["cj"], scale: false, ..WORKLOAD },
+    Resource { name: "jobs.batch", kind: "Job", scale: false, ..WORKLOAD },
     Resource {
         name: "poddisruptionbudgets.policy",
         kind: "PodDisruptionBudget",
         short: &["pdb"],
         status: true,
         generation: true,
+        ..BUILTIN
+    },
+    Resource {
+        name: "clusterrolebindings.rbac.authorization.k8s.io",
+        kind: "ClusterRoleBinding",
+        namespaced: false,
+        ..BUILTIN
+    },
+    Resource {
+        name: "clusterroles.rbac.authorization.k8s.io",
+        kind: "ClusterRole",
+        namespaced: false,
+        ..BUILTIN
+    },
+    Resource { name: "rolebindings.rbac.authorization.k8s.io", kind: "RoleBinding", ..BUILTIN },
+    Resource { name: "roles.rbac.authorization.k8s.io", kind: "Role", ..BUILTIN },
+    Resource {
+        name: "storageclasses.storage.k8s.io",
+        kind: "StorageClass",
+        short: &["sc"],
+        namespaced: false,
         ..BUILTIN
     },
     Resource { name: "leases.coordination.k8s.io", kind: "Lease", ..BUILTIN },

@@ -2,6 +2,7 @@
 
 pub mod catalog;
 mod database;
+mod definitions;
 mod install;
 
 use serde_json::{Value, json};
@@ -94,6 +95,7 @@ pub fn sandbox(cluster: &SimCluster) {
     cluster.behaviour().change(|behaviour| behaviour.ops_manager.alive = true);
     cluster.access().only_reads(VIEWER);
     catalog::install(cluster.store());
+    definitions::install(cluster.store());
     let druid = Database::druid("my-dr").replicas_of("brokers", 2).replicas_of("historicals", 2);
     let databases = [
         Database::kafka_topology("my-kf"),

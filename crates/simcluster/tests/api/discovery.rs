@@ -53,3 +53,29 @@ async fn a_server_says_how_it_is() {
     let path = &api["paths"]["/apis/kubedb.com/v1/namespaces/{namespace}/kafkas/{name}"];
     assert_eq!(path["patch"]["parameters"][2]["name"], "fieldValidation");
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_fields_of_a_kind_are_described() {
+    let sim = cluster();
+    let index = get(&sim, "/openapi/v3").await.body;
+    let url = index["paths"]["apis/kubedb.com/v1"]["serverRelativeURL"].as_str().expect("a path").to_owned();
+    assert!(url.starts_with("/openapi/v3/apis/kubedb.com/v1?hash="), "{url}");
+    let document = get(&sim, &url).await.body;
+    let kafka = &document["components"]["schemas"]["com.kubedb.v1.Kafka"];
+    assert_eq!(kafka["x-kubernetes-group-version-kind"][0]["kind"], "Kafka");
+    let spec = &kafka["properties"]["spec"];
+    assert_eq!(spec["properties"]["version"]["type"], "string");
+    assert_eq!(spec["required"], json!(["version"]));
+    assert_eq!(
+        kafka["properties"]["metadata"]["properties"]["labels"]["additionalProperties"]["type"],
+        "string"
+    );
+    let old = get(&sim, "/openapi/v2").await.body;
+    assert_eq!(old["definitions"]["com.kubedb.v1.Kafka"], *kafka);
+    // kubectl asks again once the hash is another one.
+    let alpha = async || get(&sim, "/openapi/v3").await.body["paths"]["apis/kubedb.com/v1alpha2"].clone();
+    let before = alpha().await;
+    assert_eq!(alpha().await, before);
+    sim.apis().remove_version("kafkas.kubedb.com", "v1alpha2");
+    assert_ne!(alpha().await, before);
+}
