@@ -101,6 +101,12 @@ pub(crate) fn created(resource: &Resource, writer: &Writer<'_>, object: &mut Val
     write(object, vec![mine]);
 }
 
+/// Notes in an object that a component creates that it owns all of it.
+pub(crate) fn made_by(resource: &Resource, manager: &str, now: &str, object: &mut Value) {
+    let version = resource.versions[0];
+    created(resource, &Writer { manager, applies: false, version, status: false, now }, object);
+}
+
 /// Notes in `next` who owns what after an update of `stored`. A write that changes nothing changes no owner either.
 pub(crate) fn updated(resource: &Resource, writer: &Writer<'_>, stored: &Value, next: &mut Value) {
     let schema = schema::of(resource, writer.version);

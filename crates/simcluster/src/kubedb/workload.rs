@@ -17,6 +17,9 @@ pub enum WorkloadApi {
     StatefulSet,
 }
 
+/// The field manager of what KubeDB's Provisioner writes.
+pub(crate) const PROVISIONER: &str = "kubedb-provisioner";
+
 impl WorkloadApi {
     /// Both.
     pub const ALL: [WorkloadApi; 2] = [WorkloadApi::PetSet, WorkloadApi::StatefulSet];

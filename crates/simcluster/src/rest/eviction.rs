@@ -12,12 +12,14 @@ use super::answer::Answer;
 use super::call::Call;
 use super::create::check_namespace;
 use super::delete::parse_options;
-use super::options::{Verb, WriteOptions};
+use super::options::{FieldValidation, Verb, WriteOptions};
 use super::path::Target;
 use super::selector::Selector;
 use crate::error::{ApiError, Cause};
 use crate::object;
 use crate::read::set_condition;
+use crate::schema::EVICTION;
+use crate::schema::conform::conform;
 use crate::store::{DeleteOptions, Store};
 
 const BUDGETS: &str = "poddisruptionbudgets.policy";
@@ -155,7 +157,7 @@ fn evicted() -> Answer {
 }
 
 fn options(call: &Call, target: &Target) -> Result<DeleteOptions, ApiError> {
-    let eviction = call.json()?;
+    let mut eviction = call.json()?;
     let api_version = eviction["apiVersion"].as_str().unwrap_or("policy/v1");
     let kind = eviction["kind"].as_str().unwrap_or("Eviction");
     if kind != "Eviction" || !matches!(api_version, "policy/v1" | "policy/v1beta1") {
@@ -167,8 +169,15 @@ fn options(call: &Call, target: &Target) -> Result<DeleteOptions, ApiError> {
         return Err(ApiError::bad_request("name in URL does not match name in Eviction object"));
     }
     check_namespace(target, &eviction)?;
+    let asked = WriteOptions::read(call, Verb::Create)?;
+    let unknown = conform(&EVICTION, &mut eviction, false).unknown;
+    if let Some(field) = unknown.first().filter(|_| asked.validation == FieldValidation::Strict) {
+        return Err(ApiError::bad_request(format!(
+            "Eviction in version \"v1\" cannot be handled as a Eviction: strict decoding error: unknown field \"{field}\""
+        )));
+    }
     let mut options = parse_options(&eviction["deleteOptions"])?;
-    options.dry_run |= WriteOptions::read(call, Verb::Create)?.dry_run;
+    options.dry_run |= asked.dry_run;
     Ok(options)
 }
 

@@ -53,7 +53,7 @@ pub(super) fn list(server: &Server, call: &Call, target: &Target) -> Result<Answ
     check_list(&call.query)?;
     let page = Page::read(server, call, target)?;
     if form == Form::Table {
-        let table = table::Table::new(server, call, target)?.whole(&page.objects, page.metadata());
+        let table = table::Table::new(server, call, target)?.whole(&page.objects, page.metadata(false));
         return Ok(Answer::json(200, &table));
     }
     Ok(Answer::json(200, &ListView { page: &page, target, form }))
@@ -101,8 +101,12 @@ impl Page {
         Ok(Self { objects, version, next: rest.into_iter().next(), remaining })
     }
 
-    fn metadata(&self) -> Value {
+    /// The list of a custom resource says that nothing follows where that of a built-in kind says nothing.
+    fn metadata(&self, custom: bool) -> Value {
         let mut metadata = json!({"resourceVersion": self.version.to_string()});
+        if custom {
+            metadata["continue"] = json!("");
+        }
         if let Some(next) = &self.next {
             let token = format!("{}:{}:{}", self.version, object::namespace(next), object::name(next));
             metadata["continue"] = json!(token);
@@ -182,7 +186,7 @@ impl Serialize for ListView<'_> {
             map.serialize_entry("kind", &format!("{}List", self.target.resource.kind))?;
             map.serialize_entry("apiVersion", &api_version)?;
         }
-        map.serialize_entry("metadata", &self.page.metadata())?;
+        map.serialize_entry("metadata", &self.page.metadata(custom))?;
         let view = |object| View::item(object, &api_version, self.form, custom);
         let items: Vec<View<'_>> = self.page.objects.iter().map(|object| view(object)).collect();
         map.serialize_entry("items", &items)?;

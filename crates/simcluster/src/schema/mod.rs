@@ -24,6 +24,7 @@ use crate::resources::Resource;
 
 pub(crate) use self::meta::OBJECT_META;
 pub(crate) use self::path::At;
+pub(crate) use self::policy::EVICTION;
 pub(crate) use self::table::{Field, Keys, Object, Type};
 
 /// What the objects of a resource have in a version, beside `apiVersion`, `kind` and `metadata`.

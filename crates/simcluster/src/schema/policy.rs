@@ -1,7 +1,9 @@
 //! Budgets and leases.
 
 use super::meta::{CONDITION, EMPTY, SELECTOR, root};
-use super::table::{Object, Type, field, keyed, long, micro_time, number_or_text, object, text, whole};
+use super::table::{
+    Object, Type, any, field, flag, keyed, long, micro_time, number_or_text, object, text, whole, words,
+};
 
 pub(super) fn find(plural: &str) -> Option<&'static Object> {
     Some(match plural {
@@ -10,6 +12,20 @@ pub(super) fn find(plural: &str) -> Option<&'static Object> {
         _ => return None,
     })
 }
+
+/// What the body of an eviction has.
+pub(crate) static EVICTION: Object = root![object("deleteOptions", &DELETE_OPTIONS)];
+
+static DELETE_OPTIONS: Object = Object::new(&[
+    text("apiVersion"),
+    words("dryRun"),
+    long("gracePeriodSeconds"),
+    flag("ignoreStoreReadErrorWithClusterBreakingPotential"),
+    text("kind"),
+    flag("orphanDependents"),
+    any("preconditions"),
+    text("propagationPolicy"),
+]);
 
 static LEASE: Object = root![object("spec", &LEASE_SPEC).or(EMPTY)];
 

@@ -18,6 +18,7 @@ use crate::controllers::stateful::{Seen, decide};
 use crate::controllers::{budget_status, sets};
 use crate::kubedb::layout::{Member, members};
 use crate::kubedb::{template, workload};
+use crate::managers;
 use crate::object;
 use crate::read::{list, number, text};
 use crate::resources;
@@ -79,6 +80,7 @@ impl Database {
             let now = store.clock().seconds();
             health_conditions(&mut database["status"], self.kind, &about, Health::Ready, &now);
         }
+        owned_by("kubectl-create", store, self.kind.resource(), &mut database);
         created(store, self.kind.resource(), database)
     }
 
@@ -122,6 +124,7 @@ impl World<'_> {
     fn install_set(&self, res: &str, mut set: Value) -> Vec<Arc<Value>> {
         set["kind"] = json!(resources::find(res).map_or("", |resource| resource.kind));
         sets::complete(&mut set);
+        owned_by(workload::PROVISIONER, self.store, res, &mut set);
         let set = created(self.store, res, set);
         created(self.store, REVISIONS, revision::object_of(&set, 1));
         let revision = revision::name_of(&set);
@@ -174,6 +177,13 @@ impl World<'_> {
             Ok(object) => object,
             Err(refusal) => panic!("{res} {name}: {refusal}"),
         }
+    }
+}
+
+/// Notes who has made an object.
+fn owned_by(manager: &str, store: &Store, res: &str, object: &mut Value) {
+    if let Some(resource) = resources::find(res) {
+        managers::made_by(resource, manager, &store.clock().seconds(), object);
     }
 }
 

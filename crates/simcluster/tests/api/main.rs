@@ -1,6 +1,7 @@
 //! The simulated API server, through its transport, under a paused clock.
 
 mod access;
+mod apply;
 mod client;
 mod deletions;
 mod discovery;
@@ -11,6 +12,7 @@ mod namespaces;
 mod ports;
 mod reads;
 mod requests;
+mod validation;
 mod watches;
 mod writes;
 mod yaml;

@@ -52,7 +52,8 @@ fn is_cordoned(node: &Value) -> bool {
     node["spec"]["unschedulable"] == true
 }
 
-/// Whether the pod's affinity lets it go to the node. Only a node's name is looked at, as a DaemonSet's pods ask for it.
+/// Whether the pod's selector and affinity let it go to the node. Of the affinity only a node's name is looked at, as a
+/// DaemonSet's pods ask for it.
 fn admits(pod: &Value, node: &Value) -> bool {
     const TERMS: &str =
         "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms";
@@ -60,6 +61,11 @@ fn admits(pod: &Value, node: &Value) -> bool {
         field["key"] == "metadata.name"
             && list(field, "/values").iter().any(|name| name == object::name(node))
     };
+    let labels = &node["metadata"]["labels"];
+    let selected = pod["spec"]["nodeSelector"].as_object();
+    if selected.is_some_and(|wanted| wanted.iter().any(|(key, value)| labels[key] != *value)) {
+        return false;
+    }
     let terms = list(pod, TERMS);
     terms.is_empty() || terms.iter().any(|term| list(term, "/matchFields").iter().all(named))
 }
@@ -118,6 +124,9 @@ mod tests {
         assert!(chosen.iter().all(|node| matches!(node, Some("b" | "c"))), "{chosen:?}");
         assert!(chosen[0] != chosen[1] && chosen[0] == chosen[2], "{chosen:?}");
         assert_eq!(choose(&pod(0), &nodes[..1]), None);
+        let mut picky = pod(0);
+        picky["spec"]["nodeSelector"] = json!({"disk": "fast"});
+        assert_eq!(choose(&picky, &nodes), None);
         assert!(
             no_room(&pod(0), &nodes)
                 .starts_with("0/3 nodes are available: 2 Insufficient memory, 1 node(s) were")

@@ -11,8 +11,10 @@ use crate::kubedb::kind::Kind;
 use crate::kubedb::layout::{Member, members};
 use crate::kubedb::template;
 use crate::kubedb::workload::{self, Shape, WorkloadApi};
+use crate::managers;
 use crate::object;
 use crate::read::number;
+use crate::resources;
 use crate::store::DeleteOptions;
 
 const DEPLOYMENTS: &str = "deployments.apps";
@@ -93,7 +95,10 @@ impl<'a> Rendering<'a> {
         let (kind, database) = (self.kind, self.database);
         let shape = Shape::usual(kind);
         let template = template::render(kind, database, member, &self.version, self.pin);
-        let set = workload::set(kind, database, member, &shape, template);
+        let mut set = workload::set(kind, database, member, &shape, template);
+        if let Some(resource) = resources::find(shape.api.resource()) {
+            managers::made_by(resource, workload::PROVISIONER, &self.context.now(), &mut set);
+        }
         // A name that is taken by somebody else stays theirs.
         let created = self.context.store.create(shape.api.resource(), set);
         if let Some(budget) = workload::budget(kind, database, member) {

@@ -23,21 +23,24 @@ pub(super) fn columns(resource: &Resource) -> &'static [Column] {
         "controllerrevisions.apps" => REVISIONS,
         "poddisruptionbudgets.policy" => BUDGETS,
         "leases.coordination.k8s.io" => LEASES,
+        "customresourcedefinitions.apiextensions.k8s.io" => DEFINITIONS,
         _ => PLAIN,
     }
 }
 
 static PLAIN: &[Column] = &[NAME, AGE];
 
+static DEFINITIONS: &[Column] = &[NAME, Column::path("Created At", "date", CREATED)];
+
 static NAMESPACES: &[Column] = &[NAME, Column::path("Status", "string", "status.phase"), AGE];
 
 static LEASES: &[Column] = &[NAME, Column::path("Holder", "string", "spec.holderIdentity"), AGE];
 
 static SECRETS: &[Column] =
-    &[NAME, Column::path("Type", "string", "type"), Column::number("Data", |s| size(&s["data"])), AGE];
+    &[NAME, Column::path("Type", "string", "type"), Column::count("Data", |s| size(&s["data"])), AGE];
 
 static CONFIGMAPS: &[Column] =
-    &[NAME, Column::number("Data", |map| size(&map["data"]) + size(&map["binaryData"])), AGE];
+    &[NAME, Column::count("Data", |map| size(&map["data"]) + size(&map["binaryData"])), AGE];
 
 static NODES: &[Column] = &[
     NAME,
@@ -71,7 +74,7 @@ static EVENTS: &[Column] = &[
     Column::text("Source", event_source).wide(),
     Column::path("Message", "string", "message"),
     Column::since("First Seen", "firstTimestamp").wide(),
-    Column::number("Count", |event| event["count"].as_i64().unwrap_or(1)).wide(),
+    Column::count("Count", |event| event["count"].as_i64().unwrap_or(1)).wide(),
     Column::path("Name", "string", "metadata.name").wide(),
 ];
 
@@ -82,7 +85,11 @@ static CLAIMS: &[Column] = &[
     Column::path("Capacity", "string", "status.capacity.storage"),
     Column::text("Access Modes", |claim| join(&claim["spec"]["accessModes"])),
     Column::path("StorageClass", "string", "spec.storageClassName"),
+    Column::text("VolumeAttributesClass", |claim| {
+        claim["spec"]["volumeAttributesClassName"].as_str().unwrap_or("<unset>").to_owned()
+    }),
     AGE,
+    Column::path("VolumeMode", "string", "spec.volumeMode").wide(),
 ];
 
 static STATEFULSETS: &[Column] = &[
@@ -96,8 +103,8 @@ static STATEFULSETS: &[Column] = &[
 static DEPLOYMENTS: &[Column] = &[
     NAME,
     Column::text("Ready", ready_of_wanted),
-    Column::number("Up-to-date", |set| count(set, "status.updatedReplicas")),
-    Column::number("Available", |set| count(set, "status.availableReplicas")),
+    Column::count("Up-to-date", |set| count(set, "status.updatedReplicas")),
+    Column::count("Available", |set| count(set, "status.availableReplicas")),
     AGE,
     Column::text("Containers", |set| containers(set, "name")).wide(),
     Column::text("Images", |set| containers(set, "image")).wide(),
@@ -115,12 +122,8 @@ static REPLICASETS: &[Column] = &[
     Column::text("Selector", |set| equalities(&set["spec"]["selector"]["matchLabels"])).wide(),
 ];
 
-static REVISIONS: &[Column] = &[
-    NAME,
-    Column::text("Controller", controller),
-    Column::number("Revision", |r| count(r, "revision")),
-    AGE,
-];
+static REVISIONS: &[Column] =
+    &[NAME, Column::text("Controller", controller), Column::count("Revision", |r| count(r, "revision")), AGE];
 
 static BUDGETS: &[Column] = &[
     NAME,
