@@ -434,6 +434,7 @@ fn only_what_is_left_out_where_it_is_empty_may_be_absent() {
                 "path",
                 "refused",
                 "removed",
+                "rewriting",
                 "trials",
                 "warnings",
             ],

@@ -38,7 +38,10 @@ async fn being_on_a_deprecated_version_refuses_nothing() {
 #[tokio::test]
 async fn pods_on_old_images_are_rolled_alone() {
     let scene = Scene::new(Database::zookeeper("zk"));
-    scene.change("pods", "zk-1", |pod| set_image(pod, "/spec/containers/0/image", OLD));
+    scene.change("pods", "zk-1", |pod| {
+        set_image(pod, "/spec/containers/0/image", OLD);
+        pod["metadata"]["labels"]["controller-revision-hash"] = json!("zk-old");
+    });
     let plan = scene.plan("3.8.3").await;
     assert_eq!(said(&plan, Severity::Refusal), []);
     assert_eq!(plan.action, Action::Roll);

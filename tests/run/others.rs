@@ -215,8 +215,11 @@ async fn a_pod_that_somebody_drains_is_waited_for() {
 fn release(world: &World, pod: &str, own: &Value, database_label: bool) {
     let change = |pod: &mut Value| {
         pod["metadata"]["ownerReferences"] = own.clone();
+        // A pod that its controller still selects would be adopted again.
+        let labels = pod["metadata"]["labels"].as_object_mut().unwrap();
+        labels.remove("app.kubernetes.io/managed-by");
         if !database_label {
-            pod["metadata"]["labels"].as_object_mut().unwrap().remove("app.kubernetes.io/instance");
+            labels.remove("app.kubernetes.io/instance");
         }
     };
     world.store().update("pods", NAMESPACE, pod, change).unwrap();
@@ -244,6 +247,7 @@ async fn a_pod_that_its_controller_has_released_stops_the_run() {
         let back = |pod: &mut Value| {
             pod["metadata"]["ownerReferences"] = owners.clone();
             pod["metadata"]["labels"]["app.kubernetes.io/instance"] = json!("db");
+            pod["metadata"]["labels"]["app.kubernetes.io/managed-by"] = json!("kubedb.com");
         };
         world.store().update("pods", NAMESPACE, "db-0", back).unwrap();
         world.goes_on().await;
