@@ -13,7 +13,9 @@ use super::usage::UsageError;
 use super::values::{Digests, DryRun};
 use super::{dry_run, identity, stop, stream};
 use crate::clock::Clock;
-use crate::operation::{Between, Bounds, Caller, End, Error, Operation, Outlook, Request, Which, Wish};
+use crate::operation::{
+    Between, Bounds, Caller, End, Error, Operation, Outlook, Registries, Request, Which, Wish,
+};
 use crate::report;
 use crate::report::object::Way;
 
@@ -112,7 +114,11 @@ fn request(options: &UpdateOptions) -> Request {
             wait_ready: options.wait_ready,
         },
         min_ready: options.min_ready,
-        ask_registries: options.digests == Digests::Auto,
+        registries: match options.dry_run {
+            _ if options.digests != Digests::Auto => Registries::Unasked,
+            Some(_) => Registries::ForAPlan,
+            None => Registries::ForARun,
+        },
         roll_back_on_failure: options.roll_back_on_failure,
         caller: Caller {
             who: identity::who(),

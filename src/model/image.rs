@@ -4,11 +4,11 @@ use std::borrow::Cow;
 const DOCKER_HUB: &str = "docker.io";
 
 /// The name of an image, taken apart as a registry reads it: an image without a registry is on Docker Hub, where one
-/// segment means `library/`, and one without a tag or digest is `latest`. The crate of the registry's client is not used:
-/// it refuses names that a cluster may well hold, and compiles a large regular expression, while a list compares the
-/// images of every pod.
+/// segment means `library/`, and one without a tag or digest is `latest`. No crate does this: that of the OCI specifications
+/// refuses names that a cluster may well hold, and compiles a regular expression of ten megabytes for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Name<'a> {
+pub struct ImageName<'a> {
+    /// The host that serves the image; `docker.io` stands for Docker Hub.
     pub registry: &'a str,
     pub repository: Cow<'a, str>,
     /// `None` if the digest alone tells the content.
@@ -16,7 +16,8 @@ pub(super) struct Name<'a> {
     pub digest: Option<&'a str>,
 }
 
-impl<'a> Name<'a> {
+impl<'a> ImageName<'a> {
+    /// Takes any text apart. Whether a registry can have such an image, its client checks.
     pub fn of(image: &'a str) -> Self {
         let (name, digest) = match image.split_once('@') {
             Some((name, digest)) => (name, Some(digest)),
@@ -36,7 +37,7 @@ impl<'a> Name<'a> {
             true => Cow::Owned(format!("library/{repository}")),
             false => Cow::Borrowed(repository),
         };
-        Name { registry, repository, tag, digest }
+        ImageName { registry, repository, tag, digest }
     }
 
     /// The registry and the parts of the repository.
@@ -45,7 +46,7 @@ impl<'a> Name<'a> {
     }
 
     /// Both have the same tag; without a tag, the same digest.
-    fn same_content(&self, other: &Name<'_>) -> bool {
+    fn same_content(&self, other: &ImageName<'_>) -> bool {
         match (self.tag, other.tag) {
             (Some(tag), Some(other)) => tag == other,
             _ => self.digest.is_some() && self.digest == other.digest,
@@ -59,7 +60,7 @@ pub fn same_image(a: &str, b: &str) -> bool {
     if a == b {
         return true;
     }
-    let (a, b) = (Name::of(a), Name::of(b));
+    let (a, b) = (ImageName::of(a), ImageName::of(b));
     a.registry == b.registry && a.repository == b.repository && a.same_content(&b)
 }
 
@@ -70,7 +71,7 @@ pub fn pinned(image: &str) -> bool {
 
 /// The host that serves an image; an image without one is on Docker Hub, as for every container runtime.
 pub fn registry(image: &str) -> &str {
-    Name::of(image).registry
+    ImageName::of(image).registry
 }
 
 /// What a registry reports about an image.

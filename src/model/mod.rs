@@ -33,7 +33,7 @@ pub use coverage::Coverage;
 pub use database::{Condition, Database, HealthChecker, OwnImage, Owner, PAUSED, Phase};
 pub use environment::{BACKUP_APIS, Backup, Environment, GITOPS_API};
 pub use finding::{Check, Finding, Severity, Trial};
-pub use image::{ImageFound, pinned, registry, same_image};
+pub use image::{ImageFound, ImageName, pinned, registry, same_image};
 pub use kind::Kind;
 pub use lookup::Lookup;
 pub use method::{Method, Methods};

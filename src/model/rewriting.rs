@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::image::Name;
+use super::image::ImageName;
 use super::{Container, Pod};
 
 /// One difference between a pod and the template that it was created from.
@@ -140,7 +140,7 @@ pub fn is_another(asked: &str, found: &str) -> bool {
 /// How the image of a template became that of a pod; nothing if both are one image.
 fn rewritten(asked: &str, found: &str) -> Vec<Rewritten> {
     let other = || vec![Rewritten::Other { asked: asked.to_owned(), found: found.to_owned() }];
-    let (from, to) = (Name::of(asked), Name::of(found));
+    let (from, to) = (ImageName::of(asked), ImageName::of(found));
     let Some((front, in_front)) = fronts(&from, &to) else { return other() };
     // A digest alone says nothing of the tag that it stands for.
     let retagged = to.tag.is_some() && from.tag.is_some() && to.tag != from.tag;
@@ -165,7 +165,7 @@ fn fronts(from: &Name<'_>, to: &Name<'_>) -> Option<(String, String)> {
 pub fn mirrors(found: &str, target: &str) -> bool {
     let how = rewritten(target, found);
     let through = |how: &Rewritten| matches!(how, Rewritten::Elsewhere { from, .. } if from.is_empty());
-    Name::of(found).tag.is_some()
+    ImageName::of(found).tag.is_some()
         && how.iter().any(through)
         && how.iter().all(|how| through(how) || *how == Rewritten::Digest)
 }

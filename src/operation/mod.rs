@@ -33,7 +33,7 @@ pub use goal::{Goal, goal, unfinished};
 pub use outlook::{Outlook, Refusal};
 pub use ran::Ran;
 pub use read::{databases, seen, snapshot};
-pub use request::{Caller, Request, Which, Wish};
+pub use request::{Caller, Registries, Request, Which, Wish};
 pub use stop::{Signalled, signalled, unless_stopped};
 pub use told::{Notice, Question, Told};
 

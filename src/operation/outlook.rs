@@ -319,17 +319,20 @@ impl Operation {
         goal: &Goal,
         hops: Hops,
     ) -> Result<Hops, Error> {
-        let images = match goal {
-            Goal::To { .. } if self.request.ask_registries => images::to_ask(snapshot, hops.all()),
+        let (images, within) = match (goal, self.request.registries.within()) {
+            (Goal::To { .. }, Some(within)) => (images::to_ask(snapshot, hops.all()), within),
             // A rollback restores the previous images as they were.
-            Goal::To { .. } | Goal::Back { .. } => BTreeSet::new(),
+            (Goal::To { .. }, None) | (Goal::Back { .. }, _) => return Ok(hops),
         };
         if images.is_empty() {
             return Ok(hops);
         }
         let told = self.told.clone();
         let asking = async {
-            let mut asking = Box::pin(look_up(&images));
+            let mut asking = Box::pin(look_up(&images, within));
+            if within <= SILENCE {
+                return asking.await;
+            }
             if let Ok(found) = timeout(SILENCE, &mut asking).await {
                 return found;
             }

@@ -21,10 +21,31 @@ pub struct Request {
     pub bounds: Bounds,
     /// How long a new pod must stay Ready before the next one is restarted.
     pub min_ready: Duration,
-    /// Ask the registries about the new images.
-    pub ask_registries: bool,
+    pub registries: Registries,
     pub roll_back_on_failure: bool,
     pub caller: Caller,
+}
+
+/// Whether the registries are asked about the new images, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Registries {
+    /// None is asked.
+    Unasked,
+    /// For a plan that is only shown: what they do not tell at once is said to be unknown.
+    ForAPlan,
+    /// For a run, which pins the digests that they tell.
+    ForARun,
+}
+
+impl Registries {
+    /// The time limit for all of them together; `None` if none is asked.
+    pub(super) fn within(self) -> Option<Duration> {
+        match self {
+            Registries::Unasked => None,
+            Registries::ForAPlan => Some(Duration::from_secs(1)),
+            Registries::ForARun => Some(Duration::from_secs(8)),
+        }
+    }
 }
 
 /// Which database.

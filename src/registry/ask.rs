@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use oci_spec::distribution::Reference;
 use tokio::time::timeout;
 
 use super::docker::{Credentials, Login};
-use super::fetch::{NONSENSE, Refusal, Registry};
-use super::login;
-use crate::model::ImageFound;
+use super::fetch::{Clients, NONSENSE, Refusal, Registry};
+use super::{login, name};
+use crate::model::{ImageFound, ImageName};
 
 /// The time limit for a registry to answer about one image.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -25,17 +24,18 @@ enum Answer {
 
 /// Looks up an image with the user's login if there is one, and anonymously if that is rejected: an expired login must not
 /// hide a public image.
-pub async fn ask(image: &str) -> ImageFound {
-    let Ok(reference) = image.parse::<Reference>() else {
+pub async fn ask(image: &str, clients: &Clients) -> ImageFound {
+    let name = ImageName::of(image);
+    if !name::valid(&name) {
         return unknown("not a valid image name");
-    };
-    let login = login::of(&reference).await;
+    }
+    let login = login::of(&name).await;
     let mut answer = Answer::Refused;
     if let Login::As(login) = &login {
-        answer = answer_to(&reference, Some(login)).await;
+        answer = answer_to(&name, Some(login), clients).await;
     }
     if answer == Answer::Refused {
-        answer = answer_to(&reference, None).await;
+        answer = answer_to(&name, None, clients).await;
     }
     match (answer, login) {
         (Answer::Digest(digest), _) => ImageFound::Exists { digest },
@@ -55,8 +55,8 @@ fn unknown(why: &str) -> ImageFound {
     ImageFound::Unknown { why: why.to_owned() }
 }
 
-async fn answer_to(image: &Reference, login: Option<&Credentials>) -> Answer {
-    let asking = async { Registry::new(image.resolve_registry())?.digest(image, login).await };
+async fn answer_to(image: &ImageName<'_>, login: Option<&Credentials>, clients: &Clients) -> Answer {
+    let asking = async { Registry::new(name::host(image), clients)?.digest(image, login).await };
     match timeout(PATIENCE, asking).await {
         Ok(Ok(digest)) if is_digest(&digest) => Answer::Digest(digest),
         Ok(Ok(_)) => Answer::Failed(NONSENSE.to_owned()),

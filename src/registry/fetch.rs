@@ -5,20 +5,20 @@
 use std::error::Error;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method};
-use oci_spec::distribution::Reference;
 use reqwest::redirect::Policy;
-use reqwest::{Client, Url};
+use reqwest::{Client, ClientBuilder, Url};
 use ring::digest::{SHA256, digest};
 use serde::Deserialize;
 use tokio::net::lookup_host;
 use tokio::time::timeout;
 
 use super::docker::Credentials;
-use crate::model::clean;
+use crate::model::{ImageName, clean};
 
 /// How much of an answer is read. Registries accept no larger manifest.
 const LARGEST_ANSWER: usize = 4 << 20;
@@ -35,7 +35,7 @@ const MANIFESTS: &str = "application/vnd.docker.distribution.manifest.v2+json, \
                          application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json";
 
 /// What a registry said that is not a digest.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Refusal {
     /// It refuses to give out a token.
     Login,
@@ -69,26 +69,51 @@ struct Answer {
     whole: bool,
 }
 
+/// The clients for all registries. Each is made when it is first needed, and only once: it reads all certificate authorities of
+/// the machine, which takes megabytes and milliseconds.
+#[derive(Default)]
+pub(super) struct Clients {
+    /// For registries on this machine.
+    here: OnceLock<Result<Client, Refusal>>,
+    elsewhere: OnceLock<Result<Client, Refusal>>,
+}
+
+impl Clients {
+    fn here(&self) -> Result<Client, Refusal> {
+        // The proxy variables of the environment are never meant for this machine itself.
+        self.here.get_or_init(|| client(Client::builder().no_proxy())).clone()
+    }
+
+    fn elsewhere(&self) -> Result<Client, Refusal> {
+        self.elsewhere.get_or_init(|| client(Client::builder())).clone()
+    }
+}
+
+fn client(builder: ClientBuilder) -> Result<Client, Refusal> {
+    // The provider is global for the process, as for kube; installing it twice returns an error that can be ignored.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let agent = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
+    builder.user_agent(agent).redirect(Policy::none()).build().map_err(|error| unsent(&error))
+}
+
 impl Registry {
-    pub fn new(registry: &str) -> Result<Self, Refusal> {
-        // The provider is global for the process, as for kube; installing it twice returns an error that can be ignored.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+    pub fn new(registry: &str, clients: &Clients) -> Result<Self, Refusal> {
         let scheme = if is_loopback(registry) { "http" } else { "https" };
         let base: Url = format!("{scheme}://{registry}/v2/").parse().map_err(|_| nonsense())?;
-        let agent = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
-        let client = Client::builder().user_agent(agent).redirect(Policy::none());
-        // The proxy variables of the environment are never meant for this machine itself.
         let here = scheme == "http";
-        let client = if here { client.no_proxy() } else { client };
-        let client = client.build().map_err(|error| unsent(&error))?;
+        let client = if here { clients.here()? } else { clients.elsewhere()? };
         Ok(Registry { client, base, here })
     }
 
     /// The digest that the image's tag points to.
-    pub async fn digest(&self, image: &Reference, login: Option<&Credentials>) -> Result<String, Refusal> {
-        let authorization = self.authorization(image.repository(), login).await?;
-        let name = image.digest().or_else(|| image.tag()).unwrap_or("latest");
-        let url = self.base.join(&format!("{}/manifests/{name}", image.repository()));
+    pub async fn digest(
+        &self,
+        image: &ImageName<'_>,
+        login: Option<&Credentials>,
+    ) -> Result<String, Refusal> {
+        let authorization = self.authorization(&image.repository, login).await?;
+        let name = image.digest.or(image.tag).unwrap_or("latest");
+        let url = self.base.join(&format!("{}/manifests/{name}", image.repository));
         let url = url.map_err(|_| nonsense())?;
         let mut found = self.request(Method::HEAD, &url, authorization.as_ref()).await?;
         if found.digest().is_none() {
@@ -102,7 +127,7 @@ impl Registry {
         let digest = named.or_else(|| computed.clone()).ok_or_else(nonsense)?;
         let algorithm = |digest: &str| digest.split(':').next().map(str::to_owned);
         let differs = |other: &str| algorithm(other) == algorithm(&digest) && other != digest;
-        if image.digest().into_iter().chain(computed.as_deref()).any(differs) {
+        if image.digest.into_iter().chain(computed.as_deref()).any(differs) {
             return Err(nonsense());
         }
         Ok(digest)
@@ -324,10 +349,11 @@ mod tests {
     async fn a_registry_leads_only_where_a_login_may_go() {
         let http = Some("is not reached over https");
         let here = Some("is this machine or a link-local address");
-        let away = Registry::new("10.1.2.3").expect("a client");
-        let local = Registry::new("127.0.0.1:5000").expect("a client");
+        let clients = Clients::default();
+        let away = Registry::new("10.1.2.3", &clients).expect("a client");
+        let local = Registry::new("127.0.0.1:5000", &clients).expect("a client");
         // As a name in /etc/hosts.
-        let named = Registry::new("0x7f.1:5000").expect("a client");
+        let named = Registry::new("0x7f.1:5000", &clients).expect("a client");
         for (url, forbidden) in [
             ("https://0x7f.1:5000/token", None),
             ("https://0x7f.1/token", here),

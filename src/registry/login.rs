@@ -3,11 +3,11 @@
 use std::thread;
 use std::time::Duration;
 
-use oci_spec::distribution::Reference;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::docker::{Login, Source, of_docker, of_podman};
+use crate::model::ImageName;
 
 /// The key of Docker Hub in docker's file.
 const HUB: &str = "https://index.docker.io/v1/";
@@ -16,8 +16,8 @@ const HUB: &str = "https://index.docker.io/v1/";
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Finds the login that podman or docker would use to pull this image.
-pub async fn of(image: &Reference) -> Login {
-    let (registry, repository) = (image.registry().to_owned(), image.repository().to_owned());
+pub async fn of(image: &ImageName<'_>) -> Login {
+    let (registry, repository) = (image.registry.to_owned(), image.repository.to_string());
     let (tell, heard) = oneshot::channel();
     // A file may be a pipe to which nobody writes, and a blocking thread of tokio would then keep the process from exiting.
     let reading = thread::Builder::new().spawn(move || {

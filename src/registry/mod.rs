@@ -5,8 +5,10 @@ mod ask;
 mod docker;
 mod fetch;
 mod login;
+mod name;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -14,18 +16,20 @@ use tokio::time::timeout;
 
 use crate::model::ImageFound;
 
-/// The time limit for all images together, including credential helpers: a plan should not wait longer.
-const TOGETHER: Duration = Duration::from_secs(8);
+use fetch::Clients;
 
-/// Looks up all images in parallel. An image without an answer in time is unknown.
-pub async fn look_up(images: &BTreeSet<String>) -> BTreeMap<String, ImageFound> {
-    let unknown = || ImageFound::Unknown { why: format!("no answer within {} s", TOGETHER.as_secs()) };
+/// Looks up all images in parallel. An image without an answer within that time is unknown; it is the limit for all images
+/// together, including credential helpers.
+pub async fn look_up(images: &BTreeSet<String>, within: Duration) -> BTreeMap<String, ImageFound> {
+    let unknown = || ImageFound::Unknown { why: format!("no answer within {} s", within.as_secs()) };
     let mut found: BTreeMap<_, _> = images.iter().map(|image| (image.clone(), unknown())).collect();
+    let clients = Arc::new(Clients::default());
     // One task per image, so that a panic in a library ends only that task.
     let mut asked = JoinSet::new();
     for image in images.clone() {
+        let clients = Arc::clone(&clients);
         asked.spawn(async move {
-            let answer = ask::ask(&image).await;
+            let answer = ask::ask(&image, &clients).await;
             (image, answer)
         });
     }
@@ -35,6 +39,6 @@ pub async fn look_up(images: &BTreeSet<String>) -> BTreeMap<String, ImageFound> 
         }
     };
     // Images without an answer by then stay unknown.
-    let _ = timeout(TOGETHER, listening).await;
+    let _ = timeout(within, listening).await;
     found
 }

@@ -187,7 +187,7 @@ impl World {
             skip: BTreeSet::new(),
             bounds: usual.bounds,
             min_ready: Duration::ZERO,
-            ask_registries: true,
+            registries: operation::Registries::ForARun,
             roll_back_on_failure: false,
             caller: operation::Caller { who: usual.caller.who, commands: usual.caller.commands },
         }

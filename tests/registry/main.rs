@@ -18,6 +18,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use backend::{Backend, EMPTY, INDEX, MANIFEST, PASSWORD, RIGHT, Registry, WRONG, manifest};
 use kubectl_dbupdate::model::ImageFound;
@@ -64,8 +65,11 @@ fn now<T>(future: impl Future<Output = T>) -> T {
     runtime.expect("a runtime can be made").block_on(future)
 }
 
+/// How long the registries of a test may take: on a busy machine, long.
+const PATIENCE: Duration = Duration::from_secs(8);
+
 async fn found(image: &str) -> ImageFound {
-    look_up(&BTreeSet::from([image.to_owned()])).await.remove(image).expect("it was asked for")
+    look_up(&BTreeSet::from([image.to_owned()]), PATIENCE).await.remove(image).expect("it was asked for")
 }
 
 /// A port on which nobody listens.
@@ -195,7 +199,7 @@ fn an_image_is_there_or_not(backend: Backend) {
         (no_repository, missing("the registry has no such tag")),
         (pinned, ImageFound::Exists { digest: plain }),
     ]);
-    assert_eq!(now(look_up(&all)), expected);
+    assert_eq!(now(look_up(&all, PATIENCE)), expected);
 }
 
 fn who_cannot_be_asked_says_nothing_of_an_image(backend: Backend) {

@@ -1,11 +1,15 @@
 //! How many round trips a command takes: requests that are sent one after the other, because one needs the answer of the
 //! other. Every request takes a fixed time here, so that the time that has passed counts them.
 
+use std::net::TcpListener;
 use std::time::Duration;
 
 use kubectl_dbupdate::cluster::Selection;
 use kubectl_dbupdate::model::{BACKUP_APIS, Check, GITOPS_API, Kind};
-use kubectl_dbupdate::operation::{self, Error, Operation, Outlook, Request, Stop, Told, Wish};
+use kubectl_dbupdate::operation::{
+    self, Error, Notice, Operation, Outlook, Registries, Request, Stop, Told, Wish,
+};
+use serde_json::Value;
 use simcluster::world::Database;
 use simcluster::{DeleteOptions, Effect, Fault, RecordedRequest};
 use tokio::sync::{mpsc, watch};
@@ -171,4 +175,36 @@ async fn an_older_cluster_and_a_wrong_name_take_no_longer() {
     let (_, outlook, taken) = planned(&world, request).await;
     assert!(matches!(outlook, Err(Error::NoSuchDatabase { names, .. }) if names == ["db"]));
     assert_eq!(taken, 2, "the other names are asked for");
+}
+
+/// Nobody waits long for registries only to see a plan. A run waits longer, since it pins the digests that they tell.
+#[tokio::test(start_paused = true)]
+async fn a_dry_run_gives_registries_a_second() {
+    // It is connected to, and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let image = format!("{}/zookeeper:3.9.1", silent.local_addr().expect("it has an address"));
+    let world = World::new(Database::zookeeper("db"));
+    let real = |version: &mut Value| {
+        version["metadata"]["annotations"] = Value::Null;
+        version["spec"]["db"]["image"] = image.as_str().into();
+    };
+    world.store().update("zookeeperversions.catalog.kubedb.com", "", "3.9.1", real).expect("it is there");
+    for (registries, seconds) in
+        [(Registries::Unasked, 0..=0), (Registries::ForAPlan, 1..=1), (Registries::ForARun, 2..=8)]
+    {
+        let (mut operation, mut told) = operation(&world, Request { registries, ..world.asked() });
+        let began = Instant::now();
+        let outlook = operation.outlook().await.expect("it can be read");
+        assert!(seconds.contains(&began.elapsed().as_secs()), "{registries:?}: {:?}", began.elapsed());
+        let findings = outlook.hops.first.findings;
+        let unchecked = findings.iter().find(|finding| finding.check == Check::ImageUnchecked);
+        let unchecked = unchecked.map(|finding| finding.message.as_str()).unwrap_or_default();
+        assert_eq!(
+            unchecked.contains("no answer within 1 s"),
+            registries == Registries::ForAPlan,
+            "{unchecked}"
+        );
+        let shown = matches!(told.try_recv(), Ok(Told::Notice(Notice::RegistriesAsked { .. })));
+        assert_eq!(shown, registries == Registries::ForARun, "whoever waits is told for whom");
+    }
 }
