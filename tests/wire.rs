@@ -159,6 +159,19 @@ async fn a_connection_that_does_not_answer_is_not_asked_again() {
     assert_eq!(served.relay.opened(), 2);
 }
 
+/// Both versions of the API are asked at once, and only one answer is needed. The connection is none the worse for it.
+#[tokio::test]
+async fn a_question_that_is_dropped_does_not_cost_the_connection() {
+    let served = Served::new("dropped", |endpoint| endpoint).await;
+    let cluster = served.connect(None).await;
+    let slow = Fault::new(Effect::Delay(Duration::from_secs(60))).path("/v1alpha2/namespaces/default/kafkas");
+    served.sim.faults().add(slow.always());
+    for _ in 0..3 {
+        assert_eq!(cluster.databases(Kind::Kafka, "default").await.map(|found| found.len()), Ok(0));
+    }
+    assert_eq!(served.relay.opened(), 1);
+}
+
 /// A dead connection is found by its own silence before the time of a call is over.
 #[tokio::test]
 async fn a_dead_connection_is_found_before_a_call_gives_up() {

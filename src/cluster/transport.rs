@@ -3,7 +3,7 @@
 
 use std::error::Error as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::{HeaderValue, Method, Request, Response, Uri, header};
@@ -57,6 +57,7 @@ pub(super) fn client(config: &Config, http2: bool) -> Result<kube::Client, kube:
         upgrades: pool(encrypted(config, dialer, tls, false)?),
         opening: Mutex::default(),
         one_at_a_time: AtomicBool::new(multiplexed),
+        answers: AtomicUsize::new(0),
         packed: !config.disable_compression,
     };
     let calls = Arc::new(calls);
@@ -79,6 +80,8 @@ struct Calls {
     /// Whether the server speaks HTTP/2, as far as is known, so that all requests can share one connection. Without this
     /// each of several requests at the start would open its own.
     one_at_a_time: AtomicBool,
+    /// How many answers there have been.
+    answers: AtomicUsize,
     /// Whether answers may come packed: an API server packs those of more than 128 KiB. A list of pods is packed to a tenth of
     /// its size, which far from the server saves more round trips than it costs time near to it.
     packed: bool,
@@ -109,20 +112,20 @@ impl Calls {
             false => None,
         };
         let taken = capture_connection(&mut request);
-        let mut unanswered = Unanswered { taken: taken.clone(), over: false };
+        let unanswered = Unanswered::new(taken.clone(), &self.answers);
         let mut answer = std::pin::pin!(self.pool.request(request));
         if let Some(turn) = turn {
             tokio::select! {
                 http2 = is_http2(taken) => self.one_at_a_time.store(http2, Ordering::Relaxed),
                 answer = &mut answer => {
-                    unanswered.over = true;
+                    unanswered.is_over();
                     return answer;
                 }
             }
             drop(turn);
         }
         let answer = answer.await;
-        unanswered.over = true;
+        unanswered.is_over();
         answer
     }
 }
@@ -142,16 +145,31 @@ async fn is_http2(mut taken: CaptureConnection) -> bool {
     taken.wait_for_connection_metadata().await.as_ref().is_none_or(|connection| connection.is_negotiated_h2())
 }
 
-/// A request on its way. If it is given up without an answer, no other request uses its connection: a proxy that answers
-/// pings may have lost the server behind it.
-struct Unanswered {
+/// A request on its way. If it is given up and no request at all was answered since it was sent, no other request uses its
+/// connection: a proxy that answers pings may have lost the server behind it. Otherwise its answer is only not needed any more.
+struct Unanswered<'a> {
     taken: CaptureConnection,
-    over: bool,
+    answers: &'a AtomicUsize,
+    /// The answers before it was sent.
+    before: usize,
 }
 
-impl Drop for Unanswered {
+impl<'a> Unanswered<'a> {
+    fn new(taken: CaptureConnection, answers: &'a AtomicUsize) -> Self {
+        Unanswered { taken, answers, before: answers.load(Ordering::Relaxed) }
+    }
+
+    /// It was answered, or has failed by itself.
+    fn is_over(&self) {
+        self.answers.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Unanswered<'_> {
     fn drop(&mut self) {
-        if let Some(connection) = self.taken.connection_metadata().as_ref().filter(|_| !self.over) {
+        if self.answers.load(Ordering::Relaxed) == self.before
+            && let Some(connection) = self.taken.connection_metadata().as_ref()
+        {
             connection.poison();
         }
     }
