@@ -31,6 +31,8 @@ pub struct Record {
 #[serde(rename_all = "camelCase")]
 pub enum Step {
     Lock,
+    /// With `--pre-pull`: the new images are brought to the nodes.
+    PrePull,
     /// With ops-manager: the ops request is created.
     Request,
     /// With ops-manager: the ops request is followed until it ends.
@@ -47,8 +49,9 @@ pub enum Step {
 
 impl Step {
     /// Every step, in order. No run has all of them: that depends on the method.
-    pub const ALL: [Step; 10] = [
+    pub const ALL: [Step; 11] = [
         Step::Lock,
+        Step::PrePull,
         Step::Request,
         Step::Follow,
         Step::Render,
@@ -88,6 +91,29 @@ pub enum Event {
     /// The wait is over.
     WaitOver {
         step: Step,
+    },
+    /// A node downloads an image, for a pod of our own.
+    ImagePullStarted {
+        node: String,
+        image: String,
+    },
+    /// What such a pod is waiting for has changed.
+    ImagePullWaiting {
+        node: String,
+        image: String,
+        on: WaitingOn,
+    },
+    /// The node has the image.
+    ImagePulled {
+        node: String,
+        image: String,
+        took_ms: u64,
+    },
+    /// The image was not brought to the node, and the run goes on without it.
+    ImageNotPulled {
+        node: String,
+        image: String,
+        why: String,
     },
     /// `Paused` was written, or was there already and is ours.
     PauseRequested {

@@ -172,6 +172,13 @@ impl Entry {
         }
     }
 
+    /// It may have left pods of its own, which were to bring images to nodes: they are removed when that is done.
+    pub fn may_leave_pods(&self) -> bool {
+        let over =
+            |step: &StepEntry| matches!(step.outcome, Some(StepOutcome::Done | StepOutcome::AlreadyDone));
+        self.progress.steps.iter().any(|step| step.step == Step::PrePull && !over(step))
+    }
+
     fn resumed(&self) -> Option<&Resumption> {
         self.progress.resumed.last().filter(|r| r.method.is_some())
     }

@@ -23,6 +23,9 @@ pub use simcluster::world::ANALYTICS;
 /// A user of the sandbox who may only read.
 pub use simcluster::world::VIEWER;
 
+/// Long enough to see what `--pre-pull` is for, and short enough to wait for it.
+const SLOW_PULL: Duration = Duration::from_secs(8);
+
 const BUDGETS: &str = "poddisruptionbudgets.policy";
 
 /// A fault to simulate, so that a failure can be rehearsed.
@@ -32,6 +35,8 @@ pub enum Fault {
     Pull,
     /// The first pod of each workload cannot pull its new image
     PullFirst,
+    /// A node takes 8 s to download an image
+    SlowPull,
     /// The second pod of each workload crashes on its new image
     Crash,
     /// Every PodDisruptionBudget forbids evictions for the first two minutes
@@ -76,8 +81,9 @@ impl Sandbox {
 
 fn misbehave(cluster: &SimCluster, fault: Fault) {
     match fault {
-        Fault::Pull => spoil_new_images(cluster, "*-1", &Ailment::PullError),
-        Fault::PullFirst => spoil_new_images(cluster, "*-0", &Ailment::PullError),
+        Fault::Pull => fail_to_pull(cluster, "*-1"),
+        Fault::PullFirst => fail_to_pull(cluster, "*-0"),
+        Fault::SlowPull => cluster.behaviour().change(|b| b.download = SLOW_PULL),
         Fault::Crash => {
             let crash = Ailment::Crash { after: Duration::from_millis(100), exit_code: 1 };
             spoil_new_images(cluster, "*-1", &crash);
@@ -85,6 +91,13 @@ fn misbehave(cluster: &SimCluster, fault: Fault) {
         Fault::Budget => spend_budgets(cluster.store()),
         Fault::NoOperator => cluster.behaviour().change(|b| b.provisioner.alive = false),
         Fault::ReadOnly => cluster.access().only_reads(simcluster::USER),
+    }
+}
+
+/// What these pods cannot pull, no pod can that is created to pull it first.
+fn fail_to_pull(cluster: &SimCluster, pods: &str) {
+    for pods in [pods, "dbupdate-pull-*"] {
+        spoil_new_images(cluster, pods, &Ailment::PullError);
     }
 }
 

@@ -192,9 +192,11 @@ async fn look(world: &World) {
 async fn dry_run(world: &World, cluster: &Cluster) -> Snapshot {
     let snapshot = world.snapshot(cluster).await;
     cluster.journal(world.kind, NAMESPACE, &world.name).await.expect("it can be read");
-    let needed = permissions::needed(&snapshot, false);
+    let needed = permissions::needed(&snapshot, false, false);
     let environment = cluster.environment(world.kind, NAMESPACE, &world.name, &needed).await;
     let environment = environment.expect("it can be asked");
+    let nodes = snapshot.pods.iter().filter_map(|pod| pod.node.clone());
+    cluster.images_of_nodes(nodes.collect()).await;
     Snapshot { environment, ..snapshot }
 }
 
@@ -208,6 +210,14 @@ async fn updated(database: Database, record: &mut Record) {
     engine::trials(&cluster, &snapshot, &plan, &world.clock()).await.expect("they can be tried");
     world.update().await.done();
     world.is_updated();
+    record.take(&world);
+}
+
+/// The images are brought to the nodes first.
+async fn pre_pulled(record: &mut Record) {
+    let mut world = World::new(Database::zookeeper("db"));
+    world.pre_pull = true;
+    world.update().await.done();
     record.take(&world);
 }
 
@@ -297,6 +307,7 @@ async fn no_request_lacks_a_rule_and_no_rule_is_idle() {
     for database in databases() {
         requested(database, &mut record).await;
     }
+    pre_pulled(&mut record).await;
     backups(&mut record).await;
     stuck(&mut record).await;
     taken_over_and_rolled_back(&mut record).await;

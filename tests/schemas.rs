@@ -136,6 +136,8 @@ fn plans_and_lists() {
     print("plan", 0, "cas my-cas --to 5.0.7 --dry-run");
     print("plan", 0, "hz my-hz --to 5.5.6 --dry-run");
     print("plan", 0, "zk my-zk --to 3.8.3 --dry-run");
+    let first = print("plan", 0, "kf my-kf --to 3.6.1 --pre-pull --dry-run");
+    assert_eq!(first["prePull"]["pulls"].as_array().map(Vec::len), Some(3));
     assert_eq!(print("plan", 3, "dr my-dr --to 36.0.0 --dry-run")["path"].as_array().map(Vec::len), Some(5));
     print("plan", 0, "kf my-kf --to 4.0.0 --via provisioner --dry-run");
     let hops = print("hops", 0, "dr my-dr --to 35.0.1 --through --dry-run=server");
@@ -190,6 +192,7 @@ fn a_whole_run_and_what_is_told_of_it() {
         );
         fits("status", &status);
         status["notChecked"] = json!(["ops requests: forbidden"]);
+        status["leftPods"] = json!(["dbupdate-pull-1"]);
         fits("status", &status);
         let names = events(&running.end().ended(0, "").stdout);
         for name in ["started", "podReady", "versionSet", "resumed", "finished"] {
@@ -295,6 +298,10 @@ fn every_event_and_every_wait_is_described() {
         Event::StepFinished { step: Step::Lock, outcome: StepOutcome::Done, took_ms: 1, note: text() },
         Event::Waiting { step: Step::Pause, on: WaitingOn::Controller },
         Event::WaitOver { step: Step::Pause },
+        Event::ImagePullStarted { node: text(), image: text() },
+        Event::ImagePullWaiting { node: text(), image: text(), on: WaitingOn::Creation },
+        Event::ImagePulled { node: text(), image: text(), took_ms: 1 },
+        Event::ImageNotPulled { node: text(), image: text(), why: text() },
         Event::PauseRequested { adopted: true },
         Event::PauseAcknowledged { took_ms: 1 },
         Event::PauseUnanswered { after_ms: 1 },
@@ -432,6 +439,7 @@ fn only_what_is_left_out_where_it_is_empty_may_be_absent() {
                 "name",
                 "opsRequest",
                 "path",
+                "prePull",
                 "refused",
                 "removed",
                 "rewriting",
@@ -447,6 +455,7 @@ fn only_what_is_left_out_where_it_is_empty_may_be_absent() {
                 "database",
                 "error",
                 "kind",
+                "leftPods",
                 "lock",
                 "notChecked",
                 "opsRequests",

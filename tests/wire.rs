@@ -201,5 +201,9 @@ fn write() -> Write {
         name: "db-0".into(),
         uid: "1".into(),
     };
-    Write { purpose: Purpose::Delete, object, action: WriteAction::Delete { resource_version: "1".into() } }
+    Write {
+        purpose: Purpose::Delete,
+        object,
+        action: WriteAction::Delete { resource_version: Some("1".into()) },
+    }
 }

@@ -164,6 +164,14 @@ pub struct UpdateArgs {
     #[arg(long, value_name = "[VERSION=]METHOD", value_parser = chosen_way)]
     pub via: Vec<(Option<String>, Method)>,
 
+    /// Download the new images to the nodes of the pods before anything is changed
+    ///
+    /// A pod is then not away while its node downloads an image. For each node and image, a short-lived pod is created in
+    /// the namespace of the database, and removed again. If a node cannot download an image, the update does not start. If
+    /// such pods are not admitted, it starts without them. See docs/pre-pull.md.
+    #[arg(long, help_heading = "Images")]
+    pub pre_pull: bool,
+
     /// What to do when a pod is stuck on the new version: stop, or roll back
     ///
     /// An automatic rollback happens only if no container has ever started from the new image, for example because the
@@ -207,6 +215,10 @@ pub struct ResumeArgs {
     /// If another run still holds the lock, wait for it to expire or be released instead of refusing
     #[arg(long)]
     pub take_over: bool,
+
+    /// Download the new images to the nodes of the pods that are left before the run continues
+    #[arg(long, help_heading = "Images")]
+    pub pre_pull: bool,
 
     /// Allow an update to an older version
     #[arg(long, help_heading = "Checks")]

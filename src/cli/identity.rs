@@ -33,7 +33,7 @@ pub fn commands(options: &UpdateOptions, through: Option<&str>, methods: &Method
         },
         through: through.map(str::to_owned),
         methods: methods.clone(),
-        times: times(options),
+        times: times(options).words(options.pre_pull.then_some("--pre-pull")),
         allowed: skipped(|_| true).words(digests(options).iter().copied()),
         allowed_back: skipped(|check| !FORWARD_ONLY.contains(check)),
         ..reach(&options.target, options.namespace.as_deref())

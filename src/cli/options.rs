@@ -45,6 +45,8 @@ pub struct UpdateOptions {
     pub timeout: Option<Duration>,
     pub pod_timeout: Duration,
     pub min_ready: Duration,
+    /// Bring the new images to the nodes before anything is changed.
+    pub pre_pull: bool,
     pub pause_timeout: Duration,
     /// Zero means not to wait.
     pub wait_ready: Duration,
@@ -291,6 +293,7 @@ impl UpdateOptions {
             timeout: Some(update.run.timeout).filter(|t| !t.is_zero()),
             pod_timeout: update.run.pod_timeout,
             min_ready: update.run.min_ready,
+            pre_pull: update.pre_pull,
             pause_timeout: update.run.pause_timeout,
             wait_ready: update.run.wait_ready,
             skip,
@@ -311,6 +314,7 @@ impl UpdateOptions {
             through: args.through,
             allow_downgrade: args.allow_downgrade,
             allow_deprecated: args.allow_deprecated,
+            pre_pull: args.pre_pull,
             ..unnamed(args.database, args.run)
         };
         let options = Self::of(Mode::Resume, update, cluster, terminal)?;
@@ -350,6 +354,7 @@ fn unnamed(database: DatabaseArgs, run: RunArgs) -> UpdateArgs {
         to: None,
         through: false,
         via: Vec::new(),
+        pre_pull: false,
         allow_downgrade: false,
         allow_deprecated: false,
         on_failure: OnFailure::Stop,

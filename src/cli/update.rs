@@ -114,6 +114,7 @@ fn request(options: &UpdateOptions) -> Request {
             wait_ready: options.wait_ready,
         },
         min_ready: options.min_ready,
+        pre_pull: options.pre_pull,
         registries: match options.dry_run {
             _ if options.digests != Digests::Auto => Registries::Unasked,
             Some(_) => Registries::ForAPlan,

@@ -15,6 +15,7 @@ mod file;
 mod flags;
 mod journal;
 mod lease;
+mod nodes;
 mod ops_request;
 mod overrides;
 mod overview;

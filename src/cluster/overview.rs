@@ -7,8 +7,10 @@ use futures::future::join_all;
 use k8s_openapi::api::coordination::v1::Lease;
 use serde::de::DeserializeOwned;
 
+use crate::journal::Entry;
 use crate::model::{
-    CatalogVersion, Database, Environment, Kind, Lock, Lookup, OPS_API, Pod, Snapshot, WorkloadKind,
+    CatalogVersion, Database, Environment, Kind, Lock, Lookup, OPS_API, PRE_PULL_LABEL, Pod, Snapshot,
+    WorkloadKind,
 };
 
 use super::ahead::Ahead;
@@ -62,6 +64,8 @@ struct Lists {
     pods: Vec<PodWire>,
     journals: Lookup<BTreeMap<Place, Journal>>,
     locks: BTreeMap<Place, Lock>,
+    /// Those that bring images to nodes; only read where a run may have left some.
+    pull_pods: Vec<PodWire>,
     unread: Vec<String>,
 }
 
@@ -179,6 +183,15 @@ impl Cluster {
             self.journals(which),
             self.locks(which),
         )?;
+        let left = |all: &Vec<(Place, Journal)>| {
+            all.iter().any(|(_, journal)| journal.entries.iter().any(Entry::may_leave_pods))
+        };
+        let pull_pods = match &journals {
+            Lookup::Found(all) if left(all) => {
+                self.readable::<PodWire>("v1", namespace, "pods", PRE_PULL_LABEL, "").await?
+            }
+            _ => Lookup::Absent,
+        };
         let mut unread = Vec::new();
         let workloads = [(petset, petsets), (statefulset, statefulsets), (deployment, deployments)]
             .into_iter()
@@ -189,6 +202,8 @@ impl Cluster {
             pods: read_or_say(pods, "pods", &mut unread),
             journals: journals.map(|all| all.into_iter().collect()),
             locks: read_or_say(locks, "leases", &mut unread).into_iter().collect(),
+            // That pods cannot be read is said already.
+            pull_pods: if let Lookup::Found(pods) = pull_pods { pods } else { Vec::new() },
             unread,
         })
     }
@@ -309,6 +324,10 @@ impl Lists {
             Lookup::Absent => Lookup::Absent,
             Lookup::Unreadable(why) => Lookup::Unreadable(why.clone()),
         };
+        let brings = |p: &&PodWire| {
+            p.metadata.namespace == namespace && p.metadata.labels.get(PRE_PULL_LABEL) == Some(&uid)
+        };
+        let left_pods = self.pull_pods.iter().filter(brings).map(|p| p.clone().pod().name).collect();
         let key = place(database.kind, &namespace, &name);
         let journal = match &self.journals {
             Lookup::Found(all) => all.get(&key).map_or(Lookup::Absent, |j| Lookup::Found(j.clone())),
@@ -325,7 +344,7 @@ impl Lists {
             cordoned: Lookup::Absent,
             catalog: of_kind.catalog.clone(),
             lock: self.locks.get(&key).cloned(),
-            environment: Environment::default(),
+            environment: Environment { left_pods, ..Environment::default() },
             database,
         };
         let unread = self.unread.iter().chain(&of_kind.unread).cloned().collect();

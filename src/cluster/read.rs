@@ -13,9 +13,10 @@ use crate::model::{
 };
 
 use super::ahead::Ahead;
+use super::nodes::NodeWire;
 use super::pages::{PAGE, PAGE_OF_JOURNALS, Page, Pages};
 use super::request::{Call, MANAGER, built, path, resource, segment};
-use super::wire::{BudgetWire, DatabaseWire, Named, NodeWire, PodWire, VersionWire, WorkloadWire};
+use super::wire::{BudgetWire, DatabaseWire, Named, PodWire, VersionWire, WorkloadWire};
 use super::{Cluster, ClusterError};
 
 /// The collections that a run watches.

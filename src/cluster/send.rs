@@ -95,8 +95,16 @@ fn call(write: &Write, dry_run: bool) -> Result<Call, ClusterError> {
             let request = kube::core::Request::new(path).create(&params, body);
             ("create", "create", "", built(request, name))
         }
+        WriteAction::CreatePod { manifest } => {
+            let params = PostParams { dry_run, field_manager: Some(MANAGER.to_owned()) };
+            let request = kube::core::Request::new(path).create(&params, manifest.to_string().into_bytes());
+            ("create", "create", "", built(request, name))
+        }
         WriteAction::Delete { resource_version } => {
-            let preconditions = json!({ "uid": object.uid, "resourceVersion": resource_version });
+            let mut preconditions = json!({ "uid": object.uid });
+            if let Some(version) = resource_version {
+                preconditions["resourceVersion"] = json!(version);
+            }
             ("delete", "delete", "", deletion(&format!("{path}/{name}"), &preconditions, dry_run))
         }
     };

@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 
 use crate::model::{
     Amount, Budget, CatalogVersion, Condition, Container, ContainerState, ContainerStatus, Database, Kind,
-    ObjectRef, Owner, Phase, Pod, PodCondition, PodManagement, PodTimes, RESIZES, UpdateStrategy, Workload,
-    WorkloadKind, clean, epoch_millis,
+    ObjectRef, Owner, Phase, Pod, PodCondition, PodManagement, PodTerms, PodTimes, RESIZES, UpdateStrategy,
+    Workload, WorkloadKind, clean, epoch_millis,
 };
 
 /// Any object, of which only `metadata` matters.
@@ -275,6 +275,7 @@ impl WorkloadWire {
             selector: spec.selector.match_labels.unwrap_or_default(),
             containers,
             grace_seconds: grace(pod_spec["terminationGracePeriodSeconds"].as_i64()),
+            terms: terms(pod_spec),
             template: fingerprint(&spec.template),
             deleting: meta.deletion_timestamp.is_some(),
         })
@@ -299,6 +300,18 @@ pub(super) fn containers(list: &Value, init: bool) -> Vec<Container> {
         index,
     };
     list.as_array().into_iter().flatten().enumerate().map(one).collect()
+}
+
+/// Where the pods of a template may run, and how their images are downloaded.
+fn terms(pod_spec: &Value) -> PodTerms {
+    let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(clean);
+    let list = |field: &str| pod_spec[field].as_array().into_iter().flatten();
+    PodTerms {
+        service_account: text(&pod_spec["serviceAccountName"]).unwrap_or_default(),
+        pull_secrets: list("imagePullSecrets").filter_map(|secret| text(&secret["name"])).collect(),
+        tolerations: list("tolerations").cloned().collect(),
+        runtime_class: text(&pod_spec["runtimeClassName"]),
+    }
 }
 
 /// Equal templates have equal fingerprints within one process: serde_json keeps the keys of an object sorted.
@@ -555,42 +568,5 @@ impl VersionWire {
             images: fields.filter_map(image).collect(),
             simulated: self.metadata.annotations.simulated.is_some_and(|said| said == "true"),
         }
-    }
-}
-
-#[derive(Deserialize, Clone)]
-pub(super) struct NodeWire {
-    pub metadata: Meta,
-    #[serde(default)]
-    spec: NodeSpec,
-    #[serde(default, deserialize_with = "or_default")]
-    status: NodeStatus,
-}
-
-#[derive(Deserialize, Default, Clone)]
-#[serde(default)]
-struct NodeStatus {
-    #[serde(deserialize_with = "or_default")]
-    conditions: Vec<Condition>,
-}
-
-#[derive(Deserialize, Default, Clone)]
-#[serde(default)]
-struct NodeSpec {
-    unschedulable: bool,
-}
-
-impl NodeWire {
-    /// Whether the node is Ready, in a few words.
-    pub fn state(self) -> String {
-        match self.status.conditions.into_iter().find(|c| c.kind == "Ready") {
-            Some(c) if c.status == "True" => "Ready".to_owned(),
-            Some(c) => clean(&format!("not Ready: {} {}", c.reason, c.message)),
-            None => "its readiness is unknown".to_owned(),
-        }
-    }
-
-    pub fn cordoned(self) -> Option<String> {
-        self.spec.unschedulable.then(|| clean(&self.metadata.name))
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::event::{Event, WaitingOn};
 use crate::model::{Pod, Rewriting, WorkloadPlan, millis};
+use crate::roll::pull::moved_away;
 use crate::roll::{Flight, Found, Stuck, Verdict, judge};
 
 use super::roll::Roll;
@@ -131,6 +132,9 @@ impl Run {
         }
         if let Some(pod) = flight.in_place(&self.observer.snapshot).cloned() {
             self.tell_unlike(roll.plan, &pod);
+            if flight.restarts {
+                self.tell_if_moved_away(&flight.owner, &pod);
+            }
         }
         let (_, done) = self.observer.snapshot.count(roll.plan);
         self.journal_pods(&roll.name, done);
@@ -164,6 +168,16 @@ impl Run {
             let Some(workload) = self.observer.snapshot.workload(&planned.object.uid) else { continue };
             let pods: Vec<Pod> = self.observer.snapshot.pods_of(workload).cloned().collect();
             pods.iter().filter(|pod| !pod.deleting).for_each(|pod| self.tell_unlike(planned, pod));
+        }
+    }
+
+    /// A pod that was scheduled to another node than the images were brought to had to wait for them.
+    fn tell_if_moved_away(&self, workload: &str, pod: &Pod) {
+        if let Some(node) = pod.node.as_ref().filter(|_| moved_away(&self.plan, workload, pod)) {
+            self.narrator.notice(format!(
+                "pod {} was scheduled to node {node}, on which its images were not pre-pulled",
+                pod.name
+            ));
         }
     }
 

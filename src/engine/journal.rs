@@ -140,10 +140,11 @@ impl Run {
             methods: self.options.story.methods.clone(),
             before: self.options.story.before.clone().unwrap_or_else(|| self.before_it()),
         };
-        // The list of pods is only informative, and in a plan of many thousand pods it would leave no room for the
+        // The lists of pods and nodes are only informative, and in a plan of many thousand pods they would leave no room for the
         // rest.
         if serde_json::to_string(&run).map_or(0, |text| text.len()) > KEPT_BYTES / 2 {
             run.plan.workloads.iter_mut().for_each(|w| w.pods.clear());
+            run.plan.pre_pull = None;
         }
         run
     }
@@ -151,6 +152,7 @@ impl Run {
     /// The step that follows the lock.
     fn first_step(&self) -> Step {
         match self.plan.method {
+            _ if self.plan.pre_pull.is_some() => Step::PrePull,
             Method::Client => Step::Pause,
             Method::Provisioner => Step::Render,
             Method::OpsManager if self.plan.action == Action::Resume => Step::Verify,

@@ -1,6 +1,6 @@
 //! What a run has done, as far as its end or a later run has to know.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::clock::Reading;
@@ -23,6 +23,8 @@ pub(super) struct Ledger {
     pub operator: Operator,
     /// A write was sent, and its response was not waited for.
     pub in_the_air: bool,
+    /// The names of the pods that this process has created to bring images to nodes, until they are seen to be gone.
+    pub pull_pods: BTreeSet<String>,
     /// The result for each workload, by uid.
     pub results: BTreeMap<String, WorkloadResult>,
     /// How long its pods were away.
@@ -71,6 +73,7 @@ impl Ledger {
             started: false,
             operator: Operator::default(),
             in_the_air: false,
+            pull_pods: BTreeSet::new(),
             results: plan.workloads.iter().map(|w| (w.object.uid.clone(), untouched(w))).collect(),
             away: BTreeMap::new(),
             began,

@@ -19,6 +19,7 @@ mod observer;
 mod ops_manager;
 mod patch;
 mod pause;
+mod pre_pull;
 mod render;
 mod roll;
 mod run;
@@ -159,6 +160,9 @@ async fn rollback(run: &mut Run) -> Result<(), StopReason> {
 /// The update.
 async fn sequence(run: &mut Run) -> Result<(), StopReason> {
     run.step(Step::Lock, async |run| run.lock().await).await?;
+    if run.plan.pre_pull.is_some() {
+        run.step(Step::PrePull, async |run| run.pre_pull().await).await?;
+    }
     match run.plan.method {
         Method::Client => by_client(run).await?,
         Method::Provisioner => by_provisioner(run).await?,

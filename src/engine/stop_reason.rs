@@ -41,6 +41,8 @@ pub(super) enum StopReason {
         event_of(.last_event)
     )]
     NotRendered { workload: String, what: String, seconds: u64, last_event: Option<String> },
+    #[error("node {node} cannot download {image}: {why}{}", event_of(.last_event))]
+    PullFailed { node: String, image: String, why: String, last_event: Option<String> },
     #[error("ops request {name} ended: {phase}{}", reason_of(.why))]
     RequestEnded { name: String, phase: String, why: String },
     #[error("ops request {name} was deleted before it ended")]
@@ -191,7 +193,7 @@ impl StopReason {
             StopReason::RolledBack { unready: Some(unready), .. } => unready.exit_code(code::UNFINISHED),
             _ if self.somebody_else() => code::SOMEBODY_ELSE,
             _ if changed => code::UNFINISHED,
-            StopReason::WouldBeRefused { .. } => code::REFUSED,
+            StopReason::WouldBeRefused { .. } | StopReason::PullFailed { .. } => code::REFUSED,
             _ => code::FAILED,
         }
     }

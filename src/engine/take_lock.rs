@@ -38,6 +38,7 @@ impl Run {
         self.try_writes().await?;
         self.until_watched().await?;
         self.open_journal().await?;
+        self.remove_left_pods().await?;
         self.begin_announcing();
         Ok(StepOutcome::Done)
     }

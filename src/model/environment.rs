@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use super::{ImageFound, Lookup, Permission};
+use super::{ImageFound, Lookup, Permission, among};
 
 /// The API of the objects that keep a database at what they say, where KubeDB's GitOps operator is installed.
 pub const GITOPS_API: &str = "gitops.kubedb.com/v1alpha1";
@@ -22,6 +22,11 @@ pub struct Environment {
     pub backups: Lookup<Vec<Backup>>,
     /// What the registries report about the images that a plan sets, by the catalog's names for them.
     pub images: BTreeMap<String, ImageFound>,
+    /// The names of the images that nodes with pods of the database have, by node, as their kubelets report them: at
+    /// most 50 each, so an image that is not among them may be there. A node that was not read is missing.
+    pub nodes: BTreeMap<String, Lookup<Vec<String>>>,
+    /// The pods of this tool that a run has left behind, which were to bring images to nodes.
+    pub left_pods: Vec<String>,
 }
 
 impl Default for Environment {
@@ -32,6 +37,8 @@ impl Default for Environment {
             gitops: Lookup::Absent,
             backups: Lookup::Absent,
             images: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+            left_pods: Vec::new(),
         }
     }
 }
@@ -42,6 +49,16 @@ impl Environment {
         match &self.denied {
             Lookup::Found(denied) => denied,
             Lookup::Absent | Lookup::Unreadable(_) => &[],
+        }
+    }
+}
+
+impl Environment {
+    /// Whether the node reports that image; `None` if it reports none at all, or was not read.
+    pub fn reported(&self, node: &str, image: &str) -> Option<bool> {
+        match self.nodes.get(node) {
+            Some(Lookup::Found(names)) if !names.is_empty() => Some(among(image, names)),
+            _ => None,
         }
     }
 }

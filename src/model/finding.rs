@@ -94,6 +94,7 @@ pub enum Check {
     CruiseControlMissing,
     PinnedImages,
     OutdatedPods,
+    PrePull,
     UnfinishedRun,
     PassedOver,
     PodsRewritten,

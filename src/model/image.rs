@@ -69,6 +69,15 @@ pub fn pinned(image: &str) -> bool {
     image.contains('@')
 }
 
+/// Whether a node that reports these names of its images has this one. A pinned image is there if its digest is, under
+/// whatever name.
+pub fn among(image: &str, names: &[String]) -> bool {
+    match ImageName::of(image).digest {
+        Some(digest) => names.iter().any(|name| ImageName::of(name).digest == Some(digest)),
+        None => names.iter().any(|name| !pinned(name) && same_image(name, image)),
+    }
+}
+
 /// The host that serves an image; an image without one is on Docker Hub, as for every container runtime.
 pub fn registry(image: &str) -> &str {
     ImageName::of(image).registry
@@ -118,6 +127,24 @@ mod tests {
         ] {
             assert_eq!(same_image(a, b), same, "{a} {b}");
             assert_eq!(same_image(b, a), same, "{b} {a}");
+        }
+    }
+
+    #[test]
+    fn a_node_has_an_image_by_its_tag_or_by_its_digest() {
+        let names = ["r/kafka@sha256:ab", "r/kafka:3.6.1", "r/other@sha256:ef"].map(str::to_owned);
+        for (image, there) in [
+            ("r/kafka:3.6.1", true),
+            ("docker.io/r/kafka:3.6.1", true),
+            ("r/kafka:3.6.2", false),
+            ("r/kafka:3.6.1@sha256:ab", true),
+            // The tag has moved since.
+            ("r/kafka:3.6.1@sha256:cd", false),
+            ("mirror/kafka@sha256:ab", true),
+            // A digest without a tag says nothing about the tag.
+            ("r/other", false),
+        ] {
+            assert_eq!(among(image, &names), there, "{image}");
         }
     }
 

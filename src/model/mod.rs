@@ -16,6 +16,7 @@ mod origin;
 mod permission;
 mod plan;
 mod pod;
+mod pre_pull;
 mod reference;
 mod revision;
 mod rewriting;
@@ -33,7 +34,7 @@ pub use coverage::Coverage;
 pub use database::{Condition, Database, HealthChecker, OwnImage, Owner, PAUSED, Phase};
 pub use environment::{BACKUP_APIS, Backup, Environment, GITOPS_API};
 pub use finding::{Check, Finding, Severity, Trial};
-pub use image::{ImageFound, ImageName, pinned, registry, same_image};
+pub use image::{ImageFound, ImageName, among, pinned, registry, same_image};
 pub use kind::Kind;
 pub use lookup::Lookup;
 pub use method::{Method, Methods};
@@ -46,6 +47,7 @@ pub use plan::{
     ShapeChange, Strategy, VersionRef, WorkloadPlan,
 };
 pub use pod::{ContainerState, ContainerStatus, Pod, PodCondition, PodTimes, RESIZES};
+pub use pre_pull::{PRE_PULL_LABEL, PodTerms, PrePull, Pull};
 pub use reference::ObjectRef;
 pub use revision::Revision;
 pub use rewriting::{Rewriting, Rewritten, Unlike, is_another, mirrors};

@@ -1,8 +1,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Finding, Kind, Method, ObjectRef, OpsRequestManifest, Permission, Rewriting, Rewritten, WorkloadKind,
-    is_another,
+    Finding, Kind, Method, ObjectRef, OpsRequestManifest, Permission, PrePull, Rewriting, Rewritten,
+    WorkloadKind, is_another,
 };
 
 /// The version of the schema in which plans are printed; it changes when a field's meaning does.
@@ -27,6 +27,9 @@ pub struct Plan {
     /// The ops request to create, or to follow if it exists; only with the method ops-manager.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ops_request: Option<OpsRequestManifest>,
+    /// The images that are brought to the nodes first; only with `--pre-pull`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pre_pull: Option<PrePull>,
     /// In the order in which they are rolled.
     pub workloads: Vec<WorkloadPlan>,
     /// All of them, refusals first.

@@ -154,7 +154,7 @@ fn rewritten(asked: &str, found: &str) -> Vec<Rewritten> {
 }
 
 /// The different beginnings of two names whose ends are the same; `None` if not even the last part is.
-fn fronts(from: &Name<'_>, to: &Name<'_>) -> Option<(String, String)> {
+fn fronts(from: &ImageName<'_>, to: &ImageName<'_>) -> Option<(String, String)> {
     let (from, to) = (from.segments(), to.segments());
     let same = from.iter().rev().zip(to.iter().rev()).take_while(|(a, b)| a == b).count();
     let front = |all: &[&str]| all[..all.len() - same].join("/");

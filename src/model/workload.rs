@@ -3,7 +3,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::ObjectRef;
+use super::{ObjectRef, PodTerms};
 
 /// What runs the pods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -115,6 +115,8 @@ pub struct Workload {
     pub containers: Vec<Container>,
     /// The template's termination grace in seconds.
     pub grace_seconds: i64,
+    /// Where the template's pods may run, and how their images are downloaded.
+    pub terms: PodTerms,
     /// A fingerprint of `spec.template`: equal templates have equal fingerprints.
     pub template: u64,
     pub deleting: bool,

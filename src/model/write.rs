@@ -30,6 +30,10 @@ pub enum Purpose {
     Resume,
     /// Create the ops request for the Ops-manager.
     Request,
+    /// Create a pod of our own that brings an image to a node.
+    PrePull,
+    /// Remove such a pod.
+    RemovePrePull,
 }
 
 /// How a write is sent.
@@ -42,8 +46,13 @@ pub enum WriteAction {
     Evict,
     /// A creation of that object.
     Create { manifest: Box<OpsRequestManifest> },
-    /// A deletion with the object's uid and this resourceVersion as its preconditions.
-    Delete { resource_version: String },
+    /// A creation of that pod.
+    CreatePod { manifest: Box<Value> },
+    /// A deletion with the object's uid and, if it matters, this resourceVersion as its preconditions.
+    Delete {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        resource_version: Option<String>,
+    },
 }
 
 /// One operation of a JSON patch (RFC 6902).

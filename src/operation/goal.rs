@@ -186,6 +186,7 @@ fn planned(request: &Request, to: &str, methods: Methods, unfinished: Option<&En
         to: to.to_owned(),
         methods,
         skip: request.skip.clone(),
+        pre_pull: request.pre_pull,
         min_ready_seconds: whole_seconds(request.min_ready),
         step_timeout_seconds: whole_seconds(request.bounds.pod_timeout),
     }

@@ -1,8 +1,9 @@
 //! What is read of a database, and decided from it, before anything is changed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::{sleep, timeout};
 
 use super::Operation;
@@ -11,12 +12,12 @@ use super::goal::{Goal, goal};
 use super::read;
 use super::request::Wish;
 use super::stop::Over;
-use super::told::{Notice, Question};
+use super::told::{Notice, Question, Told};
 use crate::cluster::{ClusterError, Found, Journal, Selection, lease_duration};
 use crate::event::{Finish, Outcome, code};
-use crate::model::{Action, Command, Kind, Lock, Lookup, Plan, Snapshot, registry};
+use crate::model::{Action, Command, ImageFound, Kind, Lock, Lookup, Plan, Snapshot, registry};
 use crate::plan::hops::Hops;
-use crate::plan::{images, update, versions};
+use crate::plan::{images, pre_pull, update, versions};
 use crate::registry::look_up;
 use crate::situation::{self, Commands, Next, Seen};
 use crate::steps::s1_pause;
@@ -174,7 +175,8 @@ impl Operation {
         let namespace = which.namespace.clone().unwrap_or_else(|| self.cluster.default_namespace());
         let (kind, name) = self.choose_database(&namespace).await?;
         let methods = self.request.methods();
-        let reading = read::everything(&self.cluster, kind, &namespace, &name, &methods);
+        let reading =
+            read::everything(&self.cluster, kind, &namespace, &name, &methods, self.request.pre_pull);
         match self.patience.during(reading).await? {
             Err(Error::Cluster(error @ ClusterError::Forbidden { .. })) => {
                 Err(Error::MayNotRead { error, kind, name })
@@ -303,7 +305,8 @@ impl Operation {
     async fn read_again(&mut self, before: Snapshot) -> Result<(Snapshot, Journal), Error> {
         let (kind, db) = (before.database.kind, &before.database.object);
         let methods = self.request.methods();
-        let reading = read::everything(&self.cluster, kind, &db.namespace, &db.name, &methods);
+        let reading =
+            read::everything(&self.cluster, kind, &db.namespace, &db.name, &methods, self.request.pre_pull);
         let (mut snapshot, journal) = self.patience.during(reading).await??;
         let version = |lock: &Lock| lock.resource_version.clone();
         if snapshot.lock.as_ref().map(version) == before.lock.as_ref().map(version) {
@@ -312,37 +315,52 @@ impl Operation {
         Ok((snapshot, journal))
     }
 
-    /// The planned hops, planned again if the registries were asked about their images.
+    /// The planned hops, planned again if the registries were asked about their images, or the nodes.
     pub(super) async fn with_images(
         &mut self,
         snapshot: &mut Snapshot,
         goal: &Goal,
         hops: Hops,
     ) -> Result<Hops, Error> {
-        let (images, within) = match (goal, self.request.registries.within()) {
-            (Goal::To { .. }, Some(within)) => (images::to_ask(snapshot, hops.all()), within),
-            // A rollback restores the previous images as they were.
-            (Goal::To { .. }, None) | (Goal::Back { .. }, _) => return Ok(hops),
-        };
-        if images.is_empty() {
+        // A rollback restores the previous images as they were, and they are mostly still on the nodes.
+        let Goal::To { .. } = goal else { return Ok(hops) };
+        let (mut images, mut nodes) = (BTreeSet::new(), BTreeSet::new());
+        let within = self.request.registries.within();
+        if within.is_some() {
+            images = images::to_ask(snapshot, hops.all());
+        }
+        // Whoever is not shown the plan gains nothing by a suggestion.
+        if self.request.pre_pull || !self.request.unasked {
+            nodes = pre_pull::nodes(snapshot, &hops.first);
+        }
+        if images.is_empty() && nodes.is_empty() {
             return Ok(hops);
         }
-        let told = self.told.clone();
-        let asking = async {
-            let mut asking = Box::pin(look_up(&images, within));
-            if within <= SILENCE {
-                return asking.await;
-            }
-            if let Ok(found) = timeout(SILENCE, &mut asking).await {
-                return found;
-            }
-            let registries: BTreeSet<_> = images.iter().map(|image| registry(image)).collect();
-            let registries = registries.into_iter().map(str::to_owned).collect();
-            // It does not matter if the caller no longer listens.
-            let _ = told.send(Notice::RegistriesAsked { registries }.into());
-            asking.await
-        };
-        snapshot.environment.images = self.patience.during(asking).await?;
+        let asking = ask_registries(&images, within.unwrap_or_default(), self.told.clone());
+        let reading = self.cluster.images_of_nodes(nodes);
+        let asking = async { tokio::join!(asking, reading) };
+        let (images, nodes) = self.patience.during(asking).await?;
+        (snapshot.environment.images, snapshot.environment.nodes) = (images, nodes);
         self.hops(snapshot, goal)
     }
+}
+
+/// What the registries say about these images within this time. The caller is told whenever it takes long.
+async fn ask_registries(
+    images: &BTreeSet<String>,
+    within: Duration,
+    told: UnboundedSender<Told>,
+) -> BTreeMap<String, ImageFound> {
+    let mut asking = Box::pin(look_up(images, within));
+    if within <= SILENCE {
+        return asking.await;
+    }
+    if let Ok(found) = timeout(SILENCE, &mut asking).await {
+        return found;
+    }
+    let registries: BTreeSet<_> = images.iter().map(|image| registry(image)).collect();
+    let registries = registries.into_iter().map(str::to_owned).collect();
+    // It does not matter if the caller no longer listens.
+    let _ = told.send(Notice::RegistriesAsked { registries }.into());
+    asking.await
 }

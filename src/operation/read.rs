@@ -15,6 +15,7 @@ pub(super) async fn everything(
     namespace: &str,
     name: &str,
     methods: &Methods,
+    pre_pull: bool,
 ) -> Result<(Snapshot, Journal), Error> {
     let possible = permissions::possible(kind, name);
     // Each future is large, and several operations may run on one stack.
@@ -27,7 +28,7 @@ pub(super) async fn everything(
     let (journal, environment) = (journal?, environment?);
     let begun = |e: &Entry| e.unfinished() && e.method() == Method::OpsManager;
     let by_ops_manager = methods.any(Method::OpsManager) || journal.last().is_some_and(begun);
-    let needed = permissions::needed(&snapshot, by_ops_manager);
+    let needed = permissions::needed(&snapshot, by_ops_manager, pre_pull);
     let denied = match needed.iter().all(|permission| possible.contains(permission)) {
         true => environment.denied,
         false => cluster.denied(namespace, &needed).await?,

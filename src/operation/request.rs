@@ -21,6 +21,8 @@ pub struct Request {
     pub bounds: Bounds,
     /// How long a new pod must stay Ready before the next one is restarted.
     pub min_ready: Duration,
+    /// Bring the new images to the nodes before anything is changed.
+    pub pre_pull: bool,
     pub registries: Registries,
     pub roll_back_on_failure: bool,
     pub caller: Caller,

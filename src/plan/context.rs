@@ -23,6 +23,8 @@ pub struct Context<'a> {
     pub known_images: &'a [String],
     /// The target's images, as that run has pinned them.
     pub pins: &'a [String],
+    /// The images are to be brought to the nodes before anything is changed.
+    pub pre_pull: bool,
     /// The plan resumes an unfinished run.
     pub resuming: bool,
     /// The cluster itself shows something of that run, so its effects are no findings.
@@ -84,6 +86,7 @@ impl Context<'_> {
             action,
             method: self.method,
             ops_request: None,
+            pre_pull: None,
             workloads,
             findings,
             missing: self.snapshot.environment.denied().to_vec(),

@@ -11,6 +11,7 @@ mod methods;
 mod ops_request;
 mod outdated;
 pub mod permissions;
+pub mod pre_pull;
 pub mod preflight;
 pub mod rollback;
 mod templates;

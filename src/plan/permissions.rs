@@ -121,6 +121,7 @@ impl<'a> Subject<'a> {
             Permission::new("get", "", "nodes"),
             Permission::new("list", "", "events"),
             Permission::new("list", "apps", "controllerrevisions"),
+            pulling(),
         ];
         if self.ops_requests {
             all.push(Permission::new("get", OPS, self.kind.facts().ops_plural));
@@ -139,6 +140,11 @@ impl<'a> Subject<'a> {
     }
 }
 
+/// What is needed to bring images to nodes, besides the removal of pods.
+fn pulling() -> Permission {
+    Permission::new("create", "", "pods")
+}
+
 fn group(kind: WorkloadKind) -> &'static str {
     group_of(kind.api_version())
 }
@@ -152,11 +158,12 @@ fn group_of(api: &str) -> &str {
 /// snapshot has already proved.
 ///
 /// `ops_manager`: the update uses the Ops-manager. The permissions for the other methods are needed even then, for a
-/// rollback.
-pub fn needed(snapshot: &Snapshot, ops_manager: bool) -> Vec<Permission> {
+/// rollback. `pre_pull`: images are to be brought to the nodes first.
+pub fn needed(snapshot: &Snapshot, ops_manager: bool, pre_pull: bool) -> Vec<Permission> {
     let subject = Subject::of(snapshot);
     let mut all = subject.running();
     all.extend(Some(subject.requesting()).filter(|_| ops_manager));
+    all.extend(Some(pulling()).filter(|_| pre_pull));
     all
 }
 
@@ -165,7 +172,7 @@ pub fn needed(snapshot: &Snapshot, ops_manager: bool) -> Vec<Permission> {
 pub fn possible(kind: Kind, name: &str) -> Vec<Permission> {
     let subject = Subject::any(kind, name);
     let mut all = subject.running();
-    all.push(subject.requesting());
+    all.extend([subject.requesting(), pulling()]);
     all
 }
 
@@ -194,8 +201,9 @@ pub fn weight(permission: &Permission) -> Weight {
         ("", "pods", "delete") => Weight::Spared(
             "a rollback cannot replace a broken pod whose eviction a PodDisruptionBudget forbids",
         ),
+        ("", "pods", "create") => Weight::Spared("--pre-pull is not possible"),
         ("", "nodes", "list") => Weight::Spared("cordoned nodes will not be detected"),
-        ("", "nodes", _) => Weight::Spared("the state of a stuck pod's node will not be shown"),
+        ("", "nodes", _) => Weight::Spared("the images and the state of nodes will not be shown"),
         ("apps", "controllerrevisions", _) => {
             Weight::Spared("what pods on an older revision were created from will not be known")
         }

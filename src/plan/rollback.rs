@@ -28,6 +28,8 @@ pub fn plan(snapshot: &Snapshot, entry: &Entry, skip: &BTreeSet<Check>) -> Plan 
         current: None,
         target: &target,
         skip,
+        // The previous images are mostly still there, and going back should not wait for a download.
+        pre_pull: false,
         resuming: true,
         begun: true,
         known_images: &[],

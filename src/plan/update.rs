@@ -11,7 +11,7 @@ use crate::model::{
 use crate::steps::leftover;
 
 use super::context::Context;
-use super::{ops_request, preflight, templates, workload};
+use super::{ops_request, pre_pull, preflight, templates, workload};
 
 /// What the user asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub struct Request {
     pub skip: BTreeSet<Check>,
     /// Seconds that a new pod must stay Ready, if that is more than the workload's own `minReadySeconds`.
     pub min_ready_seconds: i64,
+    /// Bring the images to the nodes before anything is changed.
+    pub pre_pull: bool,
     /// Seconds that each step of an ops request may take.
     pub step_timeout_seconds: i64,
     /// The unfinished run, if the cluster still shows something of one.
@@ -38,6 +40,7 @@ impl Request {
             methods: Methods::default(),
             skip: BTreeSet::new(),
             min_ready_seconds: 0,
+            pre_pull: false,
             step_timeout_seconds: 1200,
             unfinished: None,
         }
@@ -105,6 +108,7 @@ pub fn plan(snapshot: &Snapshot, request: &Request) -> Result<Plan, NoTarget> {
         coverage: Coverage::new(snapshot),
         skip: &request.skip,
         known_images: begun.map_or(&[], |u| u.images.as_slice()),
+        pre_pull: request.pre_pull,
         resuming: resuming.is_some(),
         begun: resuming.is_some() && begun.is_some(),
         pins: resuming.map_or(&[], |u| u.pins.as_slice()),
@@ -135,6 +139,7 @@ pub fn nothing(snapshot: &Snapshot) -> Plan {
         action: Action::Nothing,
         method: Method::default(),
         ops_request: None,
+        pre_pull: None,
         workloads: Vec::new(),
         findings: Vec::new(),
         missing: Vec::new(),
@@ -260,6 +265,7 @@ fn plan_for(context: &Context<'_>, request: &Request) -> Plan {
     let requests = context.method == Method::OpsManager && action != Action::Nothing;
     Plan {
         ops_request: requests.then(|| ops_request::manifest(context, request.step_timeout_seconds)),
+        pre_pull: pre_pull::plan(context, &workloads),
         path: path(context, &findings),
         afterwards: afterwards(context),
         ..context.plan(from, action, workloads, findings)

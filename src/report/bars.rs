@@ -174,7 +174,7 @@ mod tests {
     use indicatif::InMemoryTerm;
 
     use super::*;
-    use crate::event::{Event, Step, StepOutcome};
+    use crate::event::{Event, Step, StepOutcome, WaitingOn};
     use crate::report::sample;
 
     fn bars(rows: u16, columns: u16) -> (InMemoryTerm, Bars<InMemoryTerm>) {
@@ -268,6 +268,43 @@ mod tests {
         bars.finish();
         let shown = screen.contents();
         assert_eq!(shown, include_str!("testdata/failed-bars-80.txt").trim_end());
+    }
+
+    #[test]
+    fn each_node_that_downloads_has_a_line() {
+        let (screen, mut bars) = bars(40, 80);
+        let (node, image) = (|n: u32| format!("n{n}"), || "kafka:3.6.1".to_owned());
+        let waits = WaitingOn::Container {
+            container: "pull".into(),
+            reason: "ErrImagePull".into(),
+            message: "no such host".into(),
+        };
+        let events = [
+            Event::StepStarted { step: Step::PrePull },
+            Event::ImagePullStarted { node: node(1), image: image() },
+            Event::ImagePullStarted { node: node(2), image: image() },
+            Event::ImagePullStarted { node: node(3), image: image() },
+            Event::ImagePullWaiting { node: node(2), image: image(), on: waits },
+            Event::ImagePulled { node: node(1), image: image(), took_ms: 42_000 },
+            Event::ImageNotPulled { node: node(3), image: image(), why: "not scheduled".into() },
+        ];
+        let mut records = sample::recorded(events.into());
+        records.iter_mut().for_each(|record| record.elapsed_ms = 5_000);
+        records.iter().for_each(|record| bars.record(record));
+        let shown = screen.contents();
+        let lines: Vec<&str> = shown.lines().map(|line| line.trim_start_matches([' ', '⠋'])).collect();
+        assert_eq!(
+            lines,
+            [
+                "✓ node n1: kafka:3.6.1: there after 42.0 s",
+                "! node n3: kafka:3.6.1: not pre-pulled, so its pod will have to wait for it:",
+                "not scheduled",
+                "pre-pull           0 s",
+                "node n2 (0 s): kafka:3.6.1",
+                "waiting for container pull to start: ErrImagePull: no such host",
+            ],
+            "{shown}"
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::downloads::Downloads;
 use super::estimate::{self, Course};
 use super::layout::{View, fit, fit_end, wrap};
 use super::{tables, words};
@@ -26,6 +27,7 @@ pub(super) struct Board {
     now_ms: u64,
     step: Option<StepLine>,
     workloads: Vec<WorkloadLine>,
+    downloads: Downloads,
     /// The call that fails, as of its last failure.
     retry: Option<String>,
     pub(super) color: bool,
@@ -73,6 +75,7 @@ struct PodLine {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Part {
     Step(Step),
+    Download(usize),
     Workload(usize),
     Retry,
 }
@@ -112,6 +115,18 @@ impl Board {
             Event::WorkloadFinished { workload, took_ms } => {
                 return self.workload_finished(workload, *took_ms, columns);
             }
+            Event::ImagePullStarted { .. } | Event::ImagePullWaiting { .. } => {
+                self.downloads.apply(&record.event, self.now_ms);
+            }
+            Event::ImagePulled { .. } => {
+                self.downloads.apply(&record.event, self.now_ms);
+                let text = words::remark(&record.event).unwrap_or_default();
+                return self.lasting(&format!("  {} ", self.view().good("✓")), &clean(&text), columns);
+            }
+            Event::ImageNotPulled { .. } => {
+                self.downloads.apply(&record.event, self.now_ms);
+                return self.remark(&record.event, columns);
+            }
             Event::PodStarted { .. }
             | Event::PodEvicted { .. }
             | Event::PodWaiting { .. }
@@ -149,6 +164,7 @@ impl Board {
     /// The parts that are on the screen now, from top to bottom.
     pub(super) fn parts(&self) -> Vec<Part> {
         let mut parts: Vec<Part> = self.step.iter().map(|s| Part::Step(s.step)).collect();
+        parts.extend((0..self.downloads.len()).map(Part::Download));
         let open = |(i, w): (usize, &WorkloadLine)| (!w.finished).then_some((i, w.since_ms));
         let open: Vec<_> = self.workloads.iter().enumerate().filter_map(open).collect();
         let many = self.workloads.len() > ALL_SHOWN;
@@ -172,6 +188,11 @@ impl Board {
         let now = self.now_ms + passed_ms;
         match part {
             Part::Step(_) => self.step.as_ref().map(|s| self.step_lines(s, columns, now)),
+            Part::Download(i) => self.downloads.said(*i, now).map(|(text, waits)| {
+                let mut lines = vec![fit(&format!("  {} {text}", spinner(now)), columns)];
+                lines.extend(self.reason("      ", waits, columns));
+                lines
+            }),
             Part::Workload(i) => self.workloads.get(*i).map(|w| {
                 let mark = w.since_ms.map_or(" ", |_| spinner(now));
                 self.workload_lines(w, mark, columns, now)
@@ -252,6 +273,7 @@ impl Board {
         if matches!(step, Step::RollPods | Step::Follow) {
             kept = self.leave_workloads(columns);
         }
+        self.downloads.clear();
         let waits = self.step.take().and_then(|s| s.waits);
         let failed = matches!(outcome, StepOutcome::Failed | StepOutcome::Stopped);
         let mark = match outcome {

@@ -7,6 +7,7 @@ pub mod auth;
 mod bars;
 mod board;
 mod columns;
+mod downloads;
 mod estimate;
 mod findings;
 mod json;

@@ -74,6 +74,7 @@ pub(super) fn plan() -> Plan {
         action: Action::Update,
         method: crate::model::Method::Client,
         ops_request: None,
+        pre_pull: None,
         workloads: vec![workload("controller", 3), broker],
         findings: vec![finding(
             Check::OneReplica,

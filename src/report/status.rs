@@ -118,6 +118,12 @@ fn facts(status: &Status, view: View) -> String {
             silent.unwrap_or_default()
         ));
     }
+    if !status.left_pods.is_empty() {
+        lines.push(format!(
+            "left by a run that pre-pulled images, removed by the next one: {}",
+            clean(&status.left_pods.join(", "))
+        ));
+    }
     lines.extend(status.not_checked.iter().map(|what| format!("could not check {}", clean(what))));
     lines.iter().map(|line| view.hanging("", 2, line)).collect()
 }

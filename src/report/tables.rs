@@ -1,9 +1,11 @@
 //! The plan of an update, for a person to read.
 
+use std::collections::BTreeSet;
+
 use super::columns::{GAP, bare_table, print};
 use super::layout::{View, break_image, short_digest};
 use super::{findings, words};
-use crate::model::{Plan, PodAction, PodPlan, Trial, WorkloadPlan, clean};
+use crate::model::{Plan, PodAction, PodPlan, PrePull, Pull, Trial, WorkloadPlan, clean};
 
 /// The whole plan: title, images, order, findings, and the answers to a server-side dry run if there was one.
 pub fn plan(plan: &Plan, trials: Option<&[Trial]>, view: View) -> String {
@@ -13,6 +15,7 @@ pub fn plan(plan: &Plan, trials: Option<&[Trial]>, view: View) -> String {
         // What does not run has no order.
         if plan.refusals().next().is_none() {
             sections.push(order(plan, view));
+            sections.extend(plan.pre_pull.as_ref().map(|pre_pull| images_of_nodes(pre_pull, view)));
         }
     }
     sections.push(findings::findings(plan, view));
@@ -207,6 +210,27 @@ fn order(plan: &Plan, view: View) -> String {
             }
         }
         out.push_str(&pods(&workload.pods, view));
+    }
+    out
+}
+
+/// Which node downloads which image first, image by image.
+fn images_of_nodes(pre_pull: &PrePull, view: View) -> String {
+    let mut out = format!("{}\n", view.bold("Downloads before anything is changed"));
+    let all = || pre_pull.pulls.iter().chain(&pre_pull.present);
+    let images: BTreeSet<&str> = all().map(|pull| pull.image.as_str()).collect();
+    for image in images {
+        let nodes = |pulls: &[Pull]| {
+            let nodes: Vec<_> = pulls.iter().filter(|p| p.image == image).map(|p| p.node.as_str()).collect();
+            nodes.join(", ")
+        };
+        let shown = if view.narrow_lists() { short_digest(image) } else { image.to_owned() };
+        let line = match (nodes(&pre_pull.pulls), nodes(&pre_pull.present)) {
+            (to, there) if there.is_empty() => format!("{shown}: to {to}"),
+            (to, there) if to.is_empty() => format!("{shown}: already on {there}"),
+            (to, there) => format!("{shown}: to {to}; already on {there}"),
+        };
+        out.push_str(&view.hanging("  ", 4, &line));
     }
     out
 }

@@ -3,6 +3,7 @@
 use super::sample::{self, failed_finish, finish, plan, refused_plan, trials};
 use super::{View, final_block, final_words, tables};
 use crate::event::Outcome;
+use crate::model::{PrePull, Pull};
 use console::measure_text_width;
 
 fn view(width: u16) -> View {
@@ -18,6 +19,24 @@ fn a_plan_is_laid_out_for_its_width() {
     assert_eq!(shown(view(140)), include_str!("testdata/plan-140.txt"));
     assert_eq!(shown(view(200)), include_str!("testdata/plan-200.txt"));
     assert_eq!(shown(PIPE), include_str!("testdata/plan-pipe.txt"));
+}
+
+#[test]
+fn a_plan_names_the_nodes_that_download_first() {
+    let pull = |node: &str, image: &str| Pull {
+        node: node.to_owned(),
+        image: image.to_owned(),
+        workload: "uid".to_owned(),
+    };
+    let mut first = plan();
+    first.pre_pull = Some(PrePull {
+        pulls: vec![pull("n1", "kafka:3.6.1"), pull("n1", "init:2"), pull("n2", "kafka:3.6.1")],
+        present: vec![pull("n2", "init:2"), pull("n1", "exporter:1")],
+    });
+    let shown = tables::plan(&first, None, PIPE);
+    let downloads = "\nDownloads before anything is changed\n  exporter:1: already on n1\n  init:2: to n1; already on n2\n  \
+                     kafka:3.6.1: to n1, n2\n\n";
+    assert!(shown.contains(downloads), "{shown}");
 }
 
 #[test]

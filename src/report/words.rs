@@ -38,6 +38,7 @@ pub fn count(n: u64, noun: &str) -> String {
 pub fn step(step: Step) -> &'static str {
     match step {
         Step::Lock => "lock",
+        Step::PrePull => "pre-pull",
         Step::Request => "request",
         Step::Follow => "follow",
         Step::Render => "render",
@@ -77,6 +78,16 @@ pub fn outcome(outcome: Outcome) -> &'static str {
 /// The words for events outside the usual sequence of steps and pods.
 pub fn remark(event: &Event) -> Option<String> {
     Some(match event {
+        Event::ImagePullStarted { node, image } => format!("node {node}: {image}: downloading"),
+        Event::ImagePullWaiting { node, image, on } => {
+            format!("node {node}: {image}: waiting for {}", waiting(on))
+        }
+        Event::ImagePulled { node, image, took_ms } => {
+            format!("node {node}: {image}: there after {}", duration(*took_ms))
+        }
+        Event::ImageNotPulled { node, image, why } => {
+            format!("node {node}: {image}: not pre-pulled, so its pod will have to wait for it: {why}")
+        }
         Event::PauseRequested { adopted: false } => "pause requested".into(),
         Event::PauseRequested { adopted: true } => "taking over the pause of an earlier run".into(),
         Event::PauseAcknowledged { took_ms } => {
@@ -291,6 +302,8 @@ pub fn purpose(purpose: Purpose) -> &'static str {
         Purpose::SetVersion => "set spec.version",
         Purpose::Resume => "remove the pause",
         Purpose::Request => "create the ops request",
+        Purpose::PrePull => "create a pod that downloads an image",
+        Purpose::RemovePrePull => "remove a pod that downloads an image",
     }
 }
 

@@ -150,6 +150,11 @@ impl Trouble {
     }
 }
 
+/// For how long a container may have the problem that the kubelet reports by this reason; `None` if it is none.
+pub(super) fn trouble(reason: &str) -> Option<Duration> {
+    Trouble::of(reason).map(Trouble::patience)
+}
+
 impl Flight {
     /// A pod whose eviction was just accepted.
     pub fn evicted(pod: &Pod, now: Duration) -> Self {

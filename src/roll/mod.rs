@@ -8,6 +8,7 @@ pub mod gates;
 mod judge;
 pub mod order;
 pub mod pace;
+pub mod pull;
 
 pub use away::{Away, Recorded};
 pub use follow::{FollowVerdict, follow};

@@ -43,6 +43,7 @@ pub(super) fn workload(name: &str, replicas: i64) -> Workload {
         selector: BTreeMap::new(),
         containers: Vec::new(),
         grace_seconds: 30,
+        terms: crate::model::PodTerms::default(),
         template: 0,
         deleting: false,
     }
@@ -151,6 +152,7 @@ pub(super) fn plan(ill: &[&str]) -> Plan {
         action: Action::Update,
         method: crate::model::Method::Client,
         ops_request: None,
+        pre_pull: None,
         workloads: vec![planned("a"), planned("b")],
         findings: Vec::new(),
         missing: Vec::new(),

@@ -77,7 +77,7 @@ pub struct Commands {
     pub through: Option<String>,
     /// The methods that were chosen for the updates.
     pub methods: Methods,
-    /// The timeouts that are not the default.
+    /// What else was chosen for the run: the timeouts that are not the default, and `--pre-pull`.
     pub times: Command,
     /// The overrides, for a command that continues. An override is never taken from the journal.
     pub allowed: Command,

@@ -75,6 +75,9 @@ pub struct Status {
     pub run: Option<RunStatus>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock: Option<LockStatus>,
+    /// The pods that were to bring images to nodes, and that a run which was killed has left behind.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_pods: Vec<String>,
     /// What could not be checked, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_checked: Vec<String>,
@@ -281,6 +284,11 @@ pub fn status(seen: &Seen, commands: impl Fn(Next) -> String) -> Status {
         ops_requests: parts::ops_requests(seen),
         run: runs(seen).into_iter().next(),
         lock: parts::lock(seen),
+        // A run that is alive needs its pods.
+        left_pods: match decide::running(seen) {
+            Some(_) => Vec::new(),
+            None => seen.snapshot.environment.left_pods.clone(),
+        },
         not_checked,
     }
 }

@@ -197,6 +197,7 @@ fn the_next_command_names_a_method_that_is_open() {
         action: Action::Update,
         method: Method::OpsManager,
         ops_request: None,
+        pre_pull: None,
         workloads: Vec::new(),
         findings: Vec::new(),
         missing: Vec::new(),

@@ -15,6 +15,10 @@ pub fn sent(request: &RecordedRequest) -> Option<String> {
     {
         return None;
     }
+    // The pods that bring images to nodes are none of the database's.
+    if request.path.ends_with("/pods") || request.path.contains("/pods/dbupdate-pull-") {
+        return None;
+    }
     let parts: Vec<_> = request.path.split('/').collect();
     if let [.., "pods", pod, "eviction"] = parts.as_slice() {
         return Some(format!("evict {pod}"));

@@ -160,7 +160,7 @@ impl Ledger {
             return;
         }
         let broken: Vec<_> = [
-            self.without_lock(&client),
+            self.without_lock(&client, &wrote),
             self.without_pause(&wrote, request),
             self.beside_an_ops_request(&wrote, request),
             self.disagreeing(&wrote),
@@ -178,7 +178,11 @@ impl Ledger {
     }
 
     /// Nothing is written by a holder whose lease has passed.
-    fn without_lock(&self, client: &str) -> Option<String> {
+    fn without_lock(&self, client: &str, wrote: &Wrote) -> Option<String> {
+        // Its own pods, which it knows by their names, a run removes whatever has become of the lock.
+        if *wrote == Wrote::RemovePrePull {
+            return None;
+        }
         let ours = self.holders.get(client);
         let Some(lease) = self.store.get(LEASES, NAMESPACE, &self.lease) else {
             // Where somebody else has deleted it, its holder hears of that when it renews it, and until then it is good.
@@ -205,7 +209,7 @@ impl Ledger {
 
     /// Nothing is written once an ops request was seen, but for what tidies up.
     fn beside_an_ops_request(&self, wrote: &Wrote, request: &RecordedRequest) -> Option<String> {
-        if matches!(wrote, Wrote::Resume | Wrote::Journal) {
+        if matches!(wrote, Wrote::Resume | Wrote::Journal | Wrote::RemovePrePull) {
             return None;
         }
         let (name, _) = self.ops.iter().find(|(_, since)| self.known(**since, request))?;

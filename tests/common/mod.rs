@@ -17,7 +17,7 @@ use kubectl_dbupdate::cluster::{Cluster, ClusterError, Found, Journal, Selection
 use kubectl_dbupdate::engine::{self, Bounds, Caller, Earlier, RunOptions, Signal, Stop, Story};
 use kubectl_dbupdate::event::{Event, Finish, Outcome, Record, Step};
 use kubectl_dbupdate::journal::Direction;
-use kubectl_dbupdate::model::{Kind, Method, Methods, Plan, Snapshot};
+use kubectl_dbupdate::model::{Kind, Method, Methods, PRE_PULL_LABEL, Plan, Snapshot};
 use kubectl_dbupdate::operation::{self, Which, Wish};
 use kubectl_dbupdate::plan::update::{self, Request};
 use kubectl_dbupdate::situation::Commands;
@@ -53,6 +53,8 @@ pub struct World {
     pub target: &'static str,
     /// The way that an update takes.
     pub method: Method,
+    /// The images are brought to the nodes first.
+    pub pre_pull: bool,
     /// How many clients there have been.
     clients: AtomicUsize,
 }
@@ -79,7 +81,7 @@ impl World {
             Kind::ZooKeeper => "3.9.1",
         };
         let (name, clients) = (object::name(&installed).to_owned(), AtomicUsize::new(0));
-        World { sim, kind, name, target, method: Method::Client, clients }
+        World { sim, kind, name, target, method: Method::Client, pre_pull: false, clients }
     }
 
     pub fn store(&self) -> &Store {
@@ -94,7 +96,8 @@ impl World {
 
     /// What is asked for: the usual target, by the usual way.
     pub fn request(&self) -> Request {
-        Request { methods: Methods { all: Some(self.method), ..Methods::default() }, ..request(self.target) }
+        let methods = Methods { all: Some(self.method), ..Methods::default() };
+        Request { methods, pre_pull: self.pre_pull, ..request(self.target) }
     }
 
     /// The version to which the database is updated.
@@ -187,6 +190,7 @@ impl World {
             skip: BTreeSet::new(),
             bounds: usual.bounds,
             min_ready: Duration::ZERO,
+            pre_pull: self.pre_pull,
             registries: operation::Registries::ForARun,
             roll_back_on_failure: false,
             caller: operation::Caller { who: usual.caller.who, commands: usual.caller.commands },
@@ -234,6 +238,12 @@ impl World {
         ended.done();
         self.is_updated();
         ended
+    }
+
+    /// The pods of ours that bring images to nodes.
+    pub fn pull_pods(&self) -> Vec<Arc<Value>> {
+        let label = |pod: &Arc<Value>| pod["metadata"]["labels"].get(PRE_PULL_LABEL).is_some();
+        self.pods().into_iter().filter(label).collect()
     }
 
     /// An object of the namespace.

@@ -27,6 +27,10 @@ pub enum Wrote {
         pod: String,
         uid: String,
     },
+    /// A pod was created to bring an image to a node.
+    PrePull,
+    /// Such a pod was removed.
+    RemovePrePull,
     /// Nothing that a run has any business with.
     Other,
 }
@@ -46,6 +50,8 @@ impl Wrote {
             [.., "pods", pod, "eviction"] => {
                 Wrote::Evict { pod: (*pod).to_owned(), uid: uid("/deleteOptions/preconditions/uid") }
             }
+            [.., "pods"] => Wrote::PrePull,
+            [.., "pods", pod] if pod.starts_with("dbupdate-pull-") => Wrote::RemovePrePull,
             [.., "pods", pod] if request.method == "DELETE" => {
                 Wrote::Delete { pod: (*pod).to_owned(), uid: uid("/preconditions/uid") }
             }

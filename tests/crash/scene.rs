@@ -15,13 +15,18 @@ pub struct Scene {
     database: fn() -> Database,
     /// To that version through the Provisioner.
     rendered_to: Option<&'static str>,
+    /// The images are brought to the nodes first.
+    pre_pull: bool,
 }
 
 const fn scene(name: &'static str, database: fn() -> Database) -> Scene {
-    Scene { name, database, rendered_to: None }
+    Scene { name, database, rendered_to: None, pre_pull: false }
 }
 
 pub const ZOOKEEPER: Scene = scene("ZooKeeper", || Database::zookeeper("db").replicas(2));
+
+pub const PRE_PULLED: Scene =
+    Scene { pre_pull: true, ..scene("ZooKeeper with --pre-pull", ZOOKEEPER.database) };
 
 pub const HAZELCAST: Scene = scene("Hazelcast", || Database::hazelcast("db").replicas(2));
 
@@ -52,10 +57,11 @@ pub const RENDERED: Scene = Scene {
 impl Scene {
     pub fn world(self) -> (World, Invariants) {
         let world = World::new((self.database)());
-        let world = match self.rendered_to {
+        let mut world = match self.rendered_to {
             Some(version) => world.rendered_to(version),
             None => world,
         };
+        world.pre_pull = self.pre_pull;
         let invariants = Invariants::watch(&world);
         (world, invariants)
     }
@@ -86,7 +92,8 @@ macro_rules! of_each_kind {
         $crate::scene::of_each_kind!(@ $test,
             zookeeper ZOOKEEPER, hazelcast HAZELCAST, kafka_with_controllers_and_brokers KAFKA_TOPOLOGY,
             combined_kafka_with_cruise_control KAFKA_COMBINED, druid DRUID, cassandra CASSANDRA,
-            workloads_that_roll_by_themselves ROLLS_BY_ITSELF, templates_that_are_rendered RENDERED);
+            workloads_that_roll_by_themselves ROLLS_BY_ITSELF, templates_that_are_rendered RENDERED,
+            images_that_are_pre_pulled PRE_PULLED);
     };
     (@ $test:path, $($name:ident $scene:ident),*) => {
         $(#[tokio::test(start_paused = true)]

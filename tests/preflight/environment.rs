@@ -19,7 +19,7 @@ fn zookeeper() -> Scene {
 /// The snapshot with what is asked beside it, as the command reads it.
 async fn look(scene: &Scene) -> Snapshot {
     let mut snapshot = scene.read().await.expect("the database can be read");
-    let needed = permissions::needed(&snapshot, false);
+    let needed = permissions::needed(&snapshot, false, false);
     snapshot.environment = scene.environment(&needed).await;
     snapshot
 }
@@ -111,7 +111,7 @@ async fn what_a_run_needs_is_missed_before_it_begins() {
 /// Each of them is asked for by its right name: without it the run would fail.
 #[tokio::test]
 async fn every_single_permission_is_asked_for() {
-    let needed = permissions::needed(&look(&zookeeper()).await, false);
+    let needed = permissions::needed(&look(&zookeeper()).await, false, false);
     for permission in &needed {
         let scene = zookeeper();
         let (resource, subresource) =

@@ -19,6 +19,7 @@ mod mixed;
 mod others;
 mod pause;
 mod pod_order;
+mod pre_pull;
 mod ready;
 mod refused;
 mod rendered;

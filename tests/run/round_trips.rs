@@ -75,14 +75,17 @@ async fn a_list_and_a_status_take_one() {
     }
 }
 
+/// Which nodes are asked for their images is known from the pods. Where nobody is shown the plan, they are not asked.
 #[tokio::test(start_paused = true)]
-async fn a_plan_takes_one_and_its_trial_another() {
+async fn a_plan_takes_one_its_nodes_another_and_its_trial_a_third() {
     for database in databases() {
         let world = World::new(database);
         far(&world);
+        let (_, outlook, taken) = planned(&world, Request { unasked: true, ..world.asked() }).await;
+        assert_eq!((outlook.expect("it can be read").refused(), taken), (None, 1), "{}", world.kind);
         let (mut operation, outlook, taken) = planned(&world, world.asked()).await;
         let outlook = outlook.expect("it can be read");
-        assert_eq!((outlook.refused(), taken), (None, 1), "{}", world.kind);
+        assert_eq!((outlook.refused(), taken), (None, 2), "{}", world.kind);
         let (trials, taken) = trips(operation.trials(&outlook)).await;
         let trials = trials.expect("they can be sent").expect("the plan is not refused");
         assert!(trials.len() > 3 && trials.iter().all(|trial| trial.refused.is_none()), "{trials:?}");
@@ -150,7 +153,7 @@ async fn what_is_asked_ahead_and_forbidden_costs_no_time() {
     }
     world.sim.access().deny("list", "", "nodes", "");
     far(&world);
-    let (_, outlook, taken) = planned(&world, world.asked()).await;
+    let (_, outlook, taken) = planned(&world, Request { unasked: true, ..world.asked() }).await;
     let findings = &outlook.expect("it can be read").hops.first.findings;
     let unchecked: Vec<_> = findings.iter().filter(|f| f.check == Check::NotChecked).collect();
     assert_eq!((unchecked.len(), taken), (3, 1), "{unchecked:?}");
@@ -161,7 +164,7 @@ async fn an_older_cluster_and_a_wrong_name_take_no_longer() {
     let world = World::new(Database::kafka_topology("db"));
     far(&world);
     world.sim.apis().remove_version("kafkas.kubedb.com", "v1");
-    let (_, outlook, taken) = planned(&world, world.asked()).await;
+    let (_, outlook, taken) = planned(&world, Request { unasked: true, ..world.asked() }).await;
     let plan = outlook.expect("it can be read").hops.first;
     assert_eq!((plan.database.api_version.as_str(), taken), ("kubedb.com/v1alpha2", 1));
 

@@ -8,7 +8,7 @@ mod workloads;
 use crate::model::{Direction, Finding, WorkloadPlan};
 
 use super::context::Context;
-use super::{admission, environment, images, methods, outdated, templates};
+use super::{admission, environment, images, methods, outdated, pre_pull, templates};
 
 /// Every finding, refusals first. A rollback does not check versions and images, because it restores the previous ones.
 pub fn findings(context: &Context<'_>, planned: &[WorkloadPlan]) -> Vec<Finding> {
@@ -27,6 +27,7 @@ pub fn findings(context: &Context<'_>, planned: &[WorkloadPlan]) -> Vec<Finding>
     if update {
         images::findings(context, planned, &mut found);
         methods::findings(context, &mut found);
+        pre_pull::findings(context, planned, &mut found);
     }
     workloads::strategies(context, planned, &mut found);
     if !update {
