@@ -132,6 +132,32 @@ fn objects_are_described_and_patched() {
     assert_eq!(grace.pointer("/spec/template/spec/terminationGracePeriodSeconds"), Some(&json!(31)));
 }
 
+/// kubectl's own commands for one kind send protobuf.
+#[test]
+fn objects_are_created_in_protobuf_and_yaml() {
+    if !installed("kubectl") {
+        return;
+    }
+    let site = Site::new();
+    for (line, created) in [
+        ("create configmap c --from-literal=a=b", "configmap/c created"),
+        ("create secret generic s --from-literal=a=b", "secret/s created"),
+        ("create serviceaccount robot", "serviceaccount/robot created"),
+        ("create namespace elsewhere", "namespace/elsewhere created"),
+        ("create deployment web --image=web:1 --replicas=0", "deployment.apps/web created"),
+    ] {
+        site.words(&line.split(' ').collect::<Vec<_>>()).ended(0, created);
+    }
+    assert_eq!(site.json("get configmap c")["data"], json!({ "a": "b" }));
+    assert_eq!(site.json("get secret s")["data"], json!({ "a": "Yg==" }));
+    assert_eq!(site.json("get deployment web")["spec"]["replicas"], 0);
+    let file =
+        site.directory.file("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: c}\n");
+    let file = file.to_str().expect("a path of letters");
+    site.kubectl(&format!("apply --server-side --force-conflicts -f {file}"));
+    assert_eq!(site.json("get configmap c")["data"], json!({ "a": "c" }));
+}
+
 /// A pod that is deleted comes back, and whoever watches sees it.
 #[test]
 fn a_deleted_pod_comes_back_before_the_eyes_of_a_watch() {
@@ -150,7 +176,7 @@ fn a_deleted_pod_comes_back_before_the_eyes_of_a_watch() {
     site.kubectl("wait --for=condition=Ready pod/my-zk-1 --timeout=30s");
     let after = site.json("get pod my-zk-1");
     assert_ne!(before["metadata"]["uid"], after["metadata"]["uid"]);
-    let failed = site.words(&["wait", "--for=delete", "pod/my-zk-2", "--timeout=100ms"]);
+    let failed = site.words(&["wait", "--for=delete", "pod/my-zk-2", "--timeout=1s"]);
     failed.ended(1, "timed out waiting for the condition");
 }
 

@@ -14,6 +14,9 @@ pub(super) const MEDIA_TYPE: &str = "application/vnd.kubernetes.protobuf";
 /// What every body begins with, before the envelope.
 const MAGIC: &[u8] = b"k8s\0";
 
+/// How deep messages that nobody knows are looked into.
+const DEPTH: u8 = 8;
+
 /// The fields of a message: the number, the name in JSON, and what it holds.
 type Message = &'static [(u64, &'static str, Kind)];
 
@@ -56,8 +59,9 @@ fn message(fields: Message, bytes: &[u8]) -> Option<JsonMap<String, Value>> {
     for field in Reader(bytes) {
         let (number, wire) = field?;
         match fields.iter().find(|(known, ..)| *known == number) {
-            // A text that was not set is written as an empty one.
-            Some((_, _, Kind::Text)) | None if wire.is_empty() => {}
+            // Go writes texts, numbers and messages that were not set, too.
+            Some((_, _, Kind::Text)) if matches!(wire, Wire::Bytes([])) => {}
+            None if wire.says_nothing(DEPTH) => {}
             Some((_, name, kind)) => put(&mut map, name, *kind, &wire)?,
             None => return None,
         }
@@ -125,9 +129,14 @@ enum Wire<'a> {
 }
 
 impl Wire<'_> {
-    /// Whether this is what Go writes of a field that was not set.
-    fn is_empty(&self) -> bool {
-        matches!(self, Wire::Varint(0) | Wire::Bytes([]))
+    /// Whether this is what was not set, or a message of nothing else, no deeper than that.
+    fn says_nothing(&self, depth: u8) -> bool {
+        let nothing = |(_, wire): (u64, Wire<'_>)| depth > 0 && wire.says_nothing(depth - 1);
+        match self {
+            Wire::Varint(number) => *number == 0,
+            Wire::Bytes(bytes) => Reader(bytes).all(|field| field.is_some_and(nothing)),
+            Wire::Fixed => false,
+        }
     }
 }
 
@@ -226,7 +235,7 @@ mod tests {
         let none = [vec![1 << 3, 0, 2 << 3, 0], field(3, b"")].concat();
         // A selector that selects all, and a status that was not set.
         let spec = [field(1, &half), field(3, &none), field(2, b"")].concat();
-        let budget = [field(2, &spec), field(3, b"")].concat();
+        let budget = [field(2, &spec), field(3, &[4 << 3, 0, 5 << 3, 0])].concat();
         let expected = json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget",
             "spec": {"minAvailable": "50%", "maxUnavailable": 0, "selector": {}}});
         assert_eq!(decode(&body(b"policy/v1", b"PodDisruptionBudget", &budget)), Some(expected));
