@@ -252,10 +252,19 @@ pub enum WaitingOn {
     Server { message: String },
     /// The old pod to terminate.
     Termination { grace_seconds: i64 },
-    /// The controller to create the new pod.
-    Creation,
+    /// The controller to create the new pod. `why` it has not yet, and `since` when it says so; empty if it has not said.
+    Creation {
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        why: String,
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        since: String,
+    },
     /// The new pod to be scheduled.
     Scheduling { message: String },
+    /// Somebody to remove the scheduling gates of the new pod.
+    SchedulingGates { gates: Vec<String> },
+    /// Somebody to set the conditions of the new pod's readiness gates; its containers are ready.
+    ReadinessGates { gates: Vec<String>, message: String },
     /// A container to start, with the kubelet's reason and message.
     Container { container: String, reason: String, message: String },
     /// The new pod to become Ready.

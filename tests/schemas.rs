@@ -282,7 +282,10 @@ fn every_event_and_every_wait_is_described() {
         WaitingOn::BudgetCount { budget: text(), counted: 2, healthy: 3 },
         WaitingOn::Server { message: text() },
         WaitingOn::Termination { grace_seconds: 30 },
-        WaitingOn::Creation,
+        WaitingOn::Creation { why: String::new(), since: String::new() },
+        WaitingOn::Creation { why: text(), since: text() },
+        WaitingOn::SchedulingGates { gates: vec![text()] },
+        WaitingOn::ReadinessGates { gates: vec![text()], message: text() },
         WaitingOn::Scheduling { message: text() },
         WaitingOn::Container { container: text(), reason: text(), message: text() },
         WaitingOn::Readiness,
@@ -299,7 +302,11 @@ fn every_event_and_every_wait_is_described() {
         Event::Waiting { step: Step::Pause, on: WaitingOn::Controller },
         Event::WaitOver { step: Step::Pause },
         Event::ImagePullStarted { node: text(), image: text() },
-        Event::ImagePullWaiting { node: text(), image: text(), on: WaitingOn::Creation },
+        Event::ImagePullWaiting {
+            node: text(),
+            image: text(),
+            on: WaitingOn::Creation { why: "no".into(), since: String::new() },
+        },
         Event::ImagePulled { node: text(), image: text(), took_ms: 1 },
         Event::ImageNotPulled { node: text(), image: text(), why: text() },
         Event::PauseRequested { adopted: true },
@@ -425,7 +432,7 @@ fn only_what_is_left_out_where_it_is_empty_may_be_absent() {
     }
     for (file, expected) in [
         ("auth", &["name", "unread"][..]),
-        ("event", &[]),
+        ("event", &["since", "why"]),
         ("history", &["database"]),
         ("hops", &[]),
         ("list", &["further", "newest", "pausedBy", "via"]),

@@ -35,18 +35,19 @@ impl Cluster {
         permissions: &[Permission],
     ) -> Result<Environment, ClusterError> {
         let [kubestash, stash] = &VAULTS;
-        let (denied, served, gitops, kubestash, stash) = tokio::join!(
+        let (denied, served, gitops, kubestash, stash, placement) = tokio::join!(
             self.denied(namespace, permissions),
             self.served_versions(),
             self.gitops(kind, namespace, name),
             self.backups_in(kubestash, namespace, name),
             self.backups_in(stash, namespace, name),
+            self.placement_policies(),
         );
-        let (denied, served) = (denied?, served?);
+        let (denied, served, placement) = (denied?, served?, placement?);
         let gitops = if served.contains(GITOPS_API) { gitops? } else { Lookup::Absent };
         let found = VAULTS.iter().zip([kubestash, stash]);
         let found = found.filter(|(vault, _)| served.contains(vault.api)).map(|(_, found)| found);
-        Ok(Environment { denied, gitops, backups: together(found)?, ..Environment::default() })
+        Ok(Environment { denied, gitops, backups: together(found)?, placement, ..Environment::default() })
     }
 
     async fn gitops(&self, kind: Kind, namespace: &str, name: &str) -> Result<Lookup<bool>, ClusterError> {

@@ -8,8 +8,9 @@ use serde::Deserialize;
 
 use crate::model::{Condition, Lookup, PRE_PULL_LABEL, Pod, clean};
 
+use super::pod_wire::PodWire;
 use super::request::{Call, built, path, segment};
-use super::wire::{Meta, PodWire, or_default};
+use super::wire::{Meta, or_default};
 use super::{Cluster, ClusterError};
 
 /// How many nodes are read in parallel.

@@ -10,14 +10,15 @@ use serde::de::DeserializeOwned;
 use crate::journal::Entry;
 use crate::model::{
     CatalogVersion, Database, Environment, Kind, Lock, Lookup, OPS_API, PRE_PULL_LABEL, Pod, Snapshot,
-    WorkloadKind,
+    Workload, WorkloadKind,
 };
 
 use super::ahead::Ahead;
 use super::journal::ConfigMapWire;
 use super::ops_request::OpsRequestWire;
+use super::pod_wire::PodWire;
 use super::request::segment;
-use super::wire::{BudgetWire, DatabaseWire, PodWire, VersionWire, WorkloadWire};
+use super::wire::{BudgetWire, DatabaseWire, VersionWire, WorkloadWire};
 use super::{Cluster, ClusterError, Journal};
 
 /// One database with its objects and its journal.
@@ -305,7 +306,11 @@ impl Lists {
         let uid = database.object.uid.clone();
         let here = |wire: &&WorkloadWire| wire.metadata.namespace == namespace;
         let workloads = self.workloads.iter().flat_map(|(kind, found)| {
-            found.iter().filter(here).filter_map(|w| w.clone().workload(*kind, &uid))
+            found
+                .iter()
+                .filter(here)
+                .filter_map(|w| w.clone().workload(*kind, &uid))
+                .map(Workload::without_source)
         });
         let its_kind = format!("{}.kubedb.com", database.kind.plural());
         let instance = |p: &&PodWire| {

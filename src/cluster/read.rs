@@ -3,20 +3,20 @@
 use std::collections::HashMap;
 
 use kube::core::params::{GetParams, ListParams};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::kinds::Facts;
 use crate::model::{
     Budget, CatalogVersion, Database, Environment, Kind, Lookup, OpsRequest, Pod, Snapshot, Workload,
-    WorkloadKind, clean,
+    WorkloadKind,
 };
 
 use super::ahead::Ahead;
 use super::nodes::NodeWire;
 use super::pages::{PAGE, PAGE_OF_JOURNALS, Page, Pages};
-use super::request::{Call, MANAGER, built, path, resource, segment};
-use super::wire::{BudgetWire, DatabaseWire, Named, PodWire, VersionWire, WorkloadWire};
+use super::pod_wire::PodWire;
+use super::request::{Call, built, path, resource, segment};
+use super::wire::{BudgetWire, DatabaseWire, Named, VersionWire, WorkloadWire};
 use super::{Cluster, ClusterError};
 
 /// The collections that a run watches.
@@ -294,25 +294,6 @@ impl Cluster {
         }
     }
 
-    /// Reason and message of a pod's newest Warning event, or else of its newest event. `None` if there is none, or events
-    /// cannot be read.
-    pub async fn last_event(&self, namespace: &str, pod_uid: &str) -> Option<String> {
-        let selector = format!("involvedObject.uid={pod_uid}");
-        let (mut events, _) = self.list::<EventWire>("v1", namespace, "events", "", &selector).await.ok()?;
-        events.sort_by(|a, b| a.rank().cmp(&b.rank()));
-        events.pop().map(|e| clean(&format!("{}: {}", e.reason, e.message)))
-    }
-
-    /// Reason and message of the newest Warning event on an object that this tool did not create itself. `None` if there is
-    /// none, or events cannot be read.
-    pub async fn last_warning(&self, namespace: &str, uid: &str) -> Option<String> {
-        let selector = format!("involvedObject.uid={uid}");
-        let (mut events, _) = self.list::<EventWire>("v1", namespace, "events", "", &selector).await.ok()?;
-        events.retain(|e| e.kind == "Warning" && e.reporting_component.as_deref() != Some(MANAGER));
-        events.sort_by(|a, b| a.rank().cmp(&b.rank()));
-        events.pop().map(|e| clean(&format!("{}: {}", e.reason, e.message)))
-    }
-
     pub(super) async fn get<T: DeserializeOwned>(
         &self,
         api: &str,
@@ -381,23 +362,4 @@ fn identified(pod: &Pod) -> Result<(), ClusterError> {
         return Err(ClusterError::Unexpected { what, message: "it has no uid".to_owned() });
     }
     Ok(())
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct EventWire {
-    #[serde(rename = "type")]
-    kind: String,
-    reason: String,
-    message: String,
-    last_timestamp: Option<String>,
-    event_time: Option<String>,
-    reporting_component: Option<String>,
-}
-
-impl EventWire {
-    fn rank(&self) -> (bool, &str) {
-        let time = self.last_timestamp.as_deref().or(self.event_time.as_deref());
-        (self.kind == "Warning", time.unwrap_or_default())
-    }
 }

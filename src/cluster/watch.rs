@@ -18,9 +18,10 @@ use crate::retry::Retries;
 
 use super::call::{Aside, FORBIDDEN_DOUBT, Retry};
 use super::ops_request::OpsRequestWire;
+use super::pod_wire::PodWire;
 use super::read::{Collection, Marks, labels};
 use super::request::{Call, built, path, resource};
-use super::wire::{BudgetWire, DatabaseWire, Meta, PodWire, WorkloadWire};
+use super::wire::{BudgetWire, DatabaseWire, Meta, WorkloadWire};
 use super::{Cluster, ClusterError};
 
 /// How long the server is asked to keep a watch open, in seconds: just under the server's own minimum of five minutes. A

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::core::Selector;
@@ -10,20 +11,19 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::model::{
-    Amount, Budget, CatalogVersion, Condition, Container, ContainerState, ContainerStatus, Database, Kind,
-    ObjectRef, Owner, Phase, Pod, PodCondition, PodManagement, PodTerms, PodTimes, RESIZES, UpdateStrategy,
-    Workload, WorkloadKind, clean, epoch_millis,
+    Amount, Budget, CatalogVersion, Condition, Container, Database, Kind, ObjectRef, Owner, Phase,
+    PodManagement, PodSource, PodTerms, UpdateStrategy, Workload, WorkloadKind, clean,
 };
 
 /// Any object, of which only `metadata` matters.
-#[derive(Deserialize)]
+#[derive(Deserialize, Clone)]
 pub(super) struct Named {
     #[serde(default)]
     pub metadata: Meta,
 }
 
 /// A termination grace period in seconds: 30 by default, and never so long that a deadline overflows a clock.
-fn grace(seconds: Option<i64>) -> i64 {
+pub(super) fn grace(seconds: Option<i64>) -> i64 {
     seconds.unwrap_or(30).clamp(0, 366 * 24 * 3600)
 }
 
@@ -214,7 +214,19 @@ struct WorkloadSpec {
     distributed: bool,
     selector: LabelSelector,
     update_strategy: Option<Strategy>,
+    #[serde(deserialize_with = "or_default")]
+    pod_placement_policy: Reference,
+    service_name: String,
+    #[serde(deserialize_with = "or_default")]
+    volume_claim_templates: Vec<Named>,
     template: Value,
+}
+
+/// An object in the same namespace, or a cluster-scoped one.
+#[derive(Deserialize, Default, Clone)]
+#[serde(default)]
+pub(super) struct Reference {
+    pub name: String,
 }
 
 #[derive(Deserialize, Default, Clone)]
@@ -240,6 +252,8 @@ struct WorkloadStatus {
     updated_replicas: i64,
     available_replicas: i64,
     update_revision: String,
+    #[serde(deserialize_with = "or_default")]
+    conditions: Vec<Condition>,
 }
 
 impl WorkloadWire {
@@ -265,7 +279,18 @@ impl WorkloadWire {
             updated_replicas: status.updated_replicas,
             available_replicas: status.available_replicas,
             update_revision: clean(&status.update_revision),
+            partition: spec
+                .update_strategy
+                .as_ref()
+                .and_then(|s| s.rolling_update.as_ref())
+                .map_or(0, |r| r.partition),
             strategy: strategy(kind, spec.update_strategy),
+            placement_policy: Some(clean(&spec.pod_placement_policy.name)).filter(|name| !name.is_empty()),
+            replica_failure: status
+                .conditions
+                .iter()
+                .find(|c| c.kind == "ReplicaFailure" && c.status == "True")
+                .map(|c| clean(&c.message)),
             pod_management: match spec.pod_management_policy.as_str() {
                 "Parallel" => PodManagement::Parallel,
                 _ => PodManagement::OrderedReady,
@@ -277,6 +302,11 @@ impl WorkloadWire {
             grace_seconds: grace(pod_spec["terminationGracePeriodSeconds"].as_i64()),
             terms: terms(pod_spec),
             template: fingerprint(&spec.template),
+            source: Some(Arc::new(PodSource {
+                template: spec.template,
+                claims: spec.volume_claim_templates.into_iter().map(|claim| claim.metadata.name).collect(),
+                service: spec.service_name,
+            })),
             deleting: meta.deletion_timestamp.is_some(),
         })
     }
@@ -287,7 +317,7 @@ fn strategy(kind: WorkloadKind, strategy: Option<Strategy>) -> UpdateStrategy {
     let strategy = strategy.unwrap_or_default();
     match strategy.kind.as_str() {
         "OnDelete" if kind.owns_pods() => UpdateStrategy::OnDelete,
-        _ => UpdateStrategy::RollingUpdate { partition: strategy.rolling_update.map_or(0, |r| r.partition) },
+        _ => UpdateStrategy::RollingUpdate,
     }
 }
 
@@ -319,156 +349,6 @@ fn fingerprint(template: &Value) -> u64 {
     let mut hasher = DefaultHasher::new();
     template.to_string().hash(&mut hasher);
     hasher.finish()
-}
-
-#[derive(Deserialize, Clone)]
-pub(super) struct PodWire {
-    pub metadata: Meta,
-    #[serde(default)]
-    spec: PodSpec,
-    #[serde(default, deserialize_with = "or_default")]
-    status: PodStatus,
-}
-
-#[derive(Deserialize, Default, Clone)]
-#[serde(rename_all = "camelCase", default)]
-struct PodSpec {
-    node_name: Option<String>,
-    termination_grace_period_seconds: Option<i64>,
-    #[serde(deserialize_with = "or_default")]
-    containers: Vec<NamedImage>,
-    #[serde(deserialize_with = "or_default")]
-    init_containers: Vec<NamedImage>,
-}
-
-#[derive(Deserialize, Default, Clone)]
-#[serde(default)]
-struct NamedImage {
-    name: String,
-    image: String,
-}
-
-#[derive(Deserialize, Default, Clone)]
-#[serde(rename_all = "camelCase", default)]
-struct PodStatus {
-    phase: String,
-    #[serde(deserialize_with = "or_default")]
-    conditions: Vec<PodConditionWire>,
-    #[serde(deserialize_with = "or_default")]
-    container_statuses: Vec<StatusWire>,
-    #[serde(deserialize_with = "or_default")]
-    init_container_statuses: Vec<StatusWire>,
-}
-
-#[derive(Deserialize, Default, Clone)]
-#[serde(rename_all = "camelCase", default)]
-struct PodConditionWire {
-    #[serde(rename = "type")]
-    kind: String,
-    status: String,
-    reason: String,
-    message: String,
-    #[serde(deserialize_with = "or_default")]
-    last_transition_time: String,
-}
-
-#[derive(Deserialize, Default, Clone)]
-#[serde(rename_all = "camelCase", default)]
-struct StatusWire {
-    name: String,
-    restart_count: i64,
-    state: StateWire,
-    last_state: StateWire,
-}
-
-#[derive(Deserialize, Default, Clone)]
-#[serde(default)]
-struct StateWire {
-    waiting: Option<Reason>,
-    running: Option<Value>,
-    terminated: Option<Reason>,
-}
-
-#[derive(Deserialize, Default, Clone)]
-#[serde(rename_all = "camelCase", default)]
-struct Reason {
-    reason: String,
-    message: String,
-    exit_code: i64,
-}
-
-impl PodWire {
-    pub fn pod(self) -> Pod {
-        let PodWire { metadata: meta, spec, status } = self;
-        let readiness = status.conditions.iter().find(|c| c.kind == "Ready");
-        let ready = readiness.is_some_and(|c| c.status == "True");
-        // A deletion timestamp is the time at which the grace period ends.
-        let graced_ms = meta.deletion_grace_period_seconds.unwrap_or_default().saturating_mul(1000);
-        let times = PodTimes {
-            created: meta.creation_timestamp.as_deref().and_then(epoch_millis),
-            ready: readiness.and_then(|c| epoch_millis(&c.last_transition_time)),
-            leaving: meta
-                .deletion_timestamp
-                .as_deref()
-                .and_then(epoch_millis)
-                .map(|end| end.saturating_sub(graced_ms)),
-        };
-        let always = |kind: &str| kind == "PodScheduled" || RESIZES.contains(&kind);
-        let telling = |c: &PodConditionWire| c.status != "True" || always(&c.kind);
-        let conditions = status.conditions.into_iter().filter(telling).map(|c| PodCondition {
-            kind: clean(&c.kind),
-            status: clean(&c.status),
-            reason: clean(&c.reason),
-            message: clean(&c.message),
-        });
-        let init = status.init_container_statuses.into_iter().map(|s| s.status(true));
-        let main = status.container_statuses.into_iter().map(|s| s.status(false));
-        let images = spec.init_containers.into_iter().chain(spec.containers);
-        let graced = meta.deletion_grace_period_seconds.or(spec.termination_grace_period_seconds);
-        Pod {
-            name: clean(&meta.name),
-            owner: meta.controller(),
-            revision: meta.labels.get("controller-revision-hash").cloned().unwrap_or_default(),
-            uid: meta.uid,
-            resource_version: meta.resource_version,
-            labels: meta.labels,
-            node: spec.node_name.map(|n| clean(&n)),
-            phase: clean(&status.phase),
-            ready,
-            conditions: conditions.collect(),
-            deleting: meta.deletion_timestamp.is_some(),
-            grace_seconds: grace(graced),
-            finalizers: meta.finalizers.iter().map(|name| clean(name)).collect(),
-            times,
-            images: images.map(|i| (clean(&i.name), clean(&i.image))).collect(),
-            containers: init.chain(main).collect(),
-        }
-    }
-}
-
-impl StatusWire {
-    fn status(self, init: bool) -> ContainerStatus {
-        let last_end = match self.last_state.terminated {
-            Some(end) => {
-                let text = format!("{} (exit code {}) {}", end.reason, end.exit_code, end.message);
-                clean(&text)
-            }
-            None => String::new(),
-        };
-        let state = match self.state {
-            StateWire { waiting: Some(w), .. } => {
-                ContainerState::Waiting { reason: clean(&w.reason), message: clean(&w.message) }
-            }
-            StateWire { running: Some(_), .. } => ContainerState::Running,
-            StateWire { terminated: Some(t), .. } => ContainerState::Terminated {
-                reason: clean(&t.reason),
-                exit_code: t.exit_code,
-                message: clean(&t.message),
-            },
-            _ => ContainerState::Unknown,
-        };
-        ContainerStatus { name: clean(&self.name), init, restarts: self.restart_count, state, last_end }
-    }
 }
 
 #[derive(Deserialize, Clone)]

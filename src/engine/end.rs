@@ -329,7 +329,8 @@ impl Run {
             | StopReason::Unverified(_)
             | StopReason::PauseErased { .. } => Some(Next::Describe),
             reason if reason.lacks_permission() => Some(Next::CanI),
-            reason => reason.pod().map(|pod| Next::DescribePod(pod.to_owned())),
+            StopReason::NotCreated { workload, .. } => Some(Next::DescribeWorkload(workload.clone())),
+            reason => reason.pod().map(|pod| situation::look_at(&self.observer.snapshot, pod)),
         };
         let to = self.plan.to.name.clone();
         let again = match reason {

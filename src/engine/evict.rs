@@ -3,7 +3,7 @@
 use crate::cluster::ClusterError;
 use crate::event::Event;
 use crate::journal::Direction;
-use crate::model::{Action, Pod, WorkloadPlan};
+use crate::model::{Action, Command, Pod, WorkloadPlan};
 use crate::retry::Retries;
 use crate::roll::Flight;
 use crate::roll::gates::{self, Answer, Facts, Refusal, Stale, Wait};
@@ -126,22 +126,21 @@ impl Run {
     /// Reports once that a budget's status is out of date.
     fn tell_stale(&mut self, roll: &mut Roll<'_>, stale: Option<Stale>) {
         if let Some(stale) = stale.filter(|_| !std::mem::replace(&mut roll.told_stale, true)) {
-            self.narrator.notice(self.poke(&stale));
+            let (name, command) = (&stale.budget, self.poke("poddisruptionbudget", &stale.budget));
+            let pods = if stale.counted == 1 { "pod" } else { "pods" };
+            self.narrator.notice(format!(
+                "PodDisruptionBudget {name} counts {} healthy {pods}, but there are more: its status is out of date. To make \
+                 its controller recalculate it: {command}",
+                stale.counted
+            ));
         }
     }
 
-    /// The command that makes the disruption controller recalculate a budget.
-    fn poke(&self, stale: &Stale) -> String {
-        let name = &stale.budget;
-        let pods = if stale.counted == 1 { "pod" } else { "pods" };
-        let command = self.options.caller.commands.kubectl().words(["annotate", "poddisruptionbudget", name]);
+    /// The command that makes the controller of an object look at it again.
+    pub(super) fn poke(&self, resource: &str, name: &str) -> Command {
+        let command = self.options.caller.commands.kubectl().words(["annotate", resource, name]);
         let command = command.in_namespace(&self.plan.database.namespace).word("--overwrite");
-        let command = command.word(format!("kubectl-dbupdate/poke={}", self.options.caller.run));
-        format!(
-            "PodDisruptionBudget {name} counts {} healthy {pods}, but there are more: its status is out of date. To make \
-             its controller recalculate it: {command}",
-            stale.counted
-        )
+        command.word(format!("kubectl-dbupdate/poke={}", self.options.caller.run))
     }
 
     /// The server has not evicted the pod, or may have done so without our receiving the response.

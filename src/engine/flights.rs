@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::event::{Event, WaitingOn};
-use crate::model::{Pod, Rewriting, WorkloadPlan, millis};
+use crate::model::{CreationNews, Lookup, Pod, Rewriting, WorkloadPlan, millis};
 use crate::roll::pull::moved_away;
 use crate::roll::{Flight, Found, Stuck, Verdict, judge};
 
@@ -37,12 +37,13 @@ impl Run {
         let now = self.narrator.now();
         let mut wake: Option<Duration> = None;
         for mut flight in std::mem::take(&mut roll.flights) {
+            flight.observe(flight.in_place(&self.observer.snapshot).cloned().as_ref(), now);
+            self.ask_why_missing(roll, &mut flight).await?;
             let target = self.plan.workload(&flight.owner).unwrap_or(roll.plan);
             let pod = flight.in_place(&self.observer.snapshot);
             if pod.is_none() && flight.gone_for_good(&self.observer.snapshot) {
                 continue;
             }
-            flight.observe(pod, now);
             let pod = pod.map(|pod| Found { pod, on_target: self.observer.snapshot.on_target(target, pod) });
             match judge(&flight, pod, roll.limits, now) {
                 Verdict::Progress { on, until } => {
@@ -83,7 +84,10 @@ impl Run {
         let mut wake = Duration::MAX;
         for at in 0..roll.flights.len() {
             let pod = roll.flights[at].in_place(&self.observer.snapshot).cloned();
-            roll.flights[at].observe(pod.as_ref(), now);
+            let mut flight = roll.flights[at].clone();
+            flight.observe(pod.as_ref(), now);
+            self.ask_why_missing(roll, &mut flight).await?;
+            roll.flights[at] = flight;
             let flight = &roll.flights[at];
             let on_target = |pod: &Pod| self.observer.snapshot.on_target(roll.plan, pod);
             let found = pod.as_ref().map(|pod| Found { pod, on_target: on_target(pod) });
@@ -212,7 +216,9 @@ impl Run {
                 Some(node) => Some(cluster.node_state(&node).await),
                 None => None,
             };
-            (cluster.last_event(ns, uid).await, state)
+            // A pod that is not there has no Events.
+            let last_event = if uid.is_empty() { None } else { cluster.last_event(ns, uid).await };
+            (last_event, state)
         };
         let (last_event, state) = match self.interrupt.during(asking).await {
             Ok(answers) => answers,
@@ -222,6 +228,32 @@ impl Run {
             *node_state = state;
         }
         StopReason::Stuck { pod, stuck, last_event }
+    }
+
+    /// Asks why a pod has not been created, if it has been missing for a while.
+    async fn ask_why_missing(&mut self, roll: &mut Roll<'_>, flight: &mut Flight) -> Result<(), StopReason> {
+        let now = self.narrator.now();
+        if !flight.asks(now) {
+            return Ok(());
+        }
+        // The pods of a Deployment belong to its ReplicaSet, which is not known.
+        let planned = self.plan.workload(&flight.owner).unwrap_or(roll.plan);
+        let Some(workload) = self.observer.snapshot.workload(&planned.object.uid).cloned() else {
+            flight.hear(CreationNews { failures: Lookup::Absent, policy: Lookup::Absent }, None, now);
+            return Ok(());
+        };
+        let asking = self.observer.cluster.creation_news(&workload);
+        let news = self.interrupt.during(asking).await?;
+        flight.hear(news, workload.placement_policy.as_deref(), now);
+        if flight.tries_seldom(now) && !std::mem::replace(&mut roll.told_retries, true) {
+            let command = self.poke(workload.kind.plural(), &workload.object.name);
+            self.narrator.notice(format!(
+                "the controller of {} tries again by itself, after pauses that grow to 17 min. Once the obstacle is gone, this \
+                 makes it try at once: {command}",
+                workload.object
+            ));
+        }
+        Ok(())
     }
 
     /// Reports what a pod is waiting for, if that has changed.

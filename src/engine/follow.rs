@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::event::WaitingOn;
 use crate::model::{Method, Pod, Workload};
 use crate::roll::order::{self, Unhealthy};
-use crate::roll::{FollowVerdict, Stuck, follow};
+use crate::roll::{FollowVerdict, Stuck, creation, follow};
 use crate::steps::Blocked;
 
 use super::flights::Restarts;
@@ -72,7 +72,10 @@ impl Run {
                         moved = (done, now);
                     }
                     let pending: Vec<Pod> = pending.into_iter().cloned().collect();
-                    self.rolling(roll, &pending, moved.1).await?
+                    match workload.replica_failure.clone() {
+                        Some(why) => self.not_created(roll, moved.1, why).await?,
+                        None => self.rolling(roll, &pending, moved.1).await?,
+                    }
                 }
             };
             self.wait(wake).await?;
@@ -89,6 +92,32 @@ impl Run {
         }
     }
 
+    /// A Deployment cannot create its pods, which have a new name each time, so that it is the Deployment that says why.
+    /// Returns when to check again at the latest.
+    async fn not_created(
+        &mut self,
+        roll: &mut Roll<'_>,
+        moved: Duration,
+        why: String,
+    ) -> Result<Duration, StopReason> {
+        let now = self.narrator.now();
+        let lasts = creation::lasts(&why);
+        roll.refused_since = roll.refused_since.or(Some(now)).filter(|_| lasts);
+        let gives_up =
+            roll.refused_since.map_or(moved + roll.limits.pod_timeout, |since| since + creation::REFUSED);
+        if now < gives_up {
+            let why = creation::without_preamble(&why).to_owned();
+            self.tell_pod(roll, "", WaitingOn::Creation { why, since: String::new() });
+            return Ok(gives_up);
+        }
+        self.observe(roll.plan).await?;
+        let workload = self.observer.snapshot.workload(&roll.plan.object.uid);
+        match workload.and_then(|w| w.replica_failure.clone()) {
+            Some(why) => Err(StopReason::NotCreated { workload: roll.name.clone(), why }),
+            None => Ok(now),
+        }
+    }
+
     /// Waits for the pods that are being replaced, for as long as there is progress. Returns when to check again at the
     /// latest.
     async fn rolling(
@@ -98,6 +127,7 @@ impl Run {
         moved: Duration,
     ) -> Result<Duration, StopReason> {
         let now = self.narrator.now();
+        roll.refused_since = None;
         let deadline = moved + roll.limits.pod_timeout + longest_grace(pending);
         if now < deadline {
             return Ok(self.follow_pods(roll, pending, Restarts::Controller).await?.min(deadline));

@@ -29,6 +29,7 @@ mod stop;
 mod stop_reason;
 mod take_lock;
 mod trial;
+mod trial_pods;
 mod writer;
 
 use std::collections::BTreeSet;

@@ -35,6 +35,10 @@ pub(super) struct Roll<'a> {
     pub held_since: Option<Duration>,
     /// The user was told that a budget's status is out of date.
     pub told_stale: bool,
+    /// The user was told how a controller retries.
+    pub told_retries: bool,
+    /// Since when a Deployment has not been able to create its pods for a reason that lasts.
+    pub refused_since: Option<Duration>,
     pub told: Option<(String, WaitingOn)>,
     pub backoff: Retries,
     pub turns: Turns,
@@ -51,6 +55,8 @@ impl<'a> Roll<'a> {
             pace: Pace::default(),
             held_since: None,
             told_stale: false,
+            told_retries: false,
+            refused_since: None,
             told: None,
             backoff: Retries::new(),
             turns: Turns::default(),

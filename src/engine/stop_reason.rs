@@ -25,6 +25,9 @@ pub(super) enum StopReason {
     WouldBeRefused { refused: Vec<ClusterError> },
     #[error("pod {pod}: {stuck}{}", event_of(.last_event))]
     Stuck { pod: String, stuck: Stuck, last_event: Option<String> },
+    /// A Deployment may not create its pods.
+    #[error("{workload} cannot create its pods: {why}")]
+    NotCreated { workload: String, why: String },
     #[error(
         "pod {pod} cannot be evicted: PodDisruptionBudget {budget} allows no disruption: {}",
         pods_needed(*needed, None, *healthy)

@@ -10,6 +10,7 @@ use crate::steps::{ops_request, s1_pause, s2_patch_images, s3_roll_pods, s4_set_
 
 use super::run::Run;
 use super::stop_reason::StopReason;
+use super::trial_pods;
 
 /// Sends every write of a plan that can be tried, changing nothing: the pause, each image patch, the version, and one
 /// eviction for each workload. Resuming is the pause's own permission and webhooks.
@@ -24,7 +25,9 @@ pub async fn trials(
 ) -> Result<Vec<Trial>, ClusterError> {
     let writes = writes(snapshot, plan, &clock.rfc3339(0));
     // None of them changes anything, so none waits for another.
-    let tried = try_join_all(writes.iter().map(|write| try_one(cluster, write))).await?;
+    let trying = try_join_all(writes.iter().map(|write| try_one(cluster, write)));
+    let (tried, pods) = tokio::join!(trying, trial_pods::trials(cluster, snapshot, plan));
+    let tried = tried?;
     let trials = writes.iter().zip(tried).map(|(write, tried)| {
         let (refused, warnings) = match tried {
             Ok(warnings) => (None, warnings),
@@ -32,7 +35,7 @@ pub async fn trials(
         };
         Trial { write: write.purpose, object: write.object.to_string(), refused, warnings }
     });
-    Ok(trials.collect())
+    Ok(trials.chain(pods).collect())
 }
 
 /// Sends one write as a dry run. Returns the server's warnings, or why it would refuse the write.
@@ -69,9 +72,19 @@ impl Run {
     pub(super) async fn try_writes(&mut self) -> Result<(), StopReason> {
         let mut untried = writes(&self.observer.snapshot, &self.plan, &self.options.clock.rfc3339(0));
         let (mut backoff, mut refused) = (Retries::new(), Vec::new());
+        let mut pods = None;
         while !untried.is_empty() {
             let trying = join_all(untried.iter().map(|write| try_one(&self.observer.cluster, write)));
-            let tried = self.interrupt.during(trying).await?;
+            let first = async {
+                match pods {
+                    Some(_) => Vec::new(),
+                    None => {
+                        trial_pods::trials(&self.observer.cluster, &self.observer.snapshot, &self.plan).await
+                    }
+                }
+            };
+            let (tried, found) = self.interrupt.during(async { tokio::join!(trying, first) }).await?;
+            pods.get_or_insert(found);
             let (mut again, mut lost) = (Vec::new(), None);
             for (write, came) in untried.into_iter().zip(tried) {
                 match came {
@@ -88,6 +101,9 @@ impl Run {
             untried = again;
         }
         if refused.is_empty() {
+            for Trial { object, warnings, .. } in pods.unwrap_or_default() {
+                warnings.iter().for_each(|warning| self.narrator.notice(format!("{object} {warning}")));
+            }
             return Ok(());
         }
         // If another user or controller changed something during the trial, the run reports that change, and not what

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ImageFound, Lookup, Permission, among};
 
@@ -20,6 +20,10 @@ pub struct Environment {
     pub gitops: Lookup<bool>,
     /// Backups and restores of the database that have not ended.
     pub backups: Lookup<Vec<Backup>>,
+    /// The user may create pods, so that a new one can be tried.
+    pub may_create_pods: bool,
+    /// The names of the PlacementPolicies that exist.
+    pub placement: Lookup<BTreeSet<String>>,
     /// What the registries report about the images that a plan sets, by the catalog's names for them.
     pub images: BTreeMap<String, ImageFound>,
     /// The names of the images that nodes with pods of the database have, by node, as their kubelets report them: at
@@ -36,6 +40,8 @@ impl Default for Environment {
             credentials_left: None,
             gitops: Lookup::Absent,
             backups: Lookup::Absent,
+            may_create_pods: false,
+            placement: Lookup::Absent,
             images: BTreeMap::new(),
             nodes: BTreeMap::new(),
             left_pods: Vec::new(),

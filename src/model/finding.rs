@@ -66,6 +66,7 @@ pub enum Check {
     TwoBudgets,
     BudgetNever,
     Partition,
+    PlacementPolicy,
     UnfinishedOther,
     Phase,
     PodNotReady,
@@ -107,7 +108,7 @@ pub enum Check {
 impl Check {
     /// The checks that a user may override with `--skip-check`: refusals of the preflight, and the gate of the run that
     /// is overridden in the same manner.
-    pub const OVERRIDABLE: [Check; 14] = [
+    pub const OVERRIDABLE: [Check; 15] = [
         Check::Phase,
         Check::PodNotReady,
         Check::DeprecatedTarget,
@@ -122,6 +123,7 @@ impl Check {
         Check::Gitops,
         Check::Backup,
         Check::DatabaseHealth,
+        Check::PlacementPolicy,
     ];
 
     /// Another user or controller is changing the database.

@@ -31,7 +31,11 @@ impl Permission {
 
     /// It concerns cluster-scoped objects, so only a ClusterRoleBinding can grant it.
     pub fn of_the_cluster(&self) -> bool {
-        self.group == "catalog.kubedb.com" || (self.group.is_empty() && self.resource == "nodes")
+        self.group == "catalog.kubedb.com"
+            || matches!(
+                (self.group.as_str(), self.resource.as_str()),
+                ("", "nodes") | ("apps.k8s.appscode.com", "placementpolicies")
+            )
     }
 }
 

@@ -26,6 +26,10 @@ pub struct Pod {
     /// Termination grace in seconds (`deletionGracePeriodSeconds` while it is deleted).
     pub grace_seconds: i64,
     pub finalizers: Vec<String>,
+    /// `spec.schedulingGates`: the pod gets no node before they are removed.
+    pub scheduling_gates: Vec<String>,
+    /// Those of `spec.readinessGates` whose condition is missing or not `True`.
+    pub closed_gates: Vec<String>,
     pub times: PodTimes,
     /// Containers and init containers as the spec has them: name and image.
     pub images: Vec<(String, String)>,

@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{ObjectRef, PodTerms};
 
@@ -74,8 +76,8 @@ impl fmt::Display for WorkloadKind {
 pub enum UpdateStrategy {
     /// The controller replaces a pod only when it has been deleted.
     OnDelete,
-    /// The controller restarts the pods itself; pods below `partition` keep the old revision.
-    RollingUpdate { partition: i64 },
+    /// The controller restarts the pods itself.
+    RollingUpdate,
 }
 
 /// `spec.podManagementPolicy`.
@@ -83,6 +85,17 @@ pub enum UpdateStrategy {
 pub enum PodManagement {
     OrderedReady,
     Parallel,
+}
+
+/// What a workload's controller makes its pods of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PodSource {
+    /// `spec.template`, as the API server has it.
+    pub template: Value,
+    /// The names of `spec.volumeClaimTemplates`: each pod has a claim of its own for each of them.
+    pub claims: Vec<String>,
+    /// `spec.serviceName`; empty for a Deployment.
+    pub service: String,
 }
 
 /// A PetSet, StatefulSet or Deployment of the database.
@@ -104,6 +117,13 @@ pub struct Workload {
     /// `status.updateRevision`; empty for a Deployment.
     pub update_revision: String,
     pub strategy: UpdateStrategy,
+    /// Pods with an ordinal below it are created from the old template. KubeDB's PetSet controller looks at it whatever the
+    /// strategy is.
+    pub partition: i64,
+    /// The PlacementPolicy that a PetSet names: without it, its controller creates no pod.
+    pub placement_policy: Option<String>,
+    /// Why pods cannot be created, as the condition `ReplicaFailure` of a Deployment says.
+    pub replica_failure: Option<String>,
     pub pod_management: PodManagement,
     /// Seconds.
     pub min_ready_seconds: i64,
@@ -117,6 +137,8 @@ pub struct Workload {
     pub grace_seconds: i64,
     /// Where the template's pods may run, and how their images are downloaded.
     pub terms: PodTerms,
+    /// Kept where an update is planned or carried out, and not in a list of many databases.
+    pub source: Option<Arc<PodSource>>,
     /// A fingerprint of `spec.template`: equal templates have equal fingerprints.
     pub template: u64,
     pub deleting: bool,
@@ -130,7 +152,12 @@ impl Workload {
 
     /// Its controller restarts the pods once the template has changed; a Deployment always does.
     pub fn rolls_by_itself(&self) -> bool {
-        !self.kind.owns_pods() || matches!(self.strategy, UpdateStrategy::RollingUpdate { .. })
+        !self.kind.owns_pods() || self.strategy == UpdateStrategy::RollingUpdate
+    }
+
+    /// The same without what pods are made of, which is the largest part of it.
+    pub fn without_source(self) -> Self {
+        Workload { source: None, ..self }
     }
 
     /// The container or init container of that name.

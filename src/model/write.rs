@@ -34,6 +34,8 @@ pub enum Purpose {
     PrePull,
     /// Remove such a pod.
     RemovePrePull,
+    /// Create a pod again, which its workload's controller does: it is only tried.
+    Recreate,
 }
 
 /// How a write is sent.

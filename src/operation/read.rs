@@ -4,7 +4,7 @@ use super::error::Error;
 use crate::clock::Clock;
 use crate::cluster::{Ahead, Cluster, ClusterError, Found, Journal, Overview, Selection};
 use crate::journal::Entry;
-use crate::model::{Environment, Kind, Method, Methods, Snapshot};
+use crate::model::{Environment, Kind, Lookup, Method, Methods, Permission, Snapshot};
 use crate::plan::permissions;
 use crate::situation::Seen;
 
@@ -17,7 +17,10 @@ pub(super) async fn everything(
     methods: &Methods,
     pre_pull: bool,
 ) -> Result<(Snapshot, Journal), Error> {
-    let possible = permissions::possible(kind, name);
+    let mut possible = permissions::possible(kind, name);
+    // No update needs it: see `Environment::may_create_pods`.
+    let new_pod = Permission::new("create", "", "pods");
+    possible.push(new_pod.clone());
     // Each future is large, and several operations may run on one stack.
     let snapshot = Box::pin(self::snapshot(cluster, kind, namespace, name));
     let journal = Box::pin(cluster.journal(kind, namespace, name));
@@ -29,6 +32,7 @@ pub(super) async fn everything(
     let begun = |e: &Entry| e.unfinished() && e.method() == Method::OpsManager;
     let by_ops_manager = methods.any(Method::OpsManager) || journal.last().is_some_and(begun);
     let needed = permissions::needed(&snapshot, by_ops_manager, pre_pull);
+    let may_create_pods = matches!(&environment.denied, Lookup::Found(denied) if !denied.contains(&new_pod));
     let denied = match needed.iter().all(|permission| possible.contains(permission)) {
         true => environment.denied,
         false => cluster.denied(namespace, &needed).await?,
@@ -36,7 +40,7 @@ pub(super) async fn everything(
     let denied = denied.map(|all| all.into_iter().filter(|denied| needed.contains(denied)).collect());
     let left = |end: jiff::Timestamp| end.as_second() - jiff::Timestamp::now().as_second();
     let credentials_left = cluster.expires().map(left);
-    snapshot.environment = Environment { denied, credentials_left, ..environment };
+    snapshot.environment = Environment { denied, credentials_left, may_create_pods, ..environment };
     Ok((snapshot, journal))
 }
 

@@ -133,8 +133,7 @@ fn loses_its_pin(context: &Context<'_>, workload: &WorkloadPlan) -> Option<Findi
 
 /// A workload's controller would restart its pods again when the operator pins the images in its template.
 pub fn rolls_twice(context: &Context<'_>, workload: &Workload, planned: &[WorkloadPlan]) -> bool {
-    let rolls =
-        context.method == Method::Client && matches!(workload.strategy, UpdateStrategy::RollingUpdate { .. });
+    let rolls = context.method == Method::Client && workload.strategy == UpdateStrategy::RollingUpdate;
     let plan = planned.iter().find(|plan| plan.object.uid == workload.object.uid);
     rolls && plan.is_some_and(|plan| plan.images.iter().any(unpins))
 }

@@ -123,6 +123,9 @@ impl<'a> Subject<'a> {
             Permission::new("list", "apps", "controllerrevisions"),
             pulling(),
         ];
+        if self.served.contains(&WorkloadKind::PetSet) {
+            all.push(Permission::new("list", group(WorkloadKind::PetSet), "placementpolicies"));
+        }
         if self.ops_requests {
             all.push(Permission::new("get", OPS, self.kind.facts().ops_plural));
             all.push(self.requesting());
@@ -197,7 +200,12 @@ pub fn weight(permission: &Permission) -> Weight {
     match (group.as_str(), resource.as_str(), verb.as_str()) {
         ("", "configmaps", _) => Weight::Journal,
         ("", "events", "create") => Weight::Spared("Events will not be recorded on the database"),
-        ("", "events", _) => Weight::Spared("the last Event of a stuck pod will not be shown"),
+        ("", "events", _) => {
+            Weight::Spared("the last Event of a stuck pod, and why a pod is not created, will not be shown")
+        }
+        (_, "placementpolicies", _) => {
+            Weight::Spared("whether a PlacementPolicy that a PetSet names exists will not be checked")
+        }
         ("", "pods", "delete") => Weight::Spared(
             "a rollback cannot replace a broken pod whose eviction a PodDisruptionBudget forbids",
         ),

@@ -3,7 +3,7 @@
 use super::columns::{bare_table, print};
 use super::layout::View;
 use super::words;
-use crate::model::{Finding, Plan, Severity, Trial, clean, rules, verbs};
+use crate::model::{Finding, Plan, Purpose, Severity, Trial, clean, rules, verbs};
 
 /// The findings by severity, the path of updates where one step is not allowed, and the manual follow-up of
 /// an update that is not refused.
@@ -90,16 +90,15 @@ pub(super) fn trials(trials: &[Trial], view: View) -> String {
     }
     for trial in trials {
         let what = format!("{}, {}", clean(&trial.object), words::purpose(trial.write));
-        let line = match &trial.refused {
-            Some(why) => format!("{what}: refused: {}", clean(why)),
-            None => format!("{what}: accepted"),
+        let (mark, painted, line) = match &trial.refused {
+            Some(why) => ("✗", view.bad("✗"), format!("{what}: refused: {}", clean(why))),
+            // A warning may be that this user would be refused, who is not the controller.
+            None if trial.write == Purpose::Recreate && !trial.warnings.is_empty() => {
+                ("!", view.warn("!"), format!("{what}: tried"))
+            }
+            None => ("✓", view.good("✓"), format!("{what}: accepted")),
         };
-        let mark = if trial.refused.is_some() { "✗" } else { "✓" };
         let text = view.paragraph(&format!("  {mark} "), &line);
-        let painted = match trial.refused {
-            Some(_) => view.bad(mark),
-            None => view.good(mark),
-        };
         out.push_str(&text.replacen(mark, &painted, 1));
         for warning in &trial.warnings {
             out.push_str(&view.paragraph("      ", &format!("warning: {}", clean(warning))));

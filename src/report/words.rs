@@ -152,7 +152,16 @@ pub fn waiting(on: &WaitingOn) -> String {
             "the old pod to terminate (grace period {})",
             seconds(u64::try_from(*grace_seconds).unwrap_or(0))
         ),
-        WaitingOn::Creation => "the controller to create the new pod".into(),
+        WaitingOn::Creation { why, since } => {
+            let since = if since.is_empty() { String::new() } else { format!("since {since}") };
+            with_reason("the controller to create the new pod", &[why, &since])
+        }
+        WaitingOn::SchedulingGates { gates } => {
+            with_reason("the scheduling gates of the new pod to be removed", &[&gates.join(", ")])
+        }
+        WaitingOn::ReadinessGates { gates, message } => {
+            with_reason("the readiness gates of the new pod to open", &[&gates.join(", "), message])
+        }
         WaitingOn::Scheduling { message } => with_reason("the new pod to be scheduled", &[message]),
         WaitingOn::Container { container, reason, message } => {
             with_reason(&format!("container {} to start", clean(container)), &[reason, message])
@@ -304,6 +313,7 @@ pub fn purpose(purpose: Purpose) -> &'static str {
         Purpose::Request => "create the ops request",
         Purpose::PrePull => "create a pod that downloads an image",
         Purpose::RemovePrePull => "remove a pod that downloads an image",
+        Purpose::Recreate => "create the pod again",
     }
 }
 

@@ -1,7 +1,9 @@
 use std::time::Duration;
 
 use crate::event::WaitingOn;
-use crate::model::{ContainerState, Pod, Snapshot};
+use crate::model::{ContainerState, CreationNews, Pod, PodCondition, Snapshot};
+
+use super::creation::{Heard, LONGEST_PAUSE};
 
 /// Wrong names and configuration do not fix themselves, but the kubelet may see a new ConfigMap a moment late.
 const CONFIG_PATIENCE: Duration = Duration::from_secs(15);
@@ -42,6 +44,8 @@ pub struct Flight {
     healthy_since: Option<Duration>,
     /// Since when the new pod has been terminating.
     leaving_since: Option<Duration>,
+    /// Why there is no pod, if there is none.
+    heard: Heard,
 }
 
 /// How long things may take.
@@ -75,10 +79,13 @@ pub enum Verdict {
 pub enum Stuck {
     #[error("container {container}: {reason}: {message}")]
     Container { container: String, reason: String, message: String },
-    #[error("container {container} has crashed {restarts} times{}", ending(.last_end))]
+    #[error("container {container}: CrashLoopBackOff: it has crashed {restarts} times{}", ending(.last_end))]
     CrashLoop { container: String, restarts: i64, last_end: String },
     #[error("{}", late(.on, .seconds))]
     TimedOut { on: WaitingOn, seconds: u64 },
+    /// Nobody creates it again before something is changed.
+    #[error("its controller cannot create it: {why}{}; {}", dated(.since), AGAIN_LATE)]
+    NotCreated { why: String, since: String },
     #[error("the old pod is still terminating {seconds} s after its grace period{}", held(.node, .node_state, .finalizers))]
     Terminating {
         seconds: u64,
@@ -89,21 +96,44 @@ pub enum Stuck {
     },
 }
 
+/// What to know about a controller whose attempts have failed for a while.
+const AGAIN_LATE: &str = "once that is resolved, its controller creates the pod by itself, but up to 17 min may pass before it tries again";
+
+const _: () = assert!(LONGEST_PAUSE.as_secs().div_ceil(60) == 17);
+
+fn dated(since: &str) -> String {
+    if since.is_empty() { String::new() } else { format!(" (since {since})") }
+}
+
 fn ending(last_end: &str) -> String {
     if last_end.is_empty() { String::new() } else { format!("; last exit: {last_end}") }
 }
 
 fn late(on: &WaitingOn, seconds: &u64) -> String {
-    let what = match on {
-        WaitingOn::Creation => "was not created by its controller".to_owned(),
-        WaitingOn::Scheduling { message } => format!("was not scheduled: {message}"),
-        WaitingOn::Container { container, reason, message } => {
-            format!("did not start: container {container}: {reason} {message}")
+    let within = format!("within {seconds} s");
+    match on {
+        WaitingOn::Creation { why, since } if !since.is_empty() => {
+            format!("its controller could not create it {within}: {why}{}; {AGAIN_LATE}", dated(since))
         }
-        WaitingOn::Termination { .. } => "did not terminate".to_owned(),
-        _ => "did not become Ready".to_owned(),
-    };
-    format!("it {} within {seconds} s", what.trim_end())
+        WaitingOn::Creation { why, .. } => {
+            let why = if why.is_empty() { String::new() } else { format!(": {why}") };
+            format!("it was not created by its controller {within}{why}")
+        }
+        WaitingOn::SchedulingGates { gates } => {
+            format!("nobody removed its scheduling gates {within}: {}", gates.join(", "))
+        }
+        WaitingOn::ReadinessGates { gates, message } => format!(
+            "its containers are ready, but its readiness gates did not open {within}: {}: {message}",
+            gates.join(", ")
+        ),
+        WaitingOn::Scheduling { message } => format!("it was not scheduled: {message} {within}"),
+        WaitingOn::Container { container, reason, message } => {
+            let why = format!("{reason} {message}");
+            format!("it did not start: container {container}: {} {within}", why.trim_end())
+        }
+        WaitingOn::Termination { .. } => format!("it did not terminate {within}"),
+        _ => format!("it did not become Ready {within}"),
+    }
 }
 
 fn held(node: &Option<String>, state: &Option<String>, finalizers: &[String]) -> String {
@@ -212,11 +242,28 @@ impl Flight {
             trouble: None,
             healthy_since: None,
             leaving_since: None,
+            heard: Heard::default(),
         }
+    }
+
+    /// It is time to ask why the pod has not been created.
+    pub fn asks(&self, now: Duration) -> bool {
+        self.heard.ask_at().is_some_and(|at| now >= at)
+    }
+
+    /// The controller has failed to create the pod for so long that it tries again only seldom.
+    pub fn tries_seldom(&self, now: Duration) -> bool {
+        self.heard.obstacle().is_some() && self.heard.seldom(now)
+    }
+
+    /// Takes in what was read about that. `policy` is the PlacementPolicy that its workload names.
+    pub fn hear(&mut self, news: CreationNews, policy: Option<&str>, now: Duration) {
+        self.heard.hear(news, &self.pod, policy, now);
     }
 
     /// Records the pod that is in its place now.
     pub fn observe(&mut self, pod: Option<&Pod>, now: Duration) {
+        self.heard.observe(pod, now);
         let new = pod.filter(|p| Some(&p.uid) != self.old_uid.as_ref());
         if let Some(pod) = new.filter(|p| self.seen.as_ref().is_none_or(|(uid, _)| *uid != p.uid)) {
             // Restarts before this run first saw the pod do not count, unless the run has caused the pod to be created.
@@ -278,7 +325,15 @@ pub fn judge(flight: &Flight, found: Option<Found<'_>>, limits: Limits, now: Dur
         }
         Verdict::Progress { on, until: deadline.min(earliest) }
     };
-    let Some(Found { pod, on_target }) = found else { return waiting(WaitingOn::Creation, deadline) };
+    let Some(Found { pod, on_target }) = found else {
+        let (why, since) = flight.heard.obstacle().cloned().map(|o| (o.why, o.since)).unwrap_or_default();
+        let gives_up = flight.heard.gives_up_at();
+        if gives_up.is_some_and(|at| now >= at) {
+            return Verdict::Stuck(Stuck::NotCreated { why, since });
+        }
+        let next = [gives_up, flight.heard.ask_at()].into_iter().flatten().min();
+        return waiting(WaitingOn::Creation { why, since }, next.unwrap_or(deadline));
+    };
     if pod.deleting || Some(&pod.uid) == flight.old_uid.as_ref() {
         return terminating(flight, pod, limits, now);
     }
@@ -341,6 +396,9 @@ fn crashed(flight: &Flight, pod: &Pod) -> Option<Stuck> {
 
 /// What a pod that is not Ready is waiting for, as far as it reports that.
 fn awaited_of(pod: &Pod) -> WaitingOn {
+    if pod.node.is_none() && !pod.scheduling_gates.is_empty() {
+        return WaitingOn::SchedulingGates { gates: pod.scheduling_gates.clone() };
+    }
     let unscheduled = pod.conditions.iter().find(|c| c.kind == "PodScheduled" && c.status != "True");
     if let Some(condition) = unscheduled {
         let message =
@@ -355,7 +413,16 @@ fn awaited_of(pod: &Pod) -> WaitingOn {
         }),
         _ => None,
     });
-    waiting.unwrap_or(WaitingOn::Readiness)
+    waiting.or_else(|| gated(pod)).unwrap_or(WaitingOn::Readiness)
+}
+
+/// A pod that waits for its readiness gates alone: the kubelet says so in the condition `Ready`.
+fn gated(pod: &Pod) -> Option<WaitingOn> {
+    let ready = pod.conditions.iter().find(|c| c.kind == "Ready" && c.reason == "ReadinessGatesNotReady")?;
+    let gates = pod.closed_gates.clone();
+    let explained = |c: &&PodCondition| gates.contains(&c.kind) && !c.message.is_empty();
+    let message = pod.conditions.iter().find(explained).map_or(&ready.message, |c| &c.message).clone();
+    Some(WaitingOn::ReadinessGates { gates, message })
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! Restarting pods: which one is next ([`order`]), whether it may be evicted now ([`gates`]), how it is doing
-//! ([`judge`]), how long pods were away ([`Away`]), and the progress of a workload whose own controller restarts the pods ([`follow`]). Pure: time comes in
+//! ([`judge`]), why it is not created again ([`creation`]), how long pods were away ([`Away`]), and the progress of a workload whose own controller restarts the pods ([`follow`]). Pure: time comes in
 //! as a value.
 
 mod away;
+pub mod creation;
 mod follow;
 pub mod gates;
 mod judge;

@@ -100,14 +100,10 @@ pub fn next(plan: &Plan, workload: &WorkloadPlan, snapshot: &Snapshot, memory: &
 /// labels no longer match is released by its controller, which can then neither use it nor create another one with its
 /// name.
 pub fn taken<'a>(workload: &'a Workload, snapshot: &'a Snapshot) -> impl Iterator<Item = &'a Pod> {
-    let named = workload.kind.has_stable_names();
-    let short = named && (snapshot.pods_of(workload).count() as i64) < workload.replicas;
-    let (name, uid) = (&workload.object.name, &workload.object.uid);
-    let needed = |p: &Pod| {
-        let ordinal = p.name.strip_prefix(name.as_str()).and_then(|rest| rest.strip_prefix('-'));
-        let needed = ordinal.and_then(|o| o.parse::<i64>().ok()).is_some_and(|o| o < workload.replicas);
-        needed && snapshot.pods_of(workload).all(|own| own.name != p.name)
-    };
+    let short = (snapshot.pods_of(workload).count() as i64) < workload.replicas;
+    let uid = &workload.object.uid;
+    let needed =
+        |p: &Pod| needs(workload, &p.name) && snapshot.pods_of(workload).all(|own| own.name != p.name);
     snapshot.pods.iter().filter(move |p| short && p.owner != *uid && !p.deleting && needed(p))
 }
 
@@ -140,6 +136,13 @@ fn restartable(workload: &WorkloadPlan, pod: &Pod, snapshot: &Snapshot, memory: 
         && !memory.evicted.contains(&pod.uid)
         && !snapshot.on_target(workload, pod)
         && (memory.given_up.contains(&pod.uid) || from_the_start())
+}
+
+/// Whether a workload needs a pod of that name. A Deployment's pods have new names each time.
+pub fn needs(workload: &Workload, pod: &str) -> bool {
+    let ordinal = pod.strip_prefix(workload.object.name.as_str()).and_then(|rest| rest.strip_prefix('-'));
+    let needed = ordinal.and_then(|o| o.parse::<i64>().ok()).is_some_and(|o| o < workload.replicas);
+    workload.kind.has_stable_names() && needed
 }
 
 /// The first ordinal without a pod.
@@ -188,7 +191,9 @@ pub fn ailment(pod: &Pod) -> String {
         ContainerState::Waiting { reason, .. } if !reason.is_empty() => Some(format!("{}: {reason}", c.name)),
         _ => None,
     });
-    waiting.unwrap_or_else(|| if pod.ready { pod.phase.clone() } else { "not Ready".to_owned() })
+    let gates = (!pod.ready && !pod.closed_gates.is_empty())
+        .then(|| format!("readiness gates not open: {}", pod.closed_gates.join(", ")));
+    waiting.or(gates).unwrap_or_else(|| if pod.ready { pod.phase.clone() } else { "not Ready".to_owned() })
 }
 
 #[cfg(test)]

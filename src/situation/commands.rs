@@ -22,6 +22,8 @@ pub enum Next {
     /// Look at the database object.
     Describe,
     DescribePod(String),
+    /// Look at a workload: `petset/my-kf`.
+    DescribeWorkload(String),
     DescribeBudget(String),
     DescribeRequest(String),
     /// Delete that ops request, which no Ops-manager has picked up.
@@ -123,6 +125,7 @@ impl Commands {
             }
             Next::Describe => kubectl(&["describe", plural, name]),
             Next::DescribePod(pod) => kubectl(&["describe", "pod", pod]),
+            Next::DescribeWorkload(workload) => kubectl(&["describe", workload]),
             Next::DescribeBudget(budget) => kubectl(&["describe", "poddisruptionbudget", budget]),
             Next::DescribeRequest(request) => kubectl(&["describe", ops_plural, request]),
             Next::DeleteRequest(request) => kubectl(&["delete", ops_plural, request]),

@@ -1,11 +1,13 @@
 //! Decides in what state a database is. The most serious problem comes first.
 
 use crate::journal::Entry;
-use crate::model::{Lookup, Method, Phase, Pod, Workload};
+use crate::model::{Lookup, Method, Phase, Pod, Snapshot, Workload};
+use crate::roll::order;
 use crate::steps::leftover::{self, arrived, changed, requested};
 use crate::steps::ops_request;
 use crate::steps::s1_pause::{self, Pause};
 
+use super::commands::Next;
 use super::parts::image_of;
 use super::state::{Pods, Progress, Situation, What};
 use super::{ImageOf, Seen};
@@ -148,6 +150,20 @@ fn pods(seen: &Seen) -> Pods {
     })
 }
 
+/// The workload that needs a pod of that name, if there is none.
+fn missing_from<'a>(snapshot: &'a Snapshot, pod: &str) -> Option<&'a Workload> {
+    let there = snapshot.pods.iter().any(|p| p.name == pod);
+    snapshot.workloads.iter().filter(|_| !there).find(|w| order::needs(w, pod))
+}
+
+/// The command that shows what is wrong with a pod. If the pod does not exist, that is in the Events of its workload.
+pub fn look_at(snapshot: &Snapshot, pod: &str) -> Next {
+    match missing_from(snapshot, pod) {
+        Some(workload) => Next::DescribeWorkload(workload.object.to_string()),
+        None => Next::DescribePod(pod.to_owned()),
+    }
+}
+
 /// How far an unfinished run has come, by the pods that have the images which it sets.
 fn progress(seen: &Seen, entry: &Entry) -> Progress {
     let plan = &entry.run.plan;
@@ -162,7 +178,9 @@ fn progress(seen: &Seen, entry: &Entry) -> Progress {
     let unhealthy = unhealthy(seen);
     // The journal only says which of them to look at.
     let failed = entry.progress.result.as_ref().and_then(|result| result.pod.clone());
-    let stuck = failed.filter(|pod| unhealthy.contains(pod));
+    let stuck = failed
+        .filter(|pod| unhealthy.contains(pod) || missing_from(&seen.snapshot, pod).is_some())
+        .map(|pod| look_at(&seen.snapshot, &pod));
     Progress { run: entry.run.run.clone(), from, to, pods, unhealthy, stuck }
 }
 

@@ -12,7 +12,7 @@ mod state;
 use serde::{Deserialize, Serialize};
 
 pub use commands::{Commands, Next, Typed};
-pub use decide::{decide, unfinished};
+pub use decide::{decide, look_at, unfinished};
 pub use list::{Listed, PausedBy, listed};
 pub use onlooker::{Onlooker, last_words};
 pub use record::{NoRun, PodsRecord, Resumed, RunRecord, record};

@@ -144,8 +144,8 @@ pub struct Progress {
     pub pods: Pods,
     /// The pods that are not Ready.
     pub unhealthy: Vec<String>,
-    /// The one of them that the run has failed on.
-    pub stuck: Option<String>,
+    /// The command that shows the one of them, or the missing one, that the run has failed on.
+    pub stuck: Option<Next>,
 }
 
 /// Some of so many pods.
@@ -239,7 +239,7 @@ impl Situation {
             What::RequestEnded { run, by_us } => vec![Next::Method(run.to.clone(), *by_us), Next::Rollback],
             What::LeftPaused { to: Some(_) } => vec![Next::Resume, Next::Rollback],
             What::Rendered(run) | What::HalfDone(run) | What::Exposed(run) => {
-                let look = run.stuck.clone().map(Next::DescribePod);
+                let look = run.stuck.clone();
                 look.into_iter().chain([Next::Resume, Next::Rollback]).collect()
             }
             What::Drift => vec![Next::Update(self.version.clone())],

@@ -17,7 +17,10 @@ fn progress(from: &str, unhealthy: &[&str]) -> Progress {
         to: "3.6.1".to_owned(),
         pods: Pods { ready: 2, all: 6 },
         unhealthy: unhealthy.iter().map(|name| (*name).to_owned()).collect(),
-        stuck: unhealthy.first().filter(|_| unhealthy.len() == 1).map(|name| (*name).to_owned()),
+        stuck: unhealthy
+            .first()
+            .filter(|_| unhealthy.len() == 1)
+            .map(|name| Next::DescribePod((*name).to_owned())),
     }
 }
 
@@ -171,6 +174,7 @@ fn a_command_is_typed_as_it_was_reached() {
             r#"kubectl --context c patch kafkas my-kf --type merge -p '{"spec":{"version":"3.5.2"}}' -n db"#,
         ),
         (Next::Pods, "kubectl --context c get pods -l app.kubernetes.io/instance=my-kf -n db"),
+        (Next::DescribeWorkload("petset/b".to_owned()), "kubectl --context c describe petset/b -n db"),
         (Next::CanI, "kubectl --context c auth can-i --list -n db"),
     ] {
         assert_eq!(commands.command(&next, Kind::Kafka, &database).to_string(), shown);

@@ -102,7 +102,7 @@ fn workloads(plan: &Plan, snapshot: &Snapshot, expected: &Expected) -> Result<()
 /// According to the plan this tool evicts the workload's pods, but now its controller would restart them at every
 /// change of the template.
 fn rolls_by_itself(planned: &WorkloadPlan, snapshot: &Snapshot) -> bool {
-    let by_itself = |w: &Workload| matches!(w.strategy, UpdateStrategy::RollingUpdate { .. });
+    let by_itself = |w: &Workload| w.strategy == UpdateStrategy::RollingUpdate;
     planned.strategy == Strategy::Evict && snapshot.workload(&planned.object.uid).is_some_and(by_itself)
 }
 

@@ -17,6 +17,7 @@ pub mod s3_roll_pods;
 pub mod s4_set_version;
 pub mod s5_resume;
 pub mod s6_verify;
+pub mod trial_pod;
 
 pub use blocked::Blocked;
 

@@ -60,7 +60,7 @@ async fn an_absent_strategy_is_a_rolling_update() {
 async fn a_partition() {
     let scene = Scene::new(Database::zookeeper("zk").strategy(Strategy::RollingUpdate { partition: 2 }));
     let message =
-        "petset/zk has partition 2: its controller would leave pods below that ordinal on the old version";
+        "petset/zk has partition 2: its controller creates pods below that ordinal from the old template";
     let hint = "set spec.updateStrategy.rollingUpdate.partition to 0";
     scene.refuses("3.9.1", &[(Check::Partition, message, hint)]).await;
 }

@@ -348,7 +348,7 @@ async fn what_cannot_be_read_any_more_is_not_taken_for_gone() {
         let Attached::Ended { finish, .. } = attached else { panic!("{attached:?}") };
         assert_eq!(finish.error, ended.finish.error);
         assert_eq!(records.iter().any(|r| matches!(r.event, Event::Retrying { .. })), retried);
-        let created = |e: &Event| matches!(e, Event::PodWaiting { on: WaitingOn::Creation, .. });
+        let created = |e: &Event| matches!(e, Event::PodWaiting { on: WaitingOn::Creation { .. }, .. });
         assert!(retried || !records.iter().any(|r| created(&r.event)), "{records:#?}");
     }
 }

@@ -22,6 +22,7 @@ mod pod_order;
 mod pre_pull;
 mod ready;
 mod refused;
+mod remade;
 mod rendered;
 mod requested;
 mod requests;

@@ -49,7 +49,7 @@ fn untouched(world: &World) {
 
 fn notices(ended: &Ended) -> Vec<&str> {
     let notice = |event| match event {
-        &Event::Notice { ref message } => Some(message.as_str()),
+        Event::Notice { message } => Some(message.as_str()),
         _ => None,
     };
     ended.events().filter_map(notice).collect()

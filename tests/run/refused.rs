@@ -1,8 +1,13 @@
 //! Writes that the API server refuses when they are tried: the run ends before any change, and the advice fits.
 
-use kubectl_dbupdate::event::Outcome;
+use kubectl_dbupdate::engine;
+use kubectl_dbupdate::event::{Event, Outcome};
+use kubectl_dbupdate::model::{Environment, Purpose, Snapshot};
+use kubectl_dbupdate::operation::{Operation, Request, Stop, Told};
 use simcluster::world::Database;
-use simcluster::{ApiError, Effect, Fault};
+use simcluster::{AdmissionRule, ApiError, Effect, Fault, RecordedRequest};
+
+use tokio::sync::{mpsc, watch};
 
 use crate::common::{PETSETS, World, secs};
 
@@ -82,4 +87,83 @@ async fn a_resumed_run_that_is_refused_is_unfinished() {
     let ended = world.launch(options).await.end().await;
     ended.ended(Outcome::Failed, 4, false, true).says(&["frozen", "kubectl dbupdate resume"]);
     assert!(!ended.finish.next.iter().any(|next| next.contains("can-i")), "{:?}", ended.finish.next);
+}
+
+/// The pods that were tried.
+fn tried(world: &World) -> Vec<RecordedRequest> {
+    let pod = |r: &RecordedRequest| r.method == "POST" && r.path.ends_with("/pods");
+    world.sim.requests().into_iter().filter(pod).collect()
+}
+
+/// A whole update, as the command makes it: it knows what the user may do.
+async fn updated(world: &World) -> Vec<Event> {
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let (_stop, stopped) = watch::channel(Stop::Go);
+    let request = Request { unasked: true, ..world.asked() };
+    let mut operation = Operation::new(world.cluster(), request, world.clock(), stopped, tell);
+    let outlook = operation.outlook().await.expect("it can be read");
+    let end = operation.carry_out(outlook).await.expect("nobody is asked");
+    assert_eq!(end.finish.exit_code, 0, "{}", end.finish.error);
+    drop(operation);
+    let mut events = Vec::new();
+    while let Some(one) = told.recv().await {
+        if let Told::Record(record) = one {
+            events.push(record.event);
+        }
+    }
+    events
+}
+
+/// A new pod that a policy would refuse is a warning: whoever tries it is not the controller.
+#[tokio::test(start_paused = true)]
+async fn a_new_pod_is_tried_before_the_first_change() {
+    let world = World::new(Database::kafka_topology("db"));
+    let refusal = AdmissionRule::refuse("violates PodSecurity \"restricted:latest\": x").name("db-broker-*");
+    world.sim.behaviour().change(|b| b.admission = vec![refusal.user(simcluster::USER)]);
+    let before = world.store().version();
+    let cluster = world.cluster();
+    let environment = Environment { may_create_pods: true, ..Environment::default() };
+    let snapshot = Snapshot { environment, ..world.snapshot(&cluster).await };
+    let trials = engine::trials(&cluster, &snapshot, &world.plan().await, &world.clock()).await.unwrap();
+    assert_eq!(world.store().version(), before, "nothing has changed");
+    assert!(tried(&world).iter().all(|r| r.dry_run));
+    let pods: Vec<_> = trials.iter().filter(|t| t.write == Purpose::Recreate).collect();
+    assert_eq!(
+        pods.iter().map(|t| t.object.as_str()).collect::<Vec<_>>(),
+        ["pod/db-controller-0", "pod/db-broker-0"]
+    );
+    assert_eq!(pods[0].warnings, [] as [&str; 0]);
+    let warning = "may be refused when the controller of petset/db-broker creates it again: pods \"db-broker-0\" is forbidden: \
+                   violates PodSecurity \"restricted:latest\": x (tried as you; the controller is another user)";
+    assert_eq!((pods[1].warnings.as_slice(), &pods[1].refused), (&[warning.to_owned()][..], &None));
+
+    let events = updated(&world).await;
+    let warned = |e: &Event| matches!(e, Event::Notice { message } if message.starts_with("pod/db-broker-0 may be refused"));
+    assert!(events.iter().any(warned), "the run says it as well, and goes on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_is_tried_only_by_who_may_create_pods() {
+    let world = World::new(Database::zookeeper("db"));
+    world.sim.access().deny("create", "", "pods", "");
+    updated(&world).await;
+    assert_eq!(tried(&world).len(), 0);
+}
+
+/// The old pod counts for a quota as long as it is there, and what the trial cannot find out says nothing.
+#[tokio::test(start_paused = true)]
+async fn what_a_trial_of_a_pod_cannot_tell_is_no_warning() {
+    for rule in [
+        AdmissionRule::quota("full", 3),
+        AdmissionRule::answer(ApiError::internal("failed calling webhook \"guard.example.com\": timeout")),
+        AdmissionRule::answer(ApiError::bad_request(
+            "admission webhook \"guard.example.com\" does not support dry run",
+        )),
+    ] {
+        let world = World::new(Database::zookeeper("db"));
+        world.sim.behaviour().change(|b| b.admission = vec![rule.user(simcluster::USER)]);
+        let events = updated(&world).await;
+        assert!(!events.iter().any(|e| matches!(e, Event::Notice { .. })), "{events:?}");
+        assert_eq!(tried(&world).len(), 1);
+    }
 }

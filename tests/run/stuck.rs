@@ -67,7 +67,7 @@ async fn an_image_that_cannot_be_pulled_is_given_45_seconds() {
 #[tokio::test(start_paused = true)]
 async fn a_crash_loop_is_told_at_three_restarts() {
     let crash = Ailment::Crash { after: Duration::from_millis(500), exit_code: 3 };
-    stopped(ill(crash), &["crashed 3 times", "exit code 3"], [secs(5), secs(100)]).await;
+    stopped(ill(crash), &["CrashLoopBackOff", "crashed 3 times", "exit code 3"], [secs(5), secs(100)]).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -36,6 +36,7 @@ pub fn findings(context: &Context<'_>, planned: &[WorkloadPlan]) -> Vec<Finding>
     workloads::placement(context, &mut found);
     admission::findings(planned, &mut found);
     outdated::findings(context.snapshot, planned, &mut found);
+    workloads::policies(context, planned, &mut found);
     environment::findings(context, planned, &mut found);
     found.sort_by_key(|f| f.severity);
     found

@@ -1,7 +1,9 @@
 //! The workloads: whether they exist, how their controllers update them, and where their pods run.
 
 use crate::kinds;
-use crate::model::{Check, Finding, Lookup, Severity, UpdateStrategy, Workload, WorkloadPlan};
+use crate::model::{
+    Check, Command, Finding, Lookup, PodAction, Severity, UpdateStrategy, Workload, WorkloadPlan,
+};
 
 use super::super::context::Context;
 use super::super::images;
@@ -56,19 +58,24 @@ pub fn workloads(context: &Context<'_>, found: &mut Vec<Finding>) {
 
 pub fn strategies(context: &Context<'_>, planned: &[WorkloadPlan], found: &mut Vec<Finding>) {
     for w in context.snapshot.members() {
-        let UpdateStrategy::RollingUpdate { partition } = w.strategy else { continue };
+        if w.partition > 0 {
+            found.push(context.refusal(
+                Check::Partition,
+                format!(
+                    "{} has partition {}: its controller creates pods below that ordinal from the old template",
+                    w.object, w.partition
+                ),
+                "set spec.updateStrategy.rollingUpdate.partition to 0",
+            ));
+        }
+        if w.strategy != UpdateStrategy::RollingUpdate {
+            continue;
+        }
         found.push(Finding::note(
             Check::RollingUpdate,
             Severity::Warning,
             format!("{} has update strategy RollingUpdate: its controller restarts the pods regardless of PodDisruptionBudgets, and Ctrl-C cannot stop it", w.object),
         ));
-        if partition > 0 {
-            found.push(context.refusal(
-                Check::Partition,
-                format!("{} has partition {partition}: its controller would leave pods below that ordinal on the old version", w.object),
-                "set spec.updateStrategy.rollingUpdate.partition to 0",
-            ));
-        }
         if images::rolls_twice(context, w, planned) {
             found.push(context.refusal(
                 Check::PinnedRollingUpdate,
@@ -108,6 +115,35 @@ pub fn placement(context: &Context<'_>, found: &mut Vec<Finding>) {
             }
         }
     }
+}
+
+/// PlacementPolicies that are gone: the controller of a PetSet that names one creates no pod, and says nothing.
+pub fn policies(context: &Context<'_>, planned: &[WorkloadPlan], found: &mut Vec<Finding>) {
+    for w in &context.snapshot.workloads {
+        let Some(policy) = &w.placement_policy else { continue };
+        match &context.snapshot.environment.placement {
+            Lookup::Found(all) if !all.contains(policy) && restarts(w, planned) => found.push(context.refusal(
+                Check::PlacementPolicy,
+                format!(
+                    "{} names PlacementPolicy {policy}, which does not exist: its controller would not create a pod again",
+                    w.object
+                ),
+                format!("create it, or name one of {}", Command::kubectl(["get", "placementpolicies"])),
+            )),
+            Lookup::Unreadable(why) => found.push(Finding::note(
+                Check::NotChecked,
+                Severity::Info,
+                format!("could not check whether PlacementPolicy {policy} of {} exists: {why}", w.object),
+            )),
+            Lookup::Found(_) | Lookup::Absent => {}
+        }
+    }
+}
+
+/// Some of its pods will be restarted, by whomever.
+fn restarts(workload: &Workload, planned: &[WorkloadPlan]) -> bool {
+    let plan = planned.iter().find(|plan| plan.object.uid == workload.object.uid);
+    plan.is_some_and(|plan| plan.pods.iter().any(|p| !matches!(p.action, PodAction::Skip)))
 }
 
 fn is_controller(context: &Context<'_>, workload: &Workload) -> bool {

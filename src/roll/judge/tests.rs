@@ -27,6 +27,8 @@ fn pod(uid: &str, image: &str, revision: &str) -> Pod {
         deleting: false,
         grace_seconds: 30,
         finalizers: Vec::new(),
+        scheduling_gates: Vec::new(),
+        closed_gates: Vec::new(),
         times: PodTimes::default(),
         images: vec![("db".into(), image.into()), ("agent".into(), "repo/agent:8".into())],
         containers: vec![container(ContainerState::Running, 0)],
@@ -116,10 +118,46 @@ fn a_new_pod_that_is_deleted_is_given_its_time_from_then_on() {
     assert!(short(&look(&mut flight, Some(&drained), 490)).starts_with("stuck"));
 }
 
+fn condition(kind: &str, reason: &str, message: &str) -> PodCondition {
+    let [kind, reason, message] = [kind, reason, message].map(str::to_owned);
+    PodCondition { kind, status: "False".to_owned(), reason, message }
+}
+
+/// A pod that waits for others is not taken for one that does not start.
+#[test]
+fn a_pod_that_a_gate_holds_is_told_with_the_gate() {
+    let queue = vec!["queue.example.com/wait".to_owned()];
+    let held = Pod {
+        node: None,
+        scheduling_gates: queue.clone(),
+        conditions: vec![condition("PodScheduled", "SchedulingGated", "blocked")],
+        ..new_pod(ContainerState::Unknown, 0)
+    };
+    let late = "stuck: nobody removed its scheduling gates within 630 s: queue.example.com/wait";
+    course(evicted(), Some(&held), &[(101, "SchedulingGates until 730"), (730, late)]);
+
+    let gate = vec!["lb.example.com/registered".to_owned()];
+    let closed =
+        |conditions| Pod { closed_gates: gate.clone(), conditions, ..new_pod(ContainerState::Running, 0) };
+    let kubelet = condition("Ready", "ReadinessGatesNotReady", "does not exist");
+    let own = condition("lb.example.com/registered", "Draining", "not in the pool");
+    for (conditions, why) in
+        [(vec![kubelet.clone()], "does not exist"), (vec![kubelet, own], "not in the pool")]
+    {
+        let late = format!(
+            "stuck: its containers are ready, but its readiness gates did not open within 630 s: \
+             lb.example.com/registered: {why}"
+        );
+        course(evicted(), Some(&closed(conditions)), &[(101, "ReadinessGates until 730"), (730, &late)]);
+    }
+    let starting = closed(vec![condition("Ready", "ContainersNotReady", "not ready")]);
+    course(evicted(), Some(&starting), &[(101, "Readiness until 730")]);
+}
+
 #[test]
 fn a_pod_that_does_not_come_is_given_the_pod_timeout_and_the_grace() {
     let late = "stuck: it was not created by its controller within 630 s";
-    course(evicted(), None, &[(101, "Creation until 730"), (729, "Creation until 730"), (730, late)]);
+    course(evicted(), None, &[(101, "Creation until 102"), (729, "Creation until 102"), (730, late)]);
     let starting = new_pod(ContainerState::Running, 0);
     let late = "stuck: it did not become Ready within 630 s";
     course(evicted(), Some(&starting), &[(101, "Readiness until 730"), (730, late)]);
@@ -187,7 +225,8 @@ fn three_restarts_are_a_crash_loop() {
     let crashing = |restarts| new_pod(waiting("CrashLoopBackOff"), restarts);
     let mut flight = evicted();
     assert_eq!(short(&look(&mut flight, Some(&crashing(2)), 110)), "Container until 730");
-    let stuck = "stuck: container db has crashed 3 times; last exit: Error (exit code 1)";
+    let stuck =
+        "stuck: container db: CrashLoopBackOff: it has crashed 3 times; last exit: Error (exit code 1)";
     assert_eq!(short(&look(&mut flight, Some(&crashing(3)), 120)), stuck);
     // A pod that this run has not made is not judged by what it did before.
     let mut found = Flight::awaited("db-0", "", secs(100));

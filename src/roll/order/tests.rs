@@ -124,7 +124,7 @@ fn a_pod_of_the_right_name_that_is_not_the_workloads_own_is_told() {
 
 #[test]
 fn whoever_restarts_the_pods_has_an_order() {
-    let rolling = UpdateStrategy::RollingUpdate { partition: 0 };
+    let rolling = UpdateStrategy::RollingUpdate;
     let order = |direction, strategy, own, words: &[&str]| {
         let mut now = snapshot(words, &WELL);
         now.workloads[0].strategy = own;
