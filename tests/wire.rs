@@ -74,6 +74,7 @@ async fn carry(mut client: TcpStream, mut server: TcpStream, mut fate: watch::Re
 /// A cluster behind a relay, and a kubeconfig that leads through it.
 struct Served {
     sim: SimCluster,
+    endpoint: Arc<Endpoint>,
     relay: Relay,
     kubeconfig: PathBuf,
 }
@@ -83,14 +84,16 @@ impl Served {
         let sim = SimCluster::new(Behaviour::default());
         world::catalog::install(sim.store());
         Database::zookeeper("db").install(&sim);
-        let endpoint = prepare(Endpoint::new(&sim, TcpListener::bind("127.0.0.1:0").await.unwrap()).unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = Arc::new(prepare(Endpoint::new(&sim, listener).unwrap()));
         let (url, content) = (endpoint.url(), endpoint.kubeconfig("wire").unwrap());
-        tokio::spawn(async move { endpoint.serve().await });
+        let server = Arc::clone(&endpoint);
+        tokio::spawn(async move { server.serve().await });
         let relay = Relay::to(url.trim_start_matches("https://").to_owned()).await;
         let file = format!("dbupdate-wire-{name}-{}.yaml", std::process::id());
         let kubeconfig = std::env::temp_dir().join(file);
         fs::write(&kubeconfig, content.replace(&url, &relay.address)).unwrap();
-        Served { sim, relay, kubeconfig }
+        Served { sim, endpoint, relay, kubeconfig }
     }
 
     async fn connect(&self, request_timeout: Option<Duration>) -> Cluster {
@@ -145,6 +148,25 @@ async fn a_connection_that_was_closed_is_replaced_by_one_other() {
     reads(&cluster, 1).await;
     served.relay.fate.send_replace(Fate::Closed);
     reads(&cluster, 6).await;
+    assert_eq!(served.relay.opened(), 2);
+}
+
+/// A server sends its clients away while calls are under way: those are finished, and the next ones go elsewhere together.
+#[tokio::test]
+async fn a_server_that_dismisses_its_clients_finds_them_on_one_new_connection() {
+    let served = Served::new("dismissed", |endpoint| endpoint).await;
+    let cluster = served.connect(None).await;
+    reads(&cluster, 1).await;
+    served.sim.faults().add(Fault::new(Effect::Delay(Duration::from_millis(100))).times(3));
+    let before = served.sim.requests().len();
+    let dismissing = async {
+        while served.sim.requests().len() < before + 3 {
+            tokio::task::yield_now().await;
+        }
+        served.endpoint.dismiss();
+        reads(&cluster, 6).await;
+    };
+    tokio::join!(reads(&cluster, 3), dismissing);
     assert_eq!(served.relay.opened(), 2);
 }
 

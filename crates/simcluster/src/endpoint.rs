@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -43,6 +45,7 @@ pub struct Endpoint {
     verifier: Arc<dyn ClientCertVerifier>,
     acceptor: TlsAcceptor,
     round_trip: Duration,
+    dismissal: watch::Sender<()>,
 }
 
 impl Endpoint {
@@ -70,6 +73,7 @@ impl Endpoint {
             verifier,
             acceptor: TlsAcceptor::from(Arc::new(config)),
             round_trip: Duration::ZERO,
+            dismissal: watch::Sender::default(),
         })
     }
 
@@ -86,6 +90,12 @@ impl Endpoint {
         config.alpn_protocols.retain(|protocol| protocol != b"h2");
         self.acceptor = TlsAcceptor::from(Arc::new(config));
         self
+    }
+
+    /// Asks the clients of today's connections to open others (GOAWAY), as a server does that shuts down or spreads its clients
+    /// anew. What is under way is finished. HTTP/1.1 has no word for that.
+    pub fn dismiss(&self) {
+        self.dismissal.send_replace(());
     }
 
     /// Where it listens.
@@ -170,6 +180,7 @@ users:
             transport: self.cluster.transport(),
             verifier: Arc::clone(&self.verifier),
             acceptor: self.acceptor.clone(),
+            dismissed: self.dismissal.subscribe(),
         };
         let round_trip = self.round_trip;
         async move {
@@ -188,6 +199,7 @@ struct Secured {
     transport: Transport,
     verifier: Arc<dyn ClientCertVerifier>,
     acceptor: TlsAcceptor,
+    dismissed: watch::Receiver<()>,
 }
 
 impl Secured {
@@ -197,23 +209,35 @@ impl Secured {
         let transport = self.transport.of(shown(&stream, self.verifier.as_ref()));
         let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         // A connection that breaks is the client's affair, or a fault's.
-        let _ = speak(TokioIo::new(stream), transport, is_http2).await;
+        let _ = match is_http2 {
+            true => speak_http2(TokioIo::new(stream), transport, self.dismissed).await,
+            false => speak_http1(TokioIo::new(stream), transport).await,
+        };
     }
 }
 
-/// HTTP in the version that the handshake has settled; without a word about it, HTTP/1.1.
-async fn speak(
+async fn speak_http2(
     stream: impl Read + Write + Unpin + Send + 'static,
     transport: Transport,
-    is_http2: bool,
+    mut dismissed: watch::Receiver<()>,
+) -> hyper::Result<()> {
+    let mut http = http2::Builder::new(TokioExecutor::new());
+    http.max_concurrent_streams(STREAMS);
+    let mut connection = pin!(http.serve_connection(stream, TowerToHyperService::new(transport)));
+    tokio::select! {
+        ended = &mut connection => return ended,
+        Ok(()) = dismissed.changed() => connection.as_mut().graceful_shutdown(),
+    }
+    connection.await
+}
+
+/// What is spoken as well if the handshake has settled nothing.
+async fn speak_http1(
+    stream: impl Read + Write + Unpin + Send + 'static,
+    transport: Transport,
 ) -> hyper::Result<()> {
     let service = TowerToHyperService::new(transport);
-    if is_http2 {
-        let mut http = http2::Builder::new(TokioExecutor::new());
-        http.max_concurrent_streams(STREAMS).serve_connection(stream, service).await
-    } else {
-        http1::Builder::new().serve_connection(stream, service).with_upgrades().await
-    }
+    http1::Builder::new().serve_connection(stream, service).with_upgrades().await
 }
 
 /// What the handshake tells of the client.
