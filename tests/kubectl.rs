@@ -144,12 +144,14 @@ fn objects_are_created_in_protobuf_and_yaml() {
         ("create secret generic s --from-literal=a=b", "secret/s created"),
         ("create serviceaccount robot", "serviceaccount/robot created"),
         ("create namespace elsewhere", "namespace/elsewhere created"),
+        ("create role reader --verb=get --resource=pods", "role.rbac.authorization.k8s.io/reader created"),
         ("create deployment web --image=web:1 --replicas=0", "deployment.apps/web created"),
     ] {
         site.words(&line.split(' ').collect::<Vec<_>>()).ended(0, created);
     }
     assert_eq!(site.json("get configmap c")["data"], json!({ "a": "b" }));
     assert_eq!(site.json("get secret s")["data"], json!({ "a": "Yg==" }));
+    assert_eq!(site.json("get role reader")["rules"][0]["verbs"], json!(["get"]));
     assert_eq!(site.json("get deployment web")["spec"]["replicas"], 0);
     let file =
         site.directory.file("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: c}\n");

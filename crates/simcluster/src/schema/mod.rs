@@ -16,6 +16,7 @@ pub(crate) mod fields;
 mod kubedb;
 mod meta;
 mod path;
+mod plain;
 mod pod;
 mod policy;
 mod table;
@@ -30,8 +31,9 @@ pub(crate) use self::table::{Field, Keys, Object, Type};
 /// What the objects of a resource have in a version, beside `apiVersion`, `kind` and `metadata`.
 pub(crate) fn of(resource: &Resource, version: &str) -> &'static Object {
     let found = match resource.group() {
-        "" => core::find(resource.plural()),
+        "" => core::find(resource.plural()).or_else(|| plain::find(resource.plural())),
         "apps" => apps::find(resource.plural()),
+        "rbac.authorization.k8s.io" | "storage.k8s.io" => plain::find(resource.plural()),
         "policy" | "coordination.k8s.io" => policy::find(resource.plural()),
         "apps.k8s.appscode.com" if resource.kind == "PetSet" => Some(&apps::PET_SET),
         "kubedb.com" => kubedb::database(resource.kind, version),
