@@ -110,8 +110,8 @@ pub(crate) fn made_by(resource: &Resource, manager: &str, now: &str, object: &mu
 /// Notes in `next` who owns what after an update of `stored`. A write that changes nothing changes no owner either.
 pub(crate) fn updated(resource: &Resource, writer: &Writer<'_>, stored: &Value, next: &mut Value) {
     let schema = schema::of(resource, writer.version);
-    // A client that empties the list forgets all owners.
-    let forgotten = next["metadata"]["managedFields"].as_array().is_some_and(Vec::is_empty);
+    // A client that knows nothing of owners may drop the list. To forget them, one sets it to a single empty entry.
+    let forgotten = next["metadata"]["managedFields"] == json!([{}]);
     let mut all = if forgotten { Vec::new() } else { owners(stored) };
     let (set, gone) = changes(resource, schema, writer, stored, next);
     if !set.is_empty() || !gone.is_empty() {
