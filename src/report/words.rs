@@ -111,6 +111,8 @@ pub fn remark(event: &Event) -> Option<String> {
             "{workload}: the operator pinned container {container} to {image}; no pod is restarted for it"
         ),
         Event::Retrying { call, why, attempt, in_ms } => {
+            // Most errors begin with the call themselves.
+            let why = why.strip_prefix(call.as_str()).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(why);
             format!("retrying in {}: {call}: {why} (attempt {attempt})", duration(*in_ms))
         }
         Event::Notice { message } => message.clone(),
@@ -336,6 +338,16 @@ mod tests {
             (90_061_000, "25h 01m"),
         ] {
             assert_eq!(duration(ms), shown, "{ms}");
+        }
+    }
+
+    #[test]
+    fn a_call_that_is_tried_again_is_named_once() {
+        for why in ["watch petsets: the watch stalled", "the watch stalled"] {
+            let (call, why) = ("watch petsets".to_owned(), why.to_owned());
+            let said = remark(&Event::Retrying { call, why, attempt: 1, in_ms: 200 });
+            let expected = "retrying in 0.2 s: watch petsets: the watch stalled (attempt 1)";
+            assert_eq!(said.as_deref(), Some(expected));
         }
     }
 
