@@ -552,7 +552,7 @@ mod binary {
         let object = told.object();
         assert_eq!((&object["schema"], &object["allowed"]), (&json!("dbupdate/v1"), &json!(false)));
         assert_eq!(object["database"]["name"], "my-zk");
-        assert_eq!(object["asked"], 36);
+        assert_eq!(object["asked"], 39);
         let eviction =
             json!({ "group": "", "resource": "pods/eviction", "verb": "create", "weight": "needed" });
         assert_eq!(
