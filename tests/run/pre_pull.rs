@@ -48,10 +48,12 @@ fn untouched(world: &World) {
 }
 
 fn notices(ended: &Ended) -> Vec<&str> {
-    let notice = |event| match event {
-        Event::Notice { message } => Some(message.as_str()),
-        _ => None,
-    };
+    fn notice(event: &Event) -> Option<&str> {
+        match event {
+            Event::Notice { message } => Some(message),
+            _ => None,
+        }
+    }
     ended.events().filter_map(notice).collect()
 }
 
