@@ -172,13 +172,24 @@ impl StopReason {
         }
     }
 
+    /// A policy refuses a write: when all were tried, or that of the lock or of the journal, which are not tried.
+    fn refused(&self) -> bool {
+        match self {
+            StopReason::WouldBeRefused { .. } => true,
+            StopReason::Cluster(error) | StopReason::Lock(LockError::Cluster(error)) => {
+                matches!(error, ClusterError::Refused { .. })
+            }
+            _ => false,
+        }
+    }
+
     /// How the run ended. `changed` tells whether this run, or one that it continues, has changed something.
     pub fn outcome(&self, changed: bool) -> Outcome {
         match self {
             StopReason::TimedOut { .. } | StopReason::Stopped { .. } => Outcome::Stopped,
             StopReason::NotReady { .. } => Outcome::NotReady,
             StopReason::RolledBack { .. } => Outcome::RolledBack,
-            StopReason::WouldBeRefused { .. } if !changed => Outcome::Refused,
+            _ if !changed && self.refused() => Outcome::Refused,
             _ if self.somebody_else() => Outcome::SomebodyElse,
             _ => Outcome::Failed,
         }
@@ -196,7 +207,8 @@ impl StopReason {
             StopReason::RolledBack { unready: Some(unready), .. } => unready.exit_code(code::UNFINISHED),
             _ if self.somebody_else() => code::SOMEBODY_ELSE,
             _ if changed => code::UNFINISHED,
-            StopReason::WouldBeRefused { .. } | StopReason::PullFailed { .. } => code::REFUSED,
+            StopReason::PullFailed { .. } => code::REFUSED,
+            _ if self.refused() => code::REFUSED,
             _ => code::FAILED,
         }
     }

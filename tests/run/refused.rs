@@ -59,6 +59,21 @@ async fn a_policy_that_refuses_a_write_refuses_the_run() {
     }
 }
 
+/// The lock and the journal are written and not tried: what refuses them refuses the run as well.
+#[tokio::test(start_paused = true)]
+async fn a_policy_that_refuses_the_lock_or_the_journal_refuses_the_run() {
+    for records in ["/leases", "/configmaps"] {
+        let world = World::new(Database::zookeeper("db"));
+        let denied = ApiError::denied_by_webhook(403, "guard.example.com", "frozen until Monday");
+        let create = Fault::new(Effect::Answer(denied)).method("POST").path(records);
+        world.sim.faults().add(create.always());
+        let ended = world.update().await;
+        ended.ended(Outcome::Refused, 3, false, false).says(&["rejected: ", "frozen until Monday"]);
+        assert_eq!(world.sent(), [] as [&str; 0], "{records}");
+        world.no_lease();
+    }
+}
+
 /// A missing permission that no review has shown.
 #[tokio::test(start_paused = true)]
 async fn a_missing_permission_is_told_as_one() {
