@@ -4,7 +4,7 @@ use super::error::Error;
 use crate::clock::Clock;
 use crate::cluster::{Ahead, Cluster, ClusterError, Found, Journal, Overview, Selection};
 use crate::journal::Entry;
-use crate::model::{Environment, Kind, Lookup, Method, Methods, Permission, Snapshot};
+use crate::model::{Environment, Kind, Lookup, Method, Methods, Snapshot};
 use crate::plan::permissions;
 use crate::situation::Seen;
 
@@ -17,10 +17,7 @@ pub(super) async fn everything(
     methods: &Methods,
     pre_pull: bool,
 ) -> Result<(Snapshot, Journal), Error> {
-    let mut possible = permissions::possible(kind, name);
-    // No update needs it: see `Environment::may_create_pods`.
-    let new_pod = Permission::new("create", "", "pods");
-    possible.push(new_pod.clone());
+    let possible = permissions::possible(kind, name);
     // Each future is large, and several operations may run on one stack.
     let snapshot = Box::pin(self::snapshot(cluster, kind, namespace, name));
     let journal = Box::pin(cluster.journal(kind, namespace, name));
@@ -32,6 +29,7 @@ pub(super) async fn everything(
     let begun = |e: &Entry| e.unfinished() && e.method() == Method::OpsManager;
     let by_ops_manager = methods.any(Method::OpsManager) || journal.last().is_some_and(begun);
     let needed = permissions::needed(&snapshot, by_ops_manager, pre_pull);
+    let new_pod = permissions::creating_pods();
     let may_create_pods = matches!(&environment.denied, Lookup::Found(denied) if !denied.contains(&new_pod));
     let denied = match needed.iter().all(|permission| possible.contains(permission)) {
         true => environment.denied,

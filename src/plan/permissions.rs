@@ -121,7 +121,7 @@ impl<'a> Subject<'a> {
             Permission::new("get", "", "nodes"),
             Permission::new("list", "", "events"),
             Permission::new("list", "apps", "controllerrevisions"),
-            pulling(),
+            creating_pods(),
         ];
         if self.served.contains(&WorkloadKind::PetSet) {
             all.push(Permission::new("list", group(WorkloadKind::PetSet), "placementpolicies"));
@@ -143,8 +143,8 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// What is needed to bring images to nodes, besides the removal of pods.
-fn pulling() -> Permission {
+/// What is needed to bring images to nodes, besides the removal of pods, and to try whether a new pod would be refused.
+pub fn creating_pods() -> Permission {
     Permission::new("create", "", "pods")
 }
 
@@ -166,7 +166,7 @@ pub fn needed(snapshot: &Snapshot, ops_manager: bool, pre_pull: bool) -> Vec<Per
     let subject = Subject::of(snapshot);
     let mut all = subject.running();
     all.extend(Some(subject.requesting()).filter(|_| ops_manager));
-    all.extend(Some(pulling()).filter(|_| pre_pull));
+    all.extend(Some(creating_pods()).filter(|_| pre_pull));
     all
 }
 
@@ -175,7 +175,7 @@ pub fn needed(snapshot: &Snapshot, ops_manager: bool, pre_pull: bool) -> Vec<Per
 pub fn possible(kind: Kind, name: &str) -> Vec<Permission> {
     let subject = Subject::any(kind, name);
     let mut all = subject.running();
-    all.extend([subject.requesting(), pulling()]);
+    all.extend([subject.requesting(), creating_pods()]);
     all
 }
 
