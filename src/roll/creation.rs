@@ -130,6 +130,10 @@ pub fn lasts(message: &str) -> bool {
     if said.starts_with("admission webhook \"") && said.contains("\" denied the request") {
         return true;
     }
+    // A MutatingAdmissionPolicy that fails says so without "is forbidden".
+    if said.starts_with("policy '") && said.contains(" denied request: ") {
+        return true;
+    }
     let may_pass = [
         "exceeded quota: ",
         "status unknown for quota: ",
@@ -162,6 +166,7 @@ mod tests {
     #[test]
     fn what_stands_until_somebody_changes_it_is_told_from_what_may_pass() {
         for (said, expected) in [
+            ("policy 'mirror' with binding 'mirror' denied request: expression failed", true),
             (
                 r#"pods "db-1" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true"#,
                 true,
