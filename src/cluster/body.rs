@@ -2,6 +2,8 @@
 
 use std::error::Error;
 use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,12 +22,47 @@ pub(super) const LARGEST_PAGE: usize = 64 << 20;
 /// How much of an error answer is read. A webhook may list hundreds of reasons; a page of a proxy is shorter.
 pub(super) const LARGEST_ERROR: usize = 256 << 10;
 
+/// How much of all answers that arrive at one time is kept: what is asked at once must not need more memory than one page.
+pub(super) const LARGEST_TOGETHER: usize = LARGEST_PAGE;
+
+/// What all answers that arrive at one time may still take, in bytes.
+#[derive(Clone)]
+pub(super) struct Room(Arc<AtomicUsize>);
+
+impl Default for Room {
+    fn default() -> Self {
+        Room(Arc::new(AtomicUsize::new(LARGEST_TOGETHER)))
+    }
+}
+
+impl Room {
+    /// Takes as much of this as there is.
+    fn take(&self, wanted: usize) -> usize {
+        let left = self.0.fetch_update(Relaxed, Relaxed, |left| Some(left - left.min(wanted)));
+        left.unwrap_or_else(|left| left).min(wanted)
+    }
+
+    fn give_back(&self, taken: usize) {
+        self.0.fetch_add(taken, Relaxed);
+    }
+}
+
 /// A body, as far as it was read.
 #[derive(Default)]
 pub(super) struct Read {
     pub bytes: Vec<u8>,
-    /// There is more of it than the limit.
-    pub cut: bool,
+    pub extent: Extent,
+}
+
+/// How much of a body was read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Extent {
+    #[default]
+    Whole,
+    /// There is more of it than its limit.
+    Cut,
+    /// There is more of it than the others that arrive at the same time leave room for.
+    Crowded,
 }
 
 /// Reads a body, but no more than that many bytes of it, as they are once unpacked: some kilobytes can unpack to gigabytes.
@@ -37,23 +74,24 @@ pub(super) async fn read(
     head: &HeaderMap,
     most: usize,
     silence: Duration,
+    room: &Room,
 ) -> Result<Read, Unreadable> {
     let mut body = Arriving { body, silence };
-    let mut kept = Kept { read: Read::default(), most };
+    let mut kept = Kept { read: Read::default(), most, room, taken: 0 };
     match head.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes) {
-        None | Some(b"identity") => fill(&mut body, &mut kept, |kept| kept.read.cut).await?,
+        None | Some(b"identity") => fill(&mut body, &mut kept, |kept| kept.full()).await?,
         Some(b"gzip") => {
             let mut unpacked = GzDecoder::new(&mut kept);
-            fill(&mut body, &mut unpacked, |unpacked| unpacked.get_ref().read.cut).await?;
+            fill(&mut body, &mut unpacked, |unpacked| unpacked.get_ref().full()).await?;
             // This writes what is left, and checks that nothing is missing at the end.
             let ended = unpacked.try_finish();
-            if !unpacked.get_ref().read.cut {
+            if !unpacked.get_ref().full() {
                 ended?;
             }
         }
         Some(_) => return Err("it is packed in a way that was not asked for".into()),
     }
-    Ok(kept.read)
+    Ok(std::mem::take(&mut kept.read))
 }
 
 /// Why a body cannot be read.
@@ -89,17 +127,37 @@ async fn fill<W: Write>(
 }
 
 /// What is kept of a body.
-struct Kept {
+struct Kept<'a> {
     read: Read,
     most: usize,
+    room: &'a Room,
+    taken: usize,
 }
 
-impl Write for Kept {
+impl Kept<'_> {
+    fn full(&self) -> bool {
+        self.read.extent != Extent::Whole
+    }
+}
+
+impl Drop for Kept<'_> {
+    fn drop(&mut self) {
+        self.room.give_back(self.taken);
+    }
+}
+
+impl Write for Kept<'_> {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        let room = self.most - self.read.bytes.len();
-        self.read.bytes.extend_from_slice(&data[..data.len().min(room)]);
-        self.read.cut |= data.len() > room;
-        if self.read.cut { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(data.len()) }
+        let wanted = data.len().min(self.most - self.read.bytes.len());
+        let taken = self.room.take(wanted);
+        self.taken += taken;
+        self.read.bytes.extend_from_slice(&data[..taken]);
+        if taken < wanted {
+            self.read.extent = Extent::Crowded;
+        } else if wanted < data.len() {
+            self.read.extent = Extent::Cut;
+        }
+        if self.full() { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(data.len()) }
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -162,8 +220,10 @@ mod tests {
                 (head("identity"), b"abc".to_vec()),
                 (head("gzip"), packed(b"abc")),
             ] {
-                let read = read(Body::from(body), &head, most, SILENCE).await.expect("it is read");
-                assert_eq!((&*read.bytes, read.cut), (bytes.as_bytes(), cut), "{most} {head:?}");
+                let read =
+                    read(Body::from(body), &head, most, SILENCE, &Room::default()).await.expect("it is read");
+                let extent = if cut { Extent::Cut } else { Extent::Whole };
+                assert_eq!((&*read.bytes, read.extent), (bytes.as_bytes(), extent), "{most} {head:?}");
             }
         }
     }
@@ -172,8 +232,22 @@ mod tests {
     async fn a_body_that_unpacks_to_more_than_memory_holds_is_cut() {
         let bomb = packed(&vec![0; 8 << 20]);
         assert!(bomb.len() < 64 << 10, "{}", bomb.len());
-        let read = read(Body::from(bomb), &head("gzip"), 1000, SILENCE).await.expect("it is read");
-        assert_eq!((read.bytes.len(), read.bytes.capacity() < 4096, read.cut), (1000, true, true));
+        let read =
+            read(Body::from(bomb), &head("gzip"), 1000, SILENCE, &Room::default()).await.expect("it is read");
+        assert_eq!((read.bytes.len(), read.bytes.capacity() < 4096, read.extent), (1000, true, Extent::Cut));
+    }
+
+    #[tokio::test]
+    async fn what_arrives_together_has_one_limit_and_leaves_its_room_to_the_next() {
+        let room = Room::default();
+        for (held, extent) in [(LARGEST_TOGETHER - 2, Extent::Crowded), (LARGEST_TOGETHER - 3, Extent::Whole)]
+        {
+            let others = room.take(held);
+            let read = read(Body::from(b"abc".to_vec()), &HeaderMap::new(), 9, SILENCE, &room).await;
+            assert_eq!((others, read.expect("it is read").extent), (held, extent));
+            room.give_back(others);
+        }
+        assert_eq!(room.take(usize::MAX), LARGEST_TOGETHER);
     }
 
     #[tokio::test]
@@ -183,7 +257,7 @@ mod tests {
             [("gzip", whole[..whole.len() - 1].to_vec()), ("gzip", b"{}".to_vec()), ("br", b"{}".to_vec())]
         {
             assert!(
-                read(Body::from(body.clone()), &head(encoding), 9, SILENCE).await.is_err(),
+                read(Body::from(body.clone()), &head(encoding), 9, SILENCE, &Room::default()).await.is_err(),
                 "{encoding} {body:?}"
             );
         }

@@ -17,7 +17,7 @@ use crate::model::{ObjectRef, clean};
 use crate::retry::{LONGEST_PAUSE, Retries};
 
 use super::ClusterError;
-use super::body::{self, LARGEST_ERROR, LARGEST_OBJECT, LARGEST_PAGE};
+use super::body::{self, Extent, LARGEST_ERROR, LARGEST_OBJECT, LARGEST_PAGE, LARGEST_TOGETHER, Room};
 use super::connection::{Connection, Renew};
 use super::error::{chain, failure};
 use super::request::{Answer, Call};
@@ -74,6 +74,7 @@ pub struct Cluster {
     /// The user's timeout of a read; a write never takes longer than [`CALL_TIMEOUT`].
     answer_within: Option<Duration>,
     secrets: Secrets,
+    room: Room,
     /// Calls that were allowed before, by verb and resource.
     allowed: Arc<Mutex<HashSet<(String, String)>>>,
     pub(super) aside: Option<mpsc::UnboundedSender<Aside>>,
@@ -91,6 +92,7 @@ impl Cluster {
             patience: Duration::from_secs(5),
             answer_within: None,
             secrets: Secrets::default(),
+            room: Room::default(),
             allowed: Arc::default(),
             aside: None,
         }
@@ -243,10 +245,20 @@ impl Cluster {
                 "list" => LARGEST_PAGE,
                 _ => LARGEST_OBJECT,
             };
-            let read = body::read(body, &parts.headers, most, limit).await;
+            let read = body::read(body, &parts.headers, most, limit, &self.room).await;
             let read = read.map_err(|e| ClusterError::lost(&call.what, &chain(&*e)))?;
-            if read.cut && parts.status.is_success() {
-                return Err(ClusterError::too_large(&call.what, most));
+            match read.extent {
+                Extent::Cut if parts.status.is_success() => {
+                    return Err(ClusterError::too_large(&call.what, "answer is", most));
+                }
+                Extent::Crowded if parts.status.is_success() => {
+                    return Err(ClusterError::too_large(
+                        &call.what,
+                        "answers together are",
+                        LARGEST_TOGETHER,
+                    ));
+                }
+                _ => {}
             }
             Ok((parts, Bytes::from(read.bytes)))
         };

@@ -118,9 +118,9 @@ impl ClusterError {
         self
     }
 
-    /// The response has more bytes than that.
-    pub(super) fn too_large(what: &str, limit: usize) -> Self {
-        let why = format!("the API server's answer is larger than {} MiB", limit >> 20);
+    /// The response, or those that arrive at the same time, have more bytes than that.
+    pub(super) fn too_large(what: &str, which: &str, limit: usize) -> Self {
+        let why = format!("the API server's {which} larger than {} MiB", limit >> 20);
         ClusterError::TooLarge { what: what.to_owned(), why }
     }
 

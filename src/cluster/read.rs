@@ -159,7 +159,14 @@ impl Cluster {
         name: &str,
     ) -> Result<Database, ClusterError> {
         let wire: DatabaseWire = self.get(api, namespace, kind.plural(), kind.singular(), name).await?;
-        Ok(wire.database(kind, api))
+        let found = wire.database(kind, api);
+        let object = &found.object;
+        if (object.namespace.as_str(), object.name.as_str()) != (namespace, name) {
+            let what = format!("get {}/{name}", kind.singular());
+            let message = format!("it is about {object} in namespace {:?}", object.namespace);
+            return Err(ClusterError::Unexpected { what, message });
+        }
+        Ok(found)
     }
 
     /// The current state of a workload; `None` if the database is not its controller.

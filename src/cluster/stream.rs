@@ -11,7 +11,7 @@ use kube::client::Body;
 use kube::core::{Status, WatchEvent};
 use serde::de::DeserializeOwned;
 
-use super::body::{self, LARGEST_ERROR, LARGEST_OBJECT, Lines};
+use super::body::{self, LARGEST_ERROR, LARGEST_OBJECT, Lines, Room};
 use super::error::{chain, failure};
 use super::secrets::Secrets;
 use super::{CALL_TIMEOUT, ClusterError};
@@ -38,7 +38,7 @@ impl<T: DeserializeOwned> Events<T> {
         let response = client.send(request.map(Body::from)).await.map_err(|e| failure(what, &e))?;
         let (parts, body) = response.into_parts();
         if !parts.status.is_success() {
-            let said = body::read(body, &parts.headers, LARGEST_ERROR, CALL_TIMEOUT).await;
+            let said = body::read(body, &parts.headers, LARGEST_ERROR, CALL_TIMEOUT, &Room::default()).await;
             let said = said.map_err(|e| ClusterError::lost(what, &chain(&*e)))?;
             let said = secrets.masked(&String::from_utf8_lossy(&said.bytes));
             return Err(ClusterError::from_status(what, parts.status.as_u16(), said.as_bytes()));
@@ -65,7 +65,7 @@ impl<T: DeserializeOwned> Events<T> {
             match self.lines.completed(&piece) {
                 Ok(lines) => self.arrived.extend(lines),
                 Err(body::TooLong) => {
-                    return Some(Err(ClusterError::too_large(&self.what, LARGEST_OBJECT)));
+                    return Some(Err(ClusterError::too_large(&self.what, "answer is", LARGEST_OBJECT)));
                 }
             }
         }

@@ -140,9 +140,9 @@ impl Shared {
                 Some(())
             }
             Effect::Cut(keep) => {
-                let (_, body) = self.answer(request).await?;
+                let (code, body) = self.answer(request).await?;
                 let head = format!(
-                    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+                    "HTTP/1.1 {code} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
                     body.len()
                 );
                 write(stream, head.as_bytes()).await?;

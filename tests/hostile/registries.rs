@@ -224,7 +224,7 @@ fn logins() -> Vec<Row> {
         ),
         with("a login that is a directory", Content::Directory),
         with("a login of zeros", Content::Bytes(vec![0; 4096])),
-        with("a login that is a pipe", Content::Pipe),
+        unasked(with("a login that is a pipe", Content::Pipe)),
         with("a login of 100,000 brackets", text(&"[".repeat(100_000))),
         unasked(with("a login of 100 MB", Content::Bytes(vec![b' '; 100 << 20]))),
         helper(

@@ -28,13 +28,16 @@ fn refused() -> Vec<Row> {
     let denied = || status(403, "Forbidden", ESC);
     let invalid = || status(422, "Invalid", &format!("admission webhook \"x\" denied it {ESC}"));
     let page = || says("200 OK", "text/html", "<p>\u{1b}[2Jlog in");
-    let unchanged = |name: &str, method, target: &str, effect: Effect| {
+    let ended = |code, name: &str, method, target: &str, effect: Effect| {
         row(name, UPDATE)
             .on(real(method, target))
             .on(Rule::new(method, target, effect))
-            .ends(1)
+            .ends(code)
             .changes(Changes::PauseOnly)
     };
+    let unchanged = |name: &str, method, target: &str, effect: Effect| ended(1, name, method, target, effect);
+    // A policy refuses it before anything is changed.
+    let by_policy = |name: &str, method, target: &str| ended(3, name, method, target, invalid());
     let endless = |name: &str, method, target: &str| {
         row(name, BOUNDED)
             .on(real(method, target))
@@ -54,10 +57,10 @@ fn refused() -> Vec<Row> {
     };
     vec![
         unchanged("a pause that is forbidden", "PATCH", STATUS, denied()).within(60),
-        unchanged("a pause that is rejected", "PATCH", STATUS, invalid()),
+        by_policy("a pause that is rejected", "PATCH", STATUS),
         unchanged("a pause that a login page answers", "PATCH", STATUS, page()),
         unchanged("images that are forbidden", "PATCH", WORKLOAD, denied()).within(60),
-        unchanged("images that are rejected", "PATCH", WORKLOAD, invalid()).says("rejected"),
+        by_policy("images that are rejected", "PATCH", WORKLOAD).says("rejected"),
         half("images that a login page answers", "PATCH", WORKLOAD, page()),
         endless("images that are a conflict for ever", "PATCH", WORKLOAD),
         half("images that are redirected", "PATCH", WORKLOAD, Effect::Raw(b"HTTP/1.1 307 No\r\nLocation: http://{elsewhere}/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_vec())),
