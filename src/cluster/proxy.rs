@@ -1,7 +1,7 @@
 //! The proxy for a server, found as kubectl does: the cluster's `proxy-url`, otherwise the environment.
 
 use http::Uri;
-use hyper_util::client::proxy::matcher::Matcher;
+use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 
 /// The proxy for a server; `None` for a direct connection. `var` reads the environment.
 ///
@@ -50,6 +50,11 @@ fn parsed(url: &str) -> Result<Uri, String> {
         (Some("http" | "https" | "socks5"), Some(_)) => Ok(uri),
         _ => Err(invalid("it must begin with http://, https:// or socks5://")),
     }
+}
+
+/// The proxy for a server with its user and its password decoded, as they are sent; `None` if it cannot be one.
+pub(super) fn with_login(proxy: &Uri, server: &Uri) -> Option<Intercept> {
+    Matcher::builder().all(proxy.to_string()).build().intercept(server)
 }
 
 /// Strips the user and password in front of the host.

@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use hyper_util::client::proxy::matcher::Intercept;
 use kube::Config;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::ClusterError;
+use super::{ClusterError, proxy};
 
 /// What is shown in the place of a secret.
 const HIDDEN: &str = "[hidden]";
@@ -39,6 +40,8 @@ impl Secrets {
             learned.push(STANDARD.encode(login));
             learned.extend(login.split_once(':').map(|(_, password)| password.to_owned()));
         }
+        let sent = config.proxy_url.as_ref().and_then(|url| proxy::with_login(url, &config.cluster_url));
+        learned.extend(sent.iter().flat_map(decoded_login));
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.extend(learned.into_iter().filter(|secret| secret.len() >= SHORTEST));
     }
@@ -55,6 +58,15 @@ impl Secrets {
     pub(super) fn hidden_in(&self, error: ClusterError) -> ClusterError {
         error.told(|text| self.masked(&text))
     }
+}
+
+/// The password of a proxy as it is sent: its address has it encoded.
+fn decoded_login(proxy: &Intercept) -> Vec<String> {
+    let header = proxy.basic_auth().and_then(|header| header.to_str().ok()?.strip_prefix("Basic "));
+    let login = header.and_then(|sent| String::from_utf8(STANDARD.decode(sent).ok()?).ok());
+    let basic = login.as_deref().and_then(|login| Some(login.split_once(':')?.1.to_owned()));
+    let socks = proxy.raw_auth().map(|(_, password)| password.to_owned());
+    header.map(str::to_owned).into_iter().chain(basic).chain(socks).collect()
 }
 
 #[cfg(test)]
@@ -97,6 +109,15 @@ mod tests {
             ("abc", "abc"),
         ] {
             assert_eq!(secrets.masked(said), shown);
+        }
+        for proxy in ["http://ann:p%40ss-word@proxy:1", "socks5://ann:p%40ss-word@proxy:1"] {
+            let (secrets, mut config) =
+                (Secrets::default(), Config::new("https://h".parse().expect("an address")));
+            config.proxy_url = proxy.parse().ok();
+            secrets.learn(&config);
+            assert_eq!(secrets.masked("ann:p@ss-word, p%40ss-word"), "ann:[hidden], [hidden]", "{proxy}");
+            let sent = secrets.masked("Basic YW5uOnBAc3Mtd29yZA==");
+            assert_eq!(sent == "Basic [hidden]", proxy.starts_with("http"), "{proxy}: {sent}");
         }
         let error = ClusterError::lost("get x", "proxy said abc.def");
         assert_eq!(secrets.hidden_in(error).to_string(), "get x: proxy said [hidden]");

@@ -12,7 +12,6 @@ use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilde
 use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
 use hyper_util::client::legacy::connect::{CaptureConnection, HttpConnector, capture_connection};
 use hyper_util::client::legacy::{Client, Error};
-use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use kube::Config;
 use kube::client::{Body, ClientBuilder, ConfigExt};
@@ -20,6 +19,8 @@ use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
+
+use super::proxy;
 
 /// The timeout of a call. An API server answers in milliseconds, but its webhooks may take ten seconds by default.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -215,9 +216,7 @@ fn dialer(config: &Config) -> Result<Dialer, kube::Error> {
     let Some(proxy) = &config.proxy_url else {
         return Ok(BoxCloneSyncService::new(tcp.map_response(Wire::Http).map_err(BoxError::from)));
     };
-    // The matcher decodes the user and the password.
-    let proxy = Matcher::builder().all(proxy.to_string()).build().intercept(&config.cluster_url);
-    let Some(proxy) = proxy else {
+    let Some(proxy) = proxy::with_login(proxy, &config.cluster_url) else {
         return Err(kube::Error::Service("the proxy cannot be used for this server".into()));
     };
     let to = proxy.uri().clone();
