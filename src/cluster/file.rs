@@ -82,7 +82,9 @@ pub(super) async fn kubeconfig(path: &Path) -> Result<Kubeconfig, String> {
 /// Why it is none.
 fn parsed(text: &str) -> Result<Kubeconfig, String> {
     let documents = serde_saphyr::from_multiple::<Kubeconfig>(text);
-    let read = documents.map_err(|error| error.to_string())?.into_iter().next().unwrap_or_default();
+    // A snippet would show what is beside the mistake, which may be a secret.
+    let documents = documents.map_err(|error| error.without_snippet().to_string())?;
+    let read = documents.into_iter().next().unwrap_or_default();
     let (version, kind) = (read.api_version.as_deref(), read.kind.as_deref());
     if !matches!((version, kind), (None | Some("" | "v1"), None | Some("" | "Config"))) {
         return Err("it is not a Config of apiVersion v1".to_owned());
@@ -198,6 +200,20 @@ async fn contents(file: &str) -> Result<Vec<u8>, ConnectError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kubeconfig_is_not_quoted_where_it_is_wrong() {
+        for text in [
+            "users: [{name: ann, user: hunter2}]",
+            "users: [{name: ann, user: {token: {hunter2: hunter2}}}]",
+            "users: [{name: ann, user: {token: hunter2}}, {name: [}]",
+            "clusters: [{name: c, cluster: {server: h, insecure-skip-tls-verify: hunter2}}]",
+        ] {
+            let why = parsed(text).expect_err(text);
+            assert!(why.contains("line 1"), "{why}");
+            assert!(!why.contains("hunter2") && !why.contains('\n') && !why.starts_with("error"), "{why}");
+        }
+    }
 
     #[test]
     fn a_kubeconfig_may_come_from_windows() {
