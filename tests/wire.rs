@@ -141,6 +141,21 @@ async fn a_server_without_http2_is_asked_on_several_connections() {
     assert!(served.relay.opened() >= 4, "{}", served.relay.opened());
 }
 
+/// Neither the calls that find out that there is no HTTP/2 open one each, nor those that know.
+#[tokio::test]
+async fn a_server_without_http2_is_asked_on_few_connections() {
+    let served = Served::new("few", Endpoint::without_http2).await;
+    let cluster = served.connect(None).await;
+    served.sim.faults().add(Fault::new(Effect::Delay(Duration::from_millis(20))).always());
+    for _ in 0..2 {
+        // Each of them asks for two versions of the API.
+        reads(&cluster, 30).await;
+        // A few more than calls may wait, since a connection is free again only some time after its answer.
+        let opened = served.relay.opened();
+        assert!((8..=16).contains(&opened), "{opened}");
+    }
+}
+
 #[tokio::test]
 async fn a_connection_that_was_closed_is_replaced_by_one_other() {
     let served = Served::new("closed", |endpoint| endpoint).await;

@@ -16,7 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use kube::Config;
 use kube::client::{Body, ClientBuilder, ConfigExt};
 use tokio::net::TcpStream;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard, Semaphore};
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
 
@@ -39,6 +39,10 @@ const STREAM_WINDOW: u32 = 1 << 20;
 /// answer to the call that is waited for.
 const CONNECTION_WINDOW: u32 = 16 << 20;
 
+/// How many calls wait for an answer at a time where each needs a connection of its own. A plan asks dozens of questions at
+/// once; as many TLS handshakes would keep a server busy, and a proxy may allow a client no more than a few connections.
+const CALLS_WITHOUT_HTTP2: usize = 8;
+
 /// A TCP connection to the server or to a proxy, by TLS if the proxy wants it.
 type Wire = MaybeHttpsStream<TokioIo<TcpStream>>;
 
@@ -58,6 +62,7 @@ pub(super) fn client(config: &Config, http2: bool) -> Result<kube::Client, kube:
         upgrades: pool(encrypted(config, dialer, tls, false)?),
         opening: Mutex::default(),
         one_at_a_time: AtomicBool::new(multiplexed),
+        few: Semaphore::new(CALLS_WITHOUT_HTTP2),
         answers: AtomicUsize::new(0),
         packed: !config.disable_compression,
     };
@@ -81,6 +86,8 @@ struct Calls {
     /// Whether the server speaks HTTP/2, as far as is known, so that all requests can share one connection. Without this
     /// each of several requests at the start would open its own.
     one_at_a_time: AtomicBool,
+    /// The calls that may wait for an answer without HTTP/2.
+    few: Semaphore,
     /// How many answers there have been.
     answers: AtomicUsize,
     /// Whether answers may come packed: an API server packs those of more than 128 KiB. A list of pods is packed to a tenth of
@@ -108,8 +115,9 @@ impl Calls {
     }
 
     async fn once(&self, mut request: Request<Body>) -> Result<Response<Incoming>, Error> {
-        let turn = match self.one_at_a_time.load(Ordering::Relaxed) {
-            true => Some(self.opening.lock().await),
+        let turn = self.turn().await;
+        let _one_of_few = match turn.is_none() && !is_watch(&request) {
+            true => self.few.acquire().await.ok(),
             false => None,
         };
         let taken = capture_connection(&mut request);
@@ -129,6 +137,22 @@ impl Calls {
         unanswered.is_over();
         answer
     }
+
+    /// The turn to look for a connection; `None` if nobody waits for one, because requests cannot share a connection.
+    async fn turn(&self) -> Option<MutexGuard<'_, ()>> {
+        if !self.one_at_a_time.load(Ordering::Relaxed) {
+            return None;
+        }
+        let turn = self.opening.lock().await;
+        // That the server has no HTTP/2 may have been found out meanwhile.
+        self.one_at_a_time.load(Ordering::Relaxed).then_some(turn)
+    }
+}
+
+/// Whether a request opens a watch. A watch needs a connection for as long as it is open, and a proxy may hold back its head
+/// until something happens: calls do not wait for that.
+fn is_watch(request: &Request<Body>) -> bool {
+    request.uri().query().is_some_and(|query| query.split('&').any(|parameter| parameter == "watch=true"))
 }
 
 /// Whether there was no connection, or it was closed before the request was begun: in either case nothing was sent.
