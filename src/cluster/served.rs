@@ -60,10 +60,14 @@ impl Cluster {
     where
         F: Future<Output = Result<T, ClusterError>>,
     {
-        let mut older = Ahead::new(read(OLDER));
-        let found = match older.during(read(NEWEST)).await {
-            Err(ClusterError::ApiAbsent { .. }) => older.answer().await.map(|found| (found, OLDER)),
-            found => found.map(|found| (found, NEWEST)),
+        // What is not needed any more is dropped before more is asked: as long as nobody waits for it, it would keep its
+        // turn from the other calls.
+        let found = {
+            let mut older = Ahead::new(read(OLDER));
+            match older.during(read(NEWEST)).await {
+                Err(ClusterError::ApiAbsent { .. }) => older.answer().await.map(|found| (found, OLDER)),
+                found => found.map(|found| (found, NEWEST)),
+            }
         };
         match found {
             Err(ClusterError::ApiAbsent { .. }) => Err(absent(kind)),
