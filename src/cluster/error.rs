@@ -218,6 +218,8 @@ pub(super) fn failure(what: &str, error: &kube::Error) -> ClusterError {
             ClusterError::Unauthorized { what: what.to_owned(), message: clean(&chain(error)) }
         }
         _ if unconnected(error) => ClusterError::no_connection(what, &innermost(error)),
+        // The client's own words around it tell a user nothing.
+        kube::Error::Service(cause) => ClusterError::lost(what, &chain(&**cause)),
         _ => ClusterError::lost(what, &chain(error)),
     }
 }
@@ -277,6 +279,12 @@ mod tests {
             ClusterError::Unexpected { .. } => "unexpected",
             ClusterError::TooLarge { .. } | ClusterError::BadName { .. } => "not a response",
         }
+    }
+
+    #[test]
+    fn a_broken_connection_is_told_in_its_own_words() {
+        let error = failure("get x", &kube::Error::Service("the line is dead".into()));
+        assert_eq!(error.to_string(), "get x: the line is dead");
     }
 
     #[test]
