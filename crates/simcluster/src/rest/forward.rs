@@ -37,8 +37,8 @@ pub(super) fn forward(server: &Server, call: &Call, target: &Target) -> Result<A
         .store
         .get(resource, &target.namespace, name)
         .ok_or_else(|| ApiError::not_found(resource, name))?;
-    let ports = ports(call)?;
     let (upgrade, headers) = accepted(call)?;
+    let ports = ports(call)?;
     let server = server.clone();
     let namespace = target.namespace.clone();
     tokio::spawn(async move {
@@ -71,10 +71,16 @@ fn ports(call: &Call) -> Result<Vec<u16>, ApiError> {
 
 /// What a request for a WebSocket is answered, and where the connection will be.
 fn accepted(call: &Call) -> Result<(OnUpgrade, HeaderMap), ApiError> {
-    let wanted = call.upgrade.as_ref().ok_or_else(|| ApiError::bad_request("Upgrade request required"))?;
+    // kubectl speaks SPDY, over a WebSocket or without one, and shows what it is told here.
+    let only = || {
+        let why = format!(
+            "no SPDY is spoken here, a port is forwarded over a WebSocket with the protocol {PROTOCOL} only"
+        );
+        ApiError::bad_request(why)
+    };
+    let wanted = call.upgrade.as_ref().ok_or_else(only)?;
     let (Some(key), true) = (&wanted.key, wanted.protocols.iter().any(|offered| offered == PROTOCOL)) else {
-        let why = format!("a port is forwarded over a WebSocket with the protocol {PROTOCOL} only");
-        return Err(ApiError::bad_request(why));
+        return Err(only());
     };
     let accept = HeaderValue::from_str(&derive_accept_key(key.as_bytes())).map_err(ApiError::internal)?;
     let headers = HeaderMap::from_iter([
