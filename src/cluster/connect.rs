@@ -14,6 +14,7 @@ use super::flags::{ConnectError, ConnectOptions};
 use super::overrides::{self, Chosen};
 use super::plugin::{self, Asking};
 use super::secrets::Secrets;
+use super::tls::Distrust;
 use super::{Cluster, credentials, file, proxy, transport};
 
 /// The names in a kubeconfig.
@@ -82,7 +83,10 @@ async fn client(mut config: Config, asking: Asking, secrets: &Secrets) -> Result
     let http2 = std::env::var_os("DISABLE_HTTP2").is_none_or(|set| set.is_empty());
     // kube panics if an auth-provider's credentials are no valid header value.
     let made = catch_unwind(AssertUnwindSafe(|| transport::client(&config, http2)));
-    let why = |error: kube::Error| secrets.masked(&clean(&error.to_string()));
+    let why = |error: kube::Error| match Distrust::of(&error) {
+        Some(distrust) => format!("{}; {}", distrust.why, distrust.check),
+        None => secrets.masked(&clean(&error.to_string())),
+    };
     made.map_err(|_| ConnectError::Token)?.map_err(|error| ConnectError::Client { why: why(error) })
 }
 
@@ -161,6 +165,10 @@ async fn configured(chosen: Chosen, options: &ConnectOptions) -> Result<Resolved
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
         .await
         .map_err(|error| unreadable(options, &super::error::chain(&error)))?;
+    // kubectl refuses it as well; without any authority no certificate could be verified.
+    if config.root_cert.as_ref().is_some_and(Vec::is_empty) {
+        return Err(unreadable(options, "there is no PEM certificate in the certificate authority"));
+    }
     let name = context.clone().unwrap_or_else(|| "without a context".to_owned());
     Ok(Resolved { config, name, context, user, proxy_url: cluster.proxy_url })
 }

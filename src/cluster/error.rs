@@ -2,6 +2,7 @@ use kube::core::Status;
 
 use crate::model::clean;
 
+use super::tls::Distrust;
 use super::transport::unsent;
 
 /// Why a call failed. Control characters are stripped from the server's messages.
@@ -71,6 +72,15 @@ pub struct Refusal {
     pub unreachable: bool,
     /// The `Retry-After` that the server asked for, in seconds.
     pub retry_after: Option<u64>,
+    /// What to check, if it is not only whether the server is running at that address.
+    pub check: Option<&'static str>,
+}
+
+impl Refusal {
+    /// The request was certainly not carried out, for this reason.
+    fn unsent(why: String) -> Self {
+        Refusal { why, unreachable: true, retry_after: None, check: None }
+    }
 }
 
 impl ClusterError {
@@ -88,8 +98,7 @@ impl ClusterError {
     pub fn doubted(self) -> Self {
         match self {
             ClusterError::Forbidden { what, message } => {
-                let refusal =
-                    Refusal { why: format!("forbidden: {message}"), unreachable: true, retry_after: None };
+                let refusal = Refusal::unsent(format!("forbidden: {message}"));
                 ClusterError::Transient { what, refusal }
             }
             other => other,
@@ -126,13 +135,18 @@ impl ClusterError {
 
     /// There was no connection to the server.
     pub(super) fn no_connection(what: &str, why: &str) -> Self {
-        let refusal = Refusal { why: clean(why), unreachable: true, retry_after: None };
+        ClusterError::Transient { what: what.to_owned(), refusal: Refusal::unsent(clean(why)) }
+    }
+
+    /// There was a connection to the server, but no TLS.
+    fn distrusted(what: &str, distrust: &Distrust) -> Self {
+        let refusal = Refusal { check: Some(distrust.check), ..Refusal::unsent(clean(&distrust.why)) };
         ClusterError::Transient { what: what.to_owned(), refusal }
     }
 
     /// The request may or may not have been carried out.
     pub(super) fn lost(what: &str, why: &str) -> Self {
-        let refusal = Refusal { why: clean(why), unreachable: false, retry_after: None };
+        let refusal = Refusal { unreachable: false, ..Refusal::unsent(clean(why)) };
         ClusterError::Transient { what: what.to_owned(), refusal }
     }
 
@@ -158,8 +172,7 @@ impl ClusterError {
             404 => ClusterError::ApiAbsent { what },
             401 => ClusterError::Unauthorized { what, message },
             403 if why_forbidden(&message) == Some(NOT_READY) => {
-                let refusal = Refusal { why: message, unreachable: true, retry_after: None };
-                ClusterError::Transient { what, refusal }
+                ClusterError::Transient { what, refusal: Refusal::unsent(message) }
             }
             403 if why_forbidden(&message).is_some_and(|why| !by_authorizer(why)) => {
                 ClusterError::Refused { what, message }
@@ -179,10 +192,8 @@ impl ClusterError {
             }
             429 | 500 | 502 | 503 | 504 => {
                 let retry_after = details.map(|d| u64::from(d.retry_after_seconds)).filter(|s| *s > 0);
-                ClusterError::Transient {
-                    what,
-                    refusal: Refusal { why: message, unreachable: false, retry_after },
-                }
+                let refusal = Refusal { unreachable: false, retry_after, ..Refusal::unsent(message) };
+                ClusterError::Transient { what, refusal }
             }
             400..=499 => ClusterError::Refused { what, message },
             _ => ClusterError::Unexpected { what, message },
@@ -217,7 +228,17 @@ pub(super) fn failure(what: &str, error: &kube::Error) -> ClusterError {
         kube::Error::Auth(_) => {
             ClusterError::Unauthorized { what: what.to_owned(), message: clean(&chain(error)) }
         }
-        _ if unconnected(error) => ClusterError::no_connection(what, &innermost(error)),
+        _ if unconnected(error) => match Distrust::of(error) {
+            Some(distrust) => ClusterError::distrusted(what, &distrust),
+            None => ClusterError::no_connection(what, &innermost(error)),
+        },
+        _ if no_http(error) => ClusterError::lost(
+            what,
+            &format!(
+                "the answer is not HTTP ({}); if the server speaks TLS, its address begins with https://",
+                innermost(error)
+            ),
+        ),
         // The client's own words around it tell a user nothing.
         kube::Error::Service(cause) => ClusterError::lost(what, &chain(&**cause)),
         _ => ClusterError::lost(what, &chain(error)),
@@ -226,14 +247,17 @@ pub(super) fn failure(what: &str, error: &kube::Error) -> ClusterError {
 
 /// Whether the request was not sent, so that it cannot have reached the server.
 fn unconnected(error: &kube::Error) -> bool {
-    let mut cause: Option<&dyn std::error::Error> = Some(error);
-    while let Some(error) = cause {
-        if error.downcast_ref().is_some_and(unsent) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
+    causes(error).any(|cause| cause.downcast_ref().is_some_and(unsent))
+}
+
+/// Whether the server has answered with something that is not HTTP.
+fn no_http(error: &kube::Error) -> bool {
+    causes(error).any(|cause| cause.downcast_ref().is_some_and(hyper::Error::is_parse))
+}
+
+/// An error, and all its causes.
+fn causes(error: &kube::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error as &(dyn std::error::Error + 'static)), |error| error.source())
 }
 
 /// The innermost cause, which says why a connection failed; the outer ones only say where.

@@ -34,6 +34,7 @@ mod secrets;
 mod send;
 mod served;
 mod stream;
+mod tls;
 mod transport;
 mod try_pod;
 mod usable;

@@ -12,9 +12,10 @@ pub enum Error {
     #[error(transparent)]
     Cluster(#[from] ClusterError),
     #[error(
-        "cannot reach the cluster {cluster}: {why}; check that it is running and that the address is correct"
+        "cannot reach the cluster {cluster}: {why}; {}",
+        check.unwrap_or("check that it is running and that the address is correct")
     )]
-    Unreachable { cluster: String, why: String },
+    Unreachable { cluster: String, why: String, check: Option<&'static str> },
     #[error("the cluster {cluster} is not responding properly: {error}")]
     Troubled { cluster: String, error: ClusterError },
     #[error(transparent)]
@@ -97,7 +98,7 @@ impl Error {
         let cluster = cluster.name().to_owned();
         match self {
             Error::Cluster(ClusterError::Transient { refusal, .. }) if refusal.unreachable => {
-                Error::Unreachable { cluster, why: refusal.why }
+                Error::Unreachable { cluster, why: refusal.why, check: refusal.check }
             }
             Error::Cluster(error) if error.transient() => Error::Troubled { cluster, error },
             other => other,
