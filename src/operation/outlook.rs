@@ -10,7 +10,7 @@ use super::Operation;
 use super::error::Error;
 use super::goal::{Goal, goal};
 use super::read;
-use super::request::Wish;
+use super::request::{Registries, Wish};
 use super::stop::Over;
 use super::told::{Notice, Question, Told};
 use crate::cluster::{ClusterError, Found, Journal, Selection, lease_duration};
@@ -325,8 +325,7 @@ impl Operation {
         // A rollback restores the previous images as they were, and they are mostly still on the nodes.
         let Goal::To { .. } = goal else { return Ok(hops) };
         let (mut images, mut nodes) = (BTreeSet::new(), BTreeSet::new());
-        let within = self.request.registries.within();
-        if within.is_some() {
+        if self.request.registries.within().is_some() {
             images = images::to_ask(snapshot, hops.all());
         }
         // Whoever is not shown the plan gains nothing by a suggestion.
@@ -336,7 +335,7 @@ impl Operation {
         if images.is_empty() && nodes.is_empty() {
             return Ok(hops);
         }
-        let asking = ask_registries(&images, within.unwrap_or_default(), self.told.clone());
+        let asking = ask_registries(&images, self.request.registries, self.told.clone());
         let reading = self.cluster.images_of_nodes(nodes);
         let asking = async { tokio::join!(asking, reading) };
         let (images, nodes) = self.patience.during(asking).await?;
@@ -348,10 +347,12 @@ impl Operation {
 /// What the registries say about these images within this time. The caller is told whenever it takes long.
 async fn ask_registries(
     images: &BTreeSet<String>,
-    within: Duration,
+    registries: Registries,
     told: UnboundedSender<Told>,
 ) -> BTreeMap<String, ImageFound> {
-    let mut asking = Box::pin(look_up(images, within));
+    let Some(within) = registries.within() else { return BTreeMap::new() };
+    let remark = registries.remark();
+    let mut asking = Box::pin(look_up(images, within, &remark));
     if within <= SILENCE {
         return asking.await;
     }

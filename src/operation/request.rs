@@ -28,6 +28,9 @@ pub struct Request {
     pub caller: Caller,
 }
 
+/// How long a run waits for all registries together.
+const RUN_WAITS: Duration = Duration::from_secs(8);
+
 /// Whether the registries are asked about the new images, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Registries {
@@ -45,7 +48,15 @@ impl Registries {
         match self {
             Registries::Unasked => None,
             Registries::ForAPlan => Some(Duration::from_secs(1)),
-            Registries::ForARun => Some(Duration::from_secs(8)),
+            Registries::ForARun => Some(RUN_WAITS),
+        }
+    }
+
+    /// What to add where a registry did not answer in that time.
+    pub(super) fn remark(self) -> String {
+        match self {
+            Registries::ForAPlan => format!("; a run waits up to {} s", RUN_WAITS.as_secs()),
+            Registries::Unasked | Registries::ForARun => String::new(),
         }
     }
 }

@@ -19,9 +19,14 @@ use crate::model::ImageFound;
 use fetch::Clients;
 
 /// Looks up all images in parallel. An image without an answer within that time is unknown; it is the limit for all images
-/// together, including credential helpers.
-pub async fn look_up(images: &BTreeSet<String>, within: Duration) -> BTreeMap<String, ImageFound> {
-    let unknown = || ImageFound::Unknown { why: format!("no answer within {} s", within.as_secs()) };
+/// together, including credential helpers. `remark` is added to what is said of it.
+pub async fn look_up(
+    images: &BTreeSet<String>,
+    within: Duration,
+    remark: &str,
+) -> BTreeMap<String, ImageFound> {
+    let why = format!("no answer within {} s{remark}", within.as_secs());
+    let unknown = || ImageFound::Unknown { why: why.clone() };
     let mut found: BTreeMap<_, _> = images.iter().map(|image| (image.clone(), unknown())).collect();
     let clients = Arc::new(Clients::default());
     // One task per image, so that a panic in a library ends only that task.

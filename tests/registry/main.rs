@@ -69,7 +69,7 @@ fn now<T>(future: impl Future<Output = T>) -> T {
 const PATIENCE: Duration = Duration::from_secs(8);
 
 async fn found(image: &str) -> ImageFound {
-    look_up(&BTreeSet::from([image.to_owned()]), PATIENCE).await.remove(image).expect("it was asked for")
+    look_up(&BTreeSet::from([image.to_owned()]), PATIENCE, "").await.remove(image).expect("it was asked for")
 }
 
 /// A port on which nobody listens.
@@ -199,7 +199,7 @@ fn an_image_is_there_or_not(backend: Backend) {
         (no_repository, missing("the registry has no such tag")),
         (pinned, ImageFound::Exists { digest: plain }),
     ]);
-    assert_eq!(now(look_up(&all, PATIENCE)), expected);
+    assert_eq!(now(look_up(&all, PATIENCE, "")), expected);
 }
 
 fn who_cannot_be_asked_says_nothing_of_an_image(backend: Backend) {

@@ -203,7 +203,7 @@ async fn a_dry_run_gives_registries_a_second() {
         let unchecked = findings.iter().find(|finding| finding.check == Check::ImageUnchecked);
         let unchecked = unchecked.map(|finding| finding.message.as_str()).unwrap_or_default();
         assert_eq!(
-            unchecked.contains("no answer within 1 s"),
+            unchecked.contains("no answer within 1 s; a run waits up to 8 s"),
             registries == Registries::ForAPlan,
             "{unchecked}"
         );
