@@ -160,6 +160,9 @@ impl Conversation {
                 self.waits_for = api_server(&self.cluster);
                 self.hop_ended(&ran.plan, &ran.finish);
             }
+            Notice::LeftPods { said } => {
+                stream::err(&format!("{}\n", clean(&said)));
+            }
             Notice::LeadsFurther { done, to } => {
                 let command = identity::update(&self.options, done.kind, &done.database.name, &to, true);
                 stream::err(&format!(

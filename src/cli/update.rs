@@ -55,8 +55,9 @@ async fn update(options: UpdateOptions, terminal: Terminal) -> Result<ExitCode, 
 async fn carry_out(
     operation: &mut Operation,
     with: &mut Conversation,
-    outlook: Outlook,
+    mut outlook: Outlook,
 ) -> Result<ExitCode, Failure> {
+    with.during(operation.remove_left_pods(&mut outlook)).await?;
     let way = Way::of(&outlook.hops);
     let commands = identity::commands(&with.options, None, &with.options.methods);
     if let Some((finish, plan)) = outlook.not_begun(&commands) {

@@ -44,8 +44,10 @@ use crate::journal::{Before, Direction, Entry};
 use crate::model::{Action, Check, Method, Methods, Plan, Snapshot};
 use crate::situation::Commands;
 
+pub use pre_pull::remove_left_pods;
 pub use run::OUTAGE;
 pub use stop::{Signal, Stop};
+pub use take_lock::holder;
 pub use trial::trials;
 
 use run::Run;

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use crate::cluster::{CALL_TIMEOUT, Cluster, ClusterError};
+use crate::clock::Clock;
+use crate::cluster::{CALL_TIMEOUT, Cluster, ClusterError, HeldLease, LEASE_DURATION};
 use crate::event::{Event, StepOutcome};
 use crate::journal::Entry;
-use crate::model::{Command, ObjectRef, PRE_PULL_LABEL, Pod, Pull, millis};
+use crate::model::{Command, ObjectRef, PRE_PULL_LABEL, Pod, Pull, Snapshot, millis};
 use crate::retry::Retries;
 use crate::roll::pull::{Bringing, Brought, CONTAINER, Pulls};
 use crate::steps::pre_pull;
@@ -21,6 +22,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How much longer than a run waits for it the kubelet may keep a pod that nobody removes.
 const OUTLIVES: Duration = Duration::from_secs(60);
+
+const NO_ANSWER: &str = "the API server did not answer in time";
 
 /// How often the pods are listed again until none is left.
 const LISTS: u32 = 5;
@@ -162,10 +165,7 @@ impl Run {
         let clearing = clear(&self.observer.cluster, &self.plan.database, None);
         match self.interrupt.during(clearing).await? {
             Ok(0) => {}
-            Ok(removed) => self.narrator.notice(format!(
-                "{} removed, left by an earlier run that pre-pulled images",
-                if removed == 1 { "1 pod was".to_owned() } else { format!("{removed} pods were") }
-            )),
+            Ok(removed) => self.narrator.notice(were_removed(removed)),
             Err(error) => self.tell_of_left_pods(&error.to_string()),
         }
         Ok(())
@@ -191,17 +191,61 @@ impl Run {
         match timeout_at(until, clearing).await {
             Ok(Ok(_)) => self.ledger.pull_pods.clear(),
             Ok(Err(error)) => self.tell_of_left_pods(&error.to_string()),
-            Err(_) => self.tell_of_left_pods("the API server did not answer in time"),
+            Err(_) => self.tell_of_left_pods(NO_ANSWER),
         }
     }
 
     fn tell_of_left_pods(&self, why: &str) {
-        let ObjectRef { namespace, uid, .. } = &self.plan.database;
-        let label = format!("{PRE_PULL_LABEL}={uid}");
-        let delete = Command::kubectl(["delete", "pods", "-l", &label]).in_namespace(namespace);
-        self.narrator
-            .notice(format!("pods that pre-pull images may be left ({why}); to remove them: {delete}"));
+        self.narrator.notice(may_be_left(&self.plan.database, why));
     }
+}
+
+/// Removes the pods that an earlier run has left, under the lock, where no run follows that would do it. The lock's holder
+/// must have been seen to be dead, if it has one. Cancelling this leaves a lock that expires.
+///
+/// # Errors
+///
+/// What to tell the user if pods may still be there.
+pub async fn remove_left_pods(
+    cluster: &Cluster,
+    snapshot: &Snapshot,
+    holder: &str,
+    clock: &Clock,
+) -> Result<Option<String>, String> {
+    let (kind, database) = (snapshot.database.kind, &snapshot.database.object);
+    let dead = snapshot.lock.as_ref().filter(|lock| !lock.alive);
+    let taking = cluster.take_lock(kind, database, dead, holder, clock);
+    let lease = match taking.await {
+        Ok(lease) => lease,
+        Err(error) => return Err(may_be_left(database, &error.to_string())),
+    };
+    // The lock is not renewed: all of it has to fit into the time for which it is valid.
+    let cleared = timeout(LEASE_DURATION - CALL_TIMEOUT, clear(cluster, database, None)).await;
+    let said = match cleared {
+        Ok(Ok(0)) => Ok(None),
+        Ok(Ok(removed)) => Ok(Some(were_removed(removed))),
+        Ok(Err(error)) => Err(may_be_left(database, &error.to_string())),
+        // A deletion may still be in flight: the lock is kept until it expires.
+        Err(_) => return Err(may_be_left(database, NO_ANSWER)),
+    };
+    release(lease).await;
+    said
+}
+
+/// A lock that cannot be released expires by itself.
+async fn release(lease: HeldLease) {
+    let _ = timeout(CALL_TIMEOUT, lease.release()).await;
+}
+
+fn were_removed(pods: usize) -> String {
+    let pods = if pods == 1 { "1 pod was".to_owned() } else { format!("{pods} pods were") };
+    format!("{pods} removed, left by an earlier run that pre-pulled images")
+}
+
+fn may_be_left(database: &ObjectRef, why: &str) -> String {
+    let label = format!("{PRE_PULL_LABEL}={}", database.uid);
+    let delete = Command::kubectl(["delete", "pods", "-l", &label]).in_namespace(&database.namespace);
+    format!("pods that pre-pull images may be left ({why}); to remove them: {delete}")
 }
 
 /// Removes the pods that bring images to nodes, or only those of these names. Returns how many there were.

@@ -10,14 +10,17 @@ use super::observer::Places;
 use super::run::Run;
 use super::stop_reason::StopReason;
 
+/// The name by which a process holds the lock. A resumed run keeps its id, so each process needs a name of its own.
+pub fn holder(who: &str, run: &str) -> String {
+    let process = RandomState::new().build_hasher().finish() & 0xffff_ffff;
+    format!("{who} (run {run}, process {process:08x})")
+}
+
 impl Run {
     /// Takes the lock, then rereads everything: this shows whatever has changed since the plan was made.
     pub async fn lock(&mut self) -> Result<StepOutcome, StopReason> {
         self.interrupt.stop_here()?;
-        // A resumed run keeps its id, so each process needs a name of its own.
-        let process = RandomState::new().build_hasher().finish() & 0xffff_ffff;
-        let holder =
-            format!("{} (run {}, process {process:08x})", self.options.caller.who, self.options.caller.run);
+        let holder = holder(&self.options.caller.who, &self.options.caller.run);
         let dead = self.observer.snapshot.lock.clone().filter(|l| !l.alive);
         if let Some(dead) = &dead {
             self.narrator.note = format!("taken over from {}, whose lease had expired", dead.holder);

@@ -32,7 +32,7 @@ pub use error::Error;
 pub use goal::{Goal, goal, unfinished};
 pub use outlook::{Outlook, Refusal};
 pub use ran::Ran;
-pub use read::{databases, seen, snapshot};
+pub use read::{databases, left_pods, seen, snapshot};
 pub use request::{Caller, Registries, Request, Which, Wish};
 pub use stop::{Signalled, signalled, unless_stopped};
 pub use told::{Notice, Question, Told};
@@ -72,6 +72,27 @@ impl Operation {
         let trials = engine::trials(&self.cluster, &outlook.snapshot, &outlook.hops.first, &self.clock);
         let tried: Result<_, ClusterError> = self.patience.during(trials).await?;
         Ok(Some(tried?))
+    }
+
+    /// Removes the pods that an earlier run has left, which pre-pulled images, where no run follows that would do it.
+    ///
+    /// # Errors
+    ///
+    /// A signal, or the timeout. That pods may be left is only told: nothing of the database depends on them.
+    pub async fn remove_left_pods(&mut self, outlook: &mut Outlook) -> Result<(), Error> {
+        if outlook.left_pods().is_empty() {
+            return Ok(());
+        }
+        let holder = engine::holder(&self.request.caller.who, &run_id());
+        let removing = engine::remove_left_pods(&self.cluster, &outlook.snapshot, &holder, &self.clock);
+        let removed = self.patience.during(removing).await?;
+        if removed.is_ok() {
+            outlook.snapshot.environment.left_pods.clear();
+        }
+        if let Some(said) = removed.unwrap_or_else(Some) {
+            self.tell(Notice::LeftPods { said });
+        }
+        Ok(())
     }
 
     fn tell(&self, told: impl Into<Told>) {

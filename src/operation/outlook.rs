@@ -75,6 +75,14 @@ impl Outlook {
         self.hops.first.action == Action::Nothing && matches!(self.goal, Goal::Back { entry: None })
     }
 
+    /// The pods of an earlier run that pre-pulled images, where there is nothing else to do than to remove them. A run
+    /// removes them itself, and one that is alive needs them.
+    pub fn left_pods(&self) -> &[String] {
+        let nothing = self.hops.first.action == Action::Nothing && self.refused().is_none();
+        let alive = self.snapshot.lock.as_ref().is_some_and(|lock| lock.alive);
+        if nothing && !alive { &self.snapshot.environment.left_pods } else { &[] }
+    }
+
     /// The result of a run that is not started, because it is refused or there is nothing to do; and the plan that says
     /// so. `commands` are those that the user would type.
     pub fn not_begun(&self, commands: &Commands) -> Option<(Finish, &Plan)> {
@@ -84,6 +92,11 @@ impl Outlook {
             None if self.idle() => (Outcome::Nothing, 0, "no unfinished run, nothing to do"),
             None if plan.action == Action::Nothing => (Outcome::Nothing, 0, "nothing to do"),
             None => return None,
+        };
+        let besides = match self.left_pods().len() {
+            0 => String::new(),
+            1 => " but to remove 1 pod that an earlier --pre-pull has left".to_owned(),
+            left => format!(" but to remove {left} pods that an earlier --pre-pull has left"),
         };
         let runs = Lookup::Found(self.journal.entries.clone());
         let mut snapshot = self.snapshot.clone();
@@ -104,7 +117,7 @@ impl Outlook {
             error: against.join("; "),
             pod: None,
             not_rolled_back: None,
-            state: format!("{situation}; {remark}"),
+            state: format!("{situation}; {remark}{besides}"),
             next: next.chain(self.further.iter().map(Command::to_string)).collect(),
             workloads: Vec::new(),
             elapsed_ms: 0,
@@ -134,7 +147,8 @@ impl Operation {
         }
         self.choose_version(&snapshot).await?;
         let (mut goal, mut hops) = self.decided(&snapshot, &journal)?;
-        if snapshot.lock.is_some() && hops.first.action != Action::Nothing {
+        let writes = hops.first.action != Action::Nothing || !snapshot.environment.left_pods.is_empty();
+        if snapshot.lock.is_some() && writes {
             self.watch_lock(&mut snapshot).await?;
             (snapshot, journal) = self.read_again(snapshot).await?;
             (goal, hops) = self.decided(&snapshot, &journal)?;
@@ -224,6 +238,7 @@ impl Operation {
         let goal = || goal(&self.request, &found.snapshot, &journal);
         matches!(self.request.wish, Wish::Update { .. })
             || journal.unreadable
+            || !found.snapshot.environment.left_pods.is_empty()
             || !matches!(goal(), Err(Error::NothingUnfinished { .. }))
     }
 

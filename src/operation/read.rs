@@ -4,7 +4,7 @@ use super::error::Error;
 use crate::clock::Clock;
 use crate::cluster::{Ahead, Cluster, ClusterError, Found, Journal, Overview, Selection};
 use crate::journal::Entry;
-use crate::model::{Environment, Kind, Lookup, Method, Methods, Snapshot};
+use crate::model::{Environment, Kind, Lookup, Method, Methods, ObjectRef, Snapshot};
 use crate::plan::permissions;
 use crate::situation::Seen;
 
@@ -38,8 +38,27 @@ pub(super) async fn everything(
     let denied = denied.map(|all| all.into_iter().filter(|denied| needed.contains(denied)).collect());
     let left = |end: jiff::Timestamp| end.as_second() - jiff::Timestamp::now().as_second();
     let credentials_left = cluster.expires().map(left);
-    snapshot.environment = Environment { denied, credentials_left, may_create_pods, ..environment };
+    let left_pods = left_pods(cluster, &snapshot.database.object, &journal).await?;
+    snapshot.environment =
+        Environment { denied, credentials_left, may_create_pods, left_pods, ..environment };
     Ok((snapshot, journal))
+}
+
+/// The names of the pods that were to bring images to nodes, if a run of the journal may have left some.
+///
+/// # Errors
+///
+/// The pods cannot be read.
+pub async fn left_pods(
+    cluster: &Cluster,
+    database: &ObjectRef,
+    journal: &Journal,
+) -> Result<Vec<String>, ClusterError> {
+    if !journal.entries.iter().any(Entry::may_leave_pods) {
+        return Ok(Vec::new());
+    }
+    let pods = cluster.pull_pods(&database.namespace, &database.uid).await?;
+    Ok(pods.into_iter().filter(|pod| !pod.deleting).map(|pod| pod.name).collect())
 }
 
 /// The database and what belongs to it.

@@ -36,6 +36,8 @@ pub enum Notice {
     HopBegins { number: usize, count: usize, plan: Box<Plan> },
     /// The run is over; its last event came before this.
     HopEnded(Ran),
+    /// What has become of the pods that an earlier run has left, which pre-pulled images.
+    LeftPods { said: String },
     /// The run was to lead further than this operation, which was not asked to go there.
     LeadsFurther { done: Box<Plan>, to: String },
 }

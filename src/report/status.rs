@@ -120,7 +120,7 @@ fn facts(status: &Status, view: View) -> String {
     }
     if !status.left_pods.is_empty() {
         lines.push(format!(
-            "left by a run that pre-pulled images, removed by the next one: {}",
+            "left by a run that pre-pulled images, removed by the next update, resume or rollback: {}",
             clean(&status.left_pods.join(", "))
         ));
     }

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use kubectl_dbupdate::cluster::{Cluster, Journal};
 use kubectl_dbupdate::engine::RunOptions;
 use kubectl_dbupdate::model::{Action, Check, Lock, Plan, Snapshot};
-use kubectl_dbupdate::operation::{Error, Operation, Outlook, Request, Stop, Wish, goal};
+use kubectl_dbupdate::operation::{Error, Goal, Operation, Outlook, Request, Stop, Wish, goal, left_pods};
+use kubectl_dbupdate::plan::hops::Hops;
+use kubectl_dbupdate::plan::update;
 use tokio::sync::{mpsc, watch};
 
 use super::{NAMESPACE, Running, World};
@@ -65,17 +67,24 @@ impl Process {
 
     /// What is decided is the operation's own; only what it reads of the cluster's rights is left out.
     async fn asked(world: &World, cluster: Cluster, request: Request) -> Option<Self> {
-        let (snapshot, journal) = found(world, &cluster, request.take_over).await;
-        let goal = match goal(&request, &snapshot, &journal) {
-            Ok(goal) => goal,
-            Err(Error::NothingUnfinished { .. }) => return None,
+        let (mut snapshot, journal) = found(world, &cluster, request.take_over).await;
+        let left = left_pods(&cluster, &snapshot.database.object, &journal).await;
+        snapshot.environment.left_pods = left.expect("pods can be read");
+        let (goal, hops) = match goal(&request, &snapshot, &journal) {
+            Ok(goal) => (goal.clone(), goal.hops(&snapshot, &request).expect("the target is in the catalog")),
+            Err(Error::NothingUnfinished { .. }) => {
+                (Goal::Back { entry: None }, Hops::one(update::nothing(&snapshot)))
+            }
             Err(error) => panic!("{error}"),
         };
-        let hops = goal.hops(&snapshot, &request).expect("the target is in the catalog");
-        let outlook = Outlook { snapshot, journal, goal, hops, further: None };
+        let mut outlook = Outlook { snapshot, journal, goal, hops, further: None };
         let (_, stop) = watch::channel(Stop::Go);
         let (told, _) = mpsc::unbounded_channel();
-        let operation = Operation::new(cluster.clone(), request, world.clock(), stop, told);
+        let mut operation = Operation::new(cluster.clone(), request, world.clock(), stop, told);
+        operation.remove_left_pods(&mut outlook).await.expect("nobody stops it");
+        if outlook.idle() {
+            return None;
+        }
         let mut options = operation.run_options(&outlook);
         if options.story.resuming.is_none() {
             options.caller.run = cluster.name().replace(' ', "-");

@@ -56,13 +56,6 @@ impl Picture {
         self
     }
 
-    /// The same without the pods that were to bring images to nodes: the next run removes them, and where nothing is
-    /// unfinished, there may be none.
-    pub fn without_left_pods(mut self) -> Self {
-        self.0.retain(|name, _| !name.starts_with("pods dbupdate-pull-"));
-        self
-    }
-
     /// What is different in the other one, one line for each field.
     pub fn differences(&self, other: &Picture) -> Vec<String> {
         let mut lines = Vec::new();

@@ -54,7 +54,7 @@ async fn is_back(world: &World, invariants: &Invariants, process: Process, befor
 
 /// Nothing is unfinished: nothing was begun, or everything has arrived.
 async fn nothing_is_left(world: &World, before: &Picture, end: &Picture, when: &str) {
-    let found = Picture::of(world).await.without_left_pods();
+    let found = Picture::of(world).await;
     if found != *end {
         before.equals(&found.regardless_of_the_way(), when);
     }

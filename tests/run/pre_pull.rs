@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 
 use kubectl_dbupdate::event::{Event, Outcome, Step};
 use kubectl_dbupdate::model::{Action, Check, Lookup, Method, PRE_PULL_LABEL, Permission};
+use kubectl_dbupdate::operation::{Notice, Operation, Request, Stop, Told, Wish};
 use kubectl_dbupdate::plan::update;
-use kubectl_dbupdate::situation::{self, Seen};
+use kubectl_dbupdate::situation::{self, Commands, Seen};
 use serde_json::{Value, json};
 use simcluster::world::{Database, NODES};
 use simcluster::{Ailment, ApiError, Behaviour, Effect, Fault, PodRule, RecordedRequest, object};
+
+use tokio::sync::{mpsc, watch};
 
 use crate::common::{BUDGETS, Ended, NAMESPACE, Running, WORKLOADS, World, overview, secs, text};
 
@@ -339,6 +342,90 @@ async fn what_a_killed_run_has_left_is_shown_and_the_next_one_removes_it() {
             notices(&ended).contains(&"3 pods were removed, left by an earlier run that pre-pulled images")
         );
         assert_eq!((world.pull_pods().len(), left_pods(&world).await.len()), (0, 0));
+    }
+}
+
+/// The commands that may find nothing to do while a run pre-pulls images, or after it was killed.
+fn idle_commands(world: &World) -> [Request; 3] {
+    let here = text(&world.database(), "/spec/version").to_owned();
+    let stay = Wish::Update { to: Some(here), through: false, methods: world.request().methods };
+    [Wish::Resume { through: false }, Wish::Rollback, stay].map(|wish| Request { wish, ..world.asked() })
+}
+
+/// What such a command says that it will do, what it says afterwards, and what it tells.
+async fn found_idle(world: &World, request: Request) -> (String, String, Vec<String>) {
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let (_, stop) = watch::channel(Stop::Go);
+    let mut operation = Operation::new(world.cluster_of("second"), request, world.clock(), stop, tell);
+    let mut outlook = operation.outlook().await.expect("it can be read");
+    let says = |outlook: &kubectl_dbupdate::operation::Outlook| {
+        let (finish, _) = outlook.not_begun(&Commands::default()).expect("there is nothing to do");
+        assert_eq!((finish.outcome, finish.exit_code), (Outcome::Nothing, 0));
+        finish.state
+    };
+    let before = says(&outlook);
+    let pods = world.pull_pods().len();
+    assert_eq!(pods, 3, "a dry run ends here");
+    operation.remove_left_pods(&mut outlook).await.expect("nobody stops it");
+    drop(operation);
+    let mut notices = Vec::new();
+    while let Some(told) = told.recv().await {
+        if let Told::Notice(Notice::LeftPods { said }) = told {
+            notices.push(said);
+        }
+    }
+    (before, says(&outlook), notices)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_with_nothing_else_to_do_removes_what_a_killed_run_has_left() {
+    for nth in 0..3 {
+        let world = far_registry(Database::zookeeper("db"));
+        let mut run = world.start().await;
+        run.event("pulling", |e| matches!(e, Event::ImagePullStarted { node, .. } if node == NODES[2])).await;
+        run.crash().await;
+        let request = idle_commands(&world)[nth].clone();
+        let (before, after, notices) = found_idle(&world, request).await;
+        let says = "nothing to do but to remove 3 pods that an earlier --pre-pull has left";
+        assert!(before.ends_with(says), "{before}");
+        assert!(after.ends_with("nothing to do"), "{after}");
+        assert_eq!(notices, ["3 pods were removed, left by an earlier run that pre-pulled images"]);
+        untouched(&world);
+    }
+}
+
+/// Who may not remove them is told how somebody else can.
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_removed_is_told_with_the_command_that_removes_it() {
+    let world = far_registry(Database::zookeeper("db"));
+    let mut run = world.start().await;
+    run.event("pulling", |e| matches!(e, Event::ImagePullStarted { node, .. } if node == NODES[2])).await;
+    run.crash().await;
+    let forbidden = Effect::Answer(ApiError::new(403, "Forbidden", "you may not"));
+    let fault = Fault::new(forbidden).method("DELETE").path("/pods/dbupdate-pull-").always();
+    world.sim.faults().add(fault);
+    let (_, after, notices) = found_idle(&world, idle_commands(&world)[0].clone()).await;
+    assert_eq!(notices.len(), 1, "{notices:?}");
+    for part in ["may be left", "you may not", "kubectl delete pods -l kubectl-dbupdate/pre-pull="] {
+        assert!(notices[0].contains(part), "{part}: {notices:?}");
+    }
+    assert!(after.ends_with("has left"), "{after}");
+    assert_eq!(world.pull_pods().len(), 3);
+    world.no_lease();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_is_alive_keeps_its_pods() {
+    for nth in 0..3 {
+        let world = far_registry(Database::zookeeper("db"));
+        let mut run = world.start().await;
+        run.event("pulling", |e| matches!(e, Event::ImagePullStarted { node, .. } if node == NODES[2])).await;
+        let request = idle_commands(&world)[nth].clone();
+        let (before, _, notices) = found_idle(&world, request).await;
+        assert!(!before.contains("to remove"), "{before}");
+        assert_eq!((notices.len(), world.pull_pods().len()), (0, 3), "{notices:?}");
+        run.end().await.done();
+        created_and_removed(&world, 3);
     }
 }
 
