@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use serde_json::{Value, json};
-use simcluster::{Ailment, Behaviour, Endpoint, PodRule, SimCluster, Store};
+use simcluster::{AdmissionRule, Ailment, Behaviour, Endpoint, PodRule, Rewrite, SimCluster, Store};
 use tokio::net::TcpListener;
 
 use crate::model::Kind;
@@ -39,6 +39,10 @@ pub enum Fault {
     SlowPull,
     /// The second pod of each workload crashes on its new image
     Crash,
+    /// Every pod gets its images from a mirror, and sidecars, as webhooks do it
+    Mirror,
+    /// A policy refuses the pods that controllers create
+    RefusePods,
     /// Every PodDisruptionBudget forbids evictions for the first two minutes
     Budget,
     /// KubeDB's operator is down and does not acknowledge the pause
@@ -55,7 +59,7 @@ pub struct Sandbox {
 impl Sandbox {
     /// Creates the databases and starts the controllers on the current runtime.
     pub fn start(faults: &[Fault]) -> Self {
-        let cluster = SimCluster::new(Behaviour::default());
+        let cluster = SimCluster::new(from_the_start(faults));
         simcluster::world::sandbox(&cluster);
         for fault in faults {
             misbehave(&cluster, *fault);
@@ -79,8 +83,32 @@ impl Sandbox {
     }
 }
 
+/// What the databases were created under.
+fn from_the_start(faults: &[Fault]) -> Behaviour {
+    match faults.contains(&Fault::Mirror) {
+        true => rewritten().into_iter().fold(Behaviour::default(), Behaviour::admitting),
+        false => Behaviour::default(),
+    }
+}
+
+/// A registry mirror and a service mesh: what admission most often makes of a pod. The order is that of a cluster whose
+/// mirror is asked last, so the sidecars come through it as well.
+fn rewritten() -> [AdmissionRule; 3] {
+    [
+        Rewrite::Sidecar {
+            name: "log-agent".into(),
+            image: "docker.io/fluent/fluent-bit:3.0.4".into(),
+            first: true,
+        },
+        Rewrite::NativeSidecar { name: "istio-proxy".into(), image: "docker.io/istio/proxyv2:1.22.1".into() },
+        Rewrite::Images { from: String::new(), to: "mirror.example.com/".into() },
+    ]
+    .map(AdmissionRule::rewrite)
+}
+
 fn misbehave(cluster: &SimCluster, fault: Fault) {
     match fault {
+        Fault::Mirror => {}
         Fault::Pull => fail_to_pull(cluster, "*-1"),
         Fault::PullFirst => fail_to_pull(cluster, "*-0"),
         Fault::SlowPull => cluster.behaviour().change(|b| b.download = SLOW_PULL),
@@ -88,10 +116,20 @@ fn misbehave(cluster: &SimCluster, fault: Fault) {
             let crash = Ailment::Crash { after: Duration::from_millis(100), exit_code: 1 };
             spoil_new_images(cluster, "*-1", &crash);
         }
+        Fault::RefusePods => cluster.behaviour().change(|b| b.admission.push(refusal())),
         Fault::Budget => spend_budgets(cluster.store()),
         Fault::NoOperator => cluster.behaviour().change(|b| b.provisioner.alive = false),
         Fault::ReadOnly => cluster.access().only_reads(simcluster::USER),
     }
+}
+
+/// As PodSecurity words it. Whoever types a command is no controller, so pods of their own are admitted.
+fn refusal() -> AdmissionRule {
+    AdmissionRule::refuse(
+        "violates PodSecurity \"restricted:latest\": runAsNonRoot != true (pod or container must set \
+         securityContext.runAsNonRoot=true)",
+    )
+    .user("system:serviceaccount:*")
 }
 
 /// What these pods cannot pull, no pod can that is created to pull it first.
@@ -152,6 +190,7 @@ fn spend_budgets(store: &Store) {
 
 #[cfg(test)]
 mod tests {
+    use simcluster::DeleteOptions;
     use tokio::time::sleep;
 
     use super::*;
@@ -185,6 +224,36 @@ mod tests {
         ] {
             assert_eq!(images.contains(image), spoiled, "{image}");
         }
+    }
+
+    /// As if admission had always rewritten them: every pod has its sidecars, and every node what its pods run.
+    #[tokio::test(start_paused = true)]
+    async fn pods_have_always_come_through_the_mirror() {
+        let sandbox = Sandbox::start(&[Fault::Mirror]);
+        let store = sandbox.cluster.store();
+        let pods = store.list("pods", Some(NAMESPACE));
+        assert!(!pods.is_empty());
+        for pod in pods {
+            let node = pod["spec"]["nodeName"].as_str().expect("it is scheduled");
+            let node = store.get("nodes", "", node).expect("it is there").to_string();
+            for (list, injected) in [("initContainers", "istio-proxy"), ("containers", "log-agent")] {
+                let containers = pod["spec"][list].as_array().expect("it has some");
+                assert_eq!(containers[0]["name"], injected);
+                for image in containers.iter().filter_map(|c| c["image"].as_str()) {
+                    assert!(image.starts_with("mirror.example.com/") && node.contains(image), "{image}");
+                }
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_pods_of_controllers_are_refused() {
+        let sandbox = Sandbox::start(&[Fault::RefusePods]);
+        let store = sandbox.cluster.store();
+        let before = store.list("pods", Some(NAMESPACE)).len();
+        store.delete("pods", NAMESPACE, "my-zk-0", DeleteOptions::now()).expect("it is there");
+        sleep(Duration::from_secs(60)).await;
+        assert_eq!(store.list("pods", Some(NAMESPACE)).len(), before - 1);
     }
 
     /// The disruption controller forgets an eviction after two minutes.

@@ -157,17 +157,19 @@ impl World<'_> {
     }
 
     fn install_pod(&self, creator: &str, mut pod: Value) -> Arc<Value> {
-        if let Some(node) = node_for(&pod, self.nodes) {
-            for container in ["/spec/initContainers", "/spec/containers"].iter().flat_map(|at| list(&pod, at))
-            {
-                images::add(self.store, &node, text(container, "/image"));
-            }
+        let node = node_for(&pod, self.nodes);
+        if let Some(node) = &node {
             pod["spec"]["nodeName"] = json!(node);
         }
         let pod = match admission::create_pod(self.store, self.admission, creator, pod, false) {
             Ok(pod) => pod,
             Err(refusal) => panic!("pods: {refusal}"),
         };
+        // Whatever admission has made of them.
+        let containers = ["/spec/initContainers", "/spec/containers"].iter().flat_map(|at| list(&pod, at));
+        if let Some(node) = &node {
+            containers.for_each(|container| images::add(self.store, node, text(container, "/image")));
+        }
         self.set_status(PODS, &pod, kubelet::status::up(&pod, self.since))
     }
 
