@@ -51,7 +51,8 @@ impl Run {
         if timeout_at(until, self.take_back_pause(came_to.is_err())).await.is_err() {
             self.narrator.notice("our Paused condition could not be removed in time".to_owned());
         }
-        self.remove_own_pods(until).await;
+        // Pods that cannot be removed must leave time for the journal and the lock.
+        self.remove_own_pods(until - until.saturating_duration_since(Instant::now()) / 2).await;
         self.catch_up();
         let overtaken = came_to.as_ref().is_err_and(overtaken);
         let another = match came_to.as_ref().err() {

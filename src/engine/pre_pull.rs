@@ -39,13 +39,13 @@ impl Run {
         if planned.pulls.is_empty() {
             return Ok(StepOutcome::AlreadyDone);
         }
-        let mut pulls = Pulls::new(planned.pulls);
+        let (mut pulls, mut backoff) = (Pulls::new(planned.pulls), Retries::new());
         while !pulls.done() {
             self.guard()?;
             self.interrupt.stop_here()?;
             self.look_after(&mut pulls).await?;
             while let Some(pull) = pulls.take_next() {
-                if let Some((left, why)) = self.bring(&mut pulls, pull).await? {
+                if let Some((left, why)) = self.bring(&mut pulls, pull, &mut backoff).await? {
                     self.narrator.notice(format!(
                         "no pods that pre-pull images are admitted, so {left} of them will be pulled when the pods of \
                          the database restart: {why}"
@@ -69,7 +69,12 @@ impl Run {
     }
 
     /// Creates the pod that brings this image. Where no such pod is admitted: how many images are left, and why.
-    async fn bring(&mut self, pulls: &mut Pulls, pull: Pull) -> Result<Option<(usize, String)>, StopReason> {
+    async fn bring(
+        &mut self,
+        pulls: &mut Pulls,
+        pull: Pull,
+        backoff: &mut Retries,
+    ) -> Result<Option<(usize, String)>, StopReason> {
         let terms = self.observer.snapshot.workload(&pull.workload).map(|w| w.terms.clone());
         let seconds = (self.options.bounds.pod_timeout + OUTLIVES).as_secs();
         let run = &self.options.caller.run;
@@ -81,13 +86,14 @@ impl Run {
         match self.interrupt.during_write(&mut self.ledger.in_the_air, sending).await? {
             // It exists: an earlier attempt created it, and its response was lost.
             Ok(_) | Err(ClusterError::Conflict { .. }) => {
+                *backoff = Retries::new();
                 let Pull { node, image, .. } = pull.clone();
                 pulls.on_their_way.push(Bringing::new(pull, name, self.narrator.now()));
                 self.narrator.emit(Event::ImagePullStarted { node, image });
             }
             Err(error) if error.transient() => {
                 pulls.again(pull);
-                self.back_off(&mut Retries::new(), &format!("create {}", write.object), &error).await?;
+                self.back_off(backoff, &format!("create {}", write.object), &error).await?;
             }
             Err(error @ ClusterError::Unauthorized { .. }) => return Err(error.into()),
             Err(error) => {

@@ -496,3 +496,35 @@ async fn a_shaky_server_leaves_no_pod() {
         created_and_removed(&world, 3);
     }
 }
+
+/// A webhook that cannot be called refuses every pod: the run ends before it changes anything, and does not try for ever.
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_can_be_created_at_no_time_stops_the_run() {
+    let world = far_registry(Database::zookeeper("db"));
+    let down = || {
+        let why = "Internal error occurred: failed calling webhook \"guard.example.com\": connection refused";
+        Effect::Answer(ApiError::new(500, "InternalError", why))
+    };
+    world.sim.faults().add(Fault::new(down()).when(creates).always());
+    let ended = world.start_with(|options| options.bounds.timeout = Some(secs(600))).await.end().await;
+    ended.ended(Outcome::Failed, 1, false, false).says(&["failed calling webhook", "nothing was changed"]);
+    assert!(ended.took() < secs(310), "{:?}", ended.took());
+    untouched(&world);
+}
+
+/// Where its pods cannot be removed, a run still writes down how it ended, and releases the lock.
+#[tokio::test(start_paused = true)]
+async fn pods_that_cannot_be_removed_hold_up_nothing_else() {
+    let world = far_registry(Database::zookeeper("db"));
+    let busy = Effect::Answer(ApiError::unavailable("busy"));
+    world.sim.faults().add(Fault::new(busy).method("DELETE").path("/pods/dbupdate-pull-").always());
+    let mut run = world.start().await;
+    run.event("pulling", |e| matches!(e, Event::ImagePullStarted { node, .. } if node == NODES[2])).await;
+    run.interrupt();
+    let ended = run.end().await;
+    ended.ended(Outcome::Stopped, 130, false, false);
+    let told: Vec<_> = notices(&ended);
+    assert!(told.iter().any(|n| n.contains("kubectl delete pods -l ")), "{told:?}");
+    assert!(!told.iter().any(|n| n.contains("in flight") || n.contains("journal")), "{told:?}");
+    world.no_lease();
+}
