@@ -6,10 +6,12 @@ use super::{
 };
 
 impl Snapshot {
-    /// A pod is not on its workload's current revision, so that the current template does not tell what it was created
-    /// from.
+    /// A pod is not known to be on its workload's current revision, so that the current template does not tell what it was
+    /// created from. While a controller has not observed a changed template, that is every pod of it.
     pub fn has_outdated_pods(&self) -> bool {
-        self.workloads.iter().any(|w| self.outdated_pods(w).next().is_some())
+        let unobserved =
+            |w: &Workload| w.kind.owns_pods() && !w.observed() && self.pods_of(w).next().is_some();
+        self.workloads.iter().any(|w| unobserved(w) || self.outdated_pods(w).next().is_some())
     }
 
     /// The workload's pods on another revision than its current one; none while its controller has not observed its template.

@@ -1,5 +1,7 @@
 //! Clusters whose pods are not what their templates say: admission rewrites them, or the operator has been upgraded.
 
+use std::collections::BTreeSet;
+
 use kubectl_dbupdate::event::{Event, Outcome, WaitingOn};
 use kubectl_dbupdate::model::{Action, Check, Plan, PodAction};
 use kubectl_dbupdate::plan::update::{self, Request};
@@ -7,7 +9,8 @@ use serde_json::{Value, json};
 use simcluster::world::{Database, Strategy};
 use simcluster::{AdmissionRule, Behaviour, Rewrite, object};
 
-use crate::back::roll_back;
+use crate::back::{roll_back, state};
+use crate::common::process::Process;
 use crate::common::{Ended, NAMESPACE, WORKLOADS, World, secs, text};
 
 const ZOOKEEPER_VERSIONS: &str = "zookeeperversions.catalog.kubedb.com";
@@ -167,6 +170,29 @@ async fn a_run_among_rewritten_pods_is_resumed_and_rolled_back() {
     ended.done();
     assert_eq!(world.evictions().values().copied().max(), Some(3), "{:?}", world.evictions());
     is_done(&world).await;
+}
+
+/// The controller has not seen the new template when the run ends: the pods are of the revision from before, and no other
+/// user has set the images that admission gives them.
+#[tokio::test(start_paused = true)]
+async fn rewritten_pods_are_known_while_their_controller_is_behind() {
+    let world = World::behaving(rewritten(), Database::zookeeper("db"));
+    let before = state(&world);
+    world.sim.behaviour().change(|b| b.controller_lag = secs(2000));
+    let ended = world.start_with(|options| options.bounds.pod_timeout = secs(60)).await.end().await;
+    ended.ended(Outcome::Failed, 4, true, true);
+    assert!(world.evictions().is_empty(), "{:?}", world.evictions());
+    let snapshot = world.snapshot(&world.cluster()).await;
+    for pod in &snapshot.pods {
+        let images = snapshot.asked_images(pod);
+        assert!(!images.iter().any(|(_, image)| image.starts_with("mirror.local")), "{images:?}");
+    }
+    let back = Process::rollback(&world, world.cluster(), BTreeSet::new()).await.expect("it is half done");
+    assert_eq!(back.plan.refusals().next(), None);
+    world.sim.behaviour().change(|b| b.controller_lag = Behaviour::default().controller_lag);
+    tokio::time::sleep(secs(2100)).await;
+    roll_back(&world).await.expect("it is half done").done();
+    assert_eq!(state(&world), before);
 }
 
 /// A webhook that leaves pods as they are, or gives them something else, is told and stops nothing.
