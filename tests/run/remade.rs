@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use kubectl_dbupdate::event::{Event, Outcome, WaitingOn};
-use kubectl_dbupdate::model::Check;
+use kubectl_dbupdate::model::{Check, Lookup};
+use kubectl_dbupdate::plan::update::{self, Request};
 use serde_json::{Value, json};
 use simcluster::world::{Database, Strategy};
 use simcluster::{AdmissionRule, ApiError, Rewrite};
 
-use crate::common::{Ended, NAMESPACE, Running, World, secs};
+use crate::common::{Ended, NAMESPACE, Running, World, secs, text};
 
 const POD_TIMEOUT: Duration = secs(200);
 const POLICIES: &str = "placementpolicies.apps.k8s.appscode.com";
@@ -295,4 +296,19 @@ async fn what_keeps_pods_from_coming_back_is_found_before_the_start() {
     let message =
         "petset/db has partition 1: its controller creates pods below that ordinal from the old template";
     assert_eq!(outlook(&world).await, [(Check::Partition, message.to_owned())]);
+}
+
+/// What no pod waits for is no matter of the plan.
+#[tokio::test(start_paused = true)]
+async fn where_no_pod_is_restarted_a_policy_that_cannot_be_read_is_not_mentioned() {
+    let named = |set: &mut Value| set["spec"]["podPlacementPolicy"] = json!({ "name": "spread" });
+    let world = World::new(Database::zookeeper("db").adjust_workload(named));
+    let mut snapshot = world.snapshot(&world.cluster()).await;
+    snapshot.environment.placement = Lookup::Unreadable("forbidden".to_owned());
+    let same = Request::to(text(&world.database(), "/spec/version"));
+    for (request, said) in [(world.request(), 1), (same, 0)] {
+        let plan = update::plan(&snapshot, &request).expect("it can be planned");
+        let about = plan.findings.iter().filter(|f| f.message.contains("PlacementPolicy spread"));
+        assert_eq!(about.count(), said, "{:?}", plan.findings);
+    }
 }

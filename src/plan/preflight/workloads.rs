@@ -119,10 +119,10 @@ pub fn placement(context: &Context<'_>, found: &mut Vec<Finding>) {
 
 /// PlacementPolicies that are gone: the controller of a PetSet that names one creates no pod, and says nothing.
 pub fn policies(context: &Context<'_>, planned: &[WorkloadPlan], found: &mut Vec<Finding>) {
-    for w in &context.snapshot.workloads {
+    for w in context.snapshot.workloads.iter().filter(|w| restarts(w, planned)) {
         let Some(policy) = &w.placement_policy else { continue };
         match &context.snapshot.environment.placement {
-            Lookup::Found(all) if !all.contains(policy) && restarts(w, planned) => found.push(context.refusal(
+            Lookup::Found(all) if !all.contains(policy) => found.push(context.refusal(
                 Check::PlacementPolicy,
                 format!(
                     "{} names PlacementPolicy {policy}, which does not exist: its controller would not create a pod again",
