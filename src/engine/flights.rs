@@ -158,7 +158,8 @@ impl Run {
                 continue;
             }
             let message = format!(
-                "pod {} of {}: {unlike}; admission did not do so to the pods before the update: see what changes pods here",
+                "pod {} of {}: {unlike}; admission treated the pods before the update differently: check the webhooks and \
+                 policies that change pods",
                 pod.name, planned.object
             );
             self.narrator.emit(Event::Notice { message });

@@ -125,8 +125,11 @@ impl fmt::Display for Unlike {
             ("", "") => write!(f, "container {container} is no longer added to it"),
             ("", found) => write!(f, "container {container} ({found}) was added to it"),
             (asked, "") => write!(f, "container {container} ({asked}) was removed from it"),
+            (asked, found) if asked == found => {
+                write!(f, "container {container} runs {found}, as its pod template has it")
+            }
             (asked, found) => {
-                write!(f, "container {container} runs {found}, and the pod template has {asked}")
+                write!(f, "container {container} runs {found}, and its pod template has {asked}")
             }
         }
     }

@@ -203,14 +203,14 @@ async fn what_admission_does_otherwise_than_before_is_a_warning() {
     let zookeeper = "ghcr.io/appscode-images/zookeeper:3.9.1";
     for (after, said) in [
         (vec![mirror("ghcr.io/", "m.local/")], vec![]),
-        (vec![], vec![format!("container zookeeper runs {zookeeper}, and the pod template has {zookeeper}")]),
+        (vec![], vec![format!("container zookeeper runs {zookeeper}, as its pod template has it")]),
         (
             vec![
                 mirror(zookeeper, "m.local/appscode-images/zookeeper:3.8.3"),
                 mirror("ghcr.io/", "m.local/"),
             ],
             vec![format!(
-                "container zookeeper runs m.local/appscode-images/zookeeper:3.8.3, and the pod template has {zookeeper}"
+                "container zookeeper runs m.local/appscode-images/zookeeper:3.8.3, and its pod template has {zookeeper}"
             )],
         ),
     ] {
