@@ -91,7 +91,7 @@ const BUFFERED: usize = 16 << 20;
 async fn an_endless_answer_is_given_up() {
     for (line, list, said, most) in [
         ("200 OK", false, "get /apis/kubedb.com/v1: the API server's answer is larger than 8 MiB", 8 << 20),
-        ("200 OK", true, "list kafkas: the API server's answer is larger than 64 MiB", 64 << 20),
+        ("200 OK", true, "list kafkas: the API server's answers together are larger than 64 MiB", 64 << 20),
         ("403 Forbidden", true, "list kafkas: forbidden: HTTP 403: xxxx", 1 << 20),
     ] {
         let (cluster, told) = cluster(move |_| endless(line));
