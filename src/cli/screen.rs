@@ -102,9 +102,7 @@ impl Screen<'_> {
     pub fn nothing(&self, finish: &Finish, plan: &Plan) {
         let passed_over = plan.findings.iter().filter(|f| f.check == Check::PassedOver);
         let said: String = passed_over.map(|f| format!("{}\n", f.message)).collect();
-        let next =
-            finish.next.iter().map(|command| format!("a newer version needs other flags:\n  {command}\n"));
-        stream::out(&format!("{}\n{said}{}", finish.state, next.collect::<String>()));
+        stream::out(&format!("{}\n{said}{}", finish.state, report::next(finish, self.stdout())));
     }
 
     /// Reports the end of a run in any case: on standard error, if standard output is closed. A program reads it from the

@@ -98,6 +98,7 @@ impl Outlook {
             1 => " but to remove 1 pod that an earlier --pre-pull has left".to_owned(),
             left => format!(" but to remove {left} pods that an earlier --pre-pull has left"),
         };
+        let further = self.further.as_ref().map_or("", |_| "; a newer version needs other flags");
         let runs = Lookup::Found(self.journal.entries.clone());
         let mut snapshot = self.snapshot.clone();
         snapshot.lock = snapshot.lock.filter(|lock| lock.alive);
@@ -117,7 +118,7 @@ impl Outlook {
             error: against.join("; "),
             pod: None,
             not_rolled_back: None,
-            state: format!("{situation}; {remark}{besides}"),
+            state: format!("{situation}; {remark}{besides}{further}"),
             next: next.chain(self.further.iter().map(Command::to_string)).collect(),
             workloads: Vec::new(),
             elapsed_ms: 0,
@@ -148,7 +149,9 @@ impl Operation {
         self.choose_version(&snapshot).await?;
         let (mut goal, mut hops) = self.decided(&snapshot, &journal)?;
         let writes = hops.first.action != Action::Nothing || !snapshot.environment.left_pods.is_empty();
-        if snapshot.lock.is_some() && writes {
+        // Where nothing is unfinished, a lock may be that of a run that died before its first change.
+        let unfinished = matches!(self.request.wish, Wish::Resume { .. } | Wish::Rollback);
+        if snapshot.lock.is_some() && (writes || unfinished) {
             self.watch_lock(&mut snapshot).await?;
             (snapshot, journal) = self.read_again(snapshot).await?;
             (goal, hops) = self.decided(&snapshot, &journal)?;
