@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, stream};
-use kube::core::params::GetParams;
+use kube::core::params::{GetParams, ListParams};
 use serde::Deserialize;
 
 use crate::model::{Condition, Lookup, PRE_PULL_LABEL, Pod, clean};
 
+use super::pages::Page;
 use super::pod_wire::PodWire;
 use super::request::{Call, built, path, segment};
 use super::wire::{Meta, or_default};
@@ -20,7 +21,25 @@ const AT_ONCE: usize = 16;
 /// megabytes. What other nodes have is not known.
 const MOST: usize = 100;
 
+/// In a cluster of so many nodes they are listed ahead, before it is known which ones matter: a node is some 20 KiB.
+const FEW: u32 = 20;
+
 impl Cluster {
+    /// The names of the images that all nodes have in a cluster of few of them; nothing in a larger one, or if they cannot
+    /// be listed.
+    pub async fn images_of_few_nodes(&self) -> BTreeMap<String, Lookup<Vec<String>>> {
+        let listed = async {
+            let base = kube::core::Request::new(path("v1", "", "nodes")?);
+            let request = built(base.list(&ListParams::default().limit(FEW)), "nodes")?;
+            let what = "list nodes".to_owned();
+            let call = Call { what, verb: "list", resource: "nodes".to_owned(), request };
+            let page: Page<NodeWire> = self.once(&call).await?.parse(&call.what)?;
+            Ok::<_, ClusterError>(if page.metadata.next.is_empty() { page.items } else { Vec::new() })
+        };
+        let named = |node: NodeWire| (clean(&node.metadata.name), Lookup::Found(node.images()));
+        listed.await.unwrap_or_default().into_iter().map(named).collect()
+    }
+
     /// The names of the images that these nodes have. A plan only gains by them, so no node is asked twice, and one that
     /// cannot be read is no error.
     pub async fn images_of_nodes(&self, nodes: BTreeSet<String>) -> BTreeMap<String, Lookup<Vec<String>>> {

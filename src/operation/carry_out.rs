@@ -153,14 +153,8 @@ impl Operation {
         let until = Instant::now() + self.request.bounds.pod_timeout;
         let mut waits = false;
         loop {
-            let reading = read::everything(
-                &self.cluster,
-                kind,
-                &db.namespace,
-                &db.name,
-                &methods,
-                self.request.pre_pull,
-            );
+            let reading =
+                read::everything(&self.cluster, kind, &db.namespace, &db.name, &methods, &self.request);
             let (mut snapshot, journal) = self.patience.during(reading).await??;
             let hops = self.hops(&snapshot, &goal)?;
             let Some(why) = may_pass(&hops).filter(|_| Instant::now() < until) else {

@@ -192,8 +192,7 @@ impl Operation {
         let namespace = which.namespace.clone().unwrap_or_else(|| self.cluster.default_namespace());
         let (kind, name) = self.choose_database(&namespace).await?;
         let methods = self.request.methods();
-        let reading =
-            read::everything(&self.cluster, kind, &namespace, &name, &methods, self.request.pre_pull);
+        let reading = read::everything(&self.cluster, kind, &namespace, &name, &methods, &self.request);
         match self.patience.during(reading).await? {
             Err(Error::Cluster(error @ ClusterError::Forbidden { .. })) => {
                 Err(Error::MayNotRead { error, kind, name })
@@ -323,8 +322,7 @@ impl Operation {
     async fn read_again(&mut self, before: Snapshot) -> Result<(Snapshot, Journal), Error> {
         let (kind, db) = (before.database.kind, &before.database.object);
         let methods = self.request.methods();
-        let reading =
-            read::everything(&self.cluster, kind, &db.namespace, &db.name, &methods, self.request.pre_pull);
+        let reading = read::everything(&self.cluster, kind, &db.namespace, &db.name, &methods, &self.request);
         let (mut snapshot, journal) = self.patience.during(reading).await??;
         let version = |lock: &Lock| lock.resource_version.clone();
         if snapshot.lock.as_ref().map(version) == before.lock.as_ref().map(version) {
@@ -346,9 +344,9 @@ impl Operation {
         if self.request.registries.within().is_some() {
             images = images::to_ask(snapshot, hops.all());
         }
-        // Whoever is not shown the plan gains nothing by a suggestion.
-        if self.request.pre_pull || !self.request.unasked {
+        if self.request.images_of_nodes() {
             nodes = pre_pull::nodes(snapshot, &hops.first);
+            nodes.retain(|node| !snapshot.environment.nodes.contains_key(node));
         }
         if images.is_empty() && nodes.is_empty() {
             return Ok(hops);
@@ -357,7 +355,8 @@ impl Operation {
         let reading = self.cluster.images_of_nodes(nodes);
         let asking = async { tokio::join!(asking, reading) };
         let (images, nodes) = self.patience.during(asking).await?;
-        (snapshot.environment.images, snapshot.environment.nodes) = (images, nodes);
+        snapshot.environment.images = images;
+        snapshot.environment.nodes.extend(nodes);
         self.hops(snapshot, goal)
     }
 }

@@ -1,6 +1,7 @@
 //! Reads a database, with what belongs to it and its journal.
 
 use super::error::Error;
+use super::request::Request;
 use crate::clock::Clock;
 use crate::cluster::{Ahead, Cluster, ClusterError, Found, Journal, Overview, Selection};
 use crate::journal::Entry;
@@ -15,20 +16,26 @@ pub(super) async fn everything(
     namespace: &str,
     name: &str,
     methods: &Methods,
-    pre_pull: bool,
+    request: &Request,
 ) -> Result<(Snapshot, Journal), Error> {
     let possible = permissions::possible(kind, name);
     // Each future is large, and several operations may run on one stack.
     let snapshot = Box::pin(self::snapshot(cluster, kind, namespace, name));
     let journal = Box::pin(cluster.journal(kind, namespace, name));
     let environment = Box::pin(cluster.environment(kind, namespace, name, &possible));
-    let mut beside = Ahead::new(async { tokio::join!(journal, environment) });
+    let nodes = async {
+        match request.images_of_nodes() {
+            true => cluster.images_of_few_nodes().await,
+            false => Default::default(),
+        }
+    };
+    let mut beside = Ahead::new(async { tokio::join!(journal, environment, nodes) });
     let mut snapshot = beside.during(snapshot).await?;
-    let (journal, environment) = beside.answer().await;
+    let (journal, environment, nodes) = beside.answer().await;
     let (journal, environment) = (journal?, environment?);
     let begun = |e: &Entry| e.unfinished() && e.method() == Method::OpsManager;
     let by_ops_manager = methods.any(Method::OpsManager) || journal.last().is_some_and(begun);
-    let needed = permissions::needed(&snapshot, by_ops_manager, pre_pull);
+    let needed = permissions::needed(&snapshot, by_ops_manager, request.pre_pull);
     let new_pod = permissions::creating_pods();
     let may_create_pods = matches!(&environment.denied, Lookup::Found(denied) if !denied.contains(&new_pod));
     let denied = match needed.iter().all(|permission| possible.contains(permission)) {
@@ -40,7 +47,7 @@ pub(super) async fn everything(
     let credentials_left = cluster.expires().map(left);
     let left_pods = left_pods(cluster, &snapshot.database.object, &journal).await?;
     snapshot.environment =
-        Environment { denied, credentials_left, may_create_pods, left_pods, ..environment };
+        Environment { denied, credentials_left, may_create_pods, left_pods, nodes, ..environment };
     Ok((snapshot, journal))
 }
 

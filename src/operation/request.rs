@@ -31,6 +31,13 @@ pub struct Request {
 /// How long a run waits for all registries together.
 const RUN_WAITS: Duration = Duration::from_secs(8);
 
+impl Request {
+    /// It is asked which images the nodes have. Whoever is not shown the plan gains nothing by a suggestion.
+    pub(super) fn images_of_nodes(&self) -> bool {
+        self.pre_pull || !self.unasked
+    }
+}
+
 /// Whether the registries are asked about the new images, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Registries {
