@@ -14,6 +14,9 @@ use served::{Directory, Running, dbupdate, run};
 fn kubeconfig(what: &str, file: &Path) -> String {
     let (cluster, user) = match what {
         "certificate-authority" => (format!(", certificate-authority: {}", file.display()), String::new()),
+        // One without the other is refused before either is read.
+        "client-certificate" => (String::new(), format!("{what}: {}, client-key-data: eA==", file.display())),
+        "client-key" => (String::new(), format!("{what}: {}, client-certificate-data: eA==", file.display())),
         _ => (String::new(), format!("{what}: {}", file.display())),
     };
     format!(

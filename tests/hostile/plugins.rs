@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use crate::row::{Row, row};
-use crate::rule::{any, list, status};
+use crate::row::{Changes, Row, row};
+use crate::rule::{any, post, status};
 
 const DRY: &str = "zk my-zk --to 3.9.1 --dry-run";
+
+/// Its first write comes after credentials were accepted.
+const UPDATE: &str = "zk my-zk --to 3.9.1 --yes";
 
 pub fn rows() -> Vec<Row> {
     let mut rows = outputs();
@@ -127,29 +130,30 @@ fn renewals() -> Vec<Row> {
     vec![
         row("a plugin whose credentials are never accepted", DRY).plugin(token).on(any(rejected())).ends(1).says("credentials"),
         row("a plugin whose credentials are accepted only once", DRY).plugin(token).on(any(rejected()).after(1)).ends(1).within(30),
-        row("a plugin whose credentials expire in between", DRY)
+        row("a plugin whose credentials expire in between", UPDATE)
             .plugin(token)
-            .on(list("pods", rejected()).times(1))
+            .on(post("*/leases*", rejected()).times(1))
             .ends(0)
-            .within(30),
-        row("a plugin that gives something else at the renewal", DRY)
+            .changes(Changes::Anything)
+            .within(60),
+        row("a plugin that gives something else at the renewal", UPDATE)
             .plugin("if [ -e once ]; then printf '{\"status\": {\"token\": \"hunter2-open-sesame\\\\nx\"}}'; else touch once; echo '{\"status\": {\"token\": \"t\"}}'; fi")
-            .on(list("pods", rejected()).times(1))
+            .on(post("*/leases*", rejected()).times(1))
             .ends(1)
             .says("the token cannot be sent"),
-        row("a plugin that prints without an end at the renewal", DRY)
+        row("a plugin that prints without an end at the renewal", UPDATE)
             .plugin("if [ -e once ]; then exec yes hunter2-open-sesame; else touch once; echo '{\"status\": {\"token\": \"t\"}}'; fi")
-            .on(list("pods", rejected()).times(1))
+            .on(post("*/leases*", rejected()).times(1))
             .ends(1)
             .within(30),
-        row("a plugin that hangs at the renewal, and Ctrl-C", DRY)
+        row("a plugin that hangs at the renewal, and Ctrl-C", UPDATE)
             .plugin("if [ -e once ]; then exec sleep 600; else touch once; echo '{\"status\": {\"token\": \"t\"}}'; fi")
-            .on(list("pods", rejected()).times(1))
+            .on(post("*/leases*", rejected()).times(1))
             .signal(Duration::from_secs(3), "INT")
             .ends(130),
-        row("a plugin that hangs at the renewal, and a timeout", DRY)
+        row("a plugin that hangs at the renewal, and a timeout", UPDATE)
             .plugin("if [ -e once ]; then exec sleep 600; else touch once; echo '{\"status\": {\"token\": \"t\"}}'; fi")
-            .on(list("pods", rejected()).times(1))
+            .on(post("*/leases*", rejected()).times(1))
             .word("--timeout=3s")
             .ends(124),
     ]

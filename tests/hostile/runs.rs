@@ -77,7 +77,7 @@ fn refused() -> Vec<Row> {
         row("a journal that is forbidden", UPDATE).on(post("*/configmaps*", denied())).ends(1).ends(3).within(60),
         row("a journal that is rejected", UPDATE).on(post("*/configmaps*", invalid())).ends(1).ends(3),
         row("a lock that is forbidden", UPDATE).on(post("*/leases*", denied())).ends(1).ends(3),
-        row("a lock that is rejected", UPDATE).on(post("*/leases*", invalid())).ends(1),
+        row("a lock that is rejected", UPDATE).on(post("*/leases*", invalid())).ends(3),
         row("a lock that a login page answers", UPDATE).on(post("*/leases*", page())).ends(1),
         row("Events that are forbidden", UPDATE).on(post("*/events*", denied())).ends(0).changes(Changes::Anything),
         row("Events that a login page answers", UPDATE).on(post("*/events*", page())).ends(0).changes(Changes::Anything),
