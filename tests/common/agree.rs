@@ -41,7 +41,7 @@ fn follows(run: &[String], status: &[String]) {
         // A pod that has lost its labels is known to the run by its name; to status, one is missing from its workload.
         let of_pod = look.iter().any(|next| next.starts_with("kubectl describe pod "));
         let of_workload = |next: &&String| next.starts_with("kubectl describe petset/");
-        let shown = status.iter().filter(|next| !look.contains(next) && !(of_pod && of_workload(next)));
+        let shown = status.iter().filter(|next| !(look.contains(next) || of_pod && of_workload(next)));
         let shown: Vec<_> = shown.cloned().collect();
         rest.strip_prefix(&shown[..]).is_some_and(|again| again.len() <= 1)
     };
