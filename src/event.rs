@@ -109,7 +109,7 @@ pub enum Event {
         image: String,
         took_ms: u64,
     },
-    /// The image was not brought to the node, and the run goes on without it.
+    /// The node has not downloaded the image; the run continues without it.
     ImageNotPulled {
         node: String,
         image: String,

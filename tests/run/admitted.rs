@@ -99,7 +99,7 @@ fn notices(ended: &Ended) -> Vec<&str> {
     ended.records.iter().filter_map(|record| notice(&record.event)).collect()
 }
 
-/// Every pod was made anew from the new template, and nothing is left to do.
+/// Every pod was recreated from the new template, and nothing is left to do.
 async fn is_done(world: &World) {
     assert_eq!(text(&world.database(), "/spec/version"), world.target());
     assert_eq!(world.paused(), None);

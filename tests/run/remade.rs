@@ -236,7 +236,7 @@ async fn a_readiness_gate_that_nobody_opens_is_named() {
     stopped(&ended, &words, "kubectl describe pod db-1 -n default", [late, late + secs(1)]);
     assert!(
         !ended.finish.error.contains("last event"),
-        "it started as every pod does: {}",
+        "its start is nothing out of the ordinary: {}",
         ended.finish.error
     );
 

@@ -10,7 +10,8 @@ use simcluster::world::Database;
 use crate::common::changes::announced;
 use crate::common::{World, request};
 
-fn databases() -> Vec<Database> {
+/// A database of each kind, with what makes a difference to the requests.
+pub fn databases() -> Vec<Database> {
     vec![
         Database::kafka_topology("db").cruise_control(),
         Database::druid("db"),

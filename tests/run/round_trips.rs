@@ -16,19 +16,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::common::{NAMESPACE, World};
+use crate::requests::databases;
 
 /// How long the server takes to answer.
 const TRIP: Duration = Duration::from_millis(100);
-
-fn databases() -> Vec<Database> {
-    vec![
-        Database::kafka_topology("db").cruise_control(),
-        Database::druid("db"),
-        Database::cassandra_racks("db", &[("r0", 2), ("r1", 2)]),
-        Database::hazelcast("db").sidecar("agent", "example.com/agent:1"),
-        Database::zookeeper("db").replicas(5),
-    ]
-}
 
 /// A server at a distance.
 fn far(world: &World) {

@@ -57,7 +57,7 @@ impl Query {
     /// The `resourceVersion`; 0 when it is absent.
     ///
     /// # Errors
-    /// 500 without a reason, as everything but a list answers to a text that is no version.
+    /// 500 without a reason: what every request but a list answers if the version is not a number.
     pub fn version(&self) -> Result<u64, ApiError> {
         let Some(text) = self.get("resourceVersion") else { return Ok(0) };
         text.parse().map_err(|_| {
