@@ -479,11 +479,8 @@ mod binary {
         for line in ["status -A", "list -A"] {
             let granted = |a: &&Asked| roles.view.contains(&a.grant) || roles.catalog.contains(&a.grant);
             let sent = served.sent(line, 0);
-            assert_eq!(
-                sent.iter().filter(|a| !granted(a)).collect::<Vec<_>>(),
-                Vec::<&Asked>::new(),
-                "{line}"
-            );
+            let lacking: Vec<&Asked> = sent.iter().filter(|a| !granted(a)).collect();
+            assert_eq!(lacking, Vec::<&Asked>::new(), "{line}");
         }
         for (line, code) in [
             ("zk my-zk --to 3.9.1 --dry-run=server", 0),

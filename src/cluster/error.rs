@@ -1,6 +1,6 @@
 use kube::core::Status;
 
-use crate::model::clean;
+use crate::model::{NOT_READY, clean, refused_by_webhook, why_forbidden};
 
 use super::tls::Distrust;
 use super::transport::unsent;
@@ -55,10 +55,6 @@ pub enum ClusterError {
 /// All that an API server says of a JSON patch that cannot be applied, such as a failed `test` (`NewGenericServerResponse` of
 /// apimachinery). Any other 422 is a rejection, whoever else has changed the object.
 const NOT_APPLICABLE: &str = "the server rejected our request due to an error in our request";
-
-/// What an admission plugin of the API server says with a 403 while it is starting (`WaitForReady` of apiserver's
-/// admission initializer).
-const NOT_READY: &str = "not yet ready to handle request";
 
 /// How many characters of a server's message are shown. A webhook may list hundreds of reasons.
 const LONGEST_MESSAGE: usize = 2000;
@@ -199,17 +195,6 @@ impl ClusterError {
             _ => ClusterError::Unexpected { what, message },
         }
     }
-}
-
-/// Whether an admission webhook has rejected the request (`ToStatusErr` of apiserver's webhook admission).
-fn refused_by_webhook(message: &str) -> bool {
-    message.starts_with("admission webhook \"") && message.contains("\" denied the request")
-}
-
-/// What follows `pods "x" is forbidden: `: the words of the authorizer, or of the admission plugin that has rejected the
-/// request. Names of resources and objects cannot contain these words.
-fn why_forbidden(message: &str) -> Option<&str> {
-    message.split_once(" is forbidden: ").map(|(_, why)| why)
 }
 
 /// Whether these are the words of an authorizer (`forbiddenMessage` of apiserver): `User "ann" cannot list resource ...`.

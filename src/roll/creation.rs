@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::model::{CreationNews, FailedCreate, Lookup, Pod};
+use crate::model::{CreationNews, FailedCreate, Lookup, NOT_READY, Pod, refused_by_webhook, why_forbidden};
 
 /// A pod that is created as usual is there sooner, and nobody has to be asked.
 const ASK_AFTER: Duration = Duration::from_secs(1);
@@ -127,7 +127,7 @@ pub fn without_preamble(message: &str) -> &str {
 /// What is not known is not taken for lasting.
 pub fn lasts(message: &str) -> bool {
     let said = without_preamble(message);
-    if said.starts_with("admission webhook \"") && said.contains("\" denied the request") {
+    if refused_by_webhook(said) {
         return true;
     }
     // A MutatingAdmissionPolicy that fails says so without "is forbidden".
@@ -139,7 +139,7 @@ pub fn lasts(message: &str) -> bool {
         "status unknown for quota: ",
         "failed calling webhook",
         "Internal error occurred: ",
-        "not yet ready to handle request",
+        NOT_READY,
         "object is being deleted",
         "already exists",
         "the object has been modified",
@@ -148,8 +148,7 @@ pub fn lasts(message: &str) -> bool {
         "context deadline exceeded",
         "connection refused",
     ];
-    let why = said.split_once(" is forbidden: ").map(|(_, why)| why);
-    if let Some(why) = why {
+    if let Some(why) = why_forbidden(said) {
         return why.contains("denied request: ") || !may_pass.iter().any(|word| why.starts_with(word));
     }
     said.contains(" is invalid: ") && !may_pass.iter().any(|word| said.contains(word))
