@@ -11,6 +11,7 @@ pub mod catalog;
 pub mod cli;
 pub mod clock;
 pub mod cluster;
+pub mod database;
 pub mod engine;
 pub mod event;
 pub mod journal;

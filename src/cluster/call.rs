@@ -123,6 +123,16 @@ impl Cluster {
         Cluster { secrets: secrets.clone(), ..self }
     }
 
+    /// Hides these values in whatever is shown from now on.
+    pub(super) fn hide<'a>(&self, values: impl IntoIterator<Item = &'a Vec<u8>>) {
+        values.into_iter().for_each(|value| self.secrets.add(&String::from_utf8_lossy(value)));
+    }
+
+    /// The error without the secrets.
+    pub(super) fn hidden(&self, error: ClusterError) -> ClusterError {
+        self.secrets.hidden_in(error)
+    }
+
     /// When the credentials expire; `None` if they are renewed automatically or do not tell.
     pub fn expires(&self) -> Option<Timestamp> {
         self.expires
@@ -324,7 +334,10 @@ impl Cluster {
             Ok((parts, body)) => {
                 tracing::debug!("{method} {uri} {} in {ms} ms", parts.status.as_u16());
                 tracing::trace!("request body: {}", self.shown(call.request.body()));
-                tracing::trace!("response body: {}", self.shown(body));
+                // What a Secret holds is not known before it is read, so it cannot be recognised in its answer.
+                if call.resource != "secrets" {
+                    tracing::trace!("response body: {}", self.shown(body));
+                }
             }
             Err(error) => tracing::debug!("{method} {uri} failed after {ms} ms: {error}"),
         }

@@ -41,6 +41,9 @@ pub enum ClusterError {
     /// A failure that may go away: no connection, a timeout, 429, 500, 502, 503, 504.
     #[error("{what}: {}", refusal.why)]
     Transient { what: String, refusal: Refusal },
+    /// The server, or a proxy before it, carries no WebSocket.
+    #[error("{what}: no WebSocket is carried: {message}")]
+    NoUpgrade { what: String, message: String },
     /// A response, or a list, that is not read to its end.
     #[error("{what}: {why}")]
     TooLarge { what: String, why: String },
@@ -109,6 +112,7 @@ impl ClusterError {
             | ClusterError::AnotherCluster { message, .. }
             | ClusterError::Conflict { message, .. }
             | ClusterError::Refused { message, .. }
+            | ClusterError::NoUpgrade { message, .. }
             | ClusterError::Budget { message, .. }
             | ClusterError::TwoBudgets { message, .. }
             | ClusterError::Unexpected { message, .. } => message,
@@ -209,6 +213,9 @@ pub(super) fn failure(what: &str, error: &kube::Error) -> ClusterError {
         kube::Error::Api(status) => {
             let body = serde_json::to_vec(status).unwrap_or_default();
             ClusterError::from_status(what, status.code, &body)
+        }
+        kube::Error::UpgradeConnection(cause) => {
+            ClusterError::NoUpgrade { what: what.to_owned(), message: clean(&cause.to_string()) }
         }
         kube::Error::Auth(_) => {
             ClusterError::Unauthorized { what: what.to_owned(), message: clean(&chain(error)) }

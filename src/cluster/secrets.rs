@@ -46,6 +46,14 @@ impl Secrets {
         known.extend(learned.into_iter().filter(|secret| secret.len() >= SHORTEST));
     }
 
+    /// Adds a value of a database's Secret, as it is and as it is stored.
+    pub(super) fn add(&self, secret: &str) {
+        if secret.trim().len() >= SHORTEST {
+            let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            known.extend([secret.trim().to_owned(), STANDARD.encode(secret)]);
+        }
+    }
+
     /// The text without the secrets.
     pub(super) fn masked(&self, text: &str) -> String {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::model::{
-    Amount, Budget, CatalogVersion, Condition, Container, Database, Kind, ObjectRef, Owner, Phase,
+    Access, Amount, Budget, CatalogVersion, Condition, Container, Database, Kind, ObjectRef, Owner, Phase,
     PodManagement, PodSource, PodTerms, UpdateStrategy, Workload, WorkloadKind, clean,
 };
 
@@ -157,7 +157,7 @@ struct DatabaseStatus {
 impl DatabaseWire {
     pub fn database(self, kind: Kind, api_version: &str) -> Database {
         let object = self.metadata.reference(api_version, kind.name(), kind.plural());
-        let owner = self.metadata.owner();
+        let (owner, name) = (self.metadata.owner(), object.name.clone());
         let has_status = self.status.is_some();
         let status = self.status.unwrap_or_default();
         let has_conditions = status.conditions.is_some();
@@ -192,6 +192,7 @@ impl DatabaseWire {
                 .collect(),
             owner,
             own_images: super::own_images::of(&spec.others, facts.pod_templates),
+            access: access(&name, &spec.others),
         }
     }
 }
@@ -220,6 +221,19 @@ struct WorkloadSpec {
     #[serde(deserialize_with = "or_default")]
     volume_claim_templates: Vec<Named>,
     template: Value,
+}
+
+/// How the clients of a database reach it, by its spec (KubeDB's API types).
+fn access(database: &str, spec: &Map<String, Value>) -> Access {
+    let set = |field: &str| spec.get(field).and_then(Value::as_bool).unwrap_or_default();
+    let named = spec.get("authSecret").and_then(|secret| secret.get("name")).and_then(Value::as_str);
+    Access {
+        tls: set("enableSSL"),
+        open: set("disableSecurity"),
+        auth_secret: named.filter(|name| !name.is_empty()).map_or_else(|| format!("{database}-auth"), clean),
+        client_secret: format!("{database}-client-cert"),
+        admin_port: spec.get("adminServerPort").and_then(Value::as_u64).and_then(|port| port.try_into().ok()),
+    }
 }
 
 /// An object in the same namespace, or a cluster-scoped one.

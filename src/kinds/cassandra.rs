@@ -1,4 +1,10 @@
-use super::{Data, Facts, Inspection, Names, Shape, container, init, optional};
+mod health;
+
+use std::time::Duration;
+
+use crate::model::evidence::Protocol;
+
+use super::{Data, Facts, Inspection, Names, Questions, Shape, container, init, optional};
 
 /// One rack after the other, by name. Backup and monitoring containers exist only if those features are enabled.
 pub(super) static FACTS: Facts = Facts {
@@ -25,6 +31,12 @@ pub(super) static FACTS: Facts = Facts {
     data: Data {
         rewrites: Some(crosses_major),
         inspection: Inspection { container: "cassandra", command: "nodetool version; nodetool info" },
+    },
+    questions: Questions {
+        protocol: Protocol::Cassandra,
+        judge: health::judge,
+        apart: Duration::from_secs(2),
+        apart_after_a_hang: Duration::from_secs(2),
     },
     afterwards: |from, to| {
         if !crosses_major(from, to) {

@@ -1,4 +1,10 @@
-use super::{Data, Facts, Inspection, Names, Shape, container, init};
+mod health;
+
+use std::time::Duration;
+
+use crate::model::evidence::Protocol;
+
+use super::{Data, Facts, Inspection, Names, Questions, Shape, container, init};
 
 /// The order of the official engine and of Druid's own page on rolling updates.
 pub(super) static FACTS: Facts = Facts {
@@ -19,6 +25,12 @@ pub(super) static FACTS: Facts = Facts {
     data: Data {
         rewrites: None,
         inspection: Inspection { container: "druid", command: "curl -s localhost:8081/status" },
+    },
+    questions: Questions {
+        protocol: Protocol::Druid,
+        judge: health::judge,
+        apart: Duration::from_secs(1),
+        apart_after_a_hang: Duration::from_secs(1),
     },
     afterwards: |_, _| Vec::new(),
 };

@@ -1,4 +1,10 @@
-use super::{Data, Facts, Inspection, Names, Shape, container, init};
+mod health;
+
+use std::time::Duration;
+
+use crate::model::evidence::Protocol;
+
+use super::{Data, Facts, Inspection, Names, Questions, Shape, container, init};
 
 pub(super) static FACTS: Facts = Facts {
     names: Names { kind: "Hazelcast", singular: "hazelcast", plural: "hazelcasts", short: "hz" },
@@ -21,6 +27,12 @@ pub(super) static FACTS: Facts = Facts {
     data: Data {
         rewrites: None,
         inspection: Inspection { container: "hazelcast", command: "curl -s localhost:5701/hazelcast/health" },
+    },
+    questions: Questions {
+        protocol: Protocol::Hazelcast,
+        judge: health::judge,
+        apart: Duration::from_secs(2),
+        apart_after_a_hang: Duration::from_secs(2),
     },
     afterwards: |_, _| Vec::new(),
 };

@@ -1,4 +1,10 @@
-use super::{Data, Facts, Inspection, Names, Shape, container, init, optional};
+mod health;
+
+use std::time::Duration;
+
+use crate::model::evidence::Protocol;
+
+use super::{Data, Facts, Inspection, Names, Questions, Shape, container, init, optional};
 
 /// Controllers before brokers: a broker may speak a newer metadata version only once its controllers know it.
 /// The cruise control runs as a Deployment and comes last.
@@ -33,6 +39,12 @@ pub(super) static FACTS: Facts = Facts {
             container: "kafka",
             command: "kafka-features.sh --bootstrap-server localhost:9092 describe",
         },
+    },
+    questions: Questions {
+        protocol: Protocol::Kafka,
+        judge: health::judge,
+        apart: Duration::from_secs(0),
+        apart_after_a_hang: Duration::from_secs(0),
     },
     afterwards: |_, to| {
         vec![format!(

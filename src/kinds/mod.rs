@@ -8,7 +8,10 @@ mod kafka;
 mod names;
 mod zookeeper;
 
-use crate::model::{Container, Kind, Workload, WorkloadKind, by_number, clean};
+use std::time::Duration;
+
+use crate::model::evidence::{Evidence, Protocol};
+use crate::model::{Container, Health, Kind, Roster, Workload, WorkloadKind, by_number, clean};
 
 pub use names::UnknownKind;
 
@@ -58,6 +61,7 @@ pub struct Facts {
     /// The fields of the database's `spec` that are or hold pod templates.
     pub pod_templates: &'static [&'static str],
     pub data: Data,
+    pub questions: Questions,
     /// Manual follow-up after an update between two versions (the versions as the rule compares them).
     pub afterwards: fn(from: &str, to: &str) -> Vec<String>,
 }
@@ -73,6 +77,19 @@ pub struct Names {
     pub plural: &'static str,
     /// The short name that the CRD declares, e.g. `zk`.
     pub short: &'static str,
+}
+
+/// How a database is asked about its health, and how its answers are judged.
+#[derive(Debug)]
+pub struct Questions {
+    pub protocol: Protocol,
+    /// Judges what the pods answered. The roster says who has to be there.
+    pub judge: fn(&Evidence, &Roster) -> Health,
+    /// For how long the answers have to be good before they are believed: views of a member that has just gone or returned
+    /// are known to be out of date for so long.
+    pub apart: Duration,
+    /// The same if the last pod that was restarted did not end cleanly, so that the others were not told.
+    pub apart_after_a_hang: Duration,
 }
 
 /// What an update means for the data of a database.

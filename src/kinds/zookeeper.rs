@@ -1,4 +1,10 @@
-use super::{Data, Facts, Inspection, Names, Shape, container, init};
+mod health;
+
+use std::time::Duration;
+
+use crate::model::evidence::Protocol;
+
+use super::{Data, Facts, Inspection, Names, Questions, Shape, container, init};
 
 pub(super) static FACTS: Facts = Facts {
     names: Names { kind: "ZooKeeper", singular: "zookeeper", plural: "zookeepers", short: "zk" },
@@ -21,6 +27,12 @@ pub(super) static FACTS: Facts = Facts {
     data: Data {
         rewrites: None,
         inspection: Inspection { container: "zookeeper", command: "zkServer.sh status" },
+    },
+    questions: Questions {
+        protocol: Protocol::ZooKeeper,
+        judge: health::judge,
+        apart: Duration::from_secs(1),
+        apart_after_a_hang: Duration::from_secs(1),
     },
     afterwards: |_, _| Vec::new(),
 };

@@ -35,6 +35,22 @@ pub struct Database {
     pub owner: Option<Owner>,
     /// The images that the user has set in its pod templates.
     pub own_images: Vec<OwnImage>,
+    pub access: Access,
+}
+
+/// How a client reaches the database.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Access {
+    /// `spec.enableSSL`: its ports speak TLS.
+    pub tls: bool,
+    /// `spec.disableSecurity`: it asks for no credentials.
+    pub open: bool,
+    /// The Secret with `username` and `password`: `spec.authSecret.name`, by default `<database>-auth`.
+    pub auth_secret: String,
+    /// The Secret with the certificate authority, `ca.crt`, and a client's certificate: `<database>-client-cert`.
+    pub client_secret: String,
+    /// `spec.adminServerPort` of a ZooKeeper.
+    pub admin_port: Option<u16>,
 }
 
 /// `spec.healthChecker`: how often KubeDB checks the database's health.

@@ -101,6 +101,7 @@ pub(super) fn snapshot(a: &[&str], b: &[&str]) -> Snapshot {
             health_checker: HealthChecker::default(),
             switched_on: Vec::new(),
             own_images: Vec::new(),
+            access: Default::default(),
             owner: None,
         },
         workloads: vec![workload("a", a.len() as i64), workload("b", b.len() as i64)],

@@ -185,6 +185,7 @@ mod tests {
             switched_on: Vec::new(),
             owner: None,
             own_images: Vec::new(),
+            access: Default::default(),
         }
     }
 

@@ -1,0 +1,140 @@
+//! The ways to what runs in a pod: a port of it, carried by the API server over a WebSocket, and the Secrets of its
+//! database.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http::Request;
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::api::{Api, Portforwarder};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use tokio::time::timeout;
+
+use super::call::Cluster;
+use super::error::{ClusterError, failure};
+use super::request::{Call, path, segment};
+use crate::model::clean;
+
+/// A connection to a port of a pod. Dropping it closes it.
+pub struct Line {
+    stream: DuplexStream,
+    /// What the kubelet says of a connection that failed.
+    complaint: Option<BoxFuture<'static, Option<String>>>,
+    forwarder: Portforwarder,
+}
+
+impl Line {
+    /// What the kubelet says went wrong with the connection, such as that nobody listens; `None` if it says nothing within a
+    /// moment.
+    pub async fn complaint(&mut self) -> Option<String> {
+        let said = timeout(Duration::from_millis(100), self.complaint.take()?).await.ok()??;
+        Some(clean(&said))
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.forwarder.abort();
+    }
+}
+
+impl AsyncRead for Line {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Line {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+impl Cluster {
+    /// Connects to a port of a pod, without waiting for what listens there.
+    ///
+    /// # Errors
+    /// The API server forbids it, or something between it and us carries no WebSockets.
+    pub async fn line(&self, namespace: &str, pod: &str, port: u16) -> Result<Line, ClusterError> {
+        let (pod, what) = (segment(pod)?, format!("port-forward pod/{pod}:{port}"));
+        let opening = async |client: kube::Client| {
+            let pods: Api<Pod> = Api::namespaced(client, namespace);
+            pods.portforward(pod, &[port]).await.map_err(|error| failure(&what, &error))
+        };
+        let (client, generation) = self.connection.client();
+        let opened = match opening(client).await {
+            Err(error @ ClusterError::Unauthorized { .. }) => {
+                self.renew_credentials(generation, error).await?;
+                opening(self.connection.client().0).await
+            }
+            opened => opened,
+        };
+        tracing::debug!("{what} {}", if opened.is_ok() { "opened" } else { "refused" });
+        let mut forwarder = opened.map_err(|error| self.hidden(error))?;
+        let complaint = forwarder.take_error(port).map(FutureExt::boxed);
+        let Some(stream) = forwarder.take_stream(port) else {
+            return Err(ClusterError::Unexpected { what, message: "no stream".to_owned() });
+        };
+        Ok(Line { stream, complaint, forwarder })
+    }
+
+    /// Asks a pod by plain HTTP through the API server, which takes off any `Authorization`; the body of a good answer.
+    ///
+    /// # Errors
+    /// The API server forbids it, cannot reach the pod, or the pod answers with an error.
+    pub async fn proxied(
+        &self,
+        namespace: &str,
+        pod: &str,
+        port: u16,
+        below: &str,
+    ) -> Result<Vec<u8>, ClusterError> {
+        let what = format!("get pod/{pod}:{port}/{below}");
+        let pods = path("v1", namespace, "pods")?;
+        let request = Request::get(format!("{pods}/http:{}:{port}/proxy/{below}", segment(pod)?))
+            .body(Vec::new())
+            .map_err(|e| ClusterError::Unexpected { what: what.clone(), message: e.to_string() })?;
+        let call = Call { what, verb: "get", resource: "pods/proxy".to_owned(), request };
+        Ok(self.once(&call).await?.body.to_vec())
+    }
+
+    /// The data of a Secret. What it holds is hidden in whatever is shown from now on.
+    ///
+    /// # Errors
+    /// It does not exist, or cannot be read.
+    pub async fn secret(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<BTreeMap<String, Vec<u8>>, ClusterError> {
+        let what = format!("get secret/{name}");
+        let request = Request::get(format!("{}/{}", path("v1", namespace, "secrets")?, segment(name)?))
+            .body(Vec::new())
+            .map_err(|e| ClusterError::Unexpected { what: what.clone(), message: e.to_string() })?;
+        let call = Call { what, verb: "get", resource: "secrets".to_owned(), request };
+        let secret: Secret = self.read(call).await?;
+        let data: BTreeMap<_, _> =
+            secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect();
+        // A user's name and certificates are no secrets.
+        let public = |key: &str| key == "username" || key.ends_with(".crt");
+        self.hide(data.iter().filter(|(key, _)| !public(key)).map(|(_, value)| value));
+        Ok(data)
+    }
+}

@@ -1,0 +1,162 @@
+//! The door to the pods of one database: connections through the API server, TLS, and the database's own credentials.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
+use rustls::{ClientConfig, RootCertStore};
+use secrecy::SecretString;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::OnceCell;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+use crate::cluster::{Cluster, ClusterError, Line};
+use crate::model::{Access, Database, Obstacle, Place, Unasked};
+
+/// How long one question may take, with all that it needs.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Bytes both ways, to a port of a pod.
+pub trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<W: AsyncRead + AsyncWrite + Send + Unpin> Wire for W {}
+
+/// The way to the pods of one database.
+pub struct Door {
+    cluster: Cluster,
+    namespace: String,
+    database: String,
+    pub access: Access,
+    login: OnceCell<Result<Login, Unasked>>,
+    tls: OnceCell<Result<TlsConnector, Unasked>>,
+}
+
+/// The database's own user.
+#[derive(Clone)]
+pub struct Login {
+    pub user: String,
+    pub password: SecretString,
+}
+
+impl Door {
+    pub fn new(cluster: &Cluster, database: &Database) -> Self {
+        Door {
+            cluster: cluster.clone(),
+            namespace: database.object.namespace.clone(),
+            database: database.object.name.clone(),
+            access: database.access.clone(),
+            login: OnceCell::new(),
+            tls: OnceCell::new(),
+        }
+    }
+
+    /// A connection to a port of a pod, as it is.
+    ///
+    /// # Errors
+    /// It is not allowed, not carried, or not there in time.
+    pub async fn plain(&self, place: &Place, port: u16) -> Result<Line, Unasked> {
+        let opening = self.cluster.line(&self.namespace, &place.pod, port);
+        in_time(async { opening.await.map_err(unasked) }).await
+    }
+
+    /// The same with TLS where the database has it.
+    ///
+    /// # Errors
+    /// Those of [`Door::plain`], and a certificate that the database's authority has not signed for this pod.
+    pub async fn open(&self, place: &Place, port: u16) -> Result<Box<dyn Wire>, Unasked> {
+        let line = self.plain(place, port).await?;
+        if !self.access.tls {
+            return Ok(Box::new(line));
+        }
+        let connector = self.tls.get_or_init(|| self.connector()).await.clone()?;
+        let name = format!("{}.{}-pods.{}.svc", place.pod, self.database, self.namespace);
+        let name = ServerName::try_from(name)
+            .map_err(|error| Unasked::new(Obstacle::Certificate, &error.to_string()))?;
+        let shaking = async { connector.connect(name, line).await.map_err(|error| broken(&error)) };
+        Ok(Box::new(in_time(shaking).await?))
+    }
+
+    /// The body of a page that a pod serves openly, by the API server's proxy.
+    ///
+    /// # Errors
+    /// It is not allowed, the pod does not answer in time, or with an error.
+    pub async fn page(&self, place: &Place, port: u16, below: &str) -> Result<Vec<u8>, Unasked> {
+        let asking = self.cluster.proxied(&self.namespace, &place.pod, port, below);
+        in_time(async { asking.await.map_err(unasked) }).await
+    }
+
+    /// The database's own user, from its Secret; `None` if it asks for none. The Secret is read once.
+    ///
+    /// # Errors
+    /// The Secret cannot be read, or holds no user.
+    pub async fn login(&self) -> Result<Option<Login>, Unasked> {
+        match self.access.open {
+            true => Ok(None),
+            false => self.login.get_or_init(|| self.read_login()).await.clone().map(Some),
+        }
+    }
+
+    async fn read_login(&self) -> Result<Login, Unasked> {
+        let name = &self.access.auth_secret;
+        let mut data =
+            in_time(async { self.cluster.secret(&self.namespace, name).await.map_err(unasked) }).await?;
+        let mut text = |key: &str| {
+            let value = data.remove(key).and_then(|value| String::from_utf8(value).ok());
+            value.ok_or_else(|| Unasked::new(Obstacle::Credentials, &format!("secret/{name} has no {key}")))
+        };
+        Ok(Login { user: text("username")?, password: SecretString::from(text("password")?) })
+    }
+
+    /// TLS that trusts the database's own authority and nobody else.
+    async fn connector(&self) -> Result<TlsConnector, Unasked> {
+        let name = &self.access.client_secret;
+        let data =
+            in_time(async { self.cluster.secret(&self.namespace, name).await.map_err(unasked) }).await?;
+        let distrust = |why: &dyn std::fmt::Display| {
+            Unasked::new(Obstacle::Certificate, &format!("secret/{name}: {why}"))
+        };
+        let pem = data.get("ca.crt").ok_or_else(|| distrust(&"it has no ca.crt"))?;
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            roots.add(certificate.map_err(|error| distrust(&error))?).map_err(|error| distrust(&error))?;
+        }
+        let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        Ok(TlsConnector::from(Arc::new(config)))
+    }
+}
+
+/// A question within its time.
+///
+/// # Errors
+/// Those of the question, and that its time was over.
+pub async fn in_time<T>(question: impl Future<Output = Result<T, Unasked>>) -> Result<T, Unasked> {
+    let late = |_| Unasked::new(Obstacle::TimedOut, &format!("no answer within {} s", PATIENCE.as_secs()));
+    timeout(PATIENCE, question).await.map_err(late).flatten()
+}
+
+/// A connection that broke, or a TLS handshake that failed.
+pub fn broken(error: &io::Error) -> Unasked {
+    let distrusted = error.get_ref().is_some_and(|cause| {
+        matches!(
+            cause.downcast_ref(),
+            Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented)
+        )
+    });
+    let obstacle = if distrusted { Obstacle::Certificate } else { Obstacle::Unreachable };
+    Unasked::new(obstacle, &error.to_string())
+}
+
+/// What an error of the API server means for a question.
+fn unasked(error: ClusterError) -> Unasked {
+    let obstacle = match &error {
+        ClusterError::Forbidden { .. } | ClusterError::Unauthorized { .. } | ClusterError::Refused { .. } => {
+            Obstacle::Forbidden
+        }
+        ClusterError::NoUpgrade { .. } => Obstacle::NoUpgrade,
+        ClusterError::TooLarge { .. } => Obstacle::Unintelligible,
+        _ => Obstacle::Unreachable,
+    };
+    Unasked::new(obstacle, &error.to_string())
+}

@@ -1,0 +1,55 @@
+//! Asks databases about themselves, by their own protocols through the API server, and judges nothing. Every question is
+//! bounded in time and size; a pod has at most one connection at a time, which ends with the session.
+
+mod cassandra;
+pub mod door;
+mod druid;
+mod hazelcast;
+mod kafka;
+mod zookeeper;
+
+use crate::cluster::Cluster;
+use crate::model::evidence::{Evidence, Protocol};
+use crate::model::{Database, Roster};
+
+use door::Door;
+
+/// The connections to the pods of one database, for as long as it is asked.
+pub struct Session {
+    door: Door,
+    asker: Asker,
+}
+
+enum Asker {
+    Kafka(kafka::Asker),
+    Druid(druid::Asker),
+    Cassandra(cassandra::Asker),
+    Hazelcast(hazelcast::Asker),
+    ZooKeeper(zookeeper::Asker),
+}
+
+impl Session {
+    /// Nothing is sent yet.
+    pub fn new(cluster: &Cluster, database: &Database) -> Self {
+        let asker = match database.kind.facts().questions.protocol {
+            Protocol::Kafka => Asker::Kafka(kafka::Asker::default()),
+            Protocol::Druid => Asker::Druid(druid::Asker::default()),
+            Protocol::Cassandra => Asker::Cassandra(cassandra::Asker::default()),
+            Protocol::Hazelcast => Asker::Hazelcast(hazelcast::Asker::default()),
+            Protocol::ZooKeeper => Asker::ZooKeeper(zookeeper::Asker::default()),
+        };
+        Session { door: Door::new(cluster, database), asker }
+    }
+
+    /// Asks every pod that is Ready, all at once. What could not be asked says why.
+    pub async fn ask(&mut self, roster: &Roster) -> Evidence {
+        let door = &self.door;
+        match &mut self.asker {
+            Asker::Kafka(asker) => Evidence::Kafka(asker.ask(door, roster).await),
+            Asker::Druid(asker) => Evidence::Druid(asker.ask(door, roster).await),
+            Asker::Cassandra(asker) => Evidence::Cassandra(asker.ask(door, roster).await),
+            Asker::Hazelcast(asker) => Evidence::Hazelcast(asker.ask(door, roster).await),
+            Asker::ZooKeeper(asker) => Evidence::ZooKeeper(asker.ask(door, roster).await),
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! What the pods of a database answered at one moment, as they said it. `database/` fills it in and judges nothing;
+//! `kinds/` judges it and asks nothing.
+
+pub mod cassandra;
+pub mod druid;
+pub mod hazelcast;
+pub mod kafka;
+pub mod zookeeper;
+
+use super::Unasked;
+
+/// The answers of one database.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Evidence {
+    Kafka(kafka::Answers),
+    Druid(druid::Answers),
+    Cassandra(cassandra::Answers),
+    Hazelcast(hazelcast::Answers),
+    ZooKeeper(zookeeper::Answers),
+}
+
+/// The protocol in which the pods of a database are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    Kafka,
+    Druid,
+    Cassandra,
+    Hazelcast,
+    ZooKeeper,
+}
+
+/// What one pod answered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Said<T> {
+    pub pod: String,
+    /// The uid of the pod when it was asked: an answer says nothing about a later pod of the same name.
+    pub uid: String,
+    pub said: Result<T, Unasked>,
+}

@@ -1,0 +1,187 @@
+use serde::{Deserialize, Serialize};
+
+use super::{Check, clean};
+
+/// What a database says about itself, judged by the rules of its kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Health {
+    /// In the order of the workloads and their ordinals, which is not yet that of restarts.
+    pub members: Vec<Member>,
+    /// What is worth knowing before pods are restarted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<Remark>,
+}
+
+/// A pod of the database, as the database sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Member {
+    pub pod: String,
+    /// The uid of the pod that answered, or is spoken of; empty if there is no such pod.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub uid: String,
+    /// What it is in the database, e.g. `controller`, `follower`, `historical`.
+    pub role: String,
+    /// What the database calls it, e.g. `1001`; empty if it is not known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub id: String,
+    /// The version that it reports itself; empty if it is not known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub version: String,
+    /// In the database's own words, e.g. `leading - broadcast`, `UN`.
+    pub state: String,
+    /// It leads, so it is the last of its workload to be restarted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub leader: bool,
+    /// It is a full member: after a restart the next pod waits for that.
+    pub back: Verdict,
+    /// The database can bear that it is restarted now.
+    pub may_go: Verdict,
+}
+
+/// An answer of the database to a question about a pod, with the reasons in its own terms.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "camelCase")]
+pub enum Verdict {
+    Yes,
+    No {
+        why: Vec<String>,
+    },
+    /// It could not be asked, or its answer was not understood. That is never taken for yes.
+    Unknown {
+        why: Vec<String>,
+    },
+}
+
+impl Verdict {
+    /// Yes, unless there are reasons against it.
+    pub fn unless(why: Vec<String>) -> Self {
+        if why.is_empty() { Verdict::Yes } else { Verdict::No { why } }
+    }
+
+    /// Whether it is a yes.
+    pub fn is_yes(&self) -> bool {
+        *self == Verdict::Yes
+    }
+
+    /// The reasons why it is not a yes.
+    pub fn why(&self) -> &[String] {
+        match self {
+            Verdict::Yes => &[],
+            Verdict::No { why } | Verdict::Unknown { why } => why,
+        }
+    }
+
+    /// Both are required: what is known to speak against it counts more than what is not known.
+    pub fn and(self, other: Verdict) -> Self {
+        match (self, other) {
+            (Verdict::Yes, verdict) | (verdict, Verdict::Yes) => verdict,
+            (Verdict::No { why }, Verdict::No { why: more }) => Verdict::No { why: joined(why, more) },
+            (Verdict::Unknown { why }, Verdict::Unknown { why: more }) => {
+                Verdict::Unknown { why: joined(why, more) }
+            }
+            (no @ Verdict::No { .. }, Verdict::Unknown { .. })
+            | (Verdict::Unknown { .. }, no @ Verdict::No { .. }) => no,
+        }
+    }
+}
+
+fn joined(mut why: Vec<String>, more: Vec<String>) -> Vec<String> {
+    for reason in more {
+        if !why.contains(&reason) {
+            why.push(reason);
+        }
+    }
+    why
+}
+
+/// Something that only the database knows and a user should know before pods are restarted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Remark {
+    /// The name of the finding that it becomes in a plan.
+    pub check: Check,
+    pub message: String,
+}
+
+impl Health {
+    /// The member that is a pod of that name.
+    pub fn member(&self, pod: &str) -> Option<&Member> {
+        self.members.iter().find(|member| member.pod == pod)
+    }
+
+    /// The pod leads, so it goes last.
+    pub fn leads(&self, pod: &str) -> bool {
+        self.member(pod).is_some_and(|member| member.leader)
+    }
+}
+
+/// The pods that a database consists of, as Kubernetes shows them: who is asked, and who has to be there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Roster {
+    /// In the order of the workloads and their ordinals. A pod that its workload is to have and that is missing is there
+    /// as well.
+    pub places: Vec<Place>,
+}
+
+/// One place in a workload, and the pod in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    pub pod: String,
+    /// The uid of the pod; empty if there is none.
+    pub uid: String,
+    /// The role of its workload, e.g. `broker`, `rack-r0`, `all`.
+    pub role: String,
+    pub ordinal: u32,
+    /// Kubernetes calls it Running and Ready, and it is not terminating. Others are not asked.
+    pub ready: bool,
+}
+
+impl Roster {
+    /// The pods that can be asked.
+    pub fn ready(&self) -> impl Iterator<Item = &Place> {
+        self.places.iter().filter(|place| place.ready)
+    }
+}
+
+/// Why a pod could not be asked, or its answer is of no use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unasked {
+    pub obstacle: Obstacle,
+    /// What exactly happened, without control characters and secrets.
+    pub message: String,
+}
+
+impl Unasked {
+    /// For text from outside: it is cleaned.
+    pub fn new(obstacle: Obstacle, message: &str) -> Self {
+        Unasked { obstacle, message: clean(message) }
+    }
+}
+
+/// What prevents a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Obstacle {
+    /// The user lacks a permission for `pods/portforward`, `pods/proxy` or a Secret.
+    Forbidden,
+    /// The API server or a proxy before it carries no WebSockets.
+    NoUpgrade,
+    /// The database rejects the credentials, or there are none.
+    Credentials,
+    /// The certificate that the pod shows is not trusted.
+    Certificate,
+    /// An answer that this tool does not understand, or that is too large.
+    Unintelligible,
+    /// The pod refuses the connection, or breaks it.
+    Unreachable,
+    /// No answer in time.
+    TimedOut,
+}
+
+impl Obstacle {
+    /// It may be gone at the next try, as it comes from the pod and not from what the user may do.
+    pub fn may_pass(self) -> bool {
+        matches!(self, Obstacle::Unreachable | Obstacle::TimedOut | Obstacle::Unintelligible)
+    }
+}
