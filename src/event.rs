@@ -241,6 +241,11 @@ pub enum WaitingOn {
     OtherPod { pod: String, why: String },
     /// The database to report that it is healthy.
     DatabaseHealth { what: String },
+    /// The database itself, because it cannot bear now that the pod is restarted, or does not count the new pod as one of its
+    /// members yet. `database` is its kind; `why` is said in its own terms.
+    Database { database: String, why: Vec<String> },
+    /// An answer of the database that says whether it can bear that.
+    Answer { database: String, why: Vec<String> },
     /// The resize in place of the pod that is next; `what` is its condition.
     Resize { what: String },
     /// A PodDisruptionBudget that allows no disruption now. `held_by` names a pod whose earlier eviction is still pending.

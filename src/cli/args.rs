@@ -11,9 +11,9 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand}
 use super::cluster_args::ClusterArgs;
 use super::completion::{COMPLETE, CompleteArgs, CompletionArgs};
 use super::database_args::DatabaseArgs;
-use super::look_args::{AuthArgs, HistoryArgs, ListArgs, StatusArgs, VersionsArgs};
+use super::look_args::{AuthArgs, HealthArgs, HistoryArgs, ListArgs, StatusArgs, VersionsArgs};
 use super::mistaken;
-use super::values::{ColorArg, Digests, DryRun, OnFailure, Output, ProgressArg};
+use super::values::{ColorArg, Digests, DryRun, HealthArg, OnFailure, Output, ProgressArg};
 use crate::model::{Check, Kind, Method, clean};
 use crate::sandbox::Fault;
 
@@ -113,6 +113,7 @@ pub enum Command {
     Status(StatusArgs),
     History(HistoryArgs),
     List(ListArgs),
+    Health(HealthArgs),
     Versions(VersionsArgs),
     Completion(CompletionArgs),
     /// Print the manual page of the plugin or of one command
@@ -340,6 +341,21 @@ pub struct RunArgs {
     /// longer to report a failure. If the time is up, the update is complete, and the exit code is 6.
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = super::duration::parse, help_heading = "Times")]
     pub wait_ready: Duration,
+
+    /// Whether to ask the database itself before each restart: auto, require, off
+    ///
+    /// A pod is then restarted only while the database says that it can bear it, and counts as back only when it is a full
+    /// member again. `auto` goes on by readiness and PodDisruptionBudgets where the database cannot be asked, and says so;
+    /// `require` refuses. See docs/health.md.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "auto|require|off",
+        default_value = "auto",
+        hide_possible_values = true,
+        help_heading = "Checks"
+    )]
+    pub health: HealthArg,
 
     /// Continue even if this check fails; repeatable or comma-separated
     #[arg(

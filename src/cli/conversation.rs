@@ -123,7 +123,10 @@ impl Conversation {
 
     fn notice(&mut self, notice: Notice) {
         match notice {
-            Notice::LockWatched { .. } | Notice::RegistriesAsked { .. } | Notice::VersionMeant { .. }
+            Notice::LockWatched { .. }
+            | Notice::RegistriesAsked { .. }
+            | Notice::DatabaseAsked { .. }
+            | Notice::VersionMeant { .. }
                 if self.options.quiet => {}
             Notice::LockWatched { holder, left } => {
                 let text = format!("the lock is free in {left} s unless it is renewed by {holder}");
@@ -136,6 +139,10 @@ impl Conversation {
             Notice::RegistriesAsked { registries } => {
                 self.waits_for = registries.join(", ");
                 stream::err(&format!("looking up the new images in {}\n", self.waits_for));
+            }
+            Notice::DatabaseAsked { database } => {
+                self.waits_for = format!("an answer of {}", clean(&database));
+                stream::err(&format!("asking {} how it is\n", clean(&database)));
             }
             Notice::VersionMeant { typed, version } => {
                 let (typed, version) = (clean(&typed), clean(&version));

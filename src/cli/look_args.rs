@@ -149,6 +149,32 @@ pub struct AuthArgs {
     pub shown: ShownArgs,
 }
 
+/// Ask a database how it is, and which of its pods could be restarted now
+///
+/// Asks the pods themselves, by the database's own protocol through the API server. Nothing is changed. An update asks the
+/// same before each restart. See docs/health.md.
+///
+/// Exits with 0 if every pod could be restarted, one after the other, and with 3 otherwise.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  # See the members of a database, and what speaks against a restart
+  kubectl dbupdate health kafka my-kf
+
+  # Look on until you press Ctrl-C
+  kubectl dbupdate health zk my-zk --watch")]
+pub struct HealthArgs {
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+
+    /// Ask again and again, and print what has changed, until you press Ctrl-C
+    #[arg(short, long)]
+    pub watch: bool,
+
+    #[command(flatten)]
+    pub shown: ShownArgs,
+}
+
 /// The output format of a list.
 #[derive(Debug, Args)]
 pub struct ListedArgs {

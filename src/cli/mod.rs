@@ -12,6 +12,7 @@ mod dry_run;
 mod duration;
 pub mod exit_code;
 mod failure;
+mod health;
 mod identity;
 mod keys;
 mod list;
@@ -86,6 +87,9 @@ async fn dispatch(cli: Cli, terminal: Terminal) -> ExitCode {
         }
         Some(Command::List(args)) => {
             look_with(LookOptions::list(args, cli.cluster, &terminal), terminal, list::list).await
+        }
+        Some(Command::Health(args)) => {
+            look_with(LookOptions::health(args, cli.cluster, &terminal), terminal, health::health).await
         }
         Some(Command::Versions(args)) => {
             look_with(LookOptions::versions(args, cli.cluster, &terminal), terminal, versions::versions).await

@@ -7,14 +7,16 @@ use std::time::Duration;
 use super::args::{self, ResumeArgs, RollbackArgs, RunArgs, SandboxArgs, UpdateArgs};
 use super::cluster_args::ClusterArgs;
 use super::database_args::DatabaseArgs;
-use super::look_args::{AuthArgs, HistoryArgs, ListArgs, ListedArgs, StatusArgs, VersionsArgs, WhichArgs};
+use super::look_args::{
+    AuthArgs, HealthArgs, HistoryArgs, ListArgs, ListedArgs, StatusArgs, VersionsArgs, WhichArgs,
+};
 use super::mistaken;
 use super::names::{wrong_with_database, wrong_with_namespace};
 use super::target::Target;
 use super::terminal::Terminal;
 use super::usage::UsageError;
 use super::values::{ColorArg, Digests, DryRun, HistoryOutput, ListOutput, OnFailure, Output, ProgressArg};
-use crate::model::{Check, Kind, Method, Methods, clean};
+use crate::model::{Check, HealthMode, Kind, Method, Methods, clean};
 use crate::report::Progress;
 use crate::sandbox::Fault;
 
@@ -50,6 +52,8 @@ pub struct UpdateOptions {
     pub pause_timeout: Duration,
     /// Zero means not to wait.
     pub wait_ready: Duration,
+    /// Whether the database is asked before each restart.
+    pub health: HealthMode,
     /// The checks that the user has overridden.
     pub skip: BTreeSet<Check>,
     pub mode: Mode,
@@ -166,6 +170,18 @@ impl LookOptions {
             return Err(UsageError::NameMissing);
         }
         Self { run, ..options }.among(which)
+    }
+
+    /// Validates the arguments of `health`.
+    ///
+    /// # Errors
+    ///
+    /// The first argument that is invalid.
+    pub fn health(args: HealthArgs, cluster: ClusterArgs, terminal: &Terminal) -> Result<Self, UsageError> {
+        let (database, shown) = (args.database, args.shown.into());
+        let options = Self::new(Some(&database.kind), database.name, shown, cluster, terminal)?;
+        let watch = args.watch.then_some(Progress::Plain);
+        if options.name.is_none() { Err(UsageError::NameMissing) } else { Ok(Self { watch, ..options }) }
     }
 
     /// Validates the arguments of `auth`.
@@ -296,6 +312,7 @@ impl UpdateOptions {
             pre_pull: update.pre_pull,
             pause_timeout: update.run.pause_timeout,
             wait_ready: update.run.wait_ready,
+            health: update.run.health.into(),
             skip,
             mode,
             take_over: false,

@@ -116,6 +116,7 @@ fn request(options: &UpdateOptions) -> Request {
         },
         min_ready: options.min_ready,
         pre_pull: options.pre_pull,
+        health: options.health,
         registries: match options.dry_run {
             _ if options.digests != Digests::Auto => Registries::Unasked,
             Some(_) => Registries::ForAPlan,

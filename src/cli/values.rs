@@ -2,6 +2,7 @@
 
 use clap::ValueEnum;
 
+use crate::model::HealthMode;
 use crate::report::object::Format;
 
 /// `--digests`.
@@ -41,6 +42,24 @@ pub enum ProgressArg {
     Plain,
     Json,
     None,
+}
+
+/// `--health`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum HealthArg {
+    Auto,
+    Require,
+    Off,
+}
+
+impl From<HealthArg> for HealthMode {
+    fn from(typed: HealthArg) -> Self {
+        match typed {
+            HealthArg::Auto => HealthMode::Auto,
+            HealthArg::Require => HealthMode::Require,
+            HealthArg::Off => HealthMode::Off,
+        }
+    }
 }
 
 /// `--color`.

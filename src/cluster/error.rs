@@ -293,7 +293,9 @@ mod tests {
             ClusterError::Expired { .. } => "expired",
             ClusterError::Transient { .. } => "transient",
             ClusterError::Unexpected { .. } => "unexpected",
-            ClusterError::TooLarge { .. } | ClusterError::BadName { .. } => "not a response",
+            ClusterError::TooLarge { .. } | ClusterError::BadName { .. } | ClusterError::NoUpgrade { .. } => {
+                "not a response"
+            }
         }
     }
 

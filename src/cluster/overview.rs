@@ -349,6 +349,7 @@ impl Lists {
             cordoned: Lookup::Absent,
             catalog: of_kind.catalog.clone(),
             lock: self.locks.get(&key).cloned(),
+            health: Lookup::Absent,
             environment: Environment { left_pods, ..Environment::default() },
             database,
         };

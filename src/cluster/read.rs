@@ -105,6 +105,7 @@ impl Cluster {
             cordoned,
             catalog,
             lock,
+            health: Lookup::Absent,
             environment: Environment::default(),
         });
         self.add_revisions(&mut snapshot).await?;

@@ -69,6 +69,7 @@ impl Run {
             skip: &self.options.skip,
             watched: self.observer.watching(),
             pod_timeout: roll.limits.pod_timeout,
+            asked: self.asked(),
             now: self.narrator.now(),
         };
         let wait = match gates(&facts) {
@@ -207,6 +208,7 @@ impl From<Refusal> for StopReason {
             Refusal::NotTakenUp { workload, seconds } => StopReason::NotTakenUp { workload, seconds },
             Refusal::OldTemplate { pod } => StopReason::OldTemplate { pod },
             Refusal::Resizing { pod, what } => StopReason::Resizing { pod, what },
+            Refusal::Unbearable { pod, on } => StopReason::Unbearable { pod, on },
         }
     }
 }

@@ -44,7 +44,9 @@ impl Run {
             if pod.is_none() && flight.gone_for_good(&self.observer.snapshot) {
                 continue;
             }
-            let pod = pod.map(|pod| Found { pod, on_target: self.observer.snapshot.on_target(target, pod) });
+            let waits = pod.filter(|pod| pod.healthy()).and_then(|pod| self.asked()?.not_back(pod, now));
+            let on_target = |pod: &Pod| self.observer.snapshot.on_target(target, pod);
+            let pod = pod.map(|pod| Found { pod, on_target: on_target(pod), not_back: waits.as_ref() });
             match judge(&flight, pod, roll.limits, now) {
                 Verdict::Progress { on, until } => {
                     wake = Some(wake.map_or(until, |w| w.min(until)));
@@ -90,7 +92,7 @@ impl Run {
             roll.flights[at] = flight;
             let flight = &roll.flights[at];
             let on_target = |pod: &Pod| self.observer.snapshot.on_target(roll.plan, pod);
-            let found = pod.as_ref().map(|pod| Found { pod, on_target: on_target(pod) });
+            let found = pod.as_ref().map(|pod| Found { pod, on_target: on_target(pod), not_back: None });
             match judge(flight, found, roll.limits, now) {
                 Verdict::Progress { on, until } => {
                     let name = flight.pod.clone();
@@ -129,6 +131,7 @@ impl Run {
         let now = self.narrator.now();
         let away_ms = flight.away().map_or(0, millis);
         roll.pace.ready(now);
+        self.memory.vitals.hung = flight.killed();
         let restarts = flight.restarts || self.restarted_by_another(&flight.owner, &flight.pod);
         if let Some(result) = self.ledger.results.get_mut(&roll.plan.object.uid) {
             result.restarted += u64::from(restarts);

@@ -2,6 +2,7 @@
 
 mod announce;
 mod announcer;
+mod asking;
 mod away;
 mod back;
 mod emitter;
@@ -9,6 +10,7 @@ mod end;
 mod evict;
 mod flights;
 mod follow;
+mod health;
 mod interrupt;
 mod journal;
 mod ledger;

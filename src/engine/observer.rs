@@ -7,6 +7,8 @@ use tokio::sync::mpsc;
 use crate::cluster::{Cluster, Delta, Watches};
 use crate::model::Snapshot;
 
+use super::asking::{Answered, Asking};
+
 /// How many changes may wait to be taken in. Beyond that, the watches wait, and the server with them.
 const CHANGES: usize = 64;
 
@@ -16,8 +18,18 @@ pub(super) struct Observer {
     /// The cluster as reported by the watches so far.
     pub snapshot: Snapshot,
     pub watches: Option<Watches>,
+    /// What the database is asked by; `None` until pods are restarted, and if it is not asked.
+    pub asking: Option<Asking>,
     deltas: mpsc::Receiver<Delta>,
     to_deltas: mpsc::Sender<Delta>,
+}
+
+/// What is heard while the run waits.
+pub(super) enum News {
+    /// A watch reports a change.
+    Change(Delta),
+    /// The database has answered.
+    Answer(Answered),
 }
 
 /// Places of pods: those whose pod has changed.
@@ -32,7 +44,7 @@ impl Observer {
     pub fn new(cluster: Cluster, mut snapshot: Snapshot) -> Self {
         snapshot.learn_revisions();
         let (to_deltas, deltas) = mpsc::channel(CHANGES);
-        Observer { cluster, snapshot, watches: None, deltas, to_deltas }
+        Observer { cluster, snapshot, watches: None, asking: None, deltas, to_deltas }
     }
 
     /// Where watches send what they see.
@@ -45,14 +57,26 @@ impl Observer {
         self.watches.as_ref().is_some_and(Watches::all_open)
     }
 
-    /// The next change reported by a watch.
-    pub async fn next(&mut self) -> Option<Delta> {
-        self.deltas.recv().await
+    /// The next news.
+    pub async fn next(&mut self) -> Option<News> {
+        let asking = self.asking.as_mut();
+        let answer = async {
+            match asking {
+                Some(asking) => asking.next().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            delta = self.deltas.recv() => delta.map(News::Change),
+            answered = answer => Some(News::Answer(answered)),
+        }
     }
 
-    /// A change that a watch has already reported, if any.
-    pub fn pending(&mut self) -> Option<Delta> {
-        self.deltas.try_recv().ok()
+    /// News that have already arrived, if any.
+    pub fn pending(&mut self) -> Option<News> {
+        let change = self.deltas.try_recv().ok().map(News::Change);
+        change.or_else(|| self.asking.as_mut()?.pending().map(News::Answer))
     }
 
     /// The places that a change is about.

@@ -103,10 +103,11 @@ impl Run {
             if let Some(result) = self.ledger.results.get_mut(&plan.object.uid) {
                 result.took_ms = took_ms;
             }
-            rolled?;
+            rolled.inspect_err(|_| self.ask_no_more())?;
             pace = roll.pace.of_next_workload();
             self.narrator.emit(Event::WorkloadFinished { workload: roll.name, took_ms });
         }
+        self.ask_no_more();
         Ok(outcome)
     }
 
@@ -114,6 +115,7 @@ impl Run {
         loop {
             self.never_spin(&mut roll.turns).await?;
             self.guard()?;
+            self.ask_database(roll);
             let wake = self.land(roll).await?;
             if wake.is_some() {
                 roll.held_since = None;

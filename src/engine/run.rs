@@ -18,7 +18,7 @@ use super::interrupt::{Interrupt, far_away};
 use super::ledger::Ledger;
 use super::lock::Lock;
 use super::narrator::Narrator;
-use super::observer::Observer;
+use super::observer::{News, Observer};
 use super::stop_reason::StopReason;
 use super::{RunOptions, Stop};
 
@@ -130,8 +130,8 @@ impl Run {
     pub async fn wait(&mut self, until: Duration) -> Result<(), StopReason> {
         let began = self.narrator.emitter.began();
         let wake = began.checked_add(until).unwrap_or_else(far_away);
-        if let Some(delta) = self.interrupt.wait(self.observer.next(), wake).await? {
-            self.hear(delta);
+        if let Some(news) = self.interrupt.wait(self.observer.next(), wake).await? {
+            self.hear(news);
         }
         self.catch_up();
         self.interrupt.check()
@@ -139,8 +139,8 @@ impl Run {
 
     /// Applies all changes that were reported in the meantime.
     pub fn catch_up(&mut self) {
-        while let Some(delta) = self.observer.pending() {
-            self.hear(delta);
+        while let Some(news) = self.observer.pending() {
+            self.hear(news);
         }
         self.interrupt.catch_up();
     }
@@ -151,8 +151,15 @@ impl Run {
         snapshot.pods.iter().any(|pod| self.ledger.has_started(&self.plan, pod, snapshot))
     }
 
+    fn hear(&mut self, news: News) {
+        match news {
+            News::Change(delta) => self.hear_change(delta),
+            News::Answer(answered) => self.hear_answer(answered),
+        }
+    }
+
     /// Applies a change that a watch has reported.
-    fn hear(&mut self, delta: Delta) {
+    fn hear_change(&mut self, delta: Delta) {
         if let Delta::Pod(pod) = &delta
             && !self.ledger.started
             && self.ledger.has_started(&self.plan, pod, &self.observer.snapshot)

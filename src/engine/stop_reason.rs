@@ -1,7 +1,7 @@
 //! Why a run ends before it is done.
 
 use crate::cluster::{ClusterError, LockError};
-use crate::event::{Outcome, code};
+use crate::event::{Outcome, WaitingOn, code};
 use crate::model::pods_needed;
 use crate::roll::Stuck;
 use crate::steps::Blocked;
@@ -57,6 +57,8 @@ pub(super) enum StopReason {
          resources back"
     )]
     Resizing { pod: String, what: String },
+    #[error("pod {pod} was not restarted: {}", unbearable(.on))]
+    Unbearable { pod: String, on: WaitingOn },
     #[error("pod {pod} was recreated from the old pod template twice")]
     OldTemplate { pod: String },
     #[error("the Paused condition was erased {times} times before the operator acknowledged it")]
@@ -122,6 +124,19 @@ fn but(unready: &Option<Unready>) -> String {
     unready.as_ref().map(|unready| format!(", but {unready}")).unwrap_or_default()
 }
 
+fn unbearable(on: &WaitingOn) -> String {
+    let overridden = "to restart it by its readiness and PodDisruptionBudgets alone, run the command again with --health off";
+    match on {
+        WaitingOn::Database { database, why } => {
+            format!("{database} cannot bear it: {}; {overridden}", why.join("; "))
+        }
+        WaitingOn::Answer { database, why } => {
+            format!("{database} does not say whether it can bear it: {}; {overridden}", why.join("; "))
+        }
+        _ => overridden.to_owned(),
+    }
+}
+
 fn event_of(last_event: &Option<String>) -> String {
     last_event.as_ref().map(|e| format!("; last event: {e}")).unwrap_or_default()
 }
@@ -153,6 +168,7 @@ impl StopReason {
             | StopReason::OtherPod { pod, .. }
             | StopReason::OldTemplate { pod }
             | StopReason::Resizing { pod, .. }
+            | StopReason::Unbearable { pod, .. }
             | StopReason::Blocked(Blocked::PodTaken { pod, .. })
             | StopReason::Unverified(Unverified::Pod { pod, .. } | Unverified::NotReady { pod, .. }) => {
                 Some(pod)

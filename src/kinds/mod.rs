@@ -11,7 +11,9 @@ mod zookeeper;
 use std::time::Duration;
 
 use crate::model::evidence::{Evidence, Protocol};
-use crate::model::{Container, Health, Kind, Roster, Workload, WorkloadKind, by_number, clean};
+use crate::model::{
+    Container, Health, Kind, Place, Pod, Roster, Snapshot, Workload, WorkloadKind, by_number, clean,
+};
 
 pub use names::UnknownKind;
 
@@ -78,6 +80,9 @@ pub struct Names {
     /// The short name that the CRD declares, e.g. `zk`.
     pub short: &'static str,
 }
+
+/// More pods than any database has: a number of replicas is text from outside.
+const MOST_PODS: i64 = 5000;
 
 /// How a database is asked about its health, and how its answers are judged.
 #[derive(Debug)]
@@ -201,6 +206,27 @@ pub fn role(database: &str, workload: &Workload) -> String {
         Some(suffix) if !suffix.is_empty() => named(suffix),
         _ => "all".to_owned(),
     }
+}
+
+/// The pods that the database consists of, in the order of the workloads and their ordinals.
+pub fn roster(snapshot: &Snapshot) -> Roster {
+    let (database, mut places) = (&snapshot.database.object.name, Vec::new());
+    let order = snapshot.database.kind.facts().in_order(database, &snapshot.workloads);
+    for workload in order.into_iter().filter(|workload| !workload.kind.serves_only()) {
+        let role = role(database, workload);
+        for ordinal in 0..u32::try_from(workload.replicas.clamp(0, MOST_PODS)).unwrap_or_default() {
+            let pod = format!("{}-{ordinal}", workload.object.name);
+            let found = snapshot.pods_of(workload).find(|p| p.name == pod);
+            places.push(Place {
+                uid: found.map(|pod| pod.uid.clone()).unwrap_or_default(),
+                role: role.clone(),
+                ordinal,
+                ready: found.is_some_and(Pod::healthy),
+                pod,
+            });
+        }
+    }
+    Roster { places }
 }
 
 /// KubeDB writes roles in the plural for some kinds and in the singular for others.

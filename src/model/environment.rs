@@ -20,6 +20,8 @@ pub struct Environment {
     pub gitops: Lookup<bool>,
     /// Backups and restores of the database that have not ended.
     pub backups: Lookup<Vec<Backup>>,
+    /// A database that cannot be asked about its health is not updated.
+    pub require_health: bool,
     /// The user may create pods, so that a new one can be tried.
     pub may_create_pods: bool,
     /// The names of the PlacementPolicies that exist.
@@ -40,6 +42,7 @@ impl Default for Environment {
             credentials_left: None,
             gitops: Lookup::Absent,
             backups: Lookup::Absent,
+            require_health: false,
             may_create_pods: false,
             placement: Lookup::Absent,
             images: BTreeMap::new(),

@@ -83,6 +83,8 @@ pub enum Check {
     Gitops,
     Backup,
     DatabaseHealth,
+    Quorum,
+    Health,
     ImageUnchecked,
     EndOfLife,
     BudgetBlocked,
@@ -100,6 +102,7 @@ pub enum Check {
     PassedOver,
     PodsRewritten,
     PodResizing,
+    LeaderLast,
     Sidecar,
     AlreadyOnTarget,
     NotChecked,
@@ -108,7 +111,7 @@ pub enum Check {
 impl Check {
     /// The checks that a user may override with `--skip-check`: refusals of the preflight, and the gate of the run that
     /// is overridden in the same manner.
-    pub const OVERRIDABLE: [Check; 15] = [
+    pub const OVERRIDABLE: [Check; 16] = [
         Check::Phase,
         Check::PodNotReady,
         Check::DeprecatedTarget,
@@ -123,6 +126,7 @@ impl Check {
         Check::Gitops,
         Check::Backup,
         Check::DatabaseHealth,
+        Check::Quorum,
         Check::PlacementPolicy,
     ];
 

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Check, clean};
+use super::{Check, Database, Kind, Lookup, ObjectRef, clean};
 
 /// What a database says about itself, judged by the rules of its kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,6 +11,45 @@ pub struct Health {
     /// What is worth knowing before pods are restarted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<Remark>,
+}
+
+/// The version of the schema in which a [`HealthReport`] is printed.
+pub const HEALTH_SCHEMA: &str = "dbupdate/v1";
+
+/// The answer to the question how a database is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HealthReport {
+    /// [`HEALTH_SCHEMA`].
+    pub schema: String,
+    pub kind: Kind,
+    pub database: ObjectRef,
+    /// Every pod could be restarted now, one after the other.
+    pub fit: bool,
+    #[serde(flatten)]
+    pub health: Health,
+    /// Why the database could not be asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unasked: Option<String>,
+}
+
+impl HealthReport {
+    /// The report on what was said.
+    pub fn new(database: &Database, said: Lookup<Health>) -> Self {
+        let (health, unasked) = match said {
+            Lookup::Found(health) => (health, None),
+            Lookup::Unreadable(why) => (Health::default(), Some(why)),
+            Lookup::Absent => (Health::default(), Some("it was not asked".to_owned())),
+        };
+        HealthReport {
+            schema: HEALTH_SCHEMA.to_owned(),
+            kind: database.kind,
+            database: database.object.clone(),
+            fit: unasked.is_none() && health.fit(),
+            health,
+            unasked,
+        }
+    }
 }
 
 /// A pod of the database, as the database sees it.
@@ -111,10 +150,27 @@ impl Health {
         self.members.iter().find(|member| member.pod == pod)
     }
 
+    /// Every pod could be restarted now, one after the other.
+    pub fn fit(&self) -> bool {
+        self.members.iter().all(|member| member.back.is_yes() && member.may_go.is_yes())
+    }
+
     /// The pod leads, so it goes last.
     pub fn leads(&self, pod: &str) -> bool {
         self.member(pod).is_some_and(|member| member.leader)
     }
+}
+
+/// How far a run relies on what the database says of itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum HealthMode {
+    /// The database is asked; if that is not possible, pods are restarted by their readiness and budgets.
+    #[default]
+    Auto,
+    /// A database that cannot be asked is not updated.
+    Require,
+    /// It is not asked.
+    Off,
 }
 
 /// The pods that a database consists of, as Kubernetes shows them: who is asked, and who has to be there.

@@ -39,7 +39,10 @@ pub use creation::{CreationNews, FailedCreate};
 pub use database::{Access, Condition, Database, HealthChecker, OwnImage, Owner, PAUSED, Phase};
 pub use environment::{BACKUP_APIS, Backup, Environment, GITOPS_API};
 pub use finding::{Check, Finding, Severity, Trial};
-pub use health::{Health, Member, Obstacle, Place, Remark, Roster, Unasked, Verdict};
+pub use health::{
+    HEALTH_SCHEMA, Health, HealthMode, HealthReport, Member, Obstacle, Place, Remark, Roster, Unasked,
+    Verdict,
+};
 pub use image::{ImageFound, ImageName, among, pinned, registry, same_image};
 pub use kind::Kind;
 pub use lookup::Lookup;

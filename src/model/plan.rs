@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Finding, Kind, Method, ObjectRef, OpsRequestManifest, Permission, PrePull, Rewriting, Rewritten,
+    Finding, Health, Kind, Method, ObjectRef, OpsRequestManifest, Permission, PrePull, Rewriting, Rewritten,
     WorkloadKind, is_another,
 };
 
@@ -30,6 +30,10 @@ pub struct Plan {
     /// The images that are brought to the nodes first; only with `--pre-pull`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pre_pull: Option<PrePull>,
+    /// What the database said of itself before the start; only if it was asked and has answered. Then no pod is restarted
+    /// while the database says that it cannot bear it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
     /// In the order in which they are rolled.
     pub workloads: Vec<WorkloadPlan>,
     /// All of them, refusals first.

@@ -1,6 +1,6 @@
 use super::{
-    Budget, CatalogVersion, Database, Environment, Lookup, OpsRequest, Pod, Revision, Workload, WorkloadKind,
-    WorkloadPlan,
+    Budget, CatalogVersion, Database, Environment, Health, Lookup, OpsRequest, Pod, Revision, Workload,
+    WorkloadKind, WorkloadPlan,
 };
 
 /// Everything that an update depends on, as read from the cluster at one moment, and kept up to date by watches during
@@ -27,6 +27,8 @@ pub struct Snapshot {
     pub catalog: Vec<CatalogVersion>,
     /// The lock that a run holds on the database.
     pub lock: Option<Lock>,
+    /// What the database said of itself; [`Lookup::Absent`] if it was not asked.
+    pub health: Lookup<Health>,
     /// What was read besides the database, for the preflight.
     pub environment: Environment,
 }
@@ -81,8 +83,22 @@ impl Snapshot {
             cordoned: self.cordoned.clone(),
             catalog: self.catalog.clone(),
             lock: self.lock.clone(),
+            health: self.health.clone(),
             environment: self.environment.clone(),
         }
+    }
+
+    /// What the database said of itself, if it was asked and has answered.
+    pub fn said(&self) -> Option<&Health> {
+        match &self.health {
+            Lookup::Found(health) => Some(health),
+            Lookup::Absent | Lookup::Unreadable(_) => None,
+        }
+    }
+
+    /// The pod leads the database, as far as is known, so that it goes last.
+    pub fn leads(&self, pod: &Pod) -> bool {
+        self.said().is_some_and(|health| health.leads(&pod.name))
     }
 
     /// The workload of that uid.

@@ -156,6 +156,7 @@ impl Operation {
             (snapshot, journal) = self.read_again(snapshot).await?;
             (goal, hops) = self.decided(&snapshot, &journal)?;
         }
+        let hops = self.with_health(&mut snapshot, &goal, hops).await?;
         let hops = self.with_images(&mut snapshot, &goal, hops).await?;
         let further = self.further(&snapshot, &goal, &hops);
         Ok(Outlook { snapshot, journal, goal, hops, further })

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::engine::Bounds;
-use crate::model::{Check, Kind, Methods};
+use crate::model::{Check, HealthMode, Kind, Methods};
 use crate::situation::Commands;
 
 /// What is requested for one database.
@@ -24,6 +24,7 @@ pub struct Request {
     /// Bring the new images to the nodes before anything is changed.
     pub pre_pull: bool,
     pub registries: Registries,
+    pub health: HealthMode,
     pub roll_back_on_failure: bool,
     pub caller: Caller,
 }

@@ -28,6 +28,8 @@ pub enum Notice {
     LockWatchOver,
     /// The registries take their time to answer.
     RegistriesAsked { registries: Vec<String> },
+    /// The database takes its time to say how it is.
+    DatabaseAsked { database: String },
     /// The version was not named, but its first numbers were.
     VersionMeant { typed: String, version: String },
     /// The next hop begins once this is over, which the last one may have left behind.

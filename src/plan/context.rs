@@ -87,6 +87,7 @@ impl Context<'_> {
             method: self.method,
             ops_request: None,
             pre_pull: None,
+            health: self.snapshot.said().cloned(),
             workloads,
             findings,
             missing: self.snapshot.environment.denied().to_vec(),

@@ -5,6 +5,7 @@
 mod admission;
 mod context;
 pub mod environment;
+mod health;
 pub mod hops;
 pub mod images;
 mod methods;

@@ -140,6 +140,7 @@ pub fn nothing(snapshot: &Snapshot) -> Plan {
         method: Method::default(),
         ops_request: None,
         pre_pull: None,
+        health: None,
         workloads: Vec::new(),
         findings: Vec::new(),
         missing: Vec::new(),

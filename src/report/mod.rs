@@ -10,6 +10,7 @@ mod columns;
 mod downloads;
 mod estimate;
 mod findings;
+pub mod health;
 mod json;
 mod layout;
 mod lines;

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::event::Finish;
 use crate::model::{
-    Auth, Finding, Kind, ObjectRef, OpsRequestManifest, PLAN_SCHEMA, Plan, Trial, VersionRef,
+    Auth, Finding, HealthReport, Kind, ObjectRef, OpsRequestManifest, PLAN_SCHEMA, Plan, Trial, VersionRef,
 };
 use crate::plan::hops::Hops;
 use crate::plan::versions::Choice;
@@ -72,6 +72,11 @@ struct Planned<'a> {
     plan: &'a Plan,
     #[serde(skip_serializing_if = "Option::is_none")]
     trials: Option<&'a [Trial]>,
+}
+
+/// What a database says of itself.
+pub fn health(report: &HealthReport, format: Format) -> Result<String, Unprintable> {
+    print(report, format)
 }
 
 /// The plan of one update.

@@ -75,6 +75,7 @@ pub(super) fn plan() -> Plan {
         method: crate::model::Method::Client,
         ops_request: None,
         pre_pull: None,
+        health: None,
         workloads: vec![workload("controller", 3), broker],
         findings: vec![finding(
             Check::OneReplica,

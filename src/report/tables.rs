@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::columns::{GAP, bare_table, print};
 use super::layout::{View, break_image, short_digest};
-use super::{findings, words};
+use super::{findings, health, words};
 use crate::model::{Plan, PodAction, PodPlan, PrePull, Pull, Trial, WorkloadPlan, clean};
 
 /// The whole plan: title, images, order, findings, and the answers to a server-side dry run if there was one.
@@ -15,6 +15,9 @@ pub fn plan(plan: &Plan, trials: Option<&[Trial]>, view: View) -> String {
         // What does not run has no order.
         if plan.refusals().next().is_none() {
             sections.push(order(plan, view));
+            sections.extend(plan.health.as_ref().map(|health| {
+                format!("{}\n{}", view.bold("What the database says"), health::members(health, view))
+            }));
             sections.extend(plan.pre_pull.as_ref().map(|pre_pull| images_of_nodes(pre_pull, view)));
         }
     }

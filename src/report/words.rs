@@ -142,6 +142,10 @@ pub fn waiting(on: &WaitingOn) -> String {
             with_reason(&format!("pod {} to become healthy", clean(pod)), &[why])
         }
         WaitingOn::DatabaseHealth { what } => with_reason("the database to become healthy", &[what]),
+        WaitingOn::Database { database, why } => with_reason(&clean(database), &[&why.join("; ")]),
+        WaitingOn::Answer { database, why } => {
+            with_reason(&format!("an answer of {}", clean(database)), &[&why.join("; ")])
+        }
         WaitingOn::Resize { what } => with_reason("the resize of the pod to end", &[what]),
         WaitingOn::Budget { budget, needed, healthy, held_by } => {
             blocked(budget, *needed, *healthy, held_by.as_deref())

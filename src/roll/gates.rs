@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::event::WaitingOn;
 use crate::model::{Budget, Check, Phase, Pod, Snapshot, Workload, WorkloadPlan};
 
+use super::Asked;
 use super::order::RollMemory;
 use super::pace::Pace;
 
@@ -18,6 +19,12 @@ const EVICTIONS: u32 = 2;
 /// A budget that has counted too few healthy pods for this long is out of date: its controller recalculates it only
 /// when something about it changes.
 const BUDGET_STALE: Duration = Duration::from_secs(10);
+
+/// For how long an answer of the database is waited for in silence.
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// An answer that does not come, comes as no news: it is looked for again after this time.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What the gates look at.
 pub struct Facts<'a> {
@@ -32,6 +39,8 @@ pub struct Facts<'a> {
     pub watched: bool,
     /// How long a pod may be waited for.
     pub pod_timeout: Duration,
+    /// How the database is asked; `None` if it is not.
+    pub asked: Option<Asked<'a>>,
     /// The time since the run began.
     pub now: Duration,
 }
@@ -66,21 +75,36 @@ pub struct Stale {
 }
 
 /// Why no further pod is restarted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Refusal {
-    DatabaseUnhealthy { what: String },
-    NotTakenUp { workload: String, seconds: u64 },
-    OldTemplate { pod: String },
-    Resizing { pod: String, what: String },
+    DatabaseUnhealthy {
+        what: String,
+    },
+    NotTakenUp {
+        workload: String,
+        seconds: u64,
+    },
+    OldTemplate {
+        pod: String,
+    },
+    Resizing {
+        pod: String,
+        what: String,
+    },
+    /// The database cannot bear that the pod is restarted, or does not say whether it can.
+    Unbearable {
+        pod: String,
+        on: WaitingOn,
+    },
 }
 
 type Gate = fn(&Facts<'_>) -> Answer;
 
 /// Checked against what the watches have reported, before anything is read for the eviction.
-const WATCHED: [Gate; 4] = [resized, budget, counted, database_seen_healthy];
+const WATCHED: [Gate; 5] = [resized, database_bears_it, budget, counted, database_seen_healthy];
 
 /// Checked once everything that the eviction depends on was reread.
-const READ: [Gate; 4] = [resized, template_seen, database_healthy, rarely_evicted];
+const READ: [Gate; 5] = [resized, template_seen, database_healthy, rarely_evicted, database_bears_it];
 
 /// What forbids the eviction according to the watches.
 pub fn by_watch(facts: &Facts<'_>) -> Answer {
@@ -173,6 +197,33 @@ fn ailing(snapshot: &Snapshot) -> Option<String> {
     }
     let (_, condition) = db.condition("AcceptingConnection")?;
     (condition.status == "False").then(|| format!("AcceptingConnection=False ({})", condition.message))
+}
+
+/// The database's own word. An unhealthy pod is not held back by it, because that pod may be the cause; nor is one that could
+/// not be asked about before the start.
+fn database_bears_it(facts: &Facts<'_>) -> Answer {
+    let bound = |asked: &Asked<'_>| facts.pod.healthy() && asked.answers_for(facts.pod);
+    let Some(asked) = facts.asked.filter(bound).filter(|_| !facts.skip.contains(&Check::Quorum)) else {
+        return Answer::Go;
+    };
+    match asked.may_go(facts.pod, facts.now) {
+        // For a moment after a change there is no answer yet.
+        Err(WaitingOn::Answer { .. }) if asked.vitals.awaited(facts.now) < SILENCE => {
+            unsaid(facts.now + SILENCE)
+        }
+        Err(on) => {
+            let refusal = Refusal::Unbearable { pod: facts.pod.name.clone(), on: on.clone() };
+            let until = facts.now + LOOK_AGAIN;
+            Answer::Wait(Wait { on: Some(on), until, or: Some(refusal), stale: None })
+        }
+        Ok(()) if asked.vitals.good_for(&facts.pod.uid) < asked.apart => unsaid(facts.now + asked.apart),
+        Ok(()) => Answer::Go,
+    }
+}
+
+/// A wait that is over in a moment.
+fn unsaid(until: Duration) -> Answer {
+    Answer::Wait(Wait { on: None, until, or: None, stale: None })
 }
 
 fn rarely_evicted(facts: &Facts<'_>) -> Answer {

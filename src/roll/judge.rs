@@ -42,6 +42,8 @@ pub struct Flight {
     trouble: Option<(Trouble, Duration)>,
     /// Since when the new pod has been healthy.
     healthy_since: Option<Duration>,
+    /// When the old pod was gone.
+    gone: Option<Duration>,
     /// Since when the new pod has been terminating.
     leaving_since: Option<Duration>,
     /// Why there is no pod, if there is none.
@@ -132,6 +134,12 @@ fn late(on: &WaitingOn, seconds: &u64) -> String {
             format!("it did not start: container {container}: {} {within}", why.trim_end())
         }
         WaitingOn::Termination { .. } => format!("it did not terminate {within}"),
+        WaitingOn::Database { database, why } => {
+            format!("it is Ready, but no full member of {database} again {within}: {}", why.join("; "))
+        }
+        WaitingOn::Answer { database, why } => {
+            format!("it is Ready, but {database} did not say {within} whether it is back: {}", why.join("; "))
+        }
         _ => format!("it did not become Ready {within}"),
     }
 }
@@ -211,6 +219,12 @@ impl Flight {
         self.healthy_since.filter(|_| self.restarts).map(|since| since.saturating_sub(self.began))
     }
 
+    /// The old pod took its whole grace period, so it was most likely killed.
+    pub fn killed(&self) -> bool {
+        let grace = Duration::from_secs(self.grace_seconds.max(0) as u64);
+        self.gone.is_some_and(|gone| gone.saturating_sub(self.began) >= grace)
+    }
+
     /// The workload's pod that has the place of the one that is waited for: the new pod, as soon as there is one.
     pub fn in_place<'a>(&self, snapshot: &'a Snapshot) -> Option<&'a Pod> {
         let workload = snapshot.workload(&self.owner)?;
@@ -241,6 +255,7 @@ impl Flight {
             restarted: 0,
             trouble: None,
             healthy_since: None,
+            gone: None,
             leaving_since: None,
             heard: Heard::default(),
         }
@@ -264,6 +279,9 @@ impl Flight {
     /// Records the pod that is in its place now.
     pub fn observe(&mut self, pod: Option<&Pod>, now: Duration) {
         self.heard.observe(pod, now);
+        if self.old_uid.is_some() && pod.is_none_or(|p| Some(&p.uid) != self.old_uid.as_ref()) {
+            self.gone.get_or_insert(now);
+        }
         let new = pod.filter(|p| Some(&p.uid) != self.old_uid.as_ref());
         if let Some(pod) = new.filter(|p| self.seen.as_ref().is_none_or(|(uid, _)| *uid != p.uid)) {
             // Restarts before this run first saw the pod do not count, unless the run has caused the pod to be created.
@@ -312,6 +330,9 @@ pub struct Found<'a> {
     pub pod: &'a Pod,
     /// It was created from the target's template, whatever admission has made of it since.
     pub on_target: bool,
+    /// What keeps it from being a member of the database again, though it is Ready; `None` if nothing does, or the database
+    /// is not asked.
+    pub not_back: Option<&'a WaitingOn>,
 }
 
 /// Judges the pod that is in the place of the one that is waited for. [`Flight::observe`] must have been called with the
@@ -325,7 +346,7 @@ pub fn judge(flight: &Flight, found: Option<Found<'_>>, limits: Limits, now: Dur
         }
         Verdict::Progress { on, until: deadline.min(earliest) }
     };
-    let Some(Found { pod, on_target }) = found else {
+    let Some(found) = found else {
         let (why, since) = flight.heard.obstacle().cloned().map(|o| (o.why, o.since)).unwrap_or_default();
         let gives_up = flight.heard.gives_up_at();
         if gives_up.is_some_and(|at| now >= at) {
@@ -334,6 +355,7 @@ pub fn judge(flight: &Flight, found: Option<Found<'_>>, limits: Limits, now: Dur
         let next = [gives_up, flight.heard.ask_at()].into_iter().flatten().min();
         return waiting(WaitingOn::Creation { why, since }, next.unwrap_or(deadline));
     };
+    let Found { pod, on_target, .. } = found;
     if pod.deleting || Some(&pod.uid) == flight.old_uid.as_ref() {
         return terminating(flight, pod, limits, now);
     }
@@ -345,7 +367,7 @@ pub fn judge(flight: &Flight, found: Option<Found<'_>>, limits: Limits, now: Dur
         let steady = if flight.restarted > 0 { STEADY } else { Duration::ZERO };
         let min_ready = limits.min_ready.max(steady);
         if now >= since + min_ready {
-            return Verdict::Done { healthy_since: since };
+            return returned(found.not_back, since, limits, now);
         }
         return Verdict::Progress {
             on: WaitingOn::MinReady { seconds: min_ready.as_secs() },
@@ -364,6 +386,18 @@ pub fn judge(flight: &Flight, found: Option<Found<'_>>, limits: Limits, now: Dur
         return Verdict::Stuck(crashed);
     }
     waiting(awaited_of(pod), deadline)
+}
+
+/// The new pod is Ready. It has as much time again to become a member of the database.
+fn returned(not_back: Option<&WaitingOn>, since: Duration, limits: Limits, now: Duration) -> Verdict {
+    let deadline = since + limits.min_ready + limits.pod_timeout;
+    match not_back {
+        None => Verdict::Done { healthy_since: since },
+        Some(on) if now >= deadline => {
+            Verdict::Stuck(Stuck::TimedOut { on: on.clone(), seconds: (now - since).as_secs() })
+        }
+        Some(on) => Verdict::Progress { on: on.clone(), until: deadline },
+    }
 }
 
 /// The old pod is terminating. A pod that another user deletes gets its grace period as well.

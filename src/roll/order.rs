@@ -11,6 +11,8 @@ use crate::model::{
     Action, ContainerState, Direction, Plan, Pod, PodAction, Snapshot, Strategy, Workload, WorkloadPlan,
 };
 
+use super::vitals::Vitals;
+
 /// The next action for a workload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
@@ -38,12 +40,14 @@ pub struct RollMemory {
     pub given_up: BTreeSet<String>,
     /// How often a pod of that name was evicted.
     pub evictions: BTreeMap<String, u32>,
+    /// What the database has said of itself.
+    pub vitals: Vitals,
 }
 
 /// The pods of a workload in the order in which they are restarted. What a plan prints, what a rollback reverses and
 /// what a run does all use this order.
 ///
-/// This tool goes by ordinal, unhealthy pods first, and backwards in a rollback. A workload's own controller goes from
+/// This tool goes by ordinal, unhealthy pods first and the one that leads last, and backwards in a rollback. A workload's own controller goes from
 /// the last ordinal to the first, whoever has changed the template; the Ops-manager goes from the first to the last.
 pub fn pods<'a>(
     direction: Direction,
@@ -56,7 +60,12 @@ pub fn pods<'a>(
     let mut pods: Vec<&Pod> = snapshot.pods_of(workload).collect();
     pods.sort_by_key(|pod| {
         let ordinal = pod.ordinal().map_or(i64::MAX, i64::from);
-        (ours && pod.healthy(), if reversed { -ordinal } else { ordinal }, &pod.name)
+        (
+            ours && pod.healthy(),
+            ours && snapshot.leads(pod),
+            if reversed { -ordinal } else { ordinal },
+            &pod.name,
+        )
     });
     pods
 }

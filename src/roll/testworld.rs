@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    Action, Database, HealthChecker, ImageChange, Kind, Lookup, ObjectRef, PLAN_SCHEMA, Phase, Plan, Pod,
-    PodAction, PodManagement, PodPlan, PodTimes, Snapshot, Strategy, UpdateStrategy, VersionRef, Workload,
-    WorkloadKind, WorkloadPlan,
+    Action, Database, Health, HealthChecker, ImageChange, Kind, Lookup, Member, ObjectRef, PLAN_SCHEMA,
+    Phase, Plan, Pod, PodAction, PodManagement, PodPlan, PodTimes, Snapshot, Strategy, UpdateStrategy,
+    Verdict, VersionRef, Workload, WorkloadKind, WorkloadPlan,
 };
 
 pub(super) const OLD: &str = "repo/db:1";
@@ -113,8 +113,30 @@ pub(super) fn snapshot(a: &[&str], b: &[&str]) -> Snapshot {
         cordoned: Lookup::Absent,
         catalog: Vec::new(),
         lock: None,
+        health: Lookup::Absent,
         environment: Default::default(),
     }
+}
+
+/// What a database says of its pods: `yes`, `no`, `unknown`, with `leader` or `away` (not back) behind it.
+pub(super) fn health(pods: &[(&str, &str)]) -> Health {
+    let verdict = |word: &str| match word {
+        word if word.starts_with("yes") => Verdict::Yes,
+        word if word.starts_with("no") => Verdict::No { why: vec!["1 of 2 in sync".into()] },
+        _ => Verdict::Unknown { why: vec!["no answer".into()] },
+    };
+    let member = |(pod, word): &(&str, &str)| Member {
+        pod: (*pod).into(),
+        uid: format!("uid-{pod}"),
+        role: "member".into(),
+        id: String::new(),
+        version: String::new(),
+        state: String::new(),
+        leader: word.ends_with("leader"),
+        back: if word.ends_with("away") { verdict("no") } else { Verdict::Yes },
+        may_go: verdict(word),
+    };
+    Health { members: pods.iter().map(member).collect(), remarks: Vec::new() }
 }
 
 /// The plan in which those pods were unhealthy from the start.
@@ -160,6 +182,7 @@ pub(super) fn plan(ill: &[&str]) -> Plan {
         method: crate::model::Method::Client,
         ops_request: None,
         pre_pull: None,
+        health: None,
         workloads: vec![planned("a"), planned("b")],
         findings: Vec::new(),
         missing: Vec::new(),

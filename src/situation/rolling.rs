@@ -179,7 +179,9 @@ impl Rolling {
             }
             seen.flight.observe(pod, now);
             let name = seen.flight.pod.clone();
-            let found = pod.map(|pod| Found { pod, on_target: snapshot.on_target(planned, pod) });
+            let on_target = |pod: &Pod| snapshot.on_target(planned, pod);
+            // Only the run itself asks the database.
+            let found = pod.map(|pod| Found { pod, on_target: on_target(pod), not_back: None });
             let on = match judge(&seen.flight, found, limits, now) {
                 Verdict::Done { .. } => {
                     let (took, away) = (now.saturating_sub(seen.flight.began), seen.flight.away());
@@ -224,6 +226,7 @@ fn blocked(look: Look<'_>, planned: &WorkloadPlan, next: Next) -> Option<(String
         skip: &skip,
         watched: true,
         pod_timeout: FOREVER,
+        asked: None,
         now,
     };
     match gates::by_watch(&facts) {

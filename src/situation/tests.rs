@@ -202,6 +202,7 @@ fn the_next_command_names_a_method_that_is_open() {
         method: Method::OpsManager,
         ops_request: None,
         pre_pull: None,
+        health: None,
         workloads: Vec::new(),
         findings: Vec::new(),
         missing: Vec::new(),

@@ -17,7 +17,7 @@ use kubectl_dbupdate::cluster::{Cluster, ClusterError, Found, Journal, Selection
 use kubectl_dbupdate::engine::{self, Bounds, Caller, Earlier, RunOptions, Signal, Stop, Story};
 use kubectl_dbupdate::event::{Event, Finish, Outcome, Record, Step};
 use kubectl_dbupdate::journal::Direction;
-use kubectl_dbupdate::model::{Kind, Method, Methods, PRE_PULL_LABEL, Plan, Snapshot};
+use kubectl_dbupdate::model::{HealthMode, Kind, Method, Methods, PRE_PULL_LABEL, Plan, Snapshot};
 use kubectl_dbupdate::operation::{self, Which, Wish};
 use kubectl_dbupdate::plan::update::{self, Request};
 use kubectl_dbupdate::situation::Commands;
@@ -192,6 +192,7 @@ impl World {
             min_ready: Duration::ZERO,
             pre_pull: self.pre_pull,
             registries: operation::Registries::ForARun,
+            health: HealthMode::Off,
             roll_back_on_failure: false,
             caller: operation::Caller { who: usual.caller.who, commands: usual.caller.commands },
         }

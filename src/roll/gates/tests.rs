@@ -20,6 +20,7 @@ fn asked(snapshot: &Snapshot, memory: &RollMemory, pace: &Pace, skip: &BTreeSet<
         skip,
         watched: true,
         pod_timeout: Duration::from_secs(60),
+        asked: None,
         now: NOW,
     };
     (by_watch(&facts), by_reading(&facts))
@@ -196,5 +197,64 @@ fn a_pod_that_is_resized_in_place_is_waited_for_unless_it_is_ill() {
         assert_eq!((on(&watched), on(&read)), (wanted.as_ref(), wanted.as_ref()), "{kind} {status}");
         now.pods[0].ready = false;
         assert_eq!(asked(&now, &memory, &pace, &skip), (Answer::Go, Answer::Go), "{kind} {status}");
+    }
+}
+
+/// What the gates say of `a-0`, whose database has said this of it for so long.
+fn said(before: &str, last: &str, good_for: u64, ill: bool, skip: &[Check]) -> Answer {
+    let (plan, mut now, mut memory) = (plan(&[]), healthy(), RollMemory::default());
+    now.pods[0].uid = "uid-a-0".into();
+    now.pods[0].ready = !ill;
+    let (before, last) = (health(&[("a-0", before)]), health(&[("a-0", last)]));
+    memory.vitals.hear(NOW - Duration::from_secs(good_for), &last);
+    memory.vitals.hear(NOW, &last);
+    let vitals = memory.vitals.clone();
+    let asked = Asked {
+        database: "Kafka",
+        before: &before,
+        last: Some(&last),
+        vitals: &vitals,
+        apart: Duration::from_secs(2),
+    };
+    let facts = Facts {
+        workload: &plan.workloads[0],
+        pod: &now.pods[0],
+        snapshot: &now,
+        memory: &memory,
+        pace: &Pace::default(),
+        skip: &skip.iter().copied().collect(),
+        watched: true,
+        pod_timeout: Duration::from_secs(60),
+        asked: Some(asked),
+        now: NOW,
+    };
+    let (watched, read) = (by_watch(&facts), by_reading(&facts));
+    assert_eq!(watched, read, "it is asked both before and after the reading");
+    read
+}
+
+#[test]
+fn a_pod_goes_only_while_the_database_says_so_long_enough() {
+    assert_eq!(said("yes", "yes", 2, false, &[]), Answer::Go);
+    let Answer::Wait(wait) = said("yes", "yes", 1, false, &[]) else { panic!("it waits") };
+    assert_eq!((wait.on, wait.or), (None, None), "it is over in a moment");
+    for (last, on) in [
+        ("no", WaitingOn::Database { database: "Kafka".into(), why: vec!["1 of 2 in sync".into()] }),
+        ("unknown", WaitingOn::Answer { database: "Kafka".into(), why: vec!["no answer".into()] }),
+    ] {
+        let Answer::Wait(wait) = said("yes", last, 2, false, &[]) else { panic!("it waits") };
+        let refusal = Refusal::Unbearable { pod: "a-0".into(), on: on.clone() };
+        assert_eq!((wait.on, wait.or), (Some(on), Some(refusal)), "{last}");
+    }
+}
+
+#[test]
+fn the_word_of_the_database_does_not_bind_every_pod() {
+    for (before, ill, skip, why) in [
+        ("unknown", false, &[][..], "nobody could ask about it before the start"),
+        ("yes", true, &[], "it may be the cause itself"),
+        ("yes", false, &[Check::Quorum], "the user has overridden it by name"),
+    ] {
+        assert_eq!(said(before, "no", 2, ill, skip), Answer::Go, "{why}");
     }
 }

@@ -62,7 +62,7 @@ fn evicted() -> Flight {
 
 /// The pod, which is on the target if it is of the new revision.
 fn found(pod: &Pod) -> Found<'_> {
-    Found { pod, on_target: pod.revision == "r2" }
+    Found { pod, on_target: pod.revision == "r2", not_back: None }
 }
 
 fn look(flight: &mut Flight, pod: Option<&Pod>, at: u64) -> Verdict {
@@ -280,4 +280,22 @@ fn what_a_new_pod_is_made_from_is_told_apart() {
             "{image} {revision}"
         );
     }
+}
+
+#[test]
+fn a_pod_that_is_ready_has_to_be_a_member_again() {
+    let on = WaitingOn::Database { database: "Kafka".into(), why: vec!["broker 0 is not in sync".into()] };
+    let new = pod("new", NEW, "r2");
+    let mut flight = evicted();
+    let judged = |flight: &mut Flight, not_back: Option<&WaitingOn>, at: u64| {
+        flight.observe(Some(&new), secs(at));
+        judge(flight, Some(Found { pod: &new, on_target: true, not_back }), LIMITS, secs(at))
+    };
+    judged(&mut flight, Some(&on), 110);
+    let progress = Verdict::Progress { on: on.clone(), until: secs(110 + 5 + 600) };
+    assert_eq!(judged(&mut flight, Some(&on), 115), progress);
+    let done = Verdict::Done { healthy_since: secs(110) };
+    assert_eq!(judged(&mut flight, None, 116), done, "it was away until it was Ready");
+    let Verdict::Stuck(stuck) = judged(&mut flight, Some(&on), 715) else { panic!("it is late") };
+    assert!(stuck.to_string().contains("no full member of Kafka again"), "{stuck}");
 }

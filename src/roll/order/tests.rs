@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::UpdateStrategy;
+use crate::model::{Lookup, UpdateStrategy};
 use crate::roll::testworld::*;
 
 fn short(next: Next) -> String {
@@ -148,4 +148,25 @@ fn whoever_restarts_the_pods_has_an_order() {
     }
     let twelve = [WELL, WELL, WELL, WELL].concat();
     assert_eq!(order(update, Strategy::Evict, on_delete, &twelve), "0 1 2 3 4 5 6 7 8 9 10 11");
+}
+
+#[test]
+fn the_one_that_leads_goes_last_in_its_workload() {
+    for (direction, words, leader, expected) in [
+        (Direction::Update, WELL, "a-0", "1 2 0"),
+        (Direction::Update, WELL, "a-2", "0 1 2"),
+        (Direction::Rollback, WELL, "a-2", "1 0 2"),
+        (Direction::Update, WELL, "b-0", "0 1 2"),
+        // A broken pod goes first, whatever it leads.
+        (Direction::Update, ["ill-old", "old", "old"], "a-0", "0 1 2"),
+    ] {
+        let mut now = snapshot(&words, &WELL);
+        now.health = Lookup::Found(health(&[(leader, "yes-leader")]));
+        let order = |strategy| {
+            let pods = pods(direction, strategy, &now.workloads[0], &now);
+            pods.iter().filter_map(|p| p.ordinal()).map(|o| o.to_string()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(order(Strategy::Evict), expected, "{direction:?} {words:?} {leader}");
+        assert_eq!(order(Strategy::OpsManager), "0 1 2", "the Ops-manager knows no leader");
+    }
 }

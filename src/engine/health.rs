@@ -1,0 +1,57 @@
+//! Whether the database can bear the next restart: wanting to know, and hearing its answers.
+
+use crate::kinds;
+use crate::model::{Lookup, Pod, Strategy};
+use crate::roll::Asked;
+
+use super::asking::{Answered, Asking};
+use super::roll::Roll;
+use super::run::Run;
+
+impl Run {
+    /// Asks the database from now on, as long as no pod of it is being replaced: before the first eviction, and again from the
+    /// moment in which the new pod is Ready.
+    pub(super) fn ask_database(&mut self, roll: &Roll<'_>) {
+        if self.plan.health.is_none() || roll.plan.strategy != Strategy::Evict {
+            return;
+        }
+        let snapshot = &self.observer.snapshot;
+        let back = |pod: &Pod| pod.healthy() && !self.memory.evicted.contains(&pod.uid);
+        let calm = roll.flights.iter().all(|flight| flight.in_place(snapshot).is_some_and(back));
+        let roster = calm.then(|| kinds::roster(snapshot));
+        let (cluster, database) = (&self.observer.cluster, &self.observer.snapshot.database);
+        let asking = self.observer.asking.get_or_insert_with(|| Asking::new(cluster, database));
+        if asking.want(roster) {
+            self.memory.vitals.outdate(self.narrator.now());
+        }
+    }
+
+    /// No pod is restarted any more, so nobody is asked.
+    pub(super) fn ask_no_more(&mut self) {
+        self.observer.asking = None;
+    }
+
+    /// Takes in what the database has answered.
+    pub(super) fn hear_answer(&mut self, answered: Answered) {
+        let judge = self.plan.kind.facts().questions.judge;
+        let health = judge(&answered.evidence, &answered.roster);
+        let asked = answered.asked.saturating_duration_since(self.narrator.emitter.began());
+        self.memory.vitals.hear(asked, &health);
+        self.observer.snapshot.health = Lookup::Found(health);
+    }
+
+    /// What it says; `None` if it is not asked.
+    pub(super) fn asked(&self) -> Option<Asked<'_>> {
+        let questions = &self.plan.kind.facts().questions;
+        self.plan.health.as_ref().map(|before| Asked {
+            database: self.plan.kind.name(),
+            before,
+            last: self.observer.snapshot.said(),
+            vitals: &self.memory.vitals,
+            apart: match self.memory.vitals.hung {
+                true => questions.apart_after_a_hang,
+                false => questions.apart,
+            },
+        })
+    }
+}

@@ -1,0 +1,118 @@
+//! What the database says of itself before the start. Part of the preflight.
+
+use crate::model::{
+    Check, Command, Finding, Health, Lookup, Member, PodAction, PodPlan, Severity, Strategy, Verdict,
+    WorkloadPlan,
+};
+
+use super::context::Context;
+
+/// How many pods are named with their reasons.
+const NAMED: usize = 5;
+
+/// What the database says against restarting its pods, and what only it knows. Nothing if no pod is evicted.
+pub fn findings(context: &Context<'_>, planned: &[WorkloadPlan], found: &mut Vec<Finding>) {
+    if !planned.iter().any(|workload| workload.strategy == Strategy::Evict && !workload.settled()) {
+        return;
+    }
+    match &context.snapshot.health {
+        Lookup::Absent => {}
+        Lookup::Unreadable(why) => found.push(unasked(context, why)),
+        Lookup::Found(health) => {
+            found.extend(unbearable(context, planned, health));
+            found.extend(unknown(context, health));
+            found.extend(
+                health
+                    .remarks
+                    .iter()
+                    .map(|remark| Finding::note(remark.check, Severity::Warning, remark.message.clone())),
+            );
+            found.extend(leaders(planned, health));
+        }
+    }
+}
+
+/// The database cannot be asked at all.
+fn unasked(context: &Context<'_>, why: &str) -> Finding {
+    let kind = context.snapshot.database.kind.name();
+    let message = format!("{kind} cannot be asked about its health: {why}");
+    if context.snapshot.environment.require_health {
+        let hint = "with --health auto, pods are restarted by their readiness and PodDisruptionBudgets alone";
+        return context.refusal(Check::Health, message, hint);
+    }
+    let hint = "pods are restarted by their readiness and PodDisruptionBudgets alone; docs/health.md says what asking takes";
+    Finding { hint: hint.to_owned(), ..Finding::note(Check::Health, Severity::Warning, message) }
+}
+
+/// A database below its strength is not touched, unless a broken pod is to be restarted first, which may be the cause.
+fn unbearable(context: &Context<'_>, planned: &[WorkloadPlan], health: &Health) -> Option<Finding> {
+    let no = |member: &&Member| matches!(member.may_go, Verdict::No { .. });
+    let reasons = reasons(health.members.iter().filter(no))?;
+    let kind = context.snapshot.database.kind.name();
+    let message = format!("{kind} cannot bear that its pods are restarted now: {reasons}");
+    let broken = |p: &PodPlan| p.action == PodAction::EvictUnhealthy;
+    if context.unfinished() || planned.iter().flat_map(|w| &w.pods).any(broken) {
+        return Some(Finding {
+            hint: "the run waits before each healthy pod until it can".to_owned(),
+            ..Finding::note(Check::Quorum, Severity::Warning, message)
+        });
+    }
+    let db = &context.snapshot.database;
+    let look = Command::kubectl(["dbupdate", "health", db.kind.singular(), &db.object.name]);
+    let look = look.in_namespace(&db.object.namespace);
+    Some(context.refusal(
+        Check::Quorum,
+        message,
+        format!("wait until it is at full strength: {look} --watch"),
+    ))
+}
+
+/// Pods that did not say whether they may be restarted.
+fn unknown(context: &Context<'_>, health: &Health) -> Option<Finding> {
+    let unknown = |member: &&Member| matches!(member.may_go, Verdict::Unknown { .. });
+    let reasons = reasons(health.members.iter().filter(unknown))?;
+    let kind = context.snapshot.database.kind.name();
+    let message = format!("{kind} does not say of all pods whether they can be restarted: {reasons}");
+    if context.snapshot.environment.require_health {
+        let hint = "with --health auto, these pods are restarted by readiness and PodDisruptionBudgets alone";
+        return Some(context.refusal(Check::Health, message, hint));
+    }
+    let hint = "these pods are restarted by their readiness and PodDisruptionBudgets alone".to_owned();
+    Some(Finding { hint, ..Finding::note(Check::Health, Severity::Warning, message) })
+}
+
+/// The reasons of these members, each with the pods that it is about; `None` if there are no members.
+fn reasons<'a>(members: impl Iterator<Item = &'a Member>) -> Option<String> {
+    let mut by_reason: Vec<(String, Vec<&str>)> = Vec::new();
+    for member in members {
+        let why = member.may_go.why().join("; ");
+        match by_reason.iter_mut().find(|(known, _)| *known == why) {
+            Some((_, pods)) => pods.push(&member.pod),
+            None => by_reason.push((why, vec![&member.pod])),
+        }
+    }
+    let more = by_reason.len().saturating_sub(NAMED);
+    let said: Vec<String> =
+        by_reason.iter().take(NAMED).map(|(why, pods)| format!("{}: {why}", pods.join(", "))).collect();
+    let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+    (!said.is_empty()).then(|| said.join(" | ") + &more)
+}
+
+/// Which pods go last in their workloads, as it is now.
+fn leaders(planned: &[WorkloadPlan], health: &Health) -> Option<Finding> {
+    let evicted = |name: &str| {
+        planned.iter().flat_map(|w| &w.pods).any(|p| p.name == name && p.action == PodAction::Evict)
+    };
+    let leaders: Vec<&str> =
+        health.members.iter().filter(|m| m.leader && evicted(&m.pod)).map(|m| m.pod.as_str()).collect();
+    let (leads, goes) = match leaders.len() {
+        0 => return None,
+        1 => ("leads", "goes"),
+        _ => ("lead", "go"),
+    };
+    let message = format!(
+        "{} {leads} and {goes} last in its workload; another pod may lead by then, which is asked before each restart",
+        leaders.join(", ")
+    );
+    Some(Finding::note(Check::LeaderLast, Severity::Info, message))
+}
