@@ -43,7 +43,7 @@ impl Cluster {
             self.backups_in(stash, namespace, name),
             self.placement_policies(),
         );
-        let (denied, served, placement) = (denied?, served?, placement?);
+        let (denied, served) = (denied?, served?);
         let gitops = if served.contains(GITOPS_API) { gitops? } else { Lookup::Absent };
         let found = VAULTS.iter().zip([kubestash, stash]);
         let found = found.filter(|(vault, _)| served.contains(vault.api)).map(|(_, found)| found);

@@ -110,8 +110,8 @@ impl Cluster {
         let object = &workload.object;
         let policy = async {
             match &workload.placement_policy {
-                Some(name) => self.placement_policies().await.map(|all| all.map(|all| all.contains(name))),
-                None => Ok(Lookup::Absent),
+                Some(name) => self.placement_policies().await.map(|all| all.contains(name)),
+                None => Lookup::Absent,
             }
         };
         let reading = async { tokio::join!(self.events(&object.namespace, &object.uid), policy) };
@@ -123,21 +123,18 @@ impl Cluster {
         let failures = events.map(|e| e.into_iter().filter(failed).map(EventWire::failed_create).collect());
         CreationNews {
             failures: failures.map_or_else(|error| Lookup::Unreadable(error.to_string()), Lookup::Found),
-            policy: policy.unwrap_or_else(|error| Lookup::Unreadable(error.to_string())),
+            policy,
         }
     }
 
-    /// The names of the PlacementPolicies. They are cluster-scoped, and many users may not list them.
-    ///
-    /// # Errors
-    /// The cluster cannot be asked. That the user may not is not an error.
-    pub(super) async fn placement_policies(&self) -> Result<Lookup<BTreeSet<String>>, ClusterError> {
+    /// The names of the PlacementPolicies. They are cluster-scoped, and many users may not list them. They only explain, so a
+    /// cluster that does not list them now is not an error either: nothing waits for them.
+    pub(super) async fn placement_policies(&self) -> Lookup<BTreeSet<String>> {
         let api = WorkloadKind::PetSet.api_version();
         match self.list::<Named>(api, "", "placementpolicies", "", "").await {
-            Ok((found, _)) => Ok(Lookup::Found(found.into_iter().map(|p| clean(&p.metadata.name)).collect())),
-            Err(error) if error.absent() => Ok(Lookup::Absent),
-            Err(error) if error.transient() => Err(error),
-            Err(error) => Ok(Lookup::Unreadable(error.to_string())),
+            Ok((found, _)) => Lookup::Found(found.into_iter().map(|p| clean(&p.metadata.name)).collect()),
+            Err(error) if error.absent() => Lookup::Absent,
+            Err(error) => Lookup::Unreadable(error.to_string()),
         }
     }
 

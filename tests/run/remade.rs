@@ -8,7 +8,7 @@ use kubectl_dbupdate::model::{Check, Lookup};
 use kubectl_dbupdate::plan::update::{self, Request};
 use serde_json::{Value, json};
 use simcluster::world::{Database, Strategy};
-use simcluster::{AdmissionRule, ApiError, Rewrite};
+use simcluster::{AdmissionRule, ApiError, Effect, Fault, Rewrite};
 
 use crate::common::{Ended, NAMESPACE, Running, World, secs, text};
 
@@ -290,6 +290,10 @@ async fn what_keeps_pods_from_coming_back_is_found_before_the_start() {
     assert_eq!(outlook(&world).await, [(Check::PlacementPolicy, message.to_owned())]);
     world.sim.access().deny("list", "apps.k8s.appscode.com", "placementpolicies", "");
     assert_eq!(outlook(&world).await, [], "unknown is no refusal");
+    world.sim.access().allow_all();
+    let busy = Effect::Answer(ApiError::unavailable("busy"));
+    world.sim.faults().add(Fault::new(busy).path("placementpolicies").always());
+    assert_eq!(outlook(&world).await, [], "nor is a server that is busy");
     let partition =
         |set: &mut Value| set["spec"]["updateStrategy"]["rollingUpdate"] = json!({ "partition": 1 });
     let world = World::new(Database::zookeeper("db").adjust_workload(partition));
