@@ -63,6 +63,9 @@ async fn a_partition() {
         "petset/zk has partition 2: its controller creates pods below that ordinal from the old template";
     let hint = "set spec.updateStrategy.rollingUpdate.partition to 0";
     scene.refuses("3.9.1", &[(Check::Partition, message, hint)]).await;
+    // Where no pod is restarted, none is created from the old template.
+    let same = scene.plan("3.8.3").await;
+    assert_eq!(of(&same, Check::Partition).len(), 0);
 }
 
 #[tokio::test]

@@ -58,7 +58,7 @@ pub fn workloads(context: &Context<'_>, found: &mut Vec<Finding>) {
 
 pub fn strategies(context: &Context<'_>, planned: &[WorkloadPlan], found: &mut Vec<Finding>) {
     for w in context.snapshot.members() {
-        if w.partition > 0 {
+        if w.partition > 0 && restarts(w, planned) {
             found.push(context.refusal(
                 Check::Partition,
                 format!(
