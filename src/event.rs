@@ -359,7 +359,7 @@ pub enum Outcome {
     Done,
     /// There was nothing to do.
     Nothing,
-    /// Checks of the preflight failed; nothing was changed.
+    /// Checks of the preflight, or what is tried before the first change, failed; nothing was changed.
     Refused,
     /// Everything was done, but KubeDB did not report the database as Ready.
     NotReady,

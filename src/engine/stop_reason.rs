@@ -188,10 +188,11 @@ impl StopReason {
         }
     }
 
-    /// A policy refuses a write: when all were tried, or that of the lock or of the journal, which are not tried.
+    /// What is tried before anything is changed has failed: the writes, the downloads of `--pre-pull`, or a write of the lock
+    /// or of the journal, which a policy refuses and which is not tried.
     fn refused(&self) -> bool {
         match self {
-            StopReason::WouldBeRefused { .. } => true,
+            StopReason::WouldBeRefused { .. } | StopReason::PullFailed { .. } => true,
             StopReason::Cluster(error) | StopReason::Lock(LockError::Cluster(error)) => {
                 matches!(error, ClusterError::Refused { .. })
             }
@@ -223,7 +224,6 @@ impl StopReason {
             StopReason::RolledBack { unready: Some(unready), .. } => unready.exit_code(code::UNFINISHED),
             _ if self.somebody_else() => code::SOMEBODY_ELSE,
             _ if changed => code::UNFINISHED,
-            StopReason::PullFailed { .. } => code::REFUSED,
             _ if self.refused() => code::REFUSED,
             _ => code::FAILED,
         }

@@ -243,7 +243,7 @@ async fn an_image_that_cannot_be_downloaded_stops_the_run_before_it_changes_anyt
     let missing = PodRule::new(Ailment::PullError).image("*:3.9.1*");
     let world = pre_pulling(Behaviour::default().with(missing), Database::zookeeper("db"));
     let ended = world.update().await;
-    ended.ended(Outcome::Failed, 3, false, false);
+    ended.ended(Outcome::Refused, 3, false, false);
     ended.says(&["cannot download", "zookeeper:3.9.1", "failed to resolve reference", "nothing was changed"]);
     untouched(&world);
     // Once it can be, the same command goes on.
@@ -257,7 +257,7 @@ async fn a_download_that_does_not_end_is_given_up_in_time() {
     let world =
         pre_pulling(Behaviour { download: secs(3600), ..Behaviour::default() }, Database::zookeeper("db"));
     let ended = world.start_with(|options| options.bounds.pod_timeout = secs(300)).await.end().await;
-    ended.ended(Outcome::Failed, 3, false, false).says(&["not downloaded within 300 s"]);
+    ended.ended(Outcome::Refused, 3, false, false).says(&["not downloaded within 300 s"]);
     assert!(ended.took() < secs(305), "{:?}", ended.took());
     untouched(&world);
 }
