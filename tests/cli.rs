@@ -50,6 +50,7 @@ fn usage_errors_end_with_two_and_say_why() {
         ("kafka my-kf --yes --sandbox-fail pull", "--sandbox"),
         ("kafka my-kf --no-such-flag", "unexpected argument '--no-such-flag'"),
         ("sandbox --context prod", "--context cannot be used with the command 'sandbox'"),
+        ("sandbox --kubeconfig f", "; --kubeconfig-out names the file that it writes"),
         ("sandbox --port 70000", "70000"),
     ] {
         let output = dbupdate(line);
@@ -263,6 +264,27 @@ fn under_nohup_a_hang_up_stays_ignored() {
         child.wait().expect("it ends");
         assert_eq!((ignores, catches), (ignored, !ignored));
     }
+}
+
+/// A client that opens many connections, as a browser or a load test does, does not end the sandbox.
+#[cfg(unix)]
+#[test]
+fn a_sandbox_without_a_descriptor_left_goes_on_once_there_is_one() {
+    let mut shell = Command::new("sh");
+    let script = format!("ulimit -n 32; exec {} sandbox", env!("CARGO_BIN_EXE_kubectl-dbupdate"));
+    shell.args(["-c", &script]);
+    let (mut child, kubeconfig) = served(shell);
+    let text = std::fs::read_to_string(&kubeconfig).expect("it is there");
+    let address = text.split("https://").nth(1).and_then(|rest| rest.lines().next()).expect("an address");
+    let connections: Vec<_> = (0..64).map(|_| std::net::TcpStream::connect(address)).collect();
+    // Until the sandbox has accepted as many as it can.
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    assert_eq!(child.try_wait().expect("it can be asked"), None, "it has ended");
+    drop(connections);
+    let output = dbupdate(&format!("list --kubeconfig {}", kubeconfig.display()));
+    signal::send(child.id(), "TERM");
+    child.wait().expect("it ends");
+    assert_eq!(output.status.code(), Some(0), "{}", self::text(&output.stderr));
 }
 
 /// Starts the sandbox and waits until it is up: the process, and its kubeconfig.

@@ -36,7 +36,10 @@ pub enum UsageError {
     PodTimeout,
     #[error("--{flag} cannot be used with --sandbox, which reads no kubeconfig")]
     SandboxAndConnection { flag: &'static str },
-    #[error("--{flag} cannot be used with the command 'sandbox', which serves its own cluster")]
+    #[error(
+        "--{flag} cannot be used with the command 'sandbox', which serves its own cluster{}",
+        if *flag == "kubeconfig" { "; --kubeconfig-out names the file that it writes" } else { "" }
+    )]
     SandboxCommand { flag: &'static str },
     #[error("check {typed:?} cannot be skipped; --skip-check accepts {}", overridable())]
     Check { typed: String },

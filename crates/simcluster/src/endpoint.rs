@@ -22,6 +22,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -35,6 +36,9 @@ use crate::world::VIEWER;
 
 /// How many requests one HTTP/2 connection may have under way at a time, as an API server of today says.
 const STREAMS: u32 = 100;
+
+/// How long to wait before the next attempt to accept a connection for which there was no descriptor.
+const UNTIL_ROOM: Duration = Duration::from_millis(100);
 
 /// A cluster on a listener.
 pub struct Endpoint {
@@ -152,7 +156,8 @@ users:
         ))
     }
 
-    /// Serves connections until the listener fails. Dropping the future closes them.
+    /// Serves connections until the listener fails. Dropping the future closes them. While the process has no descriptor
+    /// left, clients wait in the listener's queue.
     ///
     /// # Errors
     /// What the listener reports.
@@ -166,6 +171,7 @@ users:
             match accepted {
                 Ok((stream, _)) => drop(connections.spawn(self.connection(stream))),
                 Err(error) if is_the_clients(&error) => {}
+                Err(error) if is_full(&error) => sleep(UNTIL_ROOM).await,
                 Err(error) => return Err(error),
             }
         }
@@ -310,4 +316,10 @@ impl ClientCertVerifier for AsksOnly {
 fn is_the_clients(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+/// Whether the process or the system has too many open files: EMFILE and ENFILE, or WSAEMFILE on Windows. The standard
+/// library has no name for them.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(23 | 24 | 10024))
 }
