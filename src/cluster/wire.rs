@@ -227,12 +227,13 @@ struct WorkloadSpec {
 fn access(database: &str, spec: &Map<String, Value>) -> Access {
     let set = |field: &str| spec.get(field).and_then(Value::as_bool).unwrap_or_default();
     let named = spec.get("authSecret").and_then(|secret| secret.get("name")).and_then(Value::as_str);
+    let usual = Access::of(database);
     Access {
         tls: set("enableSSL"),
         open: set("disableSecurity"),
-        auth_secret: named.filter(|name| !name.is_empty()).map_or_else(|| format!("{database}-auth"), clean),
-        client_secret: format!("{database}-client-cert"),
+        auth_secret: named.filter(|name| !name.is_empty()).map_or(usual.auth_secret, clean),
         admin_port: spec.get("adminServerPort").and_then(Value::as_u64).and_then(|port| port.try_into().ok()),
+        client_secret: usual.client_secret,
     }
 }
 

@@ -53,6 +53,17 @@ pub struct Access {
     pub admin_port: Option<u16>,
 }
 
+impl Access {
+    /// KubeDB's defaults for a database of that name.
+    pub fn of(database: &str) -> Self {
+        Access {
+            auth_secret: format!("{database}-auth"),
+            client_secret: format!("{database}-client-cert"),
+            ..Access::default()
+        }
+    }
+}
+
 /// `spec.healthChecker`: how often KubeDB checks the database's health.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

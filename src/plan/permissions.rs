@@ -5,8 +5,8 @@
 use std::collections::BTreeSet;
 
 use crate::model::{
-    AUTH_SCHEMA, Auth, BACKUP_APIS, GITOPS_API, Kind, Lacking, Lookup, ObjectRef, Permission, Rule, Rules,
-    Snapshot, UpdateStrategy, Weight, WorkloadKind,
+    AUTH_SCHEMA, Access, Auth, BACKUP_APIS, GITOPS_API, Kind, Lacking, Lookup, ObjectRef, Permission, Rule,
+    Rules, Snapshot, UpdateStrategy, Weight, WorkloadKind,
 };
 
 /// The API group of ops requests.
@@ -25,6 +25,7 @@ struct Subject<'a> {
     owned: Vec<WorkloadKind>,
     /// This tool evicts pods: not every workload's controller restarts them.
     evicts: bool,
+    access: Access,
     ops_requests: bool,
 }
 
@@ -39,6 +40,7 @@ impl<'a> Subject<'a> {
             served: snapshot.served.clone(),
             owned,
             evicts: snapshot.workloads.iter().any(|w| w.strategy == UpdateStrategy::OnDelete),
+            access: snapshot.database.access.clone(),
             ops_requests: snapshot.ops_requests != Lookup::Absent,
         }
     }
@@ -47,7 +49,8 @@ impl<'a> Subject<'a> {
     fn any(kind: Kind, name: &'a str) -> Self {
         let may_have = |workload: &WorkloadKind| kind.facts().may_have(*workload);
         let served: Vec<WorkloadKind> = WorkloadKind::ALL.into_iter().filter(may_have).collect();
-        Subject { kind, name, owned: served.clone(), served, evicts: true, ops_requests: true }
+        let access = Access::of(name);
+        Subject { kind, name, owned: served.clone(), served, evicts: true, access, ops_requests: true }
     }
 
     /// A database that could not be read, in a cluster that serves these APIs: everything that a database of its kind
@@ -114,6 +117,17 @@ impl<'a> Subject<'a> {
         Permission::new("create", OPS, self.kind.facts().ops_plural)
     }
 
+    /// What is needed to ask the database itself.
+    fn asking(&self) -> Vec<Permission> {
+        let mut all =
+            vec![Permission::new("create", "", "pods/portforward"), Permission::new("get", "", "pods/proxy")];
+        let Access { tls, open, auth_secret, client_secret, .. } = &self.access;
+        let secret = |name: &String| Permission::new("get", "", "secrets").named(name);
+        all.extend((!open).then(|| secret(auth_secret)));
+        all.extend(tls.then(|| secret(client_secret)));
+        all
+    }
+
     /// What is read besides the database, and for messages when something goes wrong.
     fn aside(&self, apis: &BTreeSet<String>) -> Vec<Permission> {
         let mut all = vec![
@@ -123,6 +137,7 @@ impl<'a> Subject<'a> {
             Permission::new("list", "apps", "controllerrevisions"),
             creating_pods(),
         ];
+        all.extend(self.asking());
         if self.served.contains(&WorkloadKind::PetSet) {
             all.push(Permission::new("list", group(WorkloadKind::PetSet), "placementpolicies"));
         }
@@ -205,6 +220,9 @@ pub fn weight(permission: &Permission) -> Weight {
         }
         (_, "placementpolicies", _) => {
             Weight::Spared("whether a PlacementPolicy that a PetSet names exists will not be checked")
+        }
+        ("", "pods/portforward" | "pods/proxy" | "secrets", _) => {
+            Weight::Spared("the database may not be asked whether it can bear the restart of a pod")
         }
         ("", "pods", "delete") => Weight::Spared(
             "a rollback cannot replace a broken pod whose eviction a PodDisruptionBudget forbids",
