@@ -24,8 +24,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use served::{Running, Sandbox};
 
-const FILES: [&str; 10] =
-    ["auth", "event", "history", "hops", "list", "plan", "result", "run", "status", "versions"];
+const FILES: [&str; 11] =
+    ["auth", "event", "health", "history", "hops", "list", "plan", "result", "run", "status", "versions"];
 
 fn schema(file: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/schemas/{file}.schema.json"));
