@@ -246,6 +246,8 @@ pub enum WaitingOn {
     Database { database: String, why: Vec<String> },
     /// An answer of the database that says whether it can bear that.
     Answer { database: String, why: Vec<String> },
+    /// What the pod that is next still does, e.g. the ids of tasks: it is drained, and takes on nothing new.
+    Drain { work: Vec<String>, timeout_seconds: u64 },
     /// The resize in place of the pod that is next; `what` is its condition.
     Resize { what: String },
     /// A PodDisruptionBudget that allows no disruption now. `held_by` names a pod whose earlier eviction is still pending.

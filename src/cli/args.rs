@@ -331,6 +331,14 @@ pub struct RunArgs {
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = super::duration::parse, help_heading = "Times")]
     pub min_ready: Duration,
 
+    /// How long to wait for the work of a pod that is drained before its restart: the tasks of a Druid middleManager
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = super::duration::parse, help_heading = "Times")]
+    pub drain_timeout: Duration,
+
+    /// Restart pods without draining them: Druid middleManagers, Cassandra nodes with a management API
+    #[arg(long, conflicts_with = "drain_timeout", help_heading = "Checks")]
+    pub no_drain: bool,
+
     /// How long to wait for KubeDB's operator to acknowledge the pause
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = super::duration::parse, help_heading = "Times")]
     pub pause_timeout: Duration,

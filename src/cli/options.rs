@@ -50,6 +50,8 @@ pub struct UpdateOptions {
     /// Bring the new images to the nodes before anything is changed.
     pub pre_pull: bool,
     pub pause_timeout: Duration,
+    /// Zero means that no pod is drained.
+    pub drain: Duration,
     /// Zero means not to wait.
     pub wait_ready: Duration,
     /// Whether the database is asked before each restart.
@@ -311,6 +313,7 @@ impl UpdateOptions {
             min_ready: update.run.min_ready,
             pre_pull: update.pre_pull,
             pause_timeout: update.run.pause_timeout,
+            drain: if update.run.no_drain { Duration::ZERO } else { update.run.drain_timeout },
             wait_ready: update.run.wait_ready,
             health: update.run.health.into(),
             skip,

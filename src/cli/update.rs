@@ -112,6 +112,7 @@ fn request(options: &UpdateOptions) -> Request {
             timeout: options.timeout,
             pod_timeout: options.pod_timeout,
             pause_timeout: options.pause_timeout,
+            drain: options.drain,
             wait_ready: options.wait_ready,
         },
         min_ready: options.min_ready,

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep};
 
 use crate::cluster::Cluster;
 use crate::database::Session;
 use crate::model::evidence::Evidence;
-use crate::model::{Database, Roster};
+use crate::model::{Database, Obstacle, Place, Roster, Unasked};
 
 /// The pause between an answer and the next question: what a fit database costs in time until the eviction is half of it.
 const PAUSE: Duration = Duration::from_millis(150);
@@ -18,7 +18,15 @@ const PAUSE: Duration = Duration::from_millis(150);
 pub(super) struct Asking {
     wanted: watch::Sender<Option<Roster>>,
     answers: mpsc::Receiver<Answered>,
+    orders: mpsc::Sender<Order>,
     task: AbortHandle,
+}
+
+/// To drain a pod, or to take that back.
+struct Order {
+    place: Place,
+    drain: bool,
+    done: oneshot::Sender<Result<(), Unasked>>,
 }
 
 /// What the pods answered.
@@ -35,8 +43,20 @@ impl Asking {
         let session = Session::new(cluster, database);
         let (wanted, rosters) = watch::channel(None);
         let (to_answers, answers) = mpsc::channel(1);
-        let task = tokio::spawn(ask(session, rosters, to_answers)).abort_handle();
-        Asking { wanted, answers, task }
+        let (orders, from_orders) = mpsc::channel(1);
+        let task = tokio::spawn(ask(session, rosters, from_orders, to_answers)).abort_handle();
+        Asking { wanted, answers, orders, task }
+    }
+
+    /// Drains a pod: it takes on no new work. Or takes that back.
+    ///
+    /// # Errors
+    /// The pod could not be told.
+    pub async fn drain(&self, place: Place, drain: bool) -> Result<(), Unasked> {
+        let (done, answer) = oneshot::channel();
+        let gone = || Unasked::new(Obstacle::Unreachable, "nobody asks the database any more");
+        self.orders.send(Order { place, drain, done }).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
     }
 
     /// From now on these pods are asked, or nobody. `true` if that is news, so that all answers so far are out of date.
@@ -79,31 +99,42 @@ impl Drop for Asking {
 async fn ask(
     mut session: Session,
     mut rosters: watch::Receiver<Option<Roster>>,
+    mut orders: mpsc::Receiver<Order>,
     answers: mpsc::Sender<Answered>,
 ) {
     loop {
-        let Some(roster) = rosters.borrow_and_update().clone() else {
-            if rosters.changed().await.is_err() {
-                return;
-            }
-            continue;
-        };
-        let asked = Instant::now();
-        tokio::select! {
-            evidence = session.ask(&roster) => {
-                if answers.send(Answered { asked, roster, evidence }).await.is_err() {
-                    return;
+        let wanted = rosters.borrow_and_update().clone();
+        let pause = if wanted.is_some() { PAUSE } else { Duration::MAX };
+        if let Some(roster) = wanted {
+            let asked = Instant::now();
+            tokio::select! {
+                evidence = session.ask(&roster) => {
+                    if answers.send(Answered { asked, roster, evidence }).await.is_err() {
+                        return;
+                    }
                 }
-            }
-            // Another pod is in its place, or one is away: what is asked now is not needed any more.
-            _ = rosters.changed() => {
-                rosters.mark_changed();
-                continue;
+                // Another pod is in its place, or one is away: what is asked now is not needed any more.
+                changed = rosters.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    rosters.mark_changed();
+                }
             }
         }
         tokio::select! {
-            _ = rosters.changed() => rosters.mark_changed(),
-            () = sleep(PAUSE) => {}
+            changed = rosters.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                rosters.mark_changed();
+            }
+            Some(Order { place, drain, done }) = orders.recv() => {
+                let told = if drain { session.drain(&place).await } else { session.undrain(&place).await };
+                // It does not matter if nobody waits for it any more.
+                let _ = done.send(told);
+            }
+            () = sleep(pause) => {}
         }
     }
 }

@@ -43,6 +43,9 @@ impl Run {
             self.hold().await?;
             return Box::pin(self.observe_all(owner)).await;
         }
+        if !self.drained(roll, owner, &old).await? {
+            return Ok(());
+        }
         match self.send_away(&old).await? {
             Ok(()) => {
                 self.sent_away(roll, &old);
@@ -69,7 +72,7 @@ impl Run {
             skip: &self.options.skip,
             watched: self.observer.watching(),
             pod_timeout: roll.limits.pod_timeout,
-            asked: self.asked(),
+            asked: self.asked().filter(|_| !self.is_drained(&pod.uid)),
             now: self.narrator.now(),
         };
         let wait = match gates(&facts) {
@@ -111,6 +114,7 @@ impl Run {
     fn sent_away(&mut self, roll: &mut Roll<'_>, old: &Pod) {
         *self.memory.evictions.entry(old.name.clone()).or_default() += 1;
         self.memory.evicted.insert(old.uid.clone());
+        self.drained = None;
         roll.pace.evicted();
         roll.held_since = None;
         roll.backoff = Retries::new();

@@ -27,7 +27,8 @@ impl Run {
     }
 
     /// No pod is restarted any more, so nobody is asked.
-    pub(super) fn ask_no_more(&mut self) {
+    pub(super) async fn ask_no_more(&mut self) {
+        self.undrain().await;
         self.observer.asking = None;
     }
 

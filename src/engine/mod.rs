@@ -5,6 +5,7 @@ mod announcer;
 mod asking;
 mod away;
 mod back;
+mod drain;
 mod emitter;
 mod end;
 mod evict;
@@ -87,6 +88,8 @@ pub struct Bounds {
     pub pod_timeout: Duration,
     /// The operator's acknowledgement of the pause.
     pub pause_timeout: Duration,
+    /// The work of a pod that is drained; zero means that none is drained.
+    pub drain: Duration,
     /// KubeDB's report that the database is Ready after the update; zero means that it is not waited for.
     pub wait_ready: Duration,
 }

@@ -103,11 +103,14 @@ impl Run {
             if let Some(result) = self.ledger.results.get_mut(&plan.object.uid) {
                 result.took_ms = took_ms;
             }
-            rolled.inspect_err(|_| self.ask_no_more())?;
+            if let Err(reason) = rolled {
+                self.ask_no_more().await;
+                return Err(reason);
+            }
             pace = roll.pace.of_next_workload();
             self.narrator.emit(Event::WorkloadFinished { workload: roll.name, took_ms });
         }
-        self.ask_no_more();
+        self.ask_no_more().await;
         Ok(outcome)
     }
 

@@ -13,6 +13,7 @@ use crate::roll::order::RollMemory;
 use crate::steps::guard::{self, Expected};
 use crate::steps::{Blocked, s1_pause};
 
+use super::drain::Drained;
 use super::emitter::Emitter;
 use super::interrupt::{Interrupt, far_away};
 use super::ledger::Ledger;
@@ -41,6 +42,8 @@ pub(super) struct Run {
     pub expected: Expected,
     /// What the run knows of the pods that no snapshot shows.
     pub memory: RollMemory,
+    /// The pod that is drained and about to be evicted.
+    pub drained: Option<Drained>,
 }
 
 impl Run {
@@ -75,6 +78,7 @@ impl Run {
             narrator: Narrator::new(emitter, &plan.to.name),
             expected: Expected::default(),
             memory: RollMemory::default(),
+            drained: None,
             plan: Arc::new(plan),
             options,
         }

@@ -146,6 +146,10 @@ pub fn waiting(on: &WaitingOn) -> String {
         WaitingOn::Answer { database, why } => {
             with_reason(&format!("an answer of {}", clean(database)), &[&why.join("; ")])
         }
+        WaitingOn::Drain { work, timeout_seconds } => with_reason(
+            &format!("the work of the pod to end, which is drained (timeout {})", seconds(*timeout_seconds)),
+            &[&work.join(", ")],
+        ),
         WaitingOn::Resize { what } => with_reason("the resize of the pod to end", &[what]),
         WaitingOn::Budget { budget, needed, healthy, held_by } => {
             blocked(budget, *needed, *healthy, held_by.as_deref())

@@ -153,6 +153,7 @@ impl World {
                 timeout: None,
                 pod_timeout: secs(1200),
                 pause_timeout: secs(30),
+                drain: secs(600),
                 wait_ready: secs(300),
             },
             story: Story {
