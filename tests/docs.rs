@@ -182,7 +182,18 @@ fn every_field_and_value_of_the_output_is_named() {
         "src/model/health.rs",
     ];
     // Checks have a table of their own; writes are not printed, only what they are for; what is lacking is printed flat.
-    let elsewhere = ["Check", "Write", "WriteAction", "PatchOp", "Lacking", "HealthMode", "Roster", "Place", "Unasked", "Obstacle"];
+    let elsewhere = [
+        "Check",
+        "Write",
+        "WriteAction",
+        "PatchOp",
+        "Lacking",
+        "HealthMode",
+        "Roster",
+        "Place",
+        "Unasked",
+        "Obstacle",
+    ];
     let mut seen = 0;
     for (file, (name, members)) in
         files.iter().flat_map(|file| types(&read(file)).into_iter().map(move |t| (file, t)))

@@ -164,6 +164,11 @@ impl WorkloadPlan {
         self.as_it_ends() && self.pods.iter().all(|p| p.action == PodAction::Skip)
     }
 
+    /// This tool has to evict pods of it.
+    pub fn evicts(&self) -> bool {
+        self.strategy == Strategy::Evict && !self.settled()
+    }
+
     /// The template or a pod has an old image; a pod that is merely unhealthy is not to be fixed by this tool.
     pub fn outdated(&self) -> bool {
         let old = |p: &PodPlan| !matches!(p.action, PodAction::Skip | PodAction::Await);

@@ -158,7 +158,7 @@ impl Operation {
             let (mut snapshot, journal) = self.patience.during(reading).await??;
             let hops = self.hops(&snapshot, &goal)?;
             let Some(why) = may_pass(&hops).filter(|_| Instant::now() < until) else {
-                let hops = self.with_images(&mut snapshot, &goal, hops).await?;
+                let hops = self.with_answers(&mut snapshot, &goal, hops).await?;
                 return Ok(Outlook { snapshot, journal, goal, hops, further: None });
             };
             if !std::mem::replace(&mut waits, true) {

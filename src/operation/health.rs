@@ -5,16 +5,13 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::{sleep, timeout};
 
-use super::Operation;
 use super::error::Error;
-use super::goal::Goal;
 use super::read::snapshot;
 use super::told::{Notice, Told};
 use crate::cluster::Cluster;
 use crate::database::Session;
 use crate::kinds;
-use crate::model::{Action, Health, HealthMode, HealthReport, Kind, Lookup, Snapshot, Strategy, Verdict};
-use crate::plan::hops::Hops;
+use crate::model::{Action, Health, HealthReport, Kind, Lookup, Plan, Snapshot, Verdict, WorkloadPlan};
 /// After this time without an answer, the caller is told what the operation is waiting for.
 const SILENCE: Duration = Duration::from_secs(1);
 
@@ -24,25 +21,27 @@ const TRIES: u32 = 3;
 /// The pause between two of these.
 const PAUSE: Duration = Duration::from_millis(500);
 
-impl Operation {
-    /// The planned hops, planned again with what the database says of itself, if pods of it are to be evicted.
-    pub(super) async fn with_health(
-        &mut self,
-        snapshot: &mut Snapshot,
-        goal: &Goal,
-        hops: Hops,
-    ) -> Result<Hops, Error> {
-        snapshot.environment.require_health = self.request.health == HealthMode::Require;
-        let evicts = hops.first.workloads.iter().any(|w| w.strategy == Strategy::Evict && !w.settled());
-        if self.request.health == HealthMode::Off || hops.first.action == Action::Nothing || !evicts {
-            return Ok(hops);
-        }
-        let mut session = Session::new(&self.cluster, &snapshot.database);
-        let asking = told_if_long(ask(&mut session, snapshot), snapshot, self.told.clone());
-        let health = self.patience.during(asking).await?;
-        snapshot.health = health;
-        self.hops(snapshot, goal)
+/// The plan evicts pods, so that it matters what the database says of them.
+pub(super) fn matters(plan: &Plan) -> bool {
+    plan.action != Action::Nothing && plan.workloads.iter().any(WorkloadPlan::evicts)
+}
+
+/// What the database says of itself before a plan is made. The caller is told if it takes long.
+pub(super) async fn ask_once(
+    cluster: &Cluster,
+    snapshot: &Snapshot,
+    told: UnboundedSender<Told>,
+) -> Lookup<Health> {
+    let mut session = Session::new(cluster, &snapshot.database);
+    // Its future is large, and several operations may run on one stack.
+    let mut asking = Box::pin(ask(&mut session, snapshot));
+    if let Ok(answer) = timeout(SILENCE, &mut asking).await {
+        return answer;
     }
+    let database = snapshot.database.kind.name().to_owned();
+    // It does not matter if the caller no longer listens.
+    let _ = told.send(Notice::DatabaseAsked { database }.into());
+    asking.await
 }
 
 /// A database that is looked at, again and again.
@@ -100,19 +99,4 @@ fn silence(health: &Health) -> Option<String> {
     }
     let first = health.members.iter().flat_map(|member| member.may_go.why()).next();
     Some(first.cloned().unwrap_or_else(|| "it has no pods".to_owned()))
-}
-
-/// The caller is told what is waited for if it takes long.
-async fn told_if_long<T>(
-    asking: impl Future<Output = T>,
-    snapshot: &Snapshot,
-    told: UnboundedSender<Told>,
-) -> T {
-    let mut asking = std::pin::pin!(asking);
-    if let Ok(answer) = timeout(SILENCE, &mut asking).await {
-        return answer;
-    }
-    // It does not matter if the caller no longer listens.
-    let _ = told.send(Notice::DatabaseAsked { database: snapshot.database.kind.name().to_owned() }.into());
-    asking.await
 }

@@ -9,13 +9,14 @@ use tokio::time::{sleep, timeout};
 use super::Operation;
 use super::error::Error;
 use super::goal::{Goal, goal};
+use super::health;
 use super::read;
 use super::request::{Registries, Wish};
 use super::stop::Over;
 use super::told::{Notice, Question, Told};
 use crate::cluster::{ClusterError, Found, Journal, Selection, lease_duration};
 use crate::event::{Finish, Outcome, code};
-use crate::model::{Action, Command, ImageFound, Kind, Lock, Lookup, Plan, Snapshot, registry};
+use crate::model::{Action, Command, HealthMode, ImageFound, Kind, Lock, Lookup, Plan, Snapshot, registry};
 use crate::plan::hops::Hops;
 use crate::plan::{images, pre_pull, update, versions};
 use crate::registry::look_up;
@@ -156,8 +157,7 @@ impl Operation {
             (snapshot, journal) = self.read_again(snapshot).await?;
             (goal, hops) = self.decided(&snapshot, &journal)?;
         }
-        let hops = self.with_health(&mut snapshot, &goal, hops).await?;
-        let hops = self.with_images(&mut snapshot, &goal, hops).await?;
+        let hops = self.with_answers(&mut snapshot, &goal, hops).await?;
         let further = self.further(&snapshot, &goal, &hops);
         Ok(Outlook { snapshot, journal, goal, hops, further })
     }
@@ -332,32 +332,41 @@ impl Operation {
         Ok((snapshot, journal))
     }
 
-    /// The planned hops, planned again if the registries were asked about their images, or the nodes.
-    pub(super) async fn with_images(
+    /// The planned hops, planned again with what the registries say about their images, and the nodes, and the database.
+    pub(super) async fn with_answers(
         &mut self,
         snapshot: &mut Snapshot,
         goal: &Goal,
         hops: Hops,
     ) -> Result<Hops, Error> {
-        // A rollback restores the previous images as they were, and they are mostly still on the nodes.
-        let Goal::To { .. } = goal else { return Ok(hops) };
         let (mut images, mut nodes) = (BTreeSet::new(), BTreeSet::new());
-        if self.request.registries.within().is_some() {
+        // A rollback restores the previous images as they were, and they are mostly still on the nodes.
+        let forward = matches!(goal, Goal::To { .. });
+        if forward && self.request.registries.within().is_some() {
             images = images::to_ask(snapshot, hops.all());
         }
-        if self.request.images_of_nodes() {
+        if forward && self.request.images_of_nodes() {
             nodes = pre_pull::nodes(snapshot, &hops.first);
             nodes.retain(|node| !snapshot.environment.nodes.contains_key(node));
         }
-        if images.is_empty() && nodes.is_empty() {
+        snapshot.environment.require_health = self.request.health == HealthMode::Require;
+        let asks_health = self.request.health != HealthMode::Off && health::matters(&hops.first);
+        if images.is_empty() && nodes.is_empty() && !asks_health {
             return Ok(hops);
         }
         let asking = ask_registries(&images, self.request.registries, self.told.clone());
         let reading = self.cluster.images_of_nodes(nodes);
-        let asking = async { tokio::join!(asking, reading) };
-        let (images, nodes) = self.patience.during(asking).await?;
+        let health = async {
+            match asks_health {
+                true => health::ask_once(&self.cluster, snapshot, self.told.clone()).await,
+                false => Lookup::Absent,
+            }
+        };
+        let asking = async { tokio::join!(asking, reading, health) };
+        let (images, nodes, health) = self.patience.during(asking).await?;
         snapshot.environment.images = images;
         snapshot.environment.nodes.extend(nodes);
+        snapshot.health = health;
         self.hops(snapshot, goal)
     }
 }

@@ -1,8 +1,7 @@
 //! What the database says of itself before the start. Part of the preflight.
 
 use crate::model::{
-    Check, Command, Finding, Health, Lookup, Member, PodAction, PodPlan, Severity, Strategy, Verdict,
-    WorkloadPlan,
+    Check, Command, Finding, Health, Lookup, Member, PodAction, PodPlan, Severity, Verdict, WorkloadPlan,
 };
 
 use super::context::Context;
@@ -12,7 +11,7 @@ const NAMED: usize = 5;
 
 /// What the database says against restarting its pods, and what only it knows. Nothing if no pod is evicted.
 pub fn findings(context: &Context<'_>, planned: &[WorkloadPlan], found: &mut Vec<Finding>) {
-    if !planned.iter().any(|workload| workload.strategy == Strategy::Evict && !workload.settled()) {
+    if !planned.iter().any(WorkloadPlan::evicts) {
         return;
     }
     match &context.snapshot.health {
