@@ -32,9 +32,8 @@ pub(super) async fn ask_once(
     snapshot: &Snapshot,
     told: UnboundedSender<Told>,
 ) -> Lookup<Health> {
-    let mut session = Session::new(cluster, &snapshot.database);
     // Its future is large, and several operations may run on one stack.
-    let mut asking = Box::pin(ask(&mut session, snapshot));
+    let mut asking = Box::pin(said(cluster, snapshot));
     if let Ok(answer) = timeout(SILENCE, &mut asking).await {
         return answer;
     }
@@ -42,6 +41,11 @@ pub(super) async fn ask_once(
     // It does not matter if the caller no longer listens.
     let _ = told.send(Notice::DatabaseAsked { database }.into());
     asking.await
+}
+
+/// What the database of this snapshot says of itself; [`Lookup::Unreadable`] if none of its pods says anything of use.
+pub async fn said(cluster: &Cluster, snapshot: &Snapshot) -> Lookup<Health> {
+    ask(&mut Session::new(cluster, &snapshot.database), snapshot).await
 }
 
 /// A database that is looked at, again and again.
@@ -75,7 +79,7 @@ impl Examination {
     }
 }
 
-/// What a database says of itself now; [`Lookup::Unreadable`] if none of its pods says anything of use.
+/// Asks again if none of the pods says anything of use.
 async fn ask(session: &mut Session, snapshot: &Snapshot) -> Lookup<Health> {
     let roster = kinds::roster(snapshot);
     let mut tries = 0;

@@ -31,7 +31,7 @@ pub use carry_out::run_id;
 pub use end::{Between, End};
 pub use error::Error;
 pub use goal::{Goal, goal, unfinished};
-pub use health::Examination;
+pub use health::{Examination, said};
 pub use outlook::{Outlook, Refusal};
 pub use ran::Ran;
 pub use read::{databases, left_pods, seen, snapshot};

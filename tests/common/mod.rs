@@ -55,6 +55,8 @@ pub struct World {
     pub method: Method,
     /// The images are brought to the nodes first.
     pub pre_pull: bool,
+    /// Whether the database is asked.
+    pub health: HealthMode,
     /// How many clients there have been.
     clients: AtomicUsize,
 }
@@ -81,7 +83,14 @@ impl World {
             Kind::ZooKeeper => "3.9.1",
         };
         let (name, clients) = (object::name(&installed).to_owned(), AtomicUsize::new(0));
-        World { sim, kind, name, target, method: Method::Client, pre_pull: false, clients }
+        let (method, health) = (Method::Client, HealthMode::Auto);
+        World { sim, kind, name, target, method, pre_pull: false, health, clients }
+    }
+
+    /// The database is not asked: its pods are restarted by their readiness and budgets alone.
+    pub fn unasked(mut self) -> Self {
+        self.health = HealthMode::Off;
+        self
     }
 
     pub fn store(&self) -> &Store {
@@ -123,7 +132,13 @@ impl World {
     }
 
     pub async fn snapshot(&self, cluster: &Cluster) -> Snapshot {
-        cluster.snapshot(self.kind, NAMESPACE, &self.name).await.expect("the database can be read")
+        let read = cluster.snapshot(self.kind, NAMESPACE, &self.name).await;
+        let mut snapshot = read.expect("the database can be read");
+        snapshot.environment.require_health = self.health == HealthMode::Require;
+        if self.health != HealthMode::Off {
+            snapshot.health = operation::said(cluster, &snapshot).await;
+        }
+        snapshot
     }
 
     pub async fn journal(&self, cluster: &Cluster) -> Journal {
@@ -193,7 +208,7 @@ impl World {
             min_ready: Duration::ZERO,
             pre_pull: self.pre_pull,
             registries: operation::Registries::ForARun,
-            health: HealthMode::Off,
+            health: self.health,
             roll_back_on_failure: false,
             caller: operation::Caller { who: usual.caller.who, commands: usual.caller.commands },
         }

@@ -14,6 +14,7 @@ mod digests;
 mod faults;
 mod forged;
 mod hard_cases;
+mod health;
 mod lock;
 mod mixed;
 mod others;

@@ -1,0 +1,269 @@
+//! Restarts that wait for the database's own word: the order, the gates, and what is done if nothing is said.
+//!
+//! The simulated database judges every departure of a pod by its own truth, whatever it has answered.
+
+use kubectl_dbupdate::event::{Event, Outcome, WaitingOn, code};
+use kubectl_dbupdate::model::{Check, HealthMode, Plan, Severity};
+use simcluster::databases::{Misanswer, Trouble};
+use simcluster::world::Database;
+
+use crate::back::roll_back;
+use crate::common::{Ended, NAMESPACE, World, secs};
+
+fn databases() -> Vec<(Database, &'static [&'static str])> {
+    vec![
+        (Database::kafka_topology("db"), &["controller"]),
+        (Database::kafka_combined("db"), &["controller"]),
+        (
+            Database::druid("db").replicas_of("coordinators", 2).replicas_of("overlords", 2),
+            &["coordinator", "overlord"],
+        ),
+        (Database::cassandra_racks("db", &[("r0", 2), ("r1", 1)]), &[]),
+        (Database::hazelcast("db"), &["master"]),
+        (Database::zookeeper("db"), &["leader"]),
+    ]
+}
+
+/// The departures that the database could not bear.
+fn unborne(world: &World) -> Vec<String> {
+    let departures = world.sim.databases().departures();
+    assert!(!departures.is_empty(), "no pod has gone");
+    let unborne = departures.iter().filter_map(|gone| Some((&gone.pod, gone.borne.as_ref().err()?)));
+    unborne.map(|(pod, why)| format!("{pod}: {why}")).collect()
+}
+
+/// The reasons of the database for which the run has waited.
+fn reasons(ended: &Ended) -> Vec<String> {
+    let reasons = ended.events().filter_map(|event| match event {
+        Event::PodWaiting { on: WaitingOn::Database { why, .. } | WaitingOn::Answer { why, .. }, .. } => {
+            Some(why.join("; "))
+        }
+        _ => None,
+    });
+    reasons.collect()
+}
+
+fn finding(plan: &Plan, check: Check) -> Option<(Severity, &str)> {
+    plan.findings.iter().find(|f| f.check == check).map(|f| (f.severity, f.message.as_str()))
+}
+
+/// The order in which pods were evicted.
+fn order(ended: &Ended) -> Vec<&str> {
+    let evicted = ended.events().filter_map(|event| match event {
+        Event::PodEvicted { pod, .. } => Some(pod.as_str()),
+        _ => None,
+    });
+    evicted.collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_kind_is_rolled_as_it_can_bear_it_with_one_election_for_each_office() {
+    for (database, offices) in databases() {
+        let world = World::new(database);
+        let plan = world.plan().await;
+        assert!(plan.health.is_some(), "{}: it was not asked: {:?}", world.kind, plan.findings);
+        let leaders: Vec<_> =
+            offices.iter().map(|office| world.sim.databases().leader(NAMESPACE, "db", office)).collect();
+        let ended = world.update().await;
+        ended.done();
+        assert_eq!(unborne(&world), Vec::<String>::new(), "{}", world.kind);
+        for (office, leader) in offices.iter().zip(leaders) {
+            assert_eq!(world.sim.databases().elections(NAMESPACE, "db", office), 1, "{} {office}", world.kind);
+            let leader = leader.expect("somebody leads");
+            let workload = leader.rsplit_once('-').map_or("", |(workload, _)| workload);
+            let last = order(&ended).into_iter().rfind(|pod| pod.starts_with(workload)).map(str::to_owned);
+            assert_eq!(last, Some(leader), "{} {office}", world.kind);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_is_ready_and_not_yet_a_member_is_waited_for_in_the_databases_words() {
+    for (database, pod, words) in [
+        (Database::kafka_topology("db"), "db-broker-0", "in-sync"),
+        (Database::zookeeper("db"), "db-0", "db-0"),
+        (Database::hazelcast("db"), "db-0", ""),
+        (Database::cassandra_racks("db", &[("r0", 3)]), "db-rack-r0-0", "db-rack-r0-0"),
+    ] {
+        let world = World::new(database);
+        let delay = secs(90);
+        world.sim.databases().trouble(Trouble::SlowRejoin { pods: pod.into(), delay });
+        let ended = world.update().await;
+        ended.done();
+        assert_eq!(unborne(&world), Vec::<String>::new(), "{}", world.kind);
+        let said = reasons(&ended);
+        assert!(said.iter().any(|why| why.contains(words)), "{}: {said:?}", world.kind);
+        let away = ended.ready_at(pod) - ended.evicted_at(pod);
+        assert!(away > delay && away < delay + secs(15), "{}: {away:?}", world.kind);
+    }
+}
+
+/// Without this the test before would prove nothing.
+#[tokio::test(start_paused = true)]
+async fn by_readiness_alone_the_same_pods_go_too_early() {
+    for database in [Database::kafka_topology("db"), Database::zookeeper("db"), Database::hazelcast("db")] {
+        let world = World::new(database).unasked();
+        world.sim.databases().trouble(Trouble::SlowRejoin { pods: "*-0".into(), delay: secs(90) });
+        world.update().await.done();
+        assert_ne!(unborne(&world), Vec::<String>::new(), "{}", world.kind);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_database_below_its_strength_is_not_touched_unless_that_is_overridden() {
+    let world = World::new(Database::kafka_topology("db"));
+    let lag = Trouble::Lagging { topic: "orders".into(), partition: 3, broker: 1 };
+    world.sim.databases().trouble(lag);
+    let plan = world.plan().await;
+    let (severity, message) = finding(&plan, Check::Quorum).expect("it is below its strength");
+    assert_eq!(severity, Severity::Refusal);
+    assert!(message.contains("orders-3"), "{message}");
+    world.start_with(|options| options.skip.extend([Check::Quorum])).await.end().await.done();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_database_that_may_not_be_asked_is_updated_by_readiness_and_that_is_said_before() {
+    let mut world = World::new(Database::zookeeper("db"));
+    world.sim.access().deny("create", "", "pods", "portforward");
+    world.sim.access().deny("get", "", "pods", "proxy");
+    let plan = world.plan().await;
+    assert_eq!(plan.health, None);
+    let (severity, message) = finding(&plan, Check::Health).expect("it is said");
+    assert_eq!(severity, Severity::Warning);
+    assert!(message.contains("forbidden") && message.contains("portforward"), "{message}");
+    world.update().await.done();
+    world.health = HealthMode::Require;
+    assert_eq!(finding(&world.plan().await, Check::Health).map(|(severity, _)| severity), Some(Severity::Refusal));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_is_answered_in_mid_run_no_pod_goes_that_must_not() {
+    for how in [
+        Misanswer::Refuse,
+        Misanswer::Reset,
+        Misanswer::Garbage,
+        Misanswer::Endless,
+        Misanswer::Hang,
+        Misanswer::RejectCredentials,
+    ] {
+        for database in [
+            Database::kafka_combined("db"),
+            Database::zookeeper("db"),
+            Database::hazelcast("db"),
+            Database::cassandra_racks("db", &[("r0", 3)]),
+        ] {
+            let world = World::new(database);
+            let mut running = world.start().await;
+            running.event("an eviction", |e| matches!(e, Event::PodEvicted { .. })).await;
+            world.sim.databases().trouble_for(Trouble::Answers { pods: "*".into(), how }, secs(60));
+            let ended = running.end().await;
+            ended.done();
+            assert_eq!(unborne(&world), Vec::<String>::new(), "{} {how:?}", world.kind);
+            let open = how == Misanswer::RejectCredentials && reasons(&ended).is_empty();
+            assert!(ended.took() > secs(60) || open, "{} {how:?}: {:?}", world.kind, ended.took());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_database_that_stays_silent_stops_the_run_after_the_pod_timeout() {
+    let world = World::new(Database::zookeeper("db"));
+    let mut running = world.start_with(|options| options.bounds.pod_timeout = secs(120)).await;
+    running.event("an eviction", |e| matches!(e, Event::PodEvicted { .. })).await;
+    world.sim.databases().trouble(Trouble::Answers { pods: "*".into(), how: Misanswer::Refuse });
+    let ended = running.end().await;
+    ended.ended(Outcome::Failed, code::UNFINISHED, true, true).says(&["ZooKeeper", "refuse"]);
+    assert_eq!(order(&ended).len(), 1);
+    world.sim.databases().heal_all();
+    world.goes_on().await;
+    assert_eq!(unborne(&world), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn liars_hold_the_run_up() {
+    for (database, lie) in [
+        (Database::zookeeper("db"), Trouble::ClaimsToLead { pods: "db-2".into() }),
+        (Database::kafka_combined("db"), Trouble::OtherCluster { pods: "db-2".into() }),
+        (Database::hazelcast("db"), Trouble::OtherCluster { pods: "db-2".into() }),
+        (Database::cassandra_racks("db", &[("r0", 3)]), Trouble::OtherCluster { pods: "db-rack-r0-2".into() }),
+    ] {
+        let world = World::new(database);
+        let mut running = world.start().await;
+        running.event("an eviction", |e| matches!(e, Event::PodEvicted { .. })).await;
+        world.sim.databases().trouble_for(lie.clone(), secs(60));
+        let ended = running.end().await;
+        ended.done();
+        assert!(ended.took() > secs(60), "{} {lie:?}: {:?}", world.kind, ended.took());
+        assert_eq!(unborne(&world), Vec::<String>::new(), "{} {lie:?}", world.kind);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_moves_is_read_anew_before_each_pod() {
+    for (database, office) in [
+        (Database::kafka_topology("db"), "controller"),
+        (Database::zookeeper("db"), "leader"),
+        (Database::hazelcast("db"), "master"),
+    ] {
+        let world = World::new(database);
+        let databases = world.sim.databases();
+        let mut running = world.start().await;
+        running.event("an eviction", |e| matches!(e, Event::PodReady { .. })).await;
+        databases.move_leader(NAMESPACE, "db", office);
+        let ended = running.end().await;
+        ended.done();
+        assert_eq!(unborne(&world), Vec::<String>::new(), "{}", world.kind);
+    }
+    // One that moves between every question and the eviction costs elections, and nothing else.
+    let world = World::new(Database::zookeeper("db"));
+    world.sim.databases().trouble(Trouble::LeaderMoves { after: secs(1) });
+    world.update().await.done();
+    assert_eq!(unborne(&world), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_asks_as_well() {
+    let world = World::new(Database::zookeeper("db"));
+    let mut running = world.start().await;
+    running.ready("db-0").await;
+    running.interrupt();
+    running.end().await.ended(Outcome::Stopped, 130, true, true);
+    world.sim.databases().trouble(Trouble::SlowRejoin { pods: "*".into(), delay: secs(60) });
+    roll_back(&world).await.expect("it is half done").done();
+    assert_eq!(unborne(&world), Vec::<String>::new());
+}
+
+fn tasks(hand_off: std::time::Duration) -> World {
+    let world = World::new(Database::druid("db").replicas_of("middleManagers", 2));
+    world.sim.databases().trouble(Trouble::Task { pod: "db-middlemanagers-0".into(), hand_off });
+    world
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_middle_manager_is_drained_before_it_goes() {
+    let world = tasks(secs(120));
+    let ended = world.update().await;
+    ended.done();
+    assert_eq!(unborne(&world), Vec::<String>::new());
+    let drained = |e: &Event| matches!(e, Event::PodWaiting { on: WaitingOn::Drain { .. }, .. });
+    let waited = ended.evicted_at("db-middlemanagers-0") - ended.at("the drain", drained);
+    assert!(waited >= secs(115) && waited < secs(130), "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_is_bounded_and_taken_back_by_a_run_that_stops_before_the_restart() {
+    let world = tasks(secs(3600));
+    let mut running = world.start_with(|options| options.bounds.drain = secs(60)).await;
+    let drained = |e: &Event| matches!(e, Event::PodWaiting { on: WaitingOn::Drain { .. }, .. });
+    running.event("the drain", drained).await;
+    running.interrupt();
+    running.end().await.ended(Outcome::Stopped, 130, true, true);
+    assert!(world.takes_tasks("db-middlemanagers-0"), "it is enabled again");
+    let mut running = world.start_with(|options| options.bounds.drain = secs(60)).await;
+    running.evicted("db-middlemanagers-0").await;
+    let ended = running.end().await;
+    ended.done();
+    let late = |e: &Event| matches!(e, Event::Notice { message } if message.contains("--drain-timeout"));
+    assert!(ended.has(late), "it is said that a task was cut off");
+}
+
