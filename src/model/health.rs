@@ -124,6 +124,21 @@ impl Verdict {
             | (Verdict::Unknown { .. }, no @ Verdict::No { .. }) => no,
         }
     }
+
+    /// The first three reasons, and how many there are besides: what fits on a line.
+    pub fn in_short(self) -> Self {
+        let shorten = |mut why: Vec<String>| {
+            let more = why.len().saturating_sub(3);
+            why.truncate(3);
+            why.extend((more > 0).then(|| format!("and {more} more")));
+            why
+        };
+        match self {
+            Verdict::Yes => Verdict::Yes,
+            Verdict::No { why } => Verdict::No { why: shorten(why) },
+            Verdict::Unknown { why } => Verdict::Unknown { why: shorten(why) },
+        }
+    }
 }
 
 fn joined(mut why: Vec<String>, more: Vec<String>) -> Vec<String> {
