@@ -1,4 +1,9 @@
 mod health;
+mod partitions;
+mod quorum;
+mod release;
+mod remarks;
+mod views;
 
 use std::time::Duration;
 
@@ -43,8 +48,12 @@ pub(super) static FACTS: Facts = Facts {
     questions: Questions {
         protocol: Protocol::Kafka,
         judge: health::judge,
-        apart: Duration::from_secs(0),
-        apart_after_a_hang: Duration::from_secs(0),
+        // A controller tells nobody that it ends, so that its leader takes it for one that has caught up until it has not
+        // fetched for controller.quorum.fetch.timeout.ms, 2 s by default.
+        apart: Duration::from_secs(2),
+        // A broker that dies is missed after broker.session.timeout.ms, 9 s by default; but until then the controllers do not
+        // register it again under a new incarnation, so it cannot seem to be back.
+        apart_after_a_hang: Duration::from_secs(2),
     },
     afterwards: |_, to| {
         vec![format!(

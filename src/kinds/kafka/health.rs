@@ -1,10 +1,161 @@
-//! When a Kafka can bear that one of its pods is restarted.
+//! When a Kafka can bear that one of its pods is restarted, and when a pod is back.
+//!
+//! A broker's word on the topics is only as good as its view of the cluster's metadata, so the active controller is asked how
+//! far each broker has followed it. One broker that is up to date is enough to judge all pods: what the others say can only
+//! make the verdict worse.
 
 use crate::model::evidence::Evidence;
-use crate::model::{Health, Roster};
+use crate::model::{Health, Member, Place, Roster, Verdict};
+
+use super::partitions::{Partitions, topics};
+use super::quorum::Controllers;
+use super::views::{Node, Views};
+use super::{release, remarks};
 
 /// Judges what the pods answered.
-pub fn judge(evidence: &Evidence, _roster: &Roster) -> Health {
-    let Evidence::Kafka(_answers) = evidence else { return Health::default() };
-    Health::default()
+pub fn judge(evidence: &Evidence, roster: &Roster) -> Health {
+    let Evidence::Kafka(answers) = evidence else { return Health::default() };
+    let views = Views::new(answers, roster);
+    let partitions = Partitions::of(&views);
+    let ground = match views.credible() {
+        Verdict::Yes => Controllers::agreed(&views),
+        verdict => Err(verdict),
+    };
+    let remarks = remarks::of(&views, ground.as_ref().ok(), roster);
+    let judge = Judge { views, partitions, ground };
+    Health { members: roster.places.iter().map(|place| judge.member(place)).collect(), remarks }
 }
+
+/// What the verdicts on all pods rest upon.
+struct Judge<'a> {
+    views: Views<'a>,
+    partitions: Partitions<'a>,
+    /// The controllers, or why nothing can be said about any pod.
+    ground: Result<Controllers<'a>, Verdict>,
+}
+
+impl Judge<'_> {
+    fn member(&self, place: &Place) -> Member {
+        let Some(node) = Node::of(place) else { return other(place) };
+        let ready = ready(place);
+        let back = match (&self.ground, &ready) {
+            (Ok(controllers), Verdict::Yes) => self.back(controllers, place, node),
+            (Err(verdict), Verdict::Yes) => verdict.clone(),
+            (_, missing) => missing.clone(),
+        };
+        let may_go = match &self.ground {
+            Ok(controllers) => self.may_go(controllers, place, node),
+            Err(verdict) => verdict.clone(),
+        };
+        let own = self.views.said.iter().find(|view| view.pod == place.pod);
+        Member {
+            pod: place.pod.clone(),
+            uid: place.uid.clone(),
+            role: place.role.clone(),
+            id: node.id.to_string(),
+            version: own
+                .and_then(|view| release::of(view.broker.metadata_level?))
+                .unwrap_or_default()
+                .to_owned(),
+            state: self.state(node),
+            leader: self.leads(node),
+            back: back.in_short(),
+            may_go: may_go.in_short(),
+        }
+    }
+
+    fn may_go(&self, controllers: &Controllers<'_>, place: &Place, node: Node) -> Verdict {
+        let quorum = if node.controller { controllers.may_go(node.id) } else { Verdict::Yes };
+        if !node.broker {
+            return quorum;
+        }
+        // Nobody counts on a broker that serves nobody and does not run properly.
+        let counts = place.ready || self.views.serves(node.id);
+        let replicas = if counts { self.partitions.may_go(node.id) } else { Verdict::Yes };
+        quorum.and(replicas).and(self.current(controllers))
+    }
+
+    fn back(&self, controllers: &Controllers<'_>, place: &Place, node: Node) -> Verdict {
+        let quorum = if node.controller { controllers.back(node.id) } else { Verdict::Yes };
+        if !node.broker {
+            return quorum;
+        }
+        let fenced = self.views.said.iter().filter(|view| !view.broker.serving.contains(&node.id));
+        let fenced = fenced.map(|view| format!("broker {} does not serve yet, says {}", node.id, view.pod));
+        quorum
+            .and(self.views.answered(&place.pod))
+            .and(Verdict::unless(fenced.take(1).collect()))
+            .and(self.partitions.back(node.id))
+            .and(self.current(controllers))
+    }
+
+    /// At least one broker's view of the topics is known not to be an old one.
+    fn current(&self, controllers: &Controllers<'_>) -> Verdict {
+        match self.views.said.iter().any(|view| controllers.is_current(view.id)) {
+            true => Verdict::Yes,
+            false => Verdict::Unknown {
+                why: vec!["no broker that answers has caught up with the active controller".to_owned()],
+            },
+        }
+    }
+
+    fn leads(&self, node: Node) -> bool {
+        node.controller && self.ground.as_ref().is_ok_and(|controllers| controllers.leader == node.id)
+    }
+
+    /// In the words of Kafka's own tools.
+    fn state(&self, node: Node) -> String {
+        let mut words = Vec::new();
+        if let (true, Ok(controllers)) = (node.controller, &self.ground) {
+            words.push(match (self.leads(node), controllers.back(node.id)) {
+                (true, _) => "Leader".to_owned(),
+                (false, Verdict::Yes) => "Follower".to_owned(),
+                (false, _) => "Follower, behind".to_owned(),
+            });
+        }
+        if node.broker && !self.views.said.is_empty() {
+            words.push(match (self.views.serves(node.id), self.partitions.behind(node.id)) {
+                (false, _) => "fenced".to_owned(),
+                (true, 0) => "in sync".to_owned(),
+                (true, behind) => format!("{behind} of {} replicas not in sync", self.replicas(node.id)),
+            });
+        }
+        if words.is_empty() { "unknown".to_owned() } else { words.join(", ") }
+    }
+
+    /// How many partitions the broker holds, by the view that knows most.
+    fn replicas(&self, broker: i32) -> usize {
+        let held = |view| {
+            let partitions = topics(view).flat_map(|topic| &topic.partitions);
+            partitions.filter(|partition| partition.replicas.contains(&broker)).count()
+        };
+        self.views.said.iter().map(|view| held(view.broker)).max().unwrap_or_default()
+    }
+}
+
+fn ready(place: &Place) -> Verdict {
+    let why = match (place.ready, place.uid.is_empty()) {
+        (true, _) => return Verdict::Yes,
+        (false, true) => format!("pod {} does not exist", place.pod),
+        (false, false) => format!("pod {} is not Ready", place.pod),
+    };
+    Verdict::No { why: vec![why] }
+}
+
+/// A pod that is no node of Kafka: the Cruise Control, which nothing depends on.
+fn other(place: &Place) -> Member {
+    Member {
+        pod: place.pod.clone(),
+        uid: place.uid.clone(),
+        role: place.role.clone(),
+        id: String::new(),
+        version: String::new(),
+        state: if place.ready { "Ready" } else { "not Ready" }.to_owned(),
+        leader: false,
+        back: ready(place),
+        may_go: Verdict::Yes,
+    }
+}
+
+#[cfg(test)]
+mod tests;

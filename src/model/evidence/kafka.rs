@@ -1,13 +1,73 @@
-//! What the pods of a Kafka answer.
+//! What the brokers of a Kafka answer. Ids are those of Kafka's nodes.
 
 use super::Said;
+use crate::model::Unasked;
 
-/// The answers of all pods that were asked.
+/// The answers of all brokers that were asked.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Answers {
-    pub pods: Vec<Said<Pod>>,
+    pub brokers: Vec<Said<Broker>>,
 }
 
-/// What one pod says.
+/// What one broker says: its own view, which may be an old one if it is cut off from the controllers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Broker {
+    /// The id of the cluster that it belongs to.
+    pub cluster: String,
+    /// The brokers that serve. One that is fenced, because it starts or its controllers do not hear from it, is not among
+    /// them.
+    pub serving: Vec<i32>,
+    pub topics: Vec<Topic>,
+    /// What the active controller answers through this broker.
+    pub quorum: Result<Quorum, Unasked>,
+    /// The partitions that are being reassigned, as the active controller says through this broker.
+    pub moving: Result<Vec<Moving>, Unasked>,
+    /// The highest level of `metadata.version` that it supports, from which its release follows.
+    pub metadata_level: Option<i16>,
+}
+
+/// A topic and the state of its partitions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Topic {
+    pub name: String,
+    /// The value of `min.insync.replicas` that is in force; `None` if it is not known.
+    pub min_insync: Option<u32>,
+    pub partitions: Vec<Partition>,
+}
+
+/// A partition as `Metadata` describes it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Partition {
+    pub index: i32,
+    pub leader: Option<i32>,
+    /// All replicas, with those that a reassignment adds.
+    pub replicas: Vec<i32>,
+    pub in_sync: Vec<i32>,
+}
+
+/// The quorum of the controllers, as its leader describes it.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Pod {}
+pub struct Quorum {
+    pub leader: Option<i32>,
+    pub epoch: i32,
+    pub voters: Vec<Follower>,
+    /// The brokers that are no controllers.
+    pub observers: Vec<Follower>,
+}
+
+/// A node that follows the metadata of the cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Follower {
+    pub id: i32,
+    /// When it last had all of the metadata: milliseconds by the leader's clock; `None` if it never had.
+    pub caught_up: Option<i64>,
+}
+
+/// A partition that is being reassigned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moving {
+    pub topic: String,
+    pub partition: i32,
+    /// The replicas that are being made.
+    pub adding: Vec<i32>,
+}

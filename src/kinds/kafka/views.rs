@@ -1,0 +1,100 @@
+//! What of the brokers' answers may be believed: who answered, for which cluster, and how well they know it.
+
+use std::collections::BTreeMap;
+
+use crate::model::evidence::kafka::{Answers, Broker};
+use crate::model::{Place, Roster, Verdict};
+
+/// A pod as a node of Kafka.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Node {
+    /// KubeDB numbers brokers and combined nodes by their ordinals, and controllers from 1000.
+    pub id: i32,
+    pub broker: bool,
+    pub controller: bool,
+}
+
+impl Node {
+    /// `None` if the pod is no node, such as the Cruise Control.
+    pub fn of(place: &Place) -> Option<Self> {
+        let ordinal = i32::try_from(place.ordinal).ok()?;
+        match place.role.trim_end_matches('s') {
+            "broker" => Some(Node { id: ordinal, broker: true, controller: false }),
+            "controller" => Some(Node { id: ordinal.checked_add(1000)?, broker: false, controller: true }),
+            "all" | "combined" => Some(Node { id: ordinal, broker: true, controller: true }),
+            _ => None,
+        }
+    }
+}
+
+/// The answers of the pods that are there now.
+pub(super) struct Views<'a> {
+    pub said: Vec<View<'a>>,
+    /// The brokers that are Ready and gave no answer that is of use, and why.
+    silent: Vec<(&'a str, String)>,
+}
+
+/// What one broker says.
+pub(super) struct View<'a> {
+    pub pod: &'a str,
+    pub id: i32,
+    pub broker: &'a Broker,
+}
+
+impl<'a> Views<'a> {
+    pub fn new(answers: &'a Answers, roster: &'a Roster) -> Self {
+        let mut views = Views { said: Vec::new(), silent: Vec::new() };
+        for place in roster.ready() {
+            let Some(node) = Node::of(place).filter(|node| node.broker) else { continue };
+            // What an earlier pod of that name said says nothing about this one.
+            let answer = answers.brokers.iter().find(|a| a.pod == place.pod && a.uid == place.uid);
+            match answer.map(|answer| &answer.said) {
+                Some(Ok(broker)) => views.said.push(View { pod: &place.pod, id: node.id, broker }),
+                Some(Err(unasked)) => {
+                    views.silent.push((&place.pod, format!("{}: {}", place.pod, unasked.message)));
+                }
+                None => views.silent.push((&place.pod, format!("{}: it has not been asked yet", place.pod))),
+            }
+        }
+        views
+    }
+
+    /// What forbids to believe any of the answers. One of another cluster comes from a pod that has inherited an address, or
+    /// from a broker that was formatted anew; which of them is meant is for a person to find out.
+    pub fn credible(&self) -> Verdict {
+        if self.said.is_empty() {
+            let mut why: Vec<String> = self.silent.iter().map(|(_, why)| why.clone()).collect();
+            if why.is_empty() {
+                why.push("no broker is Ready, so none can be asked".to_owned());
+            }
+            return Verdict::Unknown { why };
+        }
+        let mut clusters: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for view in &self.said {
+            clusters.entry(&view.broker.cluster).or_default().push(view.pod);
+        }
+        if clusters.len() == 1 && !clusters.contains_key("") {
+            return Verdict::Yes;
+        }
+        let each = clusters.iter().map(|(id, pods)| format!("{} to \"{id}\"", pods.join(" and ")));
+        Verdict::No {
+            why: vec![format!(
+                "brokers belong to different clusters: {}",
+                each.collect::<Vec<_>>().join(", ")
+            )],
+        }
+    }
+
+    /// Whether a pod answered, and otherwise why not.
+    pub fn answered(&self, pod: &str) -> Verdict {
+        match self.silent.iter().find(|(name, _)| *name == pod) {
+            Some((_, why)) => Verdict::Unknown { why: vec![why.clone()] },
+            None => Verdict::Yes,
+        }
+    }
+
+    /// A broker that anyone takes for one that serves.
+    pub fn serves(&self, id: i32) -> bool {
+        self.said.iter().any(|view| view.broker.serving.contains(&id))
+    }
+}
