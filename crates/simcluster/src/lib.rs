@@ -21,6 +21,7 @@ mod kubedb;
 mod listeners;
 mod managers;
 pub mod object;
+mod outside;
 mod pattern;
 mod read;
 mod record;
@@ -50,6 +51,7 @@ pub use faults::{Effect, Fault, Faults};
 pub use kubedb::kind::Kind;
 pub use kubedb::workload::WorkloadApi;
 pub use listeners::Listeners;
+pub use outside::{Order, Outside, Report};
 pub use record::RecordedRequest;
 pub use resources::{RESOURCES, Resource};
 pub use rest::{Broken, Transport};
@@ -59,6 +61,7 @@ pub use store::{Change, ChangeKind, DeleteOptions, Deleted, Store, Subscription}
 #[derive(Clone)]
 pub struct SimCluster {
     server: rest::Server,
+    outside: Outside,
     tasks: Arc<Tasks>,
 }
 
@@ -77,7 +80,7 @@ impl SimCluster {
             conflicts: rest::Conflicts::default(),
         };
         world::install_namespace(&server.store, "default");
-        Self { server, tasks: Arc::default() }
+        Self { server, outside: Outside::default(), tasks: Arc::default() }
     }
 
     /// The objects.
@@ -103,6 +106,11 @@ impl SimCluster {
     /// What listens in pods. Nothing does at first.
     pub fn listeners(&self) -> &Listeners {
         &self.server.listeners
+    }
+
+    /// The pods that are run from outside, as real processes for example. None is at first.
+    pub fn outside(&self) -> &Outside {
+        &self.outside
     }
 
     /// What the users may do.
@@ -144,7 +152,8 @@ impl SimCluster {
 
     /// Starts the controllers on the current runtime. They stop when the last handle is dropped.
     pub fn start(&self) {
-        let controllers = controllers::run(self.store().clone(), self.behaviour().clone());
+        let controllers =
+            controllers::run(self.store().clone(), self.behaviour().clone(), self.outside.clone());
         self.tasks.keep([tokio::spawn(controllers).abort_handle()]);
     }
 }

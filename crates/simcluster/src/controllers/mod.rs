@@ -37,6 +37,7 @@ use crate::behaviour::{Behaviour, LiveBehaviour};
 use crate::error::ApiError;
 use crate::kubedb::kind::Kind;
 use crate::object;
+use crate::outside::{Outside, Report, Reports};
 use crate::read::{controller_of, text};
 use crate::resources::RESOURCES;
 use crate::store::{Change, ChangeKind, Store};
@@ -44,12 +45,17 @@ use crate::store::{Change, ChangeKind, Store};
 pub(crate) use self::budgets::status as budget_status;
 
 /// Runs every controller until the store is gone.
-pub(crate) fn run(store: Store, behaviour: LiveBehaviour) -> impl Future<Output = ()> + Send {
+pub(crate) fn run(
+    store: Store,
+    behaviour: LiveBehaviour,
+    outside: Outside,
+) -> impl Future<Output = ()> + Send {
     // Subscribed before the future is first polled: what happens between start() and then is not missed.
     let mut changes = store.subscribe();
     let mut turns = behaviour.subscribe();
+    let mut reports = outside.reports();
     async move {
-        let mut controllers = Controllers::new(store, behaviour);
+        let mut controllers = Controllers::new(store, behaviour, outside);
         controllers.take_stock();
         loop {
             let next = controllers.context.agenda.next();
@@ -63,9 +69,21 @@ pub(crate) fn run(store: Store, behaviour: LiveBehaviour) -> impl Future<Output 
                     }
                 }
                 Ok(()) = turns.changed() => controllers.behaviour_changed(),
+                (uid, report) = heard(&mut reports) => controllers.hear(&uid, report),
                 () = at(next) => controllers.perform(),
             }
         }
+    }
+}
+
+/// The next report about a pod that is run from outside.
+async fn heard(reports: &mut Option<Reports>) -> (String, Report) {
+    match reports {
+        Some(reports) => match reports.recv().await {
+            Some(report) => report,
+            None => std::future::pending().await,
+        },
+        None => std::future::pending().await,
     }
 }
 
@@ -80,6 +98,8 @@ async fn at(time: Option<Instant>) {
 struct Context {
     store: Store,
     behaviour: LiveBehaviour,
+    /// The pods that are run from outside.
+    outside: Outside,
     index: Index,
     agenda: Agenda,
     /// When the controllers were started.
@@ -124,10 +144,17 @@ struct Controllers {
 }
 
 impl Controllers {
-    fn new(store: Store, behaviour: LiveBehaviour) -> Self {
+    fn new(store: Store, behaviour: LiveBehaviour, outside: Outside) -> Self {
         let (index, agenda) = (Index::default(), Agenda::default());
-        let context =
-            Context { store, behaviour, index, agenda, started: Instant::now(), failures: HashMap::new() };
+        let context = Context {
+            store,
+            behaviour,
+            outside,
+            index,
+            agenda,
+            started: Instant::now(),
+            failures: HashMap::new(),
+        };
         Self {
             context,
             kubelet: Kubelet::default(),
@@ -196,6 +223,10 @@ impl Controllers {
         self.kubelet.behaviour_changed(&mut self.context);
         self.provisioner.behaviour_changed(&mut self.context);
         self.ops_manager.behaviour_changed(&mut self.context);
+    }
+
+    fn hear(&mut self, uid: &str, report: Report) {
+        self.kubelet.hear(&mut self.context, uid, report);
     }
 
     /// Does everything that is due.

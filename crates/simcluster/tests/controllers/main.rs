@@ -3,6 +3,7 @@
 mod admission;
 mod databases;
 mod ops_manager;
+mod outside;
 mod pods;
 mod sets;
 mod worlds;

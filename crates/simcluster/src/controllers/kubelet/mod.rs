@@ -3,6 +3,7 @@
 //! Each pod has a [`Life`]: the stage it is in and when that stage ends. What objects show is written at each step.
 
 pub(crate) mod images;
+mod outside;
 mod say;
 mod schedule;
 mod stages;
@@ -21,6 +22,7 @@ use super::agenda::{Place, Work};
 use super::index::{PODS, place_of};
 use crate::behaviour::{Ailment, Behaviour};
 use crate::object::{self, is_terminating};
+use crate::outside::Order;
 use crate::read::{is_ready, list, number, text};
 use crate::store::{Change, ChangeKind};
 
@@ -41,6 +43,9 @@ enum Stage {
     Starting,
     /// The containers run and are not Ready, until the behaviour changes.
     Unready,
+    /// The containers run outside of the simulation, and whoever runs them has not reported yet that they are ready, or has
+    /// reported that they are ready no more.
+    Outside,
     /// Ready.
     Up,
     /// A pull has failed just now.
@@ -92,7 +97,12 @@ impl Kubelet {
     pub fn observe(&mut self, context: &mut Context, change: &Change) {
         let uid = object::uid(&change.object);
         match change.kind {
-            ChangeKind::Deleted => drop(self.lives.remove(uid)),
+            ChangeKind::Deleted => {
+                let left = self.lives.remove(uid).filter(|(_, life)| life.stage != Stage::Done);
+                if left.is_some() && context.outside.runs(&change.object) {
+                    context.outside.order(Order::Kill { uid: uid.to_owned() });
+                }
+            }
             ChangeKind::Added => {
                 let life = adopt(context, &change.object);
                 let due = life.until.unwrap_or_else(Instant::now);
@@ -144,6 +154,11 @@ impl Kubelet {
         }
         let mut turn = Turn::new(context, &pod, life);
         turn.take();
+        Self::plan(context, place, uid, life);
+    }
+
+    /// Notes when the stage ends.
+    fn plan(context: &mut Context, place: &Place, uid: &str, life: &Life) {
         if let Some(until) = life.until {
             context.agenda.at(until, Work::Pod(place.clone(), uid.to_owned()));
         }

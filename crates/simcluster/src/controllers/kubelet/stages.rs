@@ -30,6 +30,8 @@ impl Turn<'_> {
             Stage::Creating => self.start_containers(),
             Stage::Starting => self.end_starting(),
             Stage::Unready => self.recover(),
+            // It goes on when a report comes in.
+            Stage::Outside => {}
             Stage::Up => {
                 // A readiness gate may have opened or closed.
                 self.report(|status, now| status::ready(status, true, self.pod, now));
@@ -39,7 +41,8 @@ impl Turn<'_> {
             Stage::PullBackOff(spot) | Stage::Broken(spot) => self.start(spot),
             Stage::Exited(spot) => self.end_exited(spot),
             Stage::CrashBackOff(spot) => self.restart(spot),
-            Stage::Stopping(grace) => self.stop(grace),
+            Stage::Stopping(_) if self.is_outside() => self.order_kill(),
+            Stage::Stopping(grace) => self.stop(self.exit_code(grace)),
             Stage::Stuck => self.begin_to_stop(),
             Stage::Done => self.rest(Stage::Done),
         }
@@ -136,6 +139,9 @@ impl Turn<'_> {
     }
 
     fn enter_starting(&mut self) {
+        if self.is_outside() {
+            return self.order_start();
+        }
         let ready_after = self.twentieths(10);
         let crash = self.main_spot().and_then(|spot| self.crash_after(spot));
         self.enter(Stage::Starting, crash.map_or(ready_after, |crash| crash.min(ready_after)));
@@ -219,7 +225,7 @@ impl Turn<'_> {
         self.become_ready();
     }
 
-    fn become_ready(&mut self) {
+    pub(super) fn become_ready(&mut self) {
         self.report(|status, now| status::ready(status, true, self.pod, now));
         self.rest(Stage::Up);
         self.stay_up();
@@ -249,10 +255,15 @@ impl Turn<'_> {
     }
 
     fn lose_readiness(&mut self) {
+        self.say_unready();
+        self.rest(Stage::Unready);
+    }
+
+    /// The probe fails.
+    pub(super) fn say_unready(&self) {
         self.report(|status, now| status::ready(status, false, self.pod, now));
         let spot = self.main_spot().unwrap_or(Spot { init: false, at: 0 });
         self.warn("Unhealthy", "Readiness probe failed: command timed out".to_owned(), spot);
-        self.rest(Stage::Unready);
     }
 
     fn recover(&mut self) {
@@ -302,6 +313,11 @@ impl Turn<'_> {
             Some((Ailment::Crash { exit_code, .. }, _)) => *exit_code,
             _ => 1,
         };
+        self.exit_with(spot, exit_code);
+    }
+
+    /// A container has exited with this code.
+    pub(super) fn exit_with(&mut self, spot: Spot, exit_code: i32) {
         self.report(|status, now| status::exited(status, spot, exit_code, self.pod, now));
         self.life.failures += 1;
         self.enter(Stage::Exited(spot), RESTART);
@@ -340,6 +356,9 @@ impl Turn<'_> {
         let running: Vec<usize> = (0..list(self.pod, "/spec/containers").len()).filter(runs).collect();
         let lasts = if running.is_empty() {
             Duration::ZERO
+        } else if self.is_outside() {
+            self.order_stop();
+            Duration::from_secs(grace)
         } else {
             self.stop_time().min(Duration::from_secs(grace))
         };
@@ -360,9 +379,13 @@ impl Turn<'_> {
         }
     }
 
+    /// What the containers exit with that had this grace to stop.
+    fn exit_code(&self, grace: u64) -> i32 {
+        if self.stop_time() > Duration::from_secs(grace) { 137 } else { 0 }
+    }
+
     /// The containers have stopped: the pod says so, and goes.
-    fn stop(&mut self, grace: u64) {
-        let exit_code = if self.stop_time() > Duration::from_secs(grace) { 137 } else { 0 };
+    pub(super) fn stop(&mut self, exit_code: i32) {
         self.report(|status, now| status::stopped(status, exit_code, self.pod, now));
         let options = DeleteOptions { uid: Some(object::uid(self.pod).to_owned()), ..DeleteOptions::now() };
         // Somebody may have deleted it by force.
