@@ -1,0 +1,132 @@
+//! The same update in several ways, and what a client of the database saw of each: the table of docs/health.md.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::sleep;
+
+use crate::load::{Load, Tally};
+use crate::roll::Outcome;
+use crate::servers::{Seat, Server};
+use crate::site::Site;
+
+/// Who decides when the next pod may go.
+#[derive(Clone, Copy)]
+pub enum How {
+    /// This tool, which asks the database.
+    Gates,
+    /// This tool, by pods and budgets only.
+    NoGates,
+    /// KubeDB's Ops-manager: ascending, when the pod before is Ready.
+    OpsManager,
+}
+
+impl How {
+    const ALL: [How; 3] = [How::Gates, How::NoGates, How::OpsManager];
+
+    fn words(self) -> &'static str {
+        match self {
+            How::Gates => "dbupdate",
+            How::NoGates => "dbupdate --health off",
+            How::OpsManager => "Ops-manager's order",
+        }
+    }
+
+    fn flags(self, server: &Server) -> Vec<&'static str> {
+        match self {
+            How::Gates => vec!["--via", server.via],
+            How::NoGates => vec!["--via", server.via, "--health", "off"],
+            How::OpsManager => vec!["--via", "ops-manager"],
+        }
+    }
+}
+
+/// Less than the half minute after which a readiness probe of Kubernetes' defaults notices.
+const HANGS: Duration = Duration::from_secs(25);
+
+/// Prints the rows of one database.
+pub async fn compare(server: &'static Server) {
+    let mut rows = Vec::new();
+    for beside in [false, true] {
+        for how in How::ALL {
+            rows.push(row(server, how, beside).await);
+            // A run of half an hour is looked at while it goes on.
+            eprintln!("{}", rows.last().expect("it was just pushed"));
+        }
+    }
+    println!("{}", rows.join("\n"));
+}
+
+async fn row(server: &'static Server, how: How, beside: bool) -> String {
+    let site = Site::start(server).await;
+    let load = Load::start(&site).await;
+    let flags = how.flags(server);
+    let (outcome, ()) = tokio::join!(site.update(&flags), site.hang(beside));
+    let tally = load.end().await;
+    let beside = if beside { "hangs for 25 s" } else { "well" };
+    line(server, how.words(), beside, &outcome, &tally)
+}
+
+fn line(server: &Server, how: &str, beside: &str, outcome: &Outcome, tally: &Tally) -> String {
+    let seconds = |ms: u64| format!("{:.1} s", Duration::from_millis(ms).as_secs_f64());
+    let ended = match outcome.code {
+        Some(0) => format!("{:.0} s", outcome.took.as_secs_f64()),
+        code => format!("exit code {code:?}"),
+    };
+    format!(
+        "| {} {} → {} | {beside} | {how} | {ended} | {} | {} | {} | {} | {} | {} | {} |",
+        server.kind,
+        server.versions[0],
+        server.versions[1],
+        tally.acknowledged,
+        tally.lost,
+        tally.failed,
+        tally.stalled,
+        seconds(tally.longest_stall),
+        seconds(tally.without_service),
+        tally.elections.map_or("-".to_owned(), |elections| elections.to_string()),
+    )
+}
+
+impl Site {
+    /// When the first pod is back, another one hangs, which has not been updated and does not lead. It stays Ready.
+    async fn hang(&self, at_all: bool) {
+        if !at_all {
+            return;
+        }
+        let uids: Vec<_> = self.seats.iter().map(|seat| self.pod(seat)["metadata"]["uid"].clone()).collect();
+        let members =
+            || self.seats.iter().zip(&uids).filter(|(seat, _)| seat.pod.contains(self.server.hangs));
+        let is_back = |(seat, old): (&Seat, &Value)| {
+            let pod = self.pod(seat);
+            pod["metadata"]["uid"] != *old && is_ready(&pod)
+        };
+        while !members().any(is_back) {
+            sleep(Duration::from_millis(20)).await;
+        }
+        // From the end: whoever goes in ascending order has not come to it.
+        for (seat, old) in members().rev() {
+            let leads = match self.server.leader {
+                Some(probe) => probe.succeeds(seat.address).await,
+                None => false,
+            };
+            if !leads && self.pod(seat)["metadata"]["uid"] == *old {
+                self.lives.signal_pod(&seat.pod, "STOP");
+                sleep(HANGS).await;
+                self.lives.signal_pod(&seat.pod, "CONT");
+                return;
+            }
+        }
+    }
+
+    /// The pod that sits there now; null between two.
+    fn pod(&self, seat: &Seat) -> Value {
+        let pod = self.cluster.store().get("pods", "default", &seat.pod);
+        pod.map_or(Value::Null, |pod| (*pod).clone())
+    }
+}
+
+fn is_ready(pod: &Value) -> bool {
+    let conditions = pod["status"]["conditions"].as_array();
+    conditions.is_some_and(|all| all.iter().any(|it| it["type"] == "Ready" && it["status"] == "True"))
+}

@@ -1,0 +1,57 @@
+//! Real databases behind the simulated API: a pod's life is given to a process on loopback, and the built binary updates the
+//! database while a client writes to it. `.ci/real` fetches the servers and runs this.
+#![cfg(target_os = "linux")]
+
+mod compare;
+mod lives;
+mod load;
+#[path = "../programs/mod.rs"]
+mod programs;
+mod roll;
+#[path = "../served/mod.rs"]
+mod served;
+mod servers;
+mod site;
+
+use served::signal;
+
+use crate::load::Load;
+use crate::servers::{Server, ZOOKEEPER};
+use crate::site::Site;
+
+/// Whether the servers are there. They are too large to be fetched by a test.
+fn there() -> bool {
+    if servers::fetched().is_some() {
+        return programs::installed("java");
+    }
+    programs::not_tested("REAL_SERVERS is not set; .ci/real fetches the servers and sets it");
+    false
+}
+
+/// Updates the database under load: nothing that was acknowledged may be lost.
+async fn update(server: &'static Server) -> load::Tally {
+    let site = Site::start(server).await;
+    let load = Load::start(&site).await;
+    let outcome = site.update(&["--via", server.via]).await;
+    assert_eq!(outcome.code, Some(0), "{}", outcome.said);
+    let tally = load.end().await;
+    eprintln!("{} in {:?}: {tally:?}", server.kind, outcome.took);
+    assert_eq!(tally.lost, 0, "{tally:?}");
+    assert!(tally.acknowledged > 100, "{tally:?} is hardly a load");
+    tally
+}
+
+#[tokio::test]
+async fn zookeeper_loses_nothing() {
+    if there() {
+        update(&ZOOKEEPER).await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "takes minutes: .ci/real compare"]
+async fn zookeeper_compared() {
+    if there() {
+        compare::compare(&ZOOKEEPER).await;
+    }
+}

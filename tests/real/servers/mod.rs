@@ -1,0 +1,110 @@
+//! The databases: how a pod's process of each is started, and what a probe asks it.
+
+mod zookeeper;
+
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use simcluster::world::Database;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+pub use zookeeper::ZOOKEEPER;
+
+/// A database of real servers.
+pub struct Server {
+    /// The kind, as it is typed.
+    pub kind: &'static str,
+    /// The version that it is on at first, and the one that it is updated to: names of the catalog.
+    pub versions: [&'static str; 2],
+    /// How the update is carried out.
+    pub via: &'static str,
+    /// What a pod listens on, apart from what only the others of its database use.
+    pub ports: &'static [u16],
+    pub probe: Probe,
+    /// What tells that a pod leads the others, where one does.
+    pub leader: Option<Probe>,
+    /// What the names of the pods have in common of which one is made to hang.
+    pub hangs: &'static str,
+    /// Called with the name of the database.
+    pub database: fn(&str) -> Database,
+    /// What starts the process of this pod on this version, its files written.
+    pub command: fn(&Seat, &[Seat], &str) -> Command,
+    /// The name and the version of the client that writes to it, and its Java class in `load/`.
+    pub client: (&'static str, &'static str),
+    pub load: &'static str,
+}
+
+/// What tells that a pod is Ready. As shallow as the real ones: it knows nothing of the other members.
+#[derive(Clone, Copy)]
+pub enum Probe {
+    /// The port answers so.
+    Answers { port: u16, question: &'static str, answer: &'static str },
+}
+
+impl Probe {
+    pub async fn succeeds(self, address: Ipv4Addr) -> bool {
+        match self {
+            Probe::Answers { port, question, answer } => {
+                ask(address, port, question).await.is_some_and(|said| said.contains(answer))
+            }
+        }
+    }
+}
+
+async fn ask(address: Ipv4Addr, port: u16, question: &str) -> Option<String> {
+    let mut stream = TcpStream::connect((address, port)).await.ok()?;
+    stream.write_all(question.as_bytes()).await.ok()?;
+    let mut said = Vec::new();
+    stream.take(64 * 1024).read_to_end(&mut said).await.ok()?;
+    String::from_utf8(said).ok()
+}
+
+/// A pod's place: what all pods of that name have in common, one after the other, as with a volume and a name in the DNS.
+#[derive(Clone)]
+pub struct Seat {
+    pub pod: String,
+    pub ordinal: usize,
+    /// A loopback address of its own, so that every pod has the usual ports.
+    pub address: Ipv4Addr,
+    /// Its volume.
+    pub directory: PathBuf,
+}
+
+impl Seat {
+    /// Writes a file into the volume.
+    pub fn write(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.directory.join(name);
+        std::fs::create_dir_all(path.parent().expect("below the volume")).expect("a folder can be made");
+        std::fs::write(&path, content).expect("a file can be written");
+        path
+    }
+}
+
+/// What `.ci/real` has fetched; `None` where it has not run.
+pub fn fetched() -> Option<PathBuf> {
+    std::env::var_os("REAL_SERVERS").map(PathBuf::from)
+}
+
+/// The jars of this name and version.
+pub fn class_path(name: &str, version: &str) -> String {
+    let file = fetched().expect("the caller has looked").join("classpath").join(format!("{name}-{version}"));
+    let jars = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    jars.trim().to_owned()
+}
+
+/// A Java process with this heap in MB, which writes what it says into the seat's volume.
+pub fn java(program: &Path, heap: u32, class_path: &str, seat: &Seat) -> Command {
+    let log = std::fs::File::options().create(true).append(true).open(seat.directory.join("said"));
+    let log = log.expect("a file can be written");
+    let mut command = Command::new(program);
+    command
+        .arg(format!("-Xmx{heap}m"))
+        .args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", class_path])
+        .current_dir(&seat.directory)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().expect("a file can be opened twice"))
+        .stderr(log);
+    command
+}

@@ -1,0 +1,66 @@
+//! ZooKeeper, with KubeDB's settings: `ruok` as the probe, every four-letter word, the AdminServer on 8080.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::process::Command;
+
+use simcluster::world::Database;
+
+use super::{Probe, Seat, Server, class_path, java};
+
+pub const ZOOKEEPER: Server = Server {
+    kind: "zookeeper",
+    versions: ["3.8.3", "3.9.1"],
+    via: "client",
+    ports: &[2181, 8080],
+    probe: Probe::Answers { port: 2181, question: "ruok", answer: "imok" },
+    leader: Some(Probe::Answers { port: 2181, question: "srvr", answer: "Mode: leader" }),
+    hangs: "",
+    database: Database::zookeeper,
+    command,
+    client: ("zookeeper", "3.9.1"),
+    load: "ZooKeeperLoad",
+};
+
+const LOGGING: &str = r#"<configuration>
+  <appender name="OUT" class="ch.qos.logback.core.ConsoleAppender">
+    <encoder><pattern>%d{HH:mm:ss.SSS} %-5level %logger{0} %msg%n</pattern></encoder>
+  </appender>
+  <root level="WARN"><appender-ref ref="OUT"/></root>
+</configuration>
+"#;
+
+fn command(seat: &Seat, seats: &[Seat], version: &str) -> Command {
+    seat.write("data/myid", &(seat.ordinal + 1).to_string());
+    let config = seat.write("zoo.cfg", &config(seat, seats));
+    let logging = seat.write("logback.xml", LOGGING);
+    let mut command = java(Path::new("java"), 256, &class_path("zookeeper", version), seat);
+    command
+        .arg(format!("-Dlogback.configurationFile={}", logging.display()))
+        .arg(format!("-Dzookeeper.admin.serverAddress={}", seat.address))
+        .arg("org.apache.zookeeper.server.quorum.QuorumPeerMain")
+        .arg(config);
+    command
+}
+
+fn config(seat: &Seat, seats: &[Seat]) -> String {
+    let mut text = format!(
+        "tickTime=2000
+initLimit=10
+syncLimit=2
+dataDir={}
+clientPort=2181
+clientPortAddress={}
+4lw.commands.whitelist=*
+admin.serverPort=8080
+standaloneEnabled=false
+",
+        seat.directory.join("data").display(),
+        seat.address,
+    );
+    for seat in seats {
+        writeln!(text, "server.{}={}:2888:3888", seat.ordinal + 1, seat.address)
+            .expect("text can be written");
+    }
+    text
+}

@@ -1,0 +1,94 @@
+//! A simulated cluster on a listener, with a database whose pods are real processes.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use simcluster::{Behaviour, Endpoint, SimCluster, world};
+use tokio::net::TcpListener;
+
+use crate::lives::Lives;
+use crate::served::Directory;
+use crate::servers::{Seat, Server};
+
+/// The name of the database.
+pub const NAME: &str = "my-db";
+
+/// The user of the database, and the password.
+pub const LOGIN: [&str; 2] = ["admin", "8dT-real_pw"];
+
+pub struct Site {
+    pub cluster: SimCluster,
+    pub server: &'static Server,
+    pub seats: Vec<Seat>,
+    pub lives: Arc<Lives>,
+    pub kubeconfig: PathBuf,
+    /// Removed at the end.
+    _directory: Directory,
+}
+
+impl Site {
+    /// Starts the database, and then the cluster around it.
+    pub async fn start(server: &'static Server) -> Self {
+        let mut behaviour = Behaviour { start_up: Duration::from_millis(200), ..Behaviour::default() };
+        behaviour.ops_manager.alive = true;
+        let cluster = SimCluster::new(behaviour);
+        world::catalog::install(cluster.store());
+        (server.database)(NAME).version(server.versions[0]).install(&cluster);
+        let data = LOGIN.map(|text| STANDARD.encode(text));
+        let secret = json!({
+            "metadata": { "name": format!("{NAME}-auth"), "namespace": "default" },
+            "type": "kubernetes.io/basic-auth",
+            "data": { "username": data[0], "password": data[1] },
+        });
+        // The world may have made one already; then ours counts.
+        if let Err(refusal) = cluster.store().create("secrets", secret.clone()) {
+            let name = format!("{NAME}-auth");
+            let set = |there: &mut Value| there["data"] = secret["data"].clone();
+            cluster.store().update("secrets", "default", &name, set).unwrap_or_else(|_| panic!("{refusal}"));
+        }
+        let directory = Directory::new();
+        let seats = seats(&cluster, &directory);
+        for seat in &seats {
+            for port in server.ports {
+                let address = SocketAddr::from((seat.address, *port));
+                cluster.listeners().at("default", &seat.pod, *port, address);
+            }
+        }
+        let lives = Lives::new(&cluster, server, seats.clone());
+        let orders = cluster.outside().take("default", "*");
+        lives.begin().await;
+        tokio::spawn(Arc::clone(&lives).obey(orders));
+        cluster.start();
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
+        let endpoint = Endpoint::new(&cluster, listener).expect("certificates can be made");
+        let kubeconfig = endpoint.kubeconfig("real").expect("there are random numbers");
+        let kubeconfig = directory.file("kubeconfig", &kubeconfig);
+        tokio::spawn(async move { endpoint.serve().await });
+        Site { cluster, server, seats, lives, kubeconfig, _directory: directory }
+    }
+}
+
+/// A seat for each pod.
+fn seats(cluster: &SimCluster, directory: &Directory) -> Vec<Seat> {
+    // Tests that run at the same time, in other processes too, have nets of their own.
+    let net = u8::try_from(std::process::id() % 200).expect("below 200") + 10;
+    let pods = cluster.store().list("pods", Some("default"));
+    let seat = |(at, pod): (usize, &Arc<Value>)| {
+        let name = pod["metadata"]["name"].as_str().expect("every pod has a name").to_owned();
+        let ordinal = name.rsplit('-').next().and_then(|ordinal| ordinal.parse().ok());
+        let folder = directory.path().join(&name);
+        std::fs::create_dir_all(&folder).expect("a folder can be made");
+        Seat {
+            ordinal: ordinal.expect("a set's pod has an ordinal"),
+            address: Ipv4Addr::new(127, 77, net, u8::try_from(at + 1).expect("few pods")),
+            directory: folder,
+            pod: name,
+        }
+    };
+    pods.iter().enumerate().map(seat).collect()
+}
