@@ -31,8 +31,11 @@ pub(super) static FACTS: Facts = Facts {
     questions: Questions {
         protocol: Protocol::ZooKeeper,
         judge: health::judge,
+        // A leader that lost its quorum claims to lead for 0.7 s more (measured on 3.8.0 and 3.9.3).
         apart: Duration::from_secs(1),
-        apart_after_a_hang: Duration::from_secs(1),
+        // A leader counts a follower that hangs until `syncLimit` is over: 2 ticks of 2000 ms in KubeDB's `zoo.cfg`.
+        apart_after_a_hang: Duration::from_secs(4),
+        drains: |_| false,
     },
     afterwards: |_, _| Vec::new(),
 };
