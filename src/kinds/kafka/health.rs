@@ -1,8 +1,8 @@
 //! When a Kafka can bear that one of its pods is restarted, and when a pod is back.
 //!
 //! A broker's word on the topics is only as good as its view of the cluster's metadata, so the active controller is asked how
-//! far each broker has followed it. One broker that is up to date is enough to judge all pods: what the others say can only
-//! make the verdict worse.
+//! far each broker has followed it. The view of one that is up to date is enough to judge all pods, and what the others say can
+//! only make the verdict worse; but a replica counts only if its broker answers.
 
 use crate::model::evidence::Evidence;
 use crate::model::{Health, Member, Place, Roster, Verdict};
@@ -22,13 +22,13 @@ pub fn judge(evidence: &Evidence, roster: &Roster) -> Health {
         verdict => Err(verdict),
     };
     let remarks = remarks::of(&views, ground.as_ref().ok(), roster);
-    let judge = Judge { views, partitions, ground };
+    let judge = Judge { views: &views, partitions, ground };
     Health { members: roster.places.iter().map(|place| judge.member(place)).collect(), remarks }
 }
 
 /// What the verdicts on all pods rest upon.
 struct Judge<'a> {
-    views: Views<'a>,
+    views: &'a Views<'a>,
     partitions: Partitions<'a>,
     /// The controllers, or why nothing can be said about any pod.
     ground: Result<Controllers<'a>, Verdict>,
@@ -39,7 +39,7 @@ impl Judge<'_> {
         let Some(node) = Node::of(place) else { return other(place) };
         let ready = ready(place);
         let back = match (&self.ground, &ready) {
-            (Ok(controllers), Verdict::Yes) => self.back(controllers, place, node),
+            (Ok(controllers), Verdict::Yes) => self.back(controllers, node),
             (Err(verdict), Verdict::Yes) => verdict.clone(),
             (_, missing) => missing.clone(),
         };
@@ -75,18 +75,19 @@ impl Judge<'_> {
         quorum.and(replicas).and(self.current(controllers))
     }
 
-    fn back(&self, controllers: &Controllers<'_>, place: &Place, node: Node) -> Verdict {
+    fn back(&self, controllers: &Controllers<'_>, node: Node) -> Verdict {
         let quorum = if node.controller { controllers.back(node.id) } else { Verdict::Yes };
         if !node.broker {
             return quorum;
         }
-        let fenced = self.views.said.iter().filter(|view| !view.broker.serving.contains(&node.id));
-        let fenced = fenced.map(|view| format!("broker {} does not serve yet, says {}", node.id, view.pod));
-        quorum
-            .and(self.views.answered(&place.pod))
-            .and(Verdict::unless(fenced.take(1).collect()))
-            .and(self.partitions.back(node.id))
-            .and(self.current(controllers))
+        let fenced = self.views.said.iter().find(|view| !view.broker.serving.contains(&node.id));
+        let replicas = match fenced {
+            Some(view) => {
+                Verdict::unless(vec![format!("broker {} does not serve yet, says {}", node.id, view.pod)])
+            }
+            None => self.partitions.back(node.id),
+        };
+        quorum.and(self.views.answered(node.id)).and(replicas).and(self.current(controllers))
     }
 
     /// At least one broker's view of the topics is known not to be an old one.

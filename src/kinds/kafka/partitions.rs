@@ -15,6 +15,7 @@ const HEALTH_CHECK: &str = "kafka-health";
 pub(super) struct Partitions<'a> {
     /// By topic, number and the replicas that are left in sync, so that the worst view of a partition comes first.
     troubled: Vec<Troubled<'a>>,
+    views: &'a Views<'a>,
 }
 
 /// A partition that lacks a replica or a leader, as one broker sees it.
@@ -22,12 +23,12 @@ pub(super) struct Partitions<'a> {
 struct Troubled<'a> {
     topic: &'a str,
     index: i32,
+    leader: Option<i32>,
     /// Those that serve and are in sync.
-    in_sync: Vec<i32>,
+    in_sync: BTreeSet<i32>,
     /// Without those that a reassignment is making.
     replicas: Vec<i32>,
     serving: &'a [i32],
-    led: bool,
     min_insync: Option<u32>,
 }
 
@@ -37,36 +38,42 @@ pub(super) fn topics(broker: &Broker) -> impl Iterator<Item = &Topic> {
 }
 
 impl<'a> Partitions<'a> {
-    pub fn of(views: &Views<'a>) -> Self {
+    pub fn of(views: &'a Views<'a>) -> Self {
         let mut troubled = Vec::new();
         for view in &views.said {
+            let present: Vec<i32> =
+                view.broker.serving.iter().filter(|id| views.answers(**id)).copied().collect();
             for topic in topics(view.broker) {
-                let ill = |p: &&Partition| !is_well(p, &view.broker.serving);
+                let ill = |p: &&Partition| !is_well(p, &present);
                 troubled.extend(topic.partitions.iter().filter(ill).map(|p| seen(topic, p, view.broker)));
             }
         }
         troubled
             .sort_by(|a, b| (a.topic, a.index, a.in_sync.len()).cmp(&(b.topic, b.index, b.in_sync.len())));
-        Partitions { troubled }
+        Partitions { troubled, views }
     }
 
-    /// Whether the partitions can bear that the broker is restarted.
+    /// Whether the partitions can bear that the broker is restarted. Kafka counts on a broker that has died until its session
+    /// ends, 9 s later; so only those are counted here whose pods are Ready, and a pod that does not answer leaves it open
+    /// whether its replicas are there.
     pub fn may_go(&self, broker: i32) -> Verdict {
-        let unknown = self.reasons(|partition| partition.undecided(broker));
-        let known = Verdict::unless(self.reasons(|partition| partition.blocks(broker)));
+        let ready = |id: i32| !self.views.is_away(id);
+        let known = Verdict::unless(self.reasons(|partition| partition.blocks(broker, ready)));
+        let mut unknown = self.reasons(|partition| partition.undecided(broker));
+        if !self.reasons(|partition| partition.blocks(broker, |id| self.views.answers(id))).is_empty() {
+            unknown
+                .extend(self.views.silent().filter(|(id, _)| *id != broker).map(|(_, why)| why.to_owned()));
+        }
         let unknown = if unknown.is_empty() { Verdict::Yes } else { Verdict::Unknown { why: unknown } };
         known.and(unknown)
     }
 
     /// Whether the broker has caught up with everything that it holds.
     pub fn back(&self, broker: i32) -> Verdict {
-        match self.behind(broker) {
-            0 => Verdict::Yes,
-            _ => Verdict::unless(self.reasons(|partition| {
-                let name = format!("{}-{}", partition.topic, partition.index);
-                partition.lacks(broker).then(|| format!("broker {broker} is not in the ISR of {name}"))
-            })),
-        }
+        Verdict::unless(self.reasons(|partition| {
+            let name = partition.name();
+            partition.lacks(broker).then(|| format!("broker {broker} is not in the ISR of {name}"))
+        }))
     }
 
     /// In how many partitions the broker is a replica that is not in sync.
@@ -87,30 +94,33 @@ impl<'a> Partitions<'a> {
     }
 }
 
-/// It is led, and every replica serves and is in sync: then it can lose any one of them, unless it has too few to begin with.
-fn is_well(partition: &Partition, serving: &[i32]) -> bool {
-    let well = |replica: &i32| partition.in_sync.contains(replica) && serving.contains(replica);
-    partition.leader.is_some_and(|leader| serving.contains(&leader)) && partition.replicas.iter().all(well)
+/// It is led, and every replica is there and in sync: then it can lose any one of them, unless it has too few to begin with.
+fn is_well(partition: &Partition, present: &[i32]) -> bool {
+    let well = |replica: &i32| partition.in_sync.contains(replica) && present.contains(replica);
+    partition.leader.is_some_and(|leader| present.contains(&leader)) && partition.replicas.iter().all(well)
 }
 
 fn seen<'a>(topic: &'a Topic, partition: &Partition, view: &'a Broker) -> Troubled<'a> {
     let moving = view.moving.as_deref().unwrap_or_default();
     let this = |moving: &&Moving| moving.topic == topic.name && moving.partition == partition.index;
     let adding = moving.iter().find(this).map(|moving| moving.adding.as_slice()).unwrap_or_default();
-    let in_sync: BTreeSet<i32> =
-        partition.in_sync.iter().filter(|replica| view.serving.contains(replica)).copied().collect();
+    let serves = |replica: &i32| view.serving.contains(replica);
     Troubled {
         topic: &topic.name,
         index: partition.index,
-        in_sync: in_sync.into_iter().collect(),
+        leader: partition.leader.filter(serves),
+        in_sync: partition.in_sync.iter().copied().filter(serves).collect(),
         replicas: partition.replicas.iter().filter(|replica| !adding.contains(replica)).copied().collect(),
         serving: &view.serving,
-        led: partition.leader.is_some_and(|leader| view.serving.contains(&leader)),
         min_insync: topic.min_insync,
     }
 }
 
 impl Troubled<'_> {
+    fn name(&self) -> String {
+        format!("{}-{}", self.topic, self.index)
+    }
+
     fn holds(&self, broker: i32) -> bool {
         self.replicas.contains(&broker) || self.in_sync.contains(&broker)
     }
@@ -121,8 +131,7 @@ impl Troubled<'_> {
 
     /// It lacks a replica, and how many it needs is not known.
     fn undecided(&self, broker: i32) -> Option<String> {
-        let open =
-            self.min_insync.is_none() && self.holds(broker) && self.in_sync.len() < self.replicas.len();
+        let open = self.min_insync.is_none() && self.holds(broker);
         open.then(|| format!("min.insync.replicas of {} is not known", self.topic))
     }
 
@@ -130,38 +139,42 @@ impl Troubled<'_> {
     /// sync than `min.insync.replicas`. A partition that has no more replicas than that is unavailable during any restart of
     /// one of them, so that waiting does not help. Where a single replica in sync is allowed, a broker leaves two behind
     /// nevertheless if the partition has more than two: one that goes must not leave the only copy of what is written meanwhile.
-    fn blocks(&self, broker: i32) -> Option<String> {
+    fn blocks(&self, broker: i32, is_there: impl Fn(i32) -> bool) -> Option<String> {
         if !self.holds(broker) {
             return None;
         }
-        let name = format!("{}-{}", self.topic, self.index);
-        if !self.led {
-            return Some(format!("{name} has no leader"));
+        if !self.leader.is_some_and(|leader| leader == broker || is_there(leader)) {
+            return Some(format!("{} has no leader", self.name()));
         }
         let min = usize::try_from(self.min_insync?).ok()?;
-        let (replicas, in_sync) = (self.replicas.len(), self.in_sync.len());
-        let goes = self.in_sync.contains(&broker);
-        let needed = if goes { min.max(replicas.saturating_sub(1).min(2)) } else { min };
-        if replicas <= min || in_sync - usize::from(goes) >= needed {
-            return None;
-        }
-        let counts =
-            format!("{name} has {in_sync} of {replicas} in-sync replicas (min.insync.replicas {min})");
-        Some([counts].into_iter().chain(self.missing()).collect::<Vec<_>>().join("; "))
+        let replicas = self.replicas.len();
+        let needed = match self.in_sync.contains(&broker) {
+            true => min.max(replicas.saturating_sub(1).min(2)),
+            false => min,
+        };
+        let left = self.in_sync.iter().filter(|id| **id != broker && is_there(**id)).count();
+        (replicas > min && left < needed).then(|| self.shortage(min, is_there))
     }
 
-    /// Which replicas are not in sync, and how they are doing.
-    fn missing(&self) -> impl Iterator<Item = String> {
-        let missing = self.replicas.iter().filter(|replica| !self.in_sync.contains(replica));
+    /// How many replicas are in sync, and how the others are doing.
+    fn shortage(&self, min: usize, is_there: impl Fn(i32) -> bool) -> String {
+        let in_sync = self.in_sync.iter().filter(|id| is_there(**id)).count();
+        let counts = format!(
+            "{} has {in_sync} of {} in-sync replicas (min.insync.replicas {min})",
+            self.name(),
+            self.replicas.len()
+        );
+        let missing = self.replicas.iter().copied().filter(|id| !self.in_sync.contains(id) || !is_there(*id));
         let (late, away): (Vec<i32>, Vec<i32>) =
-            missing.copied().partition(|replica| self.serving.contains(replica));
-        [(late, "still catching up"), (away, "not serving")].into_iter().filter_map(|(brokers, state)| {
+            missing.partition(|id| self.serving.contains(id) && is_there(*id));
+        let states = [(late, "still catching up"), (away, "not serving")].map(|(brokers, state)| {
             let ids = brokers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
             match brokers.len() {
-                0 => None,
-                1 => Some(format!("broker {ids} is {state}")),
-                _ => Some(format!("brokers {ids} are {state}")),
+                0 => String::new(),
+                1 => format!("; broker {ids} is {state}"),
+                _ => format!("; brokers {ids} are {state}"),
             }
-        })
+        });
+        counts + &states.concat()
     }
 }

@@ -18,7 +18,7 @@ pub(super) struct Controllers<'a> {
 impl<'a> Controllers<'a> {
     /// # Errors
     /// Nobody leads, nobody could be asked, or not all name the same leader: the answer to any question that depends on it.
-    pub fn agreed(views: &Views<'a>) -> Result<Self, Verdict> {
+    pub fn agreed(views: &'a Views<'a>) -> Result<Self, Verdict> {
         let said: Vec<_> = views.said.iter().filter_map(|view| view.broker.quorum.as_ref().ok()).collect();
         if said.is_empty() {
             let why = views.said.iter().filter_map(|view| view.broker.quorum.as_ref().err());

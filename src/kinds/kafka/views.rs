@@ -1,6 +1,6 @@
 //! What of the brokers' answers may be believed: who answered, for which cluster, and how well they know it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::evidence::kafka::{Answers, Broker};
 use crate::model::{Place, Roster, Verdict};
@@ -31,7 +31,9 @@ impl Node {
 pub(super) struct Views<'a> {
     pub said: Vec<View<'a>>,
     /// The brokers that are Ready and gave no answer that is of use, and why.
-    silent: Vec<(&'a str, String)>,
+    silent: BTreeMap<i32, String>,
+    /// The brokers whose pods are not Ready.
+    away: BTreeSet<i32>,
 }
 
 /// What one broker says.
@@ -43,17 +45,22 @@ pub(super) struct View<'a> {
 
 impl<'a> Views<'a> {
     pub fn new(answers: &'a Answers, roster: &'a Roster) -> Self {
-        let mut views = Views { said: Vec::new(), silent: Vec::new() };
-        for place in roster.ready() {
-            let Some(node) = Node::of(place).filter(|node| node.broker) else { continue };
+        let mut views = Views { said: Vec::new(), silent: BTreeMap::new(), away: BTreeSet::new() };
+        for place in &roster.places {
+            let Some(Node { id, broker: true, .. }) = Node::of(place) else { continue };
             // What an earlier pod of that name said says nothing about this one.
             let answer = answers.brokers.iter().find(|a| a.pod == place.pod && a.uid == place.uid);
             match answer.map(|answer| &answer.said) {
-                Some(Ok(broker)) => views.said.push(View { pod: &place.pod, id: node.id, broker }),
-                Some(Err(unasked)) => {
-                    views.silent.push((&place.pod, format!("{}: {}", place.pod, unasked.message)));
+                _ if !place.ready => {
+                    views.away.insert(id);
                 }
-                None => views.silent.push((&place.pod, format!("{}: it has not been asked yet", place.pod))),
+                Some(Ok(broker)) => views.said.push(View { pod: &place.pod, id, broker }),
+                Some(Err(unasked)) => {
+                    views.silent.insert(id, format!("{}: {}", place.pod, unasked.message));
+                }
+                None => {
+                    views.silent.insert(id, format!("{}: it has not been asked yet", place.pod));
+                }
             }
         }
         views
@@ -63,7 +70,7 @@ impl<'a> Views<'a> {
     /// from a broker that was formatted anew; which of them is meant is for a person to find out.
     pub fn credible(&self) -> Verdict {
         if self.said.is_empty() {
-            let mut why: Vec<String> = self.silent.iter().map(|(_, why)| why.clone()).collect();
+            let mut why: Vec<String> = self.silent.values().cloned().collect();
             if why.is_empty() {
                 why.push("no broker is Ready, so none can be asked".to_owned());
             }
@@ -85,12 +92,27 @@ impl<'a> Views<'a> {
         }
     }
 
-    /// Whether a pod answered, and otherwise why not.
-    pub fn answered(&self, pod: &str) -> Verdict {
-        match self.silent.iter().find(|(name, _)| *name == pod) {
-            Some((_, why)) => Verdict::Unknown { why: vec![why.clone()] },
+    /// Whether a broker answered, and otherwise why not.
+    pub fn answered(&self, id: i32) -> Verdict {
+        match self.silent.get(&id) {
+            Some(why) => Verdict::Unknown { why: vec![why.clone()] },
             None => Verdict::Yes,
         }
+    }
+
+    /// The brokers that are Ready and do not answer, and why.
+    pub fn silent(&self) -> impl Iterator<Item = (i32, &str)> {
+        self.silent.iter().map(|(id, why)| (*id, why.as_str()))
+    }
+
+    /// The broker has a pod that is not Ready.
+    pub fn is_away(&self, id: i32) -> bool {
+        self.away.contains(&id)
+    }
+
+    /// Nothing is known against the broker's presence; nobody asks one that has no pod here.
+    pub fn answers(&self, id: i32) -> bool {
+        !self.away.contains(&id) && !self.silent.contains_key(&id)
     }
 
     /// A broker that anyone takes for one that serves.
