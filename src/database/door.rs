@@ -4,6 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
 use rustls::{ClientConfig, RootCertStore};
 use secrecy::SecretString;
@@ -11,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use crate::cluster::{Cluster, ClusterError, Line};
 use crate::model::{Access, Database, Obstacle, Place, Unasked};
@@ -19,9 +22,22 @@ use crate::model::{Access, Database, Obstacle, Place, Unasked};
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Bytes both ways, to a port of a pod.
-pub trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+pub trait Wire: AsyncRead + AsyncWrite + Send + Unpin {
+    /// What the kubelet says of a connection that failed, see [`Line::complaint`].
+    fn complaint(&mut self) -> BoxFuture<'_, Option<String>>;
+}
 
-impl<W: AsyncRead + AsyncWrite + Send + Unpin> Wire for W {}
+impl Wire for Line {
+    fn complaint(&mut self) -> BoxFuture<'_, Option<String>> {
+        Line::complaint(self).boxed()
+    }
+}
+
+impl Wire for TlsStream<Line> {
+    fn complaint(&mut self) -> BoxFuture<'_, Option<String>> {
+        self.get_mut().0.complaint().boxed()
+    }
+}
 
 /// The way to the pods of one database.
 pub struct Door {
@@ -71,11 +87,20 @@ impl Door {
             return Ok(Box::new(line));
         }
         let connector = self.tls.get_or_init(|| self.connector()).await.clone()?;
-        let name = format!("{}.{}-pods.{}.svc", place.pod, self.database, self.namespace);
-        let name = ServerName::try_from(name)
+        let name = ServerName::try_from(self.host(place))
             .map_err(|error| Unasked::new(Obstacle::Certificate, &error.to_string()))?;
-        let shaking = async { connector.connect(name, line).await.map_err(|error| broken(&error)) };
+        let shaking = async {
+            match connector.connect(name, line).into_fallible().await {
+                Ok(stream) => Ok(stream),
+                Err((error, mut line)) => Err(lost(broken(&error), &mut line).await),
+            }
+        };
         Ok(Box::new(in_time(shaking).await?))
+    }
+
+    /// The name of a pod in the cluster's DNS, for which its certificate is made out.
+    pub fn host(&self, place: &Place) -> String {
+        format!("{}.{}-pods.{}.svc", place.pod, self.database, self.namespace)
     }
 
     /// The body of a page that a pod serves openly, by the API server's proxy.
@@ -146,6 +171,17 @@ pub fn broken(error: &io::Error) -> Unasked {
     });
     let obstacle = if distrusted { Obstacle::Certificate } else { Obstacle::Unreachable };
     Unasked::new(obstacle, &error.to_string())
+}
+
+/// A connection that broke, with what the kubelet says of it.
+pub async fn lost(unasked: Unasked, wire: &mut dyn Wire) -> Unasked {
+    if unasked.obstacle != Obstacle::Unreachable {
+        return unasked;
+    }
+    match wire.complaint().await {
+        Some(complaint) => Unasked::new(Obstacle::Unreachable, &complaint),
+        None => unasked,
+    }
 }
 
 /// What an error of the API server means for a question.
