@@ -1,15 +1,83 @@
-use crate::model::Roster;
-use crate::model::evidence::kafka::Answers;
+//! Asks the brokers of a Kafka, in Kafka's protocol. Addresses that Kafka advertises are never followed: every broker is
+//! asked by its own pod.
 
-use super::door::Door;
+mod broker;
+mod codec;
+mod connection;
+mod message;
 
-/// The connections to the pods.
+use std::collections::BTreeMap;
+
+use futures::future::join_all;
+
+use crate::model::evidence::Said;
+use crate::model::evidence::kafka::{Answers, Broker};
+use crate::model::{Obstacle, Place, Roster, Unasked};
+
+use super::door::{Door, Wire, in_time, lost};
+use broker::Asked;
+use connection::Connection;
+
+/// Clients inside the cluster use this port, with SASL, and with TLS where the database has it.
+const PORT: u16 = 9092;
+
+type Open = Asked<Box<dyn Wire>>;
+
+/// The connections to the brokers, by the uids of their pods.
 #[derive(Default)]
-pub struct Asker {}
+pub struct Asker {
+    open: BTreeMap<String, Open>,
+}
 
 impl Asker {
-    /// Asks every pod that is Ready.
-    pub async fn ask(&mut self, _door: &Door, _roster: &Roster) -> Answers {
-        Answers::default()
+    /// Asks every broker that is Ready. Controllers do not listen where brokers do; brokers ask them in our place.
+    pub async fn ask(&mut self, door: &Door, roster: &Roster) -> Answers {
+        let asking =
+            roster.ready().filter(|place| place.role.trim_end_matches('s') != "controller").map(|place| {
+                let open = self.open.remove(&place.uid);
+                async move { (place, answer(door, place, open).await) }
+            });
+        let answers = join_all(asking.collect::<Vec<_>>()).await;
+        // What is left belongs to pods that are gone or not Ready.
+        self.open.clear();
+        let mut brokers = Vec::new();
+        for (place, (said, open)) in answers {
+            brokers.push(Said { pod: place.pod.clone(), uid: place.uid.clone(), said });
+            self.open.extend(open.map(|open| (place.uid.clone(), open)));
+        }
+        Answers { brokers }
+    }
+}
+
+/// One broker's answer, and the connection if it can be used again.
+async fn answer(door: &Door, place: &Place, open: Option<Open>) -> (Result<Broker, Unasked>, Option<Open>) {
+    match in_time(question(door, place, open)).await {
+        Ok((broker, open)) => (Ok(broker), Some(open).filter(Asked::is_usable)),
+        Err(unasked) => (Err(unasked), None),
+    }
+}
+
+async fn question(door: &Door, place: &Place, open: Option<Open>) -> Result<(Broker, Open), Unasked> {
+    if let Some(mut open) = open {
+        match open.ask().await {
+            Ok(broker) => return Ok((broker, open)),
+            // It may have been closed since the last question, by whoever carries it.
+            Err(unasked) if unasked.obstacle == Obstacle::Unreachable => drop(open),
+            Err(unasked) => return Err(unasked),
+        }
+    }
+    let mut open = connect(door, place).await?;
+    match open.ask().await {
+        Ok(broker) => Ok((broker, open)),
+        Err(unasked) => Err(lost(unasked, &mut *open.connection.wire).await),
+    }
+}
+
+async fn connect(door: &Door, place: &Place) -> Result<Open, Unasked> {
+    let login = door.login().await?;
+    let mut connection = Connection::new(door.open(place, PORT).await?);
+    match connection.introduce(login.as_ref()).await {
+        Ok(level) => Ok(Asked::new(connection, level)),
+        Err(unasked) => Err(lost(unasked, &mut *connection.wire).await),
     }
 }

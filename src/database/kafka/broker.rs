@@ -1,0 +1,110 @@
+//! What one broker is asked, how often, and in which order.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, timeout};
+
+use super::codec::Reader;
+use super::connection::{Connection, Sent};
+use super::message::{self, Answer};
+use crate::model::evidence::kafka::{Broker, Moving, Topic};
+use crate::model::{Obstacle, Unasked};
+
+/// For so long the configuration of topics and the list of reassignments are taken to be what they were. Neither changes
+/// while an update waits for replicas, and asking for them costs the broker much more than what is asked every time.
+const REMEMBERED: Duration = Duration::from_secs(10);
+
+/// So long a broker may take to get an answer from the active controller. Without one it would go on trying for half a minute.
+const CONTROLLER: Duration = Duration::from_secs(2);
+
+/// So many topics are asked for at once.
+const BATCH: usize = 1_000;
+
+/// A broker that has been asked, and what need not be asked again at once.
+pub struct Asked<W> {
+    pub connection: Connection<W>,
+    metadata_level: Option<i16>,
+    /// `min.insync.replicas` by topic; `None` if the broker does not tell.
+    min_insync: BTreeMap<String, Option<u32>>,
+    moving: Result<Vec<Moving>, Unasked>,
+    since: Option<Instant>,
+    /// An answer is missing, which would be taken for that to the next request.
+    behind: bool,
+}
+
+impl<W: AsyncRead + AsyncWrite + Unpin> Asked<W> {
+    pub fn new(connection: Connection<W>, metadata_level: Option<i16>) -> Self {
+        let (min_insync, moving) = (BTreeMap::new(), Ok(Vec::new()));
+        Asked { connection, metadata_level, min_insync, moving, since: None, behind: false }
+    }
+
+    /// Another question may follow on this connection.
+    pub fn is_usable(&self) -> bool {
+        !self.behind
+    }
+
+    /// Asks for the topics, and through the broker for the controllers.
+    ///
+    /// # Errors
+    /// The broker does not answer, or not as a Kafka does. That it gets nothing out of the active controller is an answer.
+    pub async fn ask(&mut self) -> Result<Broker, Unasked> {
+        let metadata = self.connection.send(message::METADATA, &message::all_topics()).await?;
+        let quorum = self.connection.send(message::DESCRIBE_QUORUM, &message::quorum_state()).await?;
+        let mut metadata = self.connection.receive(metadata, message::metadata).await.flatten()?;
+        let quorum = self.forwarded(quorum, message::quorum).await?;
+        if !self.behind {
+            self.remember(&metadata.topics).await?;
+        }
+        for topic in &mut metadata.topics {
+            topic.min_insync = self.min_insync.get(&topic.name).copied().flatten();
+        }
+        Ok(Broker {
+            cluster: metadata.cluster,
+            serving: metadata.serving,
+            topics: metadata.topics,
+            quorum,
+            moving: self.moving.clone(),
+            metadata_level: self.metadata_level,
+        })
+    }
+
+    /// The answer of the active controller, which the broker passes on.
+    async fn forwarded<T>(
+        &mut self,
+        sent: Sent,
+        read: impl FnOnce(&mut Reader<'_>) -> Option<Answer<T>>,
+    ) -> Result<Result<T, Unasked>, Unasked> {
+        if let Ok(answer) = timeout(CONTROLLER, self.connection.receive(sent, read)).await {
+            return answer;
+        }
+        self.behind = true;
+        let why = format!("the broker gets no answer from it within {} s", CONTROLLER.as_secs());
+        Ok(Err(Unasked::new(Obstacle::TimedOut, &why)))
+    }
+
+    /// Asks for what is not known of these topics, and for everything that was asked long ago.
+    async fn remember(&mut self, topics: &[Topic]) -> Result<(), Unasked> {
+        let old = self.since.is_none_or(|since| since.elapsed() >= REMEMBERED);
+        if old {
+            self.min_insync.clear();
+        }
+        let names = topics.iter().map(|topic| topic.name.as_str());
+        let missing: Vec<&str> = names.filter(|name| !self.min_insync.contains_key(*name)).collect();
+        for batch in missing.chunks(BATCH) {
+            let body = message::min_insync_of(batch);
+            let mut told = self.connection.ask(message::DESCRIBE_CONFIGS, &body, message::min_insync).await?;
+            let each = batch.iter().map(|name| ((*name).to_owned(), told.remove(*name)));
+            self.min_insync.extend(each);
+        }
+        if old {
+            let within = i32::try_from(CONTROLLER.as_millis()).unwrap_or(i32::MAX);
+            let body = message::all_reassignments(within);
+            let sent = self.connection.send(message::LIST_REASSIGNMENTS, &body).await?;
+            self.moving = self.forwarded(sent, message::reassignments).await?;
+            self.since = Some(Instant::now());
+        }
+        Ok(())
+    }
+}
