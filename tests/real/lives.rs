@@ -116,7 +116,7 @@ impl Lives {
         let mut ticks = interval_at(Instant::now() + AT_FIRST, AT_FIRST);
         loop {
             ticks.tick().await;
-            let success = timeout(LIMIT, self.server.probe.succeeds(seat.address)).await == Ok(true);
+            let success = timeout(LIMIT, (self.server.probe)(seat).succeeds(seat.address)).await == Ok(true);
             failures = if success { 0 } else { failures + 1 };
             if success != ready && (success || failures >= FAILURES) {
                 ready = success;

@@ -43,9 +43,11 @@ impl Load {
         let server = site.server;
         let classes = fetched().expect("the caller has looked").join("load");
         let jars = class_path(server.client.0, server.client.1);
-        let addresses: Vec<_> = site.seats.iter().map(|seat| seat.address.to_string()).collect();
+        let clients = site.seats.iter().filter(|seat| seat.pod.contains(server.clients));
+        let addresses: Vec<_> = clients.map(|seat| seat.address.to_string()).collect();
         let mut child = Command::new("java")
-            .args(["-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp"])
+            .args(["-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
+            .args(["-Dorg.slf4j.simpleLogger.defaultLogLevel=off", "-cp"])
             .arg(format!("{}:{jars}", classes.display()))
             .args([server.load, &addresses.join(","), LOGIN[0], LOGIN[1]])
             .stdin(Stdio::piped())

@@ -16,7 +16,7 @@ mod site;
 use served::signal;
 
 use crate::load::Load;
-use crate::servers::{Server, ZOOKEEPER};
+use crate::servers::{KAFKA, Server, ZOOKEEPER};
 use crate::site::Site;
 
 /// Whether the servers are there. They are too large to be fetched by a test.
@@ -53,5 +53,20 @@ async fn zookeeper_loses_nothing() {
 async fn zookeeper_compared() {
     if there() {
         compare::compare(&ZOOKEEPER).await;
+    }
+}
+
+#[tokio::test]
+async fn kafka_loses_nothing() {
+    if there() {
+        update(&KAFKA).await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "takes minutes: .ci/real compare"]
+async fn kafka_compared() {
+    if there() {
+        compare::compare(&KAFKA).await;
     }
 }

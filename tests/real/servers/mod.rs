@@ -1,5 +1,6 @@
 //! The databases: how a pod's process of each is started, and what a probe asks it.
 
+mod kafka;
 mod zookeeper;
 
 use std::net::Ipv4Addr;
@@ -10,6 +11,7 @@ use simcluster::world::Database;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+pub use kafka::KAFKA;
 pub use zookeeper::ZOOKEEPER;
 
 /// A database of real servers.
@@ -22,7 +24,7 @@ pub struct Server {
     pub via: &'static str,
     /// What a pod listens on, apart from what only the others of its database use.
     pub ports: &'static [u16],
-    pub probe: Probe,
+    pub probe: fn(&Seat) -> Probe,
     /// What tells that a pod leads the others, where one does.
     pub leader: Option<Probe>,
     /// What the names of the pods have in common of which one is made to hang.
@@ -34,11 +36,15 @@ pub struct Server {
     /// The name and the version of the client that writes to it, and its Java class in `load/`.
     pub client: (&'static str, &'static str),
     pub load: &'static str,
+    /// What the names of the pods have in common that clients speak to.
+    pub clients: &'static str,
 }
 
 /// What tells that a pod is Ready. As shallow as the real ones: it knows nothing of the other members.
 #[derive(Clone, Copy)]
 pub enum Probe {
+    /// The port accepts connections.
+    Open(u16),
     /// The port answers so.
     Answers { port: u16, question: &'static str, answer: &'static str },
 }
@@ -46,6 +52,7 @@ pub enum Probe {
 impl Probe {
     pub async fn succeeds(self, address: Ipv4Addr) -> bool {
         match self {
+            Probe::Open(port) => TcpStream::connect((address, port)).await.is_ok(),
             Probe::Answers { port, question, answer } => {
                 ask(address, port, question).await.is_some_and(|said| said.contains(answer))
             }
@@ -96,12 +103,27 @@ pub fn class_path(name: &str, version: &str) -> String {
 
 /// A Java process with this heap in MB, which writes what it says into the seat's volume.
 pub fn java(program: &Path, heap: u32, class_path: &str, seat: &Seat) -> Command {
+    let mut command = Command::new(program);
+    command.arg(format!("-Xmx{heap}m")).args([
+        "-XX:+UseSerialGC",
+        "-XX:TieredStopAtLevel=1",
+        "-cp",
+        class_path,
+    ]);
+    in_its_volume(command, seat)
+}
+
+/// The script, to which the words of the command are `"$@"`.
+pub fn by_shell(script: &str, words: &Command, seat: &Seat) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", script, "sh"]).arg(words.get_program()).args(words.get_args());
+    in_its_volume(command, seat)
+}
+
+fn in_its_volume(mut command: Command, seat: &Seat) -> Command {
     let log = std::fs::File::options().create(true).append(true).open(seat.directory.join("said"));
     let log = log.expect("a file can be written");
-    let mut command = Command::new(program);
     command
-        .arg(format!("-Xmx{heap}m"))
-        .args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", class_path])
         .current_dir(&seat.directory)
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("a file can be opened twice"))

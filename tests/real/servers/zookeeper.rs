@@ -13,13 +13,14 @@ pub const ZOOKEEPER: Server = Server {
     versions: ["3.8.3", "3.9.1"],
     via: "client",
     ports: &[2181, 8080],
-    probe: Probe::Answers { port: 2181, question: "ruok", answer: "imok" },
+    probe: |_| Probe::Answers { port: 2181, question: "ruok", answer: "imok" },
     leader: Some(Probe::Answers { port: 2181, question: "srvr", answer: "Mode: leader" }),
     hangs: "",
     database: Database::zookeeper,
     command,
     client: ("zookeeper", "3.9.1"),
     load: "ZooKeeperLoad",
+    clients: "",
 };
 
 const LOGGING: &str = r#"<configuration>

@@ -1,0 +1,87 @@
+//! Kafka in KRaft mode, as KubeDB runs it: controllers are 1000 and following, brokers 0 and following, everybody logs in by
+//! SASL PLAIN, and each start formats the volume anew, which forgets a controller's vote but no record.
+
+use std::path::Path;
+use std::process::Command;
+
+use simcluster::world::Database;
+
+use super::{Probe, Seat, Server, class_path, java};
+use crate::site::LOGIN;
+
+pub const KAFKA: Server = Server {
+    kind: "kafka",
+    versions: ["3.9.0", "4.0.0"],
+    // The new version brings an init container.
+    via: "provisioner",
+    ports: &[9092, 9093],
+    probe: |seat| Probe::Open(if is_controller(seat) { 9093 } else { 9092 }),
+    leader: None,
+    hangs: "broker",
+    database: Database::kafka_topology,
+    command,
+    client: ("kafka", "4.0.0"),
+    load: "KafkaLoad",
+    clients: "broker",
+};
+
+const CLUSTER: &str = "MkU3OEVBNTcwNTJENDM2Qk";
+
+fn is_controller(seat: &Seat) -> bool {
+    seat.pod.contains("controller")
+}
+
+fn command(seat: &Seat, seats: &[Seat], version: &str) -> Command {
+    let config = seat.write("server.properties", &config(seat, seats));
+    // The shell becomes the server, so that signals reach it.
+    let script = format!(
+        "rm -f data/meta.properties data/__cluster_metadata-0/quorum-state
+         \"$@\" kafka.tools.StorageTool format -t {CLUSTER} -c {0} --ignore-formatted && exec \"$@\" kafka.Kafka {0}",
+        config.display(),
+    );
+    let mut java = java(Path::new("java"), 256, &class_path("kafka", version), seat);
+    java.arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn");
+    super::by_shell(&script, &java, seat)
+}
+
+fn config(seat: &Seat, seats: &[Seat]) -> String {
+    let controllers = seats.iter().filter(|seat| is_controller(seat));
+    let voters: Vec<_> = controllers.map(|it| format!("{}@{}:9093", 1000 + it.ordinal, it.address)).collect();
+    let voters = voters.join(",");
+    let address = seat.address;
+    let data = seat.directory.join("data");
+    let role = match is_controller(seat) {
+        true => format!(
+            "process.roles=controller\nnode.id={}\nlisteners=CONTROLLER://{address}:9093\n",
+            1000 + seat.ordinal
+        ),
+        false => format!(
+            "process.roles=broker\nnode.id={}\nlisteners=BROKER://{address}:9092\n\
+             advertised.listeners=BROKER://{address}:9092\ninter.broker.listener.name=BROKER\n",
+            seat.ordinal
+        ),
+    };
+    let [user, password] = LOGIN;
+    let login = format!(
+        "org.apache.kafka.common.security.plain.PlainLoginModule required username=\"{user}\" \
+         password=\"{password}\" user_{user}=\"{password}\";"
+    );
+    format!(
+        "{role}controller.quorum.voters={voters}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=BROKER:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT
+sasl.enabled.mechanisms=PLAIN
+sasl.mechanism.inter.broker.protocol=PLAIN
+sasl.mechanism.controller.protocol=PLAIN
+listener.name.broker.plain.sasl.jaas.config={login}
+listener.name.controller.plain.sasl.jaas.config={login}
+log.dirs={}
+offsets.topic.replication.factor=3
+offsets.topic.num.partitions=3
+default.replication.factor=3
+min.insync.replicas=2
+auto.create.topics.enable=false
+",
+        data.display()
+    )
+}
