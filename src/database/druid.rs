@@ -1,15 +1,185 @@
-use crate::model::Roster;
-use crate::model::evidence::druid::Answers;
+//! Asks a Druid by the HTTP interfaces of its processes, each by what it is.
+
+mod pages;
+
+use futures::FutureExt;
+use serde::Deserialize;
+
+use crate::model::evidence::druid::{
+    Answers, Coordinator, Ingestion, Lacking, Overlord, Pod, Role, Segments, Worker,
+};
+use crate::model::{Obstacle, Place, Roster, Unasked, clean};
 
 use super::door::Door;
+use super::http::{Connections, Pages};
+use pages::{
+    Enabled, LackingSegments, Loaded, MissingSegments, Rules, Server, Status, Supervisor, WorkerInfo,
+};
+
+/// How many entries of a list are kept.
+const MOST: usize = 1000;
 
 /// The connections to the pods.
 #[derive(Default)]
-pub struct Asker {}
+pub struct Asker {
+    connections: Connections,
+}
 
 impl Asker {
     /// Asks every pod that is Ready.
-    pub async fn ask(&mut self, _door: &Door, _roster: &Roster) -> Answers {
-        Answers::default()
+    pub async fn ask(&mut self, door: &Door, roster: &Roster) -> Answers {
+        // KubeDB's coordinators are overlords as well if there are no others.
+        let overlords = roster.places.iter().any(|place| Role::named(&place.role) == Some(Role::Overlord));
+        let ports = roster.ready().filter_map(|place| Some((place, port(door, place)?)));
+        let pods = self.connections.ask_all(door, ports, |pages| process(pages, !overlords).boxed()).await;
+        Answers { pods }
     }
+
+    /// Has a middleManager take no new tasks, and leaves those that it runs.
+    ///
+    /// # Errors
+    /// It cannot be asked, or refuses.
+    pub async fn disable(&mut self, door: &Door, place: &Place) -> Result<(), Unasked> {
+        self.tell(door, place, "/druid/worker/v1/disable").await
+    }
+
+    /// Has a middleManager take new tasks again.
+    ///
+    /// # Errors
+    /// It cannot be asked, or refuses.
+    pub async fn enable(&mut self, door: &Door, place: &Place) -> Result<(), Unasked> {
+        self.tell(door, place, "/druid/worker/v1/enable").await
+    }
+
+    async fn tell(&mut self, door: &Door, place: &Place, path: &'static str) -> Result<(), Unasked> {
+        let unknown =
+            || Unasked::new(Obstacle::Unintelligible, &format!("{} is no role of Druid", place.role));
+        let port = port(door, place).ok_or_else(unknown)?;
+        self.connections.ask_one(door, (place, port), |pages| pages.post(path).boxed()).await
+    }
+}
+
+/// The ports that KubeDB gives to the processes. Where there is TLS, the plain ones are closed.
+fn port(door: &Door, place: &Place) -> Option<u16> {
+    let (plain, tls) = match Role::named(&place.role)? {
+        Role::Coordinator => (8081, 8281),
+        Role::Overlord => (8090, 8290),
+        Role::Historical => (8083, 8283),
+        Role::MiddleManager => (8091, 8291),
+        Role::Broker => (8082, 8282),
+        Role::Router => (8888, 9088),
+    };
+    Some(if door.access.tls { tls } else { plain })
+}
+
+async fn process(pages: &mut Pages<'_>, coordinators_are_overlords: bool) -> Result<Pod, Unasked> {
+    let status: Status = pages.json("/status").await?;
+    let Discovered { self_discovered } = pages.json("/status/selfDiscovered/status").await?;
+    let mut pod = Pod { version: clean(&status.version), discovered: self_discovered, ..Pod::default() };
+    match Role::named(&pages.place.role) {
+        Some(Role::Coordinator) => {
+            pod.coordinator = Some(coordinator(pages).await?);
+            if coordinators_are_overlords {
+                pod.overlord = overlord(pages).await?;
+            }
+        }
+        Some(Role::Overlord) => pod.overlord = overlord(pages).await?,
+        Some(Role::Historical) => {
+            let Loaded { initialized } = pages.json("/druid/historical/v1/loadstatus").await?;
+            pod.loaded = Some(initialized);
+        }
+        Some(Role::Broker) => {
+            let Loaded { initialized } = pages.json("/druid/broker/v1/loadstatus").await?;
+            pod.loaded = Some(initialized);
+        }
+        Some(Role::MiddleManager) => pod.worker = Some(worker(pages).await?),
+        Some(Role::Router) | None => {}
+    }
+    Ok(pod)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Discovered {
+    self_discovered: bool,
+}
+
+async fn coordinator(pages: &mut Pages<'_>) -> Result<Coordinator, Unasked> {
+    let leads = leads(pages, "/druid/coordinator/v1/isLeader").await?.unwrap_or_default();
+    let leader = leader(pages, "/druid/coordinator/v1/leader").await?;
+    // The others would send us on to the one that leads.
+    let segments = if leads { Some(segments(pages).await?) } else { None };
+    Ok(Coordinator { leader, leads: segments })
+}
+
+/// `None` if the process is no overlord.
+async fn overlord(pages: &mut Pages<'_>) -> Result<Option<Overlord>, Unasked> {
+    let Some(leads) = leads(pages, "/druid/indexer/v1/isLeader").await? else { return Ok(None) };
+    let leader = leader(pages, "/druid/indexer/v1/leader").await?;
+    let ingestion = if leads { Some(ingestion(pages).await?) } else { None };
+    Ok(Some(Overlord { leader, leads: ingestion }))
+}
+
+/// Whether the process leads; `None` if it does not say so or so. Who does not lead answers with 404.
+async fn leads(pages: &mut Pages<'_>, path: &str) -> Result<Option<bool>, Unasked> {
+    #[derive(Deserialize)]
+    struct Leads {
+        leader: bool,
+    }
+    let body = pages.get(path).await?.body;
+    Ok(serde_json::from_slice(&body).ok().map(|Leads { leader }| leader))
+}
+
+/// The address of the process that leads; empty if none does.
+async fn leader(pages: &mut Pages<'_>, path: &str) -> Result<String, Unasked> {
+    let reply = pages.get(path).await?;
+    if !reply.status.is_success() {
+        return Ok(String::new());
+    }
+    // Druid promises JSON, and sends the bare address.
+    Ok(clean(String::from_utf8_lossy(&reply.body).trim_matches('"')))
+}
+
+async fn segments(pages: &mut Pages<'_>) -> Result<Segments, Unasked> {
+    let MissingSegments { counted, missing } = pages.json("/druid/coordinator/v1/loadstatus?simple").await?;
+    // What few historicals there are is no reason to wait: of 2 replicas, one historical holds one.
+    let path = "/druid/coordinator/v1/loadstatus?full&computeUsingClusterView";
+    let LackingSegments(lacking) = pages.json(path).await?;
+    // A coordinator that has not counted yet answers with nothing at all, as one does that has no segments.
+    let datasources: Vec<String> = match counted {
+        true => Vec::new(),
+        false => pages.json("/druid/coordinator/v1/metadata/datasources").await?,
+    };
+    let servers: Vec<Server> = pages.json("/druid/coordinator/v1/servers?simple").await?;
+    let historicals = servers.into_iter().filter(|server| server.kind == "historical");
+    let rules: Rules = pages.json("/druid/coordinator/v1/rules").await?;
+    let lack = |(tier, datasource, segments): (String, String, u64)| Lacking {
+        tier: clean(&tier),
+        datasource: clean(&datasource),
+        segments,
+    };
+    Ok(Segments {
+        uncounted: !datasources.is_empty(),
+        missing: missing.into_iter().take(MOST).map(|(name, segments)| (clean(&name), segments)).collect(),
+        lacking: lacking.into_iter().take(MOST).map(lack).collect(),
+        historicals: historicals.take(MOST).map(|server| clean(&server.tier)).collect(),
+        single: rules.single().take(MOST).map(|(name, tier)| (clean(name), clean(tier))).collect(),
+    })
+}
+
+async fn ingestion(pages: &mut Pages<'_>) -> Result<Ingestion, Unasked> {
+    let workers: Vec<WorkerInfo> = pages.json("/druid/indexer/v1/workers").await?;
+    let supervisors: Vec<Supervisor> = pages.json("/druid/indexer/v1/supervisor?state=true").await?;
+    let running = supervisors.into_iter().filter(|supervisor| !supervisor.suspended);
+    Ok(Ingestion {
+        workers: workers.into_iter().take(MOST).map(|info| clean(&info.worker.host)).collect(),
+        supervisors: running.take(MOST).map(|supervisor| clean(&supervisor.id)).collect(),
+    })
+}
+
+async fn worker(pages: &mut Pages<'_>) -> Result<Worker, Unasked> {
+    let Enabled { host, enabled } = pages.json("/druid/worker/v1/enabled").await?;
+    let tasks: Vec<String> = pages.json("/druid/worker/v1/tasks").await?;
+    let tasks = tasks.iter().take(MOST).map(|id| clean(id)).collect();
+    Ok(Worker { host: clean(&host), enabled, tasks })
 }

@@ -1,15 +1,76 @@
-use crate::model::Roster;
-use crate::model::evidence::hazelcast::Answers;
+//! Asks a Hazelcast by its REST pages on the port of the members.
+
+use futures::FutureExt;
+use serde::Deserialize;
+
+use crate::model::evidence::hazelcast::{Answers, Peer, Pod};
+use crate::model::{Roster, Unasked, clean};
 
 use super::door::Door;
+use super::http::{Connections, Pages};
+
+/// The port of the members, which KubeDB has serve REST as well.
+const PORT: u16 = 5701;
+
+/// More members than any cluster has.
+const MOST_MEMBERS: usize = 1000;
 
 /// The connections to the pods.
 #[derive(Default)]
-pub struct Asker {}
+pub struct Asker {
+    connections: Connections,
+}
 
 impl Asker {
     /// Asks every pod that is Ready.
-    pub async fn ask(&mut self, _door: &Door, _roster: &Roster) -> Answers {
-        Answers::default()
+    pub async fn ask(&mut self, door: &Door, roster: &Roster) -> Answers {
+        let ports = roster.ready().map(|place| (place, PORT));
+        Answers { pods: self.connections.ask_all(door, ports, |pages| pod(pages).boxed()).await }
     }
+}
+
+async fn pod(pages: &mut Pages<'_>) -> Result<Pod, Unasked> {
+    // The state of the whole is read last: a list that changes meanwhile is not taken for one that has been safe.
+    let cluster: Cluster = pages.open_json("/hazelcast/rest/cluster").await?;
+    let health: State = pages.open_json("/hazelcast/health").await?;
+    let peer = |member: Member| Peer {
+        uuid: clean(&member.uuid),
+        version: clean(&member.member_version),
+        local: member.local_member,
+        lite: member.lite_member,
+    };
+    Ok(Pod {
+        node_state: clean(&health.node_state),
+        cluster_state: clean(&health.cluster_state),
+        safe: health.cluster_safe,
+        queued: health.migration_queue_size,
+        size: health.cluster_size,
+        members: cluster.members.into_iter().take(MOST_MEMBERS).map(peer).collect(),
+    })
+}
+
+/// `/hazelcast/health`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct State {
+    node_state: String,
+    cluster_state: String,
+    cluster_safe: bool,
+    migration_queue_size: u64,
+    cluster_size: u64,
+}
+
+/// `/hazelcast/rest/cluster`.
+#[derive(Deserialize)]
+struct Cluster {
+    members: Vec<Member>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Member {
+    uuid: String,
+    member_version: String,
+    local_member: bool,
+    lite_member: bool,
 }

@@ -5,12 +5,13 @@ mod cassandra;
 pub mod door;
 mod druid;
 mod hazelcast;
+mod http;
 mod kafka;
 mod zookeeper;
 
 use crate::cluster::Cluster;
 use crate::model::evidence::{Evidence, Protocol};
-use crate::model::{Database, Roster};
+use crate::model::{Database, Place, Roster, Unasked};
 
 use door::Door;
 
@@ -50,6 +51,29 @@ impl Session {
             Asker::Cassandra(asker) => Evidence::Cassandra(asker.ask(door, roster).await),
             Asker::Hazelcast(asker) => Evidence::Hazelcast(asker.ask(door, roster).await),
             Asker::ZooKeeper(asker) => Evidence::ZooKeeper(asker.ask(door, roster).await),
+        }
+    }
+
+    /// Has a pod take no more work, before it is restarted; what it still does ends by itself. Pods that
+    /// [cannot be drained](crate::kinds::Questions) are left alone.
+    ///
+    /// # Errors
+    /// It cannot be asked, or refuses.
+    pub async fn drain(&mut self, place: &Place) -> Result<(), Unasked> {
+        match &mut self.asker {
+            Asker::Druid(asker) => asker.disable(&self.door, place).await,
+            Asker::Kafka(_) | Asker::Cassandra(_) | Asker::Hazelcast(_) | Asker::ZooKeeper(_) => Ok(()),
+        }
+    }
+
+    /// Has a pod that was drained and is not restarted after all take work again.
+    ///
+    /// # Errors
+    /// It cannot be asked, or refuses.
+    pub async fn undrain(&mut self, place: &Place) -> Result<(), Unasked> {
+        match &mut self.asker {
+            Asker::Druid(asker) => asker.enable(&self.door, place).await,
+            Asker::Kafka(_) | Asker::Cassandra(_) | Asker::Hazelcast(_) | Asker::ZooKeeper(_) => Ok(()),
         }
     }
 }

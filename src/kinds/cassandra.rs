@@ -37,6 +37,7 @@ pub(super) static FACTS: Facts = Facts {
         judge: health::judge,
         apart: Duration::from_secs(2),
         apart_after_a_hang: Duration::from_secs(2),
+        drains: |_| false,
     },
     afterwards: |from, to| {
         if !crosses_major(from, to) {

@@ -1,8 +1,12 @@
+mod cast;
 mod health;
+mod leadership;
+mod remarks;
 
 use std::time::Duration;
 
 use crate::model::evidence::Protocol;
+use crate::model::evidence::druid::Role;
 
 use super::{Data, Facts, Inspection, Names, Questions, Shape, container, init};
 
@@ -29,8 +33,11 @@ pub(super) static FACTS: Facts = Facts {
     questions: Questions {
         protocol: Protocol::Druid,
         judge: health::judge,
+        // What a process announces in ZooKeeper goes with the end of its session: at once if it ends cleanly, otherwise
+        // after druid.zk.service.sessionTimeoutMs, 30 s by default.
         apart: Duration::from_secs(1),
-        apart_after_a_hang: Duration::from_secs(1),
+        apart_after_a_hang: Duration::from_secs(30),
+        drains: |role| Role::named(role) == Some(Role::MiddleManager),
     },
     afterwards: |_, _| Vec::new(),
 };

@@ -31,8 +31,11 @@ pub(super) static FACTS: Facts = Facts {
     questions: Questions {
         protocol: Protocol::Hazelcast,
         judge: health::judge,
+        // A member that has joined is counted before the oldest one has planned its migrations: their queue is empty, and
+        // the cluster safe, for a moment. A member that hangs does not answer itself, however long it is counted.
         apart: Duration::from_secs(2),
         apart_after_a_hang: Duration::from_secs(2),
+        drains: |_| false,
     },
     afterwards: |_, _| Vec::new(),
 };

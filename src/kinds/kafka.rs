@@ -54,6 +54,7 @@ pub(super) static FACTS: Facts = Facts {
         // A broker that dies is missed after broker.session.timeout.ms, 9 s by default; but until then the controllers do not
         // register it again under a new incarnation, so it cannot seem to be back.
         apart_after_a_hang: Duration::from_secs(2),
+        drains: |_| false,
     },
     afterwards: |_, to| {
         vec![format!(

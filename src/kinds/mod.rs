@@ -4,6 +4,7 @@
 mod cassandra;
 mod druid;
 mod hazelcast;
+mod heard;
 mod kafka;
 mod names;
 mod zookeeper;
@@ -95,6 +96,8 @@ pub struct Questions {
     pub apart: Duration,
     /// The same if the last pod that was restarted did not end cleanly, so that the others were not told.
     pub apart_after_a_hang: Duration,
+    /// Pods of that role can be drained before they are restarted, and the database says what they are still busy with.
+    pub drains: fn(role: &str) -> bool,
 }
 
 /// What an update means for the data of a database.

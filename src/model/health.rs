@@ -77,6 +77,9 @@ pub struct Member {
     pub back: Verdict,
     /// The database can bear that it is restarted now.
     pub may_go: Verdict,
+    /// What it still does for its users and is to end before its pod is drained, e.g. the ids of ingestion tasks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub busy: Vec<String>,
 }
 
 /// An answer of the database to a question about a pod, with the reasons in its own terms.

@@ -111,8 +111,7 @@ fn waits_for(context: &Context<'_>, pod: &Pod, action: PodAction) -> String {
         names => format!("PodDisruptionBudget {names} allows it"),
     };
     match (action, context.direction) {
-        (PodAction::Evict, _) if allowed.is_empty() => "every other pod is Ready".to_owned(),
-        (PodAction::Evict, _) => format!("every other pod is Ready and {allowed}"),
+        (PodAction::Evict, _) => every_other_pod(context, allowed),
         (PodAction::EvictUnhealthy, Direction::Rollback) if !allowed.is_empty() => {
             allowed + " (deleted instead if it never will)"
         }
@@ -121,6 +120,19 @@ fn waits_for(context: &Context<'_>, pod: &Pod, action: PodAction) -> String {
         (PodAction::Follow, _) => "its controller".to_owned(),
         (PodAction::Await, _) => "it is Ready".to_owned(),
         (PodAction::Skip, _) => String::new(),
+    }
+}
+
+/// What a healthy pod waits for.
+fn every_other_pod(context: &Context<'_>, allowed: String) -> String {
+    let kind = context.snapshot.database.kind.name();
+    let bears = context.snapshot.said().map(|_| format!("{kind} can bear it"));
+    let mut conditions = vec!["every other pod is Ready".to_owned()];
+    conditions.extend(bears);
+    conditions.extend(Some(allowed).filter(|allowed| !allowed.is_empty()));
+    match conditions.as_slice() {
+        [more @ .., last] if !more.is_empty() => format!("{} and {last}", more.join(", ")),
+        conditions => conditions.concat(),
     }
 }
 

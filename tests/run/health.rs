@@ -68,7 +68,12 @@ async fn every_kind_is_rolled_as_it_can_bear_it_with_one_election_for_each_offic
         ended.done();
         assert_eq!(unborne(&world), Vec::<String>::new(), "{}", world.kind);
         for (office, leader) in offices.iter().zip(leaders) {
-            assert_eq!(world.sim.databases().elections(NAMESPACE, "db", office), 1, "{} {office}", world.kind);
+            assert_eq!(
+                world.sim.databases().elections(NAMESPACE, "db", office),
+                1,
+                "{} {office}",
+                world.kind
+            );
             let leader = leader.expect("somebody leads");
             let workload = leader.rsplit_once('-').map_or("", |(workload, _)| workload);
             let last = order(&ended).into_iter().rfind(|pod| pod.starts_with(workload)).map(str::to_owned);
@@ -133,7 +138,10 @@ async fn a_database_that_may_not_be_asked_is_updated_by_readiness_and_that_is_sa
     assert!(message.contains("forbidden") && message.contains("portforward"), "{message}");
     world.update().await.done();
     world.health = HealthMode::Require;
-    assert_eq!(finding(&world.plan().await, Check::Health).map(|(severity, _)| severity), Some(Severity::Refusal));
+    assert_eq!(
+        finding(&world.plan().await, Check::Health).map(|(severity, _)| severity),
+        Some(Severity::Refusal)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -185,7 +193,10 @@ async fn liars_hold_the_run_up() {
         (Database::zookeeper("db"), Trouble::ClaimsToLead { pods: "db-2".into() }),
         (Database::kafka_combined("db"), Trouble::OtherCluster { pods: "db-2".into() }),
         (Database::hazelcast("db"), Trouble::OtherCluster { pods: "db-2".into() }),
-        (Database::cassandra_racks("db", &[("r0", 3)]), Trouble::OtherCluster { pods: "db-rack-r0-2".into() }),
+        (
+            Database::cassandra_racks("db", &[("r0", 3)]),
+            Trouble::OtherCluster { pods: "db-rack-r0-2".into() },
+        ),
     ] {
         let world = World::new(database);
         let mut running = world.start().await;
@@ -266,4 +277,3 @@ async fn a_drain_is_bounded_and_taken_back_by_a_run_that_stops_before_the_restar
     let late = |e: &Event| matches!(e, Event::Notice { message } if message.contains("--drain-timeout"));
     assert!(ended.has(late), "it is said that a task was cut off");
 }
-

@@ -1,0 +1,117 @@
+//! The JSON of Druid's pages, reduced to what is used of it.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// `/status`.
+#[derive(Deserialize)]
+pub struct Status {
+    pub version: String,
+}
+
+/// `loadstatus` of a historical and of a broker.
+#[derive(Deserialize)]
+pub struct Loaded {
+    #[serde(rename = "cacheInitialized", alias = "inventoryInitialized")]
+    pub initialized: bool,
+}
+
+/// `loadstatus?simple` of a coordinator: for each datasource with segments the number of those that nobody serves.
+#[derive(Deserialize)]
+#[serde(from = "BTreeMap<String, u64>")]
+pub struct MissingSegments {
+    /// It names a datasource at all.
+    pub counted: bool,
+    pub missing: Vec<(String, u64)>,
+}
+
+impl From<BTreeMap<String, u64>> for MissingSegments {
+    fn from(all: BTreeMap<String, u64>) -> Self {
+        let counted = !all.is_empty();
+        MissingSegments { counted, missing: all.into_iter().filter(|(_, segments)| *segments > 0).collect() }
+    }
+}
+
+/// `loadstatus?full` of a coordinator: for each tier and datasource the number of segments with too few replicas.
+#[derive(Deserialize)]
+#[serde(from = "BTreeMap<String, BTreeMap<String, u64>>")]
+pub struct LackingSegments(pub Vec<(String, String, u64)>);
+
+impl From<BTreeMap<String, BTreeMap<String, u64>>> for LackingSegments {
+    fn from(tiers: BTreeMap<String, BTreeMap<String, u64>>) -> Self {
+        let of_tier = |(tier, datasources): (String, BTreeMap<String, u64>)| {
+            let lacking = datasources.into_iter().filter(|(_, segments)| *segments > 0);
+            lacking.map(move |(datasource, segments)| (tier.clone(), datasource, segments))
+        };
+        LackingSegments(tiers.into_iter().flat_map(of_tier).collect())
+    }
+}
+
+/// An entry of `servers?simple`: who serves segments.
+#[derive(Deserialize)]
+pub struct Server {
+    pub tier: String,
+    #[serde(rename = "type")]
+    pub kind: String,
+}
+
+/// `rules`: by which rules the segments of a datasource are loaded.
+#[derive(Deserialize)]
+pub struct Rules(BTreeMap<String, Vec<Rule>>);
+
+/// Rules that drop segments have no replicas.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[derive(Default)]
+struct Rule {
+    tiered_replicants: Option<BTreeMap<String, u64>>,
+}
+
+impl Rules {
+    /// The datasources and the tiers in which their segments are to have a single replica.
+    pub fn single(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().flat_map(|(datasource, rules)| {
+            let tiers = rules.iter().filter_map(|rule| rule.tiered_replicants.as_ref()).flatten();
+            let single = tiers.filter(|(_, replicas)| **replicas == 1);
+            single.map(move |(tier, _)| (datasource.as_str(), tier.as_str()))
+        })
+    }
+}
+
+/// An entry of `workers` of an overlord.
+#[derive(Deserialize)]
+pub struct WorkerInfo {
+    pub worker: WorkerNode,
+}
+
+/// The middleManager that it is about.
+#[derive(Deserialize)]
+pub struct WorkerNode {
+    pub host: String,
+}
+
+/// An entry of `supervisor?state=true`.
+#[derive(Deserialize)]
+pub struct Supervisor {
+    pub id: String,
+    #[serde(default)]
+    pub suspended: bool,
+}
+
+/// `enabled` of a middleManager: its own address, and whether it takes tasks.
+#[derive(Deserialize)]
+#[serde(try_from = "BTreeMap<String, bool>")]
+pub struct Enabled {
+    pub host: String,
+    pub enabled: bool,
+}
+
+impl TryFrom<BTreeMap<String, bool>> for Enabled {
+    type Error = &'static str;
+
+    fn try_from(mut hosts: BTreeMap<String, bool>) -> Result<Self, Self::Error> {
+        let (host, enabled) = hosts.pop_first().ok_or("it names no host")?;
+        if hosts.is_empty() { Ok(Enabled { host, enabled }) } else { Err("it names several hosts") }
+    }
+}

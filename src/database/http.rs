@@ -1,0 +1,266 @@
+//! HTTP/1.1 to a port of a pod, over one connection that is kept between questions.
+
+use std::collections::BTreeMap;
+use std::pin::pin;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use futures::future::{BoxFuture, Either, join_all, select};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use secrecy::ExposeSecret;
+use serde::de::DeserializeOwned;
+
+use super::door::{Door, Login, Wire, in_time, lost};
+use crate::model::evidence::Said;
+use crate::model::{Obstacle, Place, Unasked};
+
+/// How much of a page is read, in bytes. The longest list all datasources or running tasks.
+const LARGEST_PAGE: usize = 4 << 20;
+
+/// The connections to the pods of a database, by the uids of the pods.
+#[derive(Default)]
+pub struct Connections(BTreeMap<String, Connection>);
+
+impl Connections {
+    /// Asks pods at their ports, all at once. The connections to all others are closed.
+    pub async fn ask_all<'a, T>(
+        &mut self,
+        door: &Door,
+        ports: impl Iterator<Item = (&'a Place, u16)>,
+        question: impl for<'p> Fn(&'p mut Pages<'_>) -> BoxFuture<'p, Result<T, Unasked>>,
+    ) -> Vec<Said<T>> {
+        let (question, mut kept) = (&question, std::mem::take(&mut self.0));
+        let asking = ports.map(|(place, port)| {
+            let mut pages = Pages { door, place, port, connection: kept.remove(&place.uid) };
+            async move {
+                let said = in_time(question(&mut pages)).await;
+                (pages.connection, Said { pod: place.pod.clone(), uid: place.uid.clone(), said })
+            }
+        });
+        let asking: Vec<_> = asking.collect();
+        drop(kept);
+        let keep = |(connection, said): (Option<Connection>, Said<T>)| {
+            self.0.extend(connection.map(|connection| (said.uid.clone(), connection)));
+            said
+        };
+        join_all(asking).await.into_iter().map(keep).collect()
+    }
+
+    /// Asks one pod, and keeps the connections to the others.
+    ///
+    /// # Errors
+    /// Those of the question.
+    pub async fn ask_one<T>(
+        &mut self,
+        door: &Door,
+        (place, port): (&Place, u16),
+        question: impl for<'p> Fn(&'p mut Pages<'_>) -> BoxFuture<'p, Result<T, Unasked>>,
+    ) -> Result<T, Unasked> {
+        let mut pages = Pages { door, place, port, connection: self.0.remove(&place.uid) };
+        let said = in_time(question(&mut pages)).await;
+        self.0.extend(pages.connection.map(|connection| (place.uid.clone(), connection)));
+        said
+    }
+}
+
+/// What a pod serves at one of its ports.
+pub struct Pages<'a> {
+    door: &'a Door,
+    pub place: &'a Place,
+    port: u16,
+    connection: Option<Connection>,
+}
+
+/// The answer to a request, whatever its status is.
+pub struct Reply {
+    pub status: StatusCode,
+    pub body: Bytes,
+}
+
+impl Pages<'_> {
+    /// A page, asked for as the database's own user.
+    ///
+    /// # Errors
+    /// The pod does not answer, rejects the user, or sends too much.
+    pub async fn get(&mut self, path: &str) -> Result<Reply, Unasked> {
+        let login = self.door.login().await?;
+        self.send(Method::GET, path, login.as_ref()).await
+    }
+
+    /// A page of JSON, asked for as the database's own user.
+    ///
+    /// # Errors
+    /// Those of [`Pages::get`], and that the page does not exist or is something else.
+    pub async fn json<T: DeserializeOwned>(&mut self, path: &str) -> Result<T, Unasked> {
+        self.get(path).await?.json(path)
+    }
+
+    /// A request that changes something, as the database's own user.
+    ///
+    /// # Errors
+    /// Those of [`Pages::get`], and that the pod refuses it.
+    pub async fn post(&mut self, path: &str) -> Result<(), Unasked> {
+        let login = self.door.login().await?;
+        self.send(Method::POST, path, login.as_ref()).await?.good(path).map(|_| ())
+    }
+
+    /// A page of JSON that the pod serves to everybody, so that the API server's proxy can fetch it where no connection can
+    /// be had.
+    ///
+    /// # Errors
+    /// Those of [`Pages::json`].
+    pub async fn open_json<T: DeserializeOwned>(&mut self, path: &str) -> Result<T, Unasked> {
+        // Who may not read the login asks without.
+        let login = self.door.login().await.unwrap_or_default();
+        match self.send(Method::GET, path, login.as_ref()).await {
+            // The proxy speaks plain HTTP to the pod.
+            Err(closed) if closed.obstacle == Obstacle::NoUpgrade && !self.door.access.tls => {
+                let page = self.door.page(self.place, self.port, path.trim_start_matches('/')).await;
+                // The proxy takes the login off, so what it lacks is the connection.
+                let body = page.map_err(|_| closed)?;
+                Reply { status: StatusCode::OK, body: body.into() }.json(path)
+            }
+            reply => reply?.json(path),
+        }
+    }
+
+    async fn send(&mut self, method: Method, path: &str, login: Option<&Login>) -> Result<Reply, Unasked> {
+        let request = request(method, path, &self.door.host(self.place), login)?;
+        // A connection that is not used for long is closed by the server, which is noticed now.
+        let mut reply = match self.connection.take() {
+            Some(kept) => kept.send(request.clone()).await,
+            None => Err(Unasked::new(Obstacle::Unreachable, "")),
+        };
+        if let Err(Unasked { obstacle: Obstacle::Unreachable, .. }) = reply {
+            let wire = self.door.open(self.place, self.port).await?;
+            reply = Connection::over(wire).await?.send(request).await;
+        }
+        let (reply, connection) = reply?;
+        self.connection = connection;
+        match reply.status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                Err(Unasked::new(Obstacle::Credentials, &format!("{path}: {}", reply.status)))
+            }
+            _ => Ok(reply),
+        }
+    }
+}
+
+impl Reply {
+    /// The JSON in a page.
+    ///
+    /// # Errors
+    /// The pod answers with an error, or with something else.
+    pub fn json<T: DeserializeOwned>(&self, path: &str) -> Result<T, Unasked> {
+        let body = self.good(path)?;
+        // What was received stays out of the message.
+        serde_json::from_slice(body).map_err(|error| unintelligible(path, &format!("{:?}", error.classify())))
+    }
+
+    fn good(&self, path: &str) -> Result<&[u8], Unasked> {
+        match self.status.is_success() {
+            true => Ok(&self.body),
+            false => Err(unintelligible(path, &self.status.to_string())),
+        }
+    }
+}
+
+fn unintelligible(path: &str, why: &str) -> Unasked {
+    Unasked::new(Obstacle::Unintelligible, &format!("{path}: {why}"))
+}
+
+fn request(
+    method: Method,
+    path: &str,
+    host: &str,
+    login: Option<&Login>,
+) -> Result<Request<Full<Bytes>>, Unasked> {
+    let mut request = Request::builder().method(method).uri(path).header(header::HOST, host);
+    if let Some(Login { user, password }) = login {
+        let pair = BASE64_STANDARD.encode(format!("{user}:{}", password.expose_secret()));
+        let value = HeaderValue::try_from(format!("Basic {pair}")).map(|mut value| {
+            value.set_sensitive(true);
+            value
+        });
+        request =
+            request.header(header::AUTHORIZATION, value.map_err(|e| unintelligible(path, &e.to_string()))?);
+    }
+    request.body(Full::default()).map_err(|error| unintelligible(path, &error.to_string()))
+}
+
+/// One connection, on which one request follows the other.
+struct Connection {
+    sender: http1::SendRequest<Full<Bytes>>,
+    wire: http1::Connection<TokioIo<Box<dyn Wire>>, Full<Bytes>>,
+}
+
+/// Why there is no reply.
+enum NoReply {
+    Broken(hyper::Error),
+    TooLarge,
+}
+
+impl Connection {
+    async fn over(wire: Box<dyn Wire>) -> Result<Self, Unasked> {
+        let hands = http1::handshake(TokioIo::new(wire)).await;
+        let (sender, wire) =
+            hands.map_err(|error| Unasked::new(Obstacle::Unreachable, &error.to_string()))?;
+        Ok(Connection { sender, wire })
+    }
+
+    /// The reply, and the connection if it can carry another request.
+    async fn send(mut self, request: Request<Full<Bytes>>) -> Result<(Reply, Option<Self>), Unasked> {
+        let (reply, open) = self.replied(request).await;
+        match reply {
+            Ok(reply) => Ok((reply, open.then_some(self))),
+            Err(why) => Err(lost(no_reply(why), &mut *self.wire.into_parts().io.into_inner()).await),
+        }
+    }
+
+    /// The reply, and whether the connection is still open.
+    async fn replied(&mut self, request: Request<Full<Bytes>>) -> (Result<Reply, NoReply>, bool) {
+        let replying = pin!(async {
+            let response = self.sender.send_request(request).await.map_err(NoReply::Broken)?;
+            read(response).await
+        });
+        match select(replying, &mut self.wire).await {
+            Either::Left((reply, _)) => (reply, true),
+            // What has arrived is still to be read, and why the connection ended is told there.
+            Either::Right((_, replying)) => (replying.await, false),
+        }
+    }
+}
+
+fn no_reply(why: NoReply) -> Unasked {
+    match why {
+        NoReply::TooLarge => Unasked::new(
+            Obstacle::Unintelligible,
+            &format!("the answer has more than {} MiB", LARGEST_PAGE >> 20),
+        ),
+        NoReply::Broken(error) if error.is_parse() => {
+            Unasked::new(Obstacle::Unintelligible, &format!("the answer is not HTTP: {error}"))
+        }
+        NoReply::Broken(error) => Unasked::new(Obstacle::Unreachable, &error.to_string()),
+    }
+}
+
+async fn read(response: Response<Incoming>) -> Result<Reply, NoReply> {
+    let (head, mut body) = response.into_parts();
+    let mut read = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let data = frame.map_err(NoReply::Broken)?.into_data().unwrap_or_default();
+        if read.len() + data.len() > LARGEST_PAGE {
+            return Err(NoReply::TooLarge);
+        }
+        read.extend_from_slice(&data);
+    }
+    Ok(Reply { status: head.status, body: read.into() })
+}
+
+#[cfg(test)]
+mod tests;
