@@ -26,6 +26,9 @@ pub const PAUSE_TIMEOUT: Duration = Duration::from_secs(30);
 /// The default of `--wait-ready`: KubeDB's slowest health checker reports a failure after 100 s.
 pub const WAIT_READY: Duration = Duration::from_secs(5 * 60);
 
+/// The default of `--drain-timeout`: a batch task takes minutes.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+
 const EXAMPLES: &str = "\
 Examples:
   # Show what an update would do, without changing anything

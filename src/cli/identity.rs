@@ -8,7 +8,7 @@ use super::cluster_args;
 use super::options::{Mode, UpdateOptions};
 use super::target::Target;
 use super::values::Digests;
-use crate::model::{Check, Command, Kind, Methods, clean};
+use crate::model::{Check, Command, HealthMode, Kind, Methods, clean};
 use crate::situation::{Commands, Typed};
 
 /// `user@host`.
@@ -33,7 +33,7 @@ pub fn commands(options: &UpdateOptions, through: Option<&str>, methods: &Method
         },
         through: through.map(str::to_owned),
         methods: methods.clone(),
-        times: times(options).words(options.pre_pull.then_some("--pre-pull")),
+        times: times(options).words(options.pre_pull.then_some("--pre-pull")).words(care(options)),
         allowed: skipped(|_| true).words(digests(options).iter().copied()),
         allowed_back: skipped(|check| !FORWARD_ONLY.contains(check)),
         ..reach(&options.target, options.namespace.as_deref())
@@ -82,10 +82,22 @@ fn times(options: &UpdateOptions) -> Command {
         ("--min-ready", options.min_ready, Duration::ZERO),
         ("--pause-timeout", options.pause_timeout, args::PAUSE_TIMEOUT),
         ("--wait-ready", options.wait_ready, args::WAIT_READY),
+        ("--drain-timeout", options.drain, args::DRAIN_TIMEOUT),
     ]
     .into_iter()
-    .filter(|(_, time, default)| time != default)
+    // No drain at all has a flag of its own.
+    .filter(|(name, time, default)| time != default && (*name != "--drain-timeout" || !time.is_zero()))
     .fold(Command::default(), |command, (name, time, _)| command.flag(name, &typed(time)))
+}
+
+/// How far the database itself is asked and spared, if not as usual.
+fn care(options: &UpdateOptions) -> Vec<&'static str> {
+    let health = match options.health {
+        HealthMode::Auto => &[][..],
+        HealthMode::Require => &["--health", "require"],
+        HealthMode::Off => &["--health", "off"],
+    };
+    health.iter().copied().chain(options.drain.is_zero().then_some("--no-drain")).collect()
 }
 
 fn digests(options: &UpdateOptions) -> &'static [&'static str] {
@@ -140,6 +152,14 @@ mod tests {
             (
                 "kf my-kf --digests keep-tags --dry-run",
                 "kubectl dbupdate kafka my-kf --to 3.6.1 --digests keep-tags",
+            ),
+            (
+                "kf my-kf --health require --no-drain",
+                "kubectl dbupdate kafka my-kf --to 3.6.1 --health require --no-drain",
+            ),
+            (
+                "kf my-kf --health off --drain-timeout 1h",
+                "kubectl dbupdate kafka my-kf --to 3.6.1 --drain-timeout 3600s --health off",
             ),
             ("kf my-kf --digests auto", "kubectl dbupdate kafka my-kf --to 3.6.1"),
             ("kf my-kf --sandbox --sandbox-fail pull", "kubectl dbupdate kafka my-kf --to 3.6.1 --sandbox"),
