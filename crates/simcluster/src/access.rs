@@ -33,7 +33,7 @@ struct Denial {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     Admin,
-    /// Reads everything but secrets.
+    /// Reads everything but secrets, and reaches into no pod.
     Reader,
     Nobody,
 }
@@ -111,7 +111,9 @@ impl Access {
 }
 
 fn reads(asked: &Attributes<'_>) -> bool {
-    READS.contains(&asked.verb) && asked.resource != "secrets"
+    // A connection to a pod is read from and written to, so Kubernetes' own role for viewers has none.
+    let reaches = matches!(asked.subresource, "attach" | "exec" | "portforward" | "proxy");
+    READS.contains(&asked.verb) && asked.resource != "secrets" && !reaches
 }
 
 /// Everyone with credentials may ask who they are and what they may do.

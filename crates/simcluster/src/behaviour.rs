@@ -27,6 +27,8 @@ pub struct Behaviour {
     /// How long an eviction takes to write its budget. If somebody else writes it meanwhile, the server begins again after
     /// half a second.
     pub budget_write: Duration,
+    /// How long a database's member takes from its pod's Ready to being in the database again.
+    pub rejoin: Duration,
     /// What is wrong with which pods; the first rule that matches a pod counts.
     pub pods: Vec<PodRule>,
     /// What becomes of pods when they are created, by whomever.
@@ -46,6 +48,7 @@ impl Default for Behaviour {
             controller_lag: Duration::from_millis(5),
             budget_lag: Duration::from_millis(10),
             budget_write: Duration::from_millis(5),
+            rejoin: Duration::from_millis(300),
             pods: Vec::new(),
             admission: Vec::new(),
             provisioner: Provisioner::default(),

@@ -13,6 +13,7 @@ mod behaviour;
 mod caller;
 mod clock;
 mod controllers;
+mod databases;
 mod distance;
 mod endpoint;
 mod error;
@@ -45,6 +46,7 @@ pub use authority::{Authority, Credentials};
 pub use behaviour::{Ailment, Behaviour, LiveBehaviour, OpsManager, PodRule, Provisioner, Render, Verdict};
 pub use caller::{Caller, USER};
 pub use clock::{Clock, format_seconds};
+pub use databases::{Contents, Databases, Datasource, Departure, Keyspace, Misanswer, Topic, Trouble};
 pub use endpoint::Endpoint;
 pub use error::{ApiError, Cause};
 pub use faults::{Effect, Fault, Faults};
@@ -68,15 +70,17 @@ pub struct SimCluster {
 impl SimCluster {
     /// An empty cluster, but for the namespace `default`. Nothing runs before [`SimCluster::start`].
     pub fn new(behaviour: Behaviour) -> Self {
+        let (store, behaviour) = (Store::new(Timestamp::now()), LiveBehaviour::new(behaviour));
         let server = rest::Server {
-            store: Store::new(Timestamp::now()),
+            databases: Databases::new(&store, &behaviour),
+            store,
             apis: Apis::default(),
             access: Access::default(),
             tokens: Tokens::default(),
             listeners: Listeners::default(),
             faults: Faults::default(),
             recorder: record::Recorder::default(),
-            behaviour: LiveBehaviour::new(behaviour),
+            behaviour,
             conflicts: rest::Conflicts::default(),
         };
         world::install_namespace(&server.store, "default");
@@ -103,7 +107,12 @@ impl SimCluster {
         &self.server.tokens
     }
 
-    /// What listens in pods. Nothing does at first.
+    /// The simulated databases, which run in the pods.
+    pub fn databases(&self) -> &Databases {
+        &self.server.databases
+    }
+
+    /// What listens in pods instead of the simulated databases. Nothing does at first.
     pub fn listeners(&self) -> &Listeners {
         &self.server.listeners
     }
@@ -154,7 +163,8 @@ impl SimCluster {
     pub fn start(&self) {
         let controllers =
             controllers::run(self.store().clone(), self.behaviour().clone(), self.outside.clone());
-        self.tasks.keep([tokio::spawn(controllers).abort_handle()]);
+        let databases = self.databases().follow();
+        self.tasks.keep([tokio::spawn(controllers).abort_handle(), tokio::spawn(databases).abort_handle()]);
     }
 }
 

@@ -105,7 +105,7 @@ async fn connect(
     if phase != "Running" {
         return Err(failed(&format!("pod is not running. Current status={phase}")));
     }
-    let connected = server.listeners.connect(namespace, name, port).await;
+    let connected = server.connect(namespace, name, port).await;
     connected
         .map_err(|error| failed(&format!("failed to connect to localhost:{port} inside the pod: {error}")))
 }

@@ -33,6 +33,8 @@ mod view;
 mod watch;
 mod yaml;
 
+use std::io;
+
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Response};
 use tokio::time::sleep;
@@ -45,9 +47,10 @@ use crate::apis::Apis;
 use crate::authentication::{self, Shown, Tokens};
 use crate::behaviour::LiveBehaviour;
 use crate::caller::Caller;
+use crate::databases::Databases;
 use crate::error::ApiError;
 use crate::faults::{Effect, Fate, Faults, WatchFate};
-use crate::listeners::Listeners;
+use crate::listeners::{Listeners, Stream};
 use crate::record::{RecordedRequest, Recorder};
 use crate::store::Store;
 
@@ -64,6 +67,7 @@ pub(crate) struct Server {
     pub access: Access,
     pub tokens: Tokens,
     pub listeners: Listeners,
+    pub databases: Databases,
     pub faults: Faults,
     pub recorder: Recorder,
     pub behaviour: LiveBehaviour,
@@ -71,6 +75,20 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// A connection to a port of a pod: to what was put there, or else to the simulated database.
+    ///
+    /// # Errors
+    /// `ConnectionRefused` where nobody listens; what the process's own listener reports.
+    async fn connect(&self, namespace: &str, pod: &str, port: u16) -> io::Result<Box<dyn Stream>> {
+        if let Some(connection) = self.listeners.connect(namespace, pod, port) {
+            return connection.await;
+        }
+        match self.databases.connect(namespace, pod, port) {
+            Some(stream) => Ok(Box::new(stream)),
+            None => Err(io::ErrorKind::ConnectionRefused.into()),
+        }
+    }
+
     fn identify(&self, shown: &Shown, headers: &HeaderMap) -> Result<Caller, ApiError> {
         authentication::identify(shown, headers, (&self.tokens, self.store.now()), &self.access)
     }

@@ -25,7 +25,7 @@ pub(super) async fn proxy(server: &Server, call: &Call, target: &Target) -> Resu
     let unreachable = |why: &dyn std::fmt::Display| {
         ApiError::new(503, "ServiceUnavailable", format!("error trying to reach service: {why}"))
     };
-    let stream = server.listeners.connect(&target.namespace, name, port).await;
+    let stream = server.connect(&target.namespace, name, port).await;
     let stream = stream.map_err(|error| unreachable(&format!("dial tcp {name}:{port}: connect: {error}")))?;
     let (mut sender, connection) =
         http1::handshake(TokioIo::new(stream)).await.map_err(|error| unreachable(&error))?;

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::{Database, catalog, install_namespace, install_nodes};
@@ -16,11 +18,11 @@ use crate::controllers::provisioner::{Health, health_conditions};
 use crate::controllers::revision::{self, REVISIONS};
 use crate::controllers::stateful::{Seen, decide};
 use crate::controllers::{budget_status, sets};
-use crate::kubedb::layout::{Member, members};
-use crate::kubedb::{template, workload};
+use crate::kubedb::layout::{self, Member, members};
+use crate::kubedb::{digest, template, workload};
 use crate::managers;
 use crate::object;
-use crate::read::{list, number, text};
+use crate::read::{controlled_by, list, number, text};
 use crate::resources;
 use crate::store::Store;
 
@@ -49,6 +51,8 @@ impl Database {
                 self.install_budget(&world, &member, &pods);
             }
         }
+        self.install_credentials(store, &database);
+        cluster.databases().settle(self.kind, &self.namespace, &self.name);
         if let Some(deployment) = workload::cruise_control(&database, &version, self.pinned) {
             world.install_deployment(deployment);
         }
@@ -82,6 +86,23 @@ impl Database {
         }
         owned_by("kubectl-create", store, self.kind.resource(), &mut database);
         created(store, self.kind.resource(), database)
+    }
+
+    /// The user and the password that KubeDB makes for a database.
+    fn install_credentials(&self, store: &Store, database: &Value) {
+        let password = digest::name_suffix(digest::hash(object::uid(database).as_bytes()), 16);
+        let secret = json!({
+            "metadata": {
+                "name": format!("{}-auth", self.name),
+                "namespace": self.namespace,
+                "labels": layout::labels(self.kind, database),
+                "ownerReferences": [controlled_by(database)],
+            },
+            "type": "kubernetes.io/basic-auth",
+            "data": { "username": STANDARD.encode("admin"), "password": STANDARD.encode(password) },
+        });
+        // Databases of two kinds may share a name, and with it the Secret.
+        let _ = store.create("secrets", secret);
     }
 
     fn install_workload(&self, world: &World, member: &Member, version: &Value) -> Vec<Arc<Value>> {

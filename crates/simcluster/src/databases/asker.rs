@@ -1,0 +1,53 @@
+//! One connection to the process in a pod.
+
+use super::Databases;
+use super::member::Member;
+use super::state::Address;
+use super::view::View;
+
+/// What a process answers from: its database, and who it is itself.
+#[derive(Clone)]
+pub(super) struct Asker {
+    databases: Databases,
+    address: Address,
+    pod: String,
+    uid: String,
+}
+
+/// A database now, and which of its members is asked.
+pub(super) struct Asked {
+    pub view: View,
+    pub me: Member,
+}
+
+impl Asker {
+    pub fn new(databases: Databases, address: Address, pod: &str, uid: String) -> Self {
+        Self { databases, address, pod: pod.to_owned(), uid }
+    }
+
+    /// How things are now; `None` once the process is gone.
+    pub fn look(&self) -> Option<Asked> {
+        let view = self.databases.view(&self.address)?;
+        let me = view.member(&self.pod).filter(|member| member.uid == self.uid && member.running)?.clone();
+        Some(Asked { view, me })
+    }
+
+    /// As [`Asker::look`], for a question, after which a restless leader moves.
+    pub fn ask(&self) -> Option<Asked> {
+        let asked = self.look()?;
+        self.databases.now().asked(&self.address);
+        Some(asked)
+    }
+
+    /// Whether these are the credentials of the database.
+    pub fn accepts(&self, user: &str, password: &str) -> bool {
+        let rejects = self.look().is_none_or(|asked| asked.view.rejects(&self.pod));
+        let known = self.databases.credentials(&self.address);
+        !rejects && known.is_some_and(|(name, secret)| name == user && secret == password)
+    }
+
+    /// A middleManager is told to take new tasks, or none.
+    pub fn disable(&self, disabled: bool) {
+        self.databases.now().disable(&self.address, &self.pod, disabled);
+    }
+}

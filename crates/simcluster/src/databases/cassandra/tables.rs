@@ -1,0 +1,272 @@
+//! The tables by which a node tells how it sees its cluster.
+
+use std::net::IpAddr;
+
+use super::value::{Cell, Table, Type};
+use crate::databases::asker::Asked;
+use crate::databases::contents::{DATA_CENTRE, Keyspace};
+use crate::databases::id;
+use crate::databases::member::Member;
+use crate::databases::trouble::{Trouble, means};
+
+/// A table by its keyspace and name.
+pub(super) fn find(asked: &Asked, name: &str) -> Option<Table> {
+    match name {
+        "system.local" => Some(local(asked)),
+        "system.peers_v2" => Some(peers(asked)),
+        "system_schema.keyspaces" => Some(keyspaces(asked)),
+        "system_views.gossip_info" => Some(gossip(asked)),
+        "system_views.settings" => Some(settings(asked)),
+        "system_views.streaming" => Some(streaming(asked)),
+        "system_views.sstable_tasks" => Some(sstable_tasks()),
+        _ => None,
+    }
+}
+
+fn text(text: &str) -> Cell {
+    Cell::Text(text.to_owned())
+}
+
+fn address(member: &Member) -> Cell {
+    member.address.parse::<IpAddr>().map_or(Cell::Null, Cell::Inet)
+}
+
+/// The node that is asked, and the others that it knows: those that have an address.
+fn nodes(asked: &Asked) -> Vec<&Member> {
+    let mut nodes = asked.view.members(&[]);
+    let foreign = |member: &Member| asked.view.is_foreign(&member.pod);
+    nodes.retain(|node| !node.address.is_empty() && foreign(node) == foreign(&asked.me));
+    nodes
+}
+
+fn cluster_name(asked: &Asked) -> String {
+    match asked.view.is_foreign(&asked.me.pod) {
+        true => "other".to_owned(),
+        false => asked.view.name.clone(),
+    }
+}
+
+/// A node keeps its id in its data, over restarts.
+fn host_id(asked: &Asked, node: &Member) -> String {
+    format!("{}/{}", asked.view.uid, node.pod)
+}
+
+fn schema_of(asked: &Asked, node: &Member) -> String {
+    let differs =
+        asked.view.any(|trouble| matches!(trouble, Trouble::OtherSchema { pods } if means(pods, &node.pod)));
+    format!("{}/schema/{}", cluster_name(asked), if differs { node.pod.as_str() } else { "" })
+}
+
+fn rack(node: &Member) -> &str {
+    node.role.strip_prefix("rack-").unwrap_or("rack1")
+}
+
+fn token(asked: &Asked, node: &Member) -> String {
+    let bytes = id::bytes(&host_id(asked, node));
+    let high: [u8; 8] = std::array::from_fn(|at| bytes[at]);
+    i64::from_be_bytes(high).to_string()
+}
+
+/// When a node's gossip began, in seconds.
+fn generation(asked: &Asked, node: &Member) -> i32 {
+    let up = node.ready.map_or(0, |since| asked.view.now.saturating_duration_since(since).as_secs());
+    let up = i64::try_from(up).unwrap_or_default();
+    i32::try_from(asked.view.wall.as_second() - up).unwrap_or(i32::MAX)
+}
+
+const PORT: i32 = 7000;
+
+fn local(asked: &Asked) -> Table {
+    use Type::{Inet, Int, Text, TextSet, Uuid};
+    let me = &asked.me;
+    let row = [
+        ("key", Text, text("local")),
+        ("bootstrapped", Text, text("COMPLETED")),
+        ("broadcast_address", Inet, address(me)),
+        ("broadcast_port", Int, Cell::Int(PORT)),
+        ("cluster_name", Text, text(&cluster_name(asked))),
+        ("cql_version", Text, text("3.4.6")),
+        ("data_center", Text, text(DATA_CENTRE)),
+        ("gossip_generation", Int, Cell::Int(generation(asked, me))),
+        ("host_id", Uuid, Cell::Uuid(id::bytes(&host_id(asked, me)))),
+        ("listen_address", Inet, address(me)),
+        ("listen_port", Int, Cell::Int(PORT)),
+        ("native_protocol_version", Text, text("5")),
+        ("partitioner", Text, text("org.apache.cassandra.dht.Murmur3Partitioner")),
+        ("rack", Text, text(rack(me))),
+        ("release_version", Text, text(&me.version)),
+        ("rpc_address", Inet, address(me)),
+        ("rpc_port", Int, Cell::Int(9042)),
+        ("schema_version", Uuid, Cell::Uuid(id::bytes(&schema_of(asked, me)))),
+        ("tokens", TextSet, Cell::Texts(vec![token(asked, me)])),
+    ];
+    let columns = row.iter().map(|(name, kind, _)| (*name, *kind)).collect();
+    let rows = vec![row.into_iter().map(|(_, _, cell)| cell).collect()];
+    Table { keyspace: "system", name: "local", columns, rows }
+}
+
+fn peers(asked: &Asked) -> Table {
+    use Type::{Inet, Int, Text, TextSet, Uuid};
+    let columns = vec![
+        ("peer", Inet),
+        ("peer_port", Int),
+        ("data_center", Text),
+        ("host_id", Uuid),
+        ("native_address", Inet),
+        ("native_port", Int),
+        ("preferred_ip", Inet),
+        ("preferred_port", Int),
+        ("rack", Text),
+        ("release_version", Text),
+        ("schema_version", Uuid),
+        ("tokens", TextSet),
+    ];
+    let row = |node: &Member| {
+        vec![
+            address(node),
+            Cell::Int(PORT),
+            text(DATA_CENTRE),
+            Cell::Uuid(id::bytes(&host_id(asked, node))),
+            address(node),
+            Cell::Int(9042),
+            Cell::Null,
+            Cell::Null,
+            text(rack(node)),
+            text(&node.version),
+            Cell::Uuid(id::bytes(&schema_of(asked, node))),
+            Cell::Texts(vec![token(asked, node)]),
+        ]
+    };
+    let others = nodes(asked).into_iter().filter(|node| node.pod != asked.me.pod);
+    Table { keyspace: "system", name: "peers_v2", columns, rows: others.map(row).collect() }
+}
+
+/// What the node has heard of each. Of one that it takes for dead it hears no heartbeat any more; one that has left in good
+/// order has said so.
+fn gossip(asked: &Asked) -> Table {
+    use Type::{Inet, Int, Text};
+    let columns = vec![
+        ("address", Inet),
+        ("port", Int),
+        ("hostname", Text),
+        ("generation", Int),
+        ("heartbeat", Int),
+        ("status", Text),
+        ("status_with_port", Text),
+        ("load", Text),
+        ("schema", Text),
+        ("dc", Text),
+        ("rack", Text),
+        ("release_version", Text),
+        ("host_id", Text),
+        ("rpc_ready", Text),
+    ];
+    let row = |node: &Member| {
+        let is_me = node.pod == asked.me.pod;
+        let up = is_me || asked.view.is_in(node);
+        let dead = asked.view.any(
+            |trouble| matches!(trouble, Trouble::SeesDown { pod, other } if *pod == asked.me.pod && *other == node.pod),
+        );
+        let generation = generation(asked, node);
+        let beats = asked.view.wall.as_second() - i64::from(generation);
+        let heartbeat = if up && !dead { i32::try_from(beats).unwrap_or(i32::MAX) } else { 0 };
+        let status = if up { format!("NORMAL,{}", token(asked, node)) } else { "shutdown,true".to_owned() };
+        vec![
+            address(node),
+            Cell::Int(PORT),
+            text(&node.pod),
+            Cell::Int(generation),
+            Cell::Int(100 + heartbeat),
+            text(&status),
+            text(&status),
+            text("123456.0"),
+            text(&id::uuid(&schema_of(asked, node))),
+            text(DATA_CENTRE),
+            text(rack(node)),
+            text(&node.version),
+            text(&id::uuid(&host_id(asked, node))),
+            text(if up { "true" } else { "false" }),
+        ]
+    };
+    let rows = nodes(asked).into_iter().map(row).collect();
+    Table { keyspace: "system_views", name: "gossip_info", columns, rows }
+}
+
+fn keyspaces(asked: &Asked) -> Table {
+    let columns = vec![
+        ("keyspace_name", Type::Text),
+        ("durable_writes", Type::Boolean),
+        ("replication", Type::TextMap),
+    ];
+    let local = |name: &str| Keyspace {
+        name: name.to_owned(),
+        replication: vec![("class".to_owned(), "org.apache.cassandra.locator.LocalStrategy".to_owned())],
+    };
+    let mut all = vec![
+        local("system"),
+        Keyspace::simple("system_auth", 1),
+        Keyspace::simple("system_distributed", 3),
+        local("system_schema"),
+        Keyspace::simple("system_traces", 2),
+    ];
+    all.extend(asked.view.contents.keyspaces.iter().cloned());
+    let row = |keyspace: Keyspace| {
+        vec![Cell::Text(keyspace.name), Cell::Boolean(true), Cell::Map(keyspace.replication)]
+    };
+    let rows = all.into_iter().map(row).collect();
+    Table { keyspace: "system_schema", name: "keyspaces", columns, rows }
+}
+
+fn settings(asked: &Asked) -> Table {
+    let mut settings = vec![
+        ("cluster_name", cluster_name(asked)),
+        ("endpoint_snitch", "GossipingPropertyFileSnitch".to_owned()),
+        ("num_tokens", "16".to_owned()),
+    ];
+    if asked.me.version.starts_with("5.") {
+        settings.push(("storage_compatibility_mode", "CASSANDRA_4".to_owned()));
+    }
+    let rows = settings.into_iter().map(|(name, value)| vec![text(name), Cell::Text(value)]).collect();
+    let columns = vec![("name", Type::Text), ("value", Type::Text)];
+    Table { keyspace: "system_views", name: "settings", columns, rows }
+}
+
+fn streaming(asked: &Asked) -> Table {
+    let columns = vec![
+        ("id", Type::Uuid),
+        ("follower", Type::Boolean),
+        ("operation", Type::Text),
+        ("peers", Type::TextList),
+        ("progress_percentage", Type::Double),
+        ("status", Type::Text),
+    ];
+    let streams =
+        asked.view.any(|trouble| matches!(trouble, Trouble::Streaming { pod } if *pod == asked.me.pod));
+    let row = || {
+        let peers = nodes(asked).into_iter().filter(|node| node.pod != asked.me.pod);
+        let peers = peers.take(1).map(|node| format!("/{}:{PORT}", node.address)).collect();
+        vec![
+            Cell::Uuid(id::bytes("stream")),
+            Cell::Boolean(false),
+            text("Repair"),
+            Cell::Texts(peers),
+            Cell::Double(40.0),
+            text("started"),
+        ]
+    };
+    let rows = streams.then(row).into_iter().collect();
+    Table { keyspace: "system_views", name: "streaming", columns, rows }
+}
+
+fn sstable_tasks() -> Table {
+    let columns = vec![
+        ("keyspace_name", Type::Text),
+        ("table_name", Type::Text),
+        ("task_id", Type::Uuid),
+        ("kind", Type::Text),
+        ("progress", Type::BigInt),
+        ("total", Type::BigInt),
+        ("unit", Type::Text),
+    ];
+    Table { keyspace: "system_views", name: "sstable_tasks", columns, rows: Vec::new() }
+}
