@@ -45,6 +45,9 @@ pub(super) fn choose(
             None => Ok(None),
         };
     }
+    if cluster.server.as_deref().is_some_and(in_the_open) {
+        auth = without_credentials(auth);
+    }
     let chosen = Kubeconfig {
         current_context: Some(name.clone()),
         contexts: vec![NamedContext {
@@ -155,6 +158,24 @@ fn override_user(auth: &mut AuthInfo, options: &ConnectOptions) -> Result<(), Co
         (auth.client_key, auth.client_key_data) = (None, None);
     }
     override_impersonation(auth, options)
+}
+
+/// Whoever is on the way to that server can read what is sent.
+fn in_the_open(server: &str) -> bool {
+    server.split_once("://").is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("http"))
+}
+
+/// The user of a server without TLS: its token or password is not sent, and its plugin is not run. Whom it impersonates
+/// stays.
+fn without_credentials(auth: AuthInfo) -> AuthInfo {
+    tracing::info!("the server is addressed by http://, so no credentials are sent");
+    AuthInfo {
+        impersonate: auth.impersonate,
+        impersonate_groups: auth.impersonate_groups,
+        impersonate_uid: auth.impersonate_uid,
+        impersonate_user_extra: auth.impersonate_user_extra,
+        ..AuthInfo::default()
+    }
 }
 
 /// Each flag replaces only its own setting, as in kubectl: `--as` alone keeps the groups of the kubeconfig.
@@ -280,6 +301,10 @@ users:
             (
                 options(|o| o.token = "t".parse().ok()),
                 format!("{one}, user ann, token yes, as ceo, groups board"),
+            ),
+            (
+                options(|o| o.server = Some("HTTP://h:1".into())),
+                "HTTP://h:1, ca-data Q0E=, proxy http://proxy:1, user ann, as ceo, groups board".to_owned(),
             ),
             (
                 options(|o| {

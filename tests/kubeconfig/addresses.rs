@@ -7,7 +7,6 @@ pub fn rows() -> Vec<Row> {
 }
 
 const SCHEME: &str = "kubectl speaks plain HTTP to it; whoever names an authority means TLS";
-const OPEN: &str = "whoever names a plain address and a token means both";
 
 fn servers() -> Vec<Row> {
     let to = |name: &'static str, server: &str, ours: &'static str| {
@@ -32,15 +31,22 @@ fn servers() -> Vec<Row> {
             "an address is shown, in errors and in commands to copy; a password is not",
         ),
         to("a server of nothing", "", REFUSED),
-        to("a server without TLS", "http://{plain}", "in the open, token t").but_kubectl("in the open", OPEN),
+        to("a server without TLS", "http://{plain}", "in the open"),
+        document(
+            "a plugin and an impersonation for a server without TLS",
+            &kubeconfig(
+                "server: 'http://{plain}'",
+                "exec: {apiVersion: client.authentication.k8s.io/v1, command: /gone, interactiveMode: Never}, as: eve",
+            ),
+            "in the open, as user eve",
+        ),
         to("a server without TLS and a scheme", "{plain}", REFUSED)
             .but_kubectl("in the open", "a kubeconfig without a scheme is a slip, and TLS is what it meant"),
         to("a server by a flag", "https://127.0.0.1:1", "token t").flag("--server=https://{server}"),
         to("a server by a flag without a scheme", "https://127.0.0.1:1", "token t")
             .flag("--server={server}")
             .but_kubectl(REFUSED, SCHEME),
-        to("a server without TLS by a flag", "https://127.0.0.1:1", "in the open, token t")
-            .but_kubectl("in the open", OPEN)
+        to("a server without TLS by a flag", "https://127.0.0.1:1", "in the open")
             .flag("--server=http://{plain}"),
         to("a server without TLS and a scheme by a flag", "https://127.0.0.1:1", REFUSED)
             .flag("--server={plain}")
