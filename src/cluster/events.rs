@@ -84,6 +84,14 @@ impl EventWire {
     }
 }
 
+/// An attempt has begun, and no word of its end has come. They may be said in the same second.
+fn pulling(events: &[EventWire]) -> bool {
+    let last = |reasons: &[&str]| {
+        events.iter().filter(|e| reasons.contains(&e.reason.as_str())).map(EventWire::last).max()
+    };
+    last(&["Pulling"]) > last(&["Pulled", "Failed", "BackOff"])
+}
+
 impl Cluster {
     /// Reason and message of a pod's newest Warning event, or else of its newest event, unless that is what every pod's
     /// start is accompanied by. `None` if there is none, or events cannot be read.
@@ -92,6 +100,13 @@ impl Cluster {
         let last = events.into_iter().max_by(|a, b| a.rank().cmp(&b.rank()))?;
         let routine = last.kind != "Warning" && ROUTINE.contains(&last.reason.as_str());
         (!routine).then(|| last.said())
+    }
+
+    /// Whether the kubelet is downloading an image for this pod, by what it has said last: `Pulling` comes before each
+    /// attempt, and the status of the pod shows none but the first. `false` if its Events cannot be read.
+    pub async fn is_pulling(&self, namespace: &str, pod_uid: &str) -> bool {
+        let events = timeout(PATIENCE, self.events(namespace, pod_uid)).await;
+        events.is_ok_and(|events| events.is_ok_and(|events| pulling(&events)))
     }
 
     /// Reason and message of the newest Warning event on an object that this tool did not create itself. `None` if there is
@@ -149,5 +164,31 @@ impl Cluster {
         let page: Page<EventWire> = self.once(&call).await?.parse(&what)?;
         page.fits(&what)?;
         Ok(page.items)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_download_has_begun_and_not_ended() {
+        for (said, expected) in [
+            (&[][..], false),
+            (&[("Scheduled", "10:00:00")], false),
+            (&[("Scheduled", "10:00:00"), ("Pulling", "10:00:00")], true),
+            (&[("Pulling", "10:00:01"), ("Failed", "10:00:01")], false),
+            (&[("Failed", "10:00:02"), ("BackOff", "10:00:13"), ("Pulling", "10:00:27")], true),
+            (&[("Failed", "10:00:28"), ("BackOff", "10:00:13"), ("Pulling", "10:00:27")], false),
+            (&[("Pulled", "10:00:30"), ("Pulling", "10:00:27")], false),
+        ] {
+            let event = |(reason, at): &(&str, &str)| EventWire {
+                reason: (*reason).to_owned(),
+                last_timestamp: Some(format!("2026-01-02T{at}Z")),
+                ..EventWire::default()
+            };
+            let events: Vec<_> = said.iter().map(event).collect();
+            assert_eq!(pulling(&events), expected, "{said:?}");
+        }
     }
 }

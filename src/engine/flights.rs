@@ -38,7 +38,7 @@ impl Run {
         let mut wake: Option<Duration> = None;
         for mut flight in std::mem::take(&mut roll.flights) {
             flight.observe(flight.in_place(&self.observer.snapshot).cloned().as_ref(), now);
-            self.ask_why_missing(roll, &mut flight).await?;
+            self.ask_about(roll, &mut flight).await?;
             let target = self.plan.workload(&flight.owner).unwrap_or(roll.plan);
             let pod = flight.in_place(&self.observer.snapshot);
             if pod.is_none() && flight.gone_for_good(&self.observer.snapshot) {
@@ -88,7 +88,10 @@ impl Run {
             let pod = roll.flights[at].in_place(&self.observer.snapshot).cloned();
             let mut flight = roll.flights[at].clone();
             flight.observe(pod.as_ref(), now);
-            self.ask_why_missing(roll, &mut flight).await?;
+            match by {
+                Restarts::Controller => self.ask_about(roll, &mut flight).await?,
+                Restarts::OpsManager => self.ask_why_missing(roll, &mut flight).await?,
+            }
             roll.flights[at] = flight;
             let flight = &roll.flights[at];
             let on_target = |pod: &Pod| self.observer.snapshot.on_target(roll.plan, pod);
@@ -234,8 +237,31 @@ impl Run {
         StopReason::Stuck { pod, stuck, last_event }
     }
 
+    /// Asks what the pods do not show, if it is time to: why this one is missing, or whether its image is downloaded again.
+    async fn ask_about(&mut self, roll: &mut Roll<'_>, flight: &mut Flight) -> Result<(), StopReason> {
+        let now = self.narrator.now();
+        if flight.fails_to_pull(now) {
+            let pod = flight.in_place(&self.observer.snapshot).cloned();
+            if self.is_pulling(pod.as_ref()).await? {
+                flight.pulls_again(now);
+            }
+        }
+        self.ask_why_missing(roll, flight).await
+    }
+
+    /// Whether the kubelet is downloading an image for this pod, by its Events.
+    pub(super) async fn is_pulling(&mut self, pod: Option<&Pod>) -> Result<bool, StopReason> {
+        let Some(pod) = pod else { return Ok(false) };
+        let asking = self.observer.cluster.is_pulling(&self.plan.database.namespace, &pod.uid);
+        self.interrupt.during(asking).await
+    }
+
     /// Asks why a pod has not been created, if it has been missing for a while.
-    async fn ask_why_missing(&mut self, roll: &mut Roll<'_>, flight: &mut Flight) -> Result<(), StopReason> {
+    pub(super) async fn ask_why_missing(
+        &mut self,
+        roll: &mut Roll<'_>,
+        flight: &mut Flight,
+    ) -> Result<(), StopReason> {
         let now = self.narrator.now();
         if !flight.asks(now) {
             return Ok(());

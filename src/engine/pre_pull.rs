@@ -11,7 +11,8 @@ use crate::event::{Event, StepOutcome};
 use crate::journal::Entry;
 use crate::model::{Command, ObjectRef, PRE_PULL_LABEL, Pod, Pull, Snapshot, millis};
 use crate::retry::Retries;
-use crate::roll::pull::{Bringing, Brought, CONTAINER, Pulls};
+use crate::roll::creation;
+use crate::roll::pull::{Bringing, Brought, CONTAINER, LeftOut, Pulls, Refused};
 use crate::steps::pre_pull;
 
 use super::run::Run;
@@ -39,21 +40,22 @@ impl Run {
         if planned.pulls.is_empty() {
             return Ok(StepOutcome::AlreadyDone);
         }
+        let all = planned.pulls.len();
         let (mut pulls, mut backoff) = (Pulls::new(planned.pulls), Retries::new());
         while !pulls.done() {
             self.guard()?;
             self.interrupt.stop_here()?;
             self.look_after(&mut pulls).await?;
             while let Some(pull) = pulls.take_next() {
-                if let Some((left, why)) = self.bring(&mut pulls, pull, &mut backoff).await? {
-                    self.narrator.notice(format!(
-                        "no pods that pre-pull images are admitted, so {left} of them will be pulled when the pods of \
-                         the database restart: {why}"
-                    ));
-                    return Ok(StepOutcome::Done);
-                }
+                self.bring(&mut pulls, pull, &mut backoff).await?;
             }
             self.wait_to_look_again(&pulls).await?;
+        }
+        if let Some(LeftOut { images, why }) = pulls.left_out {
+            self.narrator.notice(format!(
+                "{images} of {all} images are not pre-pulled, because their pods are not admitted; they will be pulled when \
+                 the pods of the database restart: {why}"
+            ));
         }
         self.remove_own_pods(Instant::now() + CALL_TIMEOUT).await;
         Ok(StepOutcome::Done)
@@ -68,13 +70,13 @@ impl Run {
         Ok(())
     }
 
-    /// Creates the pod that brings this image. Where no such pod is admitted: how many images are left, and why.
+    /// Creates the pod that brings this image.
     async fn bring(
         &mut self,
         pulls: &mut Pulls,
         pull: Pull,
         backoff: &mut Retries,
-    ) -> Result<Option<(usize, String)>, StopReason> {
+    ) -> Result<(), StopReason> {
         let terms = self.observer.snapshot.workload(&pull.workload).map(|w| w.terms.clone());
         let seconds = (self.options.bounds.pod_timeout + OUTLIVES).as_secs();
         let run = &self.options.caller.run;
@@ -83,25 +85,39 @@ impl Run {
         self.hold().await?;
         self.ledger.pull_pods.insert(name.clone());
         let sending = self.observer.cluster.send(&write, false);
-        match self.interrupt.during_write(&mut self.ledger.in_the_air, sending).await? {
-            // It exists: an earlier attempt created it, and its response was lost.
-            Ok(_) | Err(ClusterError::Conflict { .. }) => {
+        let sent = self.interrupt.during_write(&mut self.ledger.in_the_air, sending).await?.map(drop);
+        // An earlier attempt may have created it, and its response was lost; or others write the same quota at this moment.
+        let conflict = matches!(sent, Err(ClusterError::Conflict { .. }));
+        let sent = if conflict && self.pull_pods().await?.iter().any(|pod| pod.name == name) {
+            Ok(())
+        } else {
+            sent
+        };
+        match sent {
+            Ok(()) => {
                 *backoff = Retries::new();
                 let Pull { node, image, .. } = pull.clone();
                 pulls.on_their_way.push(Bringing::new(pull, name, self.narrator.now()));
                 self.narrator.emit(Event::ImagePullStarted { node, image });
             }
-            Err(error) if error.transient() => {
+            Err(error) if conflict || error.transient() => {
                 pulls.again(pull);
                 self.back_off(backoff, &format!("create {}", write.object), &error).await?;
             }
             Err(error @ ClusterError::Unauthorized { .. }) => return Err(error.into()),
             Err(error) => {
                 self.ledger.pull_pods.remove(&name);
-                return Ok(pulls.refused(pull).map(|left| (left, error.to_string())));
+                pulls.refused(pull, refused(&error), &error.to_string());
             }
         }
-        Ok(None)
+        Ok(())
+    }
+
+    /// The pods that bring images to nodes.
+    async fn pull_pods(&mut self) -> Result<Vec<Pod>, StopReason> {
+        let ObjectRef { namespace, uid, .. } = &self.plan.database;
+        let listing = self.observer.cluster.pull_pods(namespace, uid);
+        Ok(self.interrupt.during(listing).await??)
     }
 
     /// Judges every pod that is on its way.
@@ -109,9 +125,7 @@ impl Run {
         if pulls.on_their_way.is_empty() {
             return Ok(());
         }
-        let ObjectRef { namespace, uid, .. } = &self.plan.database;
-        let listing = self.observer.cluster.pull_pods(namespace, uid);
-        let pods = self.interrupt.during(listing).await??;
+        let pods = self.pull_pods().await?;
         let (limit, now) = (self.options.bounds.pod_timeout, self.narrator.now());
         for mut bringing in std::mem::take(&mut pulls.on_their_way) {
             let pod = pods.iter().find(|pod| pod.name == bringing.pod);
@@ -131,6 +145,10 @@ impl Run {
                 Brought::NotTaken { why } => {
                     self.remove(&bringing, pod).await?;
                     self.narrator.emit(Event::ImageNotPulled { node, image, why });
+                }
+                Brought::Failed { .. } if bringing.has_time(limit, now) && self.is_pulling(pod).await? => {
+                    bringing.pulls_again(now);
+                    pulls.on_their_way.push(bringing);
                 }
                 Brought::Failed { why } => {
                     let last_event = self.why_not_pulled(pod, &why).await?;
@@ -236,6 +254,13 @@ pub async fn remove_left_pods(
     };
     release(lease).await;
     said
+}
+
+fn refused(error: &ClusterError) -> Refused {
+    match error {
+        ClusterError::Refused { message, .. } if creation::lasts(message) => Refused::ThisOne,
+        _ => Refused::ForNow,
+    }
 }
 
 /// A lock that cannot be released expires by itself.

@@ -8,7 +8,8 @@ use super::creation::{Heard, LONGEST_PAUSE};
 /// Wrong names and configuration do not fix themselves, but the kubelet may see a new ConfigMap a moment late.
 const CONFIG_PATIENCE: Duration = Duration::from_secs(15);
 
-/// A registry may fail briefly; the kubelet has tried about three times by then.
+/// A registry may fail briefly; the kubelet has tried about three times by then, unless a download takes long: while it
+/// tries again, the container still reports the failure before.
 const PULL_PATIENCE: Duration = Duration::from_secs(45);
 
 /// A container that has exited this often is crashing, not starting slowly.
@@ -259,6 +260,16 @@ impl Flight {
             leaving_since: None,
             heard: Heard::default(),
         }
+    }
+
+    /// Before the pod is given up because an image cannot be downloaded: it is to be asked whether the kubelet is trying again.
+    pub fn fails_to_pull(&self, now: Duration) -> bool {
+        self.trouble.is_some_and(|(kind, since)| kind == Trouble::Pull && now >= since + PULL_PATIENCE)
+    }
+
+    /// The kubelet is downloading the image again.
+    pub fn pulls_again(&mut self, now: Duration) {
+        self.trouble = Some((Trouble::Pull, now));
     }
 
     /// It is time to ask why the pod has not been created.

@@ -40,12 +40,31 @@ pub struct Pulls {
     left: VecDeque<Pull>,
     pub on_their_way: Vec<Bringing>,
     at_once: usize,
+    pub left_out: Option<LeftOut>,
+}
+
+/// Images that are left to the pods of the database, because the pods that would bring them were refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// How many, each counted once for each node.
+    pub images: usize,
+    /// Why the first one was refused.
+    pub why: String,
+}
+
+/// What the refusal of one pod means for the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// A policy is against this image or this node, and stays so.
+    ThisOne,
+    /// A quota may have room for fewer pods than are on their way now, or no such pod is admitted at all.
+    ForNow,
 }
 
 impl Pulls {
     /// Nothing is on its way yet.
     pub fn new(all: impl IntoIterator<Item = Pull>) -> Self {
-        Pulls { left: all.into_iter().collect(), on_their_way: Vec::new(), at_once: AT_ONCE }
+        Pulls { left: all.into_iter().collect(), on_their_way: Vec::new(), at_once: AT_ONCE, left_out: None }
     }
 
     /// Takes the image that is brought next; `None` if others have to arrive first.
@@ -63,12 +82,19 @@ impl Pulls {
         self.left.push_front(pull);
     }
 
-    /// The pod was refused. A quota may have room for fewer pods than are on their way now, so it is tried again when
-    /// one of them has arrived. If none is, no pod of ours is admitted here: returns how many images are left.
-    pub fn refused(&mut self, pull: Pull) -> Option<usize> {
-        self.left.push_front(pull);
-        self.at_once = self.on_their_way.len().max(1);
-        self.on_their_way.is_empty().then_some(self.left.len())
+    /// The pod was refused, in these words. It is tried again when one of the others has arrived; if none is on its way,
+    /// no further pod is tried.
+    pub fn refused(&mut self, pull: Pull, refused: Refused, why: &str) {
+        let images = match refused {
+            Refused::ThisOne => 1,
+            Refused::ForNow if self.on_their_way.is_empty() => 1 + std::mem::take(&mut self.left).len(),
+            Refused::ForNow => {
+                self.left.push_front(pull);
+                self.at_once = self.on_their_way.len();
+                return;
+            }
+        };
+        self.left_out.get_or_insert_with(|| LeftOut { images: 0, why: why.to_owned() }).images += images;
     }
 
     /// Everything has arrived.
@@ -109,6 +135,16 @@ impl Bringing {
         let new = !usual && self.told.as_ref() != Some(on);
         self.told = Some(on.clone());
         new
+    }
+
+    /// It is given up for what the kubelet reports, and not because it has taken too long.
+    pub fn has_time(&self, limit: Duration, now: Duration) -> bool {
+        self.troubled.is_some() && now < self.began + limit
+    }
+
+    /// The kubelet downloads the image again: what the container reports is about the attempt before.
+    pub fn pulls_again(&mut self, now: Duration) {
+        self.troubled = Some(now);
     }
 
     /// Records the pod as it is now, and judges it. It may take as long as `limit`.
@@ -288,13 +324,31 @@ mod tests {
         let first = pulls.take_next().expect("it is the first");
         pulls.on_their_way.push(Bringing::new(first, "p".into(), secs(0)));
         let second = pulls.take_next().expect("another node is free");
-        assert_eq!(pulls.refused(second), None);
-        assert_eq!(pulls.take_next(), None);
+        pulls.refused(second, Refused::ForNow, "no room");
+        assert_eq!((pulls.take_next(), &pulls.left_out), (None, &None));
         pulls.on_their_way.clear();
         // As many as before were too many, and none of them is left.
         let second = pulls.take_next().expect("there is room");
         assert_eq!(second.node, "b");
-        assert_eq!(pulls.refused(second), Some(2));
+        pulls.refused(second, Refused::ForNow, "no room at all");
+        assert!(pulls.done());
+        assert_eq!(pulls.left_out, Some(LeftOut { images: 2, why: "no room at all".into() }));
+    }
+
+    #[test]
+    fn an_image_that_a_policy_refuses_leaves_the_others_to_be_brought() {
+        let mut pulls = Pulls::new(["a", "b", "c"].map(|node| Pull {
+            node: node.into(),
+            image: "1".into(),
+            workload: "w".into(),
+        }));
+        for (node, why) in [("a", "no a"), ("b", "no b")] {
+            let next = pulls.take_next().expect("one is left");
+            assert_eq!(next.node, node);
+            pulls.refused(next, Refused::ThisOne, why);
+        }
+        assert_eq!(pulls.left_out, Some(LeftOut { images: 2, why: "no a".into() }));
+        assert_eq!(pulls.take_next().map(|next| next.node).as_deref(), Some("c"));
     }
 
     #[test]
@@ -334,7 +388,13 @@ mod tests {
         assert!(on_its_way(bringing.judge(Some(&failed), LIMIT, secs(60))));
         assert!(on_its_way(bringing.judge(Some(&pauses), LIMIT, secs(104))));
         let why = "ErrImagePull: manifest unknown".to_owned();
-        assert_eq!(bringing.judge(Some(&pauses), LIMIT, secs(105)), Brought::Failed { why });
+        assert_eq!(bringing.judge(Some(&pauses), LIMIT, secs(105)), Brought::Failed { why: why.clone() });
+        // It turns out to download at this moment.
+        assert!(bringing.has_time(LIMIT, secs(105)));
+        bringing.pulls_again(secs(105));
+        assert!(on_its_way(bringing.judge(Some(&pauses), LIMIT, secs(149))));
+        assert_eq!(bringing.judge(Some(&pauses), LIMIT, secs(150)), Brought::Failed { why });
+        assert!(!bringing.has_time(LIMIT, LIMIT), "it is late, whatever it does");
     }
 
     #[test]

@@ -252,6 +252,30 @@ async fn an_image_that_cannot_be_downloaded_stops_the_run_before_it_changes_anyt
     assert_eq!(world.pull_pods().len(), 0);
 }
 
+/// The second attempt of a slow download is not a failure, however long the first one is the last that the pod tells of.
+#[tokio::test(start_paused = true)]
+async fn an_image_that_is_being_downloaded_again_is_waited_for() {
+    let missing = PodRule::new(Ailment::PullError).image("*:3.9.1*");
+    let world = pre_pulling(Behaviour::default().with(missing), Database::zookeeper("db"));
+    let mut run = world.start_with(|options| options.bounds.pod_timeout = secs(300)).await;
+    let fails = |e: &Event| matches!(e, Event::ImagePullWaiting { .. });
+    run.event("it fails", fails).await;
+    for pod in world.pull_pods() {
+        let pulling = json!({
+            "metadata": { "name": object::name(&pod), "namespace": NAMESPACE },
+            "involvedObject": { "kind": "Pod", "namespace": NAMESPACE, "uid": object::uid(&pod) },
+            "reason": "Pulling", "lastTimestamp": "2999-01-01T00:00:00Z",
+        });
+        world.store().create("events", pulling).unwrap();
+    }
+    tokio::time::sleep(secs(200)).await;
+    assert_eq!(world.pull_pods().len(), 3, "none was given up");
+    let ended = run.end().await;
+    ended.ended(Outcome::Refused, 3, false, false).says(&["failed to resolve reference"]);
+    assert!((secs(300)..secs(305)).contains(&ended.took()), "{:?}", ended.took());
+    untouched(&world);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_download_that_does_not_end_is_given_up_in_time() {
     let world =
@@ -283,7 +307,35 @@ async fn where_such_pods_are_not_admitted_the_run_goes_on_without_them() {
     created_and_removed(&world, 0);
     let told: Vec<_> = notices(&ended).into_iter().filter(|n| n.contains("exceeded quota")).collect();
     assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told[0].contains("3 of them"), "{told:?}");
+    assert!(told[0].contains("3 of 3 images are not pre-pulled"), "{told:?}");
+}
+
+/// A policy may be against one node or one registry.
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_a_policy_refuses_leaves_the_others_to_be_brought() {
+    let world = far_registry(Database::zookeeper("db"));
+    let refused = |r: &RecordedRequest| creates(r) && r.body.to_string().contains(NODES[1]);
+    let policy = || ApiError::denied_by_policy("pods", "dbupdate-pull", "no-edge", "not on this node");
+    world.sim.faults().add(Fault::new(Effect::Answer(policy())).when(refused).always());
+    let ended = world.update().await;
+    ended.done();
+    created_and_removed(&world, 2);
+    let told: Vec<_> = notices(&ended).into_iter().filter(|n| n.contains("not on this node")).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].starts_with("1 of 3 images are not pre-pulled"), "{told:?}");
+}
+
+/// A quota that others write at the same moment is a conflict, and says nothing about the pod.
+#[tokio::test(start_paused = true)]
+async fn a_conflict_is_not_taken_for_a_pod() {
+    let world = far_registry(Database::zookeeper("db"));
+    let why = "Operation cannot be fulfilled on resourcequotas \"few\": the object has been modified";
+    let conflict = Effect::Answer(ApiError::new(409, "Conflict", why));
+    world.sim.faults().add(Fault::new(conflict).when(creates).times(2));
+    let ended = world.update().await;
+    ended.done();
+    assert!(ended.finish.longest_away_ms < 3_000, "every image was brought");
+    created_and_removed(&world, 3);
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use kubectl_dbupdate::event::{Event, Outcome, WaitingOn};
 use kubectl_dbupdate::model::Check;
+use serde_json::json;
 use simcluster::world::Database;
 use simcluster::{Ailment, Behaviour, DeleteOptions, PodRule, object};
 
@@ -62,6 +63,27 @@ async fn a_missing_configuration_is_given_15_seconds() {
 #[tokio::test(start_paused = true)]
 async fn an_image_that_cannot_be_pulled_is_given_45_seconds() {
     stopped(ill(Ailment::PullError), &["ImagePull", "container zookeeper"], [secs(45), secs(48)]).await;
+}
+
+/// While the kubelet tries again, the pod still shows the failure before: only its Events tell of the download.
+#[tokio::test(start_paused = true)]
+async fn an_image_that_is_being_downloaded_again_is_waited_for() {
+    let world = ill(Ailment::PullError);
+    let mut run = world.start_with(|o| o.bounds.pod_timeout = POD_TIMEOUT).await;
+    let fails = |e: &Event| matches!(e, Event::PodWaiting { on: WaitingOn::Container { reason, .. }, .. } if reason == "ImagePullBackOff");
+    run.event("it fails", fails).await;
+    let pod = world.pod("db-1");
+    let pulling = json!({
+        "metadata": { "name": "pulling", "namespace": NAMESPACE },
+        "involvedObject": { "kind": "Pod", "namespace": NAMESPACE, "name": "db-1", "uid": object::uid(&pod) },
+        "reason": "Pulling", "type": "Normal", "message": "Pulling image", "lastTimestamp": "2999-01-01T00:00:00Z",
+    });
+    world.store().create("events", pulling).unwrap();
+    let ended = run.end().await;
+    ended.ended(Outcome::Failed, 4, true, true).says(&["pod db-1", "ImagePull", "within 2"]);
+    let took = ended.took() - ended.evicted_at("db-1");
+    let late = POD_TIMEOUT + grace(&world);
+    assert!((late..late + secs(2)).contains(&took), "stopped after {took:?}");
 }
 
 #[tokio::test(start_paused = true)]

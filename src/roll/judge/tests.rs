@@ -299,3 +299,21 @@ fn a_pod_that_is_ready_has_to_be_a_member_again() {
     let Verdict::Stuck(stuck) = judged(&mut flight, Some(&on), 715) else { panic!("it is late") };
     assert!(stuck.to_string().contains("no full member of Kafka again"), "{stuck}");
 }
+
+/// What the container reports stays while the kubelet tries again, which may take minutes.
+#[test]
+fn an_image_that_is_being_downloaded_again_is_waited_for() {
+    let mut flight = evicted();
+    let pauses = new_pod(waiting("ImagePullBackOff"), 0);
+    assert_eq!(short(&look(&mut flight, Some(&pauses), 110)), "Container until 155");
+    assert_eq!((flight.fails_to_pull(secs(154)), flight.fails_to_pull(secs(155))), (false, true));
+    assert!(
+        short(&look(&mut flight, Some(&pauses), 155)).starts_with("stuck: container db: ImagePullBackOff")
+    );
+    flight.pulls_again(secs(155));
+    assert_eq!(short(&look(&mut flight, Some(&pauses), 156)), "Container until 200");
+    flight.pulls_again(secs(720));
+    assert!(short(&look(&mut flight, Some(&pauses), 730)).ends_with("ImagePullBackOff m within 630 s"));
+    look(&mut flight, Some(&new_pod(waiting("CreateContainerError"), 0)), 731);
+    assert!(!flight.fails_to_pull(secs(999)), "it has the image");
+}
