@@ -24,6 +24,10 @@ impl Run {
         while self.plan.method == Method::Client
             && let Some(Unhealthy { pod, why }) = self.patch_workload(roll.plan).await?
         {
+            if let Some(owner) = self.misses(&pod) {
+                self.await_missing(roll, &pod, &owner).await?;
+                continue;
+            }
             let on = WaitingOn::OtherPod { pod: pod.clone(), why: why.clone() };
             self.held(roll, &pod.clone(), on, StopReason::OtherPod { pod, why }, Duration::MAX).await?;
         }

@@ -76,7 +76,7 @@ impl Interrupt {
         }
         if self.deadline().is_some_and(|deadline| Instant::now() >= deadline) {
             let seconds = self.timeout.unwrap_or_default().as_secs();
-            return Err(StopReason::TimedOut { seconds });
+            return Err(StopReason::TimedOut { seconds, late: None });
         }
         if let Some(error) = &self.unwatchable {
             return Err(error.clone().into());

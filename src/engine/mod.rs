@@ -17,6 +17,7 @@ mod journal;
 mod ledger;
 mod lock;
 mod look;
+mod missing;
 mod narrator;
 mod observer;
 mod ops_manager;

@@ -105,13 +105,22 @@ impl Run {
             }
             if let Err(reason) = rolled {
                 self.ask_no_more().await;
-                return Err(reason);
+                return Err(self.while_waiting(&roll, reason));
             }
             pace = roll.pace.of_next_workload();
             self.narrator.emit(Event::WorkloadFinished { workload: roll.name, took_ms });
         }
         self.ask_no_more().await;
         Ok(outcome)
+    }
+
+    /// A run whose time is up while it waits for a pod tells what that was waiting for.
+    fn while_waiting(&self, roll: &Roll<'_>, reason: StopReason) -> StopReason {
+        let Some((pod, on)) = &roll.told else { return reason };
+        match roll.flights.iter().find(|flight| flight.pod == *pod) {
+            Some(flight) => reason.while_waiting(pod, on.clone(), self.narrator.now() - flight.began),
+            None => reason,
+        }
     }
 
     async fn roll(&mut self, roll: &mut Roll<'_>) -> Result<(), StopReason> {
@@ -202,6 +211,9 @@ impl Run {
         uid: String,
         why: String,
     ) -> Result<(), StopReason> {
+        if let Some(owner) = self.misses(&pod) {
+            return self.await_missing(roll, &pod, &owner).await;
+        }
         let since = *roll.held_since.get_or_insert(self.narrator.now());
         if self.narrator.now() >= since + RECOVERY && !self.memory.given_up.contains(&uid) {
             self.memory.given_up.insert(uid);

@@ -237,7 +237,7 @@ impl Run {
     /// How the run has ended if it was stopped while only KubeDB's report was missing: the update is complete then.
     fn unready(&self, ready: &Ready, reason: &StopReason) -> Option<StopReason> {
         let ended = match *reason {
-            StopReason::TimedOut { seconds } => WaitEnded::TimedOut { seconds },
+            StopReason::TimedOut { seconds, .. } => WaitEnded::TimedOut { seconds },
             StopReason::Stopped { signal } => WaitEnded::Stopped { signal },
             _ => return None,
         };

@@ -1,5 +1,7 @@
 //! Why a run ends before it is done.
 
+use std::time::Duration;
+
 use crate::cluster::{ClusterError, LockError};
 use crate::event::{Outcome, WaitingOn, code};
 use crate::model::pods_needed;
@@ -74,10 +76,18 @@ pub(super) enum StopReason {
     NotReady { to: String, unready: Unready },
     #[error("{failure}; the update was rolled back{}", but(.unready))]
     RolledBack { failure: Box<StopReason>, unready: Option<Unready> },
-    #[error("the run exceeded its --timeout of {seconds} s")]
-    TimedOut { seconds: u64 },
+    #[error("the run exceeded its --timeout of {seconds} s{}", late.as_ref().map(|late| format!("; {late}")).unwrap_or_default())]
+    TimedOut { seconds: u64, late: Option<Late> },
     #[error("interrupted by {signal}")]
     Stopped { signal: Signal },
+}
+
+/// The pod that a run was waiting for when its time was up.
+#[derive(Debug, thiserror::Error)]
+#[error("pod {pod}: {stuck}")]
+pub(super) struct Late {
+    pod: String,
+    stuck: Stuck,
 }
 
 /// KubeDB did not report the database as Ready while the run waited for that.
@@ -160,6 +170,17 @@ impl StopReason {
         }
     }
 
+    /// The same for a run that has waited for this pod, if its time is up: a pod that is only to stay Ready explains nothing.
+    pub fn while_waiting(self, pod: &str, on: WaitingOn, waited: Duration) -> Self {
+        match self {
+            StopReason::TimedOut { seconds, late: None } if !matches!(on, WaitingOn::MinReady { .. }) => {
+                let stuck = Stuck::TimedOut { on, seconds: waited.as_secs() };
+                StopReason::TimedOut { seconds, late: Some(Late { pod: pod.to_owned(), stuck }) }
+            }
+            other => other,
+        }
+    }
+
     /// The pod that it is about.
     pub fn pod(&self) -> Option<&str> {
         match self {
@@ -169,6 +190,7 @@ impl StopReason {
             | StopReason::OldTemplate { pod }
             | StopReason::Resizing { pod, .. }
             | StopReason::Unbearable { pod, .. }
+            | StopReason::TimedOut { late: Some(Late { pod, .. }), .. }
             | StopReason::Blocked(Blocked::PodTaken { pod, .. })
             | StopReason::Unverified(Unverified::Pod { pod, .. } | Unverified::NotReady { pod, .. }) => {
                 Some(pod)

@@ -8,7 +8,7 @@ use kubectl_dbupdate::model::{Check, Lookup};
 use kubectl_dbupdate::plan::update::{self, Request};
 use serde_json::{Value, json};
 use simcluster::world::{Database, Strategy};
-use simcluster::{AdmissionRule, ApiError, Effect, Fault, Rewrite};
+use simcluster::{AdmissionRule, ApiError, DeleteOptions, Effect, Fault, Rewrite};
 
 use crate::common::{Ended, NAMESPACE, Running, World, secs, text};
 
@@ -116,6 +116,73 @@ async fn a_refusal_that_may_pass_is_waited_for() {
     }
 }
 
+/// The refused pod may be another workload's: its controller is asked as well.
+#[tokio::test(start_paused = true)]
+async fn a_pod_of_another_workload_that_is_refused_stops_the_run_in_seconds() {
+    let world = World::new(Database::kafka_topology("db"));
+    let mut run = world.start_with(|o| o.bounds.pod_timeout = POD_TIMEOUT).await;
+    run.evicted("db-controller-0").await;
+    let refusal = "violates PodSecurity \"restricted:latest\": runAsNonRoot != true";
+    admit(&world, AdmissionRule::refuse(refusal), "db-broker-1");
+    world.store().delete("pods", NAMESPACE, "db-broker-1", DeleteOptions::now()).unwrap();
+    let ended = run.end().await;
+    ended.ended(Outcome::Failed, 4, true, true).says(&["pod db-broker-1", refusal, "up to 17 min"]);
+    assert_eq!(ended.finish.next[0], "kubectl describe petset/db-broker -n default");
+    assert!(waits(&ended, refusal));
+    assert!(ended.took() - ended.evicted_at("db-controller-0") < secs(30), "{:?}", ended.took());
+    world.sim.behaviour().change(|b| b.admission.clear());
+    world.goes_on().await;
+}
+
+/// One that comes back by itself is only waited for, and a stop is at once.
+#[tokio::test(start_paused = true)]
+async fn a_pod_of_another_workload_that_is_missing_holds_up_no_stop() {
+    for stops in [false, true] {
+        let world = World::new(Database::kafka_topology("db"));
+        let mut run = world.start_with(|o| o.bounds.pod_timeout = POD_TIMEOUT).await;
+        run.evicted("db-controller-0").await;
+        let quota = "exceeded quota: few, requested: pods=1, used: pods=3, limited: pods=3";
+        admit(&world, AdmissionRule::refuse(quota), "db-broker-1");
+        world.store().delete("pods", NAMESPACE, "db-broker-1", DeleteOptions::now()).unwrap();
+        let told = |e: &Event| matches!(e, Event::PodWaiting { pod, on: WaitingOn::Creation { why, .. }, .. } if pod == "db-broker-1" && why.contains("quota"));
+        run.event("it says why", told).await;
+        tokio::time::sleep(secs(20)).await;
+        if stops {
+            run.interrupt();
+            let ended = run.end().await;
+            ended.ended(Outcome::Stopped, 130, true, true);
+            assert!(ended.took() < secs(60), "{:?}", ended.took());
+        } else {
+            world.sim.behaviour().change(|b| b.admission.clear());
+            run.end().await.done();
+        }
+    }
+}
+
+/// Whoever has set a time for the whole run learns what has used it up.
+#[tokio::test(start_paused = true)]
+async fn a_run_whose_time_is_up_says_why_the_pod_was_missing() {
+    let quota = "exceeded quota: few, requested: pods=1, used: pods=3, limited: pods=3";
+    for missing in ["db-1", "another's"] {
+        let kafka = missing != "db-1";
+        let world =
+            World::new(if kafka { Database::kafka_topology("db") } else { Database::zookeeper("db") });
+        let mut run = world.start_with(|o| o.bounds.timeout = Some(secs(60))).await;
+        let missing = if kafka { "db-broker-1" } else { missing };
+        admit(&world, AdmissionRule::refuse(quota), missing);
+        if kafka {
+            run.evicted("db-controller-0").await;
+            world.store().delete("pods", NAMESPACE, missing, DeleteOptions::now()).unwrap();
+        }
+        let ended = run.end().await;
+        let late = format!("--timeout of 60 s; pod {missing}: its controller could not create it within ");
+        ended.ended(Outcome::Stopped, 124, true, true).says(&[&late, quota]);
+        assert_eq!(ended.finish.pod.as_deref(), Some(missing));
+        let set = if kafka { "petset/db-broker" } else { "petset/db" };
+        assert_eq!(ended.finish.next[0], format!("kubectl describe {set} -n default"));
+    }
+}
+
 /// The old pod's share of a quota is free once it is gone.
 #[tokio::test(start_paused = true)]
 async fn a_quota_that_is_full_is_no_obstacle() {
@@ -151,7 +218,7 @@ async fn a_placement_policy_that_is_deleted_during_a_run_is_named() {
     let mut run = world.start().await;
     run.evicted("db-0").await;
     tokio::time::sleep(secs(1)).await;
-    world.store().delete(POLICIES, "", "spread", simcluster::DeleteOptions::now()).unwrap();
+    world.store().delete(POLICIES, "", "spread", DeleteOptions::now()).unwrap();
     let ended = run.end().await;
     let look = "kubectl describe petset/db -n default";
     stopped(&ended, &["PlacementPolicy spread", "does not exist"], look, [secs(5), secs(10)]);
@@ -220,7 +287,7 @@ async fn a_missing_pod_of_another_workload_points_to_that_workload() {
     let mut run = world.start_with(|o| o.bounds.pod_timeout = POD_TIMEOUT).await;
     run.evicted("db-broker-0").await;
     admit(&world, AdmissionRule::refuse("violates PodSecurity \"x\""), "db-controller-*");
-    world.store().delete("pods", NAMESPACE, "db-controller-1", simcluster::DeleteOptions::now()).unwrap();
+    world.store().delete("pods", NAMESPACE, "db-controller-1", DeleteOptions::now()).unwrap();
     let ended = run.end().await;
     ended.ended(Outcome::Failed, 4, true, true).says(&["db-controller-1"]);
     assert_eq!(ended.finish.next[0], "kubectl describe petset/db-controller -n default");
