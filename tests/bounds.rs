@@ -1,6 +1,9 @@
 //! A server that sends without end, or leads from page to page without end, costs neither memory nor time without bound; and
 //! an answer that is not about our lock is not taken for it.
 
+#[path = "programs/tls.rs"]
+mod tls;
+
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
@@ -10,6 +13,7 @@ use std::thread;
 use kubectl_dbupdate::clock::Clock;
 use kubectl_dbupdate::cluster::{Cluster, ClusterError, LockError};
 use kubectl_dbupdate::model::{Kind, Lock, ObjectRef};
+use tls::{secured, tls};
 
 /// What a server has been asked, and what it has sent.
 #[derive(Default)]
@@ -41,23 +45,25 @@ fn endless(line: &str) -> Answer {
 /// A cluster that answers each request with what its target asks for.
 fn cluster(answer: impl Fn(&str) -> Answer + Send + Sync + 'static) -> (Cluster, Arc<Told>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    let address = format!("http://{}", listener.local_addr().expect("it is bound"));
+    let address = format!("https://{}", listener.local_addr().expect("it is bound"));
     let (told, answer) = (Arc::new(Told::default()), Arc::new(answer));
     let telling = Arc::clone(&told);
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let (told, answer) = (Arc::clone(&telling), Arc::clone(&answer));
-            thread::spawn(move || serve(&stream, &told, &*answer));
+            thread::spawn(move || serve(stream, &told, &*answer));
         }
     });
     let mut config = kube::Config::new(address.parse().expect("an address"));
     config.default_retry = false;
+    config.root_cert = Some(vec![tls().certificate.to_vec()]);
     let client = kube::Client::try_from(config).expect("a client");
     (Cluster::new(client, "test"), told)
 }
 
-fn serve(mut stream: &TcpStream, told: &Told, answer: &dyn Fn(&str) -> Answer) {
-    let mut lines = BufReader::new(stream).lines();
+fn serve(stream: TcpStream, told: &Told, answer: &dyn Fn(&str) -> Answer) {
+    let mut stream = secured(stream);
+    let mut lines = BufReader::new(&mut stream).lines();
     let Some(Ok(first)) = lines.next() else { return };
     while lines.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
     told.requests.fetch_add(1, Ordering::Relaxed);
@@ -68,9 +74,11 @@ fn serve(mut stream: &TcpStream, told: &Told, answer: &dyn Fn(&str) -> Answer) {
         sent = stream.write_all(answer.body.as_bytes());
         told.bytes.fetch_add(answer.body.len(), Ordering::Relaxed);
         if !answer.endless {
-            return;
+            break;
         }
     }
+    stream.conn.send_close_notify();
+    let _ = stream.flush();
 }
 
 const SERVED: &str = r#"{"resources":[{"name":"kafkas"}]}"#;

@@ -2,6 +2,8 @@
 #![cfg(unix)]
 
 mod served;
+#[path = "programs/tls.rs"]
+mod tls;
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Write};
@@ -12,36 +14,49 @@ use std::process::Command;
 use std::thread;
 
 use served::{Directory, Outcome, Running, dbupdate, run};
+use tls::{secured, tls};
 
 const TOKEN: &str = "eyJhbGciOi.eyJzdWIi.c2lnbmF0dXJl";
 const PASSWORD: &str = "hunter2-correct-horse";
 
-/// A server that answers with the request that it got, as some proxies do in their error pages.
-fn echo(status: &'static str) -> String {
+/// A server, as a cluster of a kubeconfig, that answers so to the lines of a request's head: headers and a body.
+fn serving(
+    status: &'static str,
+    answer: impl Fn(Vec<String>) -> (String, String) + Send + 'static,
+) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let address = listener.local_addr().expect("it is bound");
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            let request: Vec<String> =
-                BufReader::new(&stream).lines().map_while(Result::ok).take_while(|l| !l.is_empty()).collect();
-            let body = request.iter().rev().cloned().collect::<Vec<_>>().join(" | ");
-            let warning = format!("Warning: 299 - \"{}\"\r\n", body.replace('"', ""));
+            let mut stream = secured(stream);
+            let lines = BufReader::new(&mut stream).lines().map_while(Result::ok);
+            let (headers, body) = answer(lines.take_while(|line| !line.is_empty()).collect());
+            let length = body.len();
             let _ = write!(
-                &stream,
-                "HTTP/1.1 {status}\r\n{warning}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
-                body.len()
+                stream,
+                "HTTP/1.1 {status}\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
             );
+            stream.conn.send_close_notify();
+            let _ = stream.flush();
         }
     });
-    format!("http://{address}")
+    format!("server: \"https://{address}\", certificate-authority-data: {}", tls().authority)
 }
 
-fn kubeconfig(directory: &Directory, server: &str, user: &str) -> PathBuf {
+/// A server that answers with the request that it got, as some proxies do in their error pages.
+fn echo(status: &'static str) -> String {
+    serving(status, |request| {
+        let body = request.iter().rev().cloned().collect::<Vec<_>>().join(" | ");
+        (format!("Warning: 299 - \"{}\"\r\n", body.replace('"', "")), body)
+    })
+}
+
+fn kubeconfig(directory: &Directory, cluster: &str, user: &str) -> PathBuf {
     let text = format!(
         "apiVersion: v1
 kind: Config
 current-context: c
-clusters: [{{name: c, cluster: {{server: \"{server}\"}}}}]
+clusters: [{{name: c, cluster: {{{cluster}}}}}]
 contexts: [{{name: c, context: {{cluster: c, user: ann}}}}]
 users: [{{name: ann, user: {{{user}}}}}]
 "
@@ -82,21 +97,6 @@ fn a_request_that_comes_back_is_shown_without_its_credentials() {
     });
 }
 
-/// A server that always gives this answer.
-fn answering(status: &'static str, body: String) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    let address = listener.local_addr().expect("it is bound");
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let _ = BufReader::new(&stream).lines().map_while(Result::ok).find(String::is_empty);
-            let length = body.len();
-            let head = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
-            let _ = (&stream).write_all((head + &body).as_bytes());
-        }
-    });
-    format!("http://{address}")
-}
-
 #[test]
 fn a_secret_that_is_escaped_or_cut_is_not_shown() {
     let directory = Directory::new();
@@ -107,7 +107,11 @@ fn a_secret_that_is_escaped_or_cut_is_not_shown() {
     for (status, body, verbosity, said) in
         [("403 Forbidden", denied, 0, "no [hidden]"), ("200 OK", long, 8, "x[hidd [")]
     {
-        let config = kubeconfig(&directory, &answering(status, body), &format!("token: {TOKEN}"));
+        let config = kubeconfig(
+            &directory,
+            &serving(status, move |_| (String::new(), body.clone())),
+            &format!("token: {TOKEN}"),
+        );
         let ended = run(command(&format!("status kafka my-kf --v {verbosity}"), &config));
         shows_none(ended.ended(1, said));
         let half = &TOKEN[..10];
@@ -119,14 +123,14 @@ fn a_secret_that_is_escaped_or_cut_is_not_shown() {
 fn a_password_in_an_address_is_refused_and_not_shown() {
     let directory = Directory::new();
     let server = format!("http://ann:{PASSWORD}@127.0.0.1:1");
-    let config = kubeconfig(&directory, &server, "");
+    let config = kubeconfig(&directory, &format!("server: \"{server}\""), "");
     let typed = format!("status kafka my-kf --server {server}");
     for (line, config) in [("status kafka my-kf", config.as_path()), (&typed, Path::new("/dev/null"))] {
         let ended = run(command(line, config));
         ended.ended(1, "it must not have a user and a password in it");
         shows_none(&ended);
     }
-    let proxied = format!("http://127.0.0.1:1\", proxy-url: \"ftp://ann:{PASSWORD}@proxy");
+    let proxied = format!("server: \"https://127.0.0.1:1\", proxy-url: \"ftp://ann:{PASSWORD}@proxy\"");
     let ended = run(command("status kafka my-kf", &kubeconfig(&directory, &proxied, "")));
     shows_none(ended.ended(1, "is not a valid proxy address"));
 }
@@ -161,7 +165,7 @@ fn a_command_of_an_auth_provider_that_hangs_is_ended() {
     let made = Command::new("mkfifo").arg(&begun).status().expect("mkfifo runs");
     assert!(made.success());
     let user = provider(&directory, &format!("echo > {}\nsleep 600", begun.display()));
-    let config = kubeconfig(&directory, "http://127.0.0.1:1", &user);
+    let config = kubeconfig(&directory, "server: \"https://127.0.0.1:1\"", &user);
     let line = "kafka my-kf --to 3.6.1 --dry-run --timeout";
     let running = Running::start(command(&format!("{line} 1h"), &config));
     fs::read(&begun).expect("it has begun");

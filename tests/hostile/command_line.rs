@@ -125,7 +125,7 @@ fn addresses() -> Vec<Row> {
     let to = |name: &str, server: &str| row(name, dry).word("--server").word(server).ends(1);
     vec![
         to("a password in the server's address", "http://ann:hunter2-open-sesame@127.0.0.1:1"),
-        to("a password in an address that answers", "http://ann:hunter2-open-sesame@{server}").ends(0),
+        to("a password in an address that answers", "https://ann:hunter2-open-sesame@{server}").ends(0),
         to("a password in an address that is no URL", "http://ann:hunter2-open-sesame@[::1"),
         to("a password in an address of an odd scheme", "ftp://ann:hunter2-open-sesame@127.0.0.1"),
         to("a script for an address", "javascript:alert(1)"),
@@ -135,8 +135,8 @@ fn addresses() -> Vec<Row> {
         to("an address without a host", "http://"),
         to("an address with an odd port", "http://127.0.0.1:99999"),
         to("an address of 70,000 characters", &format!("http://{}", "x".repeat(70_000))),
-        to("an address with a path that leads elsewhere", "http://{server}/../../.."),
-        to("an address with a query", "http://{server}/?x=hunter2-open-sesame").ends(0),
+        to("an address with a path that leads elsewhere", "https://{server}/../../.."),
+        to("an address with a query", "https://{server}/?x=hunter2-open-sesame").ends(0),
     ]
 }
 

@@ -1,16 +1,23 @@
 //! The distorting proxy: it answers as the API server behind it does, except where a rule says otherwise. Without a server
-//! behind it, it answers by its rules alone.
+//! behind it, it answers by its rules alone, and without TLS, as registries on loopback do.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http_body_util::BodyExt;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
+use tokio_rustls::TlsAcceptor;
 
 use crate::rule::{Effect, Rule};
+use crate::tls::tls;
+
+/// A connection, with or without TLS.
+trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
 
 /// A request as it arrived.
 #[derive(Clone, Debug)]
@@ -69,7 +76,7 @@ impl Front {
             while let Ok((stream, _)) = listener.accept().await {
                 let shared = Arc::clone(&serving);
                 // A client that hangs up is no fault of the proxy.
-                tokio::spawn(async move { shared.serve(stream).await });
+                tokio::spawn(async move { shared.connected(stream).await });
             }
         });
         Front { address, shared }
@@ -88,15 +95,27 @@ impl Front {
 }
 
 impl Shared {
-    /// One request to a connection.
-    async fn serve(&self, mut stream: TcpStream) -> Option<()> {
-        let request = read(&mut stream).await?;
+    async fn connected(&self, mut stream: TcpStream) -> Option<()> {
+        if self.behind.is_none() {
+            return self.serve(&mut stream).await.map(drop);
+        }
+        // An answer is written piece by piece, and a piece must not wait until the client has confirmed the one before.
+        stream.set_nodelay(true).ok()?;
+        let mut stream = TlsAcceptor::from(Arc::clone(&tls().config)).accept(stream).await.ok()?;
+        while self.serve(&mut stream).await? {}
+        // Without it, what ends with the connection would count as cut off.
+        stream.shutdown().await.ok()
+    }
+
+    /// Serves one request. `true` if the client can tell where the answer ends, and another request may follow.
+    async fn serve(&self, stream: &mut impl Wire) -> Option<bool> {
+        let request = read(stream).await?;
         let effect = self.effect(&request);
         let reached = self.behind.is_some() && effect.as_ref().is_none_or(Effect::reaches);
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).push(Request { reached, ..request.clone() });
         match effect {
-            None => self.forward(&mut stream, &request, None).await,
-            Some(effect) => self.distort(&mut stream, &request, &effect).await,
+            None => self.forward(stream, &request, None).await,
+            Some(effect) => self.distort(stream, &request, &effect).await,
         }
     }
 
@@ -110,10 +129,10 @@ impl Shared {
         self.rules.iter().find_map(hit)
     }
 
-    async fn distort(&self, stream: &mut TcpStream, request: &Request, effect: &Effect) -> Option<()> {
+    async fn distort(&self, stream: &mut impl Wire, request: &Request, effect: &Effect) -> Option<bool> {
         match effect {
-            Effect::Forward => self.forward(stream, request, None).await,
-            Effect::Change(change) => self.forward(stream, request, Some(change.as_ref())).await,
+            Effect::Forward => return self.forward(stream, request, None).await,
+            Effect::Change(change) => return self.forward(stream, request, Some(change.as_ref())).await,
             Effect::Raw(bytes) => write(stream, bytes).await,
             Effect::Drip(bytes, pause) => {
                 for byte in bytes {
@@ -177,7 +196,8 @@ impl Shared {
                 write(stream, head.as_bytes()).await?;
                 write(stream, page.as_bytes()).await
             }
-        }
+        }?;
+        Some(false)
     }
 
     /// What the server behind answers, whole.
@@ -203,24 +223,19 @@ impl Shared {
     /// Passes the answer on as it comes, with each object in it changed. A watch is a line of JSON for each event.
     async fn forward(
         &self,
-        stream: &mut TcpStream,
+        stream: &mut impl Wire,
         request: &Request,
         change: Option<&(dyn Fn(&mut Value) + Send + Sync)>,
-    ) -> Option<()> {
+    ) -> Option<bool> {
         if self.behind.is_none() {
-            return write(
-                stream,
-                b"HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
-            )
-            .await;
+            let nothing = b"HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+            return write(stream, nothing).await.map(|()| false);
         }
         let answer = self.ask(request).await?;
         let (parts, mut body) = answer.into_parts();
         let kind = parts.headers.get("content-type").and_then(|v| v.to_str().ok()).unwrap_or("text/plain");
         let status = parts.status;
-        let head = format!(
-            "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
-        );
+        let head = format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n");
         write(stream, head.as_bytes()).await?;
         let watch = request.target.contains("watch=true");
         let mut held = Vec::new();
@@ -240,7 +255,8 @@ impl Shared {
         if !held.is_empty() {
             write_chunk(stream, &changed(&held, change)).await?;
         }
-        write(stream, b"0\r\n\r\n").await
+        write(stream, b"0\r\n\r\n").await?;
+        Some(true)
     }
 }
 
@@ -254,7 +270,7 @@ fn changed(json: &[u8], change: Option<&(dyn Fn(&mut Value) + Send + Sync)>) -> 
     }
 }
 
-async fn write_chunk(stream: &mut TcpStream, data: &[u8]) -> Option<()> {
+async fn write_chunk(stream: &mut impl Wire, data: &[u8]) -> Option<()> {
     if data.is_empty() {
         return Some(());
     }
@@ -263,12 +279,13 @@ async fn write_chunk(stream: &mut TcpStream, data: &[u8]) -> Option<()> {
     write(stream, b"\r\n").await
 }
 
-async fn write(stream: &mut TcpStream, bytes: &[u8]) -> Option<()> {
-    stream.write_all(bytes).await.ok()
+async fn write(stream: &mut impl Wire, bytes: &[u8]) -> Option<()> {
+    stream.write_all(bytes).await.ok()?;
+    stream.flush().await.ok()
 }
 
 /// Nothing if what comes is not HTTP.
-async fn read(stream: &mut TcpStream) -> Option<Request> {
+async fn read(stream: &mut impl Wire) -> Option<Request> {
     let mut bytes = Vec::new();
     let body_at = loop {
         if let Some(at) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {

@@ -21,6 +21,7 @@ use tokio::time::{sleep, timeout};
 use crate::front::{Front, Request};
 use crate::row::{Changes, Content, Row, SECRET, Scene};
 use crate::served::{BINARY, Directory, signal};
+use crate::tls::tls;
 
 /// The memory that a row may use, in KiB: the data segment and every private mapping, of which peak memory is a part.
 pub const MEMORY: u64 = 256 << 10;
@@ -94,6 +95,7 @@ fn judged(row: &Row) -> (Vec<String>, String) {
         let fill = |text: &str| {
             to_elsewhere(text)
                 .replace("{server}", &server.address)
+                .replace("{ca}", &tls().authority)
                 .replace("{registry}", &registry.address)
                 .replace("{dir}", &directory.path().display().to_string())
         };

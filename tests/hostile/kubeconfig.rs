@@ -101,8 +101,8 @@ fn addresses() -> Vec<Row> {
             "a TLS server that is none",
             "\"https://{server}\", insecure-skip-tls-verify: true, tls-server-name: \"\\e[2J\"",
         ),
-        to("a server with a fragment", "\"http://{server}/#x\"").ends(0),
-        to("a proxy that is a script", "\"http://{server}\", proxy-url: \"javascript:hunter2-open-sesame\""),
+        to("a server with a fragment", "\"https://{server}/#x\", certificate-authority-data: {ca}").ends(0),
+        to("a proxy that is a script", "\"https://{server}\", proxy-url: \"javascript:hunter2-open-sesame\""),
         to(
             "a proxy with a password",
             "\"http://x.invalid\", proxy-url: \"http://ann:hunter2-open-sesame@127.0.0.1:1\"",

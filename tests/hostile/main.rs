@@ -24,6 +24,8 @@ mod tests;
 
 #[path = "../served/mod.rs"]
 mod served;
+#[path = "../programs/tls.rs"]
+mod tls;
 
 use row::Row;
 

@@ -49,7 +49,8 @@ pub struct Scene<'a> {
     pub server: &'a [crate::front::Request],
 }
 
-/// The texts may hold `{server}`, `{registry}`, `{elsewhere}` (addresses with a port) and `{dir}` (the row's directory).
+/// The texts may hold `{server}`, `{registry}`, `{elsewhere}` (addresses with a port), `{ca}` (the server's authority, in
+/// base64) and `{dir}` (the row's directory).
 pub struct Row {
     pub name: String,
     pub line: Vec<Vec<u8>>,
@@ -98,7 +99,7 @@ pub fn row(name: impl Into<String>, line: &str) -> Row {
 pub const KUBECONFIG: &str = "apiVersion: v1
 kind: Config
 current-context: c
-clusters: [{name: c, cluster: {server: \"http://{server}\"}}]
+clusters: [{name: c, cluster: {server: \"https://{server}\", certificate-authority-data: {ca}}}]
 contexts: [{name: c, context: {cluster: c, user: ann, namespace: default}}]
 users: [{name: ann, user: {token: hunter2-open-sesame}}]
 ";
@@ -148,9 +149,10 @@ impl Row {
         self.kubeconfig(&KUBECONFIG.replace(usual, fields))
     }
 
-    /// The usual kubeconfig with another address of the server, and more fields after it.
+    /// The usual kubeconfig with another address of the server, and other fields after it.
     pub fn cluster(self, server: &str) -> Self {
-        self.kubeconfig(&KUBECONFIG.replace("\"http://{server}\"", server))
+        let usual = "\"https://{server}\", certificate-authority-data: {ca}";
+        self.kubeconfig(&KUBECONFIG.replace(usual, server))
     }
 
     /// A user with a credential plugin that is this script.
