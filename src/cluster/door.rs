@@ -20,19 +20,43 @@ use super::error::{ClusterError, failure};
 use super::request::{Call, path, segment};
 use crate::model::clean;
 
+/// How long the kubelet's complaint about a connection is waited for. It comes with the end of the connection.
+const COMPLAINT: Duration = Duration::from_millis(300);
+
 /// A connection to a port of a pod. Dropping it closes it.
 pub struct Line {
     stream: DuplexStream,
     /// What the kubelet says of a connection that failed.
     complaint: Option<BoxFuture<'static, Option<String>>>,
     forwarder: Portforwarder,
+    to: To,
+}
+
+/// Where a connection leads.
+#[derive(Clone)]
+struct To {
+    cluster: Cluster,
+    namespace: String,
+    pod: String,
+    port: u16,
 }
 
 impl Line {
-    /// What the kubelet says went wrong with the connection, such as that nobody listens; `None` if it says nothing within a
-    /// moment.
+    /// What the kubelet says went wrong with the connection, such as that nobody listens; `None` if it says nothing.
+    ///
+    /// If something was written to a port that refuses, the client gives the connection up before it reads the complaint. So
+    /// the port is tried once more without a word.
     pub async fn complaint(&mut self) -> Option<String> {
-        let said = timeout(Duration::from_millis(100), self.complaint.take()?).await.ok()??;
+        if let Some(said) = self.said().await {
+            return Some(said);
+        }
+        let To { cluster, namespace, pod, port } = self.to.clone();
+        let mut silent = cluster.line(&namespace, &pod, port).await.ok()?;
+        silent.said().await
+    }
+
+    async fn said(&mut self) -> Option<String> {
+        let said = timeout(COMPLAINT, self.complaint.take()?).await.ok()??;
         Some(clean(&said))
     }
 }
@@ -92,7 +116,8 @@ impl Cluster {
         let Some(stream) = forwarder.take_stream(port) else {
             return Err(ClusterError::Unexpected { what, message: "no stream".to_owned() });
         };
-        Ok(Line { stream, complaint, forwarder })
+        let to = To { cluster: self.clone(), namespace: namespace.to_owned(), pod: pod.to_owned(), port };
+        Ok(Line { stream, complaint, forwarder, to })
     }
 
     /// Asks a pod by plain HTTP through the API server, which takes off any `Authorization`; the body of a good answer.

@@ -50,7 +50,9 @@ impl Run {
             match judge(&flight, pod, roll.limits, now) {
                 Verdict::Progress { on, until } => {
                     wake = Some(wake.map_or(until, |w| w.min(until)));
-                    self.tell_pod(roll, &flight.pod, on);
+                    if !self.asked().is_some_and(|asked| asked.in_a_moment(&on, now)) {
+                        self.tell_pod(roll, &flight.pod, on);
+                    }
                     roll.flights.push(flight);
                 }
                 Verdict::Done { .. } => self.landed(roll, &flight),

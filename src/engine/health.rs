@@ -1,7 +1,7 @@
 //! Whether the database can bear the next restart: wanting to know, and hearing its answers.
 
 use crate::kinds;
-use crate::model::{Lookup, Pod, Strategy};
+use crate::model::{Check, Lookup, Pod, Strategy};
 use crate::roll::Asked;
 
 use super::asking::{Answered, Asking};
@@ -41,10 +41,11 @@ impl Run {
         self.observer.snapshot.health = Lookup::Found(health);
     }
 
-    /// What it says; `None` if it is not asked.
+    /// What it says; `None` if it is not asked, or the user has overridden it by name.
     pub(super) fn asked(&self) -> Option<Asked<'_>> {
         let questions = &self.plan.kind.facts().questions;
-        self.plan.health.as_ref().map(|before| Asked {
+        let binds = !self.options.skip.contains(&Check::Quorum);
+        self.plan.health.as_ref().filter(|_| binds).map(|before| Asked {
             database: self.plan.kind.name(),
             before,
             last: self.observer.snapshot.said(),

@@ -119,8 +119,13 @@ impl<'a> Subject<'a> {
 
     /// What is needed to ask the database itself.
     fn asking(&self) -> Vec<Permission> {
-        let mut all =
-            vec![Permission::new("create", "", "pods/portforward"), Permission::new("get", "", "pods/proxy")];
+        // A WebSocket is asked for by a GET. From 1.35 on the API server wants `create` as well
+        // (AuthorizePodWebsocketUpgradeCreatePermission).
+        let mut all = vec![
+            Permission::new("get", "", "pods/portforward"),
+            Permission::new("create", "", "pods/portforward"),
+            Permission::new("get", "", "pods/proxy"),
+        ];
         let Access { tls, open, auth_secret, client_secret, .. } = &self.access;
         let secret = |name: &String| Permission::new("get", "", "secrets").named(name);
         all.extend((!open).then(|| secret(auth_secret)));

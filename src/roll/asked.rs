@@ -5,6 +5,9 @@ use crate::model::{Health, Member, Pod, Verdict};
 
 use super::Vitals;
 
+/// For how long an answer of the database is waited for in silence.
+const SILENCE: Duration = Duration::from_secs(2);
+
 /// What is said while no answer has come.
 const SILENT: &str = "no answer yet";
 
@@ -36,6 +39,11 @@ impl Asked<'_> {
             Ok(()) => None,
             Err(on) => Some(on),
         }
+    }
+
+    /// For a moment after a change there is no answer yet, which is not worth a word.
+    pub fn in_a_moment(&self, on: &WaitingOn, now: Duration) -> bool {
+        matches!(on, WaitingOn::Answer { .. }) && self.vitals.awaited(now) < SILENCE
     }
 
     /// The database can bear that the pod is restarted.

@@ -20,9 +20,6 @@ const EVICTIONS: u32 = 2;
 /// when something about it changes.
 const BUDGET_STALE: Duration = Duration::from_secs(10);
 
-/// For how long an answer of the database is waited for in silence.
-const SILENCE: Duration = Duration::from_secs(2);
-
 /// An answer that does not come, comes as no news: it is looked for again after this time.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -203,14 +200,9 @@ fn ailing(snapshot: &Snapshot) -> Option<String> {
 /// not be asked about before the start.
 fn database_bears_it(facts: &Facts<'_>) -> Answer {
     let bound = |asked: &Asked<'_>| facts.pod.healthy() && asked.answers_for(facts.pod);
-    let Some(asked) = facts.asked.filter(bound).filter(|_| !facts.skip.contains(&Check::Quorum)) else {
-        return Answer::Go;
-    };
+    let Some(asked) = facts.asked.filter(bound) else { return Answer::Go };
     match asked.may_go(facts.pod, facts.now) {
-        // For a moment after a change there is no answer yet.
-        Err(WaitingOn::Answer { .. }) if asked.vitals.awaited(facts.now) < SILENCE => {
-            unsaid(facts.now + SILENCE)
-        }
+        Err(on) if asked.in_a_moment(&on, facts.now) => unsaid(facts.now + LOOK_AGAIN),
         Err(on) => {
             let refusal = Refusal::Unbearable { pod: facts.pod.name.clone(), on: on.clone() };
             let until = facts.now + LOOK_AGAIN;

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use kubectl_dbupdate::cluster::Selection;
-use kubectl_dbupdate::model::{BACKUP_APIS, Check, GITOPS_API, HealthMode, Kind};
+use kubectl_dbupdate::model::{BACKUP_APIS, Check, GITOPS_API, Kind};
 use kubectl_dbupdate::operation::{
     self, Error, Notice, Operation, Outlook, Registries, Request, Stop, Told, Wish,
 };
