@@ -1,15 +1,78 @@
-use crate::model::Roster;
-use crate::model::evidence::cassandra::Answers;
+//! Asks the nodes of a Cassandra in CQL. Addresses that nodes tell are never followed: every node is asked by its own pod.
+//! Whether a node sees the others alive stands in no table. It shows when a node reads a table that is spread over all of
+//! them at consistency level ALL: it refuses at once if it takes a replica for down, and otherwise each has to answer.
 
-use super::door::Door;
+mod connection;
+mod frame;
+mod node;
+mod value;
 
-/// The connections to the pods.
+use std::collections::BTreeMap;
+
+use futures::future::join_all;
+
+use crate::model::evidence::Said;
+use crate::model::evidence::cassandra::{Answers, Pod};
+use crate::model::{Obstacle, Place, Roster, Unasked};
+
+use super::door::{Door, Wire, in_time, lost};
+use connection::Connection;
+
+/// `native_transport_port`, with TLS where the database has it.
+const PORT: u16 = 9042;
+
+type Open = Connection<Box<dyn Wire>>;
+
+/// The connections to the nodes, by the uids of their pods.
 #[derive(Default)]
-pub struct Asker {}
+pub struct Asker {
+    open: BTreeMap<String, Open>,
+}
 
 impl Asker {
-    /// Asks every pod that is Ready.
-    pub async fn ask(&mut self, _door: &Door, _roster: &Roster) -> Answers {
-        Answers::default()
+    /// Asks every node that is Ready, all at once.
+    pub async fn ask(&mut self, door: &Door, roster: &Roster) -> Answers {
+        let asking = roster.ready().map(|place| {
+            let open = self.open.remove(&place.uid);
+            async move { (place, answer(door, place, open).await) }
+        });
+        let answers = join_all(asking.collect::<Vec<_>>()).await;
+        // What is left belongs to pods that are gone or not Ready.
+        self.open.clear();
+        let mut pods = Vec::new();
+        for (place, (said, open)) in answers {
+            pods.push(Said { pod: place.pod.clone(), uid: place.uid.clone(), said });
+            self.open.extend(open.map(|open| (place.uid.clone(), open)));
+        }
+        Answers { pods }
+    }
+}
+
+/// One node's answer, and the connection if it can be used again.
+async fn answer(door: &Door, place: &Place, open: Option<Open>) -> (Result<Pod, Unasked>, Option<Open>) {
+    match in_time(question(door, place, open)).await {
+        Ok((pod, open)) => (Ok(pod), Some(open).filter(|open| !open.spent)),
+        Err(unasked) => (Err(unasked), None),
+    }
+}
+
+async fn question(door: &Door, place: &Place, open: Option<Open>) -> Result<(Pod, Open), Unasked> {
+    if let Some(mut open) = open {
+        match node::ask(&mut open).await {
+            Ok(pod) => return Ok((pod, open)),
+            // It may have been closed since the last question, by whoever carries it.
+            Err(unasked) if unasked.obstacle == Obstacle::Unreachable => drop(open),
+            Err(unasked) => return Err(unasked),
+        }
+    }
+    let login = door.login().await?;
+    let mut open = Connection::new(door.open(place, PORT).await?);
+    let said = match open.introduce(login.as_ref()).await {
+        Ok(()) => node::ask(&mut open).await,
+        Err(unasked) => Err(unasked),
+    };
+    match said {
+        Ok(pod) => Ok((pod, open)),
+        Err(unasked) => Err(lost(unasked, &mut *open.wire).await),
     }
 }

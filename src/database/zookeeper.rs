@@ -33,11 +33,11 @@ pub struct Asker {}
 impl Asker {
     /// Asks every pod that is Ready, all at once.
     pub async fn ask(&mut self, door: &Door, roster: &Roster) -> Answers {
-        let asked = roster.ready().map(|place| async {
+        let asked = roster.ready().map(|place| async move {
             let said = in_time(ask_one(door, place)).await;
             Said { pod: place.pod.clone(), uid: place.uid.clone(), said }
         });
-        Answers { pods: join_all(asked).await }
+        Answers { pods: join_all(asked.collect::<Vec<_>>()).await }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the pods of a Cassandra answer.
+//! What the nodes of a Cassandra answer in CQL.
 
 use super::Said;
 
@@ -8,6 +8,64 @@ pub struct Answers {
     pub pods: Vec<Said<Pod>>,
 }
 
-/// What one pod says.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Pod {}
+/// What one node says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pod {
+    /// `cluster_name` of `system.local`.
+    pub cluster: String,
+    /// What the node calls itself, a UUID, whatever its address is.
+    pub host_id: String,
+    /// `release_version` of `system.local`.
+    pub version: String,
+    /// `schema_version` of `system.local`.
+    pub schema: String,
+    /// The nodes that it knows, itself included, from `system_views.gossip_info`.
+    pub known: Vec<Node>,
+    pub reach: Reach,
+    /// The operations of streams that are under way, from `system_views.streaming`.
+    pub streams: Vec<String>,
+    /// What works on sstables, from `system_views.sstable_tasks`.
+    pub tasks: Vec<Task>,
+    /// From `system_schema.keyspaces`.
+    pub keyspaces: Vec<Keyspace>,
+}
+
+/// A node as another knows it by gossip. For some seconds after a change of its address, it is known by both.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    pub host_id: String,
+    /// The time of its last start, in seconds since 1970.
+    pub generation: i64,
+    /// The first word of `status_with_port`, such as `NORMAL`, `LEAVING` or `shutdown`; empty if gossip has not told yet.
+    pub status: String,
+    pub schema: String,
+    pub version: String,
+}
+
+/// What came of a read of a whole table at consistency level ALL, which every replica of every range has to answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// All have answered.
+    All,
+    /// The node did not try, since by its own view fewer replicas of some range are alive than it needs.
+    Alive { alive: u32, needed: u32 },
+    /// Some replica that it takes for alive did not answer it, or not in time.
+    Silence,
+}
+
+/// A task on sstables.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Task {
+    /// In Cassandra's words, e.g. `compaction`, `validation`, `upgrade sstables`.
+    pub kind: String,
+    pub keyspace: String,
+    pub table: String,
+}
+
+/// A keyspace and how often its data is kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Keyspace {
+    pub name: String,
+    /// The replicas in each datacenter, or in all together. Empty where each node keeps data of its own.
+    pub factors: Vec<u32>,
+}
