@@ -35,8 +35,10 @@ pub(super) static FACTS: Facts = Facts {
     questions: Questions {
         protocol: Protocol::Cassandra,
         judge: health::judge,
-        apart: Duration::from_secs(2),
-        apart_after_a_hang: Duration::from_secs(2),
+        // A read at consistency level ALL cannot be out of date: a replica that was killed or hangs does not answer it, even
+        // while gossip still takes it for alive (seen with 4.1.8). Two reads leave out a node that comes and goes.
+        apart: Duration::from_secs(1),
+        apart_after_a_hang: Duration::from_secs(1),
         drains: |_| false,
     },
     afterwards: |from, to| {
