@@ -67,11 +67,11 @@ fn may_go(voice: &Voice<Pod>, all: &[Voice<Pod>]) -> Verdict {
         // A pod that is not Ready is restarted for that, so only what the others see of it counts.
         other.place.pod != voice.place.pod || !matches!(other.heard, Heard::NotReady)
     };
-    let each = all.iter().filter(heeded).map(|other| match other.said() {
-        Some(said) => complaint(other, said, all.len()),
-        None => other.silence(),
-    });
-    each.fold(disagreement(all), Verdict::and)
+    let heard = || all.iter().filter(heeded);
+    // Whom the others miss is told before that they miss somebody.
+    let silent = heard().map(Voice::silence).fold(Verdict::Yes, Verdict::and);
+    let said = heard().filter_map(|other| Some(complaint(other, other.said()?, all.len())));
+    said.fold(silent.and(disagreement(all)), Verdict::and)
 }
 
 /// The pod is not Ready, and the others answer and count none but themselves: the cluster goes on without it.

@@ -116,7 +116,7 @@ fn a_master_may_go_if_one_leads_and_another_is_well() {
         // Who does not answer may lead as well; who is not Ready is not in the way of the others.
         ("coordinators=Lt", "??", "??"),
         ("coordinators=Ls", "??", "??"),
-        ("coordinators=Lft", "???", "yy?"),
+        ("coordinators=Lft", "???", "???"),
         ("coordinators=Ln", "ny", "yn"),
         ("coordinators=Lfn", "yyy", "yyn"),
         ("coordinators=fn", "ny", "nn"),

@@ -146,7 +146,7 @@ fn the_reasons_are_hazelcasts_own() {
         ("wqw", 0, "hz-1 has 12 migrations queued"),
         ("wlw", 0, "hz-0 and hz-1 see different members; hz-1 lists 2 of 3 members"),
         ("wwt", 0, "hz-2: no answer within 5 s"),
-        ("wwg", 0, "hz-2 is not Ready"),
+        ("wwg", 0, "hz-2 is not Ready; hz-0 counts 2 of 3 members; hz-1 counts 2 of 3 members"),
         ("pppp", 0, "hz-0 is PASSIVE; hz-1 is PASSIVE; hz-2 is PASSIVE; and 1 more"),
     ] {
         let health = health(members);
