@@ -1,8 +1,8 @@
 //! One connection to the process in a pod.
 
 use super::Databases;
-use super::member::Member;
-use super::state::Address;
+use super::address::Address;
+use super::member::{Deed, Member};
 use super::view::View;
 
 /// What a process answers from: its database, and who it is itself.
@@ -46,8 +46,8 @@ impl Asker {
         !rejects && known.is_some_and(|(name, secret)| name == user && secret == password)
     }
 
-    /// A middleManager is told to take new tasks, or none.
-    pub fn disable(&self, disabled: bool) {
-        self.databases.now().disable(&self.address, &self.pod, disabled);
+    /// The process is told to do something.
+    pub fn obey(&self, deed: Deed) {
+        self.databases.now().obey(&self.address, &self.pod, deed);
     }
 }

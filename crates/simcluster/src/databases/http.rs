@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio::io::DuplexStream;
 
 use super::asker::{Asked, Asker};
+use super::member::Deed;
 
 /// The longest body that is read, in bytes.
 const LONGEST_BODY: usize = 64 * 1024;
@@ -37,8 +38,8 @@ pub(super) struct Reply {
     pub body: String,
     /// Where the answer is instead.
     pub location: Option<String>,
-    /// What a middleManager is told at the same time: to take no new tasks, or to take them again.
-    pub disable: Option<bool>,
+    /// What the process is told to do at the same time.
+    pub deed: Option<Deed>,
 }
 
 impl Reply {
@@ -47,11 +48,11 @@ impl Reply {
     }
 
     pub fn coded(code: u16, body: &Value) -> Self {
-        Self { code, kind: "application/json", body: body.to_string(), location: None, disable: None }
+        Self { code, kind: "application/json", body: body.to_string(), location: None, deed: None }
     }
 
     pub fn text(code: u16, body: &str) -> Self {
-        Self { code, kind: "text/plain", body: body.to_owned(), location: None, disable: None }
+        Self { code, kind: "text/plain", body: body.to_owned(), location: None, deed: None }
     }
 
     /// Somebody else has the answer.
@@ -90,8 +91,8 @@ async fn answer(asker: Asker, handler: Handler, request: Request<Incoming>) -> R
     };
     let asked = asker.ask().ok_or(Gone)?;
     let reply = handler(&asked, &question);
-    if let Some(disabled) = reply.disable {
-        asker.disable(disabled);
+    if let Some(deed) = reply.deed {
+        asker.obey(deed);
     }
     let mut answer = Response::new(Body::from(reply.body));
     *answer.status_mut() = StatusCode::from_u16(reply.code).map_err(|_| Gone)?;

@@ -15,13 +15,14 @@ pub(super) fn can_bear(view: &View, pod: &str) -> Result<(), String> {
     if member.ready.is_none() {
         return Ok(());
     }
-    if !view.is_in(member) {
+    // A node that was drained has nobody to serve: the others must do without it already.
+    if !view.is_in(member) && !member.drained {
         return Err(format!("{pod} is Ready, and not back in its database yet"));
     }
     match view.membership.kind {
         Kind::Kafka => kafka(view, member),
         Kind::ZooKeeper => zookeeper(view),
-        Kind::Cassandra => cassandra(view),
+        Kind::Cassandra => cassandra(view, member),
         Kind::Hazelcast => hazelcast(view),
         Kind::Druid => druid(view, member),
     }
@@ -54,14 +55,17 @@ fn zookeeper(view: &View) -> Result<(), String> {
     }
 }
 
-fn cassandra(view: &View) -> Result<(), String> {
+fn cassandra(view: &View, member: &Member) -> Result<(), String> {
     if view.any(|trouble| matches!(trouble, Trouble::OtherSchema { .. })) {
         return Err("the nodes have different schemas".to_owned());
     }
     if view.any(|trouble| matches!(trouble, Trouble::SeesDown { pod, .. } if view.member(pod).is_some())) {
         return Err("a node takes another for dead".to_owned());
     }
-    all_in(view, &[])
+    match member.drained && view.count(&[]) + 1 == view.size() {
+        true => Ok(()),
+        false => all_in(view, &[]),
+    }
 }
 
 fn hazelcast(view: &View) -> Result<(), String> {

@@ -28,6 +28,19 @@ pub(super) struct Member {
     pub left: Option<Instant>,
     /// Since when a middleManager takes no new tasks.
     pub disabled: Option<Instant>,
+    /// A Cassandra node that has said farewell, and serves nobody until it is started again.
+    pub drained: bool,
+}
+
+/// What a process is told to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Deed {
+    /// A middleManager takes no new tasks.
+    Disable,
+    /// It takes them again.
+    Enable,
+    /// A Cassandra node serves nobody any more.
+    Drain,
 }
 
 /// How a member came in.
@@ -56,6 +69,7 @@ impl Member {
             joined: None,
             left: None,
             disabled: None,
+            drained: false,
         }
     }
 
@@ -74,6 +88,15 @@ impl Member {
             self.left = Some(at);
         }
         !was_in
+    }
+
+    /// Does what the process is told at a time.
+    pub fn obey(&mut self, deed: Deed, at: Instant) {
+        match deed {
+            Deed::Disable => self.disabled = self.disabled.or(Some(at)),
+            Deed::Enable => self.disabled = None,
+            Deed::Drain => self.drained = true,
+        }
     }
 
     pub fn is_in(&self) -> bool {

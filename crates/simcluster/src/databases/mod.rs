@@ -5,6 +5,7 @@
 //! answer on the ports and in the protocol of their database, written from its specification. Besides, the truth can be
 //! asked: who leads, and whether a database can bear that a pod goes.
 
+mod address;
 mod answers;
 mod asker;
 mod cassandra;
@@ -32,11 +33,11 @@ use base64::engine::general_purpose::STANDARD;
 use tokio::io::DuplexStream;
 use tokio::time::Instant;
 
+use self::address::{Address, PODS};
 use self::asker::Asker;
-use self::state::{Address, State};
+use self::state::State;
 use self::view::View;
 use crate::behaviour::LiveBehaviour;
-use crate::controllers::index::PODS;
 use crate::kubedb::kind::Kind;
 use crate::store::Store;
 
@@ -139,6 +140,11 @@ impl Databases {
     /// All troubles are over.
     pub fn heal_all(&self) {
         self.now().heal(|_| true);
+    }
+
+    /// From now on Cassandra's nodes have a management API on port 8081.
+    pub fn serve_management_api(&self) {
+        self.now().managed = true;
     }
 
     /// From now on no simulated process answers in any pod: the pods belong to real ones.

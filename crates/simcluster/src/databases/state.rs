@@ -8,15 +8,15 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::address::{Address, PODS};
 use super::contents::Contents;
 use super::judge;
-use super::member::{Member, role};
+use super::member::{Deed, Member, role};
 use super::membership::Membership;
 use super::office::{Office, offices};
 use super::trouble::{Timed, Trouble, means};
 use super::view::{View, Wanted, size_for};
 use crate::clock::Clock;
-use crate::controllers::index::PODS;
 use crate::kubedb::kind::Kind;
 use crate::kubedb::layout;
 use crate::object;
@@ -43,14 +43,6 @@ pub struct Departure {
     pub quiet: Duration,
 }
 
-/// Where a database is. Two kinds may have one of the same name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Address {
-    pub namespace: String,
-    pub kind: Kind,
-    pub name: String,
-}
-
 /// One database.
 struct Base {
     object: Arc<Value>,
@@ -73,6 +65,8 @@ pub(super) struct State {
     due: BTreeSet<(Instant, Address, String)>,
     /// When the leaders of a database lose that to others.
     moves: BTreeSet<(Instant, Address)>,
+    /// Whether Cassandra's nodes have a management API.
+    pub managed: bool,
     reached: Instant,
 }
 
@@ -87,6 +81,7 @@ impl State {
             departures: VecDeque::new(),
             due: BTreeSet::new(),
             moves: BTreeSet::new(),
+            managed: false,
             reached: Instant::now(),
         }
     }
@@ -270,6 +265,7 @@ impl State {
             wanted,
             membership: base.membership.clone(),
             contents,
+            managed: self.managed,
             troubles: troubles.map(|timed| timed.trouble.clone()).collect(),
             now,
             wall: self.clock.now(),
@@ -318,11 +314,11 @@ impl State {
         }
     }
 
-    /// A middleManager takes new tasks from now on, or none.
-    pub fn disable(&mut self, address: &Address, pod: &str, disabled: bool) {
+    /// A process is told to do something.
+    pub fn obey(&mut self, address: &Address, pod: &str, deed: Deed) {
         let membership = self.bases.get_mut(address).map(|base| Arc::make_mut(&mut base.membership));
         if let Some(member) = membership.and_then(|membership| membership.members.get_mut(pod)) {
-            member.disabled = disabled.then(|| member.disabled.unwrap_or_else(Instant::now));
+            member.obey(deed, Instant::now());
         }
     }
 

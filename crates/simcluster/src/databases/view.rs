@@ -29,6 +29,8 @@ pub(super) struct View {
     pub wanted: Vec<Wanted>,
     pub membership: Arc<Membership>,
     pub contents: Contents,
+    /// Whether Cassandra's nodes have a management API.
+    pub managed: bool,
     /// What is wrong now.
     pub troubles: Vec<Trouble>,
     pub now: Instant,
@@ -64,9 +66,9 @@ impl View {
         members
     }
 
-    /// Whether a member is in, and in this database.
+    /// Whether a member is in, and in this database, and serves.
     pub fn is_in(&self, member: &Member) -> bool {
-        member.is_in() && !self.is_foreign(&member.pod)
+        member.is_in() && !member.drained && !self.is_foreign(&member.pod)
     }
 
     /// Those of some roles that are in.

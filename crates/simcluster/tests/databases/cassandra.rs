@@ -2,7 +2,7 @@
 
 use simcluster::{Misanswer, Trouble};
 
-use super::line::{Line, secret};
+use super::line::{Line, asked, got, secret};
 use super::*;
 
 fn cassandra() -> Database {
@@ -137,6 +137,31 @@ async fn settings_keyspaces_and_streams_are_told() {
     assert!(column(&sim, pod, query).await.is_empty());
     sim.databases().trouble(Trouble::Streaming { pod: pod.into() });
     assert_eq!(column(&sim, pod, query).await, ["started"]);
+}
+
+/// A drained node serves nobody, and may go; nobody else may before it is back.
+#[tokio::test(start_paused = true)]
+async fn a_node_is_drained_by_its_management_api() {
+    let sim = running(cassandra());
+    let pod = "cas-rack-r0-0";
+    assert_eq!(got(&sim, pod, 8081, "/api/v0/metadata/endpoints").await.0, 503, "it has none");
+    sim.databases().serve_management_api();
+    let alive = async |sim: &SimCluster| {
+        let (_, body) = got(sim, "cas-rack-r0-1", 8081, "/api/v0/metadata/endpoints").await;
+        let nodes = body["entity"].as_array().expect("a list").iter();
+        nodes.filter(|node| node["IS_ALIVE"] == "true").count()
+    };
+    assert_eq!(alive(&sim).await, 3);
+    let answer = asked(&sim, pod, 8081, "POST /api/v0/ops/node/drain", None).await;
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("OK"), "{answer}");
+    assert!(Line::open(&sim, pod, 9042).await.is_none());
+    assert_eq!(alive(&sim).await, 2);
+    assert_eq!(sim.databases().can_bear("default", pod), Ok(()));
+    assert!(sim.databases().can_bear("default", "cas-rack-r1-0").is_err());
+    delete(&sim, pod);
+    ready_again(&sim, pod).await;
+    sleep(SECOND).await;
+    assert_eq!((alive(&sim).await, sim.databases().can_bear("default", pod)), (3, Ok(())));
 }
 
 /// Text, bytes and a map, exactly.

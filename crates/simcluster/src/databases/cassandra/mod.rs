@@ -1,5 +1,6 @@
 //! A Cassandra node's native protocol on port 9042, version 4: as much as it takes to read how a node sees its cluster.
 
+mod manage;
 mod query;
 mod tables;
 mod value;
@@ -8,6 +9,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use self::value::short_text;
 use super::asker::{Asked, Asker};
+
+pub(super) use self::manage::answer as management;
 
 /// The longest frame that is read, in bytes.
 const LONGEST: usize = 1024 * 1024;

@@ -32,7 +32,7 @@ fn address(member: &Member) -> Cell {
 }
 
 /// The node that is asked, and the others that it knows: those that have an address.
-fn nodes(asked: &Asked) -> Vec<&Member> {
+pub(super) fn nodes(asked: &Asked) -> Vec<&Member> {
     let mut nodes = asked.view.members(&[]);
     let foreign = |member: &Member| asked.view.is_foreign(&member.pod);
     nodes.retain(|node| !node.address.is_empty() && foreign(node) == foreign(&asked.me));
@@ -141,8 +141,42 @@ fn peers(asked: &Asked) -> Table {
     Table { keyspace: "system", name: "peers_v2", columns, rows: others.map(row).collect() }
 }
 
-/// What the node has heard of each. Of one that it takes for dead it hears no heartbeat any more; one that has left in good
-/// order has said so.
+/// What a node has heard of another, or knows of itself.
+pub(super) struct Sight {
+    pub is_up: bool,
+    /// Its heartbeat is heard, so that it does not seem dead.
+    pub is_heard: bool,
+    pub generation: i32,
+    pub heartbeat: i32,
+    pub status: String,
+    pub schema: String,
+    pub data_centre: &'static str,
+    pub rack: String,
+    pub host_id: String,
+}
+
+/// Of a node that another takes for dead it hears no heartbeat any more; one that has left in good order has said so.
+pub(super) fn sight(asked: &Asked, node: &Member) -> Sight {
+    let me = &asked.me.pod;
+    let is_up = asked.view.is_in(node) || (node.pod == *me && !node.drained);
+    let dead = |trouble: &Trouble| matches!(trouble, Trouble::SeesDown { pod, other } if pod == me && *other == node.pod);
+    let is_heard = is_up && !asked.view.any(dead);
+    let generation = generation(asked, node);
+    let beats = asked.view.wall.as_second() - i64::from(generation);
+    let heartbeat = if is_heard { i32::try_from(beats).unwrap_or(i32::MAX) } else { 0 };
+    Sight {
+        is_up,
+        is_heard,
+        generation,
+        heartbeat: 100_i32.saturating_add(heartbeat),
+        status: if is_up { format!("NORMAL,{}", token(asked, node)) } else { "shutdown,true".to_owned() },
+        schema: id::uuid(&schema_of(asked, node)),
+        data_centre: DATA_CENTRE,
+        rack: rack(node).to_owned(),
+        host_id: id::uuid(&host_id(asked, node)),
+    }
+}
+
 fn gossip(asked: &Asked) -> Table {
     use Type::{Inet, Int, Text};
     let columns = vec![
@@ -162,30 +196,22 @@ fn gossip(asked: &Asked) -> Table {
         ("rpc_ready", Text),
     ];
     let row = |node: &Member| {
-        let is_me = node.pod == asked.me.pod;
-        let up = is_me || asked.view.is_in(node);
-        let dead = asked.view.any(
-            |trouble| matches!(trouble, Trouble::SeesDown { pod, other } if *pod == asked.me.pod && *other == node.pod),
-        );
-        let generation = generation(asked, node);
-        let beats = asked.view.wall.as_second() - i64::from(generation);
-        let heartbeat = if up && !dead { i32::try_from(beats).unwrap_or(i32::MAX) } else { 0 };
-        let status = if up { format!("NORMAL,{}", token(asked, node)) } else { "shutdown,true".to_owned() };
+        let sight = sight(asked, node);
         vec![
             address(node),
             Cell::Int(PORT),
             text(&node.pod),
-            Cell::Int(generation),
-            Cell::Int(100 + heartbeat),
-            text(&status),
-            text(&status),
+            Cell::Int(sight.generation),
+            Cell::Int(sight.heartbeat),
+            text(&sight.status),
+            text(&sight.status),
             text("123456.0"),
-            text(&id::uuid(&schema_of(asked, node))),
-            text(DATA_CENTRE),
-            text(rack(node)),
+            Cell::Text(sight.schema),
+            text(sight.data_centre),
+            Cell::Text(sight.rack),
             text(&node.version),
-            text(&id::uuid(&host_id(asked, node))),
-            text(if up { "true" } else { "false" }),
+            Cell::Text(sight.host_id),
+            text(if sight.is_up { "true" } else { "false" }),
         ]
     };
     let rows = nodes(asked).into_iter().map(row).collect();

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::{host, tasks};
 use crate::databases::asker::Asked;
 use crate::databases::http::{Question, Reply};
+use crate::databases::member::Deed;
 
 pub(super) fn answer(asked: &Asked, path: &str, question: &Question) -> Option<Reply> {
     let named = |value: Value| {
@@ -17,8 +18,10 @@ pub(super) fn answer(asked: &Asked, path: &str, question: &Question) -> Option<R
             let ids: Vec<String> = tasks(asked, &asked.me).into_iter().map(|task| task.id).collect();
             Some(Reply::json(&json!(ids)))
         }
-        ("disable", true) => Some(Reply { disable: Some(true), ..Reply::json(&named(json!("disabled"))) }),
-        ("enable", true) => Some(Reply { disable: Some(false), ..Reply::json(&named(json!("enabled"))) }),
+        ("disable", true) => {
+            Some(Reply { deed: Some(Deed::Disable), ..Reply::json(&named(json!("disabled"))) })
+        }
+        ("enable", true) => Some(Reply { deed: Some(Deed::Enable), ..Reply::json(&named(json!("enabled"))) }),
         _ => None,
     }
 }
