@@ -16,7 +16,7 @@ mod site;
 use served::signal;
 
 use crate::load::Load;
-use crate::servers::{KAFKA, Server, ZOOKEEPER};
+use crate::servers::{CASSANDRA, HAZELCAST, KAFKA, Server, ZOOKEEPER};
 use crate::site::Site;
 
 /// Whether the servers are there. They are too large to be fetched by a test.
@@ -68,5 +68,35 @@ async fn kafka_loses_nothing() {
 async fn kafka_compared() {
     if there() {
         compare::compare(&KAFKA).await;
+    }
+}
+
+#[tokio::test]
+async fn hazelcast_loses_nothing() {
+    if there() {
+        update(&HAZELCAST).await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "takes minutes: .ci/real compare"]
+async fn hazelcast_compared() {
+    if there() {
+        compare::compare(&HAZELCAST).await;
+    }
+}
+
+#[tokio::test]
+async fn cassandra_loses_nothing() {
+    if there() {
+        update(&CASSANDRA).await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "takes minutes: .ci/real compare"]
+async fn cassandra_compared() {
+    if there() {
+        compare::compare(&CASSANDRA).await;
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use simcluster::{Behaviour, Endpoint, SimCluster, world};
+use simcluster::{Behaviour, Endpoint, SimCluster};
 use tokio::net::TcpListener;
 
 use crate::lives::Lives;
@@ -37,7 +37,7 @@ impl Site {
         let mut behaviour = Behaviour { start_up: Duration::from_millis(200), ..Behaviour::default() };
         behaviour.ops_manager.alive = true;
         let cluster = SimCluster::new(behaviour);
-        world::catalog::install(cluster.store());
+        (server.catalog)(&cluster);
         (server.database)(NAME).version(server.versions[0]).install(&cluster);
         let data = LOGIN.map(|text| STANDARD.encode(text));
         let secret = json!({

@@ -22,11 +22,16 @@ abstract class Load {
         return -1;
     }
 
+    /** How many writes are acknowledged before anything is measured. */
+    int writtenBefore() {
+        return 20;
+    }
+
     final void run() throws Exception {
         Set<Long> acknowledged = new TreeSet<>();
         long failed = 0, stalled = 0, longest = 0, without = 0;
         long number = 0;
-        while (acknowledged.size() < 20) {
+        while (acknowledged.size() < writtenBefore()) {
             try {
                 write(number);
                 acknowledged.add(number);

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use simcluster::world::Database;
+use simcluster::world::{Database, catalog};
 
 use super::{Probe, Seat, Server, class_path, java};
 use crate::site::LOGIN;
@@ -12,6 +12,7 @@ use crate::site::LOGIN;
 pub const KAFKA: Server = Server {
     kind: "kafka",
     versions: ["3.9.0", "4.0.0"],
+    catalog: |cluster| catalog::install(cluster.store()),
     // The new version brings an init container.
     via: "provisioner",
     ports: &[9092, 9093],

@@ -1,5 +1,7 @@
 //! The databases: how a pod's process of each is started, and what a probe asks it.
 
+mod cassandra;
+mod hazelcast;
 mod kafka;
 mod zookeeper;
 
@@ -7,10 +9,13 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use simcluster::SimCluster;
 use simcluster::world::Database;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+pub use cassandra::CASSANDRA;
+pub use hazelcast::HAZELCAST;
 pub use kafka::KAFKA;
 pub use zookeeper::ZOOKEEPER;
 
@@ -20,6 +25,8 @@ pub struct Server {
     pub kind: &'static str,
     /// The version that it is on at first, and the one that it is updated to: names of the catalog.
     pub versions: [&'static str; 2],
+    /// Fills the catalog.
+    pub catalog: fn(&SimCluster),
     /// How the update is carried out.
     pub via: &'static str,
     /// What a pod listens on, apart from what only the others of its database use.
@@ -54,18 +61,23 @@ impl Probe {
         match self {
             Probe::Open(port) => TcpStream::connect((address, port)).await.is_ok(),
             Probe::Answers { port, question, answer } => {
-                ask(address, port, question).await.is_some_and(|said| said.contains(answer))
+                says(address, port, question, answer).await.unwrap_or_default()
             }
         }
     }
 }
 
-async fn ask(address: Ipv4Addr, port: u16, question: &str) -> Option<String> {
+async fn says(address: Ipv4Addr, port: u16, question: &str, answer: &str) -> Option<bool> {
     let mut stream = TcpStream::connect((address, port)).await.ok()?;
     stream.write_all(question.as_bytes()).await.ok()?;
     let mut said = Vec::new();
-    stream.take(64 * 1024).read_to_end(&mut said).await.ok()?;
-    String::from_utf8(said).ok()
+    // Some close the connection behind the answer, some leave it open.
+    while !String::from_utf8_lossy(&said).contains(answer) && said.len() < 64 * 1024 {
+        if stream.read_buf(&mut said).await.ok()? == 0 {
+            return Some(false);
+        }
+    }
+    Some(true)
 }
 
 /// A pod's place: what all pods of that name have in common, one after the other, as with a volume and a name in the DNS.

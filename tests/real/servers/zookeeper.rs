@@ -4,13 +4,14 @@ use std::fmt::Write;
 use std::path::Path;
 use std::process::Command;
 
-use simcluster::world::Database;
+use simcluster::world::{Database, catalog};
 
 use super::{Probe, Seat, Server, class_path, java};
 
 pub const ZOOKEEPER: Server = Server {
     kind: "zookeeper",
     versions: ["3.8.3", "3.9.1"],
+    catalog: |cluster| catalog::install(cluster.store()),
     via: "client",
     ports: &[2181, 8080],
     probe: |_| Probe::Answers { port: 2181, question: "ruok", answer: "imok" },

@@ -1,0 +1,117 @@
+//! Cassandra, one rack, with passwords. Both versions run on Java 11, the only one that both can.
+
+use std::path::Path;
+use std::process::Command;
+
+use simcluster::world::{Database, catalog};
+
+use super::{Probe, Seat, Server, class_path, fetched, java};
+
+pub const CASSANDRA: Server = Server {
+    kind: "cassandra",
+    versions: ["4.1.8", "5.0.3"],
+    catalog: |cluster| catalog::install(cluster.store()),
+    via: "client",
+    ports: &[9042],
+    probe: |_| Probe::Open(9042),
+    leader: None,
+    hangs: "",
+    database: |name| Database::cassandra_racks(name, &[("r0", 3)]),
+    command,
+    client: ("cassandra-driver", "4.18.1"),
+    load: "CassandraLoad",
+    clients: "",
+};
+
+/// What Java keeps to itself, and Cassandra asks to be let in to.
+const EXPORTED: [&str; 6] = [
+    "java.base/jdk.internal.misc",
+    "java.base/jdk.internal.ref",
+    "java.base/sun.nio.ch",
+    "java.management.rmi/com.sun.jmx.remote.internal.rmi",
+    "java.rmi/sun.rmi.registry",
+    "java.rmi/sun.rmi.server",
+];
+
+const OPENED: [&str; 14] = [
+    "java.base/java.io",
+    "java.base/java.lang",
+    "java.base/java.lang.module",
+    "java.base/java.nio",
+    "java.base/java.util",
+    "java.base/java.util.concurrent",
+    "java.base/java.util.concurrent.atomic",
+    "java.base/jdk.internal.loader",
+    "java.base/jdk.internal.math",
+    "java.base/jdk.internal.module",
+    "java.base/jdk.internal.ref",
+    "java.base/jdk.internal.reflect",
+    "java.base/sun.nio.ch",
+    "jdk.management/com.sun.management.internal",
+];
+
+const LOGGING: &str = r#"<configuration>
+  <appender name="OUT" class="ch.qos.logback.core.ConsoleAppender">
+    <encoder><pattern>%d{HH:mm:ss.SSS} %-5level %logger{0} %msg%n</pattern></encoder>
+  </appender>
+  <root level="WARN"><appender-ref ref="OUT"/></root>
+</configuration>
+"#;
+
+fn command(seat: &Seat, seats: &[Seat], version: &str) -> Command {
+    let config = seat.write("conf/cassandra.yaml", &config(seat, seats));
+    let logging = seat.write("conf/logback.xml", LOGGING);
+    seat.write("conf/cassandra-rackdc.properties", "dc=dc1\nrack=r0\n");
+    let jars = class_path("cassandra", version);
+    let agent = jars.split(':').find(|jar| jar.contains("/jamm-")).expect("it comes with one").to_owned();
+    let program = fetched().expect("the caller has looked").join("java11/bin/java");
+    let jars = format!("{}:{jars}", seat.directory.join("conf").display());
+    let mut command = java(Path::new(&program), 400, &jars, seat);
+    command
+        .args(EXPORTED.map(|package| format!("--add-exports={package}=ALL-UNNAMED")))
+        .args(OPENED.map(|package| format!("--add-opens={package}=ALL-UNNAMED")))
+        .arg("-Djdk.attach.allowAttachSelf=true")
+        .arg(format!("-javaagent:{agent}"))
+        .arg(format!("-Dlogback.configurationFile={}", logging.display()))
+        .arg(format!("-Dcassandra.config=file://{}", config.display()))
+        .arg(format!("-Dcassandra.storagedir={}", seat.directory.display()))
+        .arg("-Dcassandra-foreground=yes")
+        .arg("org.apache.cassandra.service.CassandraDaemon");
+    command
+}
+
+fn config(seat: &Seat, seats: &[Seat]) -> String {
+    let seeds: Vec<_> = seats.iter().map(|seat| format!("{}:7000", seat.address)).collect();
+    let (address, directory) = (seat.address, seat.directory.display());
+    format!(
+        "cluster_name: my-db
+num_tokens: 16
+auto_bootstrap: false
+partitioner: org.apache.cassandra.dht.Murmur3Partitioner
+endpoint_snitch: GossipingPropertyFileSnitch
+authenticator: PasswordAuthenticator
+authorizer: CassandraAuthorizer
+role_manager: CassandraRoleManager
+seed_provider:
+  - class_name: org.apache.cassandra.locator.SimpleSeedProvider
+    parameters:
+      - seeds: \"{}\"
+listen_address: {address}
+rpc_address: {address}
+native_transport_port: 9042
+storage_port: 7000
+commitlog_sync: periodic
+commitlog_sync_period: 10000ms
+commitlog_segment_size: 8MiB
+data_file_directories: [\"{directory}/data\"]
+commitlog_directory: {directory}/commitlog
+hints_directory: {directory}/hints
+saved_caches_directory: {directory}/saved_caches
+cdc_raw_directory: {directory}/cdc
+memtable_heap_space: 64MiB
+memtable_offheap_space: 64MiB
+file_cache_size: 32MiB
+",
+        seeds.join(",")
+    )
+}
