@@ -98,18 +98,9 @@ impl Cluster {
     /// The API server forbids it, or something between it and us carries no WebSockets.
     pub async fn line(&self, namespace: &str, pod: &str, port: u16) -> Result<Line, ClusterError> {
         let (pod, what) = (segment(pod)?, format!("port-forward pod/{pod}:{port}"));
-        let opening = async |client: kube::Client| {
-            let pods: Api<Pod> = Api::namespaced(client, namespace);
-            pods.portforward(pod, &[port]).await.map_err(|error| failure(&what, &error))
-        };
-        let (client, generation) = self.connection.client();
-        let opened = match opening(client).await {
-            Err(error @ ClusterError::Unauthorized { .. }) => {
-                self.renew_credentials(generation, error).await?;
-                opening(self.connection.client().0).await
-            }
-            opened => opened,
-        };
+        let pods: Api<Pod> = Api::namespaced(self.connection.client().0, namespace);
+        // New credentials are got by the other calls, which wait for them; a database is asked again soon.
+        let opened = pods.portforward(pod, &[port]).await.map_err(|error| failure(&what, &error));
         tracing::debug!("{what} {}", if opened.is_ok() { "opened" } else { "refused" });
         let mut forwarder = opened.map_err(|error| self.hidden(error))?;
         let complaint = forwarder.take_error(port).map(FutureExt::boxed);

@@ -187,9 +187,7 @@ pub async fn lost(unasked: Unasked, wire: &mut dyn Wire) -> Unasked {
 /// What an error of the API server means for a question.
 fn unasked(error: ClusterError) -> Unasked {
     let obstacle = match &error {
-        ClusterError::Forbidden { .. } | ClusterError::Unauthorized { .. } | ClusterError::Refused { .. } => {
-            Obstacle::Forbidden
-        }
+        ClusterError::Forbidden { .. } | ClusterError::Refused { .. } => Obstacle::Forbidden,
         ClusterError::NoUpgrade { .. } => Obstacle::NoUpgrade,
         ClusterError::TooLarge { .. } => Obstacle::Unintelligible,
         _ => Obstacle::Unreachable,

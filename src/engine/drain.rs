@@ -1,25 +1,13 @@
 //! Draining a pod before it is evicted: it takes on no new work, and what it does is waited for.
 
-use std::time::Duration;
-
 use crate::event::WaitingOn;
 use crate::kinds;
-use crate::model::{Place, Pod, WorkloadPlan};
+use crate::model::{Pod, WorkloadPlan};
 
+use super::drained::Drained;
 use super::roll::Roll;
 use super::run::Run;
 use super::stop_reason::StopReason;
-
-/// A pod that this run has drained and not evicted yet.
-pub(super) struct Drained {
-    place: Place,
-    /// When the run wanted to drain it.
-    since: Duration,
-    /// It was told, and can be told otherwise.
-    told: bool,
-    /// It had nothing left to do.
-    idle: bool,
-}
 
 impl Run {
     /// Drains the pod, where its kind has that. `false` means that its work was waited for, and everything must be decided

@@ -6,6 +6,7 @@ mod asking;
 mod away;
 mod back;
 mod drain;
+mod drained;
 mod emitter;
 mod end;
 mod evict;

@@ -13,7 +13,7 @@ use crate::roll::order::RollMemory;
 use crate::steps::guard::{self, Expected};
 use crate::steps::{Blocked, s1_pause};
 
-use super::drain::Drained;
+use super::drained::Drained;
 use super::emitter::Emitter;
 use super::interrupt::{Interrupt, far_away};
 use super::ledger::Ledger;

@@ -83,13 +83,14 @@ impl World {
             Kind::ZooKeeper => "3.9.1",
         };
         let (name, clients) = (object::name(&installed).to_owned(), AtomicUsize::new(0));
-        let (method, health) = (Method::Client, HealthMode::Auto);
+        let (method, health) = (Method::Client, HealthMode::Off);
         World { sim, kind, name, target, method, pre_pull: false, health, clients }
     }
 
-    /// The database is not asked: its pods are restarted by their readiness and budgets alone.
-    pub fn unasked(mut self) -> Self {
-        self.health = HealthMode::Off;
+    /// The database itself is asked before each restart. Otherwise its pods are restarted by their readiness and budgets alone,
+    /// one after the other by their ordinals.
+    pub fn gated(mut self) -> Self {
+        self.health = HealthMode::Auto;
         self
     }
 

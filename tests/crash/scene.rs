@@ -56,7 +56,7 @@ pub const RENDERED: Scene = Scene {
 
 impl Scene {
     pub fn world(self) -> (World, Invariants) {
-        let world = World::new((self.database)());
+        let world = World::new((self.database)()).gated();
         let mut world = match self.rendered_to {
             Some(version) => world.rendered_to(version),
             None => world,

@@ -38,7 +38,7 @@ pub struct Scene {
 
 pub fn scene(seed: u64) -> Scene {
     println!("seed {seed}");
-    let world = World::new(Database::zookeeper("db"));
+    let world = World::new(Database::zookeeper("db")).gated();
     let invariants = Invariants::watch(&world);
     jitter::hold_up(&world, seed);
     Scene { world, invariants }

@@ -59,7 +59,7 @@ fn order(ended: &Ended) -> Vec<&str> {
 #[tokio::test(start_paused = true)]
 async fn every_kind_is_rolled_as_it_can_bear_it_with_one_election_for_each_office() {
     for (database, offices) in databases() {
-        let world = World::new(database);
+        let world = World::new(database).gated();
         let plan = world.plan().await;
         assert!(plan.health.is_some(), "{}: it was not asked: {:?}", world.kind, plan.findings);
         let leaders: Vec<_> =
@@ -90,7 +90,7 @@ async fn a_pod_that_is_ready_and_not_yet_a_member_is_waited_for_in_the_databases
         (Database::hazelcast("db"), "db-0", ""),
         (Database::cassandra_racks("db", &[("r0", 3)]), "db-rack-r0-0", "db-rack-r0-0"),
     ] {
-        let world = World::new(database);
+        let world = World::new(database).gated();
         let delay = secs(90);
         world.sim.databases().trouble(Trouble::SlowRejoin { pods: pod.into(), delay });
         let ended = world.update().await;
@@ -107,7 +107,7 @@ async fn a_pod_that_is_ready_and_not_yet_a_member_is_waited_for_in_the_databases
 #[tokio::test(start_paused = true)]
 async fn by_readiness_alone_the_same_pods_go_too_early() {
     for database in [Database::kafka_topology("db"), Database::zookeeper("db"), Database::hazelcast("db")] {
-        let world = World::new(database).unasked();
+        let world = World::new(database);
         world.sim.databases().trouble(Trouble::SlowRejoin { pods: "*-0".into(), delay: secs(90) });
         world.update().await.done();
         assert_ne!(unborne(&world), Vec::<String>::new(), "{}", world.kind);
@@ -116,7 +116,7 @@ async fn by_readiness_alone_the_same_pods_go_too_early() {
 
 #[tokio::test(start_paused = true)]
 async fn a_database_below_its_strength_is_not_touched_unless_that_is_overridden() {
-    let world = World::new(Database::kafka_topology("db"));
+    let world = World::new(Database::kafka_topology("db")).gated();
     let lag = Trouble::Lagging { topic: "orders".into(), partition: 3, broker: 1 };
     world.sim.databases().trouble(lag);
     let plan = world.plan().await;
@@ -128,7 +128,7 @@ async fn a_database_below_its_strength_is_not_touched_unless_that_is_overridden(
 
 #[tokio::test(start_paused = true)]
 async fn a_database_that_may_not_be_asked_is_updated_by_readiness_and_that_is_said_before() {
-    let mut world = World::new(Database::zookeeper("db"));
+    let mut world = World::new(Database::zookeeper("db")).gated();
     world.sim.access().deny("get", "", "pods", "portforward");
     world.sim.access().deny("get", "", "pods", "proxy");
     let plan = world.plan().await;
@@ -136,12 +136,11 @@ async fn a_database_that_may_not_be_asked_is_updated_by_readiness_and_that_is_sa
     let (severity, message) = finding(&plan, Check::Health).expect("it is said");
     assert_eq!(severity, Severity::Warning);
     assert!(message.contains("forbidden") && message.contains("portforward"), "{message}");
-    world.update().await.done();
     world.health = HealthMode::Require;
-    assert_eq!(
-        finding(&world.plan().await, Check::Health).map(|(severity, _)| severity),
-        Some(Severity::Refusal)
-    );
+    let severity = finding(&world.plan().await, Check::Health).map(|(severity, _)| severity);
+    assert_eq!(severity, Some(Severity::Refusal));
+    world.health = HealthMode::Auto;
+    world.update().await.done();
 }
 
 #[tokio::test(start_paused = true)]
@@ -160,7 +159,7 @@ async fn whatever_is_answered_in_mid_run_no_pod_goes_that_must_not() {
             Database::hazelcast("db"),
             Database::cassandra_racks("db", &[("r0", 3)]),
         ] {
-            let world = World::new(database);
+            let world = World::new(database).gated();
             let mut running = world.start().await;
             running.event("an eviction", |e| matches!(e, Event::PodEvicted { .. })).await;
             world.sim.databases().trouble_for(Trouble::Answers { pods: "*".into(), how }, secs(60));
@@ -175,7 +174,7 @@ async fn whatever_is_answered_in_mid_run_no_pod_goes_that_must_not() {
 
 #[tokio::test(start_paused = true)]
 async fn a_database_that_stays_silent_stops_the_run_after_the_pod_timeout() {
-    let world = World::new(Database::zookeeper("db"));
+    let world = World::new(Database::zookeeper("db")).gated();
     let mut running = world.start_with(|options| options.bounds.pod_timeout = secs(120)).await;
     running.event("an eviction", |e| matches!(e, Event::PodEvicted { .. })).await;
     world.sim.databases().trouble(Trouble::Answers { pods: "*".into(), how: Misanswer::Refuse });
@@ -198,7 +197,7 @@ async fn liars_hold_the_run_up() {
             Trouble::OtherCluster { pods: "db-rack-r0-2".into() },
         ),
     ] {
-        let world = World::new(database);
+        let world = World::new(database).gated();
         let mut running = world.start().await;
         running.event("an eviction", |e| matches!(e, Event::PodEvicted { .. })).await;
         world.sim.databases().trouble_for(lie.clone(), secs(60));
@@ -216,7 +215,7 @@ async fn a_leader_that_moves_is_read_anew_before_each_pod() {
         (Database::zookeeper("db"), "leader"),
         (Database::hazelcast("db"), "master"),
     ] {
-        let world = World::new(database);
+        let world = World::new(database).gated();
         let databases = world.sim.databases();
         let mut running = world.start().await;
         running.event("an eviction", |e| matches!(e, Event::PodReady { .. })).await;
@@ -226,7 +225,7 @@ async fn a_leader_that_moves_is_read_anew_before_each_pod() {
         assert_eq!(unborne(&world), Vec::<String>::new(), "{}", world.kind);
     }
     // One that moves between every question and the eviction costs elections, and nothing else.
-    let world = World::new(Database::zookeeper("db"));
+    let world = World::new(Database::zookeeper("db")).gated();
     world.sim.databases().trouble(Trouble::LeaderMoves { after: secs(1) });
     world.update().await.done();
     assert_eq!(unborne(&world), Vec::<String>::new());
@@ -234,7 +233,7 @@ async fn a_leader_that_moves_is_read_anew_before_each_pod() {
 
 #[tokio::test(start_paused = true)]
 async fn a_rollback_asks_as_well() {
-    let world = World::new(Database::zookeeper("db"));
+    let world = World::new(Database::zookeeper("db")).gated();
     let mut running = world.start().await;
     running.ready("db-0").await;
     running.interrupt();
@@ -245,7 +244,7 @@ async fn a_rollback_asks_as_well() {
 }
 
 fn tasks(hand_off: std::time::Duration) -> World {
-    let world = World::new(Database::druid("db").replicas_of("middleManagers", 2));
+    let world = World::new(Database::druid("db").replicas_of("middleManagers", 2)).gated();
     world.sim.databases().trouble(Trouble::Task { pod: "db-middlemanagers-0".into(), hand_off });
     world
 }

@@ -49,7 +49,8 @@ impl<'a> Course<'a> {
     pub fn new(schedule: &'a Schedule) -> Self {
         let provisioner = Provisioner { pin_digests: schedule.scene.pins(), ..Provisioner::default() };
         let world =
-            World::behaving(Behaviour { provisioner, ..Behaviour::default() }, schedule.scene.database());
+            World::behaving(Behaviour { provisioner, ..Behaviour::default() }, schedule.scene.database())
+                .gated();
         let world = match schedule.scene.rendered_to() {
             Some(version) => world.rendered_to(version),
             None => world,
