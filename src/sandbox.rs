@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use serde_json::{Value, json};
-use simcluster::{AdmissionRule, Ailment, Behaviour, Endpoint, PodRule, Rewrite, SimCluster, Store};
+use simcluster::{AdmissionRule, Ailment, Behaviour, Endpoint, PodRule, Rewrite, SimCluster, Store, Trouble};
 use tokio::net::TcpListener;
 
 use crate::model::Kind;
@@ -25,6 +25,12 @@ pub use simcluster::world::VIEWER;
 
 /// Long enough to see what `--pre-pull` is for, and short enough to wait for it.
 const SLOW_PULL: Duration = Duration::from_secs(8);
+
+/// Long enough to read what a run waits for, and short enough to wait for it.
+const CATCHING_UP: Duration = Duration::from_secs(15);
+
+/// Longer than it takes to act on an answer at once, and shorter than it takes for a pod to come back.
+const RESTLESS: Duration = Duration::from_millis(500);
 
 const BUDGETS: &str = "poddisruptionbudgets.policy";
 
@@ -45,6 +51,12 @@ pub enum Fault {
     RefusePods,
     /// Every PodDisruptionBudget forbids evictions for the first two minutes
     Budget,
+    /// A Kafka broker that comes back takes 15 s longer to catch up on one partition
+    UnderReplicated,
+    /// The second pod of each workload takes 15 s from Ready to being a member again
+    SlowRejoin,
+    /// Half a second after each question to a database, another member leads it
+    LeaderMoves,
     /// KubeDB's operator is down and does not acknowledge the pause
     NoOperator,
     /// You may read everything but secrets, and write nothing
@@ -117,6 +129,15 @@ fn misbehave(cluster: &SimCluster, fault: Fault) {
             spoil_new_images(cluster, "*-1", &crash);
         }
         Fault::RefusePods => cluster.behaviour().change(|b| b.admission.push(refusal())),
+        Fault::UnderReplicated => cluster.databases().trouble(Trouble::SlowReplica {
+            topic: "orders".into(),
+            partition: 3,
+            delay: CATCHING_UP,
+        }),
+        Fault::SlowRejoin => {
+            cluster.databases().trouble(Trouble::SlowRejoin { pods: "*-1".into(), delay: CATCHING_UP });
+        }
+        Fault::LeaderMoves => cluster.databases().trouble(Trouble::LeaderMoves { after: RESTLESS }),
         Fault::Budget => spend_budgets(cluster.store()),
         Fault::NoOperator => cluster.behaviour().change(|b| b.provisioner.alive = false),
         Fault::ReadOnly => cluster.access().only_reads(simcluster::USER),
@@ -254,6 +275,39 @@ mod tests {
         store.delete("pods", NAMESPACE, "my-zk-0", DeleteOptions::now()).expect("it is there");
         sleep(Duration::from_secs(60)).await;
         assert_eq!(store.list("pods", Some(NAMESPACE)).len(), before - 1);
+    }
+
+    /// Whatever else goes wrong, the databases of the sandbox are well at the start: every pod could go.
+    #[tokio::test(start_paused = true)]
+    async fn every_pod_could_go_at_the_start() {
+        let faults = [Fault::UnderReplicated, Fault::SlowRejoin, Fault::LeaderMoves];
+        let sandbox = Sandbox::start(&faults);
+        for pod in sandbox.cluster.store().list("pods", None) {
+            let text = |path| pod.pointer(path).and_then(Value::as_str).unwrap_or_default();
+            let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
+            assert_eq!(sandbox.cluster.databases().can_bear(namespace, name), Ok(()), "{namespace}/{name}");
+        }
+    }
+
+    /// The faults strike pods that come back: their database holds others back until it is over.
+    #[tokio::test(start_paused = true)]
+    async fn a_pod_that_comes_back_holds_others_back() {
+        for (fault, pod, other) in [
+            (Fault::UnderReplicated, "my-kf-broker-0", "my-kf-broker-2"),
+            (Fault::SlowRejoin, "my-zk-1", "my-zk-2"),
+        ] {
+            let sandbox = Sandbox::start(&[fault]);
+            sandbox
+                .cluster
+                .store()
+                .delete("pods", NAMESPACE, pod, DeleteOptions::now())
+                .expect("it is there");
+            let bears = || sandbox.cluster.databases().can_bear(NAMESPACE, other).is_ok();
+            for (wait, borne) in [(10, false), (30, true)] {
+                sleep(Duration::from_secs(wait)).await;
+                assert_eq!(bears(), borne, "{fault:?} after {wait} s");
+            }
+        }
     }
 
     /// The disruption controller forgets an eviction after two minutes.
