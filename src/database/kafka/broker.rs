@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::codec::Reader;
 use super::connection::{Connection, Sent};
@@ -19,6 +19,10 @@ const REMEMBERED: Duration = Duration::from_secs(10);
 /// So long a broker may take to get an answer from the active controller. Without one it would go on trying for half a minute.
 const CONTROLLER: Duration = Duration::from_secs(2);
 
+/// A broker with many partitions works hard for an answer, and rests as long as that took before it is asked again, but no
+/// longer than this.
+const LONGEST_REST: Duration = Duration::from_secs(1);
+
 /// So many topics are asked for at once.
 const BATCH: usize = 1_000;
 
@@ -30,6 +34,8 @@ pub struct Asked<W> {
     min_insync: BTreeMap<String, Option<u32>>,
     moving: Result<Vec<Moving>, Unasked>,
     since: Option<Instant>,
+    /// It rests until then.
+    rested: Instant,
     /// An answer is missing, which would be taken for that to the next request.
     behind: bool,
 }
@@ -37,7 +43,15 @@ pub struct Asked<W> {
 impl<W: AsyncRead + AsyncWrite + Unpin> Asked<W> {
     pub fn new(connection: Connection<W>, metadata_level: Option<i16>) -> Self {
         let (min_insync, moving) = (BTreeMap::new(), Ok(Vec::new()));
-        Asked { connection, metadata_level, min_insync, moving, since: None, behind: false }
+        Asked {
+            connection,
+            metadata_level,
+            min_insync,
+            moving,
+            since: None,
+            rested: Instant::now(),
+            behind: false,
+        }
     }
 
     /// Another question may follow on this connection.
@@ -50,6 +64,8 @@ impl<W: AsyncRead + AsyncWrite + Unpin> Asked<W> {
     /// # Errors
     /// The broker does not answer, or not as a Kafka does. That it gets nothing out of the active controller is an answer.
     pub async fn ask(&mut self) -> Result<Broker, Unasked> {
+        sleep_until(self.rested).await;
+        let asked = Instant::now();
         let metadata = self.connection.send(message::METADATA, &message::all_topics()).await?;
         let quorum = self.connection.send(message::DESCRIBE_QUORUM, &message::quorum_state()).await?;
         let mut metadata = self.connection.receive(metadata, message::metadata).await.flatten()?;
@@ -57,6 +73,7 @@ impl<W: AsyncRead + AsyncWrite + Unpin> Asked<W> {
         if !self.behind {
             self.remember(&metadata.topics).await?;
         }
+        self.rested = Instant::now() + asked.elapsed().min(LONGEST_REST);
         for topic in &mut metadata.topics {
             topic.min_insync = self.min_insync.get(&topic.name).copied().flatten();
         }
@@ -108,3 +125,6 @@ impl<W: AsyncRead + AsyncWrite + Unpin> Asked<W> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,7 @@ const FETCH_TIMEOUT: i64 = 2_000;
 pub(super) struct Controllers<'a> {
     pub leader: i32,
     said: Vec<&'a Quorum>,
+    views: &'a Views<'a>,
 }
 
 impl<'a> Controllers<'a> {
@@ -38,7 +39,7 @@ impl<'a> Controllers<'a> {
         leaders.sort_unstable();
         leaders.dedup_by_key(|(leader, _)| *leader);
         match leaders[..] {
-            [(leader, _)] => Ok(Controllers { leader, said }),
+            [(leader, _)] => Ok(Controllers { leader, said, views }),
             _ => Err(no(format!(
                 "brokers do not agree on the active controller: {}",
                 leaders
@@ -120,7 +121,11 @@ impl<'a> Controllers<'a> {
         late
     }
 
+    /// The leader goes on counting on a node that has died until it misses its fetches.
     fn lag(&self, leader: &Follower, node: &Follower) -> Result<(), String> {
+        if self.views.is_away(node.id) {
+            return Err(format!("the pod of controller {} is not Ready", node.id));
+        }
         if node.id == self.leader {
             return Ok(());
         }

@@ -32,7 +32,7 @@ pub(super) struct Views<'a> {
     pub said: Vec<View<'a>>,
     /// The brokers that are Ready and gave no answer that is of use, and why.
     silent: BTreeMap<i32, String>,
-    /// The brokers whose pods are not Ready.
+    /// The nodes whose pods are not Ready.
     away: BTreeSet<i32>,
 }
 
@@ -47,13 +47,16 @@ impl<'a> Views<'a> {
     pub fn new(answers: &'a Answers, roster: &'a Roster) -> Self {
         let mut views = Views { said: Vec::new(), silent: BTreeMap::new(), away: BTreeSet::new() };
         for place in &roster.places {
-            let Some(Node { id, broker: true, .. }) = Node::of(place) else { continue };
+            let Some(Node { id, broker, .. }) = Node::of(place) else { continue };
+            if !place.ready {
+                views.away.insert(id);
+            }
+            if !place.ready || !broker {
+                continue;
+            }
             // What an earlier pod of that name said says nothing about this one.
             let answer = answers.brokers.iter().find(|a| a.pod == place.pod && a.uid == place.uid);
             match answer.map(|answer| &answer.said) {
-                _ if !place.ready => {
-                    views.away.insert(id);
-                }
                 Some(Ok(broker)) => views.said.push(View { pod: &place.pod, id, broker }),
                 Some(Err(unasked)) => {
                     views.silent.insert(id, format!("{}: {}", place.pod, unasked.message));
@@ -105,7 +108,7 @@ impl<'a> Views<'a> {
         self.silent.iter().map(|(id, why)| (*id, why.as_str()))
     }
 
-    /// The broker has a pod that is not Ready.
+    /// The node has a pod that is not Ready.
     pub fn is_away(&self, id: i32) -> bool {
         self.away.contains(&id)
     }

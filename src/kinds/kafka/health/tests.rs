@@ -300,6 +300,19 @@ fn why_a_controller_has_to_stay_names_the_others() {
 }
 
 #[test]
+fn a_controller_counts_only_if_its_pod_is_ready() {
+    let mut scene = Scene::topology(3, 3);
+    scene.place("kf-controller-2").ready = false;
+    assert_eq!(
+        scene.may_go("kf-controller-1"),
+        "no: without controller 1001 only 1 of 3 controllers would be caught up, and 2 are needed / \
+         the pod of controller 1002 is not Ready"
+    );
+    assert_eq!(scene.may_go("kf-controller-2"), "yes");
+    assert_eq!(scene.back("kf-controller-2"), "no: pod kf-controller-2 is not Ready");
+}
+
+#[test]
 fn a_combined_node_has_to_satisfy_both_rules() {
     let mut scene = Scene::combined(3);
     scene.quorum(|quorum| lag(quorum, 2, 5_000));
