@@ -136,7 +136,26 @@ async fn settings_keyspaces_and_streams_are_told() {
     let query = "SELECT status FROM system_views.streaming";
     assert!(column(&sim, pod, query).await.is_empty());
     sim.databases().trouble(Trouble::Streaming { pod: pod.into() });
-    assert_eq!(column(&sim, pod, query).await, ["started"]);
+    assert_eq!(column(&sim, pod, query).await, ["start"]);
+}
+
+/// A node that takes another for dead refuses what takes all of them, with the figures.
+#[tokio::test(start_paused = true)]
+async fn a_read_of_all_replicas_tells_who_is_taken_for_dead() {
+    let sim = running(cassandra());
+    let all = async |pod: &str| {
+        let mut line = Line::open(&sim, pod, 9042).await.expect("it listens");
+        log_in(&mut line, &secret(&sim, "cas", "password")).await;
+        let query = b"SELECT view_name FROM system_distributed.view_build_status";
+        let length = u32::try_from(query.len()).expect("short").to_be_bytes();
+        exchange(&mut line, 4, 7, &[&length, &query[..], b"\0\x05\0"].concat()).await
+    };
+    assert_eq!(all("cas-rack-r0-0").await.0, 8);
+    sim.databases().trouble(Trouble::SeesDown { pod: "cas-rack-r0-0".into(), other: "cas-rack-r1-0".into() });
+    let (opcode, body) = all("cas-rack-r0-0").await;
+    assert_eq!((opcode, &body[..4]), (0, &[0, 0, 0x10, 0][..]));
+    assert_eq!(body[body.len() - 10..], [0, 5, 0, 0, 0, 3, 0, 0, 0, 2]);
+    assert_eq!(all("cas-rack-r0-1").await.0, 8, "the others see it");
 }
 
 /// A drained node serves nobody, and may go; nobody else may before it is back.

@@ -30,8 +30,12 @@ const REGISTER: u8 = 0x0b;
 const AUTH_RESPONSE: u8 = 0x0f;
 const AUTH_SUCCESS: u8 = 0x10;
 
+/// The consistency level that takes an answer of every replica.
+const ALL: u16 = 0x0005;
+
 const PROTOCOL_ERROR: u32 = 0x000a;
 const BAD_CREDENTIALS: u32 = 0x0100;
+const UNAVAILABLE: u32 = 0x1000;
 const SYNTAX_ERROR: u32 = 0x2000;
 const UNAUTHORIZED: u32 = 0x2100;
 const INVALID: u32 = 0x2200;
@@ -126,6 +130,12 @@ fn result(asked: &Asked, body: &[u8]) -> Reply {
     let Some(query) = text.and_then(query::parse) else {
         return error(SYNTAX_ERROR, "only SELECT is simulated");
     };
+    if query.table.starts_with("system_distributed.") && consistency(body) == Some(ALL) {
+        let (alive, needed) = tables::replicas(asked);
+        if alive < needed {
+            return unavailable(alive, needed);
+        }
+    }
     let Some(mut table) = tables::find(asked, &query.table) else {
         return error(INVALID, &format!("table {} does not exist", query.table));
     };
@@ -137,6 +147,22 @@ fn result(asked: &Asked, body: &[u8]) -> Reply {
         Ok(table) => (RESULT, table.result()),
         Err(column) => error(INVALID, &format!("Undefined column name {column} in table {}", query.table)),
     }
+}
+
+/// The consistency level of a query, which follows its text.
+fn consistency(body: &[u8]) -> Option<u16> {
+    let level = body.get(4 + long_bytes(body)?.len()..)?.first_chunk::<2>()?;
+    Some(u16::from_be_bytes(*level))
+}
+
+/// Too few replicas are alive for a consistency level.
+fn unavailable(alive: usize, needed: usize) -> Reply {
+    let (code, mut body) = error(UNAVAILABLE, "Cannot achieve consistency level ALL");
+    body.extend(ALL.to_be_bytes());
+    for count in [needed, alive] {
+        body.extend(u32::try_from(count).unwrap_or(u32::MAX).to_be_bytes());
+    }
+    (code, body)
 }
 
 /// Bytes after their length in four bytes.

@@ -18,7 +18,8 @@ pub(super) fn parse(text: &str) -> Option<Query> {
     let columns = lower.strip_prefix("select ")?;
     let (columns, rest) = columns.split_once(" from ")?;
     let table = rest.split_whitespace().next()?.to_owned();
-    let columns: Vec<String> = columns.split(',').map(|column| column.trim().to_owned()).collect();
+    let columns: Vec<String> =
+        columns.split(',').map(|column| column.trim().trim_matches('"').to_owned()).collect();
     let columns = if columns == ["*"] { Vec::new() } else { columns };
     let conditions = match lower.find(" where ") {
         // A literal keeps its case.
@@ -49,6 +50,10 @@ mod tests {
             (
                 "select rack, host_id from system.peers_v2;",
                 Some(query(&["rack", "host_id"], "system.peers_v2", &[])),
+            ),
+            (
+                r#"SELECT "schema", rack FROM system_views.gossip_info"#,
+                Some(query(&["schema", "rack"], "system_views.gossip_info", &[])),
             ),
             (
                 "SELECT value FROM system_views.settings WHERE name = 'Some' AND value='x' LIMIT 1",

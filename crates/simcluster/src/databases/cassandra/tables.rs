@@ -19,6 +19,7 @@ pub(super) fn find(asked: &Asked, name: &str) -> Option<Table> {
         "system_views.settings" => Some(settings(asked)),
         "system_views.streaming" => Some(streaming(asked)),
         "system_views.sstable_tasks" => Some(sstable_tasks()),
+        "system_distributed.view_build_status" => Some(view_build_status()),
         _ => None,
     }
 }
@@ -75,6 +76,9 @@ fn generation(asked: &Asked, node: &Member) -> i32 {
 }
 
 const PORT: i32 = 7000;
+
+/// How often the keyspace `system_distributed` is kept.
+const DISTRIBUTED: usize = 3;
 
 fn local(asked: &Asked) -> Table {
     use Type::{Inet, Int, Text, TextSet, Uuid};
@@ -177,6 +181,13 @@ pub(super) fn sight(asked: &Asked, node: &Member) -> Sight {
     }
 }
 
+/// How many replicas of the range that misses the most a node takes for alive, and how many that range is to have.
+pub(super) fn replicas(asked: &Asked) -> (usize, usize) {
+    let up = nodes(asked).into_iter().filter(|node| sight(asked, node).is_heard).count();
+    let size = if asked.view.is_foreign(&asked.me.pod) { up } else { asked.view.size() };
+    (DISTRIBUTED.min(size).saturating_sub(size.saturating_sub(up)), DISTRIBUTED)
+}
+
 fn gossip(asked: &Asked) -> Table {
     use Type::{Inet, Int, Text};
     let columns = vec![
@@ -231,7 +242,7 @@ fn keyspaces(asked: &Asked) -> Table {
     let mut all = vec![
         local("system"),
         Keyspace::simple("system_auth", 1),
-        Keyspace::simple("system_distributed", 3),
+        Keyspace::simple("system_distributed", DISTRIBUTED),
         local("system_schema"),
         Keyspace::simple("system_traces", 2),
     ];
@@ -277,7 +288,7 @@ fn streaming(asked: &Asked) -> Table {
             text("Repair"),
             Cell::Texts(peers),
             Cell::Double(40.0),
-            text("started"),
+            text("start"),
         ]
     };
     let rows = streams.then(row).into_iter().collect();
@@ -295,4 +306,14 @@ fn sstable_tasks() -> Table {
         ("unit", Type::Text),
     ];
     Table { keyspace: "system_views", name: "sstable_tasks", columns, rows: Vec::new() }
+}
+
+fn view_build_status() -> Table {
+    let columns = vec![
+        ("keyspace_name", Type::Text),
+        ("view_name", Type::Text),
+        ("host_id", Type::Uuid),
+        ("status", Type::Text),
+    ];
+    Table { keyspace: "system_distributed", name: "view_build_status", columns, rows: Vec::new() }
 }
