@@ -5,6 +5,13 @@ use std::io;
 
 use rustls::{CertificateError, InconsistentKeys, InvalidMessage};
 
+use crate::model::clean;
+
+/// How many names of a certificate are shown; one for many servers may have hundreds.
+const NAMES: usize = 5;
+
+const OTHER_SERVER: &str = "check the cluster's address and tls-server-name in the kubeconfig";
+
 /// Why TLS does not connect, and what to check. An authority that is not known is no matter of whether the server is running.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Distrust {
@@ -52,10 +59,11 @@ fn certificate(error: &CertificateError) -> (String, &'static str) {
             of_the_server("is signed by an unknown authority"),
             "check the cluster's certificate-authority in the kubeconfig, and that the address is correct",
         ),
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => (
-            of_the_server(&format!("is for another server: {error}")),
-            "check the cluster's address and tls-server-name in the kubeconfig",
-        ),
+        CertificateError::NotValidForName => (of_the_server("is for another server"), OTHER_SERVER),
+        CertificateError::NotValidForNameContext { expected, presented } => {
+            let names = format!("is for {}, and not for {}", listed(presented), expected.to_str());
+            (of_the_server(&names), OTHER_SERVER)
+        }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             (of_the_server("has expired"), "have it renewed, and check the clock of this machine")
         }
@@ -66,6 +74,20 @@ fn certificate(error: &CertificateError) -> (String, &'static str) {
             of_the_server(&format!("is not accepted: {other}")),
             "check the cluster's certificate-authority in the kubeconfig",
         ),
+    }
+}
+
+/// The names in a certificate, which rustls tells as `DnsName("x")` or `IpAddress(x)`.
+fn listed(names: &[String]) -> String {
+    let inside = |name: &String| {
+        let inside = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+        clean(inside.unwrap_or(name).trim_matches('"'))
+    };
+    let shown: Vec<String> = names.iter().take(NAMES).map(inside).collect();
+    match names.len().saturating_sub(NAMES) {
+        _ if names.is_empty() => "no server at all".to_owned(),
+        0 => shown.join(", "),
+        others => format!("{} and {others} more", shown.join(", ")),
     }
 }
 
@@ -94,5 +116,22 @@ mod tests {
             }
         }
         assert_eq!(Distrust::of(&io::Error::other("a broken pipe")), None);
+    }
+
+    #[test]
+    fn the_names_of_a_certificate_are_told_as_they_are_in_it() {
+        let many: Vec<String> = (0..9).map(|i| format!("DnsName(\"n{i}\")")).collect();
+        for (presented, said) in [
+            (vec![], "is for no server at all, and not for x.example.com"),
+            (
+                vec!["IpAddress(127.0.0.1)".to_owned(), "DnsName(\"\u{1b}[2Jlocalhost\")".to_owned()],
+                "is for 127.0.0.1, [2Jlocalhost, and not for x.example.com",
+            ),
+            (many, "is for n0, n1, n2, n3, n4 and 4 more, and not for x.example.com"),
+        ] {
+            let expected = "x.example.com".try_into().expect("a name");
+            let error = CertificateError::NotValidForNameContext { expected, presented };
+            assert_eq!(certificate(&error).0, format!("the server's certificate {said}"));
+        }
     }
 }
