@@ -92,6 +92,7 @@ impl<T: FnMut(Sight)> Attachment<'_, T> {
         let mut missing = 0;
         loop {
             self.look(&seen);
+            self.ask_why_missing(&seen).await;
             match self.dead(&seen) {
                 // A run that has just ended is recorded after it was looked for.
                 Some(_) if missing == 0 && seen.snapshot.lock.is_none() => missing += 1,
@@ -123,6 +124,15 @@ impl<T: FnMut(Sight)> Attachment<'_, T> {
         }
         if self.onlooker.is_none() {
             self.unrecorded(seen);
+        }
+    }
+
+    /// Asks why a pod has not been created, as the run itself does. What is said is told at the next look.
+    async fn ask_why_missing(&mut self, seen: &Seen) {
+        let Some(onlooker) = &mut self.onlooker else { return };
+        if let Some(workload) = onlooker.asks(&seen.snapshot) {
+            let news = self.cluster.creation_news(workload).await;
+            onlooker.hear(workload, &news);
         }
     }
 

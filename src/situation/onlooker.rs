@@ -12,7 +12,8 @@ use super::{Seen, State};
 use crate::event::{EVENT_SCHEMA, Event, Finish, Outcome, Record, Step, StepOutcome, WaitingOn, code};
 use crate::journal::{Entry, StepEntry};
 use crate::model::{
-    Direction, Phase, Plan, Pod, PodAction, PodPlan, Snapshot, WorkloadPlan, epoch_millis, millis,
+    CreationNews, Direction, Phase, Plan, Pod, PodAction, PodPlan, Snapshot, Workload, WorkloadPlan,
+    epoch_millis, millis,
 };
 use crate::plan::rollback;
 use crate::roll::order;
@@ -120,6 +121,16 @@ impl Onlooker {
             }
         }
         std::mem::take(&mut self.seen).into_iter().map(|seen| self.record(seen)).collect()
+    }
+
+    /// The workload whose controller is to be asked why one of its pods has not been created.
+    pub fn asks<'s>(&self, snapshot: &'s Snapshot) -> Option<&'s Workload> {
+        self.rolling.asks(snapshot, self.now)
+    }
+
+    /// What was read about that; the next look tells it.
+    pub fn hear(&mut self, workload: &Workload, news: &CreationNews) {
+        self.rolling.hear(workload, news, self.now);
     }
 
     /// Something that happens to the onlooker now.

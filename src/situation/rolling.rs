@@ -6,7 +6,9 @@ use std::mem;
 use std::time::Duration;
 
 use crate::event::{Event, WaitingOn};
-use crate::model::{Check, Plan, Pod, Severity, Snapshot, Strategy, WorkloadPlan, millis};
+use crate::model::{
+    Check, CreationNews, Plan, Pod, Severity, Snapshot, Strategy, Workload, WorkloadPlan, millis,
+};
 use crate::roll::gates::{self, Answer, Facts};
 use crate::roll::order::{self, Next, RollMemory};
 use crate::roll::pace::Pace;
@@ -115,6 +117,21 @@ impl Rolling {
         events
     }
 
+    /// The workload whose controller is to be asked why one of its pods has not been created.
+    pub fn asks<'s>(&self, snapshot: &'s Snapshot, now: Duration) -> Option<&'s Workload> {
+        let asks = self.flights.iter().find(|seen| seen.flight.asks(now))?;
+        snapshot.workload(&asks.flight.owner)
+    }
+
+    /// What was read about that; the next look tells it.
+    pub fn hear(&mut self, workload: &Workload, news: &CreationNews, now: Duration) {
+        let policy = workload.placement_policy.as_deref();
+        let about = self.flights.iter_mut().filter(|seen| seen.flight.owner == workload.object.uid);
+        about
+            .filter(|seen| seen.flight.asks(now))
+            .for_each(|seen| seen.flight.hear(news.clone(), policy, now));
+    }
+
     /// The pods of the workload whose turn it is.
     fn pods(&mut self, look: Look<'_>, planned: &WorkloadPlan, first: bool, events: &mut Vec<Timed>) {
         let Some(workload) = look.snapshot.workload(&planned.object.uid) else { return };
@@ -192,6 +209,8 @@ impl Rolling {
                 }
                 Verdict::Outdated => continue,
                 Verdict::Progress { on, .. } | Verdict::Stuck(Stuck::TimedOut { on, .. }) => on,
+                // How long that may last is decided by the run.
+                Verdict::Stuck(Stuck::NotCreated { why, since }) => WaitingOn::Creation { why, since },
                 Verdict::Stuck(stuck) => WaitingOn::OtherPod { pod: name.clone(), why: stuck.to_string() },
             };
             if seen.told.as_ref() != Some(&on) {

@@ -7,7 +7,7 @@ use kubectl_dbupdate::model::{Kind, Method, Phase};
 use kubectl_dbupdate::operation::{self, Attached, Sight};
 use kubectl_dbupdate::situation::{Next, Onlooker, Seen, State, decide, last_words};
 use simcluster::world::Database;
-use simcluster::{Ailment, Behaviour, Effect, Fault, OpsManager, PodRule, Provisioner};
+use simcluster::{AdmissionRule, Ailment, Behaviour, Effect, Fault, OpsManager, PodRule, Provisioner};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -147,6 +147,22 @@ async fn a_pod_that_is_stuck_is_seen_with_its_reason() {
         note: String::new(),
     };
     assert!(drawn([&failed]).iter().all(|f| drawn(records.iter().map(|r| &r.event)).contains(f)));
+}
+
+/// The controller's word is in the Events of the workload, which an onlooker reads as the run does.
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_is_not_created_is_seen_with_the_reason() {
+    let world = World::new(Database::zookeeper("db"));
+    let rule = AdmissionRule::refuse("exceeded quota: few, requested: pods=1, used: pods=3, limited: pods=3");
+    let rule = rule.name("db-1").user("system:serviceaccount:*");
+    world.sim.behaviour().change(|b| b.admission = vec![rule]);
+    let (ended, _, records) = followed(&world, |options| options.bounds.pod_timeout = secs(60)).await;
+    ended.ended(Outcome::Failed, 4, true, true);
+    let waits = |event: &Event| {
+        matches!(event, Event::PodWaiting { pod, on: WaitingOn::Creation { why, since }, .. }
+            if pod == "db-1" && why.contains("exceeded quota: few") && !since.is_empty())
+    };
+    assert!(records.iter().any(|r| waits(&r.event)), "{records:#?}");
 }
 
 #[tokio::test(start_paused = true)]
