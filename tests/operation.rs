@@ -8,7 +8,7 @@ use common::{NAMESPACE, World, secs};
 use kubectl_dbupdate::cluster::Journal;
 use kubectl_dbupdate::event::{Event, Finish, Outcome, Record};
 use kubectl_dbupdate::journal::Direction;
-use kubectl_dbupdate::model::{Kind, Methods, Snapshot};
+use kubectl_dbupdate::model::{Check, Kind, Methods, Snapshot};
 use kubectl_dbupdate::operation::{
     Bounds, End, Error, Goal, Notice, Operation, Outlook, Question, Request, Signal, Stop, Told, Which, Wish,
     goal,
@@ -499,4 +499,22 @@ async fn the_wait_for_a_lock_counts_down() {
         }
     }
     assert_eq!((counted, over), ((1..=30).rev().collect(), 1));
+}
+
+/// Whether bob is alive does not matter to someone who may not update anyway.
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_anyway_does_not_wait_for_a_lock() {
+    let world = locked_by_bob();
+    world.sim.access().deny("create", "", "pods", "eviction");
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let (_stop, stopped) = watch::channel(Stop::Go);
+    let mut operation = Operation::new(world.cluster(), world.asked(), world.clock(), stopped, tell);
+    let began = Instant::now();
+    let outlook = operation.outlook().await.expect("it can be read");
+    assert!(began.elapsed() < secs(1), "{:?}", began.elapsed());
+    assert!(told.try_recv().is_err(), "no lock was watched");
+    let (finish, plan) = outlook.not_begun(&Commands::default()).expect("it is refused");
+    let refusals: Vec<_> = plan.refusals().map(|finding| finding.check).collect();
+    assert_eq!((finish.exit_code, refusals), (3, vec![Check::Permissions]));
+    assert!(finish.state.contains("bob holds the lock"), "{}", finish.state);
 }

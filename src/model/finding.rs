@@ -138,6 +138,23 @@ impl Check {
         matches!(self, Check::PausedByOther | Check::OpsRequest | Check::Locked)
     }
 
+    /// What it refuses is not for a run to change, whoever carries one out: it is about the user's rights, or about how
+    /// the database is set up. What depends on the version or on the pods may be otherwise once a run has ended.
+    pub fn outlasts_runs(self) -> bool {
+        matches!(
+            self,
+            Check::Distributed
+                | Check::TwoBudgets
+                | Check::BudgetNever
+                | Check::Partition
+                | Check::PlacementPolicy
+                | Check::DeprecatedTarget
+                | Check::Permissions
+                | Check::NoJournal
+                | Check::Gitops
+        )
+    }
+
     /// The overridable check of that name.
     pub fn overridable(name: &str) -> Option<Check> {
         Check::OVERRIDABLE.into_iter().find(|c| c.to_string() == name)

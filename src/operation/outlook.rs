@@ -153,13 +153,29 @@ impl Operation {
         // Where nothing is unfinished, a lock may be that of a run that died before its first change.
         let unfinished = matches!(self.request.wish, Wish::Resume { .. } | Wish::Rollback);
         if snapshot.lock.is_some() && (writes || unfinished) {
-            self.watch_lock(&mut snapshot).await?;
-            (snapshot, journal) = self.read_again(snapshot).await?;
-            (goal, hops) = self.decided(&snapshot, &journal)?;
+            if let Some(decided) = self.refused_in_any_case(&snapshot, &journal) {
+                (goal, hops) = decided;
+            } else {
+                self.watch_lock(&mut snapshot).await?;
+                (snapshot, journal) = self.read_again(snapshot).await?;
+                (goal, hops) = self.decided(&snapshot, &journal)?;
+            }
         }
         let hops = self.with_answers(&mut snapshot, &goal, hops).await?;
         let further = self.further(&snapshot, &goal, &hops);
         Ok(Outlook { snapshot, journal, goal, hops, further })
+    }
+
+    /// The update, if it is refused whether or not the holder of the lock is alive: that need not be found out. It is
+    /// planned as if nobody held the lock, since nobody knows.
+    fn refused_in_any_case(&self, snapshot: &Snapshot, journal: &Journal) -> Option<(Goal, Hops)> {
+        if !matches!(self.request.wish, Wish::Update { .. }) {
+            return None;
+        }
+        let unlocked = Snapshot { lock: None, ..snapshot.clone() };
+        let (goal, hops) = self.decided(&unlocked, journal).ok()?;
+        let stays = hops.first.refusals().any(|finding| finding.check.outlasts_runs());
+        stays.then_some((goal, hops))
     }
 
     /// The goal, and the updates that lead there.
