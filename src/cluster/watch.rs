@@ -317,6 +317,21 @@ impl Watch {
         }
     }
 
+    /// The call that opens the watch.
+    fn call(&self, labels: &str, fields: &str, mark: &str) -> Result<Call, ClusterError> {
+        let (api, plural) = (self.api(), self.plural());
+        let params = WatchParams {
+            label_selector: Some(labels.to_owned()).filter(|l| !l.is_empty()),
+            field_selector: Some(fields.to_owned()).filter(|f| !f.is_empty()),
+            timeout: Some(WATCH_SECONDS),
+            bookmarks: true,
+            ..WatchParams::default()
+        };
+        let base = kube::core::Request::new(path(api, &self.db.object.namespace, plural)?);
+        let request = built(base.watch(&params, mark), plural)?;
+        Ok(Call { what: format!("watch {plural}"), verb: "watch", resource: resource(api, plural), request })
+    }
+
     /// Opens the watch and forwards its events until it ends.
     async fn open<T: DeserializeOwned>(
         &self,
@@ -327,19 +342,9 @@ impl Watch {
         changed: impl Fn(T) -> Option<Delta>,
         gone: impl Fn(Meta) -> Delta,
     ) -> Result<Ended, ClusterError> {
-        let (api, plural) = (self.api(), self.plural());
-        let what = format!("watch {plural}");
-        let params = WatchParams {
-            label_selector: Some(labels.to_owned()).filter(|l| !l.is_empty()),
-            field_selector: Some(fields.to_owned()).filter(|f| !f.is_empty()),
-            timeout: Some(WATCH_SECONDS),
-            bookmarks: true,
-            ..WatchParams::default()
-        };
-        let base = kube::core::Request::new(path(api, &self.db.object.namespace, plural)?);
-        let request = built(base.watch(&params, mark), plural)?;
-        let call = Call { what: what.clone(), verb: "watch", resource: resource(api, plural), request };
-        let silent = || ClusterError::lost(&what, "the watch stalled");
+        let call = self.call(labels, fields, mark)?;
+        let what = &call.what;
+        let silent = || ClusterError::lost(what, "the watch stalled");
         let mut events = match self.cluster.open_watch::<T>(&call).await {
             Ok(events) => events,
             Err(error) => return expired_or(error),
@@ -373,7 +378,7 @@ impl Watch {
                     None
                 }
                 WatchEvent::Error(status) if status.code == 410 => return Ok(Ended::Expired),
-                WatchEvent::Error(status) => return Err(ClusterError::lost(&what, &status.message)),
+                WatchEvent::Error(status) => return Err(ClusterError::lost(what, &status.message)),
             };
             if let Some(delta) = delta
                 && self.to.send(delta).await.is_err()

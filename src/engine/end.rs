@@ -48,14 +48,40 @@ impl Run {
         }
         let hurried = unanswered || matches!(self.interrupt.wish(), Stop::Now(_));
         let until = Instant::now() + if hurried { TIDY_NOW } else { TIDY };
-        if timeout_at(until, self.take_back_pause(came_to.is_err())).await.is_err() {
+        self.clean_up(came_to.as_ref().err(), until).await;
+        let suspect = came_to.as_ref().err().and_then(|reason| self.suspect(reason));
+        let by = match suspect {
+            Some((object, part)) => {
+                let asking = self.observer.cluster.last_writer(&object, part);
+                timeout_at(until.min(Instant::now() + LOOK), asking).await.ok().flatten()
+            }
+            None => None,
+        };
+        let (mut finish, next) = self.finish(came_to);
+        if let Some(by) = by {
+            finish.error.push_str(&format!(" (last written by {by})"));
+        }
+        self.announce_end(&finish, &next);
+        self.record_end(&finish, &next, until).await;
+        self.release_lock(until).await;
+        if let Some(announcer) = self.narrator.announcer.take() {
+            announcer.finish(until.min(Instant::now() + TELL)).await;
+        }
+        self.narrator.emit(Event::Finished(finish.clone()));
+        finish
+    }
+
+    /// Removes what the run must not leave, and learns what another run has done in the meantime. From then on nothing is
+    /// watched.
+    async fn clean_up(&mut self, reason: Option<&StopReason>, until: Instant) {
+        if timeout_at(until, self.take_back_pause(reason.is_some())).await.is_err() {
             self.narrator.notice("our Paused condition could not be removed in time".to_owned());
         }
         // Pods that cannot be removed must leave time for the journal and the lock.
         self.remove_own_pods(until - until.saturating_duration_since(Instant::now()) / 2).await;
         self.catch_up();
-        let overtaken = came_to.as_ref().is_err_and(overtaken);
-        let another = match came_to.as_ref().err() {
+        let overtaken = reason.is_some_and(overtaken);
+        let another = match reason {
             Some(StopReason::Lock(LockError::Held(lock))) => Some(Lock::clone(lock)),
             Some(_) if overtaken => self.lock_of_another(until).await,
             _ => None,
@@ -70,22 +96,11 @@ impl Run {
         self.observer.watches = None;
         self.lock.renewal = None;
         self.observer.snapshot.lock = another;
-        let by = match came_to.as_ref().err().and_then(|reason| self.suspect(reason)) {
-            Some((object, part)) => {
-                let asked = timeout_at(
-                    until.min(Instant::now() + LOOK),
-                    self.observer.cluster.last_writer(&object, part),
-                );
-                asked.await.ok().flatten()
-            }
-            None => None,
-        };
-        let (mut finish, next) = self.finish(came_to);
-        if let Some(by) = by {
-            finish.error.push_str(&format!(" (last written by {by})"));
-        }
-        self.announce_end(&finish, &next);
-        match timeout_at(until, self.close_journal(&self.for_anyone(&finish, &next))).await {
+    }
+
+    /// Writes the result to the journal.
+    async fn record_end(&mut self, finish: &Finish, next: &[Next], until: Instant) {
+        match timeout_at(until, self.close_journal(&self.for_anyone(finish, next))).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 self.narrator.notice(format!("the result could not be written to the journal: {error}"))
@@ -95,30 +110,25 @@ impl Run {
                 self.narrator.notice("the result could not be written to the journal in time".to_owned());
             }
         }
-        if self.ledger.in_the_air && self.lock.lease.take().is_some() {
-            // A late write of this run must not arrive while the next run holds the lock.
+    }
+
+    /// Releases the lock, unless a late write of this run could arrive while the next run holds it.
+    async fn release_lock(&mut self, until: Instant) {
+        let Some(lease) = self.lock.lease.take() else { return };
+        if self.ledger.in_the_air {
             self.narrator
                 .notice("a write may still be in flight: the lock is kept until it expires".to_owned());
+            return;
         }
-        if let Some(lease) = self.lock.lease.take() {
-            match timeout_at(until, lease.release()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => {
-                    self.narrator
-                        .notice(format!("the lock could not be released and will expire by itself: {error}"));
-                }
-                Err(_) => {
-                    self.narrator.notice(
-                        "the lock could not be released in time and will expire by itself".to_owned(),
-                    );
-                }
-            }
+        match timeout_at(until, lease.release()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => self
+                .narrator
+                .notice(format!("the lock could not be released and will expire by itself: {error}")),
+            Err(_) => self
+                .narrator
+                .notice("the lock could not be released in time and will expire by itself".to_owned()),
         }
-        if let Some(announcer) = self.narrator.announcer.take() {
-            announcer.finish(until.min(Instant::now() + TELL)).await;
-        }
-        self.narrator.emit(Event::Finished(finish.clone()));
-        finish
     }
 
     /// A pod that this run has evicted still looks as it did before: its watch is slower than the answer to the eviction.

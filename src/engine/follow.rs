@@ -52,21 +52,11 @@ impl Run {
                     }
                     settled
                 }
+                FollowVerdict::Unobserved if now >= patched + TAKE_UP => {
+                    self.taken_up(roll).await?;
+                    continue;
+                }
                 FollowVerdict::Unobserved => {
-                    if now >= patched + TAKE_UP {
-                        // Only a fresh read is reliable, because the watch may have been interrupted.
-                        self.observe(roll.plan).await?;
-                        if self
-                            .observer
-                            .snapshot
-                            .workload(&roll.plan.object.uid)
-                            .is_some_and(Workload::observed)
-                        {
-                            continue;
-                        }
-                        let (workload, seconds) = (roll.name.clone(), TAKE_UP.as_secs());
-                        return Err(StopReason::NotTakenUp { workload, seconds });
-                    }
                     self.tell_pod(roll, "", WaitingOn::Controller);
                     patched + TAKE_UP
                 }
@@ -84,6 +74,17 @@ impl Run {
             };
             self.wait(wake).await?;
         }
+    }
+
+    /// Fails if the controller has not observed the new template. Only a fresh read is reliable, because the watch may have
+    /// been interrupted.
+    async fn taken_up(&mut self, roll: &Roll<'_>) -> Result<(), StopReason> {
+        self.observe(roll.plan).await?;
+        let workload = self.observer.snapshot.workload(&roll.plan.object.uid);
+        if workload.is_some_and(Workload::observed) {
+            return Ok(());
+        }
+        Err(StopReason::NotTakenUp { workload: roll.name.clone(), seconds: TAKE_UP.as_secs() })
     }
 
     /// Fails if a foreign pod has the name of one of the workload's pods: the controller could never finish.

@@ -26,35 +26,7 @@ const NO_JOURNAL_DOUBT: Duration = Duration::from_secs(2);
 impl Run {
     /// Records the run, or that it is resumed, before its first change.
     pub(super) async fn open_journal(&mut self) -> Result<(), StopReason> {
-        let now = self.options.clock.rfc3339(3);
-        let (run, mut progress) = match self.options.story.resuming.clone() {
-            Some(mut entry) => {
-                self.resume_account(&entry);
-                // A killed process has not recorded its last change.
-                entry.progress.changed |= leftover::changed(&entry, &self.observer.snapshot);
-                entry.progress.resumed.push(self.resumption(now));
-                (entry.run, entry.progress)
-            }
-            None => {
-                if let Some(left) = self.options.story.undoing.clone() {
-                    self.inherit_account(&left);
-                }
-                let run = self.described(&self.after_the_last(&now));
-                (run, Progress { away: self.account(), ..Progress::default() })
-            }
-        };
-        progress.result = None;
-        let began = self.options.clock.rfc3339(3);
-        progress.steps.push(StepEntry { step: self.first_step(), began, ended: None, outcome: None });
-        self.ledger.changed.before |= progress.changed;
-        self.ledger.before = Some(run.before.clone());
-        // The pause tells it only until this run removes it.
-        progress.answered |= s1_pause::answered(&self.observer.snapshot.database);
-        if progress.answered {
-            self.ledger.operator = Operator::Confirmed;
-        }
-        self.ledger.started |= progress.started || self.any_has_started();
-        let writer = Writer { run, progress, written: self.narrator.now(), behind: None };
+        let writer = self.first_entry();
         let (mut backoff, began_writing) = (Retries::new(), self.narrator.now());
         loop {
             self.hold().await?;
@@ -86,6 +58,39 @@ impl Run {
         }
         self.ledger.journal = Some(writer);
         Ok(())
+    }
+
+    /// What is recorded first: of a run that is resumed, what it has recorded so far.
+    fn first_entry(&mut self) -> Writer {
+        let now = self.options.clock.rfc3339(3);
+        let (run, mut progress) = match self.options.story.resuming.clone() {
+            Some(mut entry) => {
+                self.resume_account(&entry);
+                // A killed process has not recorded its last change.
+                entry.progress.changed |= leftover::changed(&entry, &self.observer.snapshot);
+                entry.progress.resumed.push(self.resumption(now));
+                (entry.run, entry.progress)
+            }
+            None => {
+                if let Some(left) = self.options.story.undoing.clone() {
+                    self.inherit_account(&left);
+                }
+                let run = self.described(&self.after_the_last(&now));
+                (run, Progress { away: self.account(), ..Progress::default() })
+            }
+        };
+        progress.result = None;
+        let began = self.options.clock.rfc3339(3);
+        progress.steps.push(StepEntry { step: self.first_step(), began, ended: None, outcome: None });
+        self.ledger.changed.before |= progress.changed;
+        self.ledger.before = Some(run.before.clone());
+        // The pause tells it only until this run removes it.
+        progress.answered |= s1_pause::answered(&self.observer.snapshot.database);
+        if progress.answered {
+            self.ledger.operator = Operator::Confirmed;
+        }
+        self.ledger.started |= progress.started || self.any_has_started();
+        Writer { run, progress, written: self.narrator.now(), behind: None }
     }
 
     fn resumption(&self, time: String) -> Resumption {

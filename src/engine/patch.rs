@@ -67,8 +67,7 @@ impl Run {
             }
             match self.send(&write).await? {
                 Ok(sent) => {
-                    let workload = sent.workload(plan.kind, &self.plan.database.uid)?;
-                    if let Some(workload) = workload {
+                    if let Some(workload) = sent.workload(plan.kind, &self.plan.database.uid)? {
                         self.expected.templates.insert(uid.clone(), workload.template);
                         self.observer.take_in(Delta::Workload(Box::new(workload)));
                     }

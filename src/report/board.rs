@@ -92,15 +92,12 @@ impl Board {
         match &record.event {
             Event::Started { plan, .. } => {
                 self.workloads = plan.workloads.iter().map(WorkloadLine::planned).collect();
-                let title = self.view().bold(&clean(&tables::title(plan)));
-                return vec![title];
+                return vec![self.view().bold(&clean(&tables::title(plan)))];
             }
             Event::StepStarted { step } => self.step = Some(StepLine::new(*step, self.now_ms)),
             Event::Waiting { step, on } => {
-                let waits = format!("waiting for {}", words::waiting(on));
-                let now = self.now_ms;
-                let line = self.step.get_or_insert_with(|| StepLine::new(*step, now));
-                line.waits = Some(waits);
+                let line = self.step.get_or_insert_with(|| StepLine::new(*step, self.now_ms));
+                line.waits = Some(format!("waiting for {}", words::waiting(on)));
             }
             Event::WaitOver { .. } => self.step.iter_mut().for_each(|s| s.waits = None),
             Event::StepFinished { step, outcome, took_ms, note } => {
@@ -115,28 +112,19 @@ impl Board {
             Event::WorkloadFinished { workload, took_ms } => {
                 return self.workload_finished(workload, *took_ms, columns);
             }
-            Event::ImagePullStarted { .. } | Event::ImagePullWaiting { .. } => {
-                self.downloads.apply(&record.event, self.now_ms);
-            }
-            Event::ImagePulled { .. } => {
-                self.downloads.apply(&record.event, self.now_ms);
-                let text = words::remark(&record.event).unwrap_or_default();
-                return self.lasting(&format!("  {} ", self.view().good("✓")), &clean(&text), columns);
-            }
-            Event::ImageNotPulled { .. } => {
-                self.downloads.apply(&record.event, self.now_ms);
-                return self.remark(&record.event, columns);
-            }
+            Event::ImagePullStarted { .. }
+            | Event::ImagePullWaiting { .. }
+            | Event::ImagePulled { .. }
+            | Event::ImageNotPulled { .. } => return self.download(&record.event, columns),
             Event::PodStarted { .. }
             | Event::PodEvicted { .. }
             | Event::PodWaiting { .. }
             | Event::PodReady { .. } => self.pod(&record.event),
-            Event::Retrying { .. } if retried => {
-                self.retry = words::remark(&record.event);
-            }
             Event::Retrying { .. } => {
                 self.retry = words::remark(&record.event);
-                return self.remark(&record.event, columns);
+                if !retried {
+                    return self.remark(&record.event, columns);
+                }
             }
             Event::RollingBack { plan } => {
                 self.workloads = plan.workloads.iter().map(WorkloadLine::planned).collect();
@@ -159,6 +147,19 @@ impl Board {
             | Event::Stopping { .. } => return self.remark(&record.event, columns),
         }
         Vec::new()
+    }
+
+    /// An image on its way to a node: what stays on the screen of it.
+    fn download(&mut self, event: &Event, columns: usize) -> Vec<String> {
+        self.downloads.apply(event, self.now_ms);
+        match event {
+            Event::ImagePulled { .. } => {
+                let text = words::remark(event).unwrap_or_default();
+                self.lasting(&format!("  {} ", self.view().good("✓")), &clean(&text), columns)
+            }
+            Event::ImageNotPulled { .. } => self.remark(event, columns),
+            _ => Vec::new(),
+        }
     }
 
     /// The parts that are on the screen now, from top to bottom.

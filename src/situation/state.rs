@@ -296,21 +296,10 @@ impl fmt::Display for Situation {
             What::Deleting => write!(f, "{db} is being deleted"),
             What::Halted => write!(f, "{db} is halted (spec.halted): it has no pods"),
             What::Running { holder, renewed_seconds_ago, lease_seconds, updating } => {
-                let overdue = renewed_seconds_ago.filter(|age| age > lease_seconds);
-                let since = renewed_seconds_ago.filter(|_| overdue.is_none());
-                let since = since.map(|age| format!(", renewed {} s ago", age.max(0)));
                 let doing =
                     updating.as_ref().map(|run| format!(", updating from {} to {}: {run}", run.from, run.to));
-                let (since, doing) = (since.unwrap_or_default(), doing.unwrap_or_default());
-                write!(f, "{holder} holds the lock of {db}{since}{doing}")?;
-                match overdue {
-                    Some(age) => write!(
-                        f,
-                        "; it has not renewed the lock for {age} s, and the lease is {lease_seconds} s: it may be dead, \
-                         which `status -w` finds out"
-                    ),
-                    None => Ok(()),
-                }
+                let (since, dead) = renewed(*renewed_seconds_ago, *lease_seconds);
+                write!(f, "{holder} holds the lock of {db}{since}{}{dead}", doing.unwrap_or_default())
             }
             What::Requested { request, run } => f.write_str(&self.of_request(request, run)),
             What::OtherRequest { request, unfinished } => {
@@ -387,16 +376,7 @@ impl fmt::Display for Situation {
                 write!(f, "pod templates of {db} do not have the images that the catalog has for {version}")
             }
             What::NotReady { pods, phase, unhealthy } => {
-                // Its result may be older than the state of the pods.
-                let phase = match phase {
-                    Phase::Ready => String::new(),
-                    phase => {
-                        format!(
-                            "; KubeDB's health checker, which runs every 10 to 30 s, last reported {phase}"
-                        )
-                    }
-                };
-                write!(f, "{db} is on {version}: {pods} Ready{phase}{}", not_ready(unhealthy))
+                write!(f, "{db} is on {version}: {pods} Ready{}{}", reported(phase), not_ready(unhealthy))
             }
             What::Outdated { pods } => write!(
                 f,
@@ -427,6 +407,29 @@ impl fmt::Display for Pods {
 
 fn named(request: &OpsRequest) -> String {
     format!("{} {} ({}, {})", request.kind, request.name, request.operation, request.phase())
+}
+
+/// When a lock was renewed, and that its holder may be dead if that was too long ago.
+fn renewed(seconds_ago: Option<i64>, lease_seconds: i64) -> (String, String) {
+    match seconds_ago {
+        None => (String::new(), String::new()),
+        Some(age) if age > lease_seconds => {
+            let dead = format!(
+                "; it has not renewed the lock for {age} s, and the lease is {lease_seconds} s: it may be dead, which \
+                 `status -w` finds out"
+            );
+            (String::new(), dead)
+        }
+        Some(age) => (format!(", renewed {} s ago", age.max(0)), String::new()),
+    }
+}
+
+/// What KubeDB has reported, unless that is that it is Ready. It may be older than the state of the pods.
+fn reported(phase: &Phase) -> String {
+    match phase {
+        Phase::Ready => String::new(),
+        phase => format!("; KubeDB's health checker, which runs every 10 to 30 s, last reported {phase}"),
+    }
 }
 
 /// A run of this tool is unfinished besides what another user or controller is doing.
