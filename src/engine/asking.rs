@@ -8,11 +8,14 @@ use tokio::time::{Instant, sleep};
 
 use crate::cluster::Cluster;
 use crate::database::Session;
-use crate::model::evidence::Evidence;
-use crate::model::{Database, Obstacle, Place, Roster, Unasked};
+use crate::kinds::Questions;
+use crate::model::{Database, Health, Obstacle, Place, Roster, Unasked};
 
 /// The pause between an answer and the next question: what a fit database costs in time until the eviction is half of it.
 const PAUSE: Duration = Duration::from_millis(150);
+
+/// A fit database that has to stay so for a while is asked so often meanwhile.
+const LOOKS: u32 = 3;
 
 /// The database's pods, asked again and again while somebody wants to know. Dropping it ends that, and the connections.
 pub(super) struct Asking {
@@ -34,7 +37,7 @@ pub(super) struct Answered {
     /// When they were asked.
     pub asked: Instant,
     pub roster: Roster,
-    pub evidence: Evidence,
+    pub health: Health,
 }
 
 impl Asking {
@@ -44,7 +47,8 @@ impl Asking {
         let (wanted, rosters) = watch::channel(None);
         let (to_answers, answers) = mpsc::channel(1);
         let (orders, from_orders) = mpsc::channel(1);
-        let task = tokio::spawn(ask(session, rosters, from_orders, to_answers)).abort_handle();
+        let questions = &database.kind.facts().questions;
+        let task = tokio::spawn(ask(questions, session, rosters, from_orders, to_answers)).abort_handle();
         Asking { wanted, answers, orders, task }
     }
 
@@ -97,6 +101,7 @@ impl Drop for Asking {
 }
 
 async fn ask(
+    questions: &'static Questions,
     mut session: Session,
     mut rosters: watch::Receiver<Option<Roster>>,
     mut orders: mpsc::Receiver<Order>,
@@ -104,12 +109,16 @@ async fn ask(
 ) {
     loop {
         let wanted = rosters.borrow_and_update().clone();
-        let pause = if wanted.is_some() { PAUSE } else { Duration::MAX };
+        let mut pause = if wanted.is_some() { PAUSE } else { Duration::MAX };
         if let Some(roster) = wanted {
             let asked = Instant::now();
             tokio::select! {
                 evidence = session.ask(&roster) => {
-                    if answers.send(Answered { asked, roster, evidence }).await.is_err() {
+                    let health = (questions.judge)(&evidence, &roster);
+                    if health.fit() {
+                        pause = PAUSE.max(questions.apart / LOOKS);
+                    }
+                    if answers.send(Answered { asked, roster, health }).await.is_err() {
                         return;
                     }
                 }

@@ -34,9 +34,8 @@ impl Run {
 
     /// Takes in what the database has answered.
     pub(super) fn hear_answer(&mut self, answered: Answered) {
-        let judge = self.plan.kind.facts().questions.judge;
-        let health = judge(&answered.evidence, &answered.roster);
-        let asked = answered.asked.saturating_duration_since(self.narrator.emitter.began());
+        let Answered { asked, health, .. } = answered;
+        let asked = asked.saturating_duration_since(self.narrator.emitter.began());
         self.memory.vitals.hear(asked, &health);
         self.observer.snapshot.health = Lookup::Found(health);
     }
