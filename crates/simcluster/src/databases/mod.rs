@@ -53,7 +53,6 @@ struct Shared {
     store: Store,
     behaviour: LiveBehaviour,
     state: Mutex<State>,
-    retired: Mutex<bool>,
 }
 
 impl Databases {
@@ -62,7 +61,6 @@ impl Databases {
             state: Mutex::new(State::new(store.subscribe(), store.clock())),
             store: store.clone(),
             behaviour: behaviour.clone(),
-            retired: Mutex::new(false),
         }))
     }
 
@@ -149,7 +147,7 @@ impl Databases {
 
     /// From now on no simulated process answers in any pod: the pods belong to real ones.
     pub fn retire(&self) {
-        *self.0.retired.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.now().retired = true;
     }
 
     /// A database has been up for long: every member that is Ready has always been in.
@@ -171,7 +169,7 @@ impl Databases {
 
     /// A connection to the process in a pod, if one listens there.
     pub(crate) fn connect(&self, namespace: &str, pod: &str, port: u16) -> Option<DuplexStream> {
-        if *self.0.retired.lock().unwrap_or_else(PoisonError::into_inner) {
+        if self.now().retired {
             return None;
         }
         let address = self.address_of(namespace, pod)?;

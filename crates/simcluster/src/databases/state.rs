@@ -67,6 +67,8 @@ pub(super) struct State {
     moves: BTreeSet<(Instant, Address)>,
     /// Whether Cassandra's nodes have a management API.
     pub managed: bool,
+    /// Whether the pods belong to real processes.
+    pub retired: bool,
     reached: Instant,
 }
 
@@ -82,6 +84,7 @@ impl State {
             due: BTreeSet::new(),
             moves: BTreeSet::new(),
             managed: false,
+            retired: false,
             reached: Instant::now(),
         }
     }
