@@ -76,3 +76,6 @@ async fn question(door: &Door, place: &Place, open: Option<Open>) -> Result<(Pod
         Err(unasked) => Err(lost(unasked, &mut *open.wire).await),
     }
 }
+
+#[cfg(test)]
+mod tests;
