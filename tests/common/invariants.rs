@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kubectl_dbupdate::event::{Event, Outcome};
-use kubectl_dbupdate::model::Method;
+use kubectl_dbupdate::model::{HealthMode, Method};
 use serde_json::Value;
-use simcluster::{Change, ChangeKind, RecordedRequest, Store, Subscription, object};
+use simcluster::{Change, ChangeKind, Databases, RecordedRequest, Store, Subscription, object};
 use tokio::time::Instant;
 
 use super::wrote::{Wrote, holder_in};
@@ -18,6 +18,9 @@ use super::{DEPLOYMENTS, Ended, LEASES, NAMESPACE, WORKLOADS, World, is_well, se
 
 /// How long the lock is good after a renewal.
 const LEASE_DURATION: Duration = secs(30);
+
+/// What happens in a database by itself is asked for within this time.
+const ANSWERED: Duration = secs(1);
 
 /// Watches a world from now on, and keeps what goes against the rules.
 pub struct Invariants {
@@ -30,6 +33,8 @@ struct Ledger {
     /// The database's resource and name.
     database: (String, String),
     ops_requests: String,
+    /// The simulated database, if the runs ask it.
+    truth: Option<Databases>,
     lease: String,
     /// The versions of the catalog that name an image.
     images: BTreeMap<String, BTreeSet<String>>,
@@ -74,6 +79,7 @@ impl Invariants {
         let ledger = Ledger {
             changes: store.subscribe(),
             database: (world.res(), world.name.clone()),
+            truth: (world.health != HealthMode::Off).then(|| world.sim.databases().clone()),
             ops_requests: format!("{singular}opsrequests.ops.kubedb.com"),
             lease: format!("dbupdate-{singular}-{}", world.name),
             images: images_of_catalog(&store, &format!("{singular}versions.catalog.kubedb.com")),
@@ -265,8 +271,17 @@ impl Ledger {
         if let Some(other) = away {
             return Some(format!("we have taken {other} away, and it is not back"));
         }
+        if let Some(why) = self.unbearable(uid) {
+            return Some(format!("the database could not bear it: {why}"));
+        }
         let ill = self.unhealthy_beside(|other| other == pod, request)?;
         Some(format!("a well pod is evicted while {ill} is not well"))
+    }
+
+    /// Why the database could not bear that the pod went, by its own truth. What has changed in it just now nobody can know.
+    fn unbearable(&self, uid: &str) -> Option<String> {
+        let gone = self.truth.as_ref()?.departures().into_iter().rfind(|gone| gone.uid == uid)?;
+        gone.borne.err().filter(|_| gone.quiet > self.slack.max(ANSWERED))
     }
 
     /// It has been so for long enough that the client can know of it.

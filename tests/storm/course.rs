@@ -49,8 +49,9 @@ impl<'a> Course<'a> {
     pub fn new(schedule: &'a Schedule) -> Self {
         let provisioner = Provisioner { pin_digests: schedule.scene.pins(), ..Provisioner::default() };
         let world =
-            World::behaving(Behaviour { provisioner, ..Behaviour::default() }, schedule.scene.database())
-                .gated();
+            World::behaving(Behaviour { provisioner, ..Behaviour::default() }, schedule.scene.database());
+        // A database that has lost a member for good says so, and its update stops: only a person can go on then.
+        let world = if schedule.scales() { world } else { world.gated() };
         let world = match schedule.scene.rendered_to() {
             Some(version) => world.rendered_to(version),
             None => world,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use fastrand::Rng;
+use simcluster::Misanswer;
 use simcluster::world::{Database, PodManagement, Strategy};
 use simcluster::{Ailment, ApiError, Cause, Effect, RecordedRequest};
 
@@ -109,6 +110,8 @@ pub enum What {
     NoOperator(Duration),
     /// A pod is ill for so long, where its image is the new one or any. Pods are counted through all workloads.
     Ill { pod: usize, new_only: bool, ailment: Ailment, lasting: Duration },
+    /// The database itself is unwell for so long, or answers what it should not.
+    Unwell(simcluster::Trouble, Duration),
     /// Somebody drains a pod.
     Drained { pod: usize },
     /// Every budget forbids evictions for so long.
@@ -154,6 +157,11 @@ impl Schedule {
             commands,
             end: if rng.u8(0..3) == 0 { Command::Rollback } else { Command::Resume },
         }
+    }
+
+    /// Somebody changes the number of the database's pods.
+    pub fn scales(&self) -> bool {
+        self.troubles.iter().any(|trouble| matches!(trouble.what, What::Scaled { .. }))
     }
 }
 
@@ -216,7 +224,8 @@ impl Scene {
 
 impl Trouble {
     fn draw(rng: &mut Rng) -> Self {
-        let what = match rng.u8(0..20) {
+        let what = match rng.u8(0..23) {
+            20..23 => database(rng),
             0..9 => fault(rng),
             9..11 => operator(rng),
             11..14 => pods(rng),
@@ -334,6 +343,27 @@ fn pods(rng: &mut Rng) -> What {
     What::Ill { pod, new_only: rng.bool(), ailment, lasting }
 }
 
+/// What a database says of itself is not always true, nor is there always an answer.
+fn database(rng: &mut Rng) -> What {
+    let pods = pick(rng, &["*", "*-0", "*-1", "*-2"]).to_owned();
+    let trouble = match rng.u8(0..6) {
+        0..2 => simcluster::Trouble::SlowRejoin { pods, delay: millis(rng, 500, 60_000) },
+        2 => simcluster::Trouble::LeaderMoves { after: millis(rng, 10, 2_000) },
+        3 => simcluster::Trouble::ClaimsToLead { pods },
+        _ => {
+            let how = [
+                Misanswer::Refuse,
+                Misanswer::Reset,
+                Misanswer::Garbage,
+                Misanswer::Hang,
+                Misanswer::RejectCredentials,
+            ];
+            simcluster::Trouble::Answers { pods, how: pick(rng, &how) }
+        }
+    };
+    What::Unwell(trouble, millis(rng, 500, 60_000))
+}
+
 fn somebody(rng: &mut Rng) -> What {
     match rng.u8(0..9) {
         0 => What::OpsRequest,
@@ -418,6 +448,7 @@ impl fmt::Debug for What {
                 let image = if *new_only { "the new image" } else { "any image" };
                 write!(f, "pod {pod} with {image} for {lasting:?}: {ailment:?}")
             }
+            What::Unwell(trouble, lasting) => write!(f, "the database for {lasting:?}: {trouble:?}"),
             What::Drained { pod } => write!(f, "somebody drains pod {pod}"),
             What::Budgets(lasting) => write!(f, "budgets allow nothing for {lasting:?}"),
             What::OpsRequest => write!(f, "an ops request appears"),

@@ -8,8 +8,8 @@ use kubectl_dbupdate::clock::Clock;
 use kubectl_dbupdate::engine::{Signal, Stop};
 use serde_json::{Value, json};
 use simcluster::{
-    Ailment, Behaviour, DeleteOptions, Effect, Fault, Faults, LiveBehaviour, PodRule, RecordedRequest, Store,
-    object,
+    Ailment, Behaviour, Databases, DeleteOptions, Effect, Fault, Faults, LiveBehaviour, PodRule,
+    RecordedRequest, Store, object,
 };
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
@@ -31,6 +31,7 @@ struct Inner {
     store: Store,
     faults: Faults,
     behaviour: LiveBehaviour,
+    databases: Databases,
     usual: Behaviour,
     /// The database's resource, and its name.
     database: (String, String),
@@ -56,6 +57,7 @@ impl Weather {
             store: world.store().clone(),
             faults: world.sim.faults().clone(),
             behaviour: world.sim.behaviour().clone(),
+            databases: world.sim.databases().clone(),
             usual: world.sim.behaviour().get(),
             database: (world.res(), world.name.clone()),
             ops_requests: format!("{singular}opsrequests.ops.kubedb.com"),
@@ -121,6 +123,7 @@ impl Weather {
         lock(&inner.ill).clear();
         inner.faults.clear();
         inner.behaviour.change(|b| *b = inner.usual.clone());
+        inner.databases.heal_all();
         self.allow_evictions();
         // When an ops request ends, KubeDB's webhook lifts the pause, whoever has set it.
         let _ = inner.store.update_status(&inner.ops_requests, NAMESPACE, OPS_REQUEST, |request| {
@@ -180,6 +183,7 @@ impl Weather {
                     let _ = inner.store.delete("pods", NAMESPACE, &pod, DeleteOptions::default());
                 }
             }
+            What::Unwell(trouble, lasting) => inner.databases.trouble_for(trouble, lasting),
             What::Budgets(lasting) => {
                 self.forbid_evictions();
                 self.later(lasting, Weather::allow_evictions);
