@@ -6,7 +6,7 @@ mod ensemble;
 use crate::model::evidence::Evidence;
 use crate::model::{Check, Health, Member, Remark, Roster, Verdict};
 
-use ensemble::{Ensemble, Part, Seat};
+use ensemble::{Ensemble, Seat};
 
 /// Judges what the pods answered.
 pub fn judge(evidence: &Evidence, roster: &Roster) -> Health {
@@ -18,12 +18,12 @@ pub fn judge(evidence: &Evidence, roster: &Roster) -> Health {
 
 fn member(ensemble: &Ensemble<'_>, seat: &Seat<'_>) -> Member {
     Member {
-        pod: seat.place.pod.clone(),
-        uid: seat.place.uid.clone(),
+        pod: seat.pod().to_owned(),
+        uid: seat.0.place.uid.clone(),
         role: seat.role().to_owned(),
         id: String::new(),
         version: seat.version().to_owned(),
-        state: seat.state(),
+        state: seat.state().to_owned(),
         leader: seat.leads(),
         back: back(ensemble, seat).in_short(),
         may_go: may_go(ensemble, seat).in_short(),
@@ -62,13 +62,13 @@ fn may_go(ensemble: &Ensemble<'_>, seat: &Seat<'_>) -> Verdict {
 
 /// Whether the others are a quorum, or there is none to lose.
 fn without_effect(ensemble: &Ensemble<'_>, seat: &Seat<'_>) -> Verdict {
-    let others = || ensemble.seats.iter().filter(|other| other.place.pod != seat.place.pod);
+    let others = || ensemble.seats.iter().filter(|other| other.pod() != seat.pod());
     let serving = others().filter(|other| other.votes() && other.serves()).count();
     let needed = ensemble.voters / 2 + 1;
     if serving >= needed && others().any(|other| other.leads() && other.serves()) {
         return Verdict::Yes;
     }
-    let unknown = others().filter(|other| matches!(other.part, Part::Unasked(_)));
+    let unknown = others().filter(|other| other.is_unheard());
     let unknown = unknown.map(|other| other.well(ensemble.voters)).fold(Verdict::Yes, Verdict::and);
     if serving == 0 || !unknown.is_yes() {
         return unknown;

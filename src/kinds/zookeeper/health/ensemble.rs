@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::kinds::heard::{Heard, Voice};
 use crate::model::evidence::zookeeper::{Answers, Monitor, Pod};
-use crate::model::{Place, Roster, Verdict};
+use crate::model::{Roster, Verdict};
 
 /// All servers that the workload is to have.
 pub struct Ensemble<'a> {
@@ -13,35 +14,13 @@ pub struct Ensemble<'a> {
 }
 
 /// One server.
-pub struct Seat<'a> {
-    pub place: &'a Place,
-    pub part: Part<'a>,
-}
-
-/// What is known of a server.
-pub enum Part<'a> {
-    /// There is no pod, or it is not Ready, so it was not asked.
-    Absent,
-    /// It could not be asked, or its answer is of no use: why.
-    Unasked(&'a str),
-    NotServing,
-    Serving(&'a Monitor),
-}
+pub struct Seat<'a>(pub Voice<'a, Pod>);
 
 impl<'a> Ensemble<'a> {
     /// Each place with the answer of the very pod that is in it.
     pub fn of(answers: &'a Answers, roster: &'a Roster) -> Self {
-        let part = |place: &Place| {
-            let mut answered = answers.pods.iter().filter(|said| said.pod == place.pod);
-            match answered.find(|said| said.uid == place.uid).map(|said| &said.said) {
-                _ if !place.ready => Part::Absent,
-                None => Part::Unasked("it has not been asked yet"),
-                Some(Err(unasked)) => Part::Unasked(&unasked.message),
-                Some(Ok(Pod::NotServing)) => Part::NotServing,
-                Some(Ok(Pod::Serving(monitor))) => Part::Serving(monitor),
-            }
-        };
-        let seats: Vec<_> = roster.places.iter().map(|place| Seat { place, part: part(place) }).collect();
+        let seats: Vec<_> =
+            roster.places.iter().map(|place| Seat(Voice::of(place, &answers.pods))).collect();
         let voters = seats.iter().filter(|seat| seat.votes()).count();
         Ensemble { seats, voters }
     }
@@ -55,19 +34,19 @@ impl<'a> Ensemble<'a> {
     pub fn leader(&self) -> Option<Leader<'_>> {
         let mut leaders = self.leaders();
         match (leaders.next(), leaders.next()) {
-            (Some(seat @ Seat { part: Part::Serving(monitor), .. }), None) => Some(Leader { seat, monitor }),
+            (Some(seat), None) => seat.monitor().map(|monitor| Leader { seat, monitor }),
             _ => None,
         }
     }
 
     /// Why [`Ensemble::leader`] names none. A server that could not be asked may be it.
     pub fn no_single_leader(&self) -> Verdict {
-        let leaders: Vec<_> = self.leaders().map(|seat| seat.place.pod.as_str()).collect();
+        let leaders: Vec<_> = self.leaders().map(Seat::pod).collect();
         if !leaders.is_empty() {
             return Verdict::No { why: vec![format!("{} all say that they lead", leaders.join(", "))] };
         }
         let why = vec!["no server says that it leads".to_owned()];
-        match self.seats.iter().any(|seat| matches!(seat.part, Part::Unasked(_))) {
+        match self.seats.iter().any(Seat::is_unheard) {
             true => Verdict::Unknown { why },
             false => Verdict::No { why },
         }
@@ -82,21 +61,38 @@ impl<'a> Ensemble<'a> {
     pub fn versions(&self) -> BTreeMap<&str, Vec<&str>> {
         let mut versions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for seat in self.seats.iter().filter(|seat| !seat.version().is_empty()) {
-            versions.entry(seat.version()).or_default().push(&seat.place.pod);
+            versions.entry(seat.version()).or_default().push(seat.pod());
         }
         versions
     }
 }
 
 impl Seat<'_> {
+    pub fn pod(&self) -> &str {
+        &self.0.place.pod
+    }
+
+    /// It is Ready, and there is no answer of use.
+    pub fn is_unheard(&self) -> bool {
+        matches!(self.0.heard, Heard::Nothing(_))
+    }
+
+    /// What it says while it serves.
+    fn monitor(&self) -> Option<&Monitor> {
+        match self.0.said()? {
+            Pod::Serving(monitor) => Some(monitor),
+            Pod::NotServing => None,
+        }
+    }
+
     /// It does not take part in the quorum: by what it says, or because Kubernetes sees that it is not well.
     pub fn is_out(&self) -> bool {
-        !self.serves() && !matches!(self.part, Part::Unasked(_))
+        !self.serves() && !self.is_unheard()
     }
 
     /// It takes part: it serves what the leader has committed.
     pub fn serves(&self) -> bool {
-        let Part::Serving(monitor) = self.part else { return false };
+        let Some(monitor) = self.monitor() else { return false };
         matches!(
             (monitor.server_state.as_str(), monitor.peer_state.as_str()),
             ("leader", "leading - broadcast")
@@ -121,44 +117,38 @@ impl Seat<'_> {
 
     /// What it says that it is.
     pub fn role(&self) -> &str {
-        match self.part {
-            Part::Serving(monitor) => &monitor.server_state,
-            _ => "server",
-        }
+        self.monitor().map_or("server", |monitor| &monitor.server_state)
     }
 
     pub fn version(&self) -> &str {
-        match self.part {
-            Part::Serving(monitor) => &monitor.version,
-            _ => "",
-        }
+        self.monitor().map_or("", |monitor| &monitor.version)
     }
 
     /// For a table of members.
-    pub fn state(&self) -> String {
-        match self.part {
-            Part::Absent if self.place.uid.is_empty() => "missing".to_owned(),
-            Part::Absent => "not Ready".to_owned(),
-            Part::Unasked(_) => "unknown".to_owned(),
-            Part::NotServing => "not serving requests".to_owned(),
-            Part::Serving(monitor) if monitor.peer_state.is_empty() => monitor.server_state.clone(),
-            Part::Serving(monitor) => monitor.peer_state.clone(),
+    pub fn state(&self) -> &str {
+        match self.0.heard {
+            Heard::NotReady if self.0.place.uid.is_empty() => "missing",
+            Heard::NotReady => "not Ready",
+            Heard::Nothing(_) => "unknown",
+            Heard::Said(Pod::NotServing) => "not serving requests",
+            Heard::Said(Pod::Serving(monitor)) if monitor.peer_state.is_empty() => &monitor.server_state,
+            Heard::Said(Pod::Serving(monitor)) => &monitor.peer_state,
         }
     }
 
     /// It takes part in an ensemble of so many voters.
     pub fn well(&self, voters: usize) -> Verdict {
-        let pod = &self.place.pod;
+        let (pod, state) = (self.pod(), self.state());
         let no = |why: String| Verdict::No { why: vec![why] };
-        match self.part {
-            Part::Unasked(message) => Verdict::Unknown { why: vec![format!("{pod}: {message}")] },
-            Part::Serving(_) if !self.serves() => no(format!("{pod} says {}", self.state())),
-            Part::Serving(monitor) => match monitor.quorum_size {
+        match self.0.said() {
+            None => self.0.silence(),
+            Some(Pod::NotServing) => no(format!("{pod} is {state}")),
+            Some(Pod::Serving(_)) if !self.serves() => no(format!("{pod} says {state}")),
+            Some(Pod::Serving(monitor)) => match monitor.quorum_size {
                 Some(size) if size as usize == voters => Verdict::Yes,
                 Some(size) => no(format!("{pod} is in an ensemble of {size}, not of {voters}")),
                 None => Verdict::Unknown { why: vec![format!("{pod} does not tell its zk_quorum_size")] },
             },
-            _ => no(format!("{pod} is {}", self.state())),
         }
     }
 }
@@ -185,16 +175,16 @@ impl Leader<'_> {
         let mut why = Vec::new();
         why.extend((synced as usize != followers).then(|| self.out_of_sync(synced, followers)));
         why.extend(
-            (pending > 0).then(|| format!("leader {} has {pending} pending syncs", self.seat.place.pod)),
+            (pending > 0).then(|| format!("leader {} has {pending} pending syncs", self.seat.pod())),
         );
         Verdict::unless(why)
     }
 
     fn silent(&self, key: &str) -> Verdict {
-        Verdict::Unknown { why: vec![format!("leader {} does not tell its {key}", self.seat.place.pod)] }
+        Verdict::Unknown { why: vec![format!("leader {} does not tell its {key}", self.seat.pod())] }
     }
 
     fn out_of_sync(&self, synced: u32, followers: usize) -> String {
-        format!("leader {} has {synced} of {followers} followers in sync", self.seat.place.pod)
+        format!("leader {} has {synced} of {followers} followers in sync", self.seat.pod())
     }
 }

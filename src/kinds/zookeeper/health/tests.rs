@@ -137,14 +137,14 @@ fn a_server_may_go_if_the_others_are_a_quorum_without_it() {
 fn the_reasons_are_in_the_words_of_zookeeper() {
     for (servers, reasons) in [
         ("Fnl", "zk-1 is not Ready; leader zk-2 has 1 of 2 followers in sync"),
-        ("Fml", "zk-1 is missing; leader zk-2 has 1 of 2 followers in sync"),
+        ("Fml", "zk-1 is not Ready; leader zk-2 has 1 of 2 followers in sync"),
         ("F0l", "zk-1 is not serving requests; leader zk-2 has 1 of 2 followers in sync"),
         ("Ffl", "zk-1 says following - synchronization; leader zk-2 has 1 of 2 followers in sync"),
         ("FFl", "leader zk-2 has 1 of 2 followers in sync"),
         ("FFp", "leader zk-2 has 1 pending syncs"),
         ("FLL", "zk-1, zk-2 all say that they lead"),
         ("FtL", "zk-1: no answer within 5 s"),
-        ("FsL", "zk-1: it has not been asked yet"),
+        ("FsL", "zk-1 has not been asked yet"),
         ("FxL", "zk-1 is in an ensemble of 5, not of 3"),
         ("FuL", "zk-1 does not tell its zk_quorum_size"),
         ("FF?", "leader zk-2 does not tell its zk_synced_followers"),
