@@ -119,7 +119,7 @@ impl Pages<'_> {
         let login = self.door.login().await.unwrap_or_default();
         match self.send(Method::GET, path, login.as_ref()).await {
             // The proxy speaks plain HTTP to the pod.
-            Err(closed) if closed.obstacle == Obstacle::NoUpgrade && !self.door.access.tls => {
+            Err(closed) if no_way(closed.obstacle) && !self.door.access.tls => {
                 let page = self.door.page(self.place, self.port, path.trim_start_matches('/')).await;
                 // The proxy takes the login off, so what it lacks is the connection.
                 let body = page.map_err(|_| closed)?;
@@ -159,7 +159,8 @@ impl Reply {
     pub fn json<T: DeserializeOwned>(&self, path: &str) -> Result<T, Unasked> {
         let body = self.good(path)?;
         // What was received stays out of the message.
-        serde_json::from_slice(body).map_err(|error| unintelligible(path, &format!("{:?}", error.classify())))
+        serde_json::from_slice(body)
+            .map_err(|_| unintelligible(path, "an answer that this tool does not understand"))
     }
 
     fn good(&self, path: &str) -> Result<&[u8], Unasked> {
@@ -168,6 +169,11 @@ impl Reply {
             false => Err(unintelligible(path, &self.status.to_string())),
         }
     }
+}
+
+/// No connection can be had, which does not speak against the proxy.
+fn no_way(obstacle: Obstacle) -> bool {
+    matches!(obstacle, Obstacle::NoUpgrade | Obstacle::Forbidden)
 }
 
 fn unintelligible(path: &str, why: &str) -> Unasked {
@@ -240,10 +246,10 @@ fn no_reply(why: NoReply) -> Unasked {
     match why {
         NoReply::TooLarge => Unasked::new(
             Obstacle::Unintelligible,
-            &format!("the answer has more than {} MiB", LARGEST_PAGE >> 20),
+            &format!("an answer of more than {} MiB", LARGEST_PAGE >> 20),
         ),
         NoReply::Broken(error) if error.is_parse() => {
-            Unasked::new(Obstacle::Unintelligible, &format!("the answer is not HTTP: {error}"))
+            Unasked::new(Obstacle::Unintelligible, &format!("an answer that is not HTTP: {error}"))
         }
         NoReply::Broken(error) => Unasked::new(Obstacle::Unreachable, &error.to_string()),
     }

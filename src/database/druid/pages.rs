@@ -61,9 +61,8 @@ pub struct Server {
 pub struct Rules(BTreeMap<String, Vec<Rule>>);
 
 /// Rules that drop segments have no replicas.
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-#[derive(Default)]
 struct Rule {
     tiered_replicants: Option<BTreeMap<String, u64>>,
 }
@@ -113,5 +112,62 @@ impl TryFrom<BTreeMap<String, bool>> for Enabled {
     fn try_from(mut hosts: BTreeMap<String, bool>) -> Result<Self, Self::Error> {
         let (host, enabled) = hosts.pop_first().ok_or("it names no host")?;
         if hosts.is_empty() { Ok(Enabled { host, enabled }) } else { Err("it names several hosts") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::de::DeserializeOwned;
+
+    use super::*;
+
+    fn page<T: DeserializeOwned>(json: &str) -> T {
+        serde_json::from_str(json).unwrap_or_else(|error| panic!("{json}: {error}"))
+    }
+
+    #[test]
+    fn a_coordinator_that_has_not_counted_names_no_datasource() {
+        for (json, counted, missing) in [
+            ("{}", false, vec![]),
+            (r#"{"wikipedia":0}"#, true, vec![]),
+            (r#"{"wikipedia":0,"orders":3}"#, true, vec![("orders".to_owned(), 3)]),
+        ] {
+            let page: MissingSegments = page(json);
+            assert_eq!((page.counted, page.missing), (counted, missing), "{json}");
+        }
+    }
+
+    #[test]
+    fn segments_that_lack_replicas_are_named_by_tier_and_datasource() {
+        let page: LackingSegments =
+            page(r#"{"hot":{"wikipedia":0,"orders":3},"_default_tier":{"orders":1},"cold":{}}"#);
+        let of = |tier: &str, segments| (tier.to_owned(), "orders".to_owned(), segments);
+        assert_eq!(page.0, [of("_default_tier", 1), of("hot", 3)]);
+    }
+
+    #[test]
+    fn rules_that_load_a_single_replica_are_found_among_all_others() {
+        let page: Rules = page(
+            r#"{"_default":[{"tieredReplicants":{"_default_tier":2},"type":"loadForever"}],
+                "orders":[{"period":"P1M","tieredReplicants":{"hot":1,"_default_tier":2},"type":"loadByPeriod"},
+                          {"type":"dropForever"}, {"tieredReplicants":null,"type":"loadForever"}]}"#,
+        );
+        assert_eq!(page.single().collect::<Vec<_>>(), [("orders", "hot")]);
+    }
+
+    #[test]
+    fn a_middle_manager_names_itself() {
+        let page: Enabled = page(r#"{"dr-middlemanagers-0.dr-pods.demo.svc:8091":false}"#);
+        assert_eq!((page.host.as_str(), page.enabled), ("dr-middlemanagers-0.dr-pods.demo.svc:8091", false));
+        for json in ["{}", r#"{"one:8091":true,"other:8091":true}"#] {
+            assert!(serde_json::from_str::<Enabled>(json).is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn historicals_and_brokers_tell_alike_whether_they_have_loaded() {
+        for json in [r#"{"cacheInitialized":true}"#, r#"{"inventoryInitialized":true}"#] {
+            assert!(page::<Loaded>(json).initialized, "{json}");
+        }
     }
 }

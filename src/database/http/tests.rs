@@ -94,9 +94,13 @@ async fn what_is_no_reply_says_what_is_wrong() {
         ("", Obstacle::Unreachable, "the kubelet says why"),
         ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", Obstacle::Unreachable, "the kubelet says why"),
         ("HTTP/1.1 200 OK\r\nContent-Le", Obstacle::Unreachable, "the kubelet says why"),
-        ("SSH-2.0-OpenSSH_9.2\r\n", Obstacle::Unintelligible, "the answer is not HTTP"),
-        ("HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", Obstacle::Unintelligible, "the answer is not HTTP"),
-        ("\u{0}\u{1}\u{15}\u{3}\u{3}", Obstacle::Unintelligible, "the answer is not HTTP"),
+        ("SSH-2.0-OpenSSH_9.2\r\n", Obstacle::Unintelligible, "an answer that is not HTTP"),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
+            Obstacle::Unintelligible,
+            "an answer that is not HTTP",
+        ),
+        ("\u{0}\u{1}\u{15}\u{3}\u{3}", Obstacle::Unintelligible, "an answer that is not HTTP"),
     ] {
         let failed =
             exchanged(answer.as_bytes(), false).await.err().unwrap_or_else(|| panic!("{answer} is a reply"));

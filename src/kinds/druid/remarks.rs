@@ -36,7 +36,7 @@ fn alone(cast: &Cast, role: Role) -> Option<Remark> {
     let interrupted = match role {
         Role::Historical => "segments cannot be queried",
         Role::MiddleManager => "no tasks run",
-        Role::Broker => "there are no queries",
+        Role::Broker => "queries fail",
         Role::Router => "its console and its API are unavailable",
         Role::Overlord => "no tasks are started",
         Role::Coordinator if cast.role_of_overlords() == role => {
@@ -51,12 +51,12 @@ fn alone(cast: &Cast, role: Role) -> Option<Remark> {
 fn single_replicas(segments: &Segments) -> impl Iterator<Item = Remark> {
     let rules = segments.single.iter().filter(|(datasource, _)| datasource != CHECKER);
     rules.map(|(datasource, tier)| {
-        let whose = match datasource.as_str() {
-            "_default" => "by default".to_owned(),
-            _ => format!("of {datasource}"),
+        let segments = match datasource.as_str() {
+            "_default" => "by default, segments".to_owned(),
+            _ => format!("segments of {datasource}"),
         };
         let message = format!(
-            "segments {whose} have one replica in {tier}, so some cannot be queried while a historical restarts"
+            "{segments} have one replica in {tier}: some cannot be queried while a historical restarts"
         );
         Remark { check: Check::Replication, message }
     })
@@ -70,7 +70,7 @@ fn single_historicals(segments: &Segments) -> impl Iterator<Item = Remark> {
     let single = tiers.into_iter().filter(|(_, historicals)| *historicals == 1);
     single.map(|(tier, _)| Remark {
         check: Check::Replication,
-        message: format!("{tier} has one historical, so its segments cannot be queried while that restarts"),
+        message: format!("{tier} has one historical: its segments cannot be queried while that restarts"),
     })
 }
 
