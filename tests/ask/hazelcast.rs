@@ -56,7 +56,7 @@ async fn it_is_asked_without_its_login_and_without_connections_where_those_are_f
     asked.world.sim.access().deny("get", "", "secrets", "");
     assert_eq!(may_go(&asked.health().await), "yyy", "without the Secret");
     let mut asked = Asked::new(hazelcast());
-    asked.world.sim.access().deny("create", "", "pods", "portforward");
+    asked.world.sim.access().deny("get", "", "pods", "portforward");
     assert_eq!(may_go(&asked.health().await), "yyy", "by the proxy");
     asked.world.sim.access().deny("get", "", "pods", "proxy");
     let health = asked.health().await;

@@ -82,10 +82,10 @@ async fn misanswers(database: fn() -> Database, pod: &str) {
         (Misanswer::Hang, "no answer within"),
     ] {
         let mut asked = Asked::new(database());
-        let members = asked.health().await.members.len();
         asked.trouble(Trouble::Answers { pods: pod.into(), how });
         let before = Instant::now();
         let health = asked.health().await;
+        let members = health.members.len();
         assert_eq!(may_go(&health), "?".repeat(members), "{how:?}: {health:#?}");
         let why = health.members[0].may_go.why().join("; ");
         assert!(why.starts_with(&format!("{pod}: ")) && why.contains(words), "{how:?}: {why}");
