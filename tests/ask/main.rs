@@ -5,6 +5,7 @@ mod common;
 
 mod druid;
 mod hazelcast;
+mod kafka;
 
 use std::time::Duration;
 
