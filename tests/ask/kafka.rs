@@ -93,7 +93,6 @@ async fn whatever_a_broker_does_instead_of_answering_no_other_broker_goes() {
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_breaks_is_opened_again() {
     let mut asked = topology();
-    asked.health().await;
     asked.trouble(Trouble::Answers { pods: "kf-broker-1".into(), how: Misanswer::Reset });
     assert!(may(&asked.health().await, "kf-broker-0").starts_with("unknown: kf-broker-1: "));
     asked.world.sim.databases().heal_all();
@@ -155,7 +154,7 @@ async fn what_a_restart_will_cost_is_remarked() {
 #[tokio::test(start_paused = true)]
 async fn without_permission_nothing_is_known() {
     let mut asked = topology();
-    asked.world.sim.access().deny("create", "", "pods", "portforward");
+    asked.world.sim.access().deny("get", "", "pods", "portforward");
     let health = asked.health().await;
     assert_eq!(may_go(&health), "??????");
     assert!(may(&health, "kf-broker-0").contains("forbidden"), "{health:#?}");

@@ -19,8 +19,7 @@ pub struct Seat<'a>(pub Voice<'a, Pod>);
 impl<'a> Ensemble<'a> {
     /// Each place with the answer of the very pod that is in it.
     pub fn of(answers: &'a Answers, roster: &'a Roster) -> Self {
-        let seats: Vec<_> =
-            roster.places.iter().map(|place| Seat(Voice::of(place, &answers.pods))).collect();
+        let seats: Vec<_> = roster.places.iter().map(|place| Seat(Voice::of(place, &answers.pods))).collect();
         let voters = seats.iter().filter(|seat| seat.votes()).count();
         Ensemble { seats, voters }
     }
@@ -174,9 +173,7 @@ impl Leader<'_> {
         let followers = voters.saturating_sub(1);
         let mut why = Vec::new();
         why.extend((synced as usize != followers).then(|| self.out_of_sync(synced, followers)));
-        why.extend(
-            (pending > 0).then(|| format!("leader {} has {pending} pending syncs", self.seat.pod())),
-        );
+        why.extend((pending > 0).then(|| format!("leader {} has {pending} pending syncs", self.seat.pod())));
         Verdict::unless(why)
     }
 

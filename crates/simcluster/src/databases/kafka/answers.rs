@@ -264,7 +264,8 @@ pub(super) fn describe_quorum(
         })?;
         request.end()
     })?;
-    let leader = asked.view.leader(&CONTROLLER);
+    let claims = asked.view.leads(&asked.me, &CONTROLLER);
+    let leader = if claims { Some(&asked.me) } else { asked.view.leader(&CONTROLLER) };
     out.int16(0);
     if version >= 2 {
         out.nullable(None);

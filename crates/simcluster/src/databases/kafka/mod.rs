@@ -110,7 +110,7 @@ fn answer(asker: &Asker, session: &mut Session, request: &[u8]) -> Option<Vec<u8
         out.end();
     }
     match key {
-        API_VERSIONS => write_versions(version, supported, &apis, &mut out),
+        API_VERSIONS => write_versions(version, supported, (&apis, &asked.me.version), &mut out),
         _ if !supported => return None,
         SASL_HANDSHAKE | SASL_AUTHENTICATE => {
             authenticate(asker, session, (key, version), &mut request, &mut out)?
@@ -137,7 +137,7 @@ fn write_state(
     }
 }
 
-fn write_versions(version: i16, supported: bool, apis: &[Api], out: &mut Writer) {
+fn write_versions(version: i16, supported: bool, (apis, broker): (&[Api], &str), out: &mut Writer) {
     out.int16(if supported { 0 } else { UNSUPPORTED_VERSION });
     out.list(apis, |out, api| {
         out.int16(api.key);
@@ -148,7 +148,40 @@ fn write_versions(version: i16, supported: bool, apis: &[Api], out: &mut Writer)
     if version >= 1 {
         out.int32(0);
     }
-    out.end();
+    match metadata_level(broker).filter(|_| supported && version >= 3) {
+        Some(level) => out.tagged(&[(0, features(level))]),
+        None => out.end(),
+    }
+}
+
+/// The features that a broker supports: of each its name and the range of its levels.
+fn features(level: i16) -> Vec<u8> {
+    let mut out = Writer::new(true);
+    out.list(&["metadata.version"], |out, name| {
+        out.string(name);
+        out.int16(1);
+        out.int16(level);
+        out.end();
+    });
+    out.into_bytes()
+}
+
+/// The newest level of `metadata.version` that a broker of this version supports (Kafka's `MetadataVersion`).
+fn metadata_level(version: &str) -> Option<i16> {
+    let mut numbers = version.split('.').map(|part| part.parse::<u32>().unwrap_or_default());
+    Some(match (numbers.next()?, numbers.next()?) {
+        (3, 3) => 7,
+        (3, 4) => 8,
+        (3, 5) => 11,
+        (3, 6) => 14,
+        (3, 7) => 19,
+        (3, 8) => 20,
+        (3, 9) => 21,
+        (4, 0) => 25,
+        (4, 1) => 27,
+        (4, 2) => 29,
+        _ => return None,
+    })
 }
 
 /// The two messages of SASL PLAIN.

@@ -90,6 +90,16 @@ impl Writer {
         }
     }
 
+    /// The end of a structure with tagged fields: their numbers and contents, in order.
+    pub fn tagged(&mut self, fields: &[(usize, Vec<u8>)]) {
+        self.varint(fields.len());
+        for (tag, content) in fields {
+            self.varint(*tag);
+            self.varint(content.len());
+            self.raw(content);
+        }
+    }
+
     fn length(&mut self, length: usize) {
         match self.flexible {
             true => self.varint(length + 1),
