@@ -149,6 +149,25 @@ async fn the_effective_minimum_of_a_topic_is_told() {
     assert_eq!(answer, expected);
 }
 
+/// A process of another cluster has another id, and knows brokers of its own only.
+#[tokio::test(start_paused = true)]
+async fn a_broker_names_its_cluster() {
+    let sim = running(Database::kafka_topology("kf"));
+    sim.databases().trouble(Trouble::OtherCluster { pods: "kf-broker-2".into() });
+    let mut ids = Vec::new();
+    for (pod, controller, brokers) in [("kf-broker-0", 0, 2), ("kf-broker-1", 0, 2), ("kf-broker-2", 2, 1)] {
+        let mut line = logged_in(&sim, pod).await;
+        // The header's tags, no authorized operations, no tags.
+        let answer = ask(&mut line, 60, 0, b"\0\0\0").await;
+        // The header's tags, no throttling, no error, no message, then the id of 22 letters.
+        assert_eq!(answer[..9], [0, 0, 0, 0, 0, 0, 0, 0, 23], "{pod}");
+        assert_eq!((int(&answer, 31), answer[35]), (controller, brokers + 1), "{pod}");
+        ids.push(answer[9..31].to_vec());
+    }
+    assert_eq!(ids[0], ids[1]);
+    assert_ne!(ids[0], ids[2]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn partitions_that_move_are_listed() {
     let sim = running(Database::kafka_topology("kf"));

@@ -1,6 +1,6 @@
 //! Who is in and who leads, over restarts, and what a database can bear.
 
-use simcluster::Trouble;
+use simcluster::{Topic, Trouble};
 
 use super::*;
 
@@ -130,6 +130,21 @@ async fn a_replica_that_is_not_in_sync_is_not_missed() {
     sim.databases().trouble(Trouble::Lagging { topic: "orders".into(), partition: 3, broker: 1 });
     assert_eq!(sim.databases().can_bear("default", "kf-broker-1"), Ok(()));
     assert!(sim.databases().can_bear("default", "kf-broker-2").is_err());
+}
+
+/// What never has more replicas than it needs can never be rolled safely, and so holds nobody back.
+#[tokio::test(start_paused = true)]
+async fn a_topic_with_no_replica_to_spare_holds_nobody_back() {
+    for (replication, least, borne) in [(1, 1, true), (2, 2, true), (3, 3, true), (3, 2, false), (2, 1, true)]
+    {
+        let sim = running(Database::kafka_topology("kf"));
+        let mut contents = sim.databases().contents("default", "kf");
+        contents.topics = vec![Topic::spread("own", 1, replication, least, 3)];
+        sim.databases().fill("default", "kf", &contents);
+        delete(&sim, "kf-broker-2");
+        let can = sim.databases().can_bear("default", "kf-broker-0");
+        assert_eq!(can.is_ok(), borne, "{replication} {least}: {can:?}");
+    }
 }
 
 /// Each pod that went is judged by the moment at which it went.
