@@ -34,7 +34,7 @@ impl How {
 
     fn flags(self, server: &Server) -> Vec<&'static str> {
         match self {
-            How::Gates => vec!["--via", server.via],
+            How::Gates => vec!["--via", server.via, "--health", "require"],
             How::NoGates => vec!["--via", server.via, "--health", "off"],
             How::OpsManager => vec!["--via", "ops-manager"],
         }

@@ -53,8 +53,9 @@ impl Lives {
             self.start(pod);
         }
         let all = |ready: &BTreeSet<String>| ready.len() == pods.len();
-        let ready = timeout(Duration::from_secs(180), self.ready.subscribe().wait_for(all)).await.is_ok();
-        assert!(ready, "not all of {} become Ready", self.server.kind);
+        let ready = timeout(Duration::from_secs(300), self.ready.subscribe().wait_for(all)).await.is_ok();
+        let said: String = self.seats.iter().map(Seat::last_words).collect();
+        assert!(ready, "not all of {} become Ready:{said}", self.server.kind);
     }
 
     /// Does what the kubelet orders, until the cluster is gone.

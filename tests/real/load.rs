@@ -58,14 +58,14 @@ impl Load {
         let stdin = child.stdin.take().expect("piped");
         let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         let mut load = Load { child, stdin, lines };
-        assert_eq!(load.line(Duration::from_secs(180)).await, "writing");
+        assert_eq!(load.line(Duration::from_secs(300)).await, "writing");
         load
     }
 
     /// Has it stop writing, and read back.
     pub async fn end(mut self) -> Tally {
         self.stdin.write_all(b"\n").await.expect("it reads");
-        let line = self.line(Duration::from_secs(180)).await;
+        let line = self.line(Duration::from_secs(300)).await;
         // It ends by itself, and is killed if it does not.
         let _ = timeout(Duration::from_secs(10), self.child.wait()).await;
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))

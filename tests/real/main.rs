@@ -32,10 +32,10 @@ fn there() -> bool {
 async fn update(server: &'static Server) -> load::Tally {
     let site = Site::start(server).await;
     let load = Load::start(&site).await;
-    let outcome = site.update(&["--via", server.via]).await;
+    let outcome = site.update(&["--via", server.via, "--health", "require"]).await;
     assert_eq!(outcome.code, Some(0), "{}", outcome.said);
     let tally = load.end().await;
-    eprintln!("{} in {:?}: {tally:?}", server.kind, outcome.took);
+    eprintln!("{}\n{} in {:?}: {tally:?}", outcome.said, server.kind, outcome.took);
     assert_eq!(tally.lost, 0, "{tally:?}");
     assert!(tally.acknowledged > 100, "{tally:?} is hardly a load");
     tally

@@ -92,6 +92,13 @@ pub struct Seat {
 }
 
 impl Seat {
+    /// What its process has said last.
+    pub fn last_words(&self) -> String {
+        let said = std::fs::read_to_string(self.directory.join("said")).unwrap_or_default();
+        let lines: Vec<_> = said.lines().collect();
+        format!("\n--- {}\n{}", self.pod, lines[lines.len().saturating_sub(15)..].join("\n"))
+    }
+
     /// Writes a file into the volume.
     pub fn write(&self, name: &str, content: &str) -> PathBuf {
         let path = self.directory.join(name);
