@@ -1,6 +1,8 @@
-//! Credentials that somebody repeats: a proxy, a plugin, an address. None of them is shown.
+//! Credentials that somebody repeats: a proxy, a plugin, an address, a database. None of them is shown.
 #![cfg(unix)]
 
+#[path = "programs/sandbox.rs"]
+mod sandbox;
 mod served;
 #[path = "programs/tls.rs"]
 mod tls;
@@ -13,8 +15,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
 use served::{Directory, Outcome, Running, dbupdate, run};
+use simcluster::{SimCluster, object};
 use tls::{secured, tls};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 const TOKEN: &str = "eyJhbGciOi.eyJzdWIi.c2lnbmF0dXJl";
 const PASSWORD: &str = "hunter2-correct-horse";
@@ -174,4 +181,124 @@ fn a_command_of_an_auth_provider_that_hangs_is_ended() {
     let running = Running::start(command(&format!("{line} 1s"), &config));
     fs::read(&begun).expect("it has begun");
     running.end().ended(124, "timed out after 1 s (--timeout)");
+}
+
+/// Gives every database of the sandbox the password.
+fn give_password(sim: &SimCluster) {
+    for secret in sim.store().list("secrets", Some("default")) {
+        let name = object::name(&secret);
+        if name.ends_with("-auth") {
+            give(
+                sim,
+                name,
+                json!({ "username": STANDARD.encode("admin"), "password": STANDARD.encode(PASSWORD) }),
+            );
+        }
+    }
+}
+
+fn give(sim: &SimCluster, name: &str, data: Value) {
+    let changed = sim.store().update("secrets", "default", name, |secret| secret["data"] = data);
+    changed.expect("it is there");
+}
+
+#[track_caller]
+fn holds_no_password(what: &str, text: &str) {
+    for secret in
+        [PASSWORD.to_owned(), STANDARD.encode(PASSWORD), STANDARD.encode(format!("admin:{PASSWORD}"))]
+    {
+        assert!(!text.contains(&secret), "{secret} is in {what}: {text}");
+    }
+}
+
+#[test]
+fn the_password_of_a_database_is_sent_to_its_pods_and_to_nobody_else() {
+    let (sim, kubeconfig) = sandbox::serve(give_password);
+    let directory = Directory::new();
+    let kubeconfig = directory.file("config", &kubeconfig);
+    for (line, code) in [
+        ("health kafka my-kf --v 9", 0),
+        ("health druid my-dr -o json --v 9", 0),
+        ("health cas my-cas --v 9", 0),
+        ("druid my-dr --to 30.0.1 --dry-run -o json --v 9", 0),
+        ("hz my-hz --to 5.5.6 --yes --wait-ready 0 --v 9", 0),
+    ] {
+        let ended = run(command(line, &kubeconfig));
+        holds_no_password(line, &format!("{}{}", ended.ended(code, "").stdout, ended.stderr));
+    }
+    let asked = sim.requests().into_iter().filter(|request| request.path.ends_with("-auth")).count();
+    assert!(asked >= 5, "the Secrets were read {asked} times");
+    let written = ["configmaps", "events", "leases.coordination.k8s.io", "hazelcasts.kubedb.com"]
+        .map(|resource| sim.store().list(resource, None));
+    assert!(!written[0].is_empty() && !written[1].is_empty(), "a journal and Events");
+    for object in written.iter().flatten() {
+        holds_no_password("the cluster", &object.to_string());
+    }
+    // Nothing is sent to the API server but what is carried to the pods.
+    for request in sim.requests() {
+        holds_no_password("a request", &format!("{} {:?} {}", request.path, request.query, request.body));
+    }
+}
+
+/// A node of a Cassandra that asks for the login and then refuses it in its own words.
+fn repeat_the_login(mut stream: DuplexStream) {
+    const AUTHENTICATE: u8 = 3;
+    const STARTUP: u8 = 1;
+    const AUTH_RESPONSE: u8 = 15;
+    let text =
+        |text: &[u8]| [&u16::try_from(text.len()).expect("it is short").to_be_bytes()[..], text].concat();
+    tokio::spawn(async move {
+        loop {
+            let mut head = [0; 9];
+            if stream.read_exact(&mut head).await.is_err() {
+                return;
+            }
+            let mut body = vec![0; u32::from_be_bytes([head[5], head[6], head[7], head[8]]) as usize];
+            let _ = stream.read_exact(&mut body).await;
+            let (opcode, answer) = match head[4] {
+                STARTUP => (AUTHENTICATE, text(b"org.apache.cassandra.auth.PasswordAuthenticator")),
+                AUTH_RESPONSE => (0, [&0x100_i32.to_be_bytes()[..], &text(&body)].concat()),
+                _ => (6, vec![0, 0]),
+            };
+            let length = u32::try_from(answer.len()).expect("it is short").to_be_bytes();
+            let frame = [&[0x84, 0, head[2], head[3], opcode][..], &length, &answer].concat();
+            let _ = stream.write_all(&frame).await;
+        }
+    });
+}
+
+#[test]
+fn a_password_that_a_database_repeats_is_not_shown() {
+    let (_, kubeconfig) = sandbox::serve(|sim| {
+        give_password(sim);
+        for pod in ["my-cas-rack-r0-0", "my-cas-rack-r0-1", "my-cas-rack-r1-0", "my-cas-rack-r1-1"] {
+            sim.listeners().answer("default", pod, 9042, repeat_the_login);
+        }
+    });
+    let directory = Directory::new();
+    let kubeconfig = directory.file("config", &kubeconfig);
+    for line in ["health cas my-cas --v 9", "health cas my-cas -o json", "cas my-cas --to 5.0.7 --dry-run"] {
+        let ended = run(command(line, &kubeconfig));
+        holds_no_password(line, &format!("{}{}", ended.stdout, ended.stderr));
+        assert!(ended.stdout.contains("[hidden]"), "{line}: {ended:#?}");
+    }
+}
+
+#[test]
+fn a_secret_that_is_none_is_not_shown() {
+    let encoded = STANDARD.encode(PASSWORD);
+    for data in [
+        json!(PASSWORD),
+        json!([encoded]),
+        json!({ "username": "YWRtaW4=", "password": format!("{PASSWORD}!") }),
+        json!({ "username": "YWRtaW4=", "password": { "is": encoded } }),
+        json!({ "username": "YWRtaW4=", "passwort": encoded }),
+    ] {
+        let (_, kubeconfig) = sandbox::serve(move |sim| give(sim, "my-kf-auth", data));
+        let directory = Directory::new();
+        let kubeconfig = directory.file("config", &kubeconfig);
+        let ended = run(command("health kafka my-kf --v 9", &kubeconfig));
+        ended.ended(3, "secret/my-kf-auth");
+        holds_no_password("what is shown", &format!("{}{}", ended.stdout, ended.stderr));
+    }
 }

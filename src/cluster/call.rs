@@ -128,6 +128,11 @@ impl Cluster {
         values.into_iter().for_each(|value| self.secrets.add(&String::from_utf8_lossy(value)));
     }
 
+    /// The text of somebody to whom credentials were sent, without these.
+    pub fn without_secrets(&self, text: &str) -> String {
+        self.secrets.masked(text)
+    }
+
     /// The error without the secrets.
     pub(super) fn hidden(&self, error: ClusterError) -> ClusterError {
         self.secrets.hidden_in(error)

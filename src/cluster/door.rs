@@ -144,13 +144,18 @@ impl Cluster {
         let request = Request::get(format!("{}/{}", path("v1", namespace, "secrets")?, segment(name)?))
             .body(Vec::new())
             .map_err(|e| ClusterError::Unexpected { what: what.clone(), message: e.to_string() })?;
-        let call = Call { what, verb: "get", resource: "secrets".to_owned(), request };
-        let secret: Secret = self.read(call).await?;
+        let call = Call { what: what.clone(), verb: "get", resource: "secrets".to_owned(), request };
+        // Why it is not understood would be told with what is in it.
+        let unlike = |_| ClusterError::Unexpected { what, message: "the answer is not a Secret".to_owned() };
+        let secret: Secret = self.answer(&call).await?.parse(&call.what).map_err(unlike)?;
         let data: BTreeMap<_, _> =
             secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect();
         // A user's name and certificates are no secrets.
         let public = |key: &str| key == "username" || key.ends_with(".crt");
-        self.hide(data.iter().filter(|(key, _)| !public(key)).map(|(_, value)| value));
+        // As HTTP sends them.
+        let pair = data.get("username").zip(data.get("password"));
+        let pair = pair.map(|(user, password)| [user.as_slice(), b":", password.as_slice()].concat());
+        self.hide(data.iter().filter(|(key, _)| !public(key)).map(|(_, value)| value).chain(&pair));
         Ok(data)
     }
 }

@@ -35,6 +35,7 @@ impl Run {
     /// Takes in what the database has answered.
     pub(super) fn hear_answer(&mut self, answered: Answered) {
         let Answered { asked, health, .. } = answered;
+        let health = health.told(|text| self.observer.cluster.without_secrets(text));
         let asked = asked.saturating_duration_since(self.narrator.emitter.began());
         self.memory.vitals.hear(asked, &health);
         self.observer.snapshot.health = Lookup::Found(health);

@@ -115,6 +115,13 @@ impl Verdict {
         }
     }
 
+    fn reasons(&mut self) -> &mut [String] {
+        match self {
+            Verdict::Yes => &mut [],
+            Verdict::No { why } | Verdict::Unknown { why } => why,
+        }
+    }
+
     /// Both are required: what is known to speak against it counts more than what is not known.
     pub fn and(self, other: Verdict) -> Self {
         match (self, other) {
@@ -141,6 +148,16 @@ impl Verdict {
             Verdict::No { why } => Verdict::No { why: shorten(why) },
             Verdict::Unknown { why } => Verdict::Unknown { why: shorten(why) },
         }
+    }
+}
+
+/// The longest text of a database that is shown, in characters: names and sentences of people are shorter.
+const LONGEST: usize = 500;
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(LONGEST) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
     }
 }
 
@@ -171,6 +188,19 @@ impl Health {
     /// Every pod could be restarted now, one after the other.
     pub fn fit(&self) -> bool {
         self.members.iter().all(|member| member.back.is_yes() && member.may_go.is_yes())
+    }
+
+    /// The same, with every text that the database may have written changed so, and none longer than a reader bears.
+    pub fn told(mut self, change: impl Fn(&str) -> String) -> Self {
+        let tell = |text: &mut String| *text = shortened(&change(text));
+        for member in &mut self.members {
+            let words = [&mut member.role, &mut member.id, &mut member.version, &mut member.state];
+            words.into_iter().for_each(tell);
+            member.busy.iter_mut().for_each(tell);
+            member.back.reasons().iter_mut().chain(member.may_go.reasons()).for_each(tell);
+        }
+        self.remarks.iter_mut().map(|remark| &mut remark.message).for_each(tell);
+        self
     }
 
     /// The pod leads, so it goes last.
@@ -257,5 +287,35 @@ impl Obstacle {
     /// It may be gone at the next try, as it comes from the pod and not from what the user may do.
     pub fn may_pass(self) -> bool {
         matches!(self, Obstacle::Unreachable | Obstacle::TimedOut | Obstacle::Unintelligible)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_a_database_writes_is_told_in_bounds_and_without_secrets() {
+        let long = || format!("hunter2{}", "é".repeat(1 << 20));
+        let member = Member {
+            pod: "db-0".into(),
+            uid: "u".into(),
+            role: long(),
+            id: long(),
+            version: long(),
+            state: long(),
+            leader: true,
+            back: Verdict::No { why: vec![long(), long()] },
+            may_go: Verdict::Unknown { why: vec![long()] },
+            busy: vec![long()],
+        };
+        let remark = Remark { check: Check::Replication, message: long() };
+        let health = Health { members: vec![member], remarks: vec![remark] };
+        let told = serde_json::to_string(&health.told(|text| text.replace("hunter2", "[hidden]")));
+        let told = told.expect("it can be written");
+        assert!(!told.contains("hunter2"), "{told}");
+        assert_eq!(told.matches("[hidden]é").count(), 9, "{told}");
+        assert_eq!(told.matches("é…\"").count(), 9, "{told}");
+        assert!(told.len() < 9 * 2 * LONGEST + 1000, "{} bytes", told.len());
     }
 }

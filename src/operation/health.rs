@@ -12,6 +12,7 @@ use crate::cluster::Cluster;
 use crate::database::Session;
 use crate::kinds;
 use crate::model::{Action, Health, HealthReport, Kind, Lookup, Plan, Snapshot, Verdict, WorkloadPlan};
+
 /// After this time without an answer, the caller is told what the operation is waiting for.
 const SILENCE: Duration = Duration::from_secs(1);
 
@@ -45,7 +46,7 @@ pub(super) async fn ask_once(
 
 /// What the database of this snapshot says of itself; [`Lookup::Unreadable`] if none of its pods says anything of use.
 pub async fn said(cluster: &Cluster, snapshot: &Snapshot) -> Lookup<Health> {
-    ask(&mut Session::new(cluster, &snapshot.database), snapshot).await
+    ask(&mut Session::new(cluster, &snapshot.database), cluster, snapshot).await
 }
 
 /// A database that is looked at, again and again.
@@ -74,18 +75,19 @@ impl Examination {
     /// The pods cannot be read.
     pub async fn report(&mut self) -> Result<HealthReport, Error> {
         self.snapshot = self.cluster.read_anew(self.snapshot.to_read_anew()).await?;
-        let said = ask(&mut self.session, &self.snapshot).await;
+        let said = ask(&mut self.session, &self.cluster, &self.snapshot).await;
         Ok(HealthReport::new(&self.snapshot.database, said))
     }
 }
 
 /// Asks again if none of the pods says anything of use.
-async fn ask(session: &mut Session, snapshot: &Snapshot) -> Lookup<Health> {
+async fn ask(session: &mut Session, cluster: &Cluster, snapshot: &Snapshot) -> Lookup<Health> {
     let roster = kinds::roster(snapshot);
     let mut tries = 0;
     loop {
         let evidence = session.ask(&roster).await;
         let health = (snapshot.database.kind.facts().questions.judge)(&evidence, &roster);
+        let health = health.told(|text| cluster.without_secrets(text));
         tries += 1;
         match silence(&health) {
             None => return Lookup::Found(health),
