@@ -68,6 +68,16 @@ impl Connections {
     }
 }
 
+/// Has a pod do something, over a connection to a port that knows no users.
+///
+/// # Errors
+/// The pod does not answer, or refuses.
+pub async fn post(wire: Box<dyn Wire>, host: &str, path: &str) -> Result<(), Unasked> {
+    let request = request(Method::POST, path, host, None)?;
+    let (reply, _) = Connection::over(wire).await?.send(request).await?;
+    reply.good(path).map(|_| ())
+}
+
 /// What a pod serves at one of its ports.
 pub struct Pages<'a> {
     door: &'a Door,

@@ -11,7 +11,7 @@ mod zookeeper;
 
 use crate::cluster::Cluster;
 use crate::model::evidence::{Evidence, Protocol};
-use crate::model::{Database, Place, Roster, Unasked};
+use crate::model::{Database, Obstacle, Place, Roster, Unasked};
 
 use door::Door;
 
@@ -55,14 +55,15 @@ impl Session {
     }
 
     /// Has a pod take no more work, before it is restarted; what it still does ends by itself. Pods that
-    /// [cannot be drained](crate::kinds::Questions) are left alone.
+    /// [cannot be drained](crate::kinds::Questions), or have nobody to be told by, are left alone: that is `false`.
     ///
     /// # Errors
     /// It cannot be asked, or refuses.
-    pub async fn drain(&mut self, place: &Place) -> Result<(), Unasked> {
+    pub async fn drain(&mut self, place: &Place) -> Result<bool, Unasked> {
         match &mut self.asker {
-            Asker::Druid(asker) => asker.disable(&self.door, place).await,
-            Asker::Kafka(_) | Asker::Cassandra(_) | Asker::Hazelcast(_) | Asker::ZooKeeper(_) => Ok(()),
+            Asker::Druid(asker) => asker.disable(&self.door, place).await.map(|()| true),
+            Asker::Cassandra(asker) => asker.drain(&self.door, place).await,
+            Asker::Kafka(_) | Asker::Hazelcast(_) | Asker::ZooKeeper(_) => Ok(false),
         }
     }
 
@@ -73,7 +74,11 @@ impl Session {
     pub async fn undrain(&mut self, place: &Place) -> Result<(), Unasked> {
         match &mut self.asker {
             Asker::Druid(asker) => asker.enable(&self.door, place).await,
-            Asker::Kafka(_) | Asker::Cassandra(_) | Asker::Hazelcast(_) | Asker::ZooKeeper(_) => Ok(()),
+            Asker::Cassandra(_) => Err(Unasked::new(
+                Obstacle::Unreachable,
+                "a drained Cassandra node cannot be told to serve again",
+            )),
+            Asker::Kafka(_) | Asker::Hazelcast(_) | Asker::ZooKeeper(_) => Ok(()),
         }
     }
 }

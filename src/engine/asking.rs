@@ -29,7 +29,7 @@ pub(super) struct Asking {
 struct Order {
     place: Place,
     drain: bool,
-    done: oneshot::Sender<Result<(), Unasked>>,
+    done: oneshot::Sender<Result<bool, Unasked>>,
 }
 
 /// What the pods answered.
@@ -52,11 +52,11 @@ impl Asking {
         Asking { wanted, answers, orders, task }
     }
 
-    /// Drains a pod: it takes on no new work. Or takes that back.
+    /// Drains a pod: it takes on no new work. Or takes that back. `false` if it is a pod that cannot be drained.
     ///
     /// # Errors
     /// The pod could not be told.
-    pub async fn drain(&self, place: Place, drain: bool) -> Result<(), Unasked> {
+    pub async fn drain(&self, place: Place, drain: bool) -> Result<bool, Unasked> {
         let (done, answer) = oneshot::channel();
         let gone = || Unasked::new(Obstacle::Unreachable, "nobody asks the database any more");
         self.orders.send(Order { place, drain, done }).await.map_err(|_| gone())?;
@@ -139,7 +139,10 @@ async fn ask(
                 rosters.mark_changed();
             }
             Some(Order { place, drain, done }) = orders.recv() => {
-                let told = if drain { session.drain(&place).await } else { session.undrain(&place).await };
+                let told = match drain {
+                    true => session.drain(&place).await,
+                    false => session.undrain(&place).await.map(|()| true),
+                };
                 // It does not matter if nobody waits for it any more.
                 let _ = done.send(told);
             }

@@ -66,7 +66,7 @@ impl Run {
             ));
         }
         let since = self.narrator.now();
-        self.drained = Some(Drained { place, since, told: told.is_ok(), idle: false });
+        self.drained = Some(Drained { place, since, told: told.unwrap_or_default(), idle: false });
         Ok(())
     }
 

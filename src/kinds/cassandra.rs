@@ -39,7 +39,7 @@ pub(super) static FACTS: Facts = Facts {
         // while gossip still takes it for alive (seen with 4.1.8). Two reads leave out a node that comes and goes.
         apart: Duration::from_secs(1),
         apart_after_a_hang: Duration::from_secs(1),
-        drains: |_| false,
+        drains: |_| true,
     },
     afterwards: |from, to| {
         if !crosses_major(from, to) {

@@ -3,9 +3,11 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod cassandra;
 mod druid;
 mod hazelcast;
 mod kafka;
+mod zookeeper;
 
 use std::time::Duration;
 
