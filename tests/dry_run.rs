@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 
 use kubectl_dbupdate::engine;
 use kubectl_dbupdate::model::{Check, Plan, Trial};
+use kubectl_dbupdate::operation;
+use kubectl_dbupdate::plan::update::{self, Request};
 use kubectl_dbupdate::report::object::{self, Format};
 use kubectl_dbupdate::report::{self, View};
 use scene::{BUDGETS, PETSETS, Scene};
@@ -52,6 +54,24 @@ async fn kafka_with_cruise_control() {
 async fn druid_that_cannot_get_there_in_one_step() {
     let plan = Scene::new(Database::druid("my-dr")).plan("36.0.0").await;
     prints!(&plan, None, columns(80), "druid-refused-80.txt");
+}
+
+/// A Druid that was asked how it is.
+async fn asked() -> Plan {
+    let scene = Scene::new(Database::druid("my-dr").replicas_of("coordinators", 2));
+    let mut snapshot = scene.read().await.expect("the database can be read");
+    snapshot.health = operation::said(&scene.cluster(), &snapshot).await;
+    update::plan(&snapshot, &Request::to("30.0.1")).expect("the target is in the catalog")
+}
+
+#[tokio::test]
+async fn druid_that_says_how_it_is() {
+    let plan = asked().await;
+    prints!(&plan, None, columns(80), "druid-asked-80.txt");
+    // It knows better than its replicas what a pod that is alone means.
+    let of_routers =
+        plan.findings.iter().filter(|f| f.check == Check::OneReplica && f.message.contains("-routers"));
+    assert_eq!(of_routers.count(), 1);
 }
 
 /// One rack is rolled by its controller, and one pod is not well.
@@ -165,7 +185,7 @@ async fn a_dry_run_on_the_server_sends_every_write_and_changes_nothing() {
 }
 
 /// Every field of the schema `dbupdate/v1`. What is added here has to be documented, and nothing may go.
-const FIELDS: [&str; 52] = [
+const FIELDS: [&str; 70] = [
     "action",
     "afterwards",
     "afterwards[]",
@@ -185,6 +205,24 @@ const FIELDS: [&str; 52] = [
     "from",
     "from.name",
     "from.version",
+    "health",
+    "health.members",
+    "health.members[]",
+    "health.members[].back",
+    "health.members[].back.answer",
+    "health.members[].id",
+    "health.members[].leader",
+    "health.members[].mayGo",
+    "health.members[].mayGo.answer",
+    "health.members[].pod",
+    "health.members[].role",
+    "health.members[].state",
+    "health.members[].uid",
+    "health.members[].version",
+    "health.remarks",
+    "health.remarks[]",
+    "health.remarks[].check",
+    "health.remarks[].message",
     "kind",
     "path",
     "path[]",
@@ -243,7 +281,7 @@ fn fields(value: &Value, at: &str, found: &mut BTreeSet<String>) {
 async fn the_schema_of_a_plan_is_stable() {
     let mut found = BTreeSet::new();
     let unreachable = Scene::new(Database::druid("my-dr")).plan("36.0.0").await;
-    for plan in [kafka().await, unreachable] {
+    for plan in [kafka().await, unreachable, asked().await] {
         let printed = object::plan(&plan, None, Format::Json).expect("it can be printed");
         let value: Value = serde_json::from_str(&printed).expect("it is JSON");
         fields(&value, "", &mut found);

@@ -97,21 +97,22 @@ fn reasons<'a>(members: impl Iterator<Item = &'a Member>) -> Option<String> {
     (!said.is_empty()).then(|| said.join(" | ") + &more)
 }
 
-/// Which pods go last in their workloads, as it is now.
+/// Which pods go last in their workloads, as it is now. One that is alone in its workload is the first as well.
 fn leaders(planned: &[WorkloadPlan], health: &Health) -> Option<Finding> {
-    let evicted = |name: &str| {
-        planned.iter().flat_map(|w| &w.pods).any(|p| p.name == name && p.action == PodAction::Evict)
+    let evicted = |w: &WorkloadPlan| -> Vec<String> {
+        w.pods.iter().filter(|p| p.action == PodAction::Evict).map(|p| p.name.clone()).collect()
     };
-    let leaders: Vec<&str> =
-        health.members.iter().filter(|m| m.leader && evicted(&m.pod)).map(|m| m.pod.as_str()).collect();
-    let (leads, goes) = match leaders.len() {
+    let shared: Vec<String> = planned.iter().map(evicted).filter(|pods| pods.len() > 1).flatten().collect();
+    let leaders = health.members.iter().filter(|m| m.leader && shared.contains(&m.pod));
+    let leaders: Vec<&str> = leaders.map(|m| m.pod.as_str()).collect();
+    let (lead, go, other) = match leaders.len() {
         0 => return None,
-        1 => ("leads", "goes"),
-        _ => ("lead", "go"),
+        1 => ("leads", "goes last in its workload", "another pod"),
+        _ => ("lead", "go last in their workloads", "other pods"),
     };
     let message = format!(
-        "{} {leads} and {goes} last in its workload; another pod may lead by then, which is asked before each restart",
-        leaders.join(", ")
+        "{} {lead} and {go}; {other} may lead by then, which is asked before each restart",
+        leaders.join(" and ")
     );
     Some(Finding::note(Check::LeaderLast, Severity::Info, message))
 }

@@ -1,6 +1,6 @@
 //! The permissions that a run needs, so that it does not stop halfway because one is missing.
 //!
-//! `docs/rbac.yaml` grants the same, and `tests/rbac.rs` compares both with the requests that are sent.
+//! `docs/rbac.yaml` grants the same, and `tests/rbac` compares both with the requests that are sent.
 
 use std::collections::BTreeSet;
 

@@ -2,7 +2,8 @@
 
 use crate::kinds;
 use crate::model::{
-    Check, Command, Finding, Lookup, PodAction, Severity, UpdateStrategy, Workload, WorkloadPlan,
+    Check, Command, Finding, Lookup, PodAction, Remark, Severity, Snapshot, UpdateStrategy, Workload,
+    WorkloadPlan,
 };
 
 use super::super::context::Context;
@@ -86,10 +87,17 @@ pub fn strategies(context: &Context<'_>, planned: &[WorkloadPlan], found: &mut V
     }
 }
 
+/// The database itself says what it means that a workload has one pod.
+fn told_by_the_database(snapshot: &Snapshot, workload: &str) -> bool {
+    let only = format!("{workload}-0 ");
+    let about = |remark: &Remark| remark.check == Check::OneReplica && remark.message.starts_with(&only);
+    snapshot.said().is_some_and(|health| health.remarks.iter().any(about))
+}
+
 pub fn placement(context: &Context<'_>, found: &mut Vec<Finding>) {
     let snapshot = context.snapshot;
     for w in &context.snapshot.workloads {
-        if w.replicas == 1 {
+        if w.replicas == 1 && !told_by_the_database(snapshot, &w.object.name) {
             found.push(Finding::note(
                 Check::OneReplica,
                 Severity::Warning,
