@@ -1,6 +1,8 @@
 //! The built binary against a sandbox that another process serves, and against clusters that are not as they should be.
 #![cfg(unix)]
 
+#[path = "programs/sandbox.rs"]
+mod sandbox;
 mod served;
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -12,6 +14,7 @@ use std::time::{Duration, Instant};
 use kubectl_dbupdate::event::{Event, Outcome as Came, Record};
 use serde_json::{Value, json};
 use served::{Directory, Running, Sandbox, dbupdate, run};
+use simcluster::{Misanswer, Trouble};
 
 const ZK: &str = "/apis/kubedb.com/v1alpha2/namespaces/default/zookeepers/my-zk";
 
@@ -281,6 +284,69 @@ fn what_is_not_there_is_told_with_what_is() {
         no_escapes(&ended.stderr);
     }
     assert_eq!(sandbox.get("/apis/coordination.k8s.io/v1/namespaces/default/leases")["items"], json!([]));
+}
+
+#[test]
+fn health_exits_by_what_the_database_says() {
+    let lag = Trouble::Lagging { topic: "orders".into(), partition: 3, broker: 1 };
+    let troubles = [lag, Trouble::Answers { pods: "my-hz-*".into(), how: Misanswer::Refuse }];
+    let (_, kubeconfig) = sandbox::serve(move |sim| {
+        troubles.into_iter().for_each(|trouble| sim.databases().trouble(trouble));
+    });
+    let directory = Directory::new();
+    let kubeconfig = directory.file("kubeconfig", &kubeconfig);
+    let health = |line: &str| {
+        let mut command = dbupdate(line);
+        command.env("KUBECONFIG", &kubeconfig);
+        run(command)
+    };
+    for (line, code, said) in [
+        ("health zk my-zk", 0, "every pod could be restarted now, one after the other\n"),
+        ("health zk/my-zk -o yaml", 0, "fit: true\n"),
+        ("health kafka my-kf", 3, "not every pod could be restarted now\n"),
+        ("health kafka my-kf", 3, "orders-3 has 2 of 3 in-sync replicas"),
+        ("health hz my-hz", 3, "it could not be asked: "),
+        ("health zk none", 3, "zookeeper \"none\" not found in namespace default; existing databases: my-zk"),
+        ("health zk my-zk -n other", 3, "zookeeper \"my-zk\" not found in namespace other"),
+        ("health zk", 2, "no database given; write KIND NAME"),
+        ("health", 2, "no database given; write KIND NAME"),
+        ("health postgres my-pg", 2, "the supported kinds are kafka, druid"),
+        ("health zk my-zk --to 3.9.1", 2, "--to"),
+        ("health zk my-zk -o wide", 2, "wide"),
+        ("health zk my-zk --health off", 2, "--health"),
+    ] {
+        let ended = health(line);
+        ended.ended(code, said);
+        no_escapes(&ended.stdout);
+        no_escapes(&ended.stderr);
+    }
+    let object = health("health kafka my-kf -o json").ended(3, "").object();
+    assert_eq!((&object["schema"], &object["fit"]), (&json!("dbupdate/v1"), &json!(false)));
+    let no = |member: &&Value| member["mayGo"]["answer"] == "no";
+    let members = object["members"].as_array().expect("the members");
+    assert!(members.iter().any(|member| no(&member)), "{object:#}");
+    let object = health("health hz my-hz -o json").ended(3, "").object();
+    assert_eq!((&object["fit"], &object["members"]), (&json!(false), &json!([])));
+    assert!(object["unasked"].as_str().is_some_and(|why| why.contains("refused")), "{object:#}");
+}
+
+#[test]
+fn health_is_watched_until_a_signal() {
+    let lag = Trouble::Lagging { topic: "orders".into(), partition: 3, broker: 1 };
+    let trouble = lag.clone();
+    let (sim, kubeconfig) = sandbox::serve(move |sim| sim.databases().trouble(trouble));
+    let directory = Directory::new();
+    let mut command = dbupdate("health kafka my-kf --watch");
+    command.env("KUBECONFIG", directory.file("kubeconfig", &kubeconfig));
+    let watching = Running::start(command);
+    watching.line("not every pod could be restarted now");
+    sim.databases().heal(&lag);
+    watching.line("every pod could be restarted now, one after the other");
+    watching.signal("INT");
+    let ended = watching.end();
+    assert_eq!(ended.code, Some(130), "{ended:#?}");
+    // What has not changed is not repeated.
+    assert_eq!(ended.stdout.matches("Kafka my-kf in namespace default\n").count(), 2, "{ended:#?}");
 }
 
 /// A cluster that gives every request the same answer.

@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::model::HealthReport;
 use crate::operation::{Examination, unless_stopped};
 use crate::report;
+use crate::report::object::Format;
 
 /// The pause between two looks of `--watch`.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -48,14 +49,16 @@ impl Look {
     }
 
     fn show(&self, found: &HealthReport) -> Result<(), Failure> {
-        let text = match format(self.options.output) {
+        let format = format(self.options.output);
+        let text = match format {
             None => report::health::report(found, self.view()),
             Some(format) => report::object::health(found, format)?,
         };
-        if self.options.watch.is_some() && format(self.options.output).is_none() {
-            stream::out(&format!("{}\n", Clock::system().rfc3339(0)));
-        }
-        stream::out(&text);
+        stream::out(&match (self.options.watch.is_some(), format) {
+            (true, None) => format!("{}\n{text}\n", Clock::system().rfc3339(0)),
+            (true, Some(Format::Yaml)) => format!("---\n{text}"),
+            _ => text,
+        });
         Ok(())
     }
 }
