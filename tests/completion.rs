@@ -42,6 +42,10 @@ fn lines_are_completed() {
             "--min-ready\tHow long a new pod must stay Ready before the next pod is restarted\n:4\n",
         ),
         ("status -o j", "json\n:4\n"),
+        ("--sandbox health hz ", "my-hz\t5.5.2, Ready\n:4\n"),
+        ("--sandbox health zk/", "zk/my-zk\t3.8.3, Ready\n:4\n"),
+        ("health -o y", "yaml\n:4\n"),
+        ("kafka my-kf --health ", "auto\nrequire\noff\n:4\n"),
         ("man res", "resume\tResume an interrupted update or rollback, from any machine\n:4\n"),
         ("--kubeconfig ", ":0\n"),
         // Whatever is wrong, nothing is said.

@@ -16,8 +16,9 @@ use kubectl_dbupdate::event::{
 };
 use kubectl_dbupdate::journal::Direction;
 use kubectl_dbupdate::model::{
-    AUTH_SCHEMA, Action, Auth, Check, ImageChange, KeptWhy, Kind, Lacking, ObjectRef, Permission, Plan,
-    PodAction, Purpose, Rule, Rules, Severity, Strategy, Trial, Weight, WorkloadKind,
+    AUTH_SCHEMA, Action, Auth, Check, HEALTH_SCHEMA, Health, HealthReport, ImageChange, KeptWhy, Kind,
+    Lacking, Member, ObjectRef, Permission, Plan, PodAction, Purpose, Remark, Rule, Rules, Severity,
+    Strategy, Trial, Verdict, Weight, WorkloadKind,
 };
 use kubectl_dbupdate::situation::{ImageOf, PausedBy, State};
 use serde::de::DeserializeOwned;
@@ -167,6 +168,9 @@ fn plans_and_lists() {
     print("history", 0, "history zk my-zk");
     print("versions", 0, "versions kafka");
     assert_eq!(print("auth", 0, "auth kafka my-kf")["allowed"], true);
+    for database in ["kafka my-kf", "druid my-dr", "cas my-cas", "hz my-hz", "zk my-zk"] {
+        assert_eq!(print("health", 0, &format!("health {database}"))["fit"], true);
+    }
     let reach: BTreeSet<String> = ["kf my-kf", "dr my-dr"]
         .map(|name| print("versions", 0, &format!("versions {name}")))
         .iter()
@@ -276,6 +280,9 @@ fn every_event_and_every_wait_is_described() {
         WaitingOn::Controller,
         WaitingOn::OtherPod { pod: pod(), why: text() },
         WaitingOn::DatabaseHealth { what: text() },
+        WaitingOn::Database { database: text(), why: vec![text()] },
+        WaitingOn::Answer { database: text(), why: vec![text()] },
+        WaitingOn::Drain { work: vec![text()], timeout_seconds: 600 },
         WaitingOn::Resize { what: text() },
         WaitingOn::Budget { budget: text(), needed: 2, healthy: 2, held_by: None },
         WaitingOn::Budget { budget: text(), needed: 2, healthy: 2, held_by: Some(pod()) },
@@ -340,6 +347,50 @@ fn every_event_and_every_wait_is_described() {
     all.iter().for_each(|record| fits("event", record));
 }
 
+fn my_zk() -> ObjectRef {
+    ObjectRef {
+        api_version: "kubedb.com/v1alpha2".to_owned(),
+        kind: "ZooKeeper".to_owned(),
+        plural: "zookeepers".to_owned(),
+        namespace: "default".to_owned(),
+        name: "my-zk".to_owned(),
+        uid: String::new(),
+    }
+}
+
+/// The databases of the sandbox are well and can be asked.
+#[test]
+fn every_verdict_of_a_database_is_described() {
+    let why = || vec!["it is not synced".to_owned()];
+    let member = |verdict: Verdict| Member {
+        pod: "my-zk-0".to_owned(),
+        uid: "7".to_owned(),
+        role: "follower".to_owned(),
+        id: "1".to_owned(),
+        version: "3.8.3".to_owned(),
+        state: "following".to_owned(),
+        leader: true,
+        back: verdict.clone(),
+        may_go: verdict,
+        busy: vec!["task".to_owned()],
+    };
+    let verdicts = [Verdict::Yes, Verdict::No { why: why() }, Verdict::Unknown { why: why() }];
+    let remark = Remark { check: Check::Replication, message: "words".to_owned() };
+    let report = HealthReport {
+        schema: HEALTH_SCHEMA.to_owned(),
+        kind: Kind::ZooKeeper,
+        database: my_zk(),
+        fit: false,
+        health: Health { members: verdicts.map(member).into(), remarks: vec![remark] },
+        unasked: Some("forbidden".to_owned()),
+    };
+    let printed = json!(report);
+    fits("health", &printed);
+    let answers = tags(printed["members"].as_array().expect("a list"), "/back/answer");
+    assert_eq!(answers, words(&schema("plan")["$defs"]["verdict"]["properties"]["answer"]["enum"]));
+    assert_eq!(answers, variants::<Verdict>(json!({ "answer": "" })));
+}
+
 /// The sandbox lacks no permission.
 #[test]
 fn every_missing_permission_is_described() {
@@ -352,14 +403,7 @@ fn every_missing_permission_is_described() {
     let auth = Auth {
         schema: AUTH_SCHEMA.to_owned(),
         kind: Kind::ZooKeeper,
-        database: ObjectRef {
-            api_version: "kubedb.com/v1alpha2".to_owned(),
-            kind: "ZooKeeper".to_owned(),
-            plural: "zookeepers".to_owned(),
-            namespace: "default".to_owned(),
-            name: "my-zk".to_owned(),
-            uid: String::new(),
-        },
+        database: my_zk(),
         allowed: false,
         asked: 3,
         lacking: all,
@@ -433,6 +477,7 @@ fn only_what_is_left_out_where_it_is_empty_may_be_absent() {
     for (file, expected) in [
         ("auth", &["name", "unread"][..]),
         ("event", &["since", "why"]),
+        ("health", &["remarks", "unasked"]),
         ("history", &["database"]),
         ("hops", &[]),
         ("list", &["further", "newest", "pausedBy", "via"]),
@@ -441,17 +486,25 @@ fn only_what_is_left_out_where_it_is_empty_may_be_absent() {
             &[
                 "added",
                 "afterwards",
+                "busy",
+                "health",
                 "hint",
+                "id",
+                "leader",
                 "missing",
                 "name",
                 "opsRequest",
                 "path",
                 "prePull",
                 "refused",
+                "remarks",
                 "removed",
                 "rewriting",
                 "trials",
+                "uid",
+                "version",
                 "warnings",
+                "why",
             ],
         ),
         ("result", &["longestAwayAtLeast", "notRolledBack", "pod"]),
