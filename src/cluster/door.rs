@@ -50,6 +50,8 @@ impl Line {
         if let Some(said) = self.said().await {
             return Some(said);
         }
+        // A pod has one connection at a time.
+        self.forwarder.abort();
         let To { cluster, namespace, pod, port } = self.to.clone();
         let mut silent = cluster.line(&namespace, &pod, port).await.ok()?;
         silent.said().await

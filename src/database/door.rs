@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
 use rustls::{ClientConfig, RootCertStore};
 use secrecy::SecretString;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -45,8 +45,8 @@ pub struct Door {
     namespace: String,
     database: String,
     pub access: Access,
-    login: OnceCell<Result<Login, Unasked>>,
-    tls: OnceCell<Result<TlsConnector, Unasked>>,
+    login: Mutex<Option<Login>>,
+    tls: OnceCell<TlsConnector>,
 }
 
 /// The database's own user.
@@ -63,7 +63,7 @@ impl Door {
             namespace: database.object.namespace.clone(),
             database: database.object.name.clone(),
             access: database.access.clone(),
-            login: OnceCell::new(),
+            login: Mutex::default(),
             tls: OnceCell::new(),
         }
     }
@@ -86,7 +86,7 @@ impl Door {
         if !self.access.tls {
             return Ok(Box::new(line));
         }
-        let connector = self.tls.get_or_init(|| self.connector()).await.clone()?;
+        let connector = self.tls.get_or_try_init(|| self.connector()).await?;
         let name = ServerName::try_from(self.host(place))
             .map_err(|error| Unasked::new(Obstacle::Certificate, &error.to_string()))?;
         let shaking = async {
@@ -112,21 +112,30 @@ impl Door {
         in_time(async { asking.await.map_err(unasked) }).await
     }
 
-    /// The database's own user, from its Secret; `None` if it asks for none. The Secret is read once.
+    /// The database's own user, from its Secret; `None` if it asks for none. A Secret that was read is kept.
     ///
     /// # Errors
     /// The Secret cannot be read, or holds no user.
     pub async fn login(&self) -> Result<Option<Login>, Unasked> {
-        match self.access.open {
-            true => Ok(None),
-            false => self.login.get_or_init(|| self.read_login()).await.clone().map(Some),
+        if self.access.open {
+            return Ok(None);
         }
+        let mut login = self.login.lock().await;
+        if login.is_none() {
+            *login = Some(self.read_login().await?);
+        }
+        Ok(login.clone())
+    }
+
+    /// The database has rejected its user, whose password may have been changed: the Secret is read again.
+    pub async fn forget_login(&self) {
+        *self.login.lock().await = None;
     }
 
     async fn read_login(&self) -> Result<Login, Unasked> {
         let name = &self.access.auth_secret;
         let mut data =
-            in_time(async { self.cluster.secret(&self.namespace, name).await.map_err(unasked) }).await?;
+            in_time(async { self.cluster.secret(&self.namespace, name).await.map_err(unread) }).await?;
         let mut text = |key: &str| {
             let value = data.remove(key).and_then(|value| String::from_utf8(value).ok());
             value.ok_or_else(|| Unasked::new(Obstacle::Credentials, &format!("secret/{name} has no {key}")))
@@ -138,7 +147,7 @@ impl Door {
     async fn connector(&self) -> Result<TlsConnector, Unasked> {
         let name = &self.access.client_secret;
         let data =
-            in_time(async { self.cluster.secret(&self.namespace, name).await.map_err(unasked) }).await?;
+            in_time(async { self.cluster.secret(&self.namespace, name).await.map_err(unread) }).await?;
         let distrust = |why: &dyn std::fmt::Display| {
             Unasked::new(Obstacle::Certificate, &format!("secret/{name}: {why}"))
         };
@@ -181,6 +190,14 @@ pub async fn lost(unasked: Unasked, wire: &mut dyn Wire) -> Unasked {
     match wire.complaint().await {
         Some(complaint) => Unasked::new(Obstacle::Unreachable, &complaint),
         None => unasked,
+    }
+}
+
+/// What an error of the API server means for a Secret: one that is missing stays so.
+fn unread(error: ClusterError) -> Unasked {
+    match error {
+        ClusterError::NotFound { .. } => Unasked::new(Obstacle::Credentials, &error.to_string()),
+        error => unasked(error),
     }
 }
 

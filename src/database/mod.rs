@@ -45,13 +45,17 @@ impl Session {
     /// Asks every pod that is Ready, all at once. What could not be asked says why.
     pub async fn ask(&mut self, roster: &Roster) -> Evidence {
         let door = &self.door;
-        match &mut self.asker {
+        let evidence = match &mut self.asker {
             Asker::Kafka(asker) => Evidence::Kafka(asker.ask(door, roster).await),
             Asker::Druid(asker) => Evidence::Druid(asker.ask(door, roster).await),
             Asker::Cassandra(asker) => Evidence::Cassandra(asker.ask(door, roster).await),
             Asker::Hazelcast(asker) => Evidence::Hazelcast(asker.ask(door, roster).await),
             Asker::ZooKeeper(asker) => Evidence::ZooKeeper(asker.ask(door, roster).await),
+        };
+        if evidence.failed().iter().any(|(_, unasked)| unasked.obstacle == Obstacle::Credentials) {
+            self.door.forget_login().await;
         }
+        evidence
     }
 
     /// Has a pod take no more work, before it is restarted; what it still does ends by itself. Pods that

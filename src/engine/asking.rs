@@ -11,16 +11,14 @@ use crate::database::Session;
 use crate::kinds::Questions;
 use crate::model::{Database, Health, Obstacle, Place, Roster, Unasked};
 
-/// The pause between an answer and the next question: what a fit database costs in time until the eviction is half of it.
-const PAUSE: Duration = Duration::from_millis(150);
-
 /// A fit database that has to stay so for a while is asked so often meanwhile.
 const LOOKS: u32 = 3;
 
 /// The database's pods, asked again and again while somebody wants to know. Dropping it ends that, and the connections.
 pub(super) struct Asking {
     wanted: watch::Sender<Option<Roster>>,
-    answers: mpsc::Receiver<Answered>,
+    /// The newest one: whoever reads seldom learns no old ones.
+    answers: watch::Receiver<Option<Answered>>,
     orders: mpsc::Sender<Order>,
     task: AbortHandle,
 }
@@ -33,6 +31,7 @@ struct Order {
 }
 
 /// What the pods answered.
+#[derive(Clone)]
 pub(super) struct Answered {
     /// When they were asked.
     pub asked: Instant,
@@ -45,7 +44,7 @@ impl Asking {
     pub fn new(cluster: &Cluster, database: &Database) -> Self {
         let session = Session::new(cluster, database);
         let (wanted, rosters) = watch::channel(None);
-        let (to_answers, answers) = mpsc::channel(1);
+        let (to_answers, answers) = watch::channel(None);
         let (orders, from_orders) = mpsc::channel(1);
         let questions = &database.kind.facts().questions;
         let task = tokio::spawn(ask(questions, session, rosters, from_orders, to_answers)).abort_handle();
@@ -75,18 +74,23 @@ impl Asking {
     /// The next answer from the pods that are wanted.
     pub async fn next(&mut self) -> Answered {
         loop {
-            match self.answers.recv().await {
-                Some(answered) if self.is_wanted(&answered.roster) => return answered,
-                Some(_) => {}
-                None => std::future::pending().await,
+            if self.answers.changed().await.is_err() {
+                std::future::pending().await
+            }
+            if let Some(answered) = self.newest() {
+                return answered;
             }
         }
     }
 
     /// An answer that has come already.
     pub fn pending(&mut self) -> Option<Answered> {
-        let answered = self.answers.try_recv().ok()?;
-        self.is_wanted(&answered.roster).then_some(answered)
+        self.answers.has_changed().is_ok_and(|changed| changed).then(|| self.newest())?
+    }
+
+    fn newest(&mut self) -> Option<Answered> {
+        let answered = self.answers.borrow_and_update().clone();
+        answered.filter(|answered| self.is_wanted(&answered.roster))
     }
 
     fn is_wanted(&self, roster: &Roster) -> bool {
@@ -105,20 +109,20 @@ async fn ask(
     mut session: Session,
     mut rosters: watch::Receiver<Option<Roster>>,
     mut orders: mpsc::Receiver<Order>,
-    answers: mpsc::Sender<Answered>,
+    answers: watch::Sender<Option<Answered>>,
 ) {
     loop {
         let wanted = rosters.borrow_and_update().clone();
-        let mut pause = if wanted.is_some() { PAUSE } else { Duration::MAX };
+        let mut pause = if wanted.is_some() { questions.pause } else { Duration::MAX };
         if let Some(roster) = wanted {
             let asked = Instant::now();
             tokio::select! {
                 evidence = session.ask(&roster) => {
                     let health = (questions.judge)(&evidence, &roster);
                     if health.fit() {
-                        pause = PAUSE.max(questions.apart / LOOKS);
+                        pause = pause.max(questions.apart / LOOKS);
                     }
-                    if answers.send(Answered { asked, roster, health }).await.is_err() {
+                    if answers.send(Some(Answered { asked, roster, health })).is_err() {
                         return;
                     }
                 }

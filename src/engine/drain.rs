@@ -1,46 +1,63 @@
 //! Draining a pod before it is evicted: it takes on no new work, and what it does is waited for.
 
+use std::time::Duration;
+
+use tokio::time::timeout;
+
 use crate::event::WaitingOn;
-use crate::kinds;
+use crate::kinds::{self, Drain};
 use crate::model::{Pod, WorkloadPlan};
 
-use super::drained::Drained;
+use super::Stop;
+use super::drained::{Drained, How};
 use super::roll::Roll;
 use super::run::Run;
 use super::stop_reason::StopReason;
 
+/// How long it may take to tell a pod that it takes on work again: a question that is on its way is answered first.
+const TELL: Duration = Duration::from_secs(11);
+
+/// The same after a second Ctrl-C.
+const TELL_NOW: Duration = Duration::from_secs(2);
+
 impl Run {
-    /// Drains the pod, where its kind has that. `false` means that its work was waited for, and everything must be decided
-    /// again.
+    /// Drains the pod, where its kind has that. `false` means that everything must be decided again: the pod was only just
+    /// told, or its work was waited for.
     pub(super) async fn drained(
         &mut self,
         roll: &mut Roll<'_>,
         owner: &WorkloadPlan,
         pod: &Pod,
     ) -> Result<bool, StopReason> {
-        let drains = self.plan.kind.facts().questions.drains;
         let limit = self.options.bounds.drain;
-        if limit.is_zero() || self.plan.health.is_none() || !pod.healthy() || !drains(&owner.role) {
+        let drain = (self.plan.kind.facts().questions.drain)(&owner.role);
+        let Some(drain) = drain.filter(|_| !limit.is_zero() && self.plan.health.is_some() && pod.healthy())
+        else {
             return Ok(true);
-        }
+        };
         if self.drained.as_ref().is_none_or(|drained| drained.place.uid != pod.uid) {
-            self.drain(pod).await?;
+            self.drain(pod, drain).await?;
+            // Who serves nobody any more goes at once; what another one still does is asked afresh.
+            self.memory.vitals.outdate(self.narrator.now());
+            return Ok(self.drained.as_ref().is_none_or(|drained| drained.how != How::Work));
         }
         let busy = self.busy(pod);
-        let Some(drained) = &mut self.drained else { return Ok(true) };
-        drained.idle |= busy.is_empty();
-        if drained.idle || !drained.told {
+        let now = self.narrator.now();
+        let Some(drained) = self.drained.as_mut().filter(|drained| drained.how == How::Work) else {
+            return Ok(true);
+        };
+        let until = drained.since + limit;
+        if busy.is_empty() {
             return Ok(true);
         }
-        let until = drained.since + limit;
-        if self.narrator.now() >= until {
+        if now >= until {
+            drained.how = How::Late;
             self.narrator.notice(format!(
                 "pod {} still had work after the {} s of --drain-timeout, and is restarted all the same: {}",
                 pod.name,
                 limit.as_secs(),
                 busy.join(", ")
             ));
-            drained.idle = true;
             return Ok(true);
         }
         self.tell_pod(roll, &pod.name, WaitingOn::Drain { work: busy, timeout_seconds: limit.as_secs() });
@@ -48,25 +65,36 @@ impl Run {
         Ok(false)
     }
 
-    /// The pod is drained and has nothing left to do: it goes, whatever the database says of a member that serves nobody.
-    pub(super) fn is_drained(&self, uid: &str) -> bool {
-        self.drained.as_ref().is_some_and(|drained| drained.place.uid == uid && drained.told && drained.idle)
+    /// The pod serves nobody any more: it goes, whatever the database says of it.
+    pub(super) fn serves_nobody(&self, uid: &str) -> bool {
+        self.drained.as_ref().is_some_and(|drained| drained.place.uid == uid && drained.how == How::Service)
     }
 
-    async fn drain(&mut self, pod: &Pod) -> Result<(), StopReason> {
+    async fn drain(&mut self, pod: &Pod, drain: Drain) -> Result<(), StopReason> {
         self.undrain().await;
         let roster = kinds::roster(&self.observer.snapshot);
         let place = roster.places.into_iter().find(|place| place.uid == pod.uid);
         let (Some(place), Some(asking)) = (place, &self.observer.asking) else { return Ok(()) };
-        let told = self.interrupt.during(asking.drain(place.clone(), true)).await?;
+        let since = self.narrator.now();
+        // Noted first: if the run ends meanwhile, the pod may have been told.
+        self.drained = Some(Drained { place: place.clone(), since, how: How::Not });
+        let told = self.interrupt.during(asking.drain(place, true)).await?;
+        let how = match (&told, drain) {
+            (Ok(true), Drain::Work) => How::Work,
+            (Ok(true), Drain::Service) => How::Service,
+            _ => How::Not,
+        };
         if let Err(why) = &told {
             self.narrator.notice(format!(
                 "pod {} could not be drained and is restarted all the same: {}",
                 pod.name, why.message
             ));
         }
-        let since = self.narrator.now();
-        self.drained = Some(Drained { place, since, told: told.unwrap_or_default(), idle: false });
+        match (&mut self.drained, told) {
+            (Some(drained), Ok(true) | Err(_)) => drained.how = how,
+            // There is nothing to take back.
+            (drained, _) => *drained = None,
+        }
         Ok(())
     }
 
@@ -76,16 +104,19 @@ impl Run {
         member.filter(|member| member.uid == pod.uid).map(|member| member.busy.clone()).unwrap_or_default()
     }
 
-    /// A pod that was drained and not evicted takes on work again.
+    /// A pod that was drained, or may have been, and was not evicted takes on work again.
     pub(super) async fn undrain(&mut self) {
-        let Some(drained) = self.drained.take().filter(|drained| drained.told) else { return };
+        let Some(drained) = self.drained.take() else { return };
         let Some(asking) = &self.observer.asking else { return };
         let pod = drained.place.pod.clone();
-        if let Err(why) = asking.drain(drained.place, false).await {
-            self.narrator.notice(format!(
-                "pod {pod} was drained and not restarted, and still takes on no new work: {}; a restart ends that",
-                why.message
-            ));
-        }
+        let within = if matches!(self.interrupt.wish(), Stop::Now(_)) { TELL_NOW } else { TELL };
+        let why = match timeout(within, asking.drain(drained.place, false)).await {
+            Ok(Ok(_)) => return,
+            Ok(Err(why)) => why.message,
+            Err(_) => format!("no answer within {} s", within.as_secs()),
+        };
+        self.narrator.notice(format!(
+            "pod {pod} was drained and not restarted, and may still take on no new work: {why}; a restart ends that"
+        ));
     }
 }

@@ -29,6 +29,10 @@ impl Run {
         }
         self.observe(owner).await?;
         self.guard()?;
+        if self.ask_database(roll) {
+            // A pod has changed meanwhile, so what the database has said of them all is old.
+            return Ok(());
+        }
         let decided = order::next(&self.plan, roll.plan, &self.observer.snapshot, &self.memory);
         // A pod that has become healthy meanwhile has to wait for more than one that was not.
         let same = |still: &str, healthy: bool| still == uid && healthy == old.healthy();
@@ -38,6 +42,7 @@ impl Run {
         if !self.pass(roll, owner, &old, gates::by_reading).await? {
             return Ok(());
         }
+        roll.held_since = None;
         if self.lock.lease.is_some() && !self.lock.good() {
             // By the time the lock is renewed, this decision is old, and the watches may have missed a change.
             self.hold().await?;
@@ -64,6 +69,7 @@ impl Run {
         gates: impl Fn(&Facts<'_>) -> Answer,
     ) -> Result<bool, StopReason> {
         let facts = Facts {
+            plan: &self.plan,
             workload: owner,
             pod,
             snapshot: &self.observer.snapshot,
@@ -72,7 +78,7 @@ impl Run {
             skip: &self.options.skip,
             watched: self.observer.watching(),
             pod_timeout: roll.limits.pod_timeout,
-            asked: self.asked().filter(|_| !self.is_drained(&pod.uid)),
+            asked: self.asked().filter(|_| !self.serves_nobody(&pod.uid)),
             now: self.narrator.now(),
         };
         let wait = match gates(&facts) {
@@ -85,6 +91,8 @@ impl Run {
         match (on, or) {
             (Some(on), Some(or)) => self.held(roll, &pod.name, on, or.into(), until).await?,
             (on, _) => {
+                // Whatever has held the pod up until now does so no more.
+                roll.held_since = None;
                 if let Some(on) = on {
                     self.tell_pod(roll, &pod.name, on);
                 }

@@ -10,10 +10,11 @@ use super::run::Run;
 
 impl Run {
     /// Asks the database from now on, as long as no pod of it is being replaced: before the first eviction, and again from the
-    /// moment in which the new pod is Ready.
-    pub(super) fn ask_database(&mut self, roll: &Roll<'_>) {
+    /// moment in which the new pod is Ready. `true` if the pods have changed, so that all
+    /// answers so far are out of date.
+    pub(super) fn ask_database(&mut self, roll: &Roll<'_>) -> bool {
         if self.plan.health.is_none() || roll.plan.strategy != Strategy::Evict {
-            return;
+            return false;
         }
         let snapshot = &self.observer.snapshot;
         let back = |pod: &Pod| pod.healthy() && !self.memory.evicted.contains(&pod.uid);
@@ -21,9 +22,11 @@ impl Run {
         let roster = calm.then(|| kinds::roster(snapshot));
         let (cluster, database) = (&self.observer.cluster, &self.observer.snapshot.database);
         let asking = self.observer.asking.get_or_insert_with(|| Asking::new(cluster, database));
-        if asking.want(roster) {
+        let news = asking.want(roster);
+        if news {
             self.memory.vitals.outdate(self.narrator.now());
         }
+        news
     }
 
     /// No pod is restarted any more, so nobody is asked.

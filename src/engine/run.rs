@@ -77,7 +77,10 @@ impl Run {
             ledger: Ledger::new(&plan, changed_before, options.clock.read()),
             narrator: Narrator::new(emitter, &plan.to.name),
             expected: Expected::default(),
-            memory: RollMemory::default(),
+            memory: match options.story.resuming.is_some() || options.story.undoing.is_some() {
+                true => RollMemory::after_another(),
+                false => RollMemory::default(),
+            },
             drained: None,
             plan: Arc::new(plan),
             options,
@@ -94,7 +97,7 @@ impl Run {
     /// Another run with that plan, to which this one hands over the lock, the watches and the journal.
     pub fn hand_over(mut self, plan: Plan) -> Run {
         self.narrator.target.clone_from(&plan.to.name);
-        Run { plan: Arc::new(plan), memory: RollMemory::default(), ..self }
+        Run { plan: Arc::new(plan), memory: RollMemory::after_another(), ..self }
     }
 
     /// Carries out one step of the sequence, and reports it.

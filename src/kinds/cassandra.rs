@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::model::evidence::Protocol;
 
-use super::{Data, Facts, Inspection, Names, Questions, Shape, container, init, optional};
+use super::{Data, Drain, Facts, Inspection, Names, PAUSE, Questions, Shape, container, init, optional};
 
 /// One rack after the other, by name. Backup and monitoring containers exist only if those features are enabled.
 pub(super) static FACTS: Facts = Facts {
@@ -39,7 +39,8 @@ pub(super) static FACTS: Facts = Facts {
         // while gossip still takes it for alive (seen with 4.1.8). Two reads leave out a node that comes and goes.
         apart: Duration::from_secs(1),
         apart_after_a_hang: Duration::from_secs(1),
-        drains: |_| true,
+        pause: PAUSE,
+        drain: |_| Some(Drain::Service),
     },
     afterwards: |from, to| {
         if !crosses_major(from, to) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::model::evidence::Protocol;
 use crate::model::evidence::druid::Role;
 
-use super::{Data, Facts, Inspection, Names, Questions, Shape, container, init};
+use super::{Data, Drain, Facts, Inspection, Names, Questions, Shape, container, init};
 
 /// The order of the official engine and of Druid's own page on rolling updates.
 pub(super) static FACTS: Facts = Facts {
@@ -37,7 +37,9 @@ pub(super) static FACTS: Facts = Facts {
         // after druid.zk.service.sessionTimeoutMs, 30 s by default.
         apart: Duration::from_secs(1),
         apart_after_a_hang: Duration::from_secs(30),
-        drains: |role| Role::named(role) == Some(Role::MiddleManager),
+        // The leading coordinator is asked for several pages.
+        pause: Duration::from_secs(1),
+        drain: |role| (Role::named(role) == Some(Role::MiddleManager)).then_some(Drain::Work),
     },
     afterwards: |_, _| Vec::new(),
 };

@@ -35,7 +35,9 @@ pub(super) static FACTS: Facts = Facts {
         // the cluster safe, for a moment. A member that hangs does not answer itself, however long it is counted.
         apart: Duration::from_secs(2),
         apart_after_a_hang: Duration::from_secs(2),
-        drains: |_| false,
+        // Each answer has the member ask all others.
+        pause: Duration::from_millis(300),
+        drain: |_| None,
     },
     afterwards: |_, _| Vec::new(),
 };

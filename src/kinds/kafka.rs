@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::model::evidence::Protocol;
 
-use super::{Data, Facts, Inspection, Names, Questions, Shape, container, init, optional};
+use super::{Data, Facts, Inspection, Names, PAUSE, Questions, Shape, container, init, optional};
 
 /// Controllers before brokers: a broker may speak a newer metadata version only once its controllers know it.
 /// The cruise control runs as a Deployment and comes last.
@@ -54,7 +54,8 @@ pub(super) static FACTS: Facts = Facts {
         // A broker that dies is missed after broker.session.timeout.ms, 9 s by default; but until then the controllers do not
         // register it again under a new incarnation, so it cannot seem to be back.
         apart_after_a_hang: Duration::from_secs(2),
-        drains: |_| false,
+        pause: PAUSE,
+        drain: |_| None,
     },
     afterwards: |_, to| {
         vec![format!(

@@ -96,8 +96,22 @@ pub struct Questions {
     pub apart: Duration,
     /// The same if the last pod that was restarted did not end cleanly, so that the others were not told.
     pub apart_after_a_hang: Duration,
-    /// Pods of that role can be drained before they are restarted, and the database says what they are still busy with.
-    pub drains: fn(role: &str) -> bool,
+    /// The pause between two questions while the answer is waited for.
+    pub pause: Duration,
+    /// How the pods of a role are drained before their restart; `None` if they are not.
+    pub drain: fn(role: &str) -> Option<Drain>,
+}
+
+/// The usual pause between two questions: what a fit database costs in time until the eviction is half of it.
+const PAUSE: Duration = Duration::from_millis(150);
+
+/// What draining does to a pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drain {
+    /// It takes on no new work, and what it does is waited for. That can be taken back.
+    Work,
+    /// It writes its data down and serves nobody from then on, so it goes at once.
+    Service,
 }
 
 /// What an update means for the data of a database.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::model::evidence::Protocol;
 
-use super::{Data, Facts, Inspection, Names, Questions, Shape, container, init};
+use super::{Data, Facts, Inspection, Names, PAUSE, Questions, Shape, container, init};
 
 pub(super) static FACTS: Facts = Facts {
     names: Names { kind: "ZooKeeper", singular: "zookeeper", plural: "zookeepers", short: "zk" },
@@ -35,7 +35,8 @@ pub(super) static FACTS: Facts = Facts {
         apart: Duration::from_secs(1),
         // A leader counts a follower that hangs until `syncLimit` is over: 2 ticks of 2000 ms in KubeDB's `zoo.cfg`.
         apart_after_a_hang: Duration::from_secs(4),
-        drains: |_| false,
+        pause: PAUSE,
+        drain: |_| None,
     },
     afterwards: |_, _| Vec::new(),
 };

@@ -77,6 +77,9 @@ pub struct Member {
     pub back: Verdict,
     /// The database can bear that it is restarted now.
     pub may_go: Verdict,
+    /// It cannot be asked, for a reason that does not pass by itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unasked: bool,
     /// What it still does for its users and is to end before its pod is drained, e.g. the ids of ingestion tasks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub busy: Vec<String>,
@@ -203,6 +206,13 @@ impl Health {
         self
     }
 
+    /// Notes that these pods cannot be asked, for a reason that does not pass by itself.
+    pub fn cannot_ask(&mut self, pods: &[&str]) {
+        for member in self.members.iter_mut().filter(|member| pods.contains(&member.pod.as_str())) {
+            member.unasked = true;
+        }
+    }
+
     /// The pod leads, so it goes last.
     pub fn leads(&self, pod: &str) -> bool {
         self.member(pod).is_some_and(|member| member.leader)
@@ -284,9 +294,12 @@ pub enum Obstacle {
 }
 
 impl Obstacle {
-    /// It may be gone at the next try, as it comes from the pod and not from what the user may do.
-    pub fn may_pass(self) -> bool {
-        matches!(self, Obstacle::Unreachable | Obstacle::TimedOut | Obstacle::Unintelligible)
+    /// It does not pass by itself: somebody has to change something first.
+    pub fn lasts(self) -> bool {
+        match self {
+            Obstacle::Forbidden | Obstacle::NoUpgrade | Obstacle::Credentials | Obstacle::Certificate => true,
+            Obstacle::Unintelligible | Obstacle::Unreachable | Obstacle::TimedOut => false,
+        }
     }
 }
 
@@ -307,6 +320,7 @@ mod tests {
             leader: true,
             back: Verdict::No { why: vec![long(), long()] },
             may_go: Verdict::Unknown { why: vec![long()] },
+            unasked: false,
             busy: vec![long()],
         };
         let remark = Remark { check: Check::Replication, message: long() };

@@ -156,9 +156,11 @@ impl Operation {
             let reading =
                 read::everything(&self.cluster, kind, &db.namespace, &db.name, &methods, &self.request);
             let (mut snapshot, journal) = self.patience.during(reading).await??;
-            let hops = self.hops(&snapshot, &goal)?;
+            let mut hops = self.hops(&snapshot, &goal)?;
+            if may_pass(&hops).is_none() {
+                hops = self.with_answers(&mut snapshot, &goal, hops).await?;
+            }
             let Some(why) = may_pass(&hops).filter(|_| Instant::now() < until) else {
-                let hops = self.with_answers(&mut snapshot, &goal, hops).await?;
                 return Ok(Outlook { snapshot, journal, goal, hops, further: None });
             };
             if !std::mem::replace(&mut waits, true) {
@@ -171,7 +173,7 @@ impl Operation {
 
 /// What is against the next hop, if it may pass once the database is healthy again.
 fn may_pass(hops: &Hops) -> Option<String> {
-    let passing = [Check::Phase, Check::PodNotReady, Check::DatabaseHealth];
+    let passing = [Check::Phase, Check::PodNotReady, Check::DatabaseHealth, Check::Quorum];
     if Refusal::of(&hops.first) == Some(Refusal::SomebodyElse) {
         return None;
     }

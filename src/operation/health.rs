@@ -11,6 +11,7 @@ use super::told::{Notice, Told};
 use crate::cluster::Cluster;
 use crate::database::Session;
 use crate::kinds;
+use crate::model::evidence::Evidence;
 use crate::model::{Action, Health, HealthReport, Kind, Lookup, Plan, Snapshot, Verdict, WorkloadPlan};
 
 /// After this time without an answer, the caller is told what the operation is waiting for.
@@ -86,23 +87,31 @@ async fn ask(session: &mut Session, cluster: &Cluster, snapshot: &Snapshot) -> L
     let mut tries = 0;
     loop {
         let evidence = session.ask(&roster).await;
-        let health = (snapshot.database.kind.facts().questions.judge)(&evidence, &roster);
+        let mut health = (snapshot.database.kind.facts().questions.judge)(&evidence, &roster);
+        let lasting = evidence.failed().into_iter().filter(|(_, unasked)| unasked.obstacle.lasts());
+        health.cannot_ask(&lasting.map(|(pod, _)| pod).collect::<Vec<_>>());
         let health = health.told(|text| cluster.without_secrets(text));
         tries += 1;
-        match silence(&health) {
-            None => return Lookup::Found(health),
-            Some(why) if tries == TRIES => return Lookup::Unreadable(why),
-            Some(_) => sleep(PAUSE).await,
+        let silent = health.members.iter().all(|member| matches!(member.may_go, Verdict::Unknown { .. }));
+        match silence(&evidence) {
+            Some(why) if silent && tries == TRIES => {
+                return Lookup::Unreadable(cluster.without_secrets(&why));
+            }
+            _ if silent && tries < TRIES => sleep(PAUSE).await,
+            _ => return Lookup::Found(health),
         }
     }
 }
 
-/// Why nothing is known of any pod; `None` if something is.
-fn silence(health: &Health) -> Option<String> {
-    let unknown = |verdict: &Verdict| matches!(verdict, Verdict::Unknown { .. });
-    if !health.members.iter().all(|member| unknown(&member.may_go)) {
-        return None;
+/// Why the database cannot be asked at all: none of its pods says anything of use, or one cannot be asked for a reason that
+/// lasts. Otherwise a pod that is silent for a moment is waited for during the run.
+fn silence(evidence: &Evidence) -> Option<String> {
+    let failed = evidence.failed();
+    let lasting = failed.iter().find(|(_, unasked)| unasked.obstacle.lasts());
+    let all = failed.first().filter(|_| failed.len() == evidence.asked());
+    match lasting.or(all) {
+        Some((pod, unasked)) => Some(format!("{pod}: {}", unasked.message)),
+        None if evidence.asked() == 0 => Some("none of its pods is Ready".to_owned()),
+        None => None,
     }
-    let first = health.members.iter().flat_map(|member| member.may_go.why()).next();
-    Some(first.cloned().unwrap_or_else(|| "it has no pods".to_owned()))
 }

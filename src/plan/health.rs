@@ -45,8 +45,9 @@ fn unasked(context: &Context<'_>, why: &str) -> Finding {
 
 /// A database below its strength is not touched, unless a broken pod is to be restarted first, which may be the cause.
 fn unbearable(context: &Context<'_>, planned: &[WorkloadPlan], health: &Health) -> Option<Finding> {
-    let no = |member: &&Member| matches!(member.may_go, Verdict::No { .. });
-    let reasons = reasons(health.members.iter().filter(no))?;
+    let no = |verdict: &Verdict| matches!(verdict, Verdict::No { .. });
+    let weak = health.members.iter().filter(|member| no(&member.may_go) || no(&member.back));
+    let reasons = reasons(weak, |member| if no(&member.may_go) { &member.may_go } else { &member.back })?;
     let kind = context.snapshot.database.kind.name();
     let message = format!("{kind} cannot bear that its pods are restarted now: {reasons}");
     let broken = |p: &PodPlan| p.action == PodAction::EvictUnhealthy;
@@ -66,25 +67,48 @@ fn unbearable(context: &Context<'_>, planned: &[WorkloadPlan], health: &Health) 
     ))
 }
 
-/// Pods that did not say whether they may be restarted.
-fn unknown(context: &Context<'_>, health: &Health) -> Option<Finding> {
+/// Pods that did not say whether they may be restarted. Those that cannot be asked are not waited for.
+fn unknown(context: &Context<'_>, health: &Health) -> Vec<Finding> {
+    let (kind, required) =
+        (context.snapshot.database.kind.name(), context.snapshot.environment.require_health);
     let unknown = |member: &&Member| matches!(member.may_go, Verdict::Unknown { .. });
-    let reasons = reasons(health.members.iter().filter(unknown))?;
-    let kind = context.snapshot.database.kind.name();
-    let message = format!("{kind} does not say of all pods whether they can be restarted: {reasons}");
-    if context.snapshot.environment.require_health {
-        let hint = "with --health auto, these pods are restarted by readiness and PodDisruptionBudgets alone";
-        return Some(context.refusal(Check::Health, message, hint));
-    }
-    let hint = "these pods are restarted by their readiness and PodDisruptionBudgets alone".to_owned();
-    Some(Finding { hint, ..Finding::note(Check::Health, Severity::Warning, message) })
+    let of = |unasked: bool| {
+        let members = health.members.iter().filter(unknown).filter(move |member| member.unasked == unasked);
+        reasons(members, |member| &member.may_go)
+    };
+    let never = of(true).map(|reasons| {
+        let message = format!("{kind} cannot be asked about all pods: {reasons}");
+        match required {
+            true => context.refusal(
+                Check::Health,
+                message,
+                "with --health auto, these pods are restarted by their readiness and PodDisruptionBudgets alone",
+            ),
+            false => Finding {
+                hint: "these pods are restarted by their readiness and PodDisruptionBudgets alone".to_owned(),
+                ..Finding::note(Check::Health, Severity::Warning, message)
+            },
+        }
+    });
+    let not_yet = of(false).map(|reasons| Finding {
+        hint: "the run waits until it does, at most for --pod-timeout".to_owned(),
+        ..Finding::note(
+            Check::Health,
+            Severity::Warning,
+            format!("{kind} does not say yet whether it can bear the restart of its pods: {reasons}"),
+        )
+    });
+    never.into_iter().chain(not_yet).collect()
 }
 
 /// The reasons of these members, each with the pods that it is about; `None` if there are no members.
-fn reasons<'a>(members: impl Iterator<Item = &'a Member>) -> Option<String> {
+fn reasons<'a>(
+    members: impl Iterator<Item = &'a Member>,
+    verdict: impl Fn(&Member) -> &Verdict,
+) -> Option<String> {
     let mut by_reason: Vec<(String, Vec<&str>)> = Vec::new();
     for member in members {
-        let why = member.may_go.why().join("; ");
+        let why = verdict(member).why().join("; ");
         match by_reason.iter_mut().find(|(known, _)| *known == why) {
             Some((_, pods)) => pods.push(&member.pod),
             None => by_reason.push((why, vec![&member.pod])),

@@ -128,6 +128,7 @@ mod tests {
             leader: n == 0,
             back: back.clone(),
             may_go: may_go.clone(),
+            unasked: false,
             busy: Vec::new(),
         };
         Health { members: (0..2).map(member).collect(), remarks: Vec::new() }

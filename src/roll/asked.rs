@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use crate::event::WaitingOn;
-use crate::model::{Health, Member, Pod, Verdict};
+use crate::model::{Health, Member, Plan, Pod, Snapshot, Verdict};
 
 use super::Vitals;
 
@@ -26,10 +26,9 @@ pub struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// The pod's answer has to be waited for.
+    /// The pod's answer has to be waited for: it could be asked before the start.
     pub fn answers_for(&self, pod: &Pod) -> bool {
-        let unknown = |member: &Member| matches!(member.may_go, Verdict::Unknown { .. });
-        !self.before.member(&pod.name).is_some_and(unknown)
+        !self.before.member(&pod.name).is_some_and(|member| member.unasked)
     }
 
     /// What keeps a pod that is Ready from being a member of the database again; `None` if nothing does.
@@ -39,6 +38,14 @@ impl Asked<'_> {
             Ok(()) => None,
             Err(on) => Some(on),
         }
+    }
+
+    /// A pod that was restarted, by whichever process, and is Ready, but no member of the database again.
+    pub fn returning(&self, plan: &Plan, snapshot: &Snapshot, now: Duration) -> Option<WaitingOn> {
+        let restarted = |pod: &&Pod| {
+            plan.workload(&pod.owner).is_some_and(|planned| snapshot.on_target(planned, pod)) && pod.healthy()
+        };
+        snapshot.pods.iter().filter(restarted).find_map(|pod| self.not_back(pod, now))
     }
 
     /// For a moment after a change there is no answer yet, which is not worth a word.
@@ -98,8 +105,9 @@ mod tests {
             ("no", "yes", 9, "nothing", "nothing"),
             ("yes", "yes", 1, "an answer", "an answer"),
             ("yes", "", 9, "an answer", "an answer"),
-            // It could not be asked about this pod before the start, which the plan has said.
-            ("unknown", "unknown-away", 9, "an answer", "nothing"),
+            // A pod that was silent before the start is waited for, one that cannot be asked is not.
+            ("unknown", "unknown-away", 9, "an answer", "the database"),
+            ("unasked", "unknown-away", 9, "an answer", "nothing"),
         ] {
             let mut vitals = Vitals::default();
             let before = health(&[("a-0", before)]);

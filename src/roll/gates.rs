@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::event::WaitingOn;
-use crate::model::{Budget, Check, Phase, Pod, Snapshot, Workload, WorkloadPlan};
+use crate::model::{Budget, Check, Phase, Plan, Pod, Snapshot, Workload, WorkloadPlan};
 
 use super::Asked;
 use super::order::RollMemory;
@@ -25,6 +25,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What the gates look at.
 pub struct Facts<'a> {
+    pub plan: &'a Plan,
     pub workload: &'a WorkloadPlan,
     pub pod: &'a Pod,
     pub snapshot: &'a Snapshot,
@@ -197,11 +198,12 @@ fn ailing(snapshot: &Snapshot) -> Option<String> {
 }
 
 /// The database's own word. An unhealthy pod is not held back by it, because that pod may be the cause; nor is one that could
-/// not be asked about before the start.
+/// not be asked about before the start. Whoever was restarted before has to be a member again.
 fn database_bears_it(facts: &Facts<'_>) -> Answer {
     let bound = |asked: &Asked<'_>| facts.pod.healthy() && asked.answers_for(facts.pod);
     let Some(asked) = facts.asked.filter(bound) else { return Answer::Go };
-    match asked.may_go(facts.pod, facts.now) {
+    let returned = asked.returning(facts.plan, facts.snapshot, facts.now).map_or(Ok(()), Err);
+    match returned.and_then(|()| asked.may_go(facts.pod, facts.now)) {
         Err(on) if asked.in_a_moment(&on, facts.now) => unsaid(facts.now + LOOK_AGAIN),
         Err(on) => {
             let refusal = Refusal::Unbearable { pod: facts.pod.name.clone(), on: on.clone() };

@@ -44,6 +44,13 @@ pub struct RollMemory {
     pub vitals: Vitals,
 }
 
+impl RollMemory {
+    /// What is known after another run, which has restarted pods: how the last one ended is not.
+    pub fn after_another() -> Self {
+        RollMemory { vitals: Vitals::after_another(), ..RollMemory::default() }
+    }
+}
+
 /// The pods of a workload in the order in which they are restarted. What a plan prints, what a rollback reverses and
 /// what a run does all use this order.
 ///

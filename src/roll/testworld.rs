@@ -135,6 +135,7 @@ pub(super) fn health(pods: &[(&str, &str)]) -> Health {
         leader: word.ends_with("leader"),
         back: if word.ends_with("away") { verdict("no") } else { Verdict::Yes },
         may_go: verdict(word),
+        unasked: word.starts_with("unasked"),
         busy: Vec::new(),
     };
     Health { members: pods.iter().map(member).collect(), remarks: Vec::new() }

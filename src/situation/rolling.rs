@@ -237,6 +237,7 @@ fn blocked(look: Look<'_>, planned: &WorkloadPlan, next: Next) -> Option<(String
     let overridden = plan.findings.iter().filter(|f| f.severity == Severity::Overridden);
     let skip: BTreeSet<Check> = overridden.map(|f| f.check).collect();
     let facts = Facts {
+        plan,
         workload: planned,
         pod,
         snapshot,

@@ -37,6 +37,7 @@ fn member(ring: &Ring<'_>, voice: &Voice<'_, Pod>) -> Member {
         leader: false,
         back: back(ring, voice).in_short(),
         may_go: may_go(ring, voice).in_short(),
+        unasked: false,
         busy: Vec::new(),
     }
 }

@@ -29,6 +29,7 @@ fn member(process: &Process, cast: &Cast) -> Member {
         leader: process.leads(),
         back: back(process, cast).in_short(),
         may_go: may_go(process, cast).in_short(),
+        unasked: false,
         busy: process.tasks(),
     }
 }

@@ -29,6 +29,7 @@ fn member(voice: &Voice<Pod>, all: &[Voice<Pod>]) -> Member {
         leader: said.is_some_and(|pod| pod.members.first().is_some_and(|oldest| oldest.local)),
         back: back(voice, all).in_short(),
         may_go: may_go(voice, all).in_short(),
+        unasked: false,
         busy: Vec::new(),
     }
 }

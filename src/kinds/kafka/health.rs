@@ -61,6 +61,7 @@ impl Judge<'_> {
             leader: self.leads(node),
             back: back.in_short(),
             may_go: may_go.in_short(),
+            unasked: false,
             busy: Vec::new(),
         }
     }
@@ -156,6 +157,7 @@ fn other(place: &Place) -> Member {
         leader: false,
         back: ready(place),
         may_go: Verdict::Yes,
+        unasked: false,
         busy: Vec::new(),
     }
 }

@@ -27,6 +27,7 @@ fn member(ensemble: &Ensemble<'_>, seat: &Seat<'_>) -> Member {
         leader: seat.leads(),
         back: back(ensemble, seat).in_short(),
         may_go: may_go(ensemble, seat).in_short(),
+        unasked: false,
         busy: Vec::new(),
     }
 }

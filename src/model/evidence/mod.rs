@@ -19,6 +19,33 @@ pub enum Evidence {
     ZooKeeper(zookeeper::Answers),
 }
 
+impl Evidence {
+    /// The pods that gave no answer of use, and why.
+    pub fn failed(&self) -> Vec<(&str, &Unasked)> {
+        fn of<T>(all: &[Said<T>]) -> Vec<(&str, &Unasked)> {
+            all.iter().filter_map(|said| Some((said.pod.as_str(), said.said.as_ref().err()?))).collect()
+        }
+        match self {
+            Evidence::Kafka(answers) => of(&answers.brokers),
+            Evidence::Druid(answers) => of(&answers.pods),
+            Evidence::Cassandra(answers) => of(&answers.pods),
+            Evidence::Hazelcast(answers) => of(&answers.pods),
+            Evidence::ZooKeeper(answers) => of(&answers.pods),
+        }
+    }
+
+    /// How many pods were asked.
+    pub fn asked(&self) -> usize {
+        match self {
+            Evidence::Kafka(answers) => answers.brokers.len(),
+            Evidence::Druid(answers) => answers.pods.len(),
+            Evidence::Cassandra(answers) => answers.pods.len(),
+            Evidence::Hazelcast(answers) => answers.pods.len(),
+            Evidence::ZooKeeper(answers) => answers.pods.len(),
+        }
+    }
+}
+
 /// The protocol in which the pods of a database are asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {

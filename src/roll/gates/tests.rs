@@ -12,6 +12,7 @@ const NOW: Duration = Duration::from_secs(100);
 fn asked(snapshot: &Snapshot, memory: &RollMemory, pace: &Pace, skip: &BTreeSet<Check>) -> (Answer, Answer) {
     let plan = plan(&[]);
     let facts = Facts {
+        plan: &plan,
         workload: &plan.workloads[0],
         pod: &snapshot.pods[0],
         snapshot,
@@ -217,6 +218,7 @@ fn said(before: &str, last: &str, good_for: u64, ill: bool) -> Answer {
         apart: Duration::from_secs(2),
     };
     let facts = Facts {
+        plan: &plan,
         workload: &plan.workloads[0],
         pod: &now.pods[0],
         snapshot: &now,
@@ -251,7 +253,7 @@ fn a_pod_goes_only_while_the_database_says_so_long_enough() {
 #[test]
 fn the_word_of_the_database_does_not_bind_every_pod() {
     for (before, ill, why) in [
-        ("unknown", false, "nobody could ask about it before the start"),
+        ("unasked", false, "nobody could ask it before the start"),
         ("yes", true, "it may be the cause itself"),
     ] {
         assert_eq!(said(before, "no", 2, ill), Answer::Go, "{why}");
