@@ -309,7 +309,7 @@ fn health_exits_by_what_the_database_says() {
         ("health zk none", 3, "zookeeper \"none\" not found in namespace default; existing databases: my-zk"),
         ("health zk my-zk -n other", 3, "zookeeper \"my-zk\" not found in namespace other"),
         ("health zk", 2, "no database given; write KIND NAME"),
-        ("health", 2, "no database given; write KIND NAME"),
+        ("health", 2, "the following required arguments were not provided"),
         ("health postgres my-pg", 2, "the supported kinds are kafka, druid"),
         ("health zk my-zk --to 3.9.1", 2, "--to"),
         ("health zk my-zk -o wide", 2, "wide"),
