@@ -4,7 +4,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use http::StatusCode;
 use http_body_util::BodyExt;
+use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -31,6 +33,18 @@ pub struct Request {
     /// The server behind the proxy got it.
     pub reached: bool,
 }
+
+/// The headers that the server behind gets: what it is asked for, and how a WebSocket is.
+const FORWARDED: [&str; 8] = [
+    "content-type",
+    "accept",
+    "user-agent",
+    "connection",
+    "upgrade",
+    "sec-websocket-key",
+    "sec-websocket-protocol",
+    "sec-websocket-version",
+];
 
 /// A token that continues a list, made by a rule: the server behind does not know it, and gives its first page.
 pub const FORGED: &str = "forged-";
@@ -211,7 +225,7 @@ impl Shared {
         let known = |parameter: &&str| !parameter.starts_with(&format!("continue={FORGED}"));
         let target = request.target.split('&').filter(known).collect::<Vec<_>>().join("&");
         let mut forwarded = http::Request::builder().method(request.method.as_str()).uri(target);
-        for name in ["content-type", "accept", "user-agent"] {
+        for name in FORWARDED {
             if let Some(value) = request.header(name) {
                 forwarded = forwarded.header(name, value);
             }
@@ -232,6 +246,9 @@ impl Shared {
             return write(stream, nothing).await.map(|()| false);
         }
         let answer = self.ask(request).await?;
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return carry(stream, answer).await;
+        }
         let (parts, mut body) = answer.into_parts();
         let kind = parts.headers.get("content-type").and_then(|v| v.to_str().ok()).unwrap_or("text/plain");
         let status = parts.status;
@@ -258,6 +275,18 @@ impl Shared {
         write(stream, b"0\r\n\r\n").await?;
         Some(true)
     }
+}
+
+/// Passes on what a WebSocket carries, until one side ends it.
+async fn carry(stream: &mut impl Wire, answer: http::Response<kube::client::Body>) -> Option<bool> {
+    let mut head = "HTTP/1.1 101 Switching Protocols\r\n".to_owned();
+    for (name, value) in answer.headers() {
+        head.push_str(&format!("{name}: {}\r\n", value.to_str().ok()?));
+    }
+    write(stream, format!("{head}\r\n").as_bytes()).await?;
+    let mut behind = TokioIo::new(hyper::upgrade::on(answer).await.ok()?);
+    tokio::io::copy_bidirectional(stream, &mut behind).await.ok()?;
+    Some(false)
 }
 
 fn changed(json: &[u8], change: Option<&(dyn Fn(&mut Value) + Send + Sync)>) -> Vec<u8> {

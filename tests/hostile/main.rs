@@ -7,6 +7,7 @@
 mod answers;
 mod command_line;
 mod completion;
+mod databases;
 mod forged;
 mod front;
 mod journal;
@@ -32,13 +33,14 @@ use row::Row;
 /// A kind of input, and its rows.
 type Kind = (&'static str, fn() -> Vec<Row>);
 
-const KINDS: [Kind; 12] = [
+const KINDS: [Kind; 13] = [
     ("command line", command_line::rows),
     ("kubeconfig", kubeconfig::rows),
     ("credential plugins", plugins::rows),
     ("answers of the server", answers::rows),
     ("lists and watches", lists::rows),
     ("objects", objects::rows),
+    ("answers of the database", databases::rows),
     ("during a run", runs::rows),
     ("journal", journal::rows),
     ("forged runs", forged::rows),

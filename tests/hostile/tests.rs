@@ -33,6 +33,7 @@ kinds!(
     answers: "answers of the server",
     lists: "lists and watches",
     objects: "objects",
+    databases: "answers of the database",
     runs: "during a run",
     journal: "journal",
     forged: "forged runs",
