@@ -62,7 +62,11 @@ async fn row(server: &'static Server, how: How, beside: bool) -> String {
     let load = Load::start(&site).await;
     let flags = how.flags(server);
     let (outcome, ()) = tokio::join!(site.update(&flags), site.hang(beside));
+    if outcome.code != Some(0) {
+        eprintln!("{}", outcome.said);
+    }
     let tally = load.end().await;
+    site.lives.end().await;
     let beside = if beside { "hangs for 25 s" } else { "well" };
     line(server, how.words(), beside, &outcome, &tally)
 }

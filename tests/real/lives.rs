@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use simcluster::{Order, Report, SimCluster};
 use tokio::process::Child;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
 use crate::servers::{Seat, Server};
 use crate::signal;
@@ -32,6 +33,8 @@ pub struct Lives {
     processes: Mutex<BTreeMap<String, u32>>,
     /// The pods that are Ready, by uid.
     ready: watch::Sender<BTreeSet<String>>,
+    /// No process is started any more.
+    over: AtomicBool,
 }
 
 impl Lives {
@@ -42,6 +45,7 @@ impl Lives {
             seats,
             processes: Mutex::default(),
             ready: watch::Sender::default(),
+            over: AtomicBool::new(false),
         };
         Arc::new(lives)
     }
@@ -53,7 +57,7 @@ impl Lives {
             self.start(pod);
         }
         let all = |ready: &BTreeSet<String>| ready.len() == pods.len();
-        let ready = timeout(Duration::from_secs(300), self.ready.subscribe().wait_for(all)).await.is_ok();
+        let ready = timeout(Duration::from_secs(400), self.ready.subscribe().wait_for(all)).await.is_ok();
         let said: String = self.seats.iter().map(Seat::last_words).collect();
         assert!(ready, "not all of {} become Ready:{said}", self.server.kind);
     }
@@ -66,6 +70,18 @@ impl Lives {
                 Order::Stop { uid } => self.signal(&uid, "TERM"),
                 Order::Kill { uid } => self.signal(&uid, "KILL"),
             }
+        }
+    }
+
+    /// Ends every process, so that the next database may have the addresses.
+    pub async fn end(&self) {
+        self.over.store(true, Ordering::Relaxed);
+        let all: Vec<_> = self.lock().keys().cloned().collect();
+        for uid in all {
+            self.signal(&uid, "KILL");
+        }
+        while !self.lock().is_empty() {
+            sleep(Duration::from_millis(20)).await;
         }
     }
 
@@ -83,6 +99,9 @@ impl Lives {
     }
 
     fn start(self: &Arc<Self>, pod: &Value) {
+        if self.over.load(Ordering::Relaxed) {
+            return;
+        }
         let name = pod["metadata"]["name"].as_str().unwrap_or_default();
         let seat = self.seats.iter().find(|seat| seat.pod == name).expect("a seat for each pod").clone();
         let address = seat.address.to_string();

@@ -35,6 +35,7 @@ async fn update(server: &'static Server) -> load::Tally {
     let outcome = site.update(&["--via", server.via, "--health", "require"]).await;
     assert_eq!(outcome.code, Some(0), "{}", outcome.said);
     let tally = load.end().await;
+    site.lives.end().await;
     eprintln!("{}\n{} in {:?}: {tally:?}", outcome.said, server.kind, outcome.took);
     assert_eq!(tally.lost, 0, "{tally:?}");
     assert!(tally.acknowledged > 100, "{tally:?} is hardly a load");
