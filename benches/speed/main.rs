@@ -60,7 +60,7 @@ fn at(server: &Server, program: &str) -> Command {
 
 /// A whole update. Returns what it printed and what the server saw of it.
 fn update(server: &mut Server, progress: &str, what: [&str; 4]) -> (Ran, Journal) {
-    let ran = process::run(dbupdate(server).args(what).args(["--yes", "--progress", progress]));
+    let ran = process::run(dbupdate(server).args(what).args(["--yes", "--health", "off", "--progress", progress]));
     let journal = server.journal();
     (ran, journal)
 }
@@ -168,10 +168,11 @@ fn side(figures: &mut Figures, who: &str, runs: &[(Ran, Journal)]) {
 
 /// What reads a database of six pods against one `kubectl get petset`, in turns.
 fn dry_run(figures: &mut Figures) {
-    const OURS: [(&str, &[&str]); 3] = [
+    const OURS: [(&str, &[&str]); 4] = [
         ("list", &["list"]),
         ("status", &["status", "kafka", "my-kf"]),
-        ("dry run", &["kafka", "my-kf", "--to", "3.6.1", "--dry-run"]),
+        ("dry run", &["kafka", "my-kf", "--to", "3.6.1", "--dry-run", "--health", "off"]),
+        ("dry run that asks", &["kafka", "my-kf", "--to", "3.6.1", "--dry-run"]),
     ];
     for distance in DISTANCES {
         let rounds = if distance.is_zero() { 41 } else { 15 };
@@ -200,7 +201,7 @@ fn planning(figures: &mut Figures) {
     for pods in [100, 300, 1000, 3000] {
         let server = Server::start(Behaviour::default(), move |c| world::scale_world(c, pods / 10, 10));
         let mut args = dbupdate(&server);
-        args.args(CASSANDRA).arg("--dry-run");
+        args.args(CASSANDRA).args(["--dry-run", "--health", "off"]);
         let whole: Vec<_> = (0..7).map(|_| process::time(&mut args)).collect();
         let ran = process::run(&mut args);
         let pure = pure_planning(pods);
