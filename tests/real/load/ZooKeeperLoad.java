@@ -15,7 +15,8 @@ final class ZooKeeperLoad extends Load {
 
     private ZooKeeperLoad(String[] addresses) throws Exception {
         String servers = Arrays.stream(addresses).map(address -> address + ":2181").collect(Collectors.joining(","));
-        client = new ZooKeeper(servers, 30_000, event -> {});
+        // A client of a server that hangs looks for another after two thirds of it.
+        client = new ZooKeeper(servers, 6_000, event -> {});
     }
 
     @Override
