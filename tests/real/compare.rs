@@ -108,18 +108,29 @@ impl Site {
         while !members().any(is_back) {
             sleep(Duration::from_millis(20)).await;
         }
+        let leader = self.leader().await;
         // From the end: whoever goes in ascending order has not come to it.
         for (seat, old) in members().rev() {
-            let leads = match self.server.leader {
-                Some(probe) => probe.succeeds(seat.address).await,
-                None => false,
-            };
+            let leads = leader.as_ref() == Some(&seat.pod);
             if !leads && self.pod(seat)["metadata"]["uid"] == *old {
                 self.lives.signal_pod(&seat.pod, "STOP");
                 sleep(HANGS).await;
                 self.lives.signal_pod(&seat.pod, "CONT");
                 return;
             }
+        }
+    }
+
+    /// Who leads, once somebody says so; `None` where nobody does.
+    async fn leader(&self) -> Option<String> {
+        let probe = self.server.leader?;
+        loop {
+            for seat in &self.seats {
+                if probe.succeeds(seat.address).await {
+                    return Some(seat.pod.clone());
+                }
+            }
+            sleep(Duration::from_millis(50)).await;
         }
     }
 
