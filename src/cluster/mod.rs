@@ -55,6 +55,7 @@ pub use journal::Journal;
 pub use lease::{HeldLease, LEASE_DURATION, LockError, RENEW_EVERY, lease_duration};
 pub use overview::{Found, Overview, Selection};
 pub use send::Sent;
+pub(crate) use tls::Distrust;
 pub use transport::CALL_TIMEOUT;
 pub use watch::{Delta, Watches};
 pub use writer::Part;

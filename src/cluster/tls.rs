@@ -14,7 +14,7 @@ const OTHER_SERVER: &str = "check the cluster's address and tls-server-name in t
 
 /// Why TLS does not connect, and what to check. An authority that is not known is no matter of whether the server is running.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Distrust {
+pub(crate) struct Distrust {
     pub why: String,
     pub check: &'static str,
 }
@@ -55,7 +55,8 @@ fn said(error: &rustls::Error) -> Option<Distrust> {
 fn certificate(error: &CertificateError) -> (String, &'static str) {
     let of_the_server = |what: &str| format!("the server's certificate {what}");
     match error {
-        CertificateError::UnknownIssuer => (
+        // An authority that was made anew under the same name has not signed what the old one has.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => (
             of_the_server("is signed by an unknown authority"),
             "check the cluster's certificate-authority in the kubeconfig, and that the address is correct",
         ),
@@ -101,6 +102,7 @@ mod tests {
         for (error, why) in [
             (refused(CertificateError::UnknownIssuer), Some("is signed by an unknown authority")),
             (refused(CertificateError::NotValidForName), Some("is for another server")),
+            (refused(CertificateError::BadSignature), Some("is signed by an unknown authority")),
             (refused(CertificateError::Expired), Some("has expired")),
             (refused(CertificateError::NotValidYet), Some("is not valid yet")),
             (refused(CertificateError::Revoked), Some("is not accepted: ")),

@@ -15,7 +15,7 @@ use crate::model::evidence::Said;
 use crate::model::evidence::cassandra::{Answers, Pod};
 use crate::model::{Obstacle, Place, Roster, Unasked};
 
-use super::door::{Door, Wire, in_time, lost};
+use super::door::{Door, Wire, lost};
 use super::http;
 use connection::Connection;
 
@@ -80,7 +80,7 @@ impl Asker {
 
 /// One node's answer, and the connection if it can be used again.
 async fn answer(door: &Door, place: &Place, open: Option<Open>) -> (Result<Pod, Unasked>, Option<Open>) {
-    match in_time(question(door, place, open)).await {
+    match door.asked(question(door, place, open)).await {
         Ok((pod, open)) => (Ok(pod), Some(open).filter(|open| !open.spent)),
         Err(unasked) => (Err(unasked), None),
     }

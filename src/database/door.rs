@@ -1,13 +1,11 @@
 //! The door to the pods of one database: connections through the API server, TLS, and the database's own credentials.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::ServerName;
 use secrecy::SecretString;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Mutex, OnceCell};
@@ -15,11 +13,15 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::tls;
 use crate::cluster::{Cluster, ClusterError, Line};
 use crate::model::{Access, Database, Obstacle, Place, Unasked};
 
 /// How long one question may take, with all that it needs.
 pub const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How much is shown of what a pod or the kubelet says is wrong, in characters.
+const LONGEST_WORDS: usize = 500;
 
 /// Bytes both ways, to a port of a pod.
 pub trait Wire: AsyncRead + AsyncWrite + Send + Unpin {
@@ -92,7 +94,7 @@ impl Door {
         let shaking = async {
             match connector.connect(name, line).into_fallible().await {
                 Ok(stream) => Ok(stream),
-                Err((error, mut line)) => Err(lost(broken(&error), &mut line).await),
+                Err((error, mut line)) => Err(lost(self.distrusted(&error), &mut line).await),
             }
         };
         Ok(Box::new(in_time(shaking).await?))
@@ -148,38 +150,62 @@ impl Door {
         let name = &self.access.client_secret;
         let data =
             in_time(async { self.cluster.secret(&self.namespace, name).await.map_err(unread) }).await?;
-        let distrust = |why: &dyn std::fmt::Display| {
-            Unasked::new(Obstacle::Certificate, &format!("secret/{name}: {why}"))
-        };
-        let pem = data.get("ca.crt").ok_or_else(|| distrust(&"it has no ca.crt"))?;
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(pem) {
-            roots.add(certificate.map_err(|error| distrust(&error))?).map_err(|error| distrust(&error))?;
-        }
-        let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-        Ok(TlsConnector::from(Arc::new(config)))
+        tls::connector(&data)
+            .map_err(|why| Unasked::new(Obstacle::Certificate, &format!("secret/{name}: {why}")))
     }
+
+    /// A TLS handshake that failed. Which authority is trusted has to be said, since it is not that of the kubeconfig.
+    fn distrusted(&self, error: &io::Error) -> Unasked {
+        let unasked = tls::broken(error);
+        match (unasked.obstacle, error.kind()) {
+            (Obstacle::Certificate, _) => {
+                let secret = &self.access.client_secret;
+                let why = format!("{} (checked with secret/{secret})", unasked.message);
+                Unasked::new(Obstacle::Certificate, &why)
+            }
+            (_, io::ErrorKind::UnexpectedEof) => {
+                let why = "the connection ends in the TLS handshake, as if the pod spoke no TLS";
+                Unasked::new(Obstacle::Unreachable, why)
+            }
+            _ => unasked,
+        }
+    }
+
+    /// A question to a pod within its time. Pods know the password, so an error that they tell may contain it: it is
+    /// taken out. What is told at length is cut.
+    ///
+    /// # Errors
+    /// Those of the question, and that its time was over.
+    pub async fn asked<T>(&self, question: impl Future<Output = Result<T, Unasked>>) -> Result<T, Unasked> {
+        in_time(question).await.map_err(|Unasked { obstacle, message }| {
+            let masked = self.cluster.masked(&message);
+            let message = masked.chars().take(LONGEST_WORDS).collect();
+            Unasked { obstacle, message }
+        })
+    }
+}
+
+/// What is read once; an obstacle that may pass is not remembered.
+async fn once<T: Clone>(
+    known: &OnceCell<Result<T, Unasked>>,
+    reading: impl Future<Output = Result<T, Unasked>>,
+) -> Result<T, Unasked> {
+    let lasting = async {
+        match reading.await {
+            Err(unasked) if unasked.obstacle.may_pass() => Err(unasked),
+            read => Ok(read),
+        }
+    };
+    known.get_or_try_init(|| lasting).await?.clone()
 }
 
 /// A question within its time.
 ///
 /// # Errors
 /// Those of the question, and that its time was over.
-pub async fn in_time<T>(question: impl Future<Output = Result<T, Unasked>>) -> Result<T, Unasked> {
+async fn in_time<T>(question: impl Future<Output = Result<T, Unasked>>) -> Result<T, Unasked> {
     let late = |_| Unasked::new(Obstacle::TimedOut, &format!("no answer within {} s", PATIENCE.as_secs()));
     timeout(PATIENCE, question).await.map_err(late).flatten()
-}
-
-/// A connection that broke, or a TLS handshake that failed.
-pub fn broken(error: &io::Error) -> Unasked {
-    let distrusted = error.get_ref().is_some_and(|cause| {
-        matches!(
-            cause.downcast_ref(),
-            Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented)
-        )
-    });
-    let obstacle = if distrusted { Obstacle::Certificate } else { Obstacle::Unreachable };
-    Unasked::new(obstacle, &error.to_string())
 }
 
 /// A connection that broke, with what the kubelet says of it.

@@ -1,6 +1,7 @@
 //! HTTP/1.1 to a port of a pod, over one connection that is kept between questions.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::pin::pin;
 
 use base64::Engine;
@@ -15,7 +16,8 @@ use hyper_util::rt::TokioIo;
 use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
 
-use super::door::{Door, Login, Wire, in_time, lost};
+use super::door::{Door, Login, Wire, lost};
+use super::tls::broken;
 use crate::model::evidence::Said;
 use crate::model::{Obstacle, Place, Unasked};
 
@@ -38,7 +40,7 @@ impl Connections {
         let asking = ports.map(|(place, port)| {
             let mut pages = Pages { door, place, port, connection: kept.remove(&place.uid) };
             async move {
-                let said = in_time(question(&mut pages)).await;
+                let said = door.asked(question(&mut pages)).await;
                 (pages.connection, Said { pod: place.pod.clone(), uid: place.uid.clone(), said })
             }
         });
@@ -62,7 +64,7 @@ impl Connections {
         question: impl for<'p> Fn(&'p mut Pages<'_>) -> BoxFuture<'p, Result<T, Unasked>>,
     ) -> Result<T, Unasked> {
         let mut pages = Pages { door, place, port, connection: self.0.remove(&place.uid) };
-        let said = in_time(question(&mut pages)).await;
+        let said = door.asked(question(&mut pages)).await;
         self.0.extend(pages.connection.map(|connection| (place.uid.clone(), connection)));
         said
     }
@@ -261,7 +263,10 @@ fn no_reply(why: NoReply) -> Unasked {
         NoReply::Broken(error) if error.is_parse() => {
             Unasked::new(Obstacle::Unintelligible, &format!("an answer that is not HTTP: {error}"))
         }
-        NoReply::Broken(error) => Unasked::new(Obstacle::Unreachable, &error.to_string()),
+        NoReply::Broken(error) => match error.source().and_then(|cause| cause.downcast_ref()) {
+            Some(cause) => broken(cause),
+            None => Unasked::new(Obstacle::Unreachable, &error.to_string()),
+        },
     }
 }
 

@@ -14,7 +14,7 @@ use crate::model::evidence::Said;
 use crate::model::evidence::kafka::{Answers, Broker};
 use crate::model::{Obstacle, Place, Roster, Unasked};
 
-use super::door::{Door, Wire, in_time, lost};
+use super::door::{Door, Wire, lost};
 use broker::Asked;
 use connection::Connection;
 
@@ -51,7 +51,7 @@ impl Asker {
 
 /// One broker's answer, and the connection if it can be used again.
 async fn answer(door: &Door, place: &Place, open: Option<Open>) -> (Result<Broker, Unasked>, Option<Open>) {
-    match in_time(question(door, place, open)).await {
+    match door.asked(question(door, place, open)).await {
         Ok((broker, open)) => (Ok(broker), Some(open).filter(Asked::is_usable)),
         Err(unasked) => (Err(unasked), None),
     }

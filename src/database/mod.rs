@@ -7,6 +7,7 @@ mod druid;
 mod hazelcast;
 mod http;
 mod kafka;
+mod tls;
 mod zookeeper;
 
 use crate::cluster::Cluster;

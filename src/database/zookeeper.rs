@@ -12,7 +12,8 @@ use crate::model::evidence::Said;
 use crate::model::evidence::zookeeper::{Answers, Monitor, Pod};
 use crate::model::{Obstacle, Place, Roster, Unasked, clean};
 
-use super::door::{Door, broken, in_time};
+use super::door::Door;
+use super::tls::broken;
 
 /// `clientPort`, which KubeDB sets for every ZooKeeper.
 const CLIENT_PORT: u16 = 2181;
@@ -34,7 +35,7 @@ impl Asker {
     /// Asks every pod that is Ready, all at once.
     pub async fn ask(&mut self, door: &Door, roster: &Roster) -> Answers {
         let asked = roster.ready().map(|place| async move {
-            let said = in_time(ask_one(door, place)).await;
+            let said = door.asked(ask_one(door, place)).await;
             Said { pod: place.pod.clone(), uid: place.uid.clone(), said }
         });
         Answers { pods: join_all(asked.collect::<Vec<_>>()).await }

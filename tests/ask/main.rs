@@ -8,6 +8,7 @@ mod druid;
 mod hazelcast;
 mod kafka;
 mod zookeeper;
+mod tls;
 
 use std::time::Duration;
 

@@ -14,14 +14,16 @@ fn databases() -> Vec<(Database, &'static [&'static str])> {
     vec![
         (Database::kafka_topology("db"), &["controller"]),
         (Database::kafka_combined("db"), &["controller"]),
-        (
-            Database::druid("db").replicas_of("coordinators", 2).replicas_of("overlords", 2),
-            &["coordinator", "overlord"],
-        ),
+        (druid_pairs(), &["coordinator", "overlord"]),
         (Database::cassandra_racks("db", &[("r0", 2), ("r1", 1)]), &[]),
         (Database::hazelcast("db"), &["master"]),
         (Database::zookeeper("db"), &["leader"]),
     ]
+}
+
+/// A Druid whose leaders can move.
+fn druid_pairs() -> Database {
+    Database::druid("db").replicas_of("coordinators", 2).replicas_of("overlords", 2)
 }
 
 /// The departures that the database could not bear.
@@ -191,7 +193,12 @@ async fn a_database_that_stays_silent_stops_the_run_after_the_pod_timeout() {
 async fn liars_hold_the_run_up() {
     for (database, lie) in [
         (Database::zookeeper("db"), Trouble::ClaimsToLead { pods: "db-2".into() }),
+        (Database::kafka_combined("db"), Trouble::ClaimsToLead { pods: "db-2".into() }),
         (Database::kafka_combined("db"), Trouble::OtherCluster { pods: "db-2".into() }),
+        (Database::zookeeper("db"), Trouble::OtherCluster { pods: "db-2".into() }),
+        (druid_pairs(), Trouble::ClaimsToLead { pods: "db-coordinators-*".into() }),
+        (druid_pairs(), Trouble::ClaimsToLead { pods: "db-overlords-*".into() }),
+        (druid_pairs(), Trouble::OtherCluster { pods: "db-coordinators-1".into() }),
         (Database::hazelcast("db"), Trouble::OtherCluster { pods: "db-2".into() }),
         (
             Database::cassandra_racks("db", &[("r0", 3)]),
@@ -215,6 +222,7 @@ async fn a_leader_that_moves_is_read_anew_before_each_pod() {
         (Database::kafka_topology("db"), "controller"),
         (Database::zookeeper("db"), "leader"),
         (Database::hazelcast("db"), "master"),
+        (druid_pairs(), "coordinator"),
     ] {
         let world = World::new(database).gated();
         let databases = world.sim.databases();
@@ -226,10 +234,12 @@ async fn a_leader_that_moves_is_read_anew_before_each_pod() {
         assert_eq!(unborne(&world), Vec::<String>::new(), "{}", world.kind);
     }
     // One that moves between every question and the eviction costs elections, and nothing else.
-    let world = World::new(Database::zookeeper("db")).gated();
-    world.sim.databases().trouble(Trouble::LeaderMoves { after: secs(1) });
-    world.update().await.done();
-    assert_eq!(unborne(&world), Vec::<String>::new());
+    for database in [Database::zookeeper("db"), Database::kafka_combined("db")] {
+        let world = World::new(database).gated();
+        world.sim.databases().trouble(Trouble::LeaderMoves { after: secs(1) });
+        world.update().await.done();
+        assert_eq!(unborne(&world), Vec::<String>::new(), "{}", world.kind);
+    }
 }
 
 #[tokio::test(start_paused = true)]

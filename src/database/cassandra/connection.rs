@@ -7,7 +7,8 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::frame::{self, Answer, Complaint, Consistency, strange};
-use crate::database::door::{Login, broken};
+use crate::database::door::Login;
+use crate::database::tls::broken;
 use crate::model::{Obstacle, Unasked};
 
 /// For how long answers are waited for. A node that waits for others itself gives up later, after 10 s by default.

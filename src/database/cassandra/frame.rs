@@ -4,7 +4,7 @@
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::value::{Bytes, Row};
-use crate::database::door::broken;
+use crate::database::tls::broken;
 use crate::model::{Obstacle, Unasked, clean};
 
 const REQUEST: u8 = 0x04;

@@ -7,7 +7,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::codec::{Reader, Writer};
 use super::message::{self, Answer, Api};
-use crate::database::door::{Login, broken};
+use crate::database::door::Login;
+use crate::database::tls::broken;
 use crate::model::{Obstacle, Unasked};
 
 /// The longest answer that is read, in bytes: the metadata of about 200,000 partitions.

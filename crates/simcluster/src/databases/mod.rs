@@ -168,7 +168,7 @@ impl Databases {
     }
 
     /// A connection to the process in a pod, if one listens there.
-    pub(crate) fn connect(&self, namespace: &str, pod: &str, port: u16) -> Option<DuplexStream> {
+    pub fn connect(&self, namespace: &str, pod: &str, port: u16) -> Option<DuplexStream> {
         if self.now().retired {
             return None;
         }

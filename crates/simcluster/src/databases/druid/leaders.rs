@@ -40,8 +40,10 @@ fn asked_of_leader(
     what: &str,
     answer: impl FnOnce() -> Option<Reply>,
 ) -> Option<Reply> {
-    let leads = asked.view.leads(&asked.me, office);
-    let leader = asked.view.leader(office);
+    // A process of another cluster knows nobody of this one.
+    let foreign = asked.view.is_foreign(&asked.me.pod);
+    let leads = foreign || asked.view.leads(&asked.me, office);
+    let leader = if foreign { Some(&asked.me) } else { asked.view.leader(office) };
     match (what, leader) {
         ("isLeader", _) => Some(Reply::coded(if leads { 200 } else { 404 }, &json!({ "leader": leads }))),
         ("leader", Some(leader)) => Some(Reply::text(200, &format!("http://{}", host(asked, leader)))),
