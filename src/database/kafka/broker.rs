@@ -97,7 +97,7 @@ impl<W: AsyncRead + AsyncWrite + Unpin> Asked<W> {
             return answer;
         }
         self.behind = true;
-        let why = format!("the broker gets no answer from it within {} s", CONTROLLER.as_secs());
+        let why = format!("the broker gets no answer from them within {} s", CONTROLLER.as_secs());
         Ok(Err(Unasked::new(Obstacle::TimedOut, &why)))
     }
 

@@ -38,15 +38,8 @@ impl Judge<'_> {
     fn member(&self, place: &Place) -> Member {
         let Some(node) = Node::of(place) else { return other(place) };
         let ready = ready(place);
-        let back = match (&self.ground, &ready) {
-            (Ok(controllers), Verdict::Yes) => self.back(controllers, node),
-            (Err(verdict), Verdict::Yes) => verdict.clone(),
-            (_, missing) => missing.clone(),
-        };
-        let may_go = match &self.ground {
-            Ok(controllers) => self.may_go(controllers, place, node),
-            Err(verdict) => verdict.clone(),
-        };
+        let back = if ready.is_yes() { self.back(node) } else { ready };
+        let may_go = self.may_go(place, node);
         let own = self.views.said.iter().find(|view| view.pod == place.pod);
         Member {
             pod: place.pod.clone(),
@@ -66,19 +59,20 @@ impl Judge<'_> {
         }
     }
 
-    fn may_go(&self, controllers: &Controllers<'_>, place: &Place, node: Node) -> Verdict {
-        let quorum = if node.controller { controllers.may_go(node.id) } else { Verdict::Yes };
+    /// What is known against a broker by the partitions counts even if nothing can be said of the controllers.
+    fn may_go(&self, place: &Place, node: Node) -> Verdict {
+        let quorum = self.controllers(node, Controllers::may_go);
         if !node.broker {
             return quorum;
         }
         // Nobody counts on a broker that serves nobody and does not run properly.
         let counts = place.ready || self.views.serves(node.id);
         let replicas = if counts { self.partitions.may_go(node.id) } else { Verdict::Yes };
-        quorum.and(replicas).and(self.current(controllers))
+        quorum.and(replicas).and(self.current())
     }
 
-    fn back(&self, controllers: &Controllers<'_>, node: Node) -> Verdict {
-        let quorum = if node.controller { controllers.back(node.id) } else { Verdict::Yes };
+    fn back(&self, node: Node) -> Verdict {
+        let quorum = self.controllers(node, Controllers::back);
         if !node.broker {
             return quorum;
         }
@@ -89,11 +83,21 @@ impl Judge<'_> {
             }
             None => self.partitions.back(node.id),
         };
-        quorum.and(self.views.answered(node.id)).and(replicas).and(self.current(controllers))
+        quorum.and(self.views.answered(node.id)).and(replicas).and(self.current())
+    }
+
+    /// The verdict of the controllers, which they have only on one of themselves, or why there is none on any pod.
+    fn controllers(&self, node: Node, verdict: impl Fn(&Controllers<'_>, i32) -> Verdict) -> Verdict {
+        match &self.ground {
+            Ok(controllers) if node.controller => verdict(controllers, node.id),
+            Ok(_) => Verdict::Yes,
+            Err(why) => why.clone(),
+        }
     }
 
     /// At least one broker's view of the topics is known not to be an old one.
-    fn current(&self, controllers: &Controllers<'_>) -> Verdict {
+    fn current(&self) -> Verdict {
+        let Ok(controllers) = &self.ground else { return Verdict::Yes };
         match self.views.said.iter().any(|view| controllers.is_current(view.id)) {
             true => Verdict::Yes,
             false => Verdict::Unknown {

@@ -1,7 +1,7 @@
 //! The controllers: who leads, who keeps up with it, and which of them may be restarted.
 
-use crate::model::Verdict;
 use crate::model::evidence::kafka::{Follower, Quorum};
+use crate::model::{Obstacle, Unasked, Verdict};
 
 use super::views::Views;
 
@@ -22,12 +22,8 @@ impl<'a> Controllers<'a> {
     pub fn agreed(views: &'a Views<'a>) -> Result<Self, Verdict> {
         let said: Vec<_> = views.said.iter().filter_map(|view| view.broker.quorum.as_ref().ok()).collect();
         if said.is_empty() {
-            let why = views.said.iter().filter_map(|view| view.broker.quorum.as_ref().err());
-            let mut why: Vec<String> = why.map(|unasked| unasked.message.clone()).collect();
-            why.dedup();
-            return Err(Verdict::Unknown {
-                why: why.iter().map(|why| format!("the active controller: {why}")).collect(),
-            });
+            let unasked = views.said.iter().filter_map(|view| view.broker.quorum.as_ref().err());
+            return Err(unasked.map(silence).fold(Verdict::Yes, Verdict::and));
         }
         let mut leaders = Vec::new();
         for quorum in &said {
@@ -137,6 +133,16 @@ impl<'a> Controllers<'a> {
             }
             _ => Err(format!("controller {} has not caught up with the active controller", node.id)),
         }
+    }
+}
+
+/// What it means that a broker, which answers itself, has no answer of the active controller. A quorum that is lost is no
+/// reason to go by the readiness of pods.
+fn silence(unasked: &Unasked) -> Verdict {
+    let why = &unasked.message;
+    match unasked.obstacle {
+        Obstacle::Unreachable | Obstacle::TimedOut => no(format!("the controllers do not answer: {why}")),
+        _ => unknown(format!("the active controller: {why}")),
     }
 }
 

@@ -18,7 +18,9 @@ pub struct Broker {
     /// them.
     pub serving: Vec<i32>,
     pub topics: Vec<Topic>,
-    /// What the active controller answers through this broker.
+    /// What the active controller answers through this broker. No controller answers, or none leads, if the obstacle is
+    /// [`Unreachable`](crate::model::Obstacle::Unreachable) or [`TimedOut`](crate::model::Obstacle::TimedOut): the broker
+    /// itself has answered.
     pub quorum: Result<Quorum, Unasked>,
     /// The partitions that are being reassigned, as the active controller says through this broker.
     pub moving: Result<Vec<Moving>, Unasked>,

@@ -363,7 +363,13 @@ fn lies_and_silence_let_nobody_go() {
         (changed(&|s| s.quorum(|quorum| quorum.leader = None)), "no: the controllers have no leader"),
         (
             changed(&|s| s.all_say(|says| says.quorum = Err(Unasked::new(Obstacle::TimedOut, "no answer")))),
-            "unknown: the active controller: no answer",
+            "no: the controllers do not answer: no answer",
+        ),
+        (
+            changed(&|s| {
+                s.all_say(|says| says.quorum = Err(Unasked::new(Obstacle::Credentials, "forbidden")))
+            }),
+            "unknown: the active controller: forbidden",
         ),
         (
             changed(&|s| s.roster.places.iter_mut().for_each(|place| place.uid.push('2'))),
@@ -385,6 +391,28 @@ fn lies_and_silence_let_nobody_go() {
             assert_eq!(scene.may_go(pod), expected);
             assert_ne!(scene.back(pod), "yes", "{expected}");
         }
+    }
+}
+
+/// Of what is known, nothing is lost because something else is not.
+#[test]
+fn a_partition_in_need_keeps_its_brokers_though_the_controllers_are_not_known() {
+    let need =
+        "orders-3 has 1 of 3 in-sync replicas (min.insync.replicas 2); brokers 1 and 2 are still catching up";
+    for (obstacle, pod, expected) in [
+        (Obstacle::Credentials, "kf-broker-0", format!("no: {need}")),
+        (Obstacle::Credentials, "kf-broker-1", "unknown: the active controller: so it is".to_owned()),
+        (Obstacle::TimedOut, "kf-broker-0", format!("no: the controllers do not answer: so it is / {need}")),
+        (Obstacle::Unreachable, "kf-broker-1", "no: the controllers do not answer: so it is".to_owned()),
+        (Obstacle::Unreachable, "kf-controller-1", "no: the controllers do not answer: so it is".to_owned()),
+    ] {
+        let mut scene = Scene::topology(3, 3);
+        scene.all_say(|says| {
+            says.topics[0].partitions[0].in_sync = vec![0];
+            says.quorum = Err(Unasked::new(obstacle, "so it is"));
+        });
+        assert_eq!(scene.may_go(pod), expected, "{obstacle:?}");
+        assert_ne!(scene.back(pod), "yes", "{obstacle:?}");
     }
 }
 
