@@ -60,7 +60,8 @@ fn at(server: &Server, program: &str) -> Command {
 
 /// A whole update. Returns what it printed and what the server saw of it.
 fn update(server: &mut Server, progress: &str, what: [&str; 4]) -> (Ran, Journal) {
-    let ran = process::run(dbupdate(server).args(what).args(["--yes", "--health", "off", "--progress", progress]));
+    let ran =
+        process::run(dbupdate(server).args(what).args(["--yes", "--health", "off", "--progress", progress]));
     let journal = server.journal();
     (ran, journal)
 }

@@ -138,11 +138,6 @@ impl Cluster {
         self.secrets.hidden_in(error)
     }
 
-    /// The text without the secrets that are known.
-    pub fn masked(&self, text: &str) -> String {
-        self.secrets.masked(text)
-    }
-
     /// When the credentials expire; `None` if they are renewed automatically or do not tell.
     pub fn expires(&self) -> Option<Timestamp> {
         self.expires

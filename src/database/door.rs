@@ -178,25 +178,11 @@ impl Door {
     /// Those of the question, and that its time was over.
     pub async fn asked<T>(&self, question: impl Future<Output = Result<T, Unasked>>) -> Result<T, Unasked> {
         in_time(question).await.map_err(|Unasked { obstacle, message }| {
-            let masked = self.cluster.masked(&message);
+            let masked = self.cluster.without_secrets(&message);
             let message = masked.chars().take(LONGEST_WORDS).collect();
             Unasked { obstacle, message }
         })
     }
-}
-
-/// What is read once; an obstacle that may pass is not remembered.
-async fn once<T: Clone>(
-    known: &OnceCell<Result<T, Unasked>>,
-    reading: impl Future<Output = Result<T, Unasked>>,
-) -> Result<T, Unasked> {
-    let lasting = async {
-        match reading.await {
-            Err(unasked) if unasked.obstacle.may_pass() => Err(unasked),
-            read => Ok(read),
-        }
-    };
-    known.get_or_try_init(|| lasting).await?.clone()
 }
 
 /// A question within its time.

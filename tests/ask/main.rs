@@ -7,8 +7,8 @@ mod cassandra;
 mod druid;
 mod hazelcast;
 mod kafka;
-mod zookeeper;
 mod tls;
+mod zookeeper;
 
 use std::time::Duration;
 
