@@ -62,7 +62,7 @@ impl Asker {
         // The node closes it, and a pod has one connection at a time.
         self.open.remove(&place.uid);
         let told = match door.plain(place, MANAGEMENT_PORT).await {
-            Ok(line) => match in_time(http::post(Box::new(line), &door.host(place), DRAIN)).await {
+            Ok(line) => match door.asked(http::post(Box::new(line), &door.host(place), DRAIN)).await {
                 // It writes for longer than a question may take, and goes on with that.
                 Err(late) if late.obstacle == Obstacle::TimedOut => Ok(()),
                 told => told,

@@ -34,7 +34,7 @@ struct Judge<'a> {
     ground: Result<Controllers<'a>, Verdict>,
 }
 
-impl Judge<'_> {
+impl<'a> Judge<'a> {
     fn member(&self, place: &Place) -> Member {
         let Some(node) = Node::of(place) else { return other(place) };
         let ready = ready(place);
@@ -87,7 +87,7 @@ impl Judge<'_> {
     }
 
     /// The verdict of the controllers, which they have only on one of themselves, or why there is none on any pod.
-    fn controllers(&self, node: Node, verdict: impl Fn(&Controllers<'_>, i32) -> Verdict) -> Verdict {
+    fn controllers(&self, node: Node, verdict: impl Fn(&Controllers<'a>, i32) -> Verdict) -> Verdict {
         match &self.ground {
             Ok(controllers) if node.controller => verdict(controllers, node.id),
             Ok(_) => Verdict::Yes,

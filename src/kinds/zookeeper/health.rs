@@ -44,13 +44,16 @@ fn back(ensemble: &Ensemble<'_>, seat: &Seat<'_>) -> Verdict {
     well.and(leader.seat.well(ensemble.voters)).and(leader.counts(followers))
 }
 
-/// A server outside the quorum may go if that takes nothing from the others. One that takes part may go only if all is
-/// well, as then the others are a quorum without it.
+/// A server that Kubernetes sees to be broken may go if that takes nothing from the others. One that is Ready may go only if
+/// all is well, as then the others are a quorum without it: one that does not serve yet may be about to.
 fn may_go(ensemble: &Ensemble<'_>, seat: &Seat<'_>) -> Verdict {
     if ensemble.leaders().nth(1).is_some() {
         return ensemble.no_single_leader();
     }
-    if seat.is_out() {
+    if seat.is_alone(ensemble.voters) {
+        return Verdict::Yes;
+    }
+    if seat.is_not_ready() {
         return without_effect(ensemble, seat);
     }
     let all_well = ensemble.seats.iter().map(|seat| seat.well(ensemble.voters));

@@ -84,9 +84,9 @@ impl Seat<'_> {
         }
     }
 
-    /// It does not take part in the quorum: by what it says, or because Kubernetes sees that it is not well.
-    pub fn is_out(&self) -> bool {
-        !self.serves() && !self.is_unheard()
+    /// It is missing or not Ready, so it was not asked.
+    pub fn is_not_ready(&self) -> bool {
+        matches!(self.0.heard, Heard::NotReady)
     }
 
     /// It takes part: it serves what the leader has committed.
@@ -173,7 +173,7 @@ impl Leader<'_> {
         let followers = voters.saturating_sub(1);
         let mut why = Vec::new();
         why.extend((synced as usize != followers).then(|| self.out_of_sync(synced, followers)));
-        why.extend((pending > 0).then(|| format!("leader {} has {pending} pending syncs", self.seat.pod())));
+        why.extend((pending > 0).then(|| format!("leader {} has pending syncs", self.seat.pod())));
         Verdict::unless(why)
     }
 

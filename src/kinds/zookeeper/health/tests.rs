@@ -81,22 +81,24 @@ fn a_server_may_go_if_the_others_are_a_quorum_without_it() {
         ("FFL", "yyy", "yyy"),
         ("LFFFF", "yyyyy", "yyyyy"),
         ("FFOL", "yyyy", "yyyy"),
-        // Another server is away, or not yet back: only that one may go.
+        // Another server is away: only that one may go.
         ("FnL", "nyn", "yny"),
         ("Fnl", "nyn", "yny"),
         ("Fml", "nyn", "yny"),
-        ("F0l", "nyn", "yny"),
-        ("Ffl", "nyn", "yny"),
+        // Another server is Ready and does not serve yet: that one is waited for, too.
+        ("F0l", "nnn", "yny"),
+        ("Ffl", "nnn", "yny"),
         // Of five, two are away: the three others stay.
         ("FnmFl", "nyynn", "ynnyy"),
         // All serve, but the leader does not count them, or clients wait for it.
         ("FFl", "nnn", "nnn"),
         ("FFp", "nnn", "yyy"),
-        // The leader has not begun, or there is none: nobody is served, so nothing is lost.
+        // The leader has not begun, or there is none: whoever is Ready stays, to become a quorum with those that return.
         ("FFe", "nnn", "nnn"),
-        ("000", "yyy", "nnn"),
-        ("0n0", "yyy", "nnn"),
-        ("0n", "yy", "nn"),
+        ("000", "nnn", "nnn"),
+        ("0n0", "nyn", "nnn"),
+        ("0n", "ny", "nn"),
+        ("0", "n", "n"),
         ("FF0", "nnn", "nnn"),
         // A leader that has just lost its quorum, and does not know it yet.
         ("nnc", "nnn", "nnn"),
@@ -110,7 +112,7 @@ fn a_server_may_go_if_the_others_are_a_quorum_without_it() {
         ("FF?", "???", "???"),
         ("FsL", "???", "y?y"),
         ("FuL", "???", "y?y"),
-        ("nt0", "?n?", "n?n"),
+        ("nt0", "?nn", "n?n"),
         ("ntF", "?nn", "n??"),
         // A member of another ensemble.
         ("FxL", "nnn", "yny"),
@@ -122,7 +124,7 @@ fn a_server_may_go_if_the_others_are_a_quorum_without_it() {
         ("n", "y", "n"),
         ("t", "?", "?"),
         // Alone beside others is no ensemble.
-        ("FSl", "nyn", "yny"),
+        ("FSl", "nnn", "yny"),
     ] {
         let health = health(servers);
         let found = (letters(&health, |member| &member.may_go), letters(&health, |member| &member.back));
@@ -141,7 +143,7 @@ fn the_reasons_are_in_the_words_of_zookeeper() {
         ("F0l", "zk-1 is not serving requests; leader zk-2 has 1 of 2 followers in sync"),
         ("Ffl", "zk-1 says following - synchronization; leader zk-2 has 1 of 2 followers in sync"),
         ("FFl", "leader zk-2 has 1 of 2 followers in sync"),
-        ("FFp", "leader zk-2 has 1 pending syncs"),
+        ("FFp", "leader zk-2 has pending syncs"),
         ("FLL", "zk-1, zk-2 all say that they lead"),
         ("FtL", "zk-1: no answer within 5 s"),
         ("FsL", "zk-1 has not been asked yet"),
