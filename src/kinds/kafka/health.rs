@@ -149,8 +149,10 @@ fn ready(place: &Place) -> Verdict {
     Verdict::No { why: vec![why] }
 }
 
-/// A pod that is no node of Kafka: the Cruise Control, which nothing depends on.
+/// A pod of a role that is not known, so that nobody knows what depends on it. The Cruise Control is none of them: it runs as
+/// a Deployment, which has no places.
 fn other(place: &Place) -> Member {
+    let unknown = Verdict::Unknown { why: vec![format!("{} is no role of Kafka", place.role)] };
     Member {
         pod: place.pod.clone(),
         uid: place.uid.clone(),
@@ -159,8 +161,8 @@ fn other(place: &Place) -> Member {
         version: String::new(),
         state: if place.ready { "Ready" } else { "not Ready" }.to_owned(),
         leader: false,
-        back: ready(place),
-        may_go: Verdict::Yes,
+        back: ready(place).and(unknown.clone()),
+        may_go: unknown,
         unasked: false,
         busy: Vec::new(),
     }

@@ -286,13 +286,16 @@ fn why_a_controller_has_to_stay_names_the_others() {
     assert_eq!(
         scene.may_go("kf-controller-0"),
         "no: without controller 1000 only 0 of 3 controllers would be caught up, and 2 are needed / \
-         controller 1001 is 64 s behind the active controller / \
+         controller 1001 has not caught up with the active controller / \
          controller 1002 has not caught up with the active controller"
     );
-    assert_eq!(scene.back("kf-controller-1"), "no: controller 1001 is 64 s behind the active controller");
+    assert_eq!(
+        scene.back("kf-controller-1"),
+        "no: controller 1001 has not caught up with the active controller"
+    );
     let messages: Vec<_> = scene.health().remarks.into_iter().map(|remark| remark.message).collect();
     assert!(
-        messages.contains(&"controller 1001 is 64 s behind the active controller".to_owned()),
+        messages.contains(&"controller 1001 has not caught up with the active controller".to_owned()),
         "{messages:?}"
     );
     scene.quorum(|quorum| quorum.voters.retain(|voter| voter.id != 1001));
@@ -317,7 +320,7 @@ fn a_combined_node_has_to_satisfy_both_rules() {
     let mut scene = Scene::combined(3);
     scene.quorum(|quorum| lag(quorum, 2, 5_000));
     assert!(scene.may_go("kf-1").starts_with("no: without controller 1 only 1 of 3 controllers"));
-    assert_eq!(scene.back("kf-2"), "no: controller 2 is 5 s behind the active controller");
+    assert_eq!(scene.back("kf-2"), "no: controller 2 has not caught up with the active controller");
     let mut scene = Scene::combined(3);
     scene.all_say(|says| says.topics[0].partitions[0].in_sync = vec![0, 1]);
     assert!(scene.may_go("kf-1").starts_with("no: orders-3 has 2 of 3"), "{}", scene.may_go("kf-1"));
@@ -535,9 +538,15 @@ fn what_a_restart_will_cost_is_told_before() {
 }
 
 #[test]
-fn the_cruise_control_is_no_node() {
+fn nothing_is_known_of_a_pod_whose_role_is_not() {
     let mut scene = Scene::topology(3, 3);
-    scene.roster.places.push(place(("kf-cruise-control-x".to_owned(), "cruise-control", 0)));
-    assert_eq!(scene.may_go("kf-cruise-control-x"), "yes");
-    assert_eq!(scene.back("kf-cruise-control-x"), "yes");
+    scene.roster.places.push(place(("kf-witness-0".to_owned(), "witness", 0)));
+    let unknown = "unknown: witness is no role of Kafka";
+    assert_eq!(
+        (scene.may_go("kf-witness-0").as_str(), scene.back("kf-witness-0").as_str()),
+        (unknown, unknown)
+    );
+    assert_eq!(scene.may_go("kf-broker-0"), "yes");
+    scene.place("kf-witness-0").ready = false;
+    assert_eq!(scene.back("kf-witness-0"), "no: pod kf-witness-0 is not Ready");
 }
