@@ -1,6 +1,6 @@
 //! The partitions that lack a replica or a leader in the view of any broker, and which broker has to stay for their sake.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::Verdict;
 use crate::model::evidence::kafka::{Broker, Moving, Partition, Topic};
@@ -57,10 +57,20 @@ impl<'a> Partitions<'a> {
     /// ends, 9 s later; so only those are counted here whose pods are Ready, and a pod that does not answer leaves it open
     /// whether its replicas are there.
     pub fn may_go(&self, broker: i32) -> Verdict {
-        let ready = |id: i32| !self.views.is_away(id);
-        let known = Verdict::unless(self.reasons(|partition| partition.blocks(broker, ready)));
-        let mut unknown = self.reasons(|partition| partition.undecided(broker));
-        if !self.reasons(|partition| partition.blocks(broker, |id| self.views.answers(id))).is_empty() {
+        let short = |is_there: &dyn Fn(i32) -> bool| {
+            self.by_cause(|partition| partition.short_of(broker, is_there, |id| self.views.has(id)))
+        };
+        let known = short(&|id| !self.views.is_away(id));
+        let known = known.iter().map(|(lack, names)| match names.len() {
+            1 => format!("{} has {lack}", listed(names)),
+            _ => format!("{} have {lack}", listed(names)),
+        });
+        let known = Verdict::unless(known.collect());
+        let undecided = self.by_cause(|partition| partition.is_undecided(broker).then_some(()));
+        let undecided = undecided.into_iter().map(|((), names)| listed(&names));
+        let mut unknown: Vec<String> =
+            undecided.map(|names| format!("min.insync.replicas of {names} is not known")).collect();
+        if !short(&|id| self.views.answers(id)).is_empty() {
             unknown
                 .extend(self.views.silent().filter(|(id, _)| *id != broker).map(|(_, why)| why.to_owned()));
         }
@@ -70,10 +80,11 @@ impl<'a> Partitions<'a> {
 
     /// Whether the broker has caught up with everything that it holds.
     pub fn back(&self, broker: i32) -> Verdict {
-        Verdict::unless(self.reasons(|partition| {
-            let name = partition.name();
-            partition.lacks(broker).then(|| format!("broker {broker} is not in the ISR of {name}"))
-        }))
+        let lacking = self.by_cause(|partition| partition.lacks(broker).then_some(()));
+        let lacking = lacking.into_iter().map(|((), names)| listed(&names));
+        Verdict::unless(
+            lacking.map(|names| format!("broker {broker} is not in the ISR of {names}")).collect(),
+        )
     }
 
     /// In how many partitions the broker is a replica that is not in sync.
@@ -82,15 +93,27 @@ impl<'a> Partitions<'a> {
         behind.map(|partition| (partition.topic, partition.index)).collect::<BTreeSet<_>>().len()
     }
 
-    /// One reason for each partition.
-    fn reasons(&self, reason: impl Fn(&Troubled<'_>) -> Option<String>) -> Vec<String> {
-        let mut found: Vec<((&str, i32), String)> = self
-            .troubled
-            .iter()
-            .filter_map(|partition| Some(((partition.topic, partition.index), reason(partition)?)))
-            .collect();
-        found.dedup_by_key(|(partition, _)| *partition);
-        found.into_iter().map(|(_, reason)| reason).collect()
+    /// The partitions that share a cause, each by the worst view that has one.
+    fn by_cause<C: Ord>(&self, cause: impl Fn(&Troubled<'_>) -> Option<C>) -> BTreeMap<C, Vec<String>> {
+        let causes = self.troubled.iter().filter_map(|partition| Some((partition, cause(partition)?)));
+        let mut causes: Vec<_> = causes.collect();
+        causes.dedup_by_key(|(partition, _)| (partition.topic, partition.index));
+        let mut shared: BTreeMap<C, Vec<String>> = BTreeMap::new();
+        for (partition, cause) in causes {
+            shared.entry(cause).or_default().push(partition.name());
+        }
+        shared
+    }
+}
+
+/// The first three partitions, and how many there are besides.
+fn listed(names: &[String]) -> String {
+    match names {
+        [] | [_] => names.concat(),
+        [one, two] => format!("{one} and {two}"),
+        [one, two, three] => format!("{one}, {two} and {three}"),
+        [one, two, three, _] => format!("{one}, {two}, {three} and 1 more partition"),
+        [one, two, three, more @ ..] => format!("{one}, {two}, {three} and {} more partitions", more.len()),
     }
 }
 
@@ -130,21 +153,26 @@ impl Troubled<'_> {
     }
 
     /// It lacks a replica, and how many it needs is not known.
-    fn undecided(&self, broker: i32) -> Option<String> {
-        let open = self.min_insync.is_none() && self.holds(broker);
-        open.then(|| format!("min.insync.replicas of {} is not known", self.topic))
+    fn is_undecided(&self, broker: i32) -> bool {
+        self.min_insync.is_none() && self.holds(broker)
     }
 
-    /// Why the broker has to stay. The rule is that of Strimzi's `KafkaAvailability`: without it, no fewer replicas may be in
+    /// What the partition has too few of for the broker to go, if so. The rule is that of Strimzi's `KafkaAvailability`: without it, no fewer replicas may be in
     /// sync than `min.insync.replicas`. A partition that has no more replicas than that is unavailable during any restart of
-    /// one of them, so that waiting does not help. Where a single replica in sync is allowed, a broker leaves two behind
+    /// one of them, so that waiting does not help, unless it would be left without any replica in sync while another one, whose
+    /// broker [has a pod](Views::has), can still catch up. Where a single replica in sync is allowed, a broker leaves two behind
     /// nevertheless if the partition has more than two: one that goes must not leave the only copy of what is written meanwhile.
-    fn blocks(&self, broker: i32, is_there: impl Fn(i32) -> bool) -> Option<String> {
+    fn short_of(
+        &self,
+        broker: i32,
+        is_there: impl Fn(i32) -> bool,
+        has_pod: impl Fn(i32) -> bool,
+    ) -> Option<String> {
         if !self.holds(broker) {
             return None;
         }
         if !self.leader.is_some_and(|leader| leader == broker || is_there(leader)) {
-            return Some(format!("{} has no leader", self.name()));
+            return Some("no leader".to_owned());
         }
         let min = usize::try_from(self.min_insync?).ok()?;
         let replicas = self.replicas.len();
@@ -152,18 +180,18 @@ impl Troubled<'_> {
             true => min.max(replicas.saturating_sub(1).min(2)),
             false => min,
         };
-        let left = self.in_sync.iter().filter(|id| **id != broker && is_there(**id)).count();
-        (replicas > min && left < needed).then(|| self.shortage(min, is_there))
+        let in_sync = |id: i32| self.in_sync.contains(&id) && is_there(id);
+        let left = self.in_sync.iter().filter(|id| **id != broker && in_sync(**id)).count();
+        let may_catch_up = || self.replicas.iter().any(|id| *id != broker && !in_sync(*id) && has_pod(*id));
+        let short = if replicas > min { left < needed } else { left == 0 && may_catch_up() };
+        short.then(|| self.shortage(min, is_there))
     }
 
     /// How many replicas are in sync, and how the others are doing.
     fn shortage(&self, min: usize, is_there: impl Fn(i32) -> bool) -> String {
         let in_sync = self.in_sync.iter().filter(|id| is_there(**id)).count();
-        let counts = format!(
-            "{} has {in_sync} of {} in-sync replicas (min.insync.replicas {min})",
-            self.name(),
-            self.replicas.len()
-        );
+        let counts =
+            format!("{in_sync} of {} in-sync replicas (min.insync.replicas {min})", self.replicas.len());
         let missing = self.replicas.iter().copied().filter(|id| !self.in_sync.contains(id) || !is_there(*id));
         let (late, away): (Vec<i32>, Vec<i32>) =
             missing.partition(|id| self.serving.contains(id) && is_there(*id));

@@ -113,6 +113,11 @@ impl<'a> Views<'a> {
         self.away.contains(&id)
     }
 
+    /// The broker has a place here, so that a pod of it returns.
+    pub fn has(&self, id: i32) -> bool {
+        !self.answers(id) || self.said.iter().any(|view| view.id == id)
+    }
+
     /// Nothing is known against the broker's presence; nobody asks one that has no pod here.
     pub fn answers(&self, id: i32) -> bool {
         !self.away.contains(&id) && !self.silent.contains_key(&id)

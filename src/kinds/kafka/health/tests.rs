@@ -144,6 +144,13 @@ fn a_broker_leaves_enough_replicas_in_sync() {
         (&[0, 1, 2], &[0], 2, 1, "no"),
         (&[0, 1, 2], &[0, 1], 3, 2, "yes"),
         (&[0, 1], &[0, 1], 2, 0, "yes"),
+        // It is never at full strength without one of them; but the last one in sync waits for the other.
+        (&[0, 1], &[1], 2, 1, "no"),
+        (&[0, 1], &[1], 2, 0, "yes"),
+        (&[0, 1, 2], &[0, 1], 3, 0, "yes"),
+        (&[0, 1, 2], &[0], 3, 0, "no"),
+        // The other has no pod here that could catch up.
+        (&[0, 9], &[0], 2, 0, "yes"),
         (&[0, 1], &[0, 1], 1, 0, "yes"),
         (&[0, 1], &[0], 1, 0, "no"),
         (&[0, 1], &[0], 1, 1, "yes"),
@@ -182,7 +189,7 @@ fn why_a_broker_has_to_stay_is_said_in_kafkas_terms() {
             min(Some(2)),
             "no: orders-3 has 1 of 3 in-sync replicas (min.insync.replicas 2); broker 2 is still catching up; broker 1 is not serving",
         ),
-        (&[0, 1, 2], min(None), "unknown: min.insync.replicas of orders is not known"),
+        (&[0, 1, 2], min(None), "unknown: min.insync.replicas of orders-3 is not known"),
         (&[0, 1, 2], topic("orders", Some(2), vec![leaderless]), "no: orders-3 has no leader"),
         // Its leader does not serve, whatever the view of it.
         (
@@ -218,8 +225,31 @@ fn a_few_reasons_are_said_and_the_others_counted() {
     let mut scene = Scene::topology(3, 3);
     let ill = |index| Partition { index, ..partition(&[0, 1, 2], &[0]) };
     scene.all_say(|says| says.topics[0].partitions = (0..9).map(ill).collect());
-    let said = scene.may_go("kf-broker-0");
-    assert!(said.starts_with("no: orders-0 has 1 of 3") && said.ends_with(" / and 6 more"), "{said}");
+    assert_eq!(
+        scene.may_go("kf-broker-0"),
+        "no: orders-0, orders-1, orders-2 and 6 more partitions have 1 of 3 in-sync replicas \
+         (min.insync.replicas 2); brokers 1 and 2 are still catching up"
+    );
+    assert_eq!(
+        scene.back("kf-broker-1"),
+        "no: broker 1 is not in the ISR of orders-0, orders-1, orders-2 and 6 more partitions"
+    );
+    scene.all_say(|says| says.topics[0].min_insync = None);
+    assert_eq!(
+        scene.may_go("kf-broker-0"),
+        "unknown: min.insync.replicas of orders-0, orders-1, orders-2 and 6 more partitions is not known"
+    );
+    for (partitions, names) in [
+        (2, "orders-0 and orders-1 have"),
+        (3, "orders-0, orders-1 and orders-2 have"),
+        (4, "orders-0, orders-1, orders-2 and 1 more partition have"),
+    ] {
+        scene
+            .all_say(|says| says.topics = vec![topic("orders", Some(2), (0..partitions).map(ill).collect())]);
+        let said = scene.may_go("kf-broker-0");
+        assert!(said.starts_with(&format!("no: {names} 1 of 3 in-sync replicas")), "{said}");
+    }
+    scene.all_say(|says| says.topics[0].partitions = (0..9).map(ill).collect());
     assert_eq!(scene.health().member("kf-broker-1").expect("a member").state, "9 of 9 replicas not in sync");
 }
 
