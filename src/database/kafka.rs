@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use futures::future::join_all;
 
 use crate::model::evidence::Said;
-use crate::model::evidence::kafka::{Answers, Broker};
+use crate::model::evidence::kafka::{Answers, Broker, Node};
 use crate::model::{Obstacle, Place, Roster, Unasked};
 
 use super::door::{Door, Wire, lost};
@@ -33,7 +33,7 @@ impl Asker {
     /// Asks every broker that is Ready. Controllers do not listen where brokers do; brokers ask them in our place.
     pub async fn ask(&mut self, door: &Door, roster: &Roster) -> Answers {
         let asking =
-            roster.ready().filter(|place| place.role.trim_end_matches('s') != "controller").map(|place| {
+            roster.ready().filter(|place| Node::of(place).is_some_and(|node| node.broker)).map(|place| {
                 let open = self.open.remove(&place.uid);
                 async move { (place, answer(door, place, open).await) }
             });

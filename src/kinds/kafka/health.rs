@@ -5,11 +5,12 @@
 //! only make the verdict worse; but a replica counts only if its broker answers.
 
 use crate::model::evidence::Evidence;
+use crate::model::evidence::kafka::Node;
 use crate::model::{Health, Member, Place, Roster, Verdict};
 
 use super::partitions::{Partitions, topics};
 use super::quorum::Controllers;
-use super::views::{Node, Views};
+use super::views::Views;
 use super::{release, remarks};
 
 /// Judges what the pods answered.

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::evidence::kafka::Topic;
+use crate::model::evidence::kafka::{Node, Topic};
 use crate::model::{Check, Remark, Roster};
 
 use super::partitions::topics;
 use super::quorum::Controllers;
 use super::release;
-use super::views::{Node, Views};
+use super::views::Views;
 
 /// In the order of their weight.
 pub(super) fn of(views: &Views<'_>, controllers: Option<&Controllers<'_>>, roster: &Roster) -> Vec<Remark> {

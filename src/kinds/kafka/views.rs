@@ -2,30 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::evidence::kafka::{Answers, Broker};
-use crate::model::{Place, Roster, Verdict};
-
-/// A pod as a node of Kafka.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Node {
-    /// KubeDB numbers brokers and combined nodes by their ordinals, and controllers from 1000.
-    pub id: i32,
-    pub broker: bool,
-    pub controller: bool,
-}
-
-impl Node {
-    /// `None` if the pod is no node, such as the Cruise Control.
-    pub fn of(place: &Place) -> Option<Self> {
-        let ordinal = i32::try_from(place.ordinal).ok()?;
-        match place.role.trim_end_matches('s') {
-            "broker" => Some(Node { id: ordinal, broker: true, controller: false }),
-            "controller" => Some(Node { id: ordinal.checked_add(1000)?, broker: false, controller: true }),
-            "all" | "combined" => Some(Node { id: ordinal, broker: true, controller: true }),
-            _ => None,
-        }
-    }
-}
+use crate::model::evidence::kafka::{Answers, Broker, Node};
+use crate::model::{Roster, Verdict};
 
 /// The answers of the pods that are there now.
 pub(super) struct Views<'a> {

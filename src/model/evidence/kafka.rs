@@ -1,7 +1,29 @@
 //! What the brokers of a Kafka answer. Ids are those of Kafka's nodes.
 
 use super::Said;
-use crate::model::Unasked;
+use crate::model::{Place, Unasked};
+
+/// A pod as a node of Kafka: who is asked and who is judged as what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Node {
+    /// KubeDB numbers brokers and combined nodes by their ordinals, and controllers from 1000.
+    pub id: i32,
+    pub broker: bool,
+    pub controller: bool,
+}
+
+impl Node {
+    /// `None` if the pod is no node, such as the Cruise Control.
+    pub fn of(place: &Place) -> Option<Self> {
+        let ordinal = i32::try_from(place.ordinal).ok()?;
+        match place.role.trim_end_matches('s') {
+            "broker" => Some(Node { id: ordinal, broker: true, controller: false }),
+            "controller" => Some(Node { id: ordinal.checked_add(1000)?, broker: false, controller: true }),
+            "all" | "combined" => Some(Node { id: ordinal, broker: true, controller: true }),
+            _ => None,
+        }
+    }
+}
 
 /// The answers of all brokers that were asked.
 #[derive(Debug, Clone, Default, PartialEq)]
