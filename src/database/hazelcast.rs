@@ -4,7 +4,7 @@ use futures::FutureExt;
 use serde::Deserialize;
 
 use crate::model::evidence::hazelcast::{Answers, Peer, Pod};
-use crate::model::{Roster, Unasked, clean};
+use crate::model::{Roster, Unasked, brief};
 
 use super::door::Door;
 use super::http::{Connections, Pages};
@@ -30,18 +30,18 @@ impl Asker {
 }
 
 async fn pod(pages: &mut Pages<'_>) -> Result<Pod, Unasked> {
-    // The state of the whole is read last: a list that changes meanwhile is not taken for one that has been safe.
+    // The health of the cluster is read last, so that it is never older than the list of its members.
     let cluster: Cluster = pages.open_json("/hazelcast/rest/cluster").await?;
     let health: State = pages.open_json("/hazelcast/health").await?;
     let peer = |member: Member| Peer {
-        uuid: clean(&member.uuid),
-        version: clean(&member.member_version),
+        uuid: brief(&member.uuid),
+        version: brief(&member.member_version),
         local: member.local_member,
         lite: member.lite_member,
     };
     Ok(Pod {
-        node_state: clean(&health.node_state),
-        cluster_state: clean(&health.cluster_state),
+        node_state: brief(&health.node_state),
+        cluster_state: brief(&health.cluster_state),
         safe: health.cluster_safe,
         queued: health.migration_queue_size,
         size: health.cluster_size,

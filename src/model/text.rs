@@ -6,6 +6,15 @@ pub fn clean(text: &str) -> String {
     text.chars().map(|c| if steers(c) { ' ' } else { c }).collect::<String>().trim().to_owned()
 }
 
+/// The longest text that is taken from a database, in characters.
+const LONGEST: usize = 200;
+
+/// Text that a database says, e.g. a state or a version: cleaned, and cut where no name or reason of a database reaches.
+pub fn brief(text: &str) -> String {
+    let cut = text.char_indices().nth(LONGEST).map_or(text, |(end, _)| text.get(..end).unwrap_or_default());
+    clean(cut)
+}
+
 /// A key that sorts names by the numbers in them: `rack-r2` before `rack-r10`.
 pub fn by_number(name: &str) -> (Vec<(&str, u64)>, &str) {
     let (mut parts, mut rest) = (Vec::new(), name);
@@ -42,7 +51,14 @@ fn unseen(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{by_number, clean};
+    use super::{LONGEST, brief, by_number, clean};
+
+    #[test]
+    fn what_a_database_says_is_cut() {
+        assert_eq!(brief("ACTIVE\u{1b}"), "ACTIVE");
+        assert_eq!(brief(&"é".repeat(LONGEST)), "é".repeat(LONGEST));
+        assert_eq!(brief(&"é".repeat(1 << 20)), "é".repeat(LONGEST));
+    }
 
     #[test]
     fn names_are_sorted_by_their_numbers() {

@@ -5,7 +5,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::value::{Bytes, Row};
 use crate::database::tls::broken;
-use crate::model::{Obstacle, Unasked, clean};
+use crate::model::{Obstacle, Unasked, brief};
 
 const REQUEST: u8 = 0x04;
 const RESPONSE: u8 = 0x84;
@@ -18,6 +18,9 @@ const LARGEST: u32 = 4 * 1024 * 1024;
 
 /// More columns than any table that is asked for has.
 const MOST_COLUMNS: i32 = 256;
+
+/// More rows than any table that is asked for has: keyspaces are the most, and some thousands stop a Cassandra.
+const MOST_ROWS: i32 = 20_000;
 
 /// How far the type of a column may be nested, e.g. a list of maps.
 const DEEPEST_TYPE: u32 = 8;
@@ -102,8 +105,12 @@ pub async fn read(wire: &mut (impl AsyncRead + Unpin)) -> Result<(i16, Answer), 
     if length > LARGEST {
         return Err(strange("an answer of more than 4 MiB"));
     }
-    let mut body = vec![0; length as usize];
-    wire.read_exact(&mut body).await.map_err(|error| broken(&error))?;
+    // Memory is taken for what arrives, not for the length that the server claims.
+    let mut body = Vec::new();
+    wire.take(length.into()).read_to_end(&mut body).await.map_err(|error| broken(&error))?;
+    if body.len() < length as usize {
+        return Err(broken(&std::io::ErrorKind::UnexpectedEof.into()));
+    }
     let answer = answer(flags, opcode, &body).ok_or_else(|| strange("an answer that breaks the protocol"))?;
     Ok((i16::from_be_bytes([high, low]), answer))
 }
@@ -127,7 +134,7 @@ fn answer(flags: u8, opcode: u8, body: &[u8]) -> Option<Answer> {
 }
 
 fn error(body: &mut Bytes<'_>) -> Option<Complaint> {
-    let (code, message) = (body.int()?, clean(body.string()?));
+    let (code, message) = (body.int()?, brief(body.string()?));
     let unavailable = (code == Complaint::UNAVAILABLE).then(|| {
         let _consistency = body.short()?;
         let (needed, alive) = (body.int()?, body.int()?);
@@ -160,8 +167,11 @@ fn rows(body: &mut Bytes<'_>) -> Option<Vec<Row>> {
         body.string()?;
         skip_type(body, DEEPEST_TYPE)?;
     }
+    // A negative count is one of no rows.
     let count = body.int()?;
-    // Each value has at least its length, so a count that is too large ends here before it costs anything.
+    if count > MOST_ROWS {
+        return None;
+    }
     (0..count).map(|_| (0..columns).map(|_| body.value()).collect::<Option<Row>>()).collect()
 }
 

@@ -234,6 +234,24 @@ async fn numbers_from_outside_reserve_nothing() {
     }
 }
 
+/// Null values take four bytes each, so that a large answer could hold a million rows.
+#[tokio::test]
+async fn only_so_many_rows_are_kept() {
+    for (count, kept) in [(20_000_u32, true), (20_001, false)] {
+        let head = &b"\0\0\0\x02\0\0\0\x01\0\0\0\x01\0\x01k\0\x01t\0\x01c\0\x0d"[..];
+        let body = [head, &count.to_be_bytes(), &[0xff; 4].repeat(count as usize)].concat();
+        let size = u32::try_from(body.len()).expect("short").to_be_bytes();
+        let frame = [&[0x84, 0, 0, 1, 8][..], &size, &body].concat();
+        assert_eq!(frame::read(&mut frame.as_slice()).await.is_ok(), kept, "{count}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_ends_early_is_a_connection_that_broke() {
+    let frame = [&[0x84, 0, 0, 1, 8][..], &(4_u32 << 20).to_be_bytes(), b"short"].concat();
+    assert_eq!(obstacle(frame::read(&mut frame.as_slice()).await), Some(Obstacle::Unreachable));
+}
+
 /// A type that is nested without end.
 #[tokio::test]
 async fn a_type_is_followed_only_so_far() {

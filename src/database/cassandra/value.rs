@@ -1,7 +1,7 @@
 //! The notations of the CQL native protocol, and values in them. Lengths are those that a server says: nothing is reserved
 //! by them.
 
-use crate::model::clean;
+use crate::model::brief;
 
 /// The values of a row, in the order in which the columns were asked for; null is `None`.
 pub type Row = Vec<Option<Vec<u8>>>;
@@ -45,9 +45,9 @@ impl<'a> Bytes<'a> {
     }
 }
 
-/// A text, cleaned. Null is an empty text; `None` stands for what is no text.
+/// A text, cleaned and cut. Null is an empty text; `None` stands for what is no text.
 pub fn text(value: Option<&[u8]>) -> Option<String> {
-    std::str::from_utf8(value.unwrap_or_default()).ok().map(clean)
+    std::str::from_utf8(value.unwrap_or_default()).ok().map(brief)
 }
 
 /// A UUID as it is written: 8, 4, 4, 4 and 12 digits.

@@ -92,7 +92,7 @@ fn complaint(voice: &Voice<Pod>, said: &Pod, whole: usize) -> Verdict {
     let listed = said.members.len();
     let complaints = [
         (said.node_state != "ACTIVE").then(|| format!("{pod} is {}", said.node_state)),
-        // Without quarrel about which member says so: the state is the cluster's.
+        // The pod is not named: this is the state of the whole cluster, whichever member tells it.
         (said.cluster_state != "ACTIVE").then(|| format!("the cluster is {}", said.cluster_state)),
         (said.size != whole as u64).then(|| format!("{pod} counts {} of {whole} members", said.size)),
         (said.size == whole as u64 && listed != whole)
