@@ -6,14 +6,15 @@ use futures::FutureExt;
 use serde::Deserialize;
 
 use crate::model::evidence::druid::{
-    Answers, Coordinator, Ingestion, Lacking, Overlord, Pod, Role, Segments, Worker,
+    Answers, Coordinator, Ingestion, Lacking, Overlord, Pod, Role, Segments, Served, Worker,
 };
-use crate::model::{Obstacle, Place, Roster, Unasked, clean};
+use crate::model::{Obstacle, Place, Roster, Unasked, brief};
 
 use super::door::Door;
 use super::http::{Connections, Pages};
 use pages::{
-    Enabled, LackingSegments, Loaded, MissingSegments, Rules, Server, Status, Supervisor, WorkerInfo,
+    Datasource, Enabled, LackingSegments, Loaded, MissingSegments, Rules, Server, Status, Supervisor,
+    WorkerInfo,
 };
 
 /// How many entries of a list are kept.
@@ -28,10 +29,9 @@ pub struct Asker {
 impl Asker {
     /// Asks every pod that is Ready.
     pub async fn ask(&mut self, door: &Door, roster: &Roster) -> Answers {
-        // KubeDB's coordinators are overlords as well if there are no others.
-        let overlords = roster.places.iter().any(|place| Role::named(&place.role) == Some(Role::Overlord));
+        let overlords = Role::of_overlords(roster.places.iter().map(|place| &*place.role));
         let ports = roster.ready().filter_map(|place| Some((place, port(door, place)?)));
-        let pods = self.connections.ask_all(door, ports, |pages| process(pages, !overlords).boxed()).await;
+        let pods = self.connections.ask_all(door, ports, |pages| process(pages, overlords).boxed()).await;
         Answers { pods }
     }
 
@@ -72,14 +72,14 @@ fn port(door: &Door, place: &Place) -> Option<u16> {
     Some(if door.access.tls { tls } else { plain })
 }
 
-async fn process(pages: &mut Pages<'_>, coordinators_are_overlords: bool) -> Result<Pod, Unasked> {
+async fn process(pages: &mut Pages<'_>, overlords: Role) -> Result<Pod, Unasked> {
     let status: Status = pages.json("/status").await?;
     let Discovered { self_discovered } = pages.json("/status/selfDiscovered/status").await?;
-    let mut pod = Pod { version: clean(&status.version), discovered: self_discovered, ..Pod::default() };
+    let mut pod = Pod { version: brief(&status.version), discovered: self_discovered, ..Pod::default() };
     match Role::named(&pages.place.role) {
         Some(Role::Coordinator) => {
             pod.coordinator = Some(coordinator(pages).await?);
-            if coordinators_are_overlords {
+            if overlords == Role::Coordinator {
                 pod.overlord = overlord(pages).await?;
             }
         }
@@ -120,7 +120,7 @@ async fn overlord(pages: &mut Pages<'_>) -> Result<Option<Overlord>, Unasked> {
     Ok(Some(Overlord { leader, leads: ingestion }))
 }
 
-/// Whether the process leads; `None` if it does not say so or so. Who does not lead answers with 404.
+/// Whether the process leads; `None` if its answer says neither. One that does not lead answers with 404.
 async fn leads(pages: &mut Pages<'_>, path: &str) -> Result<Option<bool>, Unasked> {
     #[derive(Deserialize)]
     struct Leads {
@@ -137,7 +137,7 @@ async fn leader(pages: &mut Pages<'_>, path: &str) -> Result<String, Unasked> {
         return Ok(String::new());
     }
     // Druid promises JSON, and sends the bare address.
-    Ok(clean(String::from_utf8_lossy(&reply.body).trim_matches('"')))
+    Ok(brief(String::from_utf8_lossy(&reply.body).trim_matches('"')))
 }
 
 async fn segments(pages: &mut Pages<'_>) -> Result<Segments, Unasked> {
@@ -153,17 +153,29 @@ async fn segments(pages: &mut Pages<'_>) -> Result<Segments, Unasked> {
     let servers: Vec<Server> = pages.json("/druid/coordinator/v1/servers?simple").await?;
     let historicals = servers.into_iter().filter(|server| server.kind == "historical");
     let rules: Rules = pages.json("/druid/coordinator/v1/rules").await?;
+    let served: Vec<Datasource> = pages.json("/druid/coordinator/v1/datasources?simple").await?;
     let lack = |(tier, datasource, segments): (String, String, u64)| Lacking {
-        tier: clean(&tier),
-        datasource: clean(&datasource),
+        tier: brief(&tier),
+        datasource: brief(&datasource),
         segments,
     };
     Ok(Segments {
         uncounted: !datasources.is_empty(),
-        missing: missing.into_iter().take(MOST).map(|(name, segments)| (clean(&name), segments)).collect(),
+        missing: missing.into_iter().take(MOST).map(|(name, segments)| (brief(&name), segments)).collect(),
         lacking: lacking.into_iter().take(MOST).map(lack).collect(),
-        historicals: historicals.take(MOST).map(|server| clean(&server.tier)).collect(),
-        single: rules.single().take(MOST).map(|(name, tier)| (clean(name), clean(tier))).collect(),
+        historicals: historicals.take(MOST).map(|server| brief(&server.tier)).collect(),
+        single: rules.single().take(MOST).map(|(name, tier)| (brief(name), brief(tier))).collect(),
+        served: served.iter().flat_map(|datasource| serving(datasource, &rules)).take(MOST).collect(),
+    })
+}
+
+fn serving<'a>(datasource: &'a Datasource, rules: &'a Rules) -> impl Iterator<Item = Served> + 'a {
+    datasource.properties.tiers.iter().map(move |(tier, sizes)| Served {
+        tier: brief(tier),
+        datasource: brief(&datasource.name),
+        once: sizes.size,
+        replicated: sizes.replicated_size,
+        promised: rules.promised(&datasource.name, tier),
     })
 }
 
@@ -172,14 +184,14 @@ async fn ingestion(pages: &mut Pages<'_>) -> Result<Ingestion, Unasked> {
     let supervisors: Vec<Supervisor> = pages.json("/druid/indexer/v1/supervisor?state=true").await?;
     let running = supervisors.into_iter().filter(|supervisor| !supervisor.suspended);
     Ok(Ingestion {
-        workers: workers.into_iter().take(MOST).map(|info| clean(&info.worker.host)).collect(),
-        supervisors: running.take(MOST).map(|supervisor| clean(&supervisor.id)).collect(),
+        workers: workers.into_iter().take(MOST).map(|info| brief(&info.worker.host)).collect(),
+        supervisors: running.take(MOST).map(|supervisor| brief(&supervisor.id)).collect(),
     })
 }
 
 async fn worker(pages: &mut Pages<'_>) -> Result<Worker, Unasked> {
     let Enabled { host, enabled } = pages.json("/druid/worker/v1/enabled").await?;
     let tasks: Vec<String> = pages.json("/druid/worker/v1/tasks").await?;
-    let tasks = tasks.iter().take(MOST).map(|id| clean(id)).collect();
-    Ok(Worker { host: clean(&host), enabled, tasks })
+    let tasks = tasks.iter().take(MOST).map(|id| brief(id)).collect();
+    Ok(Worker { host: brief(&host), enabled, tasks })
 }

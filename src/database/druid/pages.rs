@@ -64,6 +64,8 @@ pub struct Rules(BTreeMap<String, Vec<Rule>>);
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 struct Rule {
+    #[serde(rename = "type")]
+    kind: String,
     tiered_replicants: Option<BTreeMap<String, u64>>,
 }
 
@@ -76,6 +78,40 @@ impl Rules {
             single.map(move |(tier, _)| (datasource.as_str(), tier.as_str()))
         })
     }
+
+    /// Every segment of a datasource that is in a tier is to have so many replicas there at least. The rules of all
+    /// datasources follow those of its own.
+    pub fn promised(&self, datasource: &str, tier: &str) -> u64 {
+        let rules = [datasource, "_default"].into_iter().filter_map(|name| self.0.get(name)).flatten();
+        let loading = rules.filter(|rule| !rule.kind.starts_with("drop"));
+        let replicas = loading.filter_map(|rule| match &rule.tiered_replicants {
+            Some(tiers) => tiers.get(tier).copied(),
+            // It does not say how many.
+            None => Some(0),
+        });
+        replicas.min().unwrap_or_default()
+    }
+}
+
+/// An entry of `datasources?simple`: what is served of a datasource, by the announcements of the historicals.
+#[derive(Deserialize)]
+pub struct Datasource {
+    pub name: String,
+    pub properties: Properties,
+}
+
+/// What is served of it.
+#[derive(Deserialize)]
+pub struct Properties {
+    pub tiers: BTreeMap<String, Sizes>,
+}
+
+/// How much is served in a tier, in bytes: each segment once, and each as often as it is served.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Sizes {
+    pub size: u64,
+    pub replicated_size: u64,
 }
 
 /// An entry of `workers` of an overlord.
@@ -153,6 +189,36 @@ mod tests {
                           {"type":"dropForever"}, {"tieredReplicants":null,"type":"loadForever"}]}"#,
         );
         assert_eq!(page.single().collect::<Vec<_>>(), [("orders", "hot")]);
+    }
+
+    #[test]
+    fn the_fewest_replicas_of_all_rules_are_promised() {
+        let page: Rules = page(
+            r#"{"_default":[{"tieredReplicants":{"_default_tier":2},"type":"loadForever"}],
+                "orders":[{"period":"P1M","tieredReplicants":{"hot":3,"_default_tier":1},"type":"loadByPeriod"},
+                          {"type":"dropForever"}],
+                "unsaid":[{"period":"P1M","tieredReplicants":null,"type":"loadByPeriod"}]}"#,
+        );
+        for (datasource, tier, promised) in [
+            ("wikipedia", "_default_tier", 2),
+            ("wikipedia", "hot", 0),
+            ("orders", "_default_tier", 1),
+            ("orders", "hot", 3),
+            ("unsaid", "_default_tier", 0),
+        ] {
+            assert_eq!(page.promised(datasource, tier), promised, "{datasource} in {tier}");
+        }
+    }
+
+    #[test]
+    fn a_datasource_tells_what_is_served_of_it() {
+        let page: Vec<Datasource> = page(
+            r#"[{"name":"orders","properties":{
+                 "tiers":{"hot":{"size":5000,"replicatedSize":10000,"segmentCount":1}},
+                 "segments":{"count":1,"size":5000,"replicatedSize":10000,"minTime":"2026-01-01T00:00:00.000Z"}}}]"#,
+        );
+        let sizes = page[0].properties.tiers.get("hot").map(|sizes| (sizes.size, sizes.replicated_size));
+        assert_eq!((page[0].name.as_str(), sizes), ("orders", Some((5000, 10000))));
     }
 
     #[test]

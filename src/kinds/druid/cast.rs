@@ -48,10 +48,7 @@ impl<'a> Cast<'a> {
 
     /// The role whose processes are the overlords.
     pub fn role_of_overlords(&self) -> Role {
-        match self.of_role(Role::Overlord).next() {
-            Some(_) => Role::Overlord,
-            None => Role::Coordinator,
-        }
+        Role::of_overlords(self.0.iter().map(|process| &*process.voice.place.role))
     }
 }
 
@@ -106,7 +103,26 @@ impl<'a> Process<'a> {
     pub fn tasks(&self) -> Vec<String> {
         let worker = self.said().and_then(|said| said.worker.as_ref());
         let tasks = worker.into_iter().flat_map(|worker| &worker.tasks);
-        // The id of a task names its datasource.
-        tasks.filter(|id| !id.contains(CHECKER)).cloned().collect()
+        tasks.filter(|id| !is_checkers(id)).cloned().collect()
     }
+}
+
+/// The id is that of a task on the health checker's datasource: its type comes first, then the datasource, then when it was
+/// made. A type that is not known is taken for a user's.
+fn is_checkers(id: &str) -> bool {
+    const TYPES: [&str; 10] = [
+        "index",
+        "index_parallel",
+        "single_phase_sub_task",
+        "partial_index_generate",
+        "partial_range_index_generate",
+        "partial_dimension_distribution",
+        "partial_index_generic_merge",
+        "kill",
+        "api-issued_kill",
+        "coordinator-issued_kill",
+    ];
+    let mut rest =
+        TYPES.iter().filter_map(|kind| id.strip_prefix(kind)?.strip_prefix('_')?.strip_prefix(CHECKER));
+    rest.any(|rest| rest.starts_with('_'))
 }

@@ -47,6 +47,22 @@ pub struct Segments {
     pub historicals: Vec<String>,
     /// The rules by which segments of a datasource (`_default` for all others) are to be on one historical of a tier only.
     pub single: Vec<(String, String)>,
+    /// What the historicals serve at this moment, where the rest is of the coordinator's last run, a minute ago at most by
+    /// default (`druid.coordinator.period`).
+    pub served: Vec<Served>,
+}
+
+/// What the historicals of a tier serve of a datasource.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Served {
+    pub tier: String,
+    pub datasource: String,
+    /// The size of its segments in bytes, each of them counted once.
+    pub once: u64,
+    /// The size of its segments in bytes, counted on each historical that serves them.
+    pub replicated: u64,
+    /// The fewest replicas of a segment that any of its rules asks for in the tier.
+    pub promised: u64,
 }
 
 /// Segments of a datasource that have too few replicas in a tier.
@@ -109,6 +125,15 @@ impl Role {
             "router" => Role::Router,
             _ => return None,
         })
+    }
+
+    /// The role whose processes are the overlords, of the roles of all places: KubeDB's coordinators are overlords as well
+    /// if there are no others.
+    pub fn of_overlords<'a>(mut places: impl Iterator<Item = &'a str>) -> Self {
+        match places.any(|role| Role::named(role) == Some(Role::Overlord)) {
+            true => Role::Overlord,
+            false => Role::Coordinator,
+        }
     }
 
     /// As Druid writes it.

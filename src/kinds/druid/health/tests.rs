@@ -1,6 +1,8 @@
 use super::*;
 use crate::model::evidence::Said;
-use crate::model::evidence::druid::{Answers, Coordinator, Ingestion, Lacking, Overlord, Pod, Worker};
+use crate::model::evidence::druid::{
+    Answers, Coordinator, Ingestion, Lacking, Overlord, Pod, Served, Worker,
+};
 use crate::model::{Check, Obstacle, Place, Unasked};
 
 /// What is special about a Druid, beside the letters of its processes.
@@ -200,6 +202,33 @@ fn workers_and_servers_of_queries_may_go_if_others_go_on() {
     }
 }
 
+/// The coordinator's count is of its last run and finds nothing; the historicals have told since what they serve.
+#[test]
+fn a_historical_that_comes_back_with_an_empty_disk_is_waited_for() {
+    for (datasource, promised, historicals, replicated, letters) in [
+        ("wikipedia", 2, 2, 2000, "yy"),
+        ("wikipedia", 2, 2, 1000, "nn"),
+        ("wikipedia", 2, 3, 1999, "nnn"),
+        // A segment that is moved is served once more meanwhile.
+        ("wikipedia", 2, 3, 2100, "yyy"),
+        // More replicas than historicals cannot be; and of one replica nothing is known.
+        ("wikipedia", 3, 2, 2000, "yy"),
+        ("wikipedia", 1, 2, 1000, "yy"),
+        (CHECKER, 2, 2, 1000, "yy"),
+    ] {
+        let served = Served {
+            tier: "_default_tier".into(),
+            datasource: datasource.into(),
+            once: 1000,
+            replicated,
+            promised,
+        };
+        let segments = Segments { served: vec![served], ..counting(historicals) };
+        let processes = format!("coordinators=L historicals={}", "w".repeat(historicals));
+        assert_letters(&processes, &segments, letters, letters);
+    }
+}
+
 #[test]
 fn the_reasons_are_druids_own() {
     let lacking = Lacking { tier: "hot".into(), datasource: "wikipedia".into(), segments: 3 };
@@ -245,6 +274,32 @@ fn leaders_are_told_and_tasks_that_the_health_checker_runs_are_not() {
     assert_eq!(leaders, ["overlords-1", "coordinators-0"]);
     let busy: Vec<_> = health.members.iter().flat_map(|m| &m.busy).collect();
     assert_eq!(busy, ["index_kafka_orders_1"]);
+}
+
+#[test]
+fn only_the_tasks_on_the_health_checkers_own_datasource_are_passed_over() {
+    for (id, busy) in [
+        ("index_parallel_kubedb-datasource_hpolgbkn_2026-01-01T00:00:00.000Z", false),
+        ("single_phase_sub_task_kubedb-datasource_hpolgbkn_2026-01-01T00:00:00.000Z", false),
+        ("api-issued_kill_kubedb-datasource_hpolgbkn_2026-01-01T00:00:00.000Z", false),
+        ("index_parallel_my-kubedb-datasource-x_hpolgbkn_2026-01-01T00:00:00.000Z", true),
+        ("index_parallel_my_kubedb-datasource_hpolgbkn_2026-01-01T00:00:00.000Z", true),
+        ("index_parallel_kubedb-datasource-2_hpolgbkn_2026-01-01T00:00:00.000Z", true),
+        ("index_kafka_orders_hpolgbkn", true),
+    ] {
+        let place = Place {
+            pod: "middlemanagers-0".into(),
+            uid: "uid".into(),
+            role: "middlemanagers".into(),
+            ordinal: 0,
+            ready: true,
+        };
+        let worker = Worker { host: "middlemanagers-0:8091".into(), enabled: true, tasks: vec![id.into()] };
+        let said = Ok(Pod { worker: Some(worker), ..Pod::default() });
+        let answers = Answers { pods: vec![Said { pod: place.pod.clone(), uid: place.uid.clone(), said }] };
+        let health = judge(&Evidence::Druid(answers), &Roster { places: vec![place] });
+        assert_eq!(!health.members[0].busy.is_empty(), busy, "{id}");
+    }
 }
 
 #[test]

@@ -64,6 +64,7 @@ fn coordinator(asked: &Asked, what: &str, query: &str) -> Option<Reply> {
         "rules" => json!({
             "_default": [{ "type": "loadForever", "tieredReplicants": { TIER: replicas(asked) } }],
         }),
+        "datasources" if simple => datasources(asked),
         "servers" if simple => servers(asked),
         _ => return None,
     };
@@ -126,6 +127,24 @@ fn load_queue(asked: &Asked) -> Value {
         );
     }
     Value::Object(queue)
+}
+
+/// What the historicals serve of each datasource, each segment of 1 KiB once and as often as it is served.
+fn datasources(asked: &Asked) -> Value {
+    let told = |datasource: &Datasource| {
+        let missing = missing(asked, datasource);
+        let count = datasource.segments - missing.segments;
+        let size = count * 1024;
+        let replicated = (datasource.segments * datasource.replicas - missing.replicas) * 1024;
+        json!({
+            "name": datasource.name,
+            "properties": {
+                "tiers": { TIER: { "size": size, "replicatedSize": replicated, "segmentCount": count } },
+                "segments": { "count": count, "size": size, "replicatedSize": replicated },
+            },
+        })
+    };
+    asked.view.contents.datasources.iter().map(told).collect()
 }
 
 fn servers(asked: &Asked) -> Value {
