@@ -372,6 +372,7 @@ fn every_verdict_of_a_database_is_described() {
         leader: true,
         back: verdict.clone(),
         may_go: verdict,
+        unasked: true,
         busy: vec!["task".to_owned()],
     };
     let verdicts = [Verdict::Yes, Verdict::No { why: why() }, Verdict::Unknown { why: why() }];
