@@ -3,6 +3,7 @@
 
 pub mod agree;
 pub mod changes;
+mod guard;
 pub mod invariants;
 pub mod process;
 pub mod wrote;
@@ -23,12 +24,13 @@ use kubectl_dbupdate::plan::update::{self, Request};
 use kubectl_dbupdate::situation::Commands;
 use serde_json::Value;
 use simcluster::world::{self, Database};
-use simcluster::{Behaviour, ChangeKind, SimCluster, Store, Subscription, object};
+use simcluster::{Behaviour, SimCluster, Store, object};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use changes::sent;
+pub use guard::Guard;
 
 pub const NAMESPACE: &str = "default";
 pub const DEPLOYMENTS: &str = "deployments.apps";
@@ -355,7 +357,7 @@ impl World {
         let pods = self.pods();
         let counted = pods.iter().filter(|p| is_counted(p));
         let healthy = counted.clone().map(|p| (object::name(p).to_owned(), is_well(p))).collect();
-        Guard { changes, healthy }
+        Guard::new(changes, healthy)
     }
 
     /// Waits in simulated time until something holds in the store.
@@ -564,27 +566,6 @@ impl Ended {
             assert!(said.contains(word), "{word:?} is not in {said:?}");
         }
         self
-    }
-}
-
-/// Tells how many pods have been away at once, by the server's own record.
-pub struct Guard {
-    changes: Subscription,
-    healthy: BTreeMap<String, bool>,
-}
-
-impl Guard {
-    /// The largest number of pods that were away at the same moment.
-    pub fn most_away(&mut self) -> usize {
-        let mut most = self.healthy.values().filter(|healthy| !**healthy).count();
-        while let Some(change) = self.changes.try_next() {
-            if change.res == "pods" && is_counted(&change.object) {
-                let healthy = change.kind != ChangeKind::Deleted && is_well(&change.object);
-                self.healthy.insert(change.name.clone(), healthy);
-                most = most.max(self.healthy.values().filter(|healthy| !**healthy).count());
-            }
-        }
-        most
     }
 }
 
