@@ -97,18 +97,27 @@ const BUFFERED: usize = 16 << 20;
 
 #[tokio::test]
 async fn an_endless_answer_is_given_up() {
-    for (line, list, said, most) in [
-        ("200 OK", false, "get /apis/kubedb.com/v1: the API server's answer is larger than 8 MiB", 8 << 20),
-        ("200 OK", true, "list kafkas: the API server's answers together are larger than 64 MiB", 64 << 20),
-        ("403 Forbidden", true, "list kafkas: forbidden: HTTP 403: xxxx", 1 << 20),
+    // Of two answers at once, one may reach the bound of one answer before both reach that of all together.
+    let both = ["answers together are larger than 64 MiB", "answer is larger than 64 MiB"];
+    for (line, list, call, said, most) in [
+        (
+            "200 OK",
+            false,
+            "get /apis/kubedb.com/v1: the API server's ",
+            ["answer is larger than 8 MiB"; 2],
+            8 << 20,
+        ),
+        ("200 OK", true, "list kafkas: the API server's ", both, 64 << 20),
+        ("403 Forbidden", true, "list kafkas: ", ["forbidden: HTTP 403: xxxx"; 2], 1 << 20),
     ] {
         let (cluster, told) = cluster(move |_| endless(line));
         let error = if list { why_not(&cluster).await } else { why_not_served(&cluster).await };
-        assert!(error.starts_with(said), "{error}");
+        let words = error.strip_prefix(call).unwrap_or_default();
+        assert!(said.iter().any(|said| words.starts_with(said)), "{error}");
         assert!(error.len() < 1000, "{} bytes of error", error.len());
         let sent = told.bytes.load(Ordering::Relaxed);
         // Both versions of the API are asked for at once.
-        assert!(sent <= 2 * (most + BUFFERED), "{said}: {sent} bytes were taken");
+        assert!(sent <= 2 * (most + BUFFERED), "{call}: {sent} bytes were taken");
     }
 }
 
