@@ -503,6 +503,7 @@ fn only_what_is_left_out_where_it_is_empty_may_be_absent() {
                 "rewriting",
                 "trials",
                 "uid",
+                "unasked",
                 "version",
                 "warnings",
                 "why",
