@@ -191,7 +191,7 @@ fn the_plugin_is_called_through_kubectl() {
     let site = Site::new();
     assert!(site.kubectl("plugin list").contains("kubectl-dbupdate"));
     let shown = site.kubectl("dbupdate hz my-hz --to 5.5.6 --dry-run=server");
-    assert!(shown.contains("✓ pod/my-hz-0, evict a pod: accepted"), "{shown}");
+    assert!(shown.contains("✓ pod/my-hz-1, evict a pod: accepted"), "{shown}");
     let refused = site.words(&["dbupdate", "druid", "my-dr", "--to", "36.0.0", "--dry-run"]);
     refused.ended(3, "28.0.1 → 30.0.1 → 31.0.0 → 35.0.1 → 36.0.0");
     let watch = Running::start(site.command(&["get", "hazelcast", "my-hz", "-w", "--no-headers"]));
