@@ -6,6 +6,8 @@ mod druid;
 mod hazelcast;
 mod heard;
 mod kafka;
+#[cfg(test)]
+mod letters;
 mod names;
 mod zookeeper;
 

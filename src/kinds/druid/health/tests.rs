@@ -1,4 +1,5 @@
 use super::*;
+use crate::kinds::letters::may_go_and_back;
 use crate::model::evidence::Said;
 use crate::model::evidence::druid::{
     Answers, Coordinator, Ingestion, Lacking, Overlord, Pod, Served, Worker,
@@ -80,22 +81,12 @@ fn scene(segments: Segments) -> Scene {
     Scene { segments, ..Scene::default() }
 }
 
-/// `y`, `n` or `?` for each process whose pod's name begins so.
-fn letters(health: &Health, role: &str, verdict: fn(&Member) -> &Verdict) -> String {
-    let letter = |member: &Member| match verdict(member) {
-        Verdict::Yes => 'y',
-        Verdict::No { .. } => 'n',
-        Verdict::Unknown { .. } => '?',
-    };
-    health.members.iter().filter(|member| member.pod.starts_with(role)).map(letter).collect()
-}
-
 #[track_caller]
 fn assert_letters(processes: &str, segments: &Segments, may_go: &str, back: &str) {
     let health = health(processes, scene(segments.clone()));
     let role = processes.rsplit_once(' ').map_or(processes, |(_, last)| last);
     let role = role.split_once('=').map_or(role, |(role, _)| role);
-    let said = (letters(&health, role, |m| &m.may_go), letters(&health, role, |m| &m.back));
+    let said = may_go_and_back(&health, |member| member.pod.starts_with(role));
     assert_eq!(said, (may_go.to_owned(), back.to_owned()), "{processes}: {health:#?}");
 }
 
@@ -115,7 +106,7 @@ fn a_master_may_go_if_one_leads_and_another_is_well() {
         ("coordinators=LL", "nn", "nn"),
         ("coordinators=LA", "nn", "nn"),
         ("coordinators=Lu", "ny", "yn"),
-        // Who does not answer may lead as well; who is not Ready is not in the way of the others.
+        // A process that does not answer might be a second leader. One that is not Ready does not hold up the others.
         ("coordinators=Lt", "??", "??"),
         ("coordinators=Ls", "??", "??"),
         ("coordinators=Lft", "???", "???"),
