@@ -5,7 +5,7 @@ use std::process::Command;
 
 use simcluster::world::{Database, catalog};
 
-use super::{Probe, Seat, Server, class_path, fetched, java};
+use super::{LOGGING, Probe, Seat, Server, class_path, fetched, java};
 
 pub const CASSANDRA: Server = Server {
     kind: "cassandra",
@@ -49,14 +49,6 @@ const OPENED: [&str; 14] = [
     "java.base/sun.nio.ch",
     "jdk.management/com.sun.management.internal",
 ];
-
-const LOGGING: &str = r#"<configuration>
-  <appender name="OUT" class="ch.qos.logback.core.ConsoleAppender">
-    <encoder><pattern>%d{HH:mm:ss.SSS} %-5level %logger{0} %msg%n</pattern></encoder>
-  </appender>
-  <root level="WARN"><appender-ref ref="OUT"/></root>
-</configuration>
-"#;
 
 fn command(seat: &Seat, seats: &[Seat], version: &str) -> Command {
     let config = seat.write("conf/cassandra.yaml", &config(seat, seats));

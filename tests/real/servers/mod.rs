@@ -19,6 +19,15 @@ pub use hazelcast::HAZELCAST;
 pub use kafka::KAFKA;
 pub use zookeeper::ZOOKEEPER;
 
+/// The logging of the servers that use Logback: warnings, on the standard output.
+const LOGGING: &str = r#"<configuration>
+  <appender name="OUT" class="ch.qos.logback.core.ConsoleAppender">
+    <encoder><pattern>%d{HH:mm:ss.SSS} %-5level %logger{0} %msg%n</pattern></encoder>
+  </appender>
+  <root level="WARN"><appender-ref ref="OUT"/></root>
+</configuration>
+"#;
+
 /// A database of real servers.
 pub struct Server {
     /// The kind, as it is typed.

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use simcluster::world::{Database, catalog};
 
-use super::{Probe, Seat, Server, class_path, java};
+use super::{LOGGING, Probe, Seat, Server, class_path, java};
 
 pub const ZOOKEEPER: Server = Server {
     kind: "zookeeper",
@@ -23,14 +23,6 @@ pub const ZOOKEEPER: Server = Server {
     load: "ZooKeeperLoad",
     clients: "",
 };
-
-const LOGGING: &str = r#"<configuration>
-  <appender name="OUT" class="ch.qos.logback.core.ConsoleAppender">
-    <encoder><pattern>%d{HH:mm:ss.SSS} %-5level %logger{0} %msg%n</pattern></encoder>
-  </appender>
-  <root level="WARN"><appender-ref ref="OUT"/></root>
-</configuration>
-"#;
 
 fn command(seat: &Seat, seats: &[Seat], version: &str) -> Command {
     seat.write("data/myid", &(seat.ordinal + 1).to_string());
