@@ -55,7 +55,7 @@ fn said(error: &rustls::Error) -> Option<Distrust> {
 fn certificate(error: &CertificateError) -> (String, &'static str) {
     let of_the_server = |what: &str| format!("the server's certificate {what}");
     match error {
-        // An authority that was made anew under the same name has not signed what the old one has.
+        // A new authority of the same name has another key: what the old one signed has a bad signature, not an unknown issuer.
         CertificateError::UnknownIssuer | CertificateError::BadSignature => (
             of_the_server("is signed by an unknown authority"),
             "check the cluster's certificate-authority in the kubeconfig, and that the address is correct",

@@ -63,7 +63,7 @@ impl Asker {
         self.open.remove(&place.uid);
         let told = match door.plain(place, MANAGEMENT_PORT).await {
             Ok(line) => match door.asked(http::post(Box::new(line), &door.host(place), DRAIN)).await {
-                // It writes for longer than a question may take, and goes on with that.
+                // Draining can take longer than an answer is waited for. The node goes on with it.
                 Err(late) if late.obstacle == Obstacle::TimedOut => Ok(()),
                 told => told,
             },

@@ -59,7 +59,7 @@ async fn ask_one(door: &Door, place: &Place) -> Result<Pod, Unasked> {
     }
 }
 
-/// Neither way works: what is in the way of the first is what a user can change.
+/// Both ways failed. The error counts as the first one did, because that is the one a user can do something about.
 fn both(refused: &Unasked, failed: &Unasked) -> Unasked {
     Unasked::new(refused.obstacle, &format!("{}; {}", refused.message, failed.message))
 }

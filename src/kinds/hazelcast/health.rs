@@ -75,7 +75,7 @@ fn may_go(voice: &Voice<Pod>, all: &[Voice<Pod>]) -> Verdict {
     said.fold(silent.and(disagreement(all)), Verdict::and)
 }
 
-/// The pod is not Ready, and the others answer and count none but themselves: the cluster goes on without it.
+/// The pod is not Ready, and the members that answer list only each other: they have removed it from their cluster.
 fn outside(voice: &Voice<Pod>, all: &[Voice<Pod>]) -> bool {
     let said: Vec<&Pod> = all.iter().filter_map(Voice::said).collect();
     let answered: BTreeSet<&str> =

@@ -65,7 +65,7 @@ impl Ring<'_> {
         Verdict::unless(why)
     }
 
-    /// Answers that cannot all be of one cluster, or of one that has come to rest.
+    /// Where the answers contradict each other: they are of different clusters, or the cluster is still changing.
     pub fn disagreement(&self) -> Verdict {
         let clusters: BTreeSet<_> = self.said().map(|pod| pod.cluster.as_str()).collect();
         let mut hosts = BTreeSet::new();
