@@ -7,16 +7,12 @@ mod frame;
 mod node;
 mod value;
 
-use std::collections::BTreeMap;
-
-use futures::future::join_all;
-
-use crate::model::evidence::Said;
 use crate::model::evidence::cassandra::{Answers, Pod};
 use crate::model::{Obstacle, Place, Roster, Unasked};
 
 use super::door::{Door, Wire, lost};
 use super::http;
+use super::kept::Kept;
 use connection::Connection;
 
 /// `native_transport_port`, with TLS where the database has it.
@@ -29,28 +25,18 @@ const DRAIN: &str = "/api/v0/ops/node/drain";
 
 type Open = Connection<Box<dyn Wire>>;
 
-/// The connections to the nodes, by the uids of their pods.
+/// The connections to the nodes.
 #[derive(Default)]
 pub struct Asker {
-    open: BTreeMap<String, Open>,
+    connections: Kept<Open>,
 }
 
 impl Asker {
     /// Asks every node that is Ready, all at once.
     pub async fn ask(&mut self, door: &Door, roster: &Roster) -> Answers {
-        let asking = roster.ready().map(|place| {
-            let open = self.open.remove(&place.uid);
-            async move { (place, answer(door, place, open).await) }
-        });
-        let answers = join_all(asking.collect::<Vec<_>>()).await;
-        // What is left belongs to pods that are gone or not Ready.
-        self.open.clear();
-        let mut pods = Vec::new();
-        for (place, (said, open)) in answers {
-            pods.push(Said { pod: place.pod.clone(), uid: place.uid.clone(), said });
-            self.open.extend(open.map(|open| (place.uid.clone(), open)));
-        }
-        Answers { pods }
+        let ports = roster.ready().map(|place| (place, PORT));
+        let question = |place, port, open| answer(door, place, port, open);
+        Answers { pods: self.connections.ask_all(ports, question).await }
     }
 
     /// Has a node write to disk what it holds in memory, and take no more requests: it starts faster then. `false` if it has
@@ -60,7 +46,7 @@ impl Asker {
     /// It cannot be told, or refuses.
     pub async fn drain(&mut self, door: &Door, place: &Place) -> Result<bool, Unasked> {
         // The node closes it, and a pod has one connection at a time.
-        self.open.remove(&place.uid);
+        drop(self.connections.take(place));
         let told = match door.plain(place, MANAGEMENT_PORT).await {
             Ok(line) => match door.asked(http::post(Box::new(line), &door.host(place), DRAIN)).await {
                 // Draining can take longer than an answer is waited for. The node goes on with it.
@@ -79,14 +65,19 @@ impl Asker {
 }
 
 /// One node's answer, and the connection if it can be used again.
-async fn answer(door: &Door, place: &Place, open: Option<Open>) -> (Result<Pod, Unasked>, Option<Open>) {
-    match door.asked(question(door, place, open)).await {
+async fn answer(
+    door: &Door,
+    place: &Place,
+    port: u16,
+    open: Option<Open>,
+) -> (Result<Pod, Unasked>, Option<Open>) {
+    match door.asked(question(door, place, port, open)).await {
         Ok((pod, open)) => (Ok(pod), Some(open).filter(|open| !open.spent)),
         Err(unasked) => (Err(unasked), None),
     }
 }
 
-async fn question(door: &Door, place: &Place, open: Option<Open>) -> Result<(Pod, Open), Unasked> {
+async fn question(door: &Door, place: &Place, port: u16, open: Option<Open>) -> Result<(Pod, Open), Unasked> {
     if let Some(mut open) = open {
         match node::ask(&mut open).await {
             Ok(pod) => return Ok((pod, open)),
@@ -96,7 +87,7 @@ async fn question(door: &Door, place: &Place, open: Option<Open>) -> Result<(Pod
         }
     }
     let login = door.login().await?;
-    let mut open = Connection::new(door.open(place, PORT).await?);
+    let mut open = Connection::new(door.open(place, port).await?);
     let said = match open.introduce(login.as_ref()).await {
         Ok(()) => node::ask(&mut open).await,
         Err(unasked) => Err(unasked),

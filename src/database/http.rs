@@ -1,13 +1,12 @@
 //! HTTP/1.1 to a port of a pod, over one connection that is kept between questions.
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::pin::pin;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use futures::future::{BoxFuture, Either, join_all, select};
+use futures::future::{BoxFuture, Either, select};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -17,6 +16,7 @@ use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
 
 use super::door::{Door, Login, Wire, lost};
+use super::kept::Kept;
 use super::tls::broken;
 use crate::model::evidence::Said;
 use crate::model::{Obstacle, Place, Unasked};
@@ -24,9 +24,9 @@ use crate::model::{Obstacle, Place, Unasked};
 /// How much of a page is read, in bytes. The longest list all datasources or running tasks.
 const LARGEST_PAGE: usize = 4 << 20;
 
-/// The connections to the pods of a database, by the uids of the pods.
+/// The connections to the pods of a database.
 #[derive(Default)]
-pub struct Connections(BTreeMap<String, Connection>);
+pub struct Connections(Kept<Connection>);
 
 impl Connections {
     /// Asks pods at their ports, all at once. The connections to all others are closed.
@@ -36,21 +36,10 @@ impl Connections {
         ports: impl Iterator<Item = (&'a Place, u16)>,
         question: impl for<'p> Fn(&'p mut Pages<'_>) -> BoxFuture<'p, Result<T, Unasked>>,
     ) -> Vec<Said<T>> {
-        let (question, mut kept) = (&question, std::mem::take(&mut self.0));
-        let asking = ports.map(|(place, port)| {
-            let mut pages = Pages { door, place, port, connection: kept.remove(&place.uid) };
-            async move {
-                let said = door.asked(question(&mut pages)).await;
-                (pages.connection, Said { pod: place.pod.clone(), uid: place.uid.clone(), said })
-            }
-        });
-        let asking: Vec<_> = asking.collect();
-        drop(kept);
-        let keep = |(connection, said): (Option<Connection>, Said<T>)| {
-            self.0.extend(connection.map(|connection| (said.uid.clone(), connection)));
-            said
-        };
-        join_all(asking).await.into_iter().map(keep).collect()
+        let question = &question;
+        self.0
+            .ask_all(ports, |place, port, connection| Pages { door, place, port, connection }.asked(question))
+            .await
     }
 
     /// Asks one pod, and keeps the connections to the others.
@@ -63,9 +52,9 @@ impl Connections {
         (place, port): (&Place, u16),
         question: impl for<'p> Fn(&'p mut Pages<'_>) -> BoxFuture<'p, Result<T, Unasked>>,
     ) -> Result<T, Unasked> {
-        let mut pages = Pages { door, place, port, connection: self.0.remove(&place.uid) };
-        let said = door.asked(question(&mut pages)).await;
-        self.0.extend(pages.connection.map(|connection| (place.uid.clone(), connection)));
+        let pages = Pages { door, place, port, connection: self.0.take(place) };
+        let (said, connection) = pages.asked(&question).await;
+        self.0.keep(place, connection);
         said
     }
 }
@@ -95,6 +84,16 @@ pub struct Reply {
 }
 
 impl Pages<'_> {
+    /// The answer to a question, and the connection if it can be used again.
+    async fn asked<T>(
+        mut self,
+        question: &impl for<'p> Fn(&'p mut Pages<'_>) -> BoxFuture<'p, Result<T, Unasked>>,
+    ) -> (Result<T, Unasked>, Option<Connection>) {
+        let door = self.door;
+        let said = door.asked(question(&mut self)).await;
+        (said, self.connection)
+    }
+
     /// A page, asked for as the database's own user.
     ///
     /// # Errors

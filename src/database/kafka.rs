@@ -6,15 +6,11 @@ mod codec;
 mod connection;
 mod message;
 
-use std::collections::BTreeMap;
-
-use futures::future::join_all;
-
-use crate::model::evidence::Said;
 use crate::model::evidence::kafka::{Answers, Broker, Node};
 use crate::model::{Obstacle, Place, Roster, Unasked};
 
 use super::door::{Door, Wire, lost};
+use super::kept::Kept;
 use broker::Asked;
 use connection::Connection;
 
@@ -23,41 +19,41 @@ const PORT: u16 = 9092;
 
 type Open = Asked<Box<dyn Wire>>;
 
-/// The connections to the brokers, by the uids of their pods.
+/// The connections to the brokers.
 #[derive(Default)]
 pub struct Asker {
-    open: BTreeMap<String, Open>,
+    connections: Kept<Open>,
 }
 
 impl Asker {
     /// Asks every broker that is Ready. Controllers do not listen where brokers do; brokers ask them in our place.
     pub async fn ask(&mut self, door: &Door, roster: &Roster) -> Answers {
-        let asking =
-            roster.ready().filter(|place| Node::of(place).is_some_and(|node| node.broker)).map(|place| {
-                let open = self.open.remove(&place.uid);
-                async move { (place, answer(door, place, open).await) }
-            });
-        let answers = join_all(asking.collect::<Vec<_>>()).await;
-        // What is left belongs to pods that are gone or not Ready.
-        self.open.clear();
-        let mut brokers = Vec::new();
-        for (place, (said, open)) in answers {
-            brokers.push(Said { pod: place.pod.clone(), uid: place.uid.clone(), said });
-            self.open.extend(open.map(|open| (place.uid.clone(), open)));
-        }
-        Answers { brokers }
+        let brokers = roster.ready().filter(|place| Node::of(place).is_some_and(|node| node.broker));
+        let ports = brokers.map(|place| (place, PORT));
+        let question = |place, port, open| answer(door, place, port, open);
+        Answers { brokers: self.connections.ask_all(ports, question).await }
     }
 }
 
 /// One broker's answer, and the connection if it can be used again.
-async fn answer(door: &Door, place: &Place, open: Option<Open>) -> (Result<Broker, Unasked>, Option<Open>) {
-    match door.asked(question(door, place, open)).await {
+async fn answer(
+    door: &Door,
+    place: &Place,
+    port: u16,
+    open: Option<Open>,
+) -> (Result<Broker, Unasked>, Option<Open>) {
+    match door.asked(question(door, place, port, open)).await {
         Ok((broker, open)) => (Ok(broker), Some(open).filter(Asked::is_usable)),
         Err(unasked) => (Err(unasked), None),
     }
 }
 
-async fn question(door: &Door, place: &Place, open: Option<Open>) -> Result<(Broker, Open), Unasked> {
+async fn question(
+    door: &Door,
+    place: &Place,
+    port: u16,
+    open: Option<Open>,
+) -> Result<(Broker, Open), Unasked> {
     if let Some(mut open) = open {
         match open.ask().await {
             Ok(broker) => return Ok((broker, open)),
@@ -66,16 +62,16 @@ async fn question(door: &Door, place: &Place, open: Option<Open>) -> Result<(Bro
             Err(unasked) => return Err(unasked),
         }
     }
-    let mut open = connect(door, place).await?;
+    let mut open = connect(door, place, port).await?;
     match open.ask().await {
         Ok(broker) => Ok((broker, open)),
         Err(unasked) => Err(lost(unasked, &mut *open.connection.wire).await),
     }
 }
 
-async fn connect(door: &Door, place: &Place) -> Result<Open, Unasked> {
+async fn connect(door: &Door, place: &Place, port: u16) -> Result<Open, Unasked> {
     let login = door.login().await?;
-    let mut connection = Connection::new(door.open(place, PORT).await?);
+    let mut connection = Connection::new(door.open(place, port).await?);
     match connection.introduce(login.as_ref()).await {
         Ok(level) => Ok(Asked::new(connection, level)),
         Err(unasked) => Err(lost(unasked, &mut *connection.wire).await),

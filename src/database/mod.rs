@@ -7,6 +7,7 @@ mod druid;
 mod hazelcast;
 mod http;
 mod kafka;
+mod kept;
 mod tls;
 mod zookeeper;
 
