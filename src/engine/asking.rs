@@ -140,7 +140,6 @@ async fn ask(
                 if changed.is_err() {
                     return;
                 }
-                rosters.mark_changed();
             }
             Some(Order { place, drain, done }) = orders.recv() => {
                 let told = match drain {

@@ -78,22 +78,19 @@ impl Run {
         let since = self.narrator.now();
         // Noted first: if the run ends meanwhile, the pod may have been told.
         self.drained = Some(Drained { place: place.clone(), since, how: How::Not });
-        let told = self.interrupt.during(asking.drain(place, true)).await?;
-        let how = match (&told, drain) {
-            (Ok(true), Drain::Work) => How::Work,
-            (Ok(true), Drain::Service) => How::Service,
-            _ => How::Not,
+        let told = self.interrupt.during(asking.drain(place.clone(), true)).await?;
+        let how = match drain {
+            Drain::Work => How::Work,
+            Drain::Service => How::Service,
         };
-        if let Err(why) = &told {
-            self.narrator.notice(format!(
+        match told {
+            Ok(true) => self.drained = Some(Drained { place, since, how }),
+            // There is nothing to take back.
+            Ok(false) => self.drained = None,
+            Err(why) => self.narrator.notice(format!(
                 "pod {} could not be drained and is restarted all the same: {}",
                 pod.name, why.message
-            ));
-        }
-        match (&mut self.drained, told) {
-            (Some(drained), Ok(true) | Err(_)) => drained.how = how,
-            // There is nothing to take back.
-            (drained, _) => *drained = None,
+            )),
         }
         Ok(())
     }

@@ -9,9 +9,8 @@ use super::roll::Roll;
 use super::run::Run;
 
 impl Run {
-    /// Asks the database from now on, as long as no pod of it is being replaced: before the first eviction, and again from the
-    /// moment in which the new pod is Ready. `true` if the pods have changed, so that all
-    /// answers so far are out of date.
+    /// Asks the database from now on, as long as no pod of it is being replaced: before the first eviction, and again as soon
+    /// as the new pod is Ready. `true` if the pods have changed, so that all answers so far are out of date.
     pub(super) fn ask_database(&mut self, roll: &Roll<'_>) -> bool {
         if self.plan.health.is_none() || roll.plan.strategy != Strategy::Evict {
             return false;
