@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use http::Request;
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::api::{Api, Portforwarder};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
@@ -126,10 +125,8 @@ impl Cluster {
     ) -> Result<Vec<u8>, ClusterError> {
         let what = format!("get pod/{pod}:{port}/{below}");
         let pods = path("v1", namespace, "pods")?;
-        let request = Request::get(format!("{pods}/http:{}:{port}/proxy/{below}", segment(pod)?))
-            .body(Vec::new())
-            .map_err(|e| ClusterError::Unexpected { what: what.clone(), message: e.to_string() })?;
-        let call = Call { what, verb: "get", resource: "pods/proxy".to_owned(), request };
+        let page = format!("{pods}/http:{}:{port}/proxy/{below}", segment(pod)?);
+        let call = Call::get(what, "pods/proxy".to_owned(), &page)?;
         Ok(self.once(&call).await?.body.to_vec())
     }
 
@@ -143,10 +140,8 @@ impl Cluster {
         name: &str,
     ) -> Result<BTreeMap<String, Vec<u8>>, ClusterError> {
         let what = format!("get secret/{name}");
-        let request = Request::get(format!("{}/{}", path("v1", namespace, "secrets")?, segment(name)?))
-            .body(Vec::new())
-            .map_err(|e| ClusterError::Unexpected { what: what.clone(), message: e.to_string() })?;
-        let call = Call { what: what.clone(), verb: "get", resource: "secrets".to_owned(), request };
+        let secret = format!("{}/{}", path("v1", namespace, "secrets")?, segment(name)?);
+        let call = Call::get(what.clone(), "secrets".to_owned(), &secret)?;
         // Why it is not understood would be told with what is in it.
         let unlike = |_| ClusterError::Unexpected { what, message: "the answer is not a Secret".to_owned() };
         let secret: Secret = self.answer(&call).await?.parse(&call.what).map_err(unlike)?;

@@ -88,11 +88,7 @@ impl Cluster {
             path(&expected.api_version, &expected.namespace, &expected.plural)?,
             expected.name
         );
-        let unexpected =
-            |e: http::Error| ClusterError::Unexpected { what: what.clone(), message: e.to_string() };
-        let request = http::Request::get(url).body(Vec::new()).map_err(unexpected)?;
-        let resource = expected.plural.clone();
-        let call = Call { what: what.clone(), verb: "get", resource, request };
+        let call = Call::get(what.clone(), expected.plural.clone(), &url)?;
         let found: Named = self.exchange(client, &call).await?.parse(&what)?;
         if found.metadata.uid == expected.uid {
             return Ok(());

@@ -21,6 +21,19 @@ pub(super) struct Call {
     pub request: Request<Vec<u8>>,
 }
 
+impl Call {
+    /// A read of what is at this path.
+    ///
+    /// # Errors
+    /// It is no path.
+    pub fn get(what: String, resource: String, path: &str) -> Result<Self, ClusterError> {
+        let request = Request::get(path).body(Vec::new());
+        let request =
+            request.map_err(|e| ClusterError::Unexpected { what: what.clone(), message: e.to_string() })?;
+        Ok(Call { what, verb: "get", resource, request })
+    }
+}
+
 /// A successful response.
 pub(super) struct Answer {
     pub body: Bytes,

@@ -98,10 +98,7 @@ impl Cluster {
 
     async fn serves(&self, api: &str, kind: Kind) -> Result<bool, ClusterError> {
         let url = format!("/apis/{api}");
-        let request = http::Request::get(&url).body(Vec::new());
-        let request =
-            request.map_err(|e| ClusterError::Unexpected { what: url.clone(), message: e.to_string() })?;
-        let call = Call { what: format!("get {url}"), verb: "get", resource: url, request };
+        let call = Call::get(format!("get {url}"), url.clone(), &url)?;
         match self.read::<Resources>(call).await {
             Ok(resources) => Ok(resources.resources.iter().any(|r| r.name == kind.plural())),
             Err(error) if error.absent() => Ok(false),
@@ -114,12 +111,8 @@ impl Cluster {
     /// # Errors
     /// The cluster cannot be asked.
     pub async fn served_versions(&self) -> Result<BTreeSet<String>, ClusterError> {
-        let what = "get /apis".to_owned();
-        let request = http::Request::get("/apis").body(Vec::new());
-        let request =
-            request.map_err(|e| ClusterError::Unexpected { what: what.clone(), message: e.to_string() })?;
-        let found: Groups =
-            self.read(Call { what, verb: "get", resource: "/apis".to_owned(), request }).await?;
+        let call = Call::get("get /apis".to_owned(), "/apis".to_owned(), "/apis")?;
+        let found: Groups = self.read(call).await?;
         Ok(found.groups.into_iter().flat_map(|g| g.versions).map(|v| v.group_version).collect())
     }
 }
