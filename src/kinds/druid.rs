@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::model::evidence::Protocol;
 use crate::model::evidence::druid::Role;
 
-use super::{Data, Drain, Facts, Inspection, Names, Questions, Shape, container, init};
+use super::{Data, Drain, Facts, Finishing, Inspection, Names, Questions, Shape, container, init};
 
 /// The order of the official engine and of Druid's own page on rolling updates.
 pub(super) static FACTS: Facts = Facts {
@@ -41,5 +41,6 @@ pub(super) static FACTS: Facts = Facts {
         pause: Duration::from_secs(1),
         drain: |role| (Role::named(role) == Some(Role::MiddleManager)).then_some(Drain::Work),
     },
+    finishing: Finishing::BY_VERSION,
     afterwards: |_, _| Vec::new(),
 };

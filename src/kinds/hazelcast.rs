@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::model::evidence::Protocol;
 
-use super::{Data, Facts, Inspection, Names, Questions, Shape, container, init};
+use super::{Data, Facts, Finishing, Inspection, Names, Questions, Shape, container, init};
 
 pub(super) static FACTS: Facts = Facts {
     names: Names { kind: "Hazelcast", singular: "hazelcast", plural: "hazelcasts", short: "hz" },
@@ -39,5 +39,6 @@ pub(super) static FACTS: Facts = Facts {
         pause: Duration::from_millis(300),
         drain: |_| None,
     },
+    finishing: Finishing::BY_VERSION,
     afterwards: |_, _| Vec::new(),
 };

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::model::evidence::Protocol;
 
-use super::{Data, Facts, Inspection, Names, PAUSE, Questions, Shape, container, init, optional};
+use super::{Data, Facts, Finishing, Inspection, Names, PAUSE, Questions, Shape, container, init, optional};
 
 /// Controllers before brokers: a broker may speak a newer metadata version only once its controllers know it.
 /// The cruise control runs as a Deployment and comes last.
@@ -57,6 +57,7 @@ pub(super) static FACTS: Facts = Facts {
         pause: PAUSE,
         drain: |_| None,
     },
+    finishing: Finishing::BY_VERSION,
     afterwards: |_, to| {
         vec![format!(
             "once {to} has proven itself, finalize the metadata version with \

@@ -3,6 +3,7 @@
 
 mod cassandra;
 mod druid;
+mod finish;
 mod hazelcast;
 mod heard;
 mod kafka;
@@ -18,6 +19,7 @@ use crate::model::{
     Container, Health, Kind, Place, Pod, Roster, Snapshot, Workload, WorkloadKind, by_number, clean,
 };
 
+pub use finish::{Examined, Finishing};
 pub use names::UnknownKind;
 
 /// Lists the kinds. A kind of the enum that is missing here does not compile.
@@ -67,6 +69,7 @@ pub struct Facts {
     pub pod_templates: &'static [&'static str],
     pub data: Data,
     pub questions: Questions,
+    pub finishing: Finishing,
     /// Manual follow-up after an update between two versions (the versions as the rule compares them).
     pub afterwards: fn(from: &str, to: &str) -> Vec<String>,
 }

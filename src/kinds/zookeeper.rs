@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::model::evidence::Protocol;
 
-use super::{Data, Facts, Inspection, Names, PAUSE, Questions, Shape, container, init};
+use super::{Data, Facts, Finishing, Inspection, Names, PAUSE, Questions, Shape, container, init};
 
 pub(super) static FACTS: Facts = Facts {
     names: Names { kind: "ZooKeeper", singular: "zookeeper", plural: "zookeepers", short: "zk" },
@@ -38,5 +38,6 @@ pub(super) static FACTS: Facts = Facts {
         pause: PAUSE,
         drain: |_| None,
     },
+    finishing: Finishing::BY_VERSION,
     afterwards: |_, _| Vec::new(),
 };

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Check, Database, Kind, Lookup, ObjectRef, clean};
+use super::{Check, Database, Feature, Kind, Lookup, ObjectRef, clean};
 
 /// What a database says about itself, judged by the rules of its kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,6 +11,9 @@ pub struct Health {
     /// What is worth knowing before pods are restarted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<Remark>,
+    /// The features of the cluster that are in force at a level, where the kind has such.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<Feature>,
 }
 
 /// The version of the schema in which a [`HealthReport`] is printed.
@@ -324,7 +327,7 @@ mod tests {
             busy: vec![long()],
         };
         let remark = Remark { check: Check::Replication, message: long() };
-        let health = Health { members: vec![member], remarks: vec![remark] };
+        let health = Health { members: vec![member], remarks: vec![remark], ..Health::default() };
         let told = serde_json::to_string(&health.told(|text| text.replace("hunter2", "[hidden]")));
         let told = told.expect("it can be written");
         assert!(!told.contains("hunter2"), "{told}");

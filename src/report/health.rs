@@ -131,7 +131,7 @@ mod tests {
             unasked: false,
             busy: Vec::new(),
         };
-        Health { members: (0..2).map(member).collect(), remarks: Vec::new() }
+        Health { members: (0..2).map(member).collect(), remarks: Vec::new(), ..Health::default() }
     }
 
     #[test]

@@ -138,7 +138,7 @@ pub(super) fn health(pods: &[(&str, &str)]) -> Health {
         unasked: word.starts_with("unasked"),
         busy: Vec::new(),
     };
-    Health { members: pods.iter().map(member).collect(), remarks: Vec::new() }
+    Health { members: pods.iter().map(member).collect(), remarks: Vec::new(), ..Health::default() }
 }
 
 /// The plan in which those pods were unhealthy from the start.

@@ -22,6 +22,7 @@ pub fn judge(evidence: &Evidence, roster: &Roster) -> Health {
     Health {
         members: ring.voices.iter().map(|voice| member(&ring, voice)).collect(),
         remarks: remarks::of(&ring),
+        ..Health::default()
     }
 }
 

@@ -14,7 +14,11 @@ use super::remarks::remarks;
 pub fn judge(evidence: &Evidence, roster: &Roster) -> Health {
     let Evidence::Druid(answers) = evidence else { return Health::default() };
     let cast = Cast::of(answers, roster);
-    Health { members: cast.0.iter().map(|process| member(process, &cast)).collect(), remarks: remarks(&cast) }
+    Health {
+        members: cast.0.iter().map(|process| member(process, &cast)).collect(),
+        remarks: remarks(&cast),
+        ..Health::default()
+    }
 }
 
 fn member(process: &Process, cast: &Cast) -> Member {

@@ -13,7 +13,7 @@ pub fn judge(evidence: &Evidence, roster: &Roster) -> Health {
     let Evidence::Hazelcast(answers) = evidence else { return Health::default() };
     let voices: Vec<_> = roster.places.iter().map(|place| Voice::of(place, &answers.pods)).collect();
     let members = voices.iter().map(|voice| member(voice, &voices)).collect();
-    Health { members, remarks: remarks(&voices) }
+    Health { members, remarks: remarks(&voices), ..Health::default() }
 }
 
 fn member(voice: &Voice<Pod>, all: &[Voice<Pod>]) -> Member {

@@ -24,7 +24,11 @@ pub fn judge(evidence: &Evidence, roster: &Roster) -> Health {
     };
     let remarks = remarks::of(&views, ground.as_ref().ok(), roster);
     let judge = Judge { views: &views, partitions, ground };
-    Health { members: roster.places.iter().map(|place| judge.member(place)).collect(), remarks }
+    Health {
+        members: roster.places.iter().map(|place| judge.member(place)).collect(),
+        remarks,
+        ..Health::default()
+    }
 }
 
 /// What the verdicts on all pods rest upon.

@@ -13,7 +13,7 @@ pub fn judge(evidence: &Evidence, roster: &Roster) -> Health {
     let Evidence::ZooKeeper(answers) = evidence else { return Health::default() };
     let ensemble = Ensemble::of(answers, roster);
     let members = ensemble.seats.iter().map(|seat| member(&ensemble, seat)).collect();
-    Health { members, remarks: remarks(&ensemble) }
+    Health { members, remarks: remarks(&ensemble), ..Health::default() }
 }
 
 fn member(ensemble: &Ensemble<'_>, seat: &Seat<'_>) -> Member {
