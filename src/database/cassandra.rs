@@ -3,13 +3,20 @@
 //! them at consistency level ALL: it refuses at once if it takes a replica for down, and otherwise each has to answer.
 
 mod connection;
+mod files;
 mod frame;
 mod node;
+mod rewrite;
 mod value;
 
-use crate::model::evidence::cassandra::{Answers, Pod};
-use crate::model::{Obstacle, Place, Roster, Unasked};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::sync::mpsc::UnboundedSender;
 
+use crate::model::evidence::cassandra::{Answers, Files, Pod};
+use crate::model::{Obstacle, Place, Roster, Tool, Unasked, WorkProgress};
+
+use super::Undone;
 use super::door::{Door, Wire, lost};
 use super::http;
 use super::kept::Kept;
@@ -36,7 +43,32 @@ impl Asker {
     pub async fn ask(&mut self, door: &Door, roster: &Roster) -> Answers {
         let ports = roster.ready().map(|place| (place, PORT));
         let question = |place, port, open| answer(door, place, port, open);
-        Answers { pods: self.connections.ask_all(ports, question).await }
+        Answers { pods: self.connections.ask_all(ports, question).await, files: Vec::new() }
+    }
+
+    /// The same, and what every node has on its disks.
+    pub async fn examine(&mut self, door: &Door, roster: &Roster) -> Answers {
+        let answers = self.ask(door, roster).await;
+        let ports = roster.ready().map(|place| (place, PORT));
+        let question = |place, port, open| disks(door, place, port, open);
+        Answers { files: self.connections.ask_all(ports, question).await, ..answers }
+    }
+
+    /// Has a node rewrite the sstables that are of an older format than it writes, and waits until it has. One that does so
+    /// already is not told again. It goes on if the connection breaks.
+    ///
+    /// # Errors
+    /// It refuses, or it is not known whether it has done it.
+    pub async fn rewrite(
+        &mut self,
+        door: &Door,
+        place: &Place,
+        tool: Tool,
+        progress: &UnboundedSender<WorkProgress>,
+    ) -> Result<(), Undone> {
+        // The connection that was kept ends with this, as a pod has one at a time.
+        let watched = rewrite::Watched::new(door, place, self.connections.take(place), progress);
+        rewrite::rewrite(watched, tool).await
     }
 
     /// Has a node write to disk what it holds in memory, and take no more requests: it starts faster then. `false` if it has
@@ -71,16 +103,41 @@ async fn answer(
     port: u16,
     open: Option<Open>,
 ) -> (Result<Pod, Unasked>, Option<Open>) {
-    match door.asked(question(door, place, port, open)).await {
+    match door.asked(question(door, place, port, open, |open| node::ask(open).boxed())).await {
         Ok((pod, open)) => (Ok(pod), Some(open).filter(|open| !open.spent)),
         Err(unasked) => (Err(unasked), None),
     }
 }
 
-async fn question(door: &Door, place: &Place, port: u16, open: Option<Open>) -> Result<(Pod, Open), Unasked> {
+/// What a node has on its disks. No connection is kept: a pod has one at a time, and another port is asked last.
+async fn disks(
+    door: &Door,
+    place: &Place,
+    port: u16,
+    open: Option<Open>,
+) -> (Result<Files, Unasked>, Option<Open>) {
+    let settings = door.asked(question(door, place, port, open, |open| files::settings(open).boxed())).await;
+    let looked = match settings {
+        Ok((settings, open)) => {
+            drop(open);
+            files::look(door, place, &settings).await
+        }
+        Err(unasked) => Err(unasked),
+    };
+    (looked, None)
+}
+
+/// Asks a node over the connection that was kept, or over a new one.
+async fn question<T>(
+    door: &Door,
+    place: &Place,
+    port: u16,
+    open: Option<Open>,
+    asked: impl for<'p> Fn(&'p mut Open) -> BoxFuture<'p, Result<T, Unasked>>,
+) -> Result<(T, Open), Unasked> {
     if let Some(mut open) = open {
-        match node::ask(&mut open).await {
-            Ok(pod) => return Ok((pod, open)),
+        match asked(&mut open).await {
+            Ok(said) => return Ok((said, open)),
             // It may have been closed since the last question, by whoever carries it.
             Err(unasked) if unasked.obstacle == Obstacle::Unreachable => drop(open),
             Err(unasked) => return Err(unasked),
@@ -89,11 +146,11 @@ async fn question(door: &Door, place: &Place, port: u16, open: Option<Open>) -> 
     let login = door.login().await?;
     let mut open = Connection::new(door.open(place, port).await?);
     let said = match open.introduce(login.as_ref()).await {
-        Ok(()) => node::ask(&mut open).await,
+        Ok(()) => asked(&mut open).await,
         Err(unasked) => Err(unasked),
     };
     match said {
-        Ok(pod) => Ok((pod, open)),
+        Ok(said) => Ok((said, open)),
         Err(unasked) => Err(lost(unasked, &mut *open.wire).await),
     }
 }

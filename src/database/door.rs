@@ -14,8 +14,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::tls;
-use crate::cluster::{Cluster, ClusterError, Line};
-use crate::model::{Access, Database, Obstacle, Place, Unasked};
+use crate::cluster::{Cluster, ClusterError, Line, Process, Ran};
+use crate::model::{Access, Database, Obstacle, Place, Unasked, clean};
 
 /// How long one question may take, with all that it needs.
 pub const PATIENCE: Duration = Duration::from_secs(5);
@@ -114,6 +114,22 @@ impl Door {
         in_time(async { asking.await.map_err(unasked) }).await
     }
 
+    /// Starts a command in a container of a pod.
+    ///
+    /// # Errors
+    /// It is not allowed, not carried, or not started in time.
+    pub async fn start(&self, place: &Place, container: &str, command: &[&str]) -> Result<Process, Unasked> {
+        self.cluster.exec(&self.namespace, &place.pod, container, command).await.map_err(unasked)
+    }
+
+    /// What a command in a container of a pod writes, and how it ends.
+    ///
+    /// # Errors
+    /// Those of [`Door::start`], and that its end is not known.
+    pub async fn run(&self, place: &Place, container: &str, command: &[&str]) -> Result<Ran, Unasked> {
+        self.start(place, container, command).await?.ended().await.map_err(unasked)
+    }
+
     /// The database's own user, from its Secret; `None` if it asks for none. A Secret that was read is kept.
     ///
     /// # Errors
@@ -177,11 +193,25 @@ impl Door {
     /// # Errors
     /// Those of the question, and that its time was over.
     pub async fn asked<T>(&self, question: impl Future<Output = Result<T, Unasked>>) -> Result<T, Unasked> {
-        in_time(question).await.map_err(|Unasked { obstacle, message }| {
-            let masked = self.cluster.without_secrets(&message);
-            let message = masked.chars().take(LONGEST_WORDS).collect();
-            Unasked { obstacle, message }
-        })
+        self.asked_within(PATIENCE, question).await
+    }
+
+    /// The same for a question that takes more time.
+    ///
+    /// # Errors
+    /// Those of the question, and that its time was over.
+    pub async fn asked_within<T>(
+        &self,
+        patience: Duration,
+        question: impl Future<Output = Result<T, Unasked>>,
+    ) -> Result<T, Unasked> {
+        let told = |Unasked { obstacle, message }| Unasked { obstacle, message: self.told(&message) };
+        within(patience, question).await.map_err(told)
+    }
+
+    /// What a pod says, without secrets, and cut.
+    pub fn told(&self, said: &str) -> String {
+        self.cluster.without_secrets(&clean(said)).chars().take(LONGEST_WORDS).collect()
     }
 }
 
@@ -190,8 +220,15 @@ impl Door {
 /// # Errors
 /// Those of the question, and that its time was over.
 async fn in_time<T>(question: impl Future<Output = Result<T, Unasked>>) -> Result<T, Unasked> {
-    let late = |_| Unasked::new(Obstacle::TimedOut, &format!("no answer within {} s", PATIENCE.as_secs()));
-    timeout(PATIENCE, question).await.map_err(late).flatten()
+    within(PATIENCE, question).await
+}
+
+async fn within<T>(
+    patience: Duration,
+    question: impl Future<Output = Result<T, Unasked>>,
+) -> Result<T, Unasked> {
+    let late = |_| Unasked::new(Obstacle::TimedOut, &format!("no answer within {} s", patience.as_secs()));
+    timeout(patience, question).await.map_err(late).flatten()
 }
 
 /// A connection that broke, with what the kubelet says of it.

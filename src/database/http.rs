@@ -64,9 +64,27 @@ impl Connections {
 /// # Errors
 /// The pod does not answer, or refuses.
 pub async fn post(wire: Box<dyn Wire>, host: &str, path: &str) -> Result<(), Unasked> {
-    let request = request(Method::POST, path, host, None)?;
-    let (reply, _) = Connection::over(wire).await?.send(request).await?;
-    reply.good(path).map(|_| ())
+    open(wire, host, Method::POST, path, "").await?.good(path).map(|_| ())
+}
+
+/// The reply to a request with a body of JSON, if it is not empty, at a port that knows no users.
+///
+/// # Errors
+/// The pod does not answer.
+pub async fn open(
+    wire: Box<dyn Wire>,
+    host: &str,
+    method: Method,
+    path: &str,
+    body: &str,
+) -> Result<Reply, Unasked> {
+    let mut request = request(method, path, host, None)?;
+    if !body.is_empty() {
+        let json = HeaderValue::from_static("application/json");
+        request.headers_mut().insert(header::CONTENT_TYPE, json);
+        *request.body_mut() = Full::from(body.to_owned());
+    }
+    Ok(Connection::over(wire).await?.send(request).await?.0)
 }
 
 /// What a pod serves at one of its ports.
@@ -174,7 +192,11 @@ impl Reply {
             .map_err(|_| unintelligible(path, "an answer that this tool does not understand"))
     }
 
-    fn good(&self, path: &str) -> Result<&[u8], Unasked> {
+    /// What is in a page.
+    ///
+    /// # Errors
+    /// The pod answers with an error.
+    pub fn good(&self, path: &str) -> Result<&[u8], Unasked> {
         match self.status.is_success() {
             true => Ok(&self.body),
             false => Err(unintelligible(path, &self.status.to_string())),

@@ -92,7 +92,13 @@ impl Session {
 
     /// Asks every pod that is Ready what [`Session::ask`] asks, and what its version still allows or needs.
     pub async fn examine(&mut self, roster: &Roster) -> Evidence {
-        self.ask(roster).await
+        let door = &self.door;
+        match &mut self.asker {
+            Asker::Cassandra(asker) => Evidence::Cassandra(asker.examine(door, roster).await),
+            Asker::Kafka(_) | Asker::Druid(_) | Asker::Hazelcast(_) | Asker::ZooKeeper(_) => {
+                self.ask(roster).await
+            }
+        }
     }
 
     /// Asks the database whether it would do that work, without having it done.
@@ -114,8 +120,14 @@ impl Session {
         roster: &Roster,
         progress: &UnboundedSender<WorkProgress>,
     ) -> Result<(), Undone> {
-        let _ = (work, roster, progress);
-        Ok(())
+        match (&mut self.asker, work) {
+            (Asker::Cassandra(asker), Work::RewriteFiles { pod, tool, .. }) => {
+                let place = roster.ready().find(|place| place.pod == *pod);
+                let place = place.ok_or_else(|| Undone::Refused(format!("{pod} is not Ready")))?;
+                asker.rewrite(&self.door, place, *tool, progress).await
+            }
+            _ => Ok(()),
+        }
     }
 }
 

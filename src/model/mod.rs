@@ -64,7 +64,7 @@ pub use refusal::{NOT_READY, refused_by_webhook, why_forbidden};
 pub use revision::Revision;
 pub use rewriting::{Rewriting, Rewritten, Unlike, is_another, mirrors};
 pub use snapshot::{Lock, Snapshot};
-pub use text::{brief, by_number, clean};
+pub use text::{brief, by_number, clean, size};
 pub use time::{epoch_millis, millis};
 pub use version::CatalogVersion;
 pub use workload::{Container, PodManagement, PodSource, UpdateStrategy, Workload, WorkloadKind};

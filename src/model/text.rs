@@ -15,6 +15,25 @@ pub fn brief(text: &str) -> String {
     clean(cut)
 }
 
+/// A number of bytes as people write it, e.g. `312 KiB` or `1.4 GiB`.
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let mut unit = 1_u64;
+    let mut name = None;
+    for larger in UNITS {
+        if bytes / unit < 1024 {
+            break;
+        }
+        (unit, name) = (unit << 10, Some(larger));
+    }
+    let (whole, tenth) = (bytes / unit, bytes % unit * 10 / unit);
+    match name {
+        None => format!("{bytes} bytes"),
+        Some(name) if whole < 10 => format!("{whole}.{tenth} {name}"),
+        Some(name) => format!("{whole} {name}"),
+    }
+}
+
 /// A key that sorts names by the numbers in them: `rack-r2` before `rack-r10`.
 pub fn by_number(name: &str) -> (Vec<(&str, u64)>, &str) {
     let (mut parts, mut rest) = (Vec::new(), name);
@@ -51,13 +70,28 @@ fn unseen(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{LONGEST, brief, by_number, clean};
+    use super::{LONGEST, brief, by_number, clean, size};
 
     #[test]
     fn what_a_database_says_is_cut() {
         assert_eq!(brief("ACTIVE\u{1b}"), "ACTIVE");
         assert_eq!(brief(&"é".repeat(LONGEST)), "é".repeat(LONGEST));
         assert_eq!(brief(&"é".repeat(1 << 20)), "é".repeat(LONGEST));
+    }
+
+    #[test]
+    fn sizes_are_written_as_people_do() {
+        for (bytes, written) in [
+            (0, "0 bytes"),
+            (1023, "1023 bytes"),
+            (1024, "1.0 KiB"),
+            (10 * 1024, "10 KiB"),
+            (1024 * 1024 - 1, "1023 KiB"),
+            (1_500_000_000, "1.3 GiB"),
+            (u64::MAX, "15 EiB"),
+        ] {
+            assert_eq!(size(bytes), written);
+        }
     }
 
     #[test]

@@ -98,7 +98,10 @@ fn reach(answer: Option<Answer>) -> Result<Reach, Unasked> {
 }
 
 /// The rows of an answer, each of so many columns.
-fn rows<T, const N: usize>(
+///
+/// # Errors
+/// The node refuses, does not answer in time, or answers something else.
+pub fn rows<T, const N: usize>(
     answer: Option<Answer>,
     read: impl Fn([Option<&[u8]>; N]) -> Option<T>,
 ) -> Result<Vec<T>, Unasked> {

@@ -63,6 +63,11 @@ pub fn int(value: Option<&[u8]>) -> Option<i32> {
     value?.try_into().ok().map(i32::from_be_bytes)
 }
 
+/// A number of 8 bytes.
+pub fn long(value: Option<&[u8]>) -> Option<i64> {
+    value?.try_into().ok().map(i64::from_be_bytes)
+}
+
 /// A map of texts, in the order of the server.
 pub fn texts(value: Option<&[u8]>) -> Option<Vec<(String, String)>> {
     let mut body = Bytes(value?);

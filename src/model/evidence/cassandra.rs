@@ -1,4 +1,4 @@
-//! What the nodes of a Cassandra answer in CQL.
+//! What the nodes of a Cassandra answer in CQL, and what is found on their disks.
 
 use super::Said;
 
@@ -6,6 +6,8 @@ use super::Said;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Answers {
     pub pods: Vec<Said<Pod>>,
+    /// What is on the disks of the nodes, where that was asked.
+    pub files: Vec<Said<Files>>,
 }
 
 /// What one node says.
@@ -68,4 +70,32 @@ pub struct Keyspace {
     pub name: String,
     /// The replicas in each datacenter, or in all together. Empty where each node keeps data of its own.
     pub factors: Vec<u32>,
+}
+
+/// What one node has on its disks, and what decides about that.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Files {
+    /// Its sstables by their formats, in the order of the formats' names. Snapshots and backups are not among them: they stay
+    /// as they are.
+    pub formats: Vec<Format>,
+    /// How much room there is, in bytes, where its directories have the least.
+    pub free: u64,
+    /// `storage_compatibility_mode`: empty if the node has that setting and nobody has set it, `None` if it has no such setting.
+    pub mode: Option<String>,
+    /// `sstable.selected_format`, `big` or `bti`; `None` if it has no such setting.
+    pub selected: Option<String>,
+    /// The management API beside it answers.
+    pub managed: bool,
+}
+
+/// The sstables of one format.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Format {
+    /// The letters with which the names of their files begin, e.g. `nb`; empty for names that are none of an sstable.
+    pub letters: String,
+    pub files: u64,
+    pub bytes: u64,
+    /// The table that has the most bytes of them, e.g. `shop.orders`, and how many.
+    pub table: String,
+    pub largest: u64,
 }
