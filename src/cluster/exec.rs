@@ -153,8 +153,14 @@ mod tests {
                 r#"{"metadata":{},"status":"Failure","message":"command terminated with non-zero exit code: exit status 3","reason":"NonZeroExitCode","details":{"causes":[{"reason":"ExitCode","message":"3"}]}}"#,
                 Some(3),
             ),
-            (r#"{"metadata":{},"status":"Failure","reason":"InternalError","message":"no such program","code":500}"#, None),
-            (r#"{"metadata":{},"status":"Failure","details":{"causes":[{"reason":"ExitCode","message":"x"}]}}"#, None),
+            (
+                r#"{"metadata":{},"status":"Failure","reason":"InternalError","message":"no such program","code":500}"#,
+                None,
+            ),
+            (
+                r#"{"metadata":{},"status":"Failure","details":{"causes":[{"reason":"ExitCode","message":"x"}]}}"#,
+                None,
+            ),
             (r#"{"metadata":{}}"#, None),
         ] {
             let status: Status = serde_json::from_str(status).expect("a status");

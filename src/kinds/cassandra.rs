@@ -1,12 +1,11 @@
+mod finish;
 mod health;
 
 use std::time::Duration;
 
 use crate::model::evidence::Protocol;
 
-use super::{
-    Data, Drain, Facts, Finishing, Inspection, Names, PAUSE, Questions, Shape, container, init, optional,
-};
+use super::{Data, Drain, Facts, Inspection, Names, PAUSE, Questions, Shape, container, init, optional};
 
 /// One rack after the other, by name. Backup and monitoring containers exist only if those features are enabled.
 pub(super) static FACTS: Facts = Facts {
@@ -44,12 +43,15 @@ pub(super) static FACTS: Facts = Facts {
         pause: PAUSE,
         drain: |_| Some(Drain::Service),
     },
-    finishing: Finishing::BY_VERSION,
+    finishing: finish::FINISHING,
     afterwards: |from, to| {
         if !crosses_major(from, to) {
             return Vec::new();
         }
-        vec!["run `nodetool upgradesstables` on every node: this update crosses a major version".to_owned()]
+        vec![
+            "`kubectl dbupdate finish` rewrites the files of older formats, on the nodes that have any"
+                .to_owned(),
+        ]
     },
 };
 
