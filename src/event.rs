@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{ImageChange, OpsRequest, Plan};
+use crate::model::{ImageChange, OpsRequest, Plan, Work, WorkProgress};
 
 /// The version of the schema in which events are printed; it changes when a field's meaning does.
 pub const EVENT_SCHEMA: &str = "dbupdate/v1";
@@ -44,12 +44,14 @@ pub enum Step {
     RollPods,
     SetVersion,
     Resume,
+    /// What the version allows or needs is done to the database itself.
+    Finish,
     Verify,
 }
 
 impl Step {
     /// Every step, in order. No run has all of them: that depends on the method.
-    pub const ALL: [Step; 11] = [
+    pub const ALL: [Step; 12] = [
         Step::Lock,
         Step::PrePull,
         Step::Request,
@@ -60,6 +62,7 @@ impl Step {
         Step::RollPods,
         Step::SetVersion,
         Step::Resume,
+        Step::Finish,
         Step::Verify,
     ];
 }
@@ -178,6 +181,22 @@ pub enum Event {
     Requested {
         request: String,
     },
+    /// The database is about to do this, the first of `of` having the number 1.
+    WorkStarted {
+        work: Work,
+        number: usize,
+        of: usize,
+    },
+    /// How far it is.
+    WorkProgressed {
+        work: Work,
+        progress: WorkProgress,
+    },
+    /// It is done, as the database says when it is asked again.
+    WorkDone {
+        work: Work,
+        took_ms: u64,
+    },
     /// The update failed, and the run rolls back with that plan.
     RollingBack {
         plan: Box<Plan>,
@@ -246,6 +265,8 @@ pub enum WaitingOn {
     Database { database: String, why: Vec<String> },
     /// An answer of the database that says whether it can bear that.
     Answer { database: String, why: Vec<String> },
+    /// The database to have done that.
+    Work { database: String, work: Work },
     /// What the pod that is next still does, e.g. the ids of tasks: it is drained, and takes on nothing new.
     Drain { work: Vec<String>, timeout_seconds: u64 },
     /// The resize in place of the pod that is next; `what` is its condition.
@@ -339,6 +360,9 @@ pub struct Finish {
     pub not_rolled_back: Option<String>,
     /// What state the database is in, in one sentence.
     pub state: String,
+    /// What the update leaves to be done in the database itself, as far as it was asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<String>,
     /// The commands to run next, most useful first.
     pub next: Vec<String>,
     /// The result for each workload.

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Finish, Outcome, Step, StepOutcome};
-use crate::model::{Method, Methods, Plan, Snapshot, pinned};
+use crate::model::{Method, Methods, Plan, Snapshot, Work, pinned};
 
 pub use crate::model::Direction;
 pub use read::entry;
@@ -44,8 +44,18 @@ pub struct Run {
     /// The methods that were chosen for them.
     #[serde(rename = "ways", default, skip_serializing_if = "Methods::is_empty")]
     pub methods: Methods,
+    /// The database is to be finished after these updates (`--finish`), once it has been healthy for so many seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finish: Option<Soak>,
     /// The state that a rollback restores.
     pub before: Before,
+}
+
+/// How long a database has to be healthy after its update before it is finished.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Soak {
+    pub soak_seconds: u64,
 }
 
 /// The exact state before the update: pod templates that get these images back are equal to the old ones, and so is
@@ -207,6 +217,28 @@ impl Entry {
     pub fn follow(&self) -> Option<&str> {
         let complete = |finish: &Finish| matches!(finish.outcome, Outcome::Done | Outcome::NotReady);
         self.run.through.as_deref().filter(|_| self.progress.result.as_ref().is_some_and(complete))
+    }
+
+    /// The finish that is to follow it, if it is complete and such was requested.
+    pub fn finish_to_follow(&self) -> Option<Soak> {
+        let done = self.progress.result.as_ref().is_some_and(|finish| finish.outcome == Outcome::Done);
+        self.run.finish.filter(|_| done && self.run.direction == Direction::Update)
+    }
+
+    /// It is the finish of an update, or the undoing of one.
+    pub fn finishes(&self) -> bool {
+        self.run.direction == Direction::Finish
+    }
+
+    /// What it was to do to the database itself.
+    pub fn works(&self) -> Vec<Work> {
+        let finish = self.run.plan.finish.iter();
+        finish.flat_map(|finish| &finish.completion.steps).map(|step| step.work.clone()).collect()
+    }
+
+    /// It takes back what a finish has done.
+    pub fn undoes(&self) -> bool {
+        self.run.plan.finish.as_ref().is_some_and(|finish| finish.undo)
     }
 
     /// Its process was killed, or is still running.

@@ -170,6 +170,10 @@ fn leads(world: &World, snapshot: &Snapshot, journal: &Journal, wish: Wish, unas
             format!("to {to}{through}{}", if unfinished.is_some() { ", unfinished" } else { "" })
         }
         Ok(Goal::Back { entry }) => format!("back{}", if entry.is_some() { ", unfinished" } else { "" }),
+        Ok(Goal::Finish { undo, unfinished }) => {
+            let what = if undo.is_some() { "undo" } else { "finish" };
+            format!("{what}{}", if unfinished.is_some() { ", unfinished" } else { "" })
+        }
         Err(error) => error.to_string().split(['{', ';', ',']).next().unwrap_or_default().to_owned(),
     }
 }

@@ -382,7 +382,8 @@ fn every_verdict_of_a_database_is_described() {
         kind: Kind::ZooKeeper,
         database: my_zk(),
         fit: false,
-        health: Health { members: verdicts.map(member).into(), remarks: vec![remark] },
+        health: Health { members: verdicts.map(member).into(), remarks: vec![remark], features: Vec::new() },
+        finish: None,
         unasked: Some("forbidden".to_owned()),
     };
     let printed = json!(report);

@@ -10,24 +10,12 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand}
 
 use super::cluster_args::ClusterArgs;
 use super::completion::{COMPLETE, CompleteArgs, CompletionArgs};
-use super::database_args::DatabaseArgs;
 use super::look_args::{AuthArgs, HealthArgs, HistoryArgs, ListArgs, StatusArgs, VersionsArgs};
 use super::mistaken;
-use super::values::{ColorArg, Digests, DryRun, HealthArg, OnFailure, Output, ProgressArg};
-use crate::model::{Check, Kind, Method, clean};
+use super::run_args::{FinishArgs, ResumeArgs, RollbackArgs, RunArgs, ThenArgs};
+use super::values::OnFailure;
+use crate::model::{Kind, Method, clean};
 use crate::sandbox::Fault;
-
-/// The default of `--pod-timeout`: a large image takes minutes to pull, and a broker takes as long to recover.
-pub const POD_TIMEOUT: Duration = Duration::from_secs(20 * 60);
-
-/// The default of `--pause-timeout`: the operator acknowledges in its next reconcile, within seconds.
-pub const PAUSE_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// The default of `--wait-ready`: KubeDB's slowest health checker reports a failure after 100 s.
-pub const WAIT_READY: Duration = Duration::from_secs(5 * 60);
-
-/// The default of `--drain-timeout`: a batch task takes minutes.
-pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -113,6 +101,7 @@ pub enum Command {
     Update(Box<UpdateArgs>),
     Resume(ResumeArgs),
     Rollback(RollbackArgs),
+    Finish(FinishArgs),
     Status(StatusArgs),
     History(HistoryArgs),
     List(ListArgs),
@@ -158,6 +147,9 @@ pub struct UpdateArgs {
     #[arg(long)]
     pub through: bool,
 
+    #[command(flatten)]
+    pub then: ThenArgs,
+
     /// Method of the update: client (this tool), provisioner (KubeDB's operator) or ops-manager
     ///
     /// `client` patches the images while KubeDB's operator is paused. `provisioner` is for updates that change more than
@@ -199,184 +191,6 @@ pub struct UpdateArgs {
 
     #[command(flatten)]
     pub run: RunArgs,
-}
-
-/// Resume an interrupted update or rollback, from any machine
-///
-/// Steps that are already done are skipped. Running the original command again does the same. What the original command
-/// overrode must be overridden again: the journal is not trusted, since anybody who may write ConfigMaps can write it.
-#[derive(Debug, Args)]
-pub struct ResumeArgs {
-    #[command(flatten)]
-    pub database: DatabaseArgs,
-
-    /// Continue with the hops that were to follow the interrupted one
-    ///
-    /// With --yes and without this flag, only the interrupted hop is finished.
-    #[arg(long)]
-    pub through: bool,
-
-    /// If another run still holds the lock, wait for it to expire or be released instead of refusing
-    #[arg(long)]
-    pub take_over: bool,
-
-    /// Download the new images to the nodes of the pods that are left before the run continues
-    #[arg(long, help_heading = "Images")]
-    pub pre_pull: bool,
-
-    /// Allow an update to an older version
-    #[arg(long, help_heading = "Checks")]
-    pub allow_downgrade: bool,
-
-    /// Allow a version that the catalog marks as deprecated
-    #[arg(long, help_heading = "Checks")]
-    pub allow_deprecated: bool,
-
-    /// If the run is a rollback: continue even if the new version may have written data that the old version cannot read
-    #[arg(long, help_heading = "Checks")]
-    pub allow_data_downgrade: bool,
-
-    #[command(flatten)]
-    pub run: RunArgs,
-}
-
-/// Roll back an interrupted update to the previous images and version
-///
-/// Unhealthy pods are replaced first, then the updated pods in reverse order. If a PodDisruptionBudget forbids the
-/// eviction of an unhealthy pod, the pod is deleted. If nothing needs to be rolled back, only the pause left by this
-/// tool is removed.
-#[derive(Debug, Args)]
-pub struct RollbackArgs {
-    #[command(flatten)]
-    pub database: DatabaseArgs,
-
-    /// Roll back even if the new version may have written data that the old version cannot read
-    #[arg(long)]
-    pub allow_data_downgrade: bool,
-
-    /// If another run still holds the lock, wait for it to expire or be released instead of refusing
-    #[arg(long)]
-    pub take_over: bool,
-
-    #[command(flatten)]
-    pub run: RunArgs,
-}
-
-/// Arguments that update, resume and rollback share.
-#[derive(Debug, Args)]
-pub struct RunArgs {
-    /// Show the plan without changing anything; with =server, the API server validates every write
-    #[arg(
-        long,
-        value_enum,
-        value_name = "client|server",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "client",
-        hide_possible_values = true
-    )]
-    pub dry_run: Option<DryRun>,
-
-    /// Skip the confirmation prompt; required without a terminal
-    #[arg(short, long)]
-    pub yes: bool,
-
-    /// Print only the result: no plan and no progress
-    ///
-    /// Requires --yes or --dry-run: nothing is confirmed unseen.
-    #[arg(short, long, conflicts_with = "progress")]
-    pub quiet: bool,
-
-    /// Format of the plan and the result
-    #[arg(short, long, value_enum, value_name = "FORMAT", default_value = "table")]
-    pub output: Output,
-
-    /// How to show progress: auto, bars, plain, json, none
-    ///
-    /// `auto` shows bars if standard error is a terminal, and otherwise one plain line per event. `json` prints one
-    /// object per event on standard output.
-    #[arg(long, value_enum, value_name = "HOW", default_value = "auto", hide_possible_values = true)]
-    pub progress: ProgressArg,
-
-    /// When to use colours: auto, always, never
-    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
-    pub color: ColorArg,
-
-    /// How to pin new images: look up their digests in the registries, or use the catalog's tags
-    ///
-    /// `auto` checks in the registry that each new image exists, and pins it to its digest if the current image is
-    /// pinned. It uses your docker or podman login, or none. `keep-tags` contacts no registry. A rollback contacts no
-    /// registry either: it restores the exact previous images.
-    #[arg(
-        long,
-        value_enum,
-        value_name = "auto|keep-tags",
-        default_value = "auto",
-        hide_possible_values = true,
-        help_heading = "Images"
-    )]
-    pub digests: Digests,
-
-    /// Stop after this time; 0 means no limit
-    ///
-    /// The run stops at once, whatever it is waiting for. A pod that is restarting comes back on its own. Run the same
-    /// command again to resume.
-    #[arg(long, value_name = "TIME", default_value = "0", value_parser = super::duration::parse, help_heading = "Times")]
-    pub timeout: Duration,
-
-    /// How long a pod may take to become Ready, not counting its termination grace period
-    ///
-    /// Also how long to wait for a PodDisruptionBudget to allow an eviction.
-    #[arg(long, value_name = "TIME", default_value = "20m", value_parser = super::duration::parse, help_heading = "Times")]
-    pub pod_timeout: Duration,
-
-    /// How long a new pod must stay Ready before the next pod is restarted
-    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = super::duration::parse, help_heading = "Times")]
-    pub min_ready: Duration,
-
-    /// How long to wait for the work of a pod that is drained before its restart: the tasks of a Druid middleManager
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = super::duration::parse, help_heading = "Times")]
-    pub drain_timeout: Duration,
-
-    /// Restart pods without draining them: Druid middleManagers, Cassandra nodes with a management API
-    #[arg(long, conflicts_with = "drain_timeout", help_heading = "Checks")]
-    pub no_drain: bool,
-
-    /// How long to wait for KubeDB's operator to acknowledge the pause
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = super::duration::parse, help_heading = "Times")]
-    pub pause_timeout: Duration,
-
-    /// How long to wait after the update for KubeDB to report Ready; 0 means not to wait
-    ///
-    /// KubeDB's health checker runs every 10 to 30 s. The wait is longer if the health checker of this database needs
-    /// longer to report a failure. If the time is up, the update is complete, and the exit code is 6.
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = super::duration::parse, help_heading = "Times")]
-    pub wait_ready: Duration,
-
-    /// Whether to ask the database itself before each restart: auto, require, off
-    ///
-    /// A pod is then restarted only while the database says that it can bear it, and counts as back only when it is a full
-    /// member again. `auto` goes on by readiness and PodDisruptionBudgets where the database cannot be asked, and says so;
-    /// `require` refuses. See docs/health.md.
-    #[arg(
-        long,
-        value_enum,
-        value_name = "auto|require|off",
-        default_value = "auto",
-        hide_possible_values = true,
-        help_heading = "Checks"
-    )]
-    pub health: HealthArg,
-
-    /// Continue even if this check fails; repeatable or comma-separated
-    #[arg(
-        long,
-        value_name = "CHECK",
-        value_delimiter = ',',
-        long_help = skippable(),
-        help_heading = "Checks"
-    )]
-    pub skip_check: Vec<String>,
 }
 
 /// Parses `METHOD` or `VERSION=METHOD`.
@@ -516,15 +330,6 @@ pub fn definition() -> clap::Command {
     ["sandbox", "completion", "man", "help", "version"]
         .into_iter()
         .fold(command, |command, name| command.mut_subcommand(name, without))
-}
-
-/// The long help of `--skip-check`, with the names it accepts.
-fn skippable() -> String {
-    let names = Check::OVERRIDABLE.map(|check| check.to_string());
-    format!(
-        "Continue even if this check fails; repeatable or comma-separated\n\nChecks: {}",
-        names.join(", ")
-    )
 }
 
 /// The arguments of the update that were typed. Before a subcommand, clap would accept them and then ignore them.

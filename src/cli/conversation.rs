@@ -19,7 +19,7 @@ use crate::event::Finish;
 use crate::model::{Plan, clean};
 use crate::operation::{Error, Notice, Question, Stop, Told};
 use crate::report::list::{database_lines, version_line};
-use crate::report::{Progress, Reporter, words};
+use crate::report::{self, Progress, Reporter, words};
 
 /// How often the seconds are told that are left, where each time is a line of its own.
 const COUNT_EVERY: Duration = Duration::from_secs(10);
@@ -159,7 +159,14 @@ impl Conversation {
                 if !self.options.quiet && !self.screen().for_programs() =>
             {
                 let (from, to) = (&plan.from.name, &plan.to.name);
-                stream::out(&format!("\nupdate {number} of {count}: {from} → {to}\n"));
+                stream::out(&match &plan.finish {
+                    Some(_) => format!("\nfinish of {to} ({number} of {count})\n"),
+                    None => format!("\nupdate {number} of {count}: {from} → {to}\n"),
+                });
+                if let Some(finish) = &plan.finish {
+                    let shown = report::plan(&plan, None, self.screen().stdout());
+                    stream::out(if finish.completion.steps.is_empty() { "" } else { &shown });
+                }
             }
             Notice::HopBegins { .. } => {}
             Notice::HopEnded(ran) => {
@@ -167,6 +174,20 @@ impl Conversation {
                 self.waits_for = api_server(&self.cluster);
                 self.hop_ended(&ran.plan, &ran.finish);
             }
+            Notice::Soaks { seconds } => {
+                let time = words::seconds(seconds);
+                self.waits_for =
+                    format!("the database to stay healthy for {time} before it is finished (--soak)");
+                if !self.options.quiet {
+                    stream::err(&format!("waiting for {}\n", self.waits_for));
+                }
+            }
+            Notice::NothingToFinish { plan } if !self.options.quiet => {
+                let settled = plan.finish.iter().flat_map(|finish| &finish.completion.settled);
+                let settled: Vec<String> = settled.map(|text| clean(text)).collect();
+                stream::err(&format!("nothing is left to finish: {}\n", settled.join("; ")));
+            }
+            Notice::NothingToFinish { .. } => {}
             Notice::LeftPods { said } => {
                 stream::err(&format!("{}\n", clean(&said)));
             }

@@ -93,6 +93,9 @@ fn code(error: &operation::Error) -> ExitCode {
         | Error::Untraced { .. }
         | Error::UntracedRollback { .. }
         | Error::MayFollow { .. }
+        | Error::MayFinish { .. }
+        | Error::Finished { .. }
+        | Error::NothingFinished { .. }
         | Error::Unanswered => ExitCode::Refused,
         Error::NothingUnfinished { .. } | Error::NoneUnfinished { .. } => ExitCode::Done,
         Error::Signalled(signal) => ExitCode::Signal(*signal),
@@ -102,6 +105,7 @@ fn code(error: &operation::Error) -> ExitCode {
         | Error::Troubled { .. }
         | Error::NoDatabases { .. }
         | Error::KindAbsent { .. }
+        | Error::NotSoaked { .. }
         | Error::MayNotRead { .. } => ExitCode::Failed,
     }
 }

@@ -3,9 +3,9 @@
 use std::env;
 use std::time::Duration;
 
-use super::args;
 use super::cluster_args;
 use super::options::{Mode, UpdateOptions};
+use super::run_args;
 use super::target::Target;
 use super::values::Digests;
 use crate::model::{Check, Command, HealthMode, Kind, Methods, clean};
@@ -30,9 +30,11 @@ pub fn commands(options: &UpdateOptions, through: Option<&str>, methods: &Method
             Mode::Update => Typed::Update,
             Mode::Resume => Typed::Resume,
             Mode::Rollback => Typed::Rollback,
+            Mode::Finish { undo } => Typed::Finish { undo },
         },
         through: through.map(str::to_owned),
         methods: methods.clone(),
+        finish: finish(options),
         times: times(options).words(options.pre_pull.then_some("--pre-pull")).words(care(options)),
         allowed: skipped(|_| true).words(digests(options).iter().copied()),
         allowed_back: skipped(|check| !FORWARD_ONLY.contains(check)),
@@ -78,16 +80,30 @@ const FORWARD_ONLY: [Check; 5] = [
 /// The timeouts that are not the default.
 fn times(options: &UpdateOptions) -> Command {
     [
-        ("--pod-timeout", options.pod_timeout, args::POD_TIMEOUT),
+        (step_timeout(options), options.pod_timeout, run_args::POD_TIMEOUT),
         ("--min-ready", options.min_ready, Duration::ZERO),
-        ("--pause-timeout", options.pause_timeout, args::PAUSE_TIMEOUT),
-        ("--wait-ready", options.wait_ready, args::WAIT_READY),
-        ("--drain-timeout", options.drain, args::DRAIN_TIMEOUT),
+        ("--pause-timeout", options.pause_timeout, run_args::PAUSE_TIMEOUT),
+        ("--wait-ready", options.wait_ready, run_args::WAIT_READY),
+        ("--drain-timeout", options.drain, run_args::DRAIN_TIMEOUT),
     ]
     .into_iter()
     // No drain at all has a flag of its own.
     .filter(|(name, time, default)| time != default && (*name != "--drain-timeout" || !time.is_zero()))
     .fold(Command::default(), |command, (name, time, _)| command.flag(name, &typed(time)))
+}
+
+/// The flag of the time for a pod, or for a step of a finish.
+fn step_timeout(options: &UpdateOptions) -> &'static str {
+    if matches!(options.mode, Mode::Finish { .. }) { "--step-timeout" } else { "--pod-timeout" }
+}
+
+/// The finish that follows, if it was chosen.
+fn finish(options: &UpdateOptions) -> Command {
+    match options.finish {
+        None => Command::default(),
+        Some(Duration::ZERO) => Command::new(["--finish"]),
+        Some(soak) => Command::new(["--finish"]).flag("--soak", &typed(soak)),
+    }
 }
 
 /// How far the database itself is asked and spared, if not as usual.
@@ -122,6 +138,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::cli::args;
     use crate::cli::terminal::Terminal;
     use crate::model::{Kind, Method, ObjectRef};
     use crate::situation::Next;

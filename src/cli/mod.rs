@@ -24,6 +24,7 @@ mod mistaken;
 mod names;
 pub mod options;
 pub mod pick;
+pub mod run_args;
 mod sandbox;
 mod screen;
 mod silence;
@@ -78,6 +79,9 @@ async fn dispatch(cli: Cli, terminal: Terminal) -> ExitCode {
         }
         Some(Command::Rollback(args)) => {
             run_with(UpdateOptions::rollback(args, cli.cluster, &terminal), terminal).await
+        }
+        Some(Command::Finish(args)) => {
+            run_with(UpdateOptions::finish(args, cli.cluster, &terminal), terminal).await
         }
         Some(Command::Status(args)) => {
             look_with(LookOptions::status(args, cli.cluster, &terminal), terminal, status::status).await

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::args::{self, ResumeArgs, RollbackArgs, RunArgs, SandboxArgs, UpdateArgs};
+use super::args::{self, SandboxArgs, UpdateArgs};
 use super::cluster_args::ClusterArgs;
 use super::database_args::DatabaseArgs;
 use super::look_args::{
@@ -12,6 +12,7 @@ use super::look_args::{
 };
 use super::mistaken;
 use super::names::{wrong_with_database, wrong_with_namespace};
+use super::run_args::{FinishArgs, ResumeArgs, RollbackArgs, RunArgs, ThenArgs};
 use super::target::Target;
 use super::terminal::Terminal;
 use super::usage::UsageError;
@@ -56,6 +57,8 @@ pub struct UpdateOptions {
     pub wait_ready: Duration,
     /// Whether the database is asked before each restart.
     pub health: HealthMode,
+    /// Finish the update afterwards, once the database has been healthy for that long.
+    pub finish: Option<Duration>,
     /// The checks that the user has overridden.
     pub skip: BTreeSet<Check>,
     pub mode: Mode,
@@ -230,6 +233,10 @@ pub enum Mode {
     Resume,
     /// Roll the interrupted run back.
     Rollback,
+    /// Finish the update, or take that back.
+    Finish {
+        undo: bool,
+    },
 }
 
 /// Which output streams use colour.
@@ -279,17 +286,17 @@ impl UpdateOptions {
         if update.run.pod_timeout.is_zero() {
             return Err(UsageError::PodTimeout);
         }
-        let real = update.run.dry_run.is_none();
+        let real = update.run.shown.dry_run.is_none();
         // Whether there is anything to resume or to roll back is said first.
-        if mode == Mode::Update && real && !update.run.yes && !terminal.can_ask() {
+        if mode == Mode::Update && real && !update.run.shown.yes && !terminal.can_ask() {
             return Err(UsageError::YesRequired);
         }
-        if real && !update.run.yes && update.run.quiet {
+        if real && !update.run.shown.yes && update.run.shown.quiet {
             return Err(UsageError::QuietQuestion);
         }
-        let progress = progress(update.run.progress, cluster.verbosity > 0, terminal)?;
+        let progress = progress(update.run.shown.progress, cluster.verbosity > 0, terminal)?;
         if real && progress == Progress::Json {
-            one_output(update.run.output)?;
+            one_output(update.run.shown.output)?;
         }
         let mut skip = checks(&update.run.skip_check)?;
         skip.extend(update.allow_downgrade.then_some(Check::Downgrade));
@@ -302,13 +309,13 @@ impl UpdateOptions {
             to: update.to.map(|to| version_name(to.trim())),
             through: update.through,
             methods: methods(update.via)?,
-            dry_run: update.run.dry_run,
-            yes: update.run.yes,
-            output: update.run.output,
-            progress: if update.run.quiet { Progress::None } else { progress },
-            quiet: update.run.quiet,
-            colors: colors(update.run.color, terminal),
-            timeout: Some(update.run.timeout).filter(|t| !t.is_zero()),
+            dry_run: update.run.shown.dry_run,
+            yes: update.run.shown.yes,
+            output: update.run.shown.output,
+            progress: if update.run.shown.quiet { Progress::None } else { progress },
+            quiet: update.run.shown.quiet,
+            colors: colors(update.run.shown.color, terminal),
+            timeout: Some(update.run.shown.timeout).filter(|t| !t.is_zero()),
             pod_timeout: update.run.pod_timeout,
             min_ready: update.run.min_ready,
             pre_pull: update.pre_pull,
@@ -316,6 +323,7 @@ impl UpdateOptions {
             drain: if update.run.no_drain { Duration::ZERO } else { update.run.drain_timeout },
             wait_ready: update.run.wait_ready,
             health: update.run.health.into(),
+            finish: update.then.finish.then_some(update.then.soak),
             skip,
             mode,
             take_over: false,
@@ -335,6 +343,7 @@ impl UpdateOptions {
             allow_downgrade: args.allow_downgrade,
             allow_deprecated: args.allow_deprecated,
             pre_pull: args.pre_pull,
+            then: args.then,
             ..unnamed(args.database, args.run)
         };
         let options = Self::of(Mode::Resume, update, cluster, terminal)?;
@@ -359,6 +368,22 @@ impl UpdateOptions {
         Ok(options)
     }
 
+    /// Validates the arguments of `finish`.
+    ///
+    /// # Errors
+    ///
+    /// The first argument that is invalid.
+    pub fn finish(args: FinishArgs, cluster: ClusterArgs, terminal: &Terminal) -> Result<Self, UsageError> {
+        let run = RunArgs {
+            pod_timeout: args.step_timeout,
+            skip_check: args.skip_check,
+            ..RunArgs::unchosen(args.shown)
+        };
+        let mode = Mode::Finish { undo: args.undo };
+        let options = Self::of(mode, unnamed(args.database, run), cluster, terminal)?;
+        Ok(Self { take_over: args.take_over, ..options.named()? })
+    }
+
     /// What a program reads is about one database.
     fn named(self) -> Result<Self, UsageError> {
         let program = self.output != Output::Table || self.progress == Progress::Json;
@@ -373,6 +398,7 @@ fn unnamed(database: DatabaseArgs, run: RunArgs) -> UpdateArgs {
         name: database.name,
         to: None,
         through: false,
+        then: ThenArgs::default(),
         via: Vec::new(),
         pre_pull: false,
         allow_downgrade: false,

@@ -14,7 +14,7 @@ use super::values::{Digests, DryRun};
 use super::{dry_run, identity, stop, stream};
 use crate::clock::Clock;
 use crate::operation::{
-    Between, Bounds, Caller, End, Error, Operation, Outlook, Registries, Request, Which, Wish,
+    Between, Bounds, Caller, End, Error, Operation, Outlook, Registries, Request, Soak, Which, Wish,
 };
 use crate::report;
 use crate::report::object::Way;
@@ -104,6 +104,7 @@ fn request(options: &UpdateOptions) -> Request {
             Mode::Update => Wish::Update { to: options.to.clone(), through, methods },
             Mode::Resume => Wish::Resume { through },
             Mode::Rollback => Wish::Rollback,
+            Mode::Finish { undo } => Wish::Finish { undo },
         },
         unasked: options.yes && options.dry_run.is_none(),
         take_over: options.take_over,
@@ -118,6 +119,7 @@ fn request(options: &UpdateOptions) -> Request {
         min_ready: options.min_ready,
         pre_pull: options.pre_pull,
         health: options.health,
+        finish: options.finish.map(|soak| Soak { soak_seconds: soak.as_secs() }),
         registries: match options.dry_run {
             _ if options.digests != Digests::Auto => Registries::Unasked,
             Some(_) => Registries::ForAPlan,

@@ -350,6 +350,7 @@ impl Lists {
             catalog: of_kind.catalog.clone(),
             lock: self.locks.get(&key).cloned(),
             health: Lookup::Absent,
+            completion: Lookup::Absent,
             environment: Environment { left_pods, ..Environment::default() },
             database,
         };

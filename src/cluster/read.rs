@@ -106,6 +106,7 @@ impl Cluster {
             catalog,
             lock,
             health: Lookup::Absent,
+            completion: Lookup::Absent,
             environment: Environment::default(),
         });
         self.add_revisions(&mut snapshot).await?;

@@ -33,8 +33,10 @@ impl Run {
         let (reason, doing) = match self.options.story.direction {
             Direction::Update => ("UpdateStarted", "updating"),
             Direction::Rollback => ("RollbackStarted", "rolling back from"),
+            Direction::Finish => ("FinishStarted", "finishing the update"),
         };
-        let message = format!("run {run} by {who}{again}: {doing} {from} to {to}");
+        let way = if from == to { format!("to {to}") } else { format!("{from} to {to}") };
+        let message = format!("run {run} by {who}{again}: {doing} {way}");
         Announcement { warning: false, reason, message }
     }
 
@@ -63,10 +65,12 @@ fn ending(finish: &Finish, direction: Direction, next: Option<Command>) -> Annou
     let done = matches!(finish.outcome, Outcome::Done | Outcome::Nothing);
     let reason = match (finish.outcome, direction, done) {
         (Outcome::RolledBack, _, _) => "RolledBack",
-        (Outcome::NotReady, Direction::Update, _) => "UpdateNotReady",
+        (Outcome::NotReady, Direction::Update | Direction::Finish, _) => "UpdateNotReady",
         (Outcome::NotReady, Direction::Rollback, _) => "RollbackNotReady",
         (_, Direction::Update, true) => "UpdateDone",
         (_, Direction::Update, false) => "UpdateStopped",
+        (_, Direction::Finish, true) => "Finished",
+        (_, Direction::Finish, false) => "FinishStopped",
         (_, Direction::Rollback, true) => "RolledBack",
         (_, Direction::Rollback, false) => "RollbackStopped",
     };

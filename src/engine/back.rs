@@ -76,6 +76,7 @@ impl Run {
             began: String::new(),
             plan: begun.map_or(&*self.plan, |entry| &entry.run.plan).clone(),
             through: None,
+            finish: None,
             methods: Default::default(),
             before: self.ledger.before.clone().unwrap_or_else(|| Before::of(&self.observer.snapshot)),
         };

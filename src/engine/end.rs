@@ -272,6 +272,7 @@ impl Run {
             pod: reason.and_then(StopReason::pod).map(str::to_owned),
             not_rolled_back: reason.and_then(|r| self.turns_back(r).err()?).map(|why| why.to_string()),
             state: String::new(),
+            left: self.ledger.left.clone(),
             next: Vec::new(),
             longest_away_ms: workloads.iter().map(|w| w.longest_away_ms).max().unwrap_or_default(),
             longest_away_at_least: workloads.iter().any(|w| w.longest_away_at_least),
@@ -280,8 +281,12 @@ impl Run {
         };
         let situation = self.situation(reason, &finish);
         finish.state = format!("{situation}{}", self.remark(&situation, &finish));
-        // A run that is done needs no command; the caller decides whether another update follows.
-        let next = reason.map(|reason| self.next(reason, &situation)).unwrap_or_default();
+        let next = match reason {
+            Some(reason) => self.next(reason, &situation),
+            // The caller decides whether another update or the finish follows.
+            None if self.options.story.through.is_some() || self.options.story.finish.is_some() => Vec::new(),
+            None => situation.next_when_done(),
+        };
         finish.next = next.iter().map(|next| self.command(next).to_string()).collect();
         (finish, next)
     }

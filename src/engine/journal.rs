@@ -132,6 +132,7 @@ impl Run {
     fn described(&self, now: &str) -> crate::journal::Run {
         let direction = match self.plan.action {
             Action::Rollback => Direction::Rollback,
+            Action::Finish => Direction::Finish,
             _ => self.options.story.direction,
         };
         let mut run = crate::journal::Run {
@@ -142,6 +143,7 @@ impl Run {
             began: now.to_owned(),
             plan: Plan::clone(&self.plan),
             through: self.options.story.through.clone(),
+            finish: self.options.story.finish,
             methods: self.options.story.methods.clone(),
             before: self.options.story.before.clone().unwrap_or_else(|| self.before_it()),
         };
@@ -157,6 +159,7 @@ impl Run {
     /// The step that follows the lock.
     fn first_step(&self) -> Step {
         match self.plan.method {
+            _ if self.plan.finish.is_some() => Step::Finish,
             _ if self.plan.pre_pull.is_some() => Step::PrePull,
             Method::Client => Step::Pause,
             Method::Provisioner => Step::Render,

@@ -21,6 +21,8 @@ pub(super) struct Ledger {
     /// A container of a new image has started at some time: the data may have seen the new version.
     pub started: bool,
     pub operator: Operator,
+    /// What the update leaves to be done in the database itself, as it has said at the end.
+    pub left: Vec<String>,
     /// A write was sent, and its response was not waited for.
     pub in_the_air: bool,
     /// The names of the pods that this process has created to bring images to nodes, until they are seen to be gone.
@@ -72,6 +74,7 @@ impl Ledger {
             before: None,
             started: false,
             operator: Operator::default(),
+            left: Vec::new(),
             in_the_air: false,
             pull_pods: BTreeSet::new(),
             results: plan.workloads.iter().map(|w| (w.object.uid.clone(), untouched(w))).collect(),

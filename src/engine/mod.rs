@@ -10,6 +10,7 @@ mod drained;
 mod emitter;
 mod end;
 mod evict;
+mod finish;
 mod flights;
 mod follow;
 mod health;
@@ -45,8 +46,8 @@ use tokio::sync::{mpsc, watch};
 use crate::clock::Clock;
 use crate::cluster::{Cluster, Journal};
 use crate::event::{Finish, Record, Step};
-use crate::journal::{Before, Direction, Entry};
-use crate::model::{Action, Check, Method, Methods, Plan, Snapshot};
+use crate::journal::{Before, Direction, Entry, Soak};
+use crate::model::{Action, Check, Method, Methods, Plan, Snapshot, Work};
 use crate::situation::Commands;
 
 pub use pre_pull::remove_left_pods;
@@ -110,6 +111,10 @@ pub struct Story {
     pub before: Option<Before>,
     /// The version that further updates after this one lead to.
     pub through: Option<String>,
+    /// The finish that follows the updates.
+    pub finish: Option<Soak>,
+    /// The works that a finish takes back.
+    pub undo: Option<Vec<Work>>,
     /// The methods that were chosen for this update and the ones after it.
     pub methods: Methods,
     pub earlier: Earlier,
@@ -173,12 +178,18 @@ async fn sequence(run: &mut Run) -> Result<(), StopReason> {
     if run.plan.pre_pull.is_some() {
         run.step(Step::PrePull, async |run| run.pre_pull().await).await?;
     }
+    if run.plan.finish.is_some() {
+        run.step(Step::Finish, async |run| run.finish_update().await).await?;
+        return run.step(Step::Verify, async |run| run.verify_finish().await).await;
+    }
     match run.plan.method {
         Method::Client => by_client(run).await?,
         Method::Provisioner => by_provisioner(run).await?,
         Method::OpsManager => by_ops_manager(run).await?,
     }
-    run.step(Step::Verify, async |run| run.verify().await).await
+    run.step(Step::Verify, async |run| run.verify().await).await?;
+    run.note_left().await;
+    Ok(())
 }
 
 /// This tool patches the images while the operator is paused, and sets the version last.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::cluster::{ClusterError, LockError};
 use crate::event::{Outcome, WaitingOn, code};
-use crate::model::pods_needed;
+use crate::model::{Work, pods_needed};
 use crate::roll::Stuck;
 use crate::steps::Blocked;
 use crate::steps::s6_verify::Unverified;
@@ -69,6 +69,12 @@ pub(super) enum StopReason {
     Blind { seconds: u64 },
     #[error("pod templates kept changing for {seconds} s; something else is editing them")]
     Restless { seconds: u64 },
+    #[error("the database refuses {work}: {why}")]
+    WorkRefused { work: Work, why: String },
+    #[error("{work} was not done within the {seconds} s of --step-timeout: {}", why.join("; "))]
+    WorkLate { work: Work, seconds: u64, why: Vec<String> },
+    #[error("the update is not finished: {}", why.join("; "))]
+    NotFinished { why: Vec<String> },
     #[error("the update is not complete: {0}")]
     Unverified(#[from] Unverified),
     /// Everything is on the target and verified.

@@ -114,7 +114,7 @@ impl Run {
 }
 
 fn writes(snapshot: &Snapshot, plan: &Plan, now: &str) -> Vec<Write> {
-    if plan.action == Action::Nothing {
+    if plan.action == Action::Nothing || plan.finish.is_some() {
         return Vec::new();
     }
     if plan.method == Method::OpsManager {

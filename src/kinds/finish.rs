@@ -25,6 +25,14 @@ pub struct Finishing {
 }
 
 impl Finishing {
+    /// What is left to be done, or what leads back from these works.
+    pub fn completion(&self, examined: &Examined<'_>, undo: Option<&[Work]>) -> Completion {
+        match undo {
+            None => (self.left)(examined),
+            Some(works) => (self.undo)(examined, works),
+        }
+    }
+
     /// Every member reports the version, and there is nothing else to do.
     pub(super) const BY_VERSION: Finishing =
         Finishing { left: members_report_it, undo: |_, _| Completion::default(), bar: |_, _| None };

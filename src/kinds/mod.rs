@@ -251,6 +251,12 @@ pub fn roster(snapshot: &Snapshot) -> Roster {
     Roster { places }
 }
 
+/// The version that a database is on, as the rule compares it; its name if the catalog does not know it.
+pub fn version(snapshot: &Snapshot) -> &str {
+    let name = &snapshot.database.version;
+    snapshot.version(name).map_or(name, |version| &version.version)
+}
+
 /// KubeDB writes roles in the plural for some kinds and in the singular for others.
 fn same_role(one: &str, other: &str) -> bool {
     one.trim_end_matches('s') == other.trim_end_matches('s')

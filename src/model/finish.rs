@@ -1,3 +1,5 @@
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// What an update leaves to be done in the database itself, as far as the database tells.
@@ -29,6 +31,17 @@ impl Completion {
         told.for_each(|text| *text = change(text));
         self
     }
+}
+
+/// What a finish does, or takes back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FinishPlan {
+    /// It takes back what an earlier one has done.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub undo: bool,
+    #[serde(flatten)]
+    pub completion: Completion,
 }
 
 /// One thing to do.
@@ -66,6 +79,43 @@ impl Work {
         let Work::SetFeature { feature, from, to } = self else { return None };
         Some(Work::SetFeature { feature: feature.clone(), from: to.clone(), to: from.clone() })
     }
+
+    /// Both change the same thing, whatever it is now.
+    pub fn is_about(&self, other: &Work) -> bool {
+        match (self, other) {
+            (Work::SetFeature { feature, .. }, Work::SetFeature { feature: same, .. }) => feature == same,
+            (Work::RewriteFiles { pod, .. }, Work::RewriteFiles { pod: same, .. }) => pod == same,
+            (Work::Await { what, .. }, Work::Await { what: same, .. }) => what == same,
+            _ => false,
+        }
+    }
+}
+
+/// `metadata.version from 3.9-IV0 (21) to 4.0-IV3 (25)`.
+impl fmt::Display for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Work::SetFeature { feature, from, to } => write!(f, "{feature} from {from} to {to}"),
+            Work::RewriteFiles { pod, from, to, files, bytes, .. } => {
+                let from = from.join(", ");
+                write!(f, "{files} data files ({}) of pod {pod} from format {from} to {to}", size(*bytes))
+            }
+            Work::Await { what, from, to } => write!(f, "{what} from {from} to {to}"),
+        }
+    }
+}
+
+/// A number of bytes as people write it: `1.5 GiB`.
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    if bytes < 1024 {
+        return format!("{bytes} bytes");
+    }
+    let (mut size, mut unit) = (bytes as f64 / 1024.0, 0);
+    while size >= 1024.0 && unit + 1 < UNITS.len() {
+        (size, unit) = (size / 1024.0, unit + 1);
+    }
+    format!("{size:.1} {}", UNITS[unit])
 }
 
 /// The level of a feature.
@@ -76,6 +126,16 @@ pub struct Level {
     /// What the database calls it, e.g. `4.0-IV3`; empty if it has no name, or one that is not known.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
+}
+
+/// `4.0-IV3 (25)`, or `2`.
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.name {
+            "" => self.level.fmt(f),
+            name => write!(f, "{name} ({})", self.level),
+        }
+    }
 }
 
 /// A feature of the cluster and the level that is in force.

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Check, Database, Feature, Kind, Lookup, ObjectRef, clean};
+use super::{Check, Completion, Database, Feature, Kind, Lookup, ObjectRef, clean};
 
 /// What a database says about itself, judged by the rules of its kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +31,9 @@ pub struct HealthReport {
     pub fit: bool,
     #[serde(flatten)]
     pub health: Health,
+    /// What the last update leaves to be done in the database itself; `None` if that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finish: Option<Completion>,
     /// Why the database could not be asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unasked: Option<String>,
@@ -38,7 +41,7 @@ pub struct HealthReport {
 
 impl HealthReport {
     /// The report on what was said.
-    pub fn new(database: &Database, said: Lookup<Health>) -> Self {
+    pub fn new(database: &Database, said: Lookup<Health>, left: &Lookup<Completion>) -> Self {
         let (health, unasked) = match said {
             Lookup::Found(health) => (health, None),
             Lookup::Unreadable(why) => (Health::default(), Some(why)),
@@ -50,6 +53,10 @@ impl HealthReport {
             database: database.object.clone(),
             fit: unasked.is_none() && health.fit(),
             health,
+            finish: match left {
+                Lookup::Found(left) => Some(left.clone()),
+                Lookup::Absent | Lookup::Unreadable(_) => None,
+            },
             unasked,
         }
     }

@@ -19,6 +19,15 @@ impl<T> Lookup<Vec<T>> {
 }
 
 impl<T> Lookup<T> {
+    /// The same with a reference to the value.
+    pub fn as_ref(&self) -> Lookup<&T> {
+        match self {
+            Lookup::Absent => Lookup::Absent,
+            Lookup::Unreadable(why) => Lookup::Unreadable(why.clone()),
+            Lookup::Found(found) => Lookup::Found(found),
+        }
+    }
+
     /// The same with the value converted, if there is one.
     pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Lookup<U> {
         match self {

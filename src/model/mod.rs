@@ -40,7 +40,9 @@ pub use creation::{CreationNews, FailedCreate};
 pub use database::{Access, Condition, Database, HealthChecker, OwnImage, Owner, PAUSED, Phase};
 pub use environment::{BACKUP_APIS, Backup, Environment, GITOPS_API};
 pub use finding::{Check, Finding, Severity, Trial};
-pub use finish::{Bar, Completion, Feature, FinishStep, Level, Reversal, Tool, Work, WorkProgress};
+pub use finish::{
+    Bar, Completion, Feature, FinishPlan, FinishStep, Level, Reversal, Tool, Work, WorkProgress, size,
+};
 pub use health::{
     HEALTH_SCHEMA, Health, HealthMode, HealthReport, Member, Obstacle, Place, Remark, Roster, Unasked,
     Verdict,

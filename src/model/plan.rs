@@ -1,8 +1,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Finding, Health, Kind, Method, ObjectRef, OpsRequestManifest, Permission, PrePull, Rewriting, Rewritten,
-    WorkloadKind, is_another,
+    Finding, FinishPlan, Health, Kind, Method, ObjectRef, OpsRequestManifest, Permission, PrePull, Rewriting,
+    Rewritten, WorkloadKind, is_another,
 };
 
 /// The version of the schema in which plans are printed; it changes when a field's meaning does.
@@ -34,6 +34,10 @@ pub struct Plan {
     /// while the database says that it cannot bear it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<Health>,
+    /// What is done to the database itself; only if the plan finishes an update. Of a finish that follows updates it is not
+    /// known before these are done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finish: Option<FinishPlan>,
     /// In the order in which they are rolled.
     pub workloads: Vec<WorkloadPlan>,
     /// All of them, refusals first.
@@ -92,6 +96,8 @@ pub struct VersionRef {
 pub enum Direction {
     Update,
     Rollback,
+    /// What the update leaves to be done in the database itself.
+    Finish,
 }
 
 /// What a plan will do.
@@ -106,6 +112,8 @@ pub enum Action {
     Rollback,
     /// Everything is on the target; only our own `Paused` is left, or the update has not been verified.
     Resume,
+    /// Everything is on the target; what its version allows or needs is done to the database itself.
+    Finish,
     /// Everything is on the target.
     Nothing,
 }

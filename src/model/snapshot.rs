@@ -1,6 +1,6 @@
 use super::{
-    Budget, CatalogVersion, Database, Environment, Health, Lookup, OpsRequest, Pod, Revision, Workload,
-    WorkloadKind, WorkloadPlan,
+    Budget, CatalogVersion, Completion, Database, Environment, Health, Lookup, OpsRequest, Pod, Revision,
+    Workload, WorkloadKind, WorkloadPlan,
 };
 
 /// Everything that an update depends on, as read from the cluster at one moment, and kept up to date by watches during
@@ -29,6 +29,8 @@ pub struct Snapshot {
     pub lock: Option<Lock>,
     /// What the database said of itself; [`Lookup::Absent`] if it was not asked.
     pub health: Lookup<Health>,
+    /// What its version still allows or needs, or what leads back; [`Lookup::Absent`] if it was not asked.
+    pub completion: Lookup<Completion>,
     /// What was read besides the database, for the preflight.
     pub environment: Environment,
 }
@@ -84,6 +86,7 @@ impl Snapshot {
             catalog: self.catalog.clone(),
             lock: self.lock.clone(),
             health: self.health.clone(),
+            completion: self.completion.clone(),
             environment: self.environment.clone(),
         }
     }

@@ -34,6 +34,8 @@ pub enum Purpose {
     PrePull,
     /// Remove such a pod.
     RemovePrePull,
+    /// Have the database do what its version allows or needs.
+    Finish,
     /// Create a pod again, which its workload's controller does: it is only tried.
     Recreate,
 }

@@ -10,6 +10,7 @@ use super::Operation;
 use super::end::{Between, End};
 use super::error::Error;
 use super::goal::Goal;
+use super::health;
 use super::outlook::{Outlook, Refusal};
 use super::ran::Ran;
 use super::read;
@@ -47,6 +48,7 @@ impl Operation {
         let mut runs = Vec::new();
         loop {
             let later = !outlook.hops.later.is_empty();
+            let to_finish = outlook.hops.later.first().is_some_and(|plan| plan.finish.is_some());
             let (goal, done) = (outlook.goal.clone(), Box::new(outlook.hops.first.clone()));
             let destination = outlook.hops.last().to.name.clone();
             let changed = runs.iter().any(|ran: &Ran| ran.finish.changed);
@@ -59,16 +61,23 @@ impl Operation {
                 return Ok(End::ended(runs, ran));
             }
             let again = self.again(&goal, &done, &destination);
-            outlook = match self.next(&goal, &done, &destination).await {
+            outlook = match self.next_soaked(&goal, &done, &destination, to_finish).await {
                 Ok(next) => next,
                 Err(error) => return Ok(End::between(runs, ran, Between::Failed(Box::new(error)), again)),
             };
-            runs.push(ran);
             let plan = Box::new(outlook.hops.first.clone());
-            let not_begun = outlook.not_begun(&self.request.caller.commands);
-            if let (Some(refusal), Some((finish, _))) = (Refusal::of(&plan), not_begun) {
-                let refused = Ran { plan, run: run_id(), finish: Box::new(finish) };
-                return Ok(End::between(runs, refused, Between::Refused(refusal), again));
+            match (Refusal::of(&plan), outlook.not_begun(&self.request.caller.commands)) {
+                (Some(refusal), Some((finish, _))) => {
+                    runs.push(ran);
+                    let refused = Ran { plan, run: run_id(), finish: Box::new(finish) };
+                    return Ok(End::between(runs, refused, Between::Refused(refusal), again));
+                }
+                // The database needs nothing more than the update.
+                (None, Some(_)) => {
+                    self.tell(Notice::NothingToFinish { plan });
+                    return Ok(End::ended(runs, ran));
+                }
+                (_, None) => runs.push(ran),
             }
             self.tell(Notice::HopBegins { number: runs.len() + 1, count, plan });
         }
@@ -106,11 +115,22 @@ impl Operation {
     /// What the engine needs to know about the first of the updates besides its plan.
     pub fn run_options(&self, outlook: &Outlook) -> RunOptions {
         let request = &self.request;
-        let through = outlook.hops.later.last().map(|last| last.to.name.clone());
+        let further = outlook.hops.later.iter().rev().find(|plan| plan.finish.is_none());
+        let through = further.map(|last| last.to.name.clone());
         let methods = outlook.goal.methods();
         let (direction, entry) = match &outlook.goal {
+            Goal::To { .. } if outlook.hops.first.finish.is_some() => (Direction::Finish, None),
             Goal::To { unfinished, .. } => (Direction::Update, unfinished.clone()),
             Goal::Back { entry } => (Direction::Rollback, entry.clone()),
+            Goal::Finish { unfinished, .. } => (Direction::Finish, unfinished.clone()),
+        };
+        let finish = match &outlook.goal {
+            Goal::To { finish, .. } => *finish,
+            Goal::Back { .. } | Goal::Finish { .. } => None,
+        };
+        let undo = match &outlook.goal {
+            Goal::Finish { undo, .. } => undo.clone(),
+            Goal::To { .. } | Goal::Back { .. } => None,
         };
         let before = entry.as_ref().map(|e| e.run.before.clone());
         // A rollback of an update is a run of its own; resuming one is the same run.
@@ -136,6 +156,8 @@ impl Operation {
                 direction,
                 before,
                 through,
+                finish,
+                undo,
                 methods,
                 earlier: Earlier::default(),
             },
@@ -143,6 +165,28 @@ impl Operation {
             roll_back_on_failure: request.roll_back_on_failure,
             clock: self.clock.clone(),
         }
+    }
+
+    /// The remaining hops, once the database has been healthy for as long as is wished before it is finished.
+    async fn next_soaked(
+        &mut self,
+        goal: &Goal,
+        done: &Plan,
+        destination: &str,
+        to_finish: bool,
+    ) -> Result<Outlook, Error> {
+        let next = self.next(goal, done, destination).await?;
+        let soak = match goal {
+            Goal::To { finish: Some(soak), .. } if to_finish => soak.soak_seconds,
+            _ => 0,
+        };
+        if soak == 0 || next.refused().is_some() {
+            return Ok(next);
+        }
+        self.tell(Notice::Soaks { seconds: soak });
+        let soaking = health::soak(&self.cluster, next.snapshot, Duration::from_secs(soak));
+        self.patience.during(soaking).await??;
+        self.next(goal, done, destination).await
     }
 
     /// The remaining hops. The last one may not have waited until KubeDB reported the database as Ready (`--wait-ready`),

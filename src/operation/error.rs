@@ -57,6 +57,23 @@ pub enum Error {
         kind.singular()
     )]
     MayFollow { kind: Kind, name: String, to: String },
+    /// Only the journal says that the update is to be finished, which would be started without a confirmation.
+    #[error(
+        "the journal says that the update of {}/{name} should be finished; --yes alone does not start that",
+        kind.singular()
+    )]
+    MayFinish { kind: Kind, name: String },
+    /// There is no update to roll back any more, since the last one was finished.
+    #[error(
+        "{database} cannot be rolled back: run {run} has finished its update to {version}, which may have changed what \
+         earlier versions cannot read; nothing was changed"
+    )]
+    Finished { database: String, run: String, version: String },
+    #[error("{database} has no finish in its journal that could be taken back; nothing was changed")]
+    NothingFinished { database: String },
+    /// The database was not healthy throughout `--soak`.
+    #[error("the database was not healthy throughout the {soak} s of --soak, so it is not finished: {why}")]
+    NotSoaked { soak: u64, why: String },
     /// The database, or what belongs to it, may not be read.
     #[error("{error}")]
     MayNotRead { error: ClusterError, kind: Kind, name: String },

@@ -5,11 +5,11 @@ use std::time::Duration;
 use super::error::Error;
 use super::request::{Request, Wish};
 use crate::cluster::Journal;
-use crate::journal::{Direction, Entry};
-use crate::model::{Action, Methods, Snapshot};
+use crate::journal::{Direction, Entry, Soak};
+use crate::model::{Action, Methods, Snapshot, Work};
 use crate::plan::hops::{self, Hops};
-use crate::plan::rollback;
 use crate::plan::update::{self, NoTarget, Unfinished};
+use crate::plan::{finish, rollback};
 use crate::steps::{leftover, s1_pause};
 
 /// The goal of an operation.
@@ -17,9 +17,19 @@ use crate::steps::{leftover, s1_pause};
 pub enum Goal {
     /// Update to a version, directly or `through` the versions in between; continues the unfinished run if it has the same
     /// target.
-    To { to: String, through: bool, methods: Methods, unfinished: Option<Entry> },
+    To {
+        to: String,
+        through: bool,
+        methods: Methods,
+        unfinished: Option<Entry>,
+        /// Finish the updates, once the database has been healthy for that long after the last one.
+        finish: Option<Soak>,
+    },
     /// Roll back to the state before the unfinished run.
     Back { entry: Option<Entry> },
+    /// Do what the version allows or needs to the database itself, or take back what these works have done; continues the
+    /// unfinished run if it was for the same.
+    Finish { undo: Option<Vec<Work>>, unfinished: Option<Entry> },
 }
 
 /// Where the operation goes, given what was left unfinished.
@@ -32,8 +42,18 @@ pub fn goal(request: &Request, snapshot: &Snapshot, journal: &Journal) -> Result
     match &request.wish {
         Wish::Update { to, through, methods } => {
             let to = to.clone().unwrap_or_else(|| "latest".to_owned());
-            let unfinished = unfinished.filter(|e| binds(e, snapshot, &to));
-            Ok(Goal::To { to, through: *through, methods: methods.clone(), unfinished })
+            let unfinished = unfinished.filter(|e| !e.finishes() && binds(e, snapshot, &to));
+            let finish = request.finish;
+            Ok(Goal::To { to, through: *through, methods: methods.clone(), unfinished, finish })
+        }
+        Wish::Finish { undo } => to_finish(*undo, unfinished, snapshot, journal),
+        Wish::Resume { .. } if unfinished.as_ref().is_some_and(Entry::finishes) => {
+            let undo = unfinished.as_ref().is_some_and(Entry::undoes);
+            match unfinished {
+                // What is taken back comes from the journal alone.
+                Some(entry) if undo && request.unasked => Err(untraced(snapshot, &entry, false)),
+                unfinished => to_finish(undo, unfinished, snapshot, journal),
+            }
         }
         Wish::Resume { through } => match unfinished {
             Some(entry) if request.unasked && !leftover::shows_run(snapshot, &entry) => {
@@ -49,11 +69,19 @@ pub fn goal(request: &Request, snapshot: &Snapshot, journal: &Journal) -> Result
                 let through = through.filter(|_| further);
                 let (is_through, methods) = (through.is_some(), entry.methods());
                 let to = through.unwrap_or(hop);
-                Ok(Goal::To { to, through: is_through, methods, unfinished: Some(entry) })
+                let finish = request.finish.or(entry.run.finish.filter(|_| further));
+                Ok(Goal::To { to, through: is_through, methods, unfinished: Some(entry), finish })
             }
             None => between_hops(request, *through, snapshot, journal),
         },
         Wish::Rollback => {
+            if let Some(entry) = finished(unfinished.as_ref(), snapshot, journal) {
+                return Err(Error::Finished {
+                    database: snapshot.database.object.to_string(),
+                    run: entry.run.run.clone(),
+                    version: entry.run.plan.to.name.clone(),
+                });
+            }
             let ours = s1_pause::ours(&snapshot.database).is_some();
             if unfinished.is_none() && !ours {
                 return Err(nothing_unfinished(snapshot));
@@ -61,6 +89,30 @@ pub fn goal(request: &Request, snapshot: &Snapshot, journal: &Journal) -> Result
             Ok(Goal::Back { entry: unfinished })
         }
     }
+}
+
+/// The finish, or what takes back what the last one has done.
+fn to_finish(
+    undo: bool,
+    unfinished: Option<Entry>,
+    snapshot: &Snapshot,
+    journal: &Journal,
+) -> Result<Goal, Error> {
+    let unfinished = unfinished.filter(|entry| !entry.finishes() || entry.undoes() == undo);
+    let concerns = |entry: &&Entry| entry.finishes() && entry.run.plan.to.name == snapshot.database.version;
+    let undone = journal.entries.iter().rev().take_while(concerns).find(|entry| !entry.undoes());
+    match (undo, undone) {
+        (false, _) => Ok(Goal::Finish { undo: None, unfinished }),
+        (true, Some(entry)) => Ok(Goal::Finish { undo: Some(entry.works()), unfinished }),
+        (true, None) => Err(Error::NothingFinished { database: snapshot.database.object.to_string() }),
+    }
+}
+
+/// The last run, if it is a finish: what came before it cannot be rolled back any more.
+fn finished<'a>(unfinished: Option<&Entry>, snapshot: &Snapshot, journal: &'a Journal) -> Option<&'a Entry> {
+    let last = journal.last().filter(|entry| entry.run.plan.to.name == snapshot.database.version)?;
+    let undone = last.undoes() && unfinished.is_none();
+    (last.finishes() && !undone && (last.progress.changed || last.killed())).then_some(last)
 }
 
 /// The goal of a resume that finds nothing half done: the updates that were to follow the last one; or only to remove
@@ -76,10 +128,19 @@ fn between_hops(
         if request.unasked && !through {
             return Err(Error::MayFollow { kind: db.kind, name: db.object.name.clone(), to });
         }
-        return Ok(Goal::To { to, through: true, methods, unfinished: None });
+        let last = journal.last();
+        let finish = request.finish.or(last.and_then(|entry| entry.run.finish));
+        return Ok(Goal::To { to, through: true, methods, unfinished: None, finish });
+    }
+    let last = journal.last().filter(|entry| entry.run.plan.to.name == db.version);
+    if last.and_then(Entry::finish_to_follow).is_some() {
+        if request.unasked && request.finish.is_none() {
+            return Err(Error::MayFinish { kind: db.kind, name: db.object.name.clone() });
+        }
+        return Ok(Goal::Finish { undo: None, unfinished: None });
     }
     let (to, methods) = (db.version.clone(), Methods::default());
-    let stays = Goal::To { to, through: false, methods, unfinished: None };
+    let stays = Goal::To { to, through: false, methods, unfinished: None, finish: None };
     let only_paused = stays.hops(snapshot, request)?.first.action == Action::Resume;
     only_paused.then_some(stays).ok_or_else(|| nothing_unfinished(snapshot))
 }
@@ -136,12 +197,23 @@ impl Goal {
     /// The target is not in the catalog.
     pub fn hops(&self, snapshot: &Snapshot, request: &Request) -> Result<Hops, NoTarget> {
         match self {
-            Goal::To { to, through, methods, unfinished } => {
+            Goal::To { to, through, methods, unfinished, finish } => {
                 let request = planned(request, to, methods.clone(), unfinished.as_ref());
-                if *through {
-                    return hops::plan(snapshot, &request);
-                }
-                Ok(Hops::one(update::plan(snapshot, &request)?))
+                let hops = match through {
+                    true => hops::plan(snapshot, &request)?,
+                    false => Hops::one(update::plan(snapshot, &request)?),
+                };
+                let to_finish = finish::Request { skip: request.skip, ..finish::Request::default() };
+                if finish.is_some() { hops.finished(snapshot, &to_finish) } else { Ok(hops) }
+            }
+            Goal::Finish { undo, unfinished } => {
+                let unfinished = unfinished.as_ref().filter(|entry| !entry.finishes());
+                let request = finish::Request {
+                    undo: undo.is_some(),
+                    skip: request.skip.clone(),
+                    unfinished: unfinished.map(Unfinished::from),
+                };
+                Ok(Hops::one(finish::plan(snapshot, &request)?))
             }
             Goal::Back { entry: Some(entry) } => {
                 Ok(Hops::one(rollback::plan(snapshot, entry, &request.skip)))
@@ -158,18 +230,18 @@ impl Goal {
     pub fn methods(&self) -> Methods {
         match self {
             Goal::To { methods, .. } => methods.clone(),
-            Goal::Back { .. } => Methods::default(),
+            Goal::Back { .. } | Goal::Finish { .. } => Methods::default(),
         }
     }
 
     /// What remains of the goal after a hop to that version.
     pub(super) fn after_a_hop(&self, destination: &str) -> Goal {
         match self {
-            Goal::To { methods, .. } => {
+            Goal::To { methods, finish, .. } => {
                 let (to, methods) = (destination.to_owned(), methods.clone());
-                Goal::To { to, through: true, methods, unfinished: None }
+                Goal::To { to, through: true, methods, unfinished: None, finish: *finish }
             }
-            back @ Goal::Back { .. } => back.clone(),
+            other @ (Goal::Back { .. } | Goal::Finish { .. }) => other.clone(),
         }
     }
 

@@ -3,16 +3,21 @@
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::error::Error;
 use super::read::snapshot;
 use super::told::{Notice, Told};
 use crate::cluster::Cluster;
 use crate::database::Session;
-use crate::kinds;
+use crate::engine::OUTAGE;
+use crate::kinds::{self, Examined};
 use crate::model::evidence::Evidence;
-use crate::model::{Action, Health, HealthReport, Kind, Lookup, Plan, Snapshot, Verdict, WorkloadPlan};
+use crate::model::{
+    Action, Completion, Health, HealthReport, Kind, Lookup, Phase, Plan, Reversal, Roster, Snapshot, Verdict,
+    Work, WorkloadPlan,
+};
+use crate::retry::Retries;
 
 /// After this time without an answer, the caller is told what the operation is waiting for.
 const SILENCE: Duration = Duration::from_secs(1);
@@ -47,14 +52,126 @@ pub(super) async fn ask_once(
 
 /// What the database of this snapshot says of itself; [`Lookup::Unreadable`] if none of its pods says anything of use.
 pub async fn said(cluster: &Cluster, snapshot: &Snapshot) -> Lookup<Health> {
-    ask(&mut Session::new(cluster, &snapshot.database), cluster, snapshot).await
+    let mut session = Session::new(cluster, &snapshot.database);
+    ask(&mut session, cluster, snapshot, Depth::Health).await.map(|answers| answers.health)
 }
+
+/// The same, with what its version still allows or needs, or with what leads back from these works.
+pub(super) async fn examined(
+    cluster: &Cluster,
+    snapshot: &Snapshot,
+    undo: Option<&[Work]>,
+    told: UnboundedSender<Told>,
+) -> (Lookup<Health>, Lookup<Completion>) {
+    let mut examining = Box::pin(async {
+        let mut session = Session::new(cluster, &snapshot.database);
+        let answers = ask(&mut session, cluster, snapshot, Depth::Everything).await;
+        let mut completion = answers.as_ref().map(|answers| answers.completion(snapshot, undo));
+        if let (Lookup::Found(found), Some(_)) = (&mut completion, undo) {
+            try_first(&mut session, snapshot, found).await;
+        }
+        let completion = completion.map(|found| found.told(|text| cluster.without_secrets(text)));
+        (answers.map(|answers| answers.health), completion)
+    });
+    if let Ok(answer) = timeout(SILENCE, &mut examining).await {
+        return answer;
+    }
+    // It does not matter if the caller no longer listens.
+    let _ = told.send(Notice::DatabaseAsked { database: snapshot.database.kind.name().to_owned() }.into());
+    examining.await
+}
+
+/// Whether the database would do the first of the steps: only it can tell whether one can be taken back.
+async fn try_first(session: &mut Session, snapshot: &Snapshot, completion: &mut Completion) {
+    let kind = snapshot.database.kind.name();
+    let Some(step) = completion.steps.first_mut() else { return };
+    match session.try_out(&step.work, &kinds::roster(snapshot)).await {
+        Ok(()) => {
+            step.reversal = Reversal::Yes { why: format!("{kind} accepts it, as it says when it is tried") }
+        }
+        Err(undone) => completion.obstacles.push(format!("{kind} does not accept it: {undone}")),
+    }
+}
+
+/// How often a database is looked at that has to stay healthy.
+const SOAK_EVERY: Duration = Duration::from_secs(5);
+
+/// Looks at the database for so long: it must be healthy all the time, by its pods and by its own word.
+///
+/// # Errors
+///
+/// It was not, or cannot be read.
+pub(super) async fn soak(cluster: &Cluster, mut snapshot: Snapshot, long: Duration) -> Result<(), Error> {
+    let (mut session, until) = (Session::new(cluster, &snapshot.database), Instant::now() + long);
+    let mut retries = Retries::new();
+    let failed = |why: String| Error::NotSoaked { soak: long.as_secs(), why };
+    loop {
+        match cluster.read_anew(snapshot.to_read_anew()).await {
+            Ok(anew) => (snapshot, retries) = (anew, Retries::new()),
+            Err(error) => match retries.pause(OUTAGE).filter(|_| error.transient()) {
+                Some(pause) => {
+                    sleep(pause).await;
+                    continue;
+                }
+                None => return Err(error.into()),
+            },
+        }
+        if let Some(pod) = snapshot.pods.iter().find(|pod| !pod.healthy()) {
+            return Err(failed(format!("pod {} is not Ready", pod.name)));
+        }
+        if snapshot.database.phase != Phase::Ready {
+            return Err(failed(format!("KubeDB reports {}", snapshot.database.phase)));
+        }
+        match ask(&mut session, cluster, &snapshot, Depth::Health).await {
+            Lookup::Found(answers) => {
+                if let Some(member) = answers.health.members.iter().find(|member| !member.back.is_yes()) {
+                    return Err(failed(format!("{}: {}", member.pod, member.back.why().join("; "))));
+                }
+            }
+            Lookup::Unreadable(why) => return Err(failed(why)),
+            Lookup::Absent => {}
+        }
+        if Instant::now() >= until {
+            return Ok(());
+        }
+        sleep(SOAK_EVERY.min(until.saturating_duration_since(Instant::now()))).await;
+    }
+}
+
+/// How much a database is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    /// How it is.
+    Health,
+    /// Also what is left to be done.
+    Everything,
+}
+
+/// What a database has answered.
+struct Answers {
+    roster: Roster,
+    evidence: Evidence,
+    health: Health,
+}
+
+impl Answers {
+    fn completion(&self, snapshot: &Snapshot, undo: Option<&[Work]>) -> Completion {
+        let Answers { roster, evidence, health } = self;
+        let version = kinds::version(snapshot);
+        let examined = Examined { evidence, health, roster, version };
+        snapshot.database.kind.facts().finishing.completion(&examined, undo)
+    }
+}
+
+/// How long what is left to be done is taken to be what it was: asking for it may take commands in the pods.
+const SETTLED: Duration = Duration::from_secs(30);
 
 /// A database that is looked at, again and again.
 pub struct Examination {
     cluster: Cluster,
     snapshot: Snapshot,
     session: Session,
+    left: Option<(Instant, Lookup<Completion>)>,
 }
 
 impl Examination {
@@ -66,7 +183,7 @@ impl Examination {
     pub async fn begin(cluster: &Cluster, kind: Kind, namespace: &str, name: &str) -> Result<Self, Error> {
         let snapshot = snapshot(cluster, kind, namespace, name).await?;
         let session = Session::new(cluster, &snapshot.database);
-        Ok(Examination { cluster: cluster.clone(), snapshot, session })
+        Ok(Examination { cluster: cluster.clone(), snapshot, session, left: None })
     }
 
     /// Looks which pods there are now, asks them, and judges what they say.
@@ -76,17 +193,28 @@ impl Examination {
     /// The pods cannot be read.
     pub async fn report(&mut self) -> Result<HealthReport, Error> {
         self.snapshot = self.cluster.read_anew(self.snapshot.to_read_anew()).await?;
-        let said = ask(&mut self.session, &self.cluster, &self.snapshot).await;
-        Ok(HealthReport::new(&self.snapshot.database, said))
+        let known = self.left.as_ref().is_some_and(|(since, _)| since.elapsed() < SETTLED);
+        let depth = if known { Depth::Health } else { Depth::Everything };
+        let answers = ask(&mut self.session, &self.cluster, &self.snapshot, depth).await;
+        if !known {
+            let left = answers.as_ref().map(|answers| answers.completion(&self.snapshot, None));
+            let left = left.map(|left| left.told(|text| self.cluster.without_secrets(text)));
+            self.left = Some((Instant::now(), left));
+        }
+        let left = self.left.as_ref().map_or(&Lookup::Absent, |(_, left)| left);
+        Ok(HealthReport::new(&self.snapshot.database, answers.map(|answers| answers.health), left))
     }
 }
 
 /// Asks again if none of the pods says anything of use.
-async fn ask(session: &mut Session, cluster: &Cluster, snapshot: &Snapshot) -> Lookup<Health> {
+async fn ask(session: &mut Session, cluster: &Cluster, snapshot: &Snapshot, depth: Depth) -> Lookup<Answers> {
     let roster = kinds::roster(snapshot);
     let mut tries = 0;
     loop {
-        let evidence = session.ask(&roster).await;
+        let evidence = match depth {
+            Depth::Health => session.ask(&roster).await,
+            Depth::Everything => session.examine(&roster).await,
+        };
         let mut health = (snapshot.database.kind.facts().questions.judge)(&evidence, &roster);
         let lasting = evidence.failed().into_iter().filter(|(_, unasked)| unasked.obstacle.lasts());
         health.cannot_ask(&lasting.map(|(pod, _)| pod).collect::<Vec<_>>());
@@ -98,7 +226,7 @@ async fn ask(session: &mut Session, cluster: &Cluster, snapshot: &Snapshot) -> L
                 return Lookup::Unreadable(cluster.without_secrets(&why));
             }
             _ if silent && tries < TRIES => sleep(PAUSE).await,
-            _ => return Lookup::Found(health),
+            _ => return Lookup::Found(Answers { roster, evidence, health }),
         }
     }
 }

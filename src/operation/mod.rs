@@ -26,6 +26,7 @@ use crate::model::{Snapshot, Trial};
 use crate::plan::hops::Hops;
 
 pub use crate::engine::{Bounds, RunOptions, Signal, Stop};
+pub use crate::journal::Soak;
 pub use attach::{Attached, Sight, attach};
 pub use carry_out::run_id;
 pub use end::{Between, End};

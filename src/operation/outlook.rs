@@ -120,6 +120,7 @@ impl Outlook {
             pod: None,
             not_rolled_back: None,
             state: format!("{situation}; {remark}{besides}{further}"),
+            left: Vec::new(),
             next: next.chain(self.further.iter().map(Command::to_string)).collect(),
             workloads: Vec::new(),
             elapsed_ms: 0,
@@ -367,22 +368,29 @@ impl Operation {
         }
         snapshot.environment.require_health = self.request.health == HealthMode::Require;
         let asks_health = self.request.health != HealthMode::Off && health::matters(&hops.first);
-        if images.is_empty() && nodes.is_empty() && !asks_health {
+        let finishes = hops.first.finish.is_some() || matches!(goal, Goal::To { finish: Some(_), .. });
+        if images.is_empty() && nodes.is_empty() && !asks_health && !finishes {
             return Ok(hops);
         }
         let asking = ask_registries(&images, self.request.registries, self.told.clone());
         let reading = self.cluster.images_of_nodes(nodes);
+        let undo = match goal {
+            Goal::Finish { undo, .. } => undo.as_deref(),
+            Goal::To { .. } | Goal::Back { .. } => None,
+        };
         let health = async {
-            match asks_health {
-                true => health::ask_once(&self.cluster, snapshot, self.told.clone()).await,
-                false => Lookup::Absent,
+            let told = self.told.clone();
+            match (asks_health, finishes) {
+                (_, true) => health::examined(&self.cluster, snapshot, undo, told).await,
+                (true, false) => (health::ask_once(&self.cluster, snapshot, told).await, Lookup::Absent),
+                (false, false) => (Lookup::Absent, Lookup::Absent),
             }
         };
         let asking = async { tokio::join!(asking, reading, health) };
-        let (images, nodes, health) = self.patience.during(asking).await?;
+        let (images, nodes, (health, completion)) = self.patience.during(asking).await?;
         snapshot.environment.images = images;
         snapshot.environment.nodes.extend(nodes);
-        snapshot.health = health;
+        (snapshot.health, snapshot.completion) = (health, completion);
         self.hops(snapshot, goal)
     }
 }

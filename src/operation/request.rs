@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::engine::Bounds;
+use crate::journal::Soak;
 use crate::model::{Check, HealthMode, Kind, Methods};
 use crate::situation::Commands;
 
@@ -25,6 +26,8 @@ pub struct Request {
     pub pre_pull: bool,
     pub registries: Registries,
     pub health: HealthMode,
+    /// After the updates, finish them, once the database has been healthy for that long.
+    pub finish: Option<Soak>,
     pub roll_back_on_failure: bool,
     pub caller: Caller,
 }
@@ -96,6 +99,8 @@ pub enum Wish {
     Resume { through: bool },
     /// Roll the interrupted run back.
     Rollback,
+    /// Do what the version allows or needs to the database itself. `undo`: take back what an earlier finish has done.
+    Finish { undo: bool },
 }
 
 /// Who makes the request, and the commands that they would type.
@@ -112,7 +117,7 @@ impl Request {
     pub fn methods(&self) -> Methods {
         match &self.wish {
             Wish::Update { methods, .. } => methods.clone(),
-            Wish::Resume { .. } | Wish::Rollback => Methods::default(),
+            Wish::Resume { .. } | Wish::Rollback | Wish::Finish { .. } => Methods::default(),
         }
     }
 }

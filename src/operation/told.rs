@@ -38,6 +38,10 @@ pub enum Notice {
     HopBegins { number: usize, count: usize, plan: Box<Plan> },
     /// The run is over; its last event came before this.
     HopEnded(Ran),
+    /// The database has to be healthy for that long before it is finished.
+    Soaks { seconds: u64 },
+    /// After the update, nothing is left to be done to the database itself.
+    NothingToFinish { plan: Box<Plan> },
     /// What has become of the pods that an earlier run has left, which pre-pulled images.
     LeftPods { said: String },
     /// The run was to lead further than this operation, which was not asked to go there.

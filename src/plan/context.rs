@@ -88,6 +88,7 @@ impl Context<'_> {
             ops_request: None,
             pre_pull: None,
             health: self.snapshot.said().cloned(),
+            finish: None,
             workloads,
             findings,
             missing: self.snapshot.environment.denied().to_vec(),

@@ -1,8 +1,9 @@
 //! The updates that lead to a version which is not reachable in one step.
 
 use crate::catalog;
-use crate::model::{Action, Container, Plan, Snapshot, WorkloadPlan};
+use crate::model::{Action, Check, Container, Lookup, Plan, Snapshot, WorkloadPlan};
 
+use super::finish;
 use super::update::{self, NoTarget, Request};
 
 /// The updates that lead to a version, in order. The first one is planned from the current state, each later one as if
@@ -27,6 +28,36 @@ impl Hops {
     /// The last update.
     pub fn last(&self) -> &Plan {
         self.later.last().unwrap_or(&self.first)
+    }
+
+    /// The same updates, each one that needs it with a finish before it, and one after the last.
+    ///
+    /// # Errors
+    /// The version of one of them is not in the catalog.
+    pub fn finished(self, snapshot: &Snapshot, request: &finish::Request) -> Result<Self, NoTarget> {
+        let (mut plans, mut there) = (Vec::new(), snapshot.clone());
+        let nothing = self.later.is_empty() && self.first.action == Action::Nothing;
+        let mut raised = false;
+        for mut plan in std::iter::once(self.first).chain(self.later) {
+            let needs = plan.findings.iter().any(|f| f.check == Check::NotFinished && f.refuses());
+            if needs {
+                if !std::mem::replace(&mut raised, true) {
+                    plans.push(finish::plan(&there, request)?);
+                }
+                plan.findings.retain(|finding| finding.check != Check::NotFinished);
+            }
+            there = arrived(there, &plan);
+            // What the database says of itself now is not what it will say then.
+            there.completion = Lookup::Absent;
+            plans.push(plan);
+        }
+        if nothing {
+            plans.clear();
+            there.completion = snapshot.completion.clone();
+        }
+        plans.push(finish::plan(&there, request)?);
+        let first = plans.remove(0);
+        Ok(Hops { first, later: plans })
     }
 
     /// The first of the later updates whose version is not allowed. Its other failed checks may have passed by the time

@@ -1,10 +1,11 @@
-//! What will be done, decided in full before anything is touched: an update, a rollback, or several hops. Pure.
+//! What will be done, decided in full before anything is touched: an update, a rollback, a finish, or several hops. Pure.
 //!
 //! The checks look at a `Context` and yield findings; the plans hold them.
 
 mod admission;
 mod context;
 pub mod environment;
+pub mod finish;
 mod health;
 pub mod hops;
 pub mod images;

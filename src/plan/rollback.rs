@@ -66,7 +66,7 @@ fn known_by_name(back: &VersionRef) -> CatalogVersion {
 /// rollback.
 fn ends(entry: &Entry) -> (&VersionRef, &VersionRef) {
     match entry.run.direction {
-        Direction::Update => (&entry.run.plan.to, &entry.run.plan.from),
+        Direction::Update | Direction::Finish => (&entry.run.plan.to, &entry.run.plan.from),
         Direction::Rollback => (&entry.run.plan.from, &entry.run.plan.to),
     }
 }

@@ -141,6 +141,7 @@ pub fn nothing(snapshot: &Snapshot) -> Plan {
         ops_request: None,
         pre_pull: None,
         health: None,
+        finish: None,
         workloads: Vec::new(),
         findings: Vec::new(),
         missing: Vec::new(),
@@ -241,6 +242,8 @@ pub fn about_the_version(check: Check) -> bool {
             | Check::DeprecatedTarget
             | Check::Downgrade
             | Check::DowngradeUnchecked
+            | Check::NotFinished
+            | Check::Finished
     )
 }
 

@@ -144,7 +144,7 @@ pub(super) fn action(context: &Context<'_>, workloads: &[WorkloadPlan], unfinish
     match (context.direction, context.on_target_version()) {
         (Direction::Rollback, on_target) if !on_target || !settled => Action::Rollback,
         (Direction::Update, false) => Action::Update,
-        (Direction::Update, true)
+        (Direction::Update | Direction::Finish, true)
             if !settled && (unfinished || workloads.iter().any(WorkloadPlan::outdated)) =>
         {
             Action::Roll

@@ -1,13 +1,13 @@
 //! The live part of the screen during a run: pure state, fed by records, rendered as lines.
 
-use std::collections::BTreeSet;
-
 use super::downloads::Downloads;
-use super::estimate::{self, Course};
+use super::estimate;
+use super::finish::Working;
 use super::layout::{View, fit, fit_end, wrap};
+use super::workload_line::WorkloadLine;
 use super::{tables, words};
 use crate::event::{Event, Record, Step, StepOutcome};
-use crate::model::{PodAction, clean};
+use crate::model::clean;
 
 /// How many of the next workloads are shown where there are too many to show all.
 const NEXT_SHOWN: usize = 3;
@@ -28,6 +28,7 @@ pub(super) struct Board {
     step: Option<StepLine>,
     workloads: Vec<WorkloadLine>,
     downloads: Downloads,
+    working: Working,
     /// The call that fails, as of its last failure.
     retry: Option<String>,
     pub(super) color: bool,
@@ -41,41 +42,12 @@ struct StepLine {
     waits: Option<String>,
 }
 
-/// A workload of the plan.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct WorkloadLine {
-    name: String,
-    pods: u64,
-    done: u64,
-    /// Since when it is its turn.
-    since_ms: Option<u64>,
-    finished: bool,
-    in_flight: Vec<PodLine>,
-    /// Pods that this run has restarted, how long they took, and when the last of them was Ready.
-    restarted: u64,
-    pods_ms: u64,
-    last_ms: Option<u64>,
-    /// When the first of them was started. What the workload waited for before that may not come again.
-    first_ms: Option<u64>,
-    /// The names of the pods that are done; one that becomes unhealthy again is removed.
-    arrived: BTreeSet<String>,
-}
-
-/// A pod in flight.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct PodLine {
-    name: String,
-    since_ms: u64,
-    waits: String,
-    /// It is being restarted, not only waiting for its turn.
-    started: bool,
-}
-
 /// One part of the live region, which renders itself for any width and any time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Part {
     Step(Step),
     Download(usize),
+    Work,
     Workload(usize),
     Retry,
 }
@@ -91,7 +63,8 @@ impl Board {
         let retried = !matches!(record.event, Event::Heartbeat { .. }) && self.retry.take().is_some();
         match &record.event {
             Event::Started { plan, .. } => {
-                self.workloads = plan.workloads.iter().map(WorkloadLine::planned).collect();
+                let restarted = plan.workloads.iter().filter(|_| plan.finish.is_none());
+                self.workloads = restarted.map(WorkloadLine::planned).collect();
                 return vec![self.view().bold(&clean(&tables::title(plan)))];
             }
             Event::StepStarted { step } => self.step = Some(StepLine::new(*step, self.now_ms)),
@@ -116,6 +89,14 @@ impl Board {
             | Event::ImagePullWaiting { .. }
             | Event::ImagePulled { .. }
             | Event::ImageNotPulled { .. } => return self.download(&record.event, columns),
+            Event::WorkStarted { .. } | Event::WorkProgressed { .. } => {
+                self.working.apply(&record.event, self.now_ms);
+            }
+            Event::WorkDone { .. } => {
+                self.working.clear();
+                let text = words::remark(&record.event).unwrap_or_default();
+                return self.lasting(&format!("  {} ", self.view().good("✓")), &clean(&text), columns);
+            }
             Event::PodStarted { .. }
             | Event::PodEvicted { .. }
             | Event::PodWaiting { .. }
@@ -166,6 +147,7 @@ impl Board {
     pub(super) fn parts(&self) -> Vec<Part> {
         let mut parts: Vec<Part> = self.step.iter().map(|s| Part::Step(s.step)).collect();
         parts.extend((0..self.downloads.len()).map(Part::Download));
+        parts.extend(self.working.is_some().then_some(Part::Work));
         let open = |(i, w): (usize, &WorkloadLine)| (!w.finished).then_some((i, w.since_ms));
         let open: Vec<_> = self.workloads.iter().enumerate().filter_map(open).collect();
         let many = self.workloads.len() > ALL_SHOWN;
@@ -194,6 +176,10 @@ impl Board {
                 lines.extend(self.reason("      ", waits, columns));
                 lines
             }),
+            Part::Work => self
+                .working
+                .said(now)
+                .map(|text| self.lasting(&format!("  {} ", spinner(now)), &text, columns)),
             Part::Workload(i) => self.workloads.get(*i).map(|w| {
                 let mark = w.since_ms.map_or(" ", |_| spinner(now));
                 self.workload_lines(w, mark, columns, now)
@@ -275,6 +261,7 @@ impl Board {
             kept = self.leave_workloads(columns);
         }
         self.downloads.clear();
+        self.working.clear();
         let waits = self.step.take().and_then(|s| s.waits);
         let failed = matches!(outcome, StepOutcome::Failed | StepOutcome::Stopped);
         let mark = match outcome {
@@ -433,6 +420,7 @@ impl Board {
         parts.extend(pods.iter().take(PODS_SHOWN).map(|p| p.said(self.now_ms)));
         let more = pods.len().saturating_sub(PODS_SHOWN);
         parts.extend((more > 0).then(|| format!("{more} more in flight")));
+        parts.extend(self.working.said(self.now_ms));
         parts.extend(self.retry.clone());
         let gap = if parts.is_empty() { "" } else { "; " };
         let time = words::seconds(self.now_ms.saturating_sub(step.since_ms) / 1000);
@@ -444,74 +432,6 @@ impl Board {
 impl StepLine {
     fn new(step: Step, since_ms: u64) -> Self {
         StepLine { step, since_ms, waits: None }
-    }
-}
-
-impl PodLine {
-    /// What it waits for; a controller that has to move first is no pod, and has no name.
-    fn said(&self, now_ms: u64) -> String {
-        if self.name.is_empty() {
-            return self.waits.clone();
-        }
-        let time = words::seconds(now_ms.saturating_sub(self.since_ms) / 1000);
-        format!("{} ({time}): {}", self.name, self.waits)
-    }
-}
-
-impl WorkloadLine {
-    fn named(name: &str) -> Self {
-        WorkloadLine {
-            name: clean(name),
-            pods: 0,
-            done: 0,
-            since_ms: None,
-            finished: false,
-            in_flight: Vec::new(),
-            restarted: 0,
-            pods_ms: 0,
-            last_ms: None,
-            first_ms: None,
-            arrived: BTreeSet::new(),
-        }
-    }
-
-    fn planned(plan: &crate::model::WorkloadPlan) -> Self {
-        let done = plan.pods.iter().filter(|p| p.action == PodAction::Skip);
-        WorkloadLine {
-            pods: plan.pods.len() as u64,
-            done: done.count() as u64,
-            ..WorkloadLine::named(&plan.object.to_string())
-        }
-    }
-
-    fn flying(&mut self, pod: &str, now_ms: u64) -> &mut PodLine {
-        self.since_ms.get_or_insert(now_ms);
-        if self.arrived.remove(pod) {
-            self.done = self.done.saturating_sub(1);
-        }
-        let found = self.in_flight.iter().position(|p| p.name == pod);
-        let index = found.unwrap_or_else(|| {
-            self.in_flight.push(PodLine {
-                name: clean(pod),
-                since_ms: now_ms,
-                waits: "restarting".into(),
-                started: false,
-            });
-            self.in_flight.len() - 1
-        });
-        &mut self.in_flight[index]
-    }
-
-    fn course(&self, now_ms: u64) -> Course {
-        let age = |p: &PodLine| now_ms.saturating_sub(p.since_ms);
-        Course {
-            left: self.pods.saturating_sub(self.done),
-            in_flight_ms: self.in_flight.iter().filter(|p| p.started).map(age).collect(),
-            held_ms: self.in_flight.iter().filter(|p| !p.started).map(age).max().unwrap_or(0),
-            restarted: self.restarted,
-            pods_ms: self.pods_ms,
-            turn_ms: self.last_ms.zip(self.first_ms).map_or(0, |(last, first)| last.saturating_sub(first)),
-        }
     }
 }
 

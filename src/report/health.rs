@@ -3,6 +3,7 @@
 use console::measure_text_width;
 
 use super::columns::{bare_table, print};
+use super::finish;
 use super::layout::View;
 use crate::model::{Health, HealthReport, Member, Verdict, clean};
 
@@ -20,6 +21,8 @@ pub fn report(report: &HealthReport, view: View) -> String {
         sections.push(members(&report.health, view));
         sections.extend(reasons(&report.health, view));
         sections.extend(remarks(&report.health, view));
+        sections.extend(report.finish.as_ref().map(|left| finish::left(left, view)));
+        sections.retain(|section| !section.is_empty());
     }
     sections.join("\n")
 }

@@ -10,6 +10,7 @@ mod columns;
 mod downloads;
 mod estimate;
 mod findings;
+mod finish;
 pub mod health;
 mod json;
 mod layout;
@@ -23,6 +24,7 @@ mod summary;
 mod tables;
 mod terminal;
 pub mod words;
+mod workload_line;
 
 #[cfg(test)]
 mod sample;

@@ -92,6 +92,7 @@ fn title(record: &RunRecord) -> Vec<Word> {
     let what = match run.direction {
         Direction::Update => "Update of ",
         Direction::Rollback => "Rollback of ",
+        Direction::Finish => "Finish of ",
     };
     vec![
         ours(what),

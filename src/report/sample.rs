@@ -76,6 +76,7 @@ pub(super) fn plan() -> Plan {
         ops_request: None,
         pre_pull: None,
         health: None,
+        finish: None,
         workloads: vec![workload("controller", 3), broker],
         findings: vec![finding(
             Check::OneReplica,
@@ -151,6 +152,7 @@ pub(super) fn finish() -> Finish {
         pod: None,
         not_rolled_back: None,
         state: "kafka/my-kf is on 3.6.1: 4 of 4 pods Ready.".into(),
+        left: Vec::new(),
         next: Vec::new(),
         workloads: vec![result("controller", 3, 12_300, 2_100), result("broker", 1, 65_000, 4_200)],
         elapsed_ms: 80_500,

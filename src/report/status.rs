@@ -149,6 +149,7 @@ fn goal(run: &RunStatus) -> String {
     let what = match run.direction {
         Direction::Update => "update",
         Direction::Rollback => "rollback",
+        Direction::Finish => return format!("finish {}", clean(&run.to)),
     };
     let method = if run.method == Method::Client { String::new() } else { format!(" via {}", run.method) };
     format!("{what} {} → {}{method}", clean(&run.from), clean(&run.to))
@@ -212,6 +213,8 @@ fn word(state: State) -> &'static str {
         State::Exposed => "half updated, NOT paused",
         State::Unverified => "unverified",
         State::OnItsWay => "more updates pending",
+        State::ToFinish => "to be finished",
+        State::HalfFinished => "half finished",
         State::LeftPaused => "left paused",
         State::PausedByOther => "paused by other",
         State::OpsRequest => "ops request",

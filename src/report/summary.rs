@@ -10,7 +10,7 @@ use crate::model::{Action, Plan, clean};
 /// commands. Its last line says whether anything was changed and whether the database is left paused.
 pub fn final_block(finish: &Finish, plan: &Plan, view: View) -> String {
     let mut out = String::new();
-    if !finish.workloads.is_empty() {
+    if !finish.workloads.is_empty() && plan.finish.is_none() {
         let back = plan.action == Action::Rollback || finish.outcome == Outcome::RolledBack;
         out.push_str(&workloads(&finish.workloads, back, view));
         out.push('\n');
@@ -23,7 +23,7 @@ pub fn final_block(finish: &Finish, plan: &Plan, view: View) -> String {
         let text = format!("not rolled back automatically: {}; rolling back is up to you", clean(why));
         out.push_str(&view.paragraph("note: ", &text));
     }
-    if finish.outcome == Outcome::Done && !finish.operator_confirmed {
+    if finish.outcome == Outcome::Done && !finish.operator_confirmed && plan.finish.is_none() {
         let text = "not confirmed by an operator: none acknowledged the pause or was seen reconciling";
         out.push_str(&view.paragraph("note: ", text));
     }
@@ -87,6 +87,11 @@ fn headline(finish: &Finish, plan: &Plan, view: View) -> String {
 }
 
 fn done(finish: &Finish, plan: &Plan) -> String {
+    if let Some(done) = &plan.finish {
+        let what = if done.undo { "has taken back what its finish had done" } else { "is finished" };
+        let (kind, name, to) = (plan.kind, &plan.database.name, &plan.to.name);
+        return format!("{kind} {name} {what} on {to} after {}", words::duration(finish.elapsed_ms));
+    }
     let mut text = format!(
         "{} {} is on {} after {}",
         plan.kind,

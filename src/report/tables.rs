@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 
 use super::columns::{GAP, bare_table, print};
 use super::layout::{View, break_image, short_digest};
-use super::{findings, health, words};
+use super::{findings, finish, health, words};
 use crate::model::{Plan, PodAction, PodPlan, PrePull, Pull, Trial, WorkloadPlan, clean};
 
 /// The whole plan: title, images, order, findings, and the answers to a server-side dry run if there was one.
 pub fn plan(plan: &Plan, trials: Option<&[Trial]>, view: View) -> String {
     let mut sections = vec![header(plan, view)];
-    if !plan.workloads.is_empty() {
+    if let Some(finish) = &plan.finish {
+        sections.push(finish::steps(finish, view));
+    } else if !plan.workloads.is_empty() {
         sections.push(images(plan, view));
         // What does not run has no order.
         if plan.refusals().next().is_none() {
@@ -30,16 +32,25 @@ pub fn plan(plan: &Plan, trials: Option<&[Trial]>, view: View) -> String {
 
 /// All updates of a multi-step update; the plan of the first one is shown below.
 pub fn way(plans: &[&Plan], view: View) -> String {
-    let versions = plans.iter().map(|plan| plan.to.name.as_str());
-    let mut names: Vec<&str> =
-        plans.first().map(|first| first.from.name.as_str()).into_iter().chain(versions).collect();
+    fn name<'a>(plan: &&'a Plan) -> &'a str {
+        if plan.finish.is_some() { "finish" } else { &plan.to.name }
+    }
+    let mut names: Vec<&str> = plans
+        .first()
+        .map(|first| first.from.name.as_str())
+        .into_iter()
+        .chain(plans.iter().map(name))
+        .collect();
     // A resumed update may have set its version already.
     names.dedup();
-    let text = format!(
-        "{} updates, each verified before the next one starts: {}",
-        plans.len(),
-        clean(&names.join(" → "))
-    );
+    let way = clean(&names.join(" → "));
+    let updates = plans.iter().filter(|plan| plan.finish.is_none()).count() as u64;
+    let text = match updates {
+        0 | 1 => format!("verified before it is finished: {way}"),
+        updates => {
+            format!("{}, each verified before the next one starts: {way}", words::count(updates, "update"))
+        }
+    };
     view.paragraph("", &text) + "\n"
 }
 
@@ -102,7 +113,11 @@ fn conclusion(plan: &Plan, trials: Option<&[Trial]>, view: View) -> String {
         let text = format!("refused: the API server would reject {}", words::count(denied, "write"));
         return format!("{}\n", view.bad(&text));
     }
-    format!("{}\n", view.bold(&format!("{}.", restarts(plan))))
+    let text = match &plan.finish {
+        Some(finish) => finish::conclusion(plan, finish),
+        None => restarts(plan),
+    };
+    format!("{}\n", view.bold(&format!("{text}.")))
 }
 
 /// One container of one workload, with its image before and after.

@@ -2,8 +2,8 @@
 
 use crate::event::{Event, Outcome, Step, StepOutcome, WaitingOn};
 use crate::model::{
-    Action, Check, KeptWhy, Method, Plan, PodAction, Purpose, Severity, Strategy, WorkloadPlan, clean,
-    pods_needed,
+    Action, Check, KeptWhy, Method, Plan, PodAction, Purpose, Severity, Strategy, WorkProgress, WorkloadPlan,
+    clean, pods_needed, size,
 };
 
 /// A duration that is over, from milliseconds: `5 ms`, `0.4 s`, `1m 05s`, `2h 03m`. Never rounded up.
@@ -47,6 +47,7 @@ pub fn step(step: Step) -> &'static str {
         Step::RollPods => "roll pods",
         Step::SetVersion => "set version",
         Step::Resume => "resume",
+        Step::Finish => "finish",
         Step::Verify => "verify",
     }
 }
@@ -88,6 +89,9 @@ pub fn remark(event: &Event) -> Option<String> {
         Event::ImageNotPulled { node, image, why } => {
             format!("node {node}: {image}: not pre-pulled, so its pod will have to wait for it: {why}")
         }
+        Event::WorkStarted { work, number, of } => format!("{number} of {of}: {work}"),
+        Event::WorkProgressed { work, progress } => format!("{work}: {}", progressed(progress)),
+        Event::WorkDone { work, took_ms } => format!("{work}: done after {}", duration(*took_ms)),
         Event::PauseRequested { adopted: false } => "pause requested".into(),
         Event::PauseRequested { adopted: true } => "taking over the pause of an earlier run".into(),
         Event::PauseAcknowledged { took_ms } => {
@@ -125,6 +129,14 @@ pub fn remark(event: &Event) -> Option<String> {
     })
 }
 
+fn progressed(progress: &WorkProgress) -> String {
+    let WorkProgress { doing, done, total } = progress;
+    match total {
+        0 => doing.clone(),
+        total => format!("{doing}: {} % of {}", done.saturating_mul(100) / total, size(*total)),
+    }
+}
+
 /// What a run waits for; completes "waiting for".
 pub fn waiting(on: &WaitingOn) -> String {
     match on {
@@ -145,6 +157,9 @@ pub fn waiting(on: &WaitingOn) -> String {
         WaitingOn::Database { database, why } => with_reason(&clean(database), &[&why.join("; ")]),
         WaitingOn::Answer { database, why } => {
             with_reason(&format!("an answer of {}", clean(database)), &[&why.join("; ")])
+        }
+        WaitingOn::Work { database, work } => {
+            format!("{} to have done this: {}", clean(database), clean(&work.to_string()))
         }
         WaitingOn::Drain { work, timeout_seconds } => with_reason(
             &format!("the work of the pod to end, which is drained (timeout {})", seconds(*timeout_seconds)),
@@ -267,6 +282,12 @@ pub fn action(plan: &Plan) -> &'static str {
         (Action::Resume, _) => {
             "everything is already on the target; our pause will be removed and the update verified"
         }
+        (Action::Finish, _) if plan.finish.as_ref().is_some_and(|finish| finish.undo) => {
+            "what the last finish has done to the database will be taken back; no pod will be restarted"
+        }
+        (Action::Finish, _) => {
+            "what this version allows will be done in the database itself; no pod will be restarted"
+        }
         (Action::Nothing, _) => "everything is already on the target; nothing to do",
     }
 }
@@ -323,6 +344,7 @@ pub fn purpose(purpose: Purpose) -> &'static str {
         Purpose::Request => "create the ops request",
         Purpose::PrePull => "create a pod that downloads an image",
         Purpose::RemovePrePull => "remove a pod that downloads an image",
+        Purpose::Finish => "finish the update",
         Purpose::Recreate => "create the pod again",
     }
 }

@@ -114,6 +114,7 @@ pub(super) fn snapshot(a: &[&str], b: &[&str]) -> Snapshot {
         catalog: Vec::new(),
         lock: None,
         health: Lookup::Absent,
+        completion: Lookup::Absent,
         environment: Default::default(),
     }
 }
@@ -185,6 +186,7 @@ pub(super) fn plan(ill: &[&str]) -> Plan {
         ops_request: None,
         pre_pull: None,
         health: None,
+        finish: None,
         workloads: vec![planned("a"), planned("b")],
         findings: Vec::new(),
         missing: Vec::new(),

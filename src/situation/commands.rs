@@ -11,6 +11,10 @@ pub enum Next {
     /// The updates that were to follow.
     Further,
     Rollback,
+    /// Do what the update leaves to be done in the database itself, or take that back.
+    Finish {
+        undo: bool,
+    },
     /// The same command again; with the target version if it was an update.
     Again(String),
     /// The update to the version that it is on.
@@ -48,6 +52,7 @@ impl Next {
             Next::Resume
                 | Next::Further
                 | Next::Rollback
+                | Next::Finish { .. }
                 | Next::Again(_)
                 | Next::Update(_)
                 | Next::Method(..)
@@ -62,6 +67,9 @@ pub enum Typed {
     Update,
     Resume,
     Rollback,
+    Finish {
+        undo: bool,
+    },
 }
 
 /// How the user has connected to the cluster and what they have overridden, so that the next command means the same
@@ -79,6 +87,8 @@ pub struct Commands {
     pub through: Option<String>,
     /// The methods that were chosen for the updates.
     pub methods: Methods,
+    /// The flags of the finish that follows the updates, if one does.
+    pub finish: Command,
     /// What else was chosen for the run: the timeouts that are not the default, and `--pre-pull`.
     pub times: Command,
     /// The overrides, for a command that continues. An override is never taken from the journal.
@@ -104,10 +114,12 @@ impl Commands {
             Next::Resume => self.resume(kind, name, self.through.is_some()),
             Next::Further => self.resume(kind, name, true),
             Next::Rollback => self.named("rollback", kind, name).and(&self.allowed_back),
+            Next::Finish { undo } => self.named("finish", kind, name).words(undo.then_some("--undo")),
             Next::Again(to) => match self.typed {
                 Typed::Update => self.again(kind, name, to, &self.methods),
                 Typed::Resume => self.command(&Next::Resume, kind, database),
                 Typed::Rollback => self.command(&Next::Rollback, kind, database),
+                Typed::Finish { undo } => self.command(&Next::Finish { undo }, kind, database),
             },
             Next::Update(to) => self.update(kind, name, to, false),
             Next::Method(to, method) => {
@@ -151,7 +163,10 @@ impl Commands {
     }
 
     fn resume(&self, kind: Kind, name: &str, through: bool) -> Command {
-        self.named("resume", kind, name).words(through.then_some("--through")).and(&self.allowed)
+        self.named("resume", kind, name)
+            .words(through.then_some("--through"))
+            .and(&self.finish)
+            .and(&self.allowed)
     }
 
     /// An update to that version, including the versions in between if `through` is set.
@@ -171,7 +186,7 @@ impl Commands {
         for (to, method) in &methods.to {
             command = command.flag("--via", &format!("{to}={method}"));
         }
-        command.and(&self.times).and(&self.allowed)
+        command.and(&self.finish).and(&self.times).and(&self.allowed)
     }
 
     fn in_namespace(&self, command: Command) -> Command {

@@ -91,6 +91,10 @@ fn left_by_us(seen: &Seen) -> Option<What> {
             _ => What::LeftPaused { to: None },
         });
     };
+    if entry.finishes() {
+        let (run, undo) = (entry.run.run.clone(), entry.undoes());
+        return Some(What::Finishing { pods: pods(seen), run, undo });
+    }
     let (from, to) = (&entry.run.plan.from.name, &entry.run.plan.to.name);
     if paused && !changed(entry, &seen.snapshot) {
         return Some(What::LeftPaused { to: Some(to.clone()) });
@@ -131,13 +135,23 @@ fn by_itself(seen: &Seen) -> What {
     }
     match to_follow(seen) {
         Some(to) => What::OnItsWay { pods, to: to.to_owned() },
-        None => What::Fine(pods),
+        None => match left(seen) {
+            [] => What::Fine(pods),
+            left => What::ToFinish { pods, left: left.to_vec() },
+        },
     }
 }
 
 /// The version that further updates lead to, if the database is where the last run has brought it.
 pub(super) fn to_follow(seen: &Seen) -> Option<&str> {
     last(seen).filter(|entry| entry.run.plan.to.name == seen.snapshot.database.version)?.follow()
+}
+
+/// What the last run has left to be done in the database itself.
+fn left(seen: &Seen) -> &[String] {
+    let here = |entry: &&Entry| entry.run.plan.to.name == seen.snapshot.database.version;
+    let finish = last(seen).filter(here).and_then(|entry| entry.progress.result.as_ref());
+    finish.map_or(&[], |finish| &finish.left)
 }
 
 /// The pods of all workloads, and how many of them are Ready.

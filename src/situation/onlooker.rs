@@ -296,7 +296,7 @@ pub fn last_words(seen: &Seen, recorded: &Finish, to: &str) -> (Finish, Vec<Next
         };
     }
     let next = match finish.outcome {
-        Outcome::Done => Vec::new(),
+        Outcome::Done => situation.next_when_done(),
         Outcome::RolledBack => vec![Next::Status],
         Outcome::NotReady => {
             let again = if to_follow(seen).is_some() { Next::Further } else { Next::Status };
@@ -311,7 +311,7 @@ pub fn last_words(seen: &Seen, recorded: &Finish, to: &str) -> (Finish, Vec<Next
 /// contradiction: it may lag behind, and a run need not wait for it. Nor are further updates, which may have begun.
 fn contradicted(situation: &Situation) -> Option<(Outcome, &'static str)> {
     match (situation.state(), &situation.what) {
-        (State::Fine | State::OnItsWay, _) => None,
+        (State::Fine | State::OnItsWay | State::ToFinish, _) => None,
         (_, What::NotReady { unhealthy, .. }) => {
             (!unhealthy.is_empty()).then_some((Outcome::NotReady, "but pods are not Ready"))
         }

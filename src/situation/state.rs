@@ -25,6 +25,10 @@ pub enum State {
     Unverified,
     /// On its version, with every pod Ready; further updates are pending.
     OnItsWay,
+    /// On its version, with every pod Ready; the last update has left something to be done in the database itself.
+    ToFinish,
+    /// The same, and doing it was interrupted.
+    HalfFinished,
     /// Paused by us, with nothing else changed.
     LeftPaused,
     PausedByOther,
@@ -113,6 +117,18 @@ pub enum What {
     Rendered(Progress),
     HalfDone(Progress),
     Exposed(Progress),
+    /// The finish of an update was interrupted, or the undoing of one. The database tells how much of it is left.
+    Finishing {
+        pods: Pods,
+        run: String,
+        undo: bool,
+    },
+    /// On its version, with every pod Ready; what the last update has left to be done in the database itself, as the
+    /// database said at its end.
+    ToFinish {
+        pods: Pods,
+        left: Vec<String>,
+    },
     /// Not everything could be read.
     Unread {
         phase: Phase,
@@ -178,6 +194,8 @@ impl Situation {
             What::Drift => State::Drift,
             What::NotReady { .. } => State::NotReady,
             What::OnItsWay { .. } => State::OnItsWay,
+            What::ToFinish { .. } => State::ToFinish,
+            What::Finishing { .. } => State::HalfFinished,
             What::Outdated { .. } | What::Fine(_) => State::Fine,
         }
     }
@@ -185,7 +203,7 @@ impl Situation {
     /// The exit code for the state; documented in `docs/exit-codes.md`.
     pub fn exit_code(&self) -> u8 {
         match &self.what {
-            What::Fine(_) | What::Outdated { .. } => 0,
+            What::Fine(_) | What::Outdated { .. } | What::ToFinish { .. } => 0,
             What::Unread { .. } => code::FAILED,
             What::Gone | What::Deleting | What::Halted | What::Drift => code::REFUSED,
             What::PausedForRequest(_)
@@ -198,6 +216,7 @@ impl Situation {
             | What::Rendered(_)
             | What::HalfDone(_)
             | What::Exposed(_)
+            | What::Finishing { .. }
             | What::OnItsWay { .. } => code::UNFINISHED,
             What::Running { .. }
             | What::Requested { .. }
@@ -245,7 +264,14 @@ impl Situation {
             What::Drift => vec![Next::Update(self.version.clone())],
             What::NotReady { .. } => vec![Next::Pods, Next::Describe],
             What::OnItsWay { .. } => vec![Next::Further],
+            What::Finishing { .. } => vec![Next::Resume],
+            What::ToFinish { .. } => vec![Next::Finish { undo: false }],
         }
+    }
+
+    /// The commands at the end of a run that is done: none, unless something is left to be done in the database itself.
+    pub fn next_when_done(&self) -> Vec<Next> {
+        if matches!(self.what, What::ToFinish { .. }) { self.next() } else { Vec::new() }
     }
 
     /// The commands at the end of a run that has not reached its goal: first those that show the reason, then those for
@@ -296,8 +322,10 @@ impl fmt::Display for Situation {
             What::Deleting => write!(f, "{db} is being deleted"),
             What::Halted => write!(f, "{db} is halted (spec.halted): it has no pods"),
             What::Running { holder, renewed_seconds_ago, lease_seconds, updating } => {
-                let doing =
-                    updating.as_ref().map(|run| format!(", updating from {} to {}: {run}", run.from, run.to));
+                let doing = updating.as_ref().map(|run| match run.from == run.to {
+                    true => format!(", working on {}: {run}", run.to),
+                    false => format!(", updating from {} to {}: {run}", run.from, run.to),
+                });
                 let (since, dead) = renewed(*renewed_seconds_ago, *lease_seconds);
                 write!(f, "{holder} holds the lock of {db}{since}{}{dead}", doing.unwrap_or_default())
             }
@@ -385,6 +413,13 @@ impl fmt::Display for Situation {
             ),
             What::OnItsWay { pods, to } => {
                 write!(f, "{db} is on {version}: {pods} Ready; further updates to {to} are pending")
+            }
+            What::Finishing { pods, run, undo } => {
+                let what = if *undo { "taking back its finish" } else { "finishing it" };
+                write!(f, "{db} is on {version}: {pods} Ready; {what} (run {run}) was interrupted")
+            }
+            What::ToFinish { pods, left } => {
+                write!(f, "{db} is on {version}: {pods} Ready; left to finish: {}", left.join("; "))
             }
             What::Fine(pods) => write!(f, "{db} is on {version}: {pods} Ready"),
         }

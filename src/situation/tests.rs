@@ -203,6 +203,7 @@ fn the_next_command_names_a_method_that_is_open() {
         ops_request: None,
         pre_pull: None,
         health: None,
+        finish: None,
         workloads: Vec::new(),
         findings: Vec::new(),
         missing: Vec::new(),

@@ -14,6 +14,10 @@ pub fn half_done(entry: &Entry, snapshot: &Snapshot) -> bool {
     let plan = &entry.run.plan;
     let version = &snapshot.database.version;
     let paused = s1_pause::ours(&snapshot.database).is_some();
+    if entry.finishes() {
+        // The cluster shows nothing of what is done to the database itself; the database tells how much of it is left.
+        return entry.unfinished() && *version == plan.to.name;
+    }
     let concerned = *version == plan.to.name || *version == plan.from.name;
     entry.unfinished() && (paused || requested(entry, snapshot) || (concerned && changed(entry, snapshot)))
 }
@@ -95,7 +99,7 @@ pub fn shows_run(snapshot: &Snapshot, entry: &Entry) -> bool {
     // verifying is left to do.
     let request = match entry.run.direction {
         Direction::Update => entry.ops_request(),
-        Direction::Rollback => None,
+        Direction::Rollback | Direction::Finish => None,
     };
     shows(snapshot, from, to, request)
 }

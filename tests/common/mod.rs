@@ -181,6 +181,8 @@ impl World {
                 direction: Direction::Update,
                 before: None,
                 through: None,
+                finish: None,
+                undo: None,
                 methods: Methods::default(),
                 earlier: Earlier::default(),
             },
@@ -212,6 +214,7 @@ impl World {
             pre_pull: self.pre_pull,
             registries: operation::Registries::ForARun,
             health: self.health,
+            finish: None,
             roll_back_on_failure: false,
             caller: operation::Caller { who: usual.caller.who, commands: usual.caller.commands },
         }

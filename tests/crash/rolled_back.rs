@@ -101,7 +101,7 @@ async fn rolls_back_after_all(scene: Scene) {
             tried += 1;
             let again = match direction(&world).await {
                 Direction::Rollback => Process::resume(&world, world.cluster(), consent()).await,
-                Direction::Update => rollback(&world, &when).await,
+                Direction::Update | Direction::Finish => rollback(&world, &when).await,
             };
             match again {
                 Some(process) => is_back(&world, &invariants, process, &before, &when).await,

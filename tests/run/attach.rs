@@ -321,6 +321,7 @@ async fn a_run_that_dies_is_missed_once_its_lock_has_expired() {
         operator_confirmed: true,
         error: String::new(),
         state: "all is well".to_owned(),
+        left: Vec::new(),
         next: vec!["rm -rf /".to_owned()],
         workloads: Vec::new(),
         elapsed_ms: 1,

@@ -1,4 +1,8 @@
+use std::time::Duration;
+
 use super::*;
+use crate::cli::run_args::{PAUSE_TIMEOUT, POD_TIMEOUT, WAIT_READY};
+use crate::cli::values::{DryRun, Output};
 
 fn parsed(line: &str) -> Result<Cli, clap::Error> {
     parse(std::iter::once("kubectl-dbupdate").chain(line.split_whitespace()))
@@ -15,9 +19,9 @@ fn defaults_are_as_documented() {
     let update = &cli.update;
     assert_eq!(update.kind.as_deref(), Some("kafka"));
     assert_eq!(update.name.as_deref(), Some("my-kf"));
-    assert_eq!((update.run.dry_run, update.run.yes), (None, false));
-    assert_eq!(update.run.output, Output::Table);
-    assert_eq!(update.run.timeout, Duration::ZERO);
+    assert_eq!((update.run.shown.dry_run, update.run.shown.yes), (None, false));
+    assert_eq!(update.run.shown.output, Output::Table);
+    assert_eq!(update.run.shown.timeout, Duration::ZERO);
     assert_eq!(update.run.pod_timeout, POD_TIMEOUT);
     assert_eq!(update.run.min_ready, Duration::ZERO);
     assert_eq!(update.run.pause_timeout, PAUSE_TIMEOUT);
@@ -68,7 +72,7 @@ fn dry_run_swallows_no_word() {
         ("kafka my-kf", None, Some("my-kf")),
     ] {
         let cli = parsed(line).expect(line);
-        assert_eq!(cli.update.run.dry_run, dry_run, "{line}");
+        assert_eq!(cli.update.run.shown.dry_run, dry_run, "{line}");
         assert_eq!(cli.update.name.as_deref(), name, "{line}");
     }
 }

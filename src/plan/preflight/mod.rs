@@ -8,7 +8,7 @@ mod workloads;
 use crate::model::{Direction, Finding, WorkloadPlan};
 
 use super::context::Context;
-use super::{admission, environment, health, images, methods, outdated, pre_pull, templates};
+use super::{admission, environment, finish, health, images, methods, outdated, pre_pull, templates};
 
 /// Every finding, refusals first. A rollback does not check versions and images, because it restores the previous ones.
 pub fn findings(context: &Context<'_>, planned: &[WorkloadPlan]) -> Vec<Finding> {
@@ -34,11 +34,23 @@ pub fn findings(context: &Context<'_>, planned: &[WorkloadPlan]) -> Vec<Finding>
         methods::findings_of_a_rollback(context, planned, &mut found);
     }
     health::findings(context, planned, &mut found);
+    found.extend(finish::bar(context));
     workloads::placement(context, &mut found);
     admission::findings(planned, &mut found);
     outdated::findings(context.snapshot, planned, &mut found);
     workloads::policies(context, planned, &mut found);
     environment::findings(context, planned, &mut found);
     found.sort_by_key(|f| f.severity);
+    found
+}
+
+/// What speaks against finishing: neither images nor restarts matter, but everything that says that the database is not
+/// at rest.
+pub fn of_a_finish(context: &Context<'_>) -> Vec<Finding> {
+    let mut found = Vec::new();
+    database::database(context, &mut found);
+    database::others(context, &mut found);
+    pods::health(context, &mut found);
+    environment::findings(context, &[], &mut found);
     found
 }

@@ -1,0 +1,105 @@
+//! What is done to the database itself when an update is finished, for a person to read: the steps of a plan, and how far
+//! the one in progress is.
+
+use super::layout::View;
+use super::words;
+use crate::event::Event;
+use crate::model::{Completion, FinishPlan, FinishStep, Plan, Reversal, Tool, Work, clean};
+
+/// The steps of a plan, each with whether it can be undone.
+pub(super) fn steps(finish: &FinishPlan, view: View) -> String {
+    if finish.completion.steps.is_empty() {
+        return String::new();
+    }
+    let mut out = format!("{}\n", view.bold("Steps"));
+    for (i, step) in finish.completion.steps.iter().enumerate() {
+        out.push_str(&view.paragraph(&format!("{:>3}. ", i + 1), &clean(&step.work.to_string())));
+        out.push_str(&reversal(step, finish.undo, view));
+        if let Work::RewriteFiles { tool: Tool::Nodetool, .. } = step.work {
+            let memory = "by nodetool in the pod, which takes memory from the database while it runs";
+            out.push_str(&view.paragraph("     ", memory));
+        }
+    }
+    out
+}
+
+fn reversal(step: &FinishStep, undo: bool, view: View) -> String {
+    let (word, why) = match &step.reversal {
+        Reversal::Yes { why } => ("reversible", why),
+        Reversal::No { why } => ("not reversible", why),
+        Reversal::Unknown { why } => ("not known whether it is reversible", why),
+    };
+    let word = match (undo, &step.reversal) {
+        (true, Reversal::Yes { .. }) => "possible",
+        (true, _) => "not known whether it is possible",
+        (false, _) => word,
+    };
+    let text = view.paragraph("     ", &clean(&format!("{word}: {why}")));
+    match step.reversal {
+        Reversal::No { .. } => text.lines().map(|line| format!("{}\n", view.warn(line))).collect(),
+        _ => text,
+    }
+}
+
+/// How many steps there are, and how many of them cannot be undone.
+pub(super) fn conclusion(plan: &Plan, finish: &FinishPlan) -> String {
+    let steps = &finish.completion.steps;
+    let lasting = steps.iter().filter(|step| matches!(step.reversal, Reversal::No { .. })).count() as u64;
+    let after = || format!("what is left to be done is asked once {} runs", plan.to.name);
+    match (steps.len() as u64, lasting) {
+        (0, _) => after(),
+        (all, 0) => words::count(all, "step"),
+        (1, _) => "1 step, which cannot be undone".to_owned(),
+        (all, lasting) => format!("{}, of which {lasting} cannot be undone", words::count(all, "step")),
+    }
+}
+
+/// What is left to be done, and what is as the version has it.
+pub(super) fn left(completion: &Completion, view: View) -> String {
+    let line = |text: &str| view.hanging("  ", 4, &clean(text));
+    let mut out = String::new();
+    let mut section = |title: &str, lines: Vec<String>| {
+        if !lines.is_empty() {
+            out.push_str(&format!("{}\n{}", view.bold(title), lines.concat()));
+        }
+    };
+    let steps = completion.steps.iter().map(|step| line(&step.work.to_string())).collect();
+    section("Left to finish (kubectl dbupdate finish)", steps);
+    section("What is in its way", completion.obstacles.iter().map(|text| line(text)).collect());
+    let known = completion.settled.iter().chain(&completion.remarks);
+    section("After the last update", known.map(|text| line(text)).collect());
+    out
+}
+
+/// The work in progress, as a line of the live part of the screen.
+#[derive(Debug, Default)]
+pub(super) struct Working(Option<(String, u64)>);
+
+impl Working {
+    /// Takes an event in, at that time of the run.
+    pub fn apply(&mut self, event: &Event, now_ms: u64) {
+        match event {
+            Event::WorkStarted { .. } => self.0 = words::remark(event).map(|said| (said, now_ms)),
+            Event::WorkProgressed { .. } => {
+                let since = self.0.as_ref().map_or(now_ms, |(_, since)| *since);
+                self.0 = words::remark(event).map(|said| (said, since));
+            }
+            _ => self.0 = None,
+        }
+    }
+
+    /// Nothing is done any more.
+    pub fn clear(&mut self) {
+        self.0 = None;
+    }
+
+    pub fn is_some(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// What is done, and since when.
+    pub fn said(&self, now_ms: u64) -> Option<String> {
+        let (said, since) = self.0.as_ref()?;
+        Some(format!("{} ({})", clean(said), words::seconds(now_ms.saturating_sub(*since) / 1000)))
+    }
+}
