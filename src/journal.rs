@@ -90,6 +90,10 @@ pub struct Progress {
     /// How long pods were away, by workload. It may lag behind.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub away: BTreeMap<String, PodsAway>,
+    /// The pods that take on no new work because of this run, or may not: recorded before they are told, until they are
+    /// restarted or told otherwise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drained: Vec<DrainedPod>,
     /// When this was recorded; empty in entries of earlier versions of this tool.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub time: String,
@@ -129,6 +133,14 @@ pub struct PodsAway {
     /// The pods that were away when this was recorded: since when, in milliseconds since 1970.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub pods: BTreeMap<String, i64>,
+}
+
+/// A pod that was drained, and can be told to take on work again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DrainedPod {
+    pub pod: String,
+    pub uid: String,
 }
 
 /// One step that was started.

@@ -123,6 +123,7 @@ impl Run {
         *self.memory.evictions.entry(old.name.clone()).or_default() += 1;
         self.memory.evicted.insert(old.uid.clone());
         self.drained = None;
+        self.ledger.no_longer_drained(&old.uid);
         roll.pace.evicted();
         roll.held_since = None;
         roll.backoff = Retries::new();

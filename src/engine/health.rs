@@ -4,7 +4,7 @@ use crate::kinds;
 use crate::model::{Check, Lookup, Pod, Strategy};
 use crate::roll::Asked;
 
-use super::asking::{Answered, Asking};
+use super::asking::Answered;
 use super::roll::Roll;
 use super::run::Run;
 
@@ -19,9 +19,7 @@ impl Run {
         let back = |pod: &Pod| pod.healthy() && !self.memory.evicted.contains(&pod.uid);
         let calm = roll.flights.iter().all(|flight| flight.in_place(snapshot).is_some_and(back));
         let roster = calm.then(|| kinds::roster(snapshot));
-        let (cluster, database) = (&self.observer.cluster, &self.observer.snapshot.database);
-        let asking = self.observer.asking.get_or_insert_with(|| Asking::new(cluster, database));
-        let news = asking.want(roster);
+        let news = self.observer.begin_asking().want(roster);
         if news {
             self.memory.vitals.outdate(self.narrator.now());
         }

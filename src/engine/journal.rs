@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use crate::cluster::{CALL_TIMEOUT, ClusterError, FORBIDDEN_DOUBT};
 use crate::event::{Finish, Step, StepOutcome};
-use crate::journal::{Before, Direction, JOURNAL_SCHEMA, KEPT_BYTES, Progress, Resumption, StepEntry, key};
-use crate::model::{Action, Check, Method, Plan};
+use crate::journal::{
+    Before, Direction, DrainedPod, JOURNAL_SCHEMA, KEPT_BYTES, Progress, Resumption, StepEntry, key,
+};
+use crate::model::{Action, Check, Method, Place, Plan};
 use crate::retry::Retries;
 use crate::steps::leftover;
 use crate::steps::{Blocked, s1_pause};
@@ -80,6 +82,8 @@ impl Run {
             }
         };
         progress.result = None;
+        self.inherit_drained();
+        progress.drained.clone_from(&self.ledger.drained);
         let began = self.options.clock.rfc3339(3);
         progress.steps.push(StepEntry { step: self.first_step(), began, ended: None, outcome: None });
         self.ledger.changed.before |= progress.changed;
@@ -91,6 +95,15 @@ impl Run {
         }
         self.ledger.started |= progress.started || self.any_has_started();
         Writer { run, progress, written: self.narrator.now(), behind: None }
+    }
+
+    /// Takes over the pods that the last run has left drained, whatever has become of it.
+    fn inherit_drained(&mut self) {
+        let last = self.options.story.journal.last();
+        let mut noted = last.map(|entry| entry.progress.drained.clone()).unwrap_or_default();
+        let places = leftover::drained(&noted, &self.observer.snapshot);
+        noted.retain(|note| places.iter().any(|place| place.uid == note.uid));
+        self.ledger.drained = noted;
     }
 
     fn resumption(&self, time: String) -> Resumption {
@@ -188,6 +201,19 @@ impl Run {
         if let Some(entry) = last.filter(|e| e.step == step && e.ended.is_none()) {
             (entry.ended, entry.outcome) = (Some(ended), Some(outcome));
         }
+    }
+
+    /// Records that the pod is drained, before it is told.
+    pub(super) async fn journal_drained(&mut self, place: &Place) -> Result<(), StopReason> {
+        if self.ledger.drained.iter().any(|noted| noted.uid == place.uid) {
+            return Ok(());
+        }
+        self.ledger.drained.push(DrainedPod { pod: place.pod.clone(), uid: place.uid.clone() });
+        let written = self.write_journal().await;
+        if written.is_err() {
+            self.ledger.no_longer_drained(&place.uid);
+        }
+        written
     }
 
     async fn write_journal(&mut self) -> Result<(), StopReason> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::clock::Reading;
 use crate::event::WorkloadResult;
-use crate::journal::Before;
+use crate::journal::{Before, DrainedPod};
 use crate::model::{Plan, Pod, Purpose, Snapshot, WorkloadPlan, same_image};
 use crate::roll::Away;
 use crate::steps::leftover;
@@ -27,6 +27,8 @@ pub(super) struct Ledger {
     pub in_the_air: bool,
     /// The names of the pods that this process has created to bring images to nodes, until they are seen to be gone.
     pub pull_pods: BTreeSet<String>,
+    /// The pods that were drained, by this or an earlier process, and neither restarted nor told to take on work again.
+    pub drained: Vec<DrainedPod>,
     /// The result for each workload, by uid.
     pub results: BTreeMap<String, WorkloadResult>,
     /// How long its pods were away.
@@ -77,6 +79,7 @@ impl Ledger {
             left: Vec::new(),
             in_the_air: false,
             pull_pods: BTreeSet::new(),
+            drained: Vec::new(),
             results: plan.workloads.iter().map(|w| (w.object.uid.clone(), untouched(w))).collect(),
             away: BTreeMap::new(),
             began,
@@ -91,7 +94,13 @@ impl Ledger {
         writer.progress.changed |= self.changed.by_this_run;
         writer.progress.started |= self.started;
         writer.progress.answered = self.operator == Operator::Confirmed;
+        writer.progress.drained.clone_from(&self.drained);
         Some(writer)
+    }
+
+    /// The pod was restarted, or takes on work again.
+    pub fn no_longer_drained(&mut self, uid: &str) {
+        self.drained.retain(|noted| noted.uid != uid);
     }
 
     /// The journal says that further updates follow.

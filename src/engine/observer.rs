@@ -57,6 +57,11 @@ impl Observer {
         self.watches.as_ref().is_some_and(Watches::all_open)
     }
 
+    /// The database can be asked from now on.
+    pub fn begin_asking(&mut self) -> &Asking {
+        self.asking.get_or_insert_with(|| Asking::new(&self.cluster, &self.snapshot.database))
+    }
+
     /// The next news.
     pub async fn next(&mut self) -> Option<News> {
         let asking = self.asking.as_mut();

@@ -86,6 +86,7 @@ impl Run {
     /// Restarts the pods of every workload, in order.
     pub async fn roll_pods(&mut self) -> Result<StepOutcome, StopReason> {
         let whole = self.plan.clone();
+        self.work_again().await;
         let (mut outcome, mut pace) = (StepOutcome::AlreadyDone, Pace::default());
         for plan in &whole.workloads {
             let began = self.narrator.now();

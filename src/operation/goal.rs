@@ -234,6 +234,16 @@ impl Goal {
         }
     }
 
+    /// The unfinished run has left pods drained.
+    pub(super) fn left_drained(&self, snapshot: &Snapshot) -> bool {
+        let entry = match self {
+            Goal::To { unfinished: entry, .. } | Goal::Back { entry } => entry,
+            // It restarts no pod.
+            Goal::Finish { .. } => &None,
+        };
+        entry.as_ref().is_some_and(|e| !leftover::drained(&e.progress.drained, snapshot).is_empty())
+    }
+
     /// What remains of the goal after a hop to that version.
     pub(super) fn after_a_hop(&self, destination: &str) -> Goal {
         match self {

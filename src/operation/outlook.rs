@@ -367,7 +367,10 @@ impl Operation {
             nodes.retain(|node| !snapshot.environment.nodes.contains_key(node));
         }
         snapshot.environment.require_health = self.request.health == HealthMode::Require;
-        let asks_health = self.request.health != HealthMode::Off && health::matters(&hops.first);
+        // A pod that an earlier run has left drained is told to work again, even if no other one is restarted any more.
+        let drained = || goal.left_drained(snapshot) && hops.first.action != Action::Nothing;
+        let asks_health =
+            self.request.health != HealthMode::Off && (health::matters(&hops.first) || drained());
         let finishes = hops.first.finish.is_some() || matches!(goal, Goal::To { finish: Some(_), .. });
         if images.is_empty() && nodes.is_empty() && !asks_health && !finishes {
             return Ok(hops);

@@ -2,9 +2,10 @@
 //! was intended.
 
 use super::s1_pause;
-use crate::journal::{Direction, Entry};
+use crate::journal::{Direction, DrainedPod, Entry};
+use crate::kinds::{self, Drain};
 use crate::model::{
-    CatalogVersion, Container, ContainerState, Plan, Pod, Snapshot, Workload, WorkloadPlan, same_image,
+    CatalogVersion, Container, ContainerState, Place, Plan, Pod, Snapshot, Workload, WorkloadPlan, same_image,
 };
 
 /// The cluster still shows something of an unfinished run: our pause, its ops request, or what it has [`changed`]. If
@@ -72,6 +73,20 @@ pub fn arrived(plan: &Plan, snapshot: &Snapshot) -> bool {
         })
     };
     snapshot.database.version == plan.to.name && plan.workloads.iter().all(on_target)
+}
+
+/// The pods that are still drained, of those that a run has noted. Whatever a journal says, none but pods of the database
+/// itself that are drained in that way are told anything. A pod that was restarted since, or is about to be, is another one.
+pub fn drained(noted: &[DrainedPod], snapshot: &Snapshot) -> Vec<Place> {
+    if noted.is_empty() {
+        return Vec::new();
+    }
+    let drain = snapshot.database.kind.facts().questions.drain;
+    let stays = |place: &Place| snapshot.pods.iter().any(|pod| pod.uid == place.uid && !pod.deleting);
+    let is_noted = |place: &Place| noted.iter().any(|note| note.pod == place.pod && note.uid == place.uid);
+    let mut places = kinds::roster(snapshot).places;
+    places.retain(|place| drain(&place.role) == Some(Drain::Work) && is_noted(place) && stays(place));
+    places
 }
 
 /// One of the pod's main containers has run.

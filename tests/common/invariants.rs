@@ -358,9 +358,22 @@ impl Ledger {
             let ill = pods.iter().find(|name| self.ill_before(name, last_look(ended)));
             untrue.extend(ill.map(|name| format!("{:?}, and {name} is not well", finish.outcome)));
             untrue.extend(pods.iter().find_map(|name| self.outdated(name, version)));
+            untrue.extend(self.left_disabled(ended));
         }
         let said = |what| format!("the end of {}: {what}; it says: {}", ended.client, finish.state);
         self.violations.extend(untrue.into_iter().map(said));
+    }
+
+    /// A middleManager that was drained and takes on no new work, of which the run has not said so.
+    fn left_disabled(&self, ended: &Ended) -> Option<String> {
+        let disabled = self.truth.as_ref()?.disabled(NAMESPACE, &self.database.1);
+        let said = |pod: &str| {
+            ended.has(|e| {
+                matches!(e, Event::Notice { message } if message.contains(pod) && message.contains("no new work"))
+            })
+        };
+        let pod = disabled.into_iter().find(|pod| !said(pod))?;
+        Some(format!("{:?}, and {pod} is left disabled", ended.finish.outcome))
     }
 
     /// It has not been well since before that moment.

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use simcluster::{RESOURCES, object};
 
-use crate::common::{LEASES, World, secs, text};
+use crate::common::{LEASES, NAMESPACE, World, secs, text};
 
 /// Longer than anything that a controller still has to do after a run: the health check comes every ten seconds.
 const SETTLE: u64 = 30;
 
-/// Every object of a cluster, less what differs between two runs that have done the same:
+/// Every object of a cluster, and the middleManagers that are disabled, which no object shows; less what differs between two
+/// runs that have done the same:
 ///
 /// - resource versions, managed fields and times, which tell when something was done, not what;
 /// - the uids of objects that were made after the database, and the addresses and ids that a node gives a pod: a pod
@@ -39,6 +40,8 @@ impl Picture {
                 objects.insert(format!("{} {name}", resource.name), object);
             }
         }
+        let disabled = world.sim.databases().disabled(NAMESPACE, &world.name);
+        objects.insert("middleManagers that take no new tasks".to_owned(), disabled.into());
         Picture(objects)
     }
 

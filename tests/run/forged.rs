@@ -17,7 +17,7 @@ use crate::common::*;
 const EVIL: &str = "evil.example/zookeeper:3.8.3";
 
 /// Changes the last run of the journal, and what is noted of its progress.
-fn forge(world: &World, change: impl Fn(&mut Value, &mut Value)) {
+pub fn forge(world: &World, change: impl Fn(&mut Value, &mut Value)) {
     let forged = |map: &mut Value| {
         let data = map["data"].as_object_mut().expect("a journal has data");
         let runs = data.keys().filter(|key| !key.ends_with(".progress"));

@@ -27,7 +27,7 @@ fn druid_pairs() -> Database {
 }
 
 /// The departures that the database could not bear.
-fn unborne(world: &World) -> Vec<String> {
+pub fn unborne(world: &World) -> Vec<String> {
     let departures = world.sim.databases().departures();
     assert!(!departures.is_empty(), "no pod has gone");
     let unborne = departures.iter().filter_map(|gone| Some((&gone.pod, gone.borne.as_ref().err()?)));
@@ -252,37 +252,4 @@ async fn a_rollback_asks_as_well() {
     world.sim.databases().trouble(Trouble::SlowRejoin { pods: "*".into(), delay: secs(60) });
     roll_back(&world).await.expect("it is half done").done();
     assert_eq!(unborne(&world), Vec::<String>::new());
-}
-
-fn tasks(hand_off: std::time::Duration) -> World {
-    let world = World::new(Database::druid("db").replicas_of("middleManagers", 2)).gated();
-    world.sim.databases().trouble(Trouble::Task { pod: "db-middlemanagers-0".into(), hand_off });
-    world
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_middle_manager_is_drained_before_it_goes() {
-    let world = tasks(secs(120));
-    let ended = world.update().await;
-    ended.done();
-    assert_eq!(unborne(&world), Vec::<String>::new());
-    let drained = |e: &Event| matches!(e, Event::PodWaiting { on: WaitingOn::Drain { .. }, .. });
-    let waited = ended.evicted_at("db-middlemanagers-0") - ended.at("the drain", drained);
-    assert!(waited >= secs(115) && waited < secs(130), "{waited:?}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_drain_is_bounded_and_taken_back_by_a_run_that_stops_before_the_restart() {
-    let world = tasks(secs(3600));
-    let mut running = world.start_with(|options| options.bounds.drain = secs(60)).await;
-    let drained = |e: &Event| matches!(e, Event::PodWaiting { on: WaitingOn::Drain { .. }, .. });
-    running.event("the drain", drained).await;
-    running.interrupt();
-    running.end().await.ended(Outcome::Stopped, 130, true, true);
-    let mut running = world.start_with(|options| options.bounds.drain = secs(60)).await;
-    running.evicted("db-middlemanagers-0").await;
-    let ended = running.end().await;
-    ended.done();
-    let late = |e: &Event| matches!(e, Event::Notice { message } if message.contains("--drain-timeout"));
-    assert!(ended.has(late), "it is said that a task was cut off");
 }

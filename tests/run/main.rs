@@ -11,6 +11,7 @@ mod back;
 mod budgets;
 mod credentials;
 mod digests;
+mod drain;
 mod faults;
 mod forged;
 mod hard_cases;

@@ -99,6 +99,15 @@ impl Databases {
         self.views(namespace, database).flat_map(present).collect()
     }
 
+    /// The middleManagers of a Druid that were told to take no new tasks, by name.
+    pub fn disabled(&self, namespace: &str, database: &str) -> Vec<String> {
+        let disabled = |view: View| -> Vec<String> {
+            let members = view.membership.members.values().filter(|member| member.disabled.is_some());
+            members.map(|member| member.pod.clone()).collect()
+        };
+        self.views(namespace, database).flat_map(disabled).collect()
+    }
+
     /// Gives an office of a database to another member, which nobody has asked for.
     pub fn move_leader(&self, namespace: &str, database: &str, office: &str) {
         let mut state = self.now();
