@@ -39,7 +39,7 @@ impl Run {
         if self.drained.as_ref().is_none_or(|drained| drained.place.uid != pod.uid) {
             self.drain(pod, drain).await?;
             // Who serves nobody any more goes at once; what another one still does is asked afresh.
-            self.memory.vitals.outdate(self.narrator.now());
+            self.memory.vitals.ask_afresh(self.narrator.now());
             return Ok(drain == Drain::Service || self.drained.is_none());
         }
         let busy = self.busy(pod);

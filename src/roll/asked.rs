@@ -53,6 +53,15 @@ impl Asked<'_> {
         matches!(on, WaitingOn::Answer { .. }) && self.vitals.awaited(now) < SILENCE
     }
 
+    /// Why an answer that is good is not believed yet, if it is worth a word.
+    pub fn not_believed_yet(&self) -> Option<WaitingOn> {
+        let (database, seconds) = (self.database.to_owned(), self.apart.as_secs());
+        let why = format!(
+            "it has to stay good for {seconds} s, since the pod that was restarted last may not have ended by itself"
+        );
+        (self.vitals.hung && self.apart > SILENCE).then(|| WaitingOn::Answer { database, why: vec![why] })
+    }
+
     /// The database can bear that the pod is restarted.
     ///
     /// # Errors

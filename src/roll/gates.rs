@@ -210,7 +210,10 @@ fn database_bears_it(facts: &Facts<'_>) -> Answer {
             let until = facts.now + LOOK_AGAIN;
             Answer::Wait(Wait { on: Some(on), until, or: Some(refusal), stale: None })
         }
-        Ok(()) if asked.vitals.good_for(&facts.pod.uid) < asked.apart => unsaid(facts.now + asked.apart),
+        Ok(()) if asked.vitals.good_for(&facts.pod.uid) < asked.apart => {
+            let on = asked.not_believed_yet();
+            Answer::Wait(Wait { on, until: facts.now + asked.apart, or: None, stale: None })
+        }
         Ok(()) => Answer::Go,
     }
 }

@@ -33,6 +33,12 @@ impl Vitals {
         self.good_since.clear();
     }
 
+    /// Only what is asked for from now on counts, though nothing about the pods has changed: for how long the database has
+    /// borne it stays true.
+    pub fn ask_afresh(&mut self, now: Duration) {
+        self.valid_from = now;
+    }
+
     /// Takes in an answer that was asked for at this time.
     pub fn hear(&mut self, asked: Duration, health: &Health) {
         if asked < self.valid_from {
@@ -89,5 +95,9 @@ mod tests {
         assert!(!vitals.fresh(at(7)), "it was asked for before the change");
         vitals.hear(at(7), &health(&[("a-0", "yes")]));
         assert_eq!((vitals.fresh(at(7)), vitals.good_for("uid-a-0")), (true, at(0)));
+        vitals.ask_afresh(at(8));
+        assert!(!vitals.fresh(at(8)), "it was asked for before");
+        vitals.hear(at(9), &health(&[("a-0", "yes")]));
+        assert_eq!((vitals.fresh(at(9)), vitals.good_for("uid-a-0")), (true, at(2)), "the row is unbroken");
     }
 }

@@ -205,3 +205,22 @@ async fn nobody_is_told_to_work_because_only_a_journal_says_so() {
     assert!(!ended.has(|e| matches!(e, Event::Notice { message } if message.contains("work"))));
     assert_eq!((disabled(&world), noted(&world).await), (vec![FIRST.to_owned()], vec![]));
 }
+
+/// What another process has restarted may have hung, so that a good answer has to last for half a minute; but once is enough.
+#[tokio::test(start_paused = true)]
+async fn a_resumed_run_is_held_up_once_before_it_drains_and_says_why() {
+    let world = World::new(Database::druid("db").replicas_of("middleManagers", 2)).gated();
+    let mut running = world.start().await;
+    running.ready("db-historicals-0").await;
+    running.crash().await;
+    assert!(!world.sent().contains(&format!("evict {FIRST}")), "it has died before");
+    let ended = resume(&world).await.start().end().await;
+    ended.done();
+    let rolls = |e: &Event| *e == Event::StepStarted { step: Step::RollPods };
+    let waited = ended.evicted_at(FIRST) - ended.at("rolls", rolls);
+    assert!(waited > secs(29) && waited < secs(40), "{waited:?}");
+    let stay = |why: &[String]| why.iter().any(|why| why.contains("it has to stay good for 30 s"));
+    let says =
+        |e: &Event| matches!(e, Event::PodWaiting { on: WaitingOn::Answer { why, .. }, .. } if stay(why));
+    assert_eq!(ended.events().filter(|e| says(e)).count(), 1);
+}
