@@ -68,7 +68,7 @@ fn survives(subject: &Subject, random: &mut fastrand::Rng) -> u64 {
     let sandbox = Sandbox::start();
     let Subject { plural, name, to, .. } = subject;
     let update = format!("{plural} {name} --to {to} --yes --progress none");
-    let resume = format!("resume {plural} {name} --take-over --yes --progress none");
+    let resume = format!("resume {plural} {name} --take-over --yes --progress plain");
     let moment = Duration::from_millis(random.u64(0..subject.millis));
     let mut kills = u64::from(kill(&sandbox, &update, moment));
     if random.u64(0..3) == 0 {
@@ -82,6 +82,8 @@ fn survives(subject: &Subject, random: &mut fastrand::Rng) -> u64 {
     sandbox.run(&resume).ended(0, "");
     sandbox.run(&update).ended(0, "");
     is_updated(&sandbox, subject);
+    // What a process was told and no object shows, e.g. to take on no new work.
+    sandbox.run(&format!("health {plural} {name}")).ended(0, "");
     gave_the_lock_back(&sandbox, killed);
     kills
 }

@@ -16,8 +16,9 @@ use serde_json::Value;
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_kubectl-dbupdate");
 
-/// Longer than any command in these tests takes, on a machine that is busy with others.
-const FOREVER: Duration = Duration::from_secs(120);
+/// Longer than any command in these tests takes, on a machine that is busy with others: to take over from a Druid's run that
+/// was killed is to wait half a minute for its lock and as long again for what its last restart has left.
+const FOREVER: Duration = Duration::from_secs(300);
 
 /// An empty directory that is removed at the end.
 pub struct Directory(PathBuf);
