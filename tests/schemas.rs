@@ -267,6 +267,7 @@ fn every_event_and_every_wait_is_described() {
         pod: Some(pod()),
         not_rolled_back: Some(text()),
         state: text(),
+        left: Vec::new(),
         next: vec![text()],
         workloads: vec![result],
         elapsed_ms: 1,

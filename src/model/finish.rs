@@ -2,6 +2,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::text::size;
+
 /// What an update leaves to be done in the database itself, as far as the database tells.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -103,19 +105,6 @@ impl fmt::Display for Work {
             Work::Await { what, from, to } => write!(f, "{what} from {from} to {to}"),
         }
     }
-}
-
-/// A number of bytes as people write it: `1.5 GiB`.
-pub fn size(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
-    if bytes < 1024 {
-        return format!("{bytes} bytes");
-    }
-    let (mut size, mut unit) = (bytes as f64 / 1024.0, 0);
-    while size >= 1024.0 && unit + 1 < UNITS.len() {
-        (size, unit) = (size / 1024.0, unit + 1);
-    }
-    format!("{size:.1} {}", UNITS[unit])
 }
 
 /// The level of a feature.

@@ -41,7 +41,7 @@ pub use database::{Access, Condition, Database, HealthChecker, OwnImage, Owner, 
 pub use environment::{BACKUP_APIS, Backup, Environment, GITOPS_API};
 pub use finding::{Check, Finding, Severity, Trial};
 pub use finish::{
-    Bar, Completion, Feature, FinishPlan, FinishStep, Level, Reversal, Tool, Work, WorkProgress, size,
+    Bar, Completion, Feature, FinishPlan, FinishStep, Level, Reversal, Tool, Work, WorkProgress,
 };
 pub use health::{
     HEALTH_SCHEMA, Health, HealthMode, HealthReport, Member, Obstacle, Place, Remark, Roster, Unasked,
