@@ -7,7 +7,7 @@ use super::terminal::Terminal;
 use super::values::{Output, format};
 use crate::clock::Clock;
 use crate::event::{EVENT_SCHEMA, Event, Finish, Outcome, Record};
-use crate::model::{Check, Plan, Trial};
+use crate::model::{Check, Plan, Trial, clean};
 use crate::operation::{End, run_id};
 use crate::plan::hops::Hops;
 use crate::report::object::{self, Ran, Unprintable, Way};
@@ -101,7 +101,9 @@ impl Screen<'_> {
     /// Says that there is nothing to do, and what leads further.
     pub fn nothing(&self, finish: &Finish, plan: &Plan) {
         let passed_over = plan.findings.iter().filter(|f| f.check == Check::PassedOver);
-        let said: String = passed_over.map(|f| format!("{}\n", f.message)).collect();
+        let told = plan.finish.iter().flat_map(|f| f.completion.settled.iter().chain(&f.completion.remarks));
+        let said = passed_over.map(|f| &f.message).chain(told);
+        let said: String = said.map(|message| format!("{}\n", clean(message))).collect();
         stream::out(&format!("{}\n{said}{}", finish.state, report::next(finish, self.stdout())));
     }
 

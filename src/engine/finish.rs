@@ -108,7 +108,7 @@ impl Run {
 
     /// Does one work; `false` if it was done already.
     async fn do_work(&mut self, session: &mut Session, work: &Work) -> Result<bool, StopReason> {
-        let (began, mut acted) = (self.narrator.now(), false);
+        let (mut began, mut acted) = (self.narrator.now(), false);
         // A lost answer: until then it is only looked up.
         let mut quiet_until = Duration::ZERO;
         loop {
@@ -125,7 +125,10 @@ impl Run {
                     self.interrupt.stop_here()?;
                     self.guard()?;
                     acted = true;
-                    if let Err(why) = self.perform(session, work).await? {
+                    let answered = self.perform(session, work).await?;
+                    // A work may take hours, and then its effect has to show in time.
+                    began = self.narrator.now();
+                    if let Err(why) = answered {
                         quiet_until = self.narrator.now() + LOST;
                         let what = work.to_string();
                         self.narrator

@@ -4,7 +4,9 @@ use futures::future::{join_all, try_join_all};
 
 use crate::clock::Clock;
 use crate::cluster::{Cluster, ClusterError};
-use crate::model::{Action, Method, Plan, PodAction, Purpose, Snapshot, Trial, Write};
+use crate::database::{Session, Undone};
+use crate::kinds;
+use crate::model::{Action, FinishPlan, Method, Plan, PodAction, Purpose, Snapshot, Trial, Work, Write};
 use crate::retry::Retries;
 use crate::steps::{ops_request, s1_pause, s2_patch_images, s3_roll_pods, s4_set_version};
 
@@ -24,6 +26,9 @@ pub async fn trials(
     clock: &Clock,
 ) -> Result<Vec<Trial>, ClusterError> {
     let writes = writes(snapshot, plan, &clock.rfc3339(0));
+    if let Some(finish) = &plan.finish {
+        return Ok(try_works(cluster, snapshot, finish).await);
+    }
     // None of them changes anything, so none waits for another.
     let trying = try_join_all(writes.iter().map(|write| try_one(cluster, write)));
     let (tried, pods) = tokio::join!(trying, trial_pods::trials(cluster, snapshot, plan));
@@ -36,6 +41,38 @@ pub async fn trials(
         Trial { write: write.purpose, object: write.object.to_string(), refused, warnings }
     });
     Ok(trials.chain(pods).collect())
+}
+
+/// Asks the database whether it would do the works of a finish. One that builds on the work before it cannot be tried.
+async fn try_works(cluster: &Cluster, snapshot: &Snapshot, finish: &FinishPlan) -> Vec<Trial> {
+    let mut session = Session::new(cluster, &snapshot.database);
+    let roster = kinds::roster(snapshot);
+    let mut trials = Vec::new();
+    for step in &finish.completion.steps {
+        let mut trial = Trial {
+            write: Purpose::Finish,
+            object: step.work.to_string(),
+            refused: None,
+            warnings: Vec::new(),
+        };
+        match (trials.is_empty(), &step.work) {
+            (true, Work::SetFeature { .. }) => match session.try_out(&step.work, &roster).await {
+                Ok(()) => {}
+                Err(Undone::Refused(why)) => trial.refused = Some(cluster.without_secrets(&why)),
+                Err(Undone::Unknown(why)) => {
+                    trial.warnings.push(format!("could not be tried: {}", cluster.without_secrets(&why)));
+                }
+            },
+            (false, Work::SetFeature { .. }) => {
+                trial.warnings.push("could not be tried: it builds on the step before it".to_owned());
+            }
+            (_, Work::RewriteFiles { .. } | Work::Await { .. }) => {
+                trial.warnings.push("could not be tried: the database has no dry run for it".to_owned());
+            }
+        }
+        trials.push(trial);
+    }
+    trials
 }
 
 /// Sends one write as a dry run. Returns the server's warnings, or why it would refuse the write.

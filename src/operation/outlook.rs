@@ -91,6 +91,9 @@ impl Outlook {
         let (outcome, exit_code, remark) = match Refusal::of(plan) {
             Some(why) => (Outcome::Refused, why.exit_code(), "nothing was changed"),
             None if self.idle() => (Outcome::Nothing, 0, "no unfinished run, nothing to do"),
+            None if plan.action == Action::Nothing && plan.finish.is_some() => {
+                (Outcome::Nothing, 0, "nothing is left to finish")
+            }
             None if plan.action == Action::Nothing => (Outcome::Nothing, 0, "nothing to do"),
             None => return None,
         };

@@ -110,7 +110,10 @@ fn conclusion(plan: &Plan, trials: Option<&[Trial]>, view: View) -> String {
     }
     let denied = trials.into_iter().flatten().filter(|t| t.refused.is_some()).count() as u64;
     if denied > 0 {
-        let text = format!("refused: the API server would reject {}", words::count(denied, "write"));
+        let text = match plan.finish.is_some() {
+            true => format!("refused: the database would refuse {}", words::count(denied, "step")),
+            false => format!("refused: the API server would reject {}", words::count(denied, "write")),
+        };
         return format!("{}\n", view.bad(&text));
     }
     let text = match &plan.finish {
