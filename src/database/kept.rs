@@ -42,6 +42,11 @@ impl<C> Kept<C> {
         answers
     }
 
+    /// Changes every connection that is kept.
+    pub fn change(&mut self, change: impl Fn(&mut C)) {
+        self.0.values_mut().for_each(change);
+    }
+
     /// The connection to a pod, which is kept no more.
     pub fn take(&mut self, place: &Place) -> Option<C> {
         self.0.remove(&place.uid)

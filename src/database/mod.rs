@@ -56,10 +56,7 @@ impl Session {
             Asker::Hazelcast(asker) => Evidence::Hazelcast(asker.ask(door, roster).await),
             Asker::ZooKeeper(asker) => Evidence::ZooKeeper(asker.ask(door, roster).await),
         };
-        if evidence.failed().iter().any(|(_, unasked)| unasked.obstacle == Obstacle::Credentials) {
-            self.door.forget_login().await;
-        }
-        evidence
+        heard(door, evidence).await
     }
 
     /// Has a pod take no more work, before it is restarted; what it still does ends by itself. Pods that
@@ -93,12 +90,12 @@ impl Session {
     /// Asks every pod that is Ready what [`Session::ask`] asks, and what its version still allows or needs.
     pub async fn examine(&mut self, roster: &Roster) -> Evidence {
         let door = &self.door;
-        match &mut self.asker {
+        let evidence = match &mut self.asker {
+            Asker::Kafka(asker) => Evidence::Kafka(asker.examine(door, roster).await),
             Asker::Cassandra(asker) => Evidence::Cassandra(asker.examine(door, roster).await),
-            Asker::Kafka(_) | Asker::Druid(_) | Asker::Hazelcast(_) | Asker::ZooKeeper(_) => {
-                self.ask(roster).await
-            }
-        }
+            Asker::Druid(_) | Asker::Hazelcast(_) | Asker::ZooKeeper(_) => return self.ask(roster).await,
+        };
+        heard(door, evidence).await
     }
 
     /// Asks the database whether it would do that work, without having it done.
@@ -106,8 +103,10 @@ impl Session {
     /// # Errors
     /// It would refuse, or does not say.
     pub async fn try_out(&mut self, work: &Work, roster: &Roster) -> Result<(), Undone> {
-        let _ = (work, roster);
-        Ok(())
+        match &mut self.asker {
+            Asker::Kafka(asker) => asker.set(&self.door, roster, work, true).await,
+            _ => Ok(()),
+        }
     }
 
     /// Has the database do that work, and waits until it says that it has. How far it is, is told to `progress`.
@@ -121,6 +120,7 @@ impl Session {
         progress: &UnboundedSender<WorkProgress>,
     ) -> Result<(), Undone> {
         match (&mut self.asker, work) {
+            (Asker::Kafka(asker), work) => asker.set(&self.door, roster, work, false).await,
             (Asker::Cassandra(asker), Work::RewriteFiles { pod, tool, .. }) => {
                 let place = roster.ready().find(|place| place.pod == *pod);
                 let place = place.ok_or_else(|| Undone::Refused(format!("{pod} is not Ready")))?;
@@ -129,6 +129,14 @@ impl Session {
             _ => Ok(()),
         }
     }
+}
+
+/// After credentials that were rejected, the next question is asked with those of then.
+async fn heard(door: &Door, evidence: Evidence) -> Evidence {
+    if evidence.failed().iter().any(|(_, unasked)| unasked.obstacle == Obstacle::Credentials) {
+        door.forget_login().await;
+    }
+    evidence
 }
 
 /// Why a work is not known to be done.

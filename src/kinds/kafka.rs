@@ -1,3 +1,5 @@
+mod bar;
+mod finish;
 mod health;
 mod partitions;
 mod quorum;
@@ -57,12 +59,12 @@ pub(super) static FACTS: Facts = Facts {
         pause: PAUSE,
         drain: |_| None,
     },
-    finishing: Finishing::BY_VERSION,
+    finishing: Finishing { left: finish::left, undo: finish::undo, bar: bar::bar },
     afterwards: |_, to| {
         vec![format!(
-            "once {to} has proven itself, finalize the metadata version with \
-             `kafka-features.sh upgrade --feature metadata.version=LEVEL`, which cannot easily be undone; do not use \
-             --release-version, which also raises kraft.version and breaks a cluster managed by KubeDB"
+            "once {to} has proven itself, raise metadata.version and what else it allows with `kubectl dbupdate finish`, \
+             which says what of it can be undone; never use `kafka-features.sh upgrade --release-version`, which also \
+             raises kraft.version and breaks a cluster managed by KubeDB"
         )]
     },
 };

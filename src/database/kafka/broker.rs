@@ -9,11 +9,12 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::codec::Reader;
 use super::connection::{Connection, Sent};
 use super::message::{self, Answer};
-use crate::model::evidence::kafka::{Broker, Moving, Topic};
+use crate::model::evidence::kafka::{Broker, Features, Moving, Topic};
 use crate::model::{Obstacle, Unasked};
 
-/// For so long the configuration of topics and the list of reassignments are taken to be what they were. Neither changes
-/// while an update waits for replicas, and asking for them costs the broker much more than what is asked every time.
+/// For so long the configuration of topics, the list of reassignments and the features are taken to be what they were. None
+/// of them changes while an update waits for replicas, and asking for the first two costs the broker much more than what is
+/// asked every time.
 const REMEMBERED: Duration = Duration::from_secs(10);
 
 /// So long a broker may take to get an answer from the active controller. Without one it would go on trying for half a minute.
@@ -29,7 +30,9 @@ const BATCH: usize = 1_000;
 /// A broker that has been asked, and what need not be asked again at once.
 pub struct Asked<W> {
     pub connection: Connection<W>,
-    metadata_level: Option<i16>,
+    features: Features,
+    /// When they were asked for; `None` if they are to be asked for anew.
+    features_since: Option<Instant>,
     /// `min.insync.replicas` by topic; `None` if the broker does not tell.
     min_insync: BTreeMap<String, Option<u32>>,
     moving: Result<Vec<Moving>, Unasked>,
@@ -41,11 +44,13 @@ pub struct Asked<W> {
 }
 
 impl<W: AsyncRead + AsyncWrite + Unpin> Asked<W> {
-    pub fn new(connection: Connection<W>, metadata_level: Option<i16>) -> Self {
+    /// A broker that has just told its features.
+    pub fn new(connection: Connection<W>, features: Features) -> Self {
         let (min_insync, moving) = (BTreeMap::new(), Ok(Vec::new()));
         Asked {
             connection,
-            metadata_level,
+            features,
+            features_since: Some(Instant::now()),
             min_insync,
             moving,
             since: None,
@@ -59,6 +64,11 @@ impl<W: AsyncRead + AsyncWrite + Unpin> Asked<W> {
         !self.behind
     }
 
+    /// The features may have changed since they were asked for.
+    pub fn forget_features(&mut self) {
+        self.features_since = None;
+    }
+
     /// Asks for the topics, and through the broker for the controllers.
     ///
     /// # Errors
@@ -66,8 +76,16 @@ impl<W: AsyncRead + AsyncWrite + Unpin> Asked<W> {
     pub async fn ask(&mut self) -> Result<Broker, Unasked> {
         sleep_until(self.rested).await;
         let asked = Instant::now();
+        let features = match self.features_since.is_none_or(|since| since.elapsed() >= REMEMBERED) {
+            true => Some(self.connection.send_for_features().await?),
+            false => None,
+        };
         let metadata = self.connection.send(message::METADATA, &message::all_topics()).await?;
         let quorum = self.connection.send(message::DESCRIBE_QUORUM, &message::quorum_state()).await?;
+        if let Some(sent) = features {
+            self.features = self.connection.receive_features(sent).await?;
+            self.features_since = Some(Instant::now());
+        }
         let mut metadata = self.connection.receive(metadata, message::metadata).await.flatten()?;
         let quorum = self.forwarded(quorum, message::quorum).await?;
         if !self.behind {
@@ -83,7 +101,7 @@ impl<W: AsyncRead + AsyncWrite + Unpin> Asked<W> {
             topics: metadata.topics,
             quorum,
             moving: self.moving.clone(),
-            metadata_level: self.metadata_level,
+            features: self.features.clone(),
         })
     }
 

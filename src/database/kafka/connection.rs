@@ -9,6 +9,7 @@ use super::codec::{Reader, Writer};
 use super::message::{self, Answer, Api};
 use crate::database::door::Login;
 use crate::database::tls::broken;
+use crate::model::evidence::kafka::Features;
 use crate::model::{Obstacle, Unasked};
 
 /// The longest answer that is read, in bytes: the metadata of about 200,000 partitions.
@@ -22,6 +23,8 @@ pub struct Connection<W> {
     pub wire: W,
     /// The number of the next request.
     next: i32,
+    /// The newest version of the request for features that the other side is known to understand.
+    versions: Api,
 }
 
 /// A request that was sent and has not been answered.
@@ -33,22 +36,53 @@ pub struct Sent {
 impl<W: AsyncRead + AsyncWrite + Unpin> Connection<W> {
     /// Nothing is sent yet.
     pub fn new(wire: W) -> Self {
-        Connection { wire, next: 0 }
+        Connection { wire, next: 0, versions: message::API_VERSIONS }
     }
 
-    /// Asks for the versions that the broker speaks, logs in where there is a user, and tells the highest level of
-    /// `metadata.version` that the broker supports.
+    /// Asks for the features of the broker, and logs in where there is a user.
     ///
     /// # Errors
     /// It does not answer as a Kafka does, or rejects the credentials.
-    pub async fn introduce(&mut self, login: Option<&Login>) -> Result<Option<i16>, Unasked> {
-        let level = self.ask(message::API_VERSIONS, &message::versions(), message::metadata_level).await?;
+    pub async fn introduce(&mut self, login: Option<&Login>) -> Result<Features, Unasked> {
+        let features = self.features().await?;
         if let Some(login) = login {
             self.ask(message::SASL_HANDSHAKE, &message::sasl_plain(), message::sasl_accepted).await?;
             let body = message::credentials(&login.user, login.password.expose_secret());
             self.ask(message::SASL_AUTHENTICATE, &body, message::sasl_accepted).await?;
         }
-        Ok(level)
+        Ok(features)
+    }
+
+    /// Asks for the features of the node. It answers before a login too, but then only once on a connection.
+    ///
+    /// # Errors
+    /// It does not answer as a Kafka does.
+    pub async fn features(&mut self) -> Result<Features, Unasked> {
+        let sent = self.send_for_features().await?;
+        if let Some(features) = self.receive(sent, message::features).await.flatten()? {
+            return Ok(features);
+        }
+        self.versions = message::OLD_API_VERSIONS;
+        let sent = self.send_for_features().await?;
+        self.receive_features(sent).await
+    }
+
+    /// Sends the request for the features, after they have been asked for once.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub async fn send_for_features(&mut self) -> Result<Sent, Unasked> {
+        self.send(self.versions, &message::versions()).await
+    }
+
+    /// Reads the answer to that.
+    ///
+    /// # Errors
+    /// The connection breaks, the answer makes no sense, or it is an error.
+    pub async fn receive_features(&mut self, sent: Sent) -> Result<Features, Unasked> {
+        let api = sent.api;
+        let features = self.receive(sent, message::features).await.flatten()?;
+        features.ok_or_else(|| refused(api, message::UNSUPPORTED_VERSION))
     }
 
     /// Sends a request and reads its answer.
@@ -141,7 +175,7 @@ fn refused(api: Api, error: i16) -> Unasked {
         31 => (Obstacle::Credentials, "CLUSTER_AUTHORIZATION_FAILED"),
         33 => (Obstacle::Credentials, "UNSUPPORTED_SASL_MECHANISM"),
         34 => (Obstacle::Credentials, "ILLEGAL_SASL_STATE"),
-        35 => (Obstacle::Unintelligible, "UNSUPPORTED_VERSION"),
+        message::UNSUPPORTED_VERSION => (Obstacle::Unintelligible, "UNSUPPORTED_VERSION"),
         41 => (Obstacle::Unreachable, "NOT_CONTROLLER"),
         58 => return Unasked::new(Obstacle::Credentials, "the broker rejects user and password"),
         _ => return unintelligible(&format!("{} is answered with error {error} of Kafka", api.name)),

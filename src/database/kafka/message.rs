@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::codec::{Reader, Writer};
-use crate::model::clean;
-use crate::model::evidence::kafka::{Follower, Moving, Partition, Quorum, Topic};
+use crate::model::evidence::kafka::{Features, Follower, Moving, Partition, Quorum, Supported, Topic};
+use crate::model::{brief, clean};
 
 /// The topic in which the controllers keep the cluster's metadata. It has one partition.
 const METADATA_TOPIC: &str = "__cluster_metadata";
@@ -34,8 +34,15 @@ pub const DESCRIBE_CONFIGS: Api = api("DescribeConfigs", 32, 4, true);
 pub const SASL_AUTHENTICATE: Api = api("SaslAuthenticate", 36, 1, false);
 pub const LIST_REASSIGNMENTS: Api = api("ListPartitionReassignments", 46, 0, true);
 pub const DESCRIBE_QUORUM: Api = api("DescribeQuorum", 55, 1, true);
+pub const UPDATE_FEATURES: Api = api("UpdateFeatures", 57, 1, true);
 /// Its answer has a plain header, so that it can be read whatever the version.
-pub const API_VERSIONS: Api = Api { tagged_answer: false, ..api("ApiVersions", 18, 3, true) };
+pub const API_VERSIONS: Api = Api { tagged_answer: false, ..api("ApiVersions", 18, 4, true) };
+/// What releases before 3.9 understand of it. It cannot name features that a node supports from level 0 on, so that newer
+/// ones leave them out: `transaction.version` and `group.version` are among them (KAFKA-17011).
+pub const OLD_API_VERSIONS: Api = Api { version: 3, ..API_VERSIONS };
+
+/// The error of an answer to a version of a request that is not known.
+pub const UNSUPPORTED_VERSION: i16 = 35;
 
 /// What an answer says, or the number of Kafka's error.
 pub type Answer<T> = Result<T, i16>;
@@ -46,23 +53,38 @@ pub fn versions() -> Vec<u8> {
     Writer::default().compact_string("kubectl-dbupdate").compact_string(version).end().bytes
 }
 
-/// The highest level of `metadata.version` that the broker supports.
-pub fn metadata_level(reader: &mut Reader<'_>) -> Option<Answer<Option<i16>>> {
-    let error = reader.int16()?;
-    if error != 0 {
-        return Some(Err(error));
+/// The features of a node; `None` if it does not understand this version of the request.
+pub fn features(reader: &mut Reader<'_>) -> Option<Answer<Option<Features>>> {
+    match reader.int16()? {
+        0 => {}
+        // What follows is in the oldest version, which has no features.
+        UNSUPPORTED_VERSION => return Some(Ok(None)),
+        error => return Some(Err(error)),
     }
     reader.structs(|r| Some((r.int16()?, r.int16()?, r.int16()?)))?;
     reader.int32()?;
-    let mut level = None;
+    let mut features = Features::default();
     reader.tagged(|tag, field| {
-        if tag == 0 {
-            let supported = field.structs(|r| Some((r.compact_string()?, r.int16()?, r.int16()?)))?;
-            level = supported.into_iter().find(|(name, ..)| *name == "metadata.version").map(|(.., max)| max);
+        match tag {
+            0 => features.supported = field.structs(supported)?,
+            1 => features.epoch = Some(field.int64()?).filter(|epoch| *epoch >= 0),
+            2 => features.finalized = field.structs(finalized)?,
+            _ => {}
         }
         Some(())
     })?;
-    Some(Ok(level))
+    Some(Ok(Some(features)))
+}
+
+fn supported(reader: &mut Reader<'_>) -> Option<Supported> {
+    Some(Supported { name: brief(reader.compact_string()?), min: reader.int16()?, max: reader.int16()? })
+}
+
+/// The highest level in force is the level: ranges were given up before any release used them.
+fn finalized(reader: &mut Reader<'_>) -> Option<(String, i16)> {
+    let (name, level) = (brief(reader.compact_string()?), reader.int16()?);
+    reader.int16()?;
+    Some((name, level))
 }
 
 /// The body of a request to log in by user and password.
@@ -222,6 +244,31 @@ pub fn reassignments(reader: &mut Reader<'_>) -> Option<Answer<Vec<Moving>>> {
         })
     })?;
     Some(Ok(topics.into_iter().flatten().collect()))
+}
+
+/// The body of a request to set a feature to a level: up, or down by what Kafka calls a safe downgrade. The controllers may take
+/// so long, in milliseconds.
+pub fn feature_update(feature: &str, level: i16, up: bool, only_try: bool, within: i32) -> Vec<u8> {
+    let update = Writer::default().int32(within).count(1).compact_string(feature).int16(level);
+    update.int8(if up { UPGRADE } else { SAFE_DOWNGRADE }).end().bool(only_try).end().bytes
+}
+
+const UPGRADE: i8 = 1;
+const SAFE_DOWNGRADE: i8 = 2;
+
+/// What became of the update of a feature: the number of Kafka's error, and what it says of it. 3.9 tells an error of the
+/// feature beside the feature, 4.0 and later beside the request.
+pub fn feature_updated(reader: &mut Reader<'_>, feature: &str) -> Option<Answer<(i16, String)>> {
+    reader.int32()?;
+    let (error, message) = (reader.int16()?, clean(reader.compact_string()?));
+    if error != 0 {
+        return Some(Ok((error, message)));
+    }
+    let results = reader.structs(|r| {
+        let (name, error, message) = (r.compact_string()?, r.int16()?, r.compact_string()?);
+        Some((name == feature).then(|| (error, clean(message))))
+    })?;
+    results.into_iter().flatten().next().map(Ok)
 }
 
 fn none(error: i16) -> Answer<()> {

@@ -6,8 +6,9 @@
 
 use crate::model::evidence::Evidence;
 use crate::model::evidence::kafka::Node;
-use crate::model::{Health, Member, Place, Roster, Verdict};
+use crate::model::{Feature, Health, Member, Place, Roster, Verdict};
 
+use super::finish::{METADATA, called};
 use super::partitions::{Partitions, topics};
 use super::quorum::Controllers;
 use super::views::Views;
@@ -27,8 +28,22 @@ pub fn judge(evidence: &Evidence, roster: &Roster) -> Health {
     Health {
         members: roster.places.iter().map(|place| judge.member(place)).collect(),
         remarks,
-        ..Health::default()
+        features: features(&views),
     }
+}
+
+/// The features that are in force, by the broker whose view of the metadata is the newest. None if the brokers are not of one
+/// cluster.
+fn features(views: &Views<'_>) -> Vec<Feature> {
+    let known =
+        views.said.iter().filter_map(|view| Some((view.broker.features.epoch?, &view.broker.features)));
+    let newest = known.max_by_key(|(epoch, _)| *epoch).filter(|_| views.credible().is_yes());
+    let finalized = newest.into_iter().flat_map(|(_, features)| &features.finalized);
+    let feature =
+        |(name, level): &(String, i16)| Feature { feature: name.clone(), level: called(name, *level) };
+    let mut features: Vec<Feature> = finalized.map(feature).collect();
+    features.sort_by(|a, b| a.feature.cmp(&b.feature));
+    features
 }
 
 /// What the verdicts on all pods rest upon.
@@ -52,7 +67,7 @@ impl<'a> Judge<'a> {
             role: place.role.clone(),
             id: node.id.to_string(),
             version: own
-                .and_then(|view| release::of(view.broker.metadata_level?))
+                .and_then(|view| release::of(view.broker.features.highest(METADATA)?))
                 .unwrap_or_default()
                 .to_owned(),
             state: self.state(node),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::evidence::kafka::{Node, Topic};
 use crate::model::{Check, Remark, Roster};
 
+use super::finish::{METADATA, words};
 use super::partitions::topics;
 use super::quorum::Controllers;
 use super::release;
@@ -68,12 +69,13 @@ fn moving(views: &Views<'_>) -> Option<Remark> {
 fn versions(views: &Views<'_>) -> Option<Remark> {
     let mut versions: BTreeMap<i16, Vec<&str>> = BTreeMap::new();
     for view in &views.said {
-        if let Some(level) = view.broker.metadata_level {
+        if let Some(level) = view.broker.features.highest(METADATA) {
             versions.entry(level).or_default().push(view.pod);
         }
     }
     let each = versions.iter().map(|(level, pods)| {
-        let version = release::of(*level).map_or_else(|| format!("metadata.version {level}"), str::to_owned);
+        let version = release::of(*level)
+            .map_or_else(|| format!("{METADATA} {}", words(METADATA, *level)), str::to_owned);
         format!("{} on {}", pods.join(", "), version)
     });
     let each = each.collect::<Vec<_>>().join("; ");

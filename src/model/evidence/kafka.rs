@@ -25,10 +25,12 @@ impl Node {
     }
 }
 
-/// The answers of all brokers that were asked.
+/// The answers of all nodes that were asked.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Answers {
     pub brokers: Vec<Said<Broker>>,
+    /// The controllers that are no brokers. They are asked only when it is to be found out what is left of an update.
+    pub controllers: Vec<Said<Features>>,
 }
 
 /// What one broker says: its own view, which may be an old one if it is cut off from the controllers.
@@ -46,8 +48,46 @@ pub struct Broker {
     pub quorum: Result<Quorum, Unasked>,
     /// The partitions that are being reassigned, as the active controller says through this broker.
     pub moving: Result<Vec<Moving>, Unasked>,
-    /// The highest level of `metadata.version` that it supports, from which its release follows.
-    pub metadata_level: Option<i16>,
+    pub features: Features,
+}
+
+/// The features of the cluster, as one node knows them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Features {
+    /// What the node's own release knows.
+    pub supported: Vec<Supported>,
+    /// The levels that are in force by the metadata that the node has. What is not listed is at level 0.
+    pub finalized: Vec<(String, i16)>,
+    /// How far in the metadata the node was when it said so, in offsets of its log. `None` if it has none yet, so that nothing
+    /// is known of the levels. It is no count of changes: brokers raise it with every record, controllers with every change.
+    pub epoch: Option<i64>,
+}
+
+/// A feature, and the levels of it that a node supports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Supported {
+    pub name: String,
+    pub min: i16,
+    pub max: i16,
+}
+
+impl Features {
+    /// The highest level of a feature that the node supports. `None` if it does not name the feature.
+    pub fn highest(&self, feature: &str) -> Option<i16> {
+        self.supported(feature).map(|supported| supported.max)
+    }
+
+    /// What the node supports of a feature.
+    pub fn supported(&self, feature: &str) -> Option<&Supported> {
+        self.supported.iter().find(|supported| supported.name == feature)
+    }
+
+    /// The level of a feature that is in force, as the node knows it. `None` if it has no metadata yet.
+    pub fn level(&self, feature: &str) -> Option<i16> {
+        self.epoch?;
+        let found = self.finalized.iter().find(|(name, _)| name == feature);
+        Some(found.map_or(0, |(_, level)| *level))
+    }
 }
 
 /// A topic and the state of its partitions.

@@ -26,7 +26,7 @@ impl Evidence {
             all.iter().filter_map(|said| Some((said.pod.as_str(), said.said.as_ref().err()?))).collect()
         }
         match self {
-            Evidence::Kafka(answers) => of(&answers.brokers),
+            Evidence::Kafka(answers) => [of(&answers.brokers), of(&answers.controllers)].concat(),
             Evidence::Druid(answers) => of(&answers.pods),
             Evidence::Cassandra(answers) => of(&answers.pods),
             Evidence::Hazelcast(answers) => of(&answers.pods),
@@ -37,7 +37,7 @@ impl Evidence {
     /// How many pods were asked.
     pub fn asked(&self) -> usize {
         match self {
-            Evidence::Kafka(answers) => answers.brokers.len(),
+            Evidence::Kafka(answers) => answers.brokers.len() + answers.controllers.len(),
             Evidence::Druid(answers) => answers.pods.len(),
             Evidence::Cassandra(answers) => answers.pods.len(),
             Evidence::Hazelcast(answers) => answers.pods.len(),

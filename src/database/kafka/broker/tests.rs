@@ -9,9 +9,23 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use super::super::codec::Writer;
 use super::*;
 use crate::database::door::Login;
-use crate::model::evidence::kafka::{Follower, Partition, Quorum};
+use crate::model::evidence::kafka::{Follower, Partition, Quorum, Supported};
 
 const API_VERSIONS: &str = "00003e00000000000c000001000400110000020001000a0000030000000d000008000200090000090001000900000a000000\
+     0600000b0002000900000c0000000400000d0000000500000e0000000500000f000000060000100000000500001100000001\
+     0000120000000400001300020007000014000100060000150000000200001600000005000017000200040000180000000500\
+     00190000000400001a0000000500001b0001000100001c0000000500001d0001000300001e0001000300001f000100030000\
+     2000010004000021000000020000220001000200002300010004000024000000020000250000000300002600010003000027\
+     00010002000028000100020000290001000300002a0000000200002b0000000200002c0000000100002d0000000000002e00\
+     00000000002f0000000000003000000001000031000000010000320000000000003300000000000037000000020000390000\
+     000200003c0000000200003d0000000000004000000000000041000000000000420000000100004400000001000045000000\
+     0100004a0000000000004b000000000000500000000000005100000000000000000003007c060e67726f75702e7665727369\
+     6f6e00000001000e6b726166742e76657273696f6e0000000100116d657461646174612e76657273696f6e00070019001474\
+     72616e73616374696f6e2e76657273696f6e000000020021656c696769626c652e6c65616465722e7265706c696361732e76\
+     657273696f6e0000000100010800000000000000260243040e67726f75702e76657273696f6e0001000100147472616e7361\
+     6374696f6e2e76657273696f6e0002000200116d657461646174612e76657273696f6e0019001900";
+/// The same in the older version, to which 3.8 and before are bound: features that begin at level 0 are not in it.
+const OLD_API_VERSIONS: &str = "00003e00000000000c000001000400110000020001000a0000030000000d000008000200090000090001000900000a000000\
      0600000b0002000900000c0000000400000d0000000500000e0000000500000f000000060000100000000500001100000001\
      0000120000000400001300020007000014000100060000150000000200001600000005000017000200040000180000000500\
      00190000000400001a0000000500001b0001000100001c0000000500001d0001000300001e0001000300001f000100030000\
@@ -99,12 +113,23 @@ async fn connected(script: Script) -> Result<(Asked<DuplexStream>, Arc<Mutex<Vec
     let (wire, got) = broker(script);
     let mut connection = Connection::new(wire);
     let login = Login { user: "admin".to_owned(), password: SecretString::from("se cret") };
-    let level = connection.introduce(Some(&login)).await?;
-    Ok((Asked::new(connection, level), got))
+    let features = connection.introduce(Some(&login)).await?;
+    Ok((Asked::new(connection, features), got))
 }
 
 async fn asked(script: Script) -> Result<Broker, Unasked> {
     connected(script).await?.0.ask().await
+}
+
+fn supported(name: &str, min: i16, max: i16) -> Supported {
+    Supported { name: name.to_owned(), min, max }
+}
+
+/// What is in force by the answers above.
+fn features_at(epoch: i64) -> Features {
+    let finalized = [("group.version", 1), ("transaction.version", 2), ("metadata.version", 25)];
+    let finalized = finalized.map(|(name, level)| (name.to_owned(), level)).to_vec();
+    Features { epoch: Some(epoch), finalized, ..Features::default() }
 }
 
 #[tokio::test]
@@ -135,9 +160,45 @@ async fn the_answers_of_a_real_broker_are_understood() {
             observers: [2, 1, 0].map(|id| node(id, 1_795_960_803_219)).to_vec(),
         }),
         moving: Ok(Vec::new()),
-        metadata_level: Some(25),
+        features: Features {
+            supported: vec![
+                supported("group.version", 0, 1),
+                supported("kraft.version", 0, 1),
+                supported("metadata.version", 7, 25),
+                supported("transaction.version", 0, 2),
+                supported("eligible.leader.replicas.version", 0, 1),
+            ],
+            ..features_at(38)
+        },
     };
     assert_eq!(said, expected);
+}
+
+#[tokio::test]
+async fn a_broker_that_does_not_know_the_new_request_is_asked_by_the_old_one() {
+    let said = asked(|key, nth| match (key, nth) {
+        // As 3.8 answers it: in the oldest version, with the versions that it knows.
+        (18, 0) => Reply::Answer(bytes("002300000001001200000003")),
+        (18, _) => Reply::Answer(bytes(OLD_API_VERSIONS)),
+        _ => real(key, nth),
+    });
+    let features = said.await.expect("it answers").features;
+    let supported = vec![supported("metadata.version", 7, 25)];
+    assert_eq!(features, Features { supported, ..features_at(0x4c3) });
+}
+
+#[test]
+fn a_node_without_metadata_knows_no_levels() {
+    // Neither an epoch nor levels, and an epoch of -1.
+    let none = message::features(&mut Reader::new(&bytes("0000010000000000"))).expect("it is read");
+    let less = message::features(&mut Reader::new(&bytes("00000100000000010108ffffffffffffffff")));
+    for features in [none, less.expect("it is read")] {
+        let features = features.expect("no error").expect("in this version");
+        assert_eq!((features.epoch, features.level("metadata.version")), (None, None));
+    }
+    let known = features_at(7);
+    let levels = ["metadata.version", "kraft.version"].map(|name| known.level(name));
+    assert_eq!(levels, [Some(25), Some(0)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -152,7 +213,17 @@ async fn what_hardly_changes_is_asked_for_once_in_a_while() {
     assert_eq!(keys(0).await, [3, 55, 32, 46]);
     assert_eq!(keys(0).await, [3, 55]);
     assert_eq!(keys(9).await, [3, 55]);
-    assert_eq!(keys(1).await, [3, 55, 32, 46]);
+    assert_eq!(keys(1).await, [18, 3, 55, 32, 46]);
+}
+
+#[tokio::test]
+async fn features_are_asked_for_anew_where_they_have_to_be() {
+    let (mut asked, got) = connected(real).await.expect("it answers");
+    asked.ask().await.expect("it answers");
+    got.lock().expect("no panic").clear();
+    asked.forget_features();
+    asked.ask().await.expect("it answers");
+    assert_eq!(*got.lock().expect("no panic"), [18, 3, 55]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -218,6 +289,10 @@ fn an_answer_that_is_cut_short_anywhere_makes_no_sense() {
     let metadata = bytes(METADATA);
     let quorum = bytes(DESCRIBE_QUORUM);
     let configs = bytes(DESCRIBE_CONFIGS);
+    let versions = bytes(API_VERSIONS);
+    for end in 0..versions.len() {
+        assert!(message::features(&mut Reader::new(&versions[..end])).is_none(), "{end}");
+    }
     // What follows last is of no interest: tagged fields, and in Metadata the permissions.
     for end in 0..metadata.len() - 5 {
         assert!(message::metadata(&mut Reader::new(&metadata[1..end.max(1)])).is_none(), "{end}");

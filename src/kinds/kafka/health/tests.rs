@@ -1,6 +1,8 @@
 use super::*;
 use crate::model::evidence::Said;
-use crate::model::evidence::kafka::{Answers, Broker, Follower, Moving, Partition, Quorum, Topic};
+use crate::model::evidence::kafka::{
+    Answers, Broker, Features, Follower, Moving, Partition, Quorum, Supported, Topic,
+};
 use crate::model::{Check, Obstacle, Unasked};
 
 /// The time of the active controller, in milliseconds.
@@ -36,7 +38,7 @@ impl Scene {
             topics: vec![topic("orders", Some(2), vec![partition(&ids, &ids)])],
             quorum: Ok(quorum),
             moving: Ok(Vec::new()),
-            metadata_level: Some(21),
+            features: features(21),
         };
         let asked = places.iter().filter(|place| place.role != "controller");
         let brokers = asked.map(|place| Said {
@@ -44,7 +46,10 @@ impl Scene {
             uid: place.uid.clone(),
             said: Ok(said.clone()),
         });
-        Scene { answers: Answers { brokers: brokers.collect() }, roster: Roster { places } }
+        Scene {
+            answers: Answers { brokers: brokers.collect(), ..Answers::default() },
+            roster: Roster { places },
+        }
     }
 
     /// Changes what the broker of that number says.
@@ -80,6 +85,15 @@ impl Scene {
 
     fn back(&self, pod: &str) -> String {
         in_words(&self.health().member(pod).expect("a member").back)
+    }
+}
+
+/// What a node says that supports this level of `metadata.version`, while an older one is in force.
+fn features(highest: i16) -> Features {
+    Features {
+        supported: vec![Supported { name: "metadata.version".to_owned(), min: 1, max: highest }],
+        finalized: vec![("metadata.version".to_owned(), 14)],
+        epoch: Some(100),
     }
 }
 
@@ -541,7 +555,7 @@ fn what_a_restart_will_cost_is_told_before() {
         says.topics.push(topic("pair", Some(2), vec![partition(&[0, 1], &[0, 1])]));
         says.topics.push(topic("unknown", None, vec![partition(&[0, 1], &[0, 1])]));
     });
-    scene.says(2, |says| says.metadata_level = Some(25));
+    scene.says(2, |says| says.features = features(25));
     let told: Vec<_> = scene.health().remarks.into_iter().map(|r| (r.check, r.message)).collect();
     let told: Vec<_> = told.iter().map(|(check, message)| (*check, message.as_str())).collect();
     assert_eq!(
