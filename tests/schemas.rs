@@ -16,9 +16,10 @@ use kubectl_dbupdate::event::{
 };
 use kubectl_dbupdate::journal::Direction;
 use kubectl_dbupdate::model::{
-    AUTH_SCHEMA, Action, Auth, Check, HEALTH_SCHEMA, Health, HealthReport, ImageChange, KeptWhy, Kind,
-    Lacking, Member, ObjectRef, Permission, Plan, PodAction, Purpose, Remark, Rule, Rules, Severity,
-    Strategy, Trial, Verdict, Weight, WorkloadKind,
+    AUTH_SCHEMA, Action, Auth, Check, Completion, Feature, FinishPlan, FinishStep, HEALTH_SCHEMA, Health,
+    HealthReport, ImageChange, KeptWhy, Kind, Lacking, Level, Member, ObjectRef, Permission, Plan, PodAction,
+    Purpose, Remark, Reversal, Rule, Rules, Severity, Strategy, Tool, Trial, Verdict, Weight, Work,
+    WorkProgress, WorkloadKind,
 };
 use kubectl_dbupdate::situation::{ImageOf, PausedBy, State};
 use serde::de::DeserializeOwned;
@@ -162,6 +163,8 @@ fn plans_and_lists() {
     plan["missing"] = json!([named, Permission::new("create", "", "pods/eviction")]);
     plan["afterwards"] = json!(["run nodetool"]);
     fits("plan", &plan);
+    print("plan", 0, "finish zk my-zk --dry-run");
+    print("hops", 0, "zk my-zk --to 3.9.1 --finish --dry-run");
     print("result", 3, "dr my-dr --to 25.0.0 --yes");
     print("list", 0, "list");
     print("status", 0, "status");
@@ -267,7 +270,7 @@ fn every_event_and_every_wait_is_described() {
         pod: Some(pod()),
         not_rolled_back: Some(text()),
         state: text(),
-        left: Vec::new(),
+        left: vec![text()],
         next: vec![text()],
         workloads: vec![result],
         elapsed_ms: 1,
@@ -283,6 +286,7 @@ fn every_event_and_every_wait_is_described() {
         WaitingOn::DatabaseHealth { what: text() },
         WaitingOn::Database { database: text(), why: vec![text()] },
         WaitingOn::Answer { database: text(), why: vec![text()] },
+        WaitingOn::Work { database: text(), work: works()[0].clone() },
         WaitingOn::Drain { work: vec![text()], timeout_seconds: 600 },
         WaitingOn::Resize { what: text() },
         WaitingOn::Budget { budget: text(), needed: 2, healthy: 2, held_by: None },
@@ -303,6 +307,7 @@ fn every_event_and_every_wait_is_described() {
     ];
     let on: Vec<Value> = waits.iter().map(|on| json!(on)).collect();
     assert_eq!(tags(&on, "/on"), variants::<WaitingOn>(json!({"on": ""})));
+    let progress = WorkProgress { doing: text(), done: 1, total: 2 };
     let mut all = vec![
         Event::Started { schema: EVENT_SCHEMA.to_owned(), plan: plan.clone() },
         Event::StepStarted { step: Step::Lock },
@@ -331,6 +336,9 @@ fn every_event_and_every_wait_is_described() {
         Event::VersionSet { from: text(), to: text() },
         Event::Resumed,
         Event::Requested { request: text() },
+        Event::WorkStarted { work: works()[0].clone(), number: 1, of: 3 },
+        Event::WorkProgressed { work: works()[1].clone(), progress },
+        Event::WorkDone { work: works()[2].clone(), took_ms: 1 },
         Event::RollingBack { plan },
         Event::Repinned { workload: workload(), container: text(), image: text() },
         Event::Retrying { call: text(), why: text(), attempt: 1, in_ms: 1 },
@@ -359,6 +367,52 @@ fn my_zk() -> ObjectRef {
     }
 }
 
+/// One work of each sort.
+fn works() -> [Work; 3] {
+    let level = |level, name: &str| Level { level, name: name.to_owned() };
+    let [words, nb, oa] = ["words", "nb", "oa"].map(str::to_owned);
+    [
+        Work::SetFeature { feature: words.clone(), from: level(1, ""), to: level(25, "4.0-IV3") },
+        Work::RewriteFiles {
+            pod: "my-cas-rack-r0-0".to_owned(),
+            from: vec![nb],
+            to: oa,
+            files: 2,
+            bytes: 1024,
+            tool: Tool::Nodetool,
+        },
+        Work::Await { what: words, from: "5.4".to_owned(), to: "5.5".to_owned() },
+    ]
+}
+
+/// What is left to be done after an update, with every sort of work and of reversal.
+fn completion() -> Completion {
+    let why = || "words".to_owned();
+    let reversals =
+        [Reversal::Yes { why: why() }, Reversal::No { why: why() }, Reversal::Unknown { why: why() }];
+    let steps = works().into_iter().zip(reversals).map(|(work, reversal)| FinishStep { work, reversal });
+    let words = vec![why()];
+    Completion { steps: steps.collect(), obstacles: words.clone(), settled: words.clone(), remarks: words }
+}
+
+#[test]
+fn everything_that_a_finish_does_is_described() {
+    let plan = Sandbox::start().run("zk my-zk --to 3.9.1 --dry-run -o json").ended(0, "").object();
+    let mut plan: Plan = serde_json::from_value(plan).expect("a plan");
+    let feature = Feature {
+        feature: "metadata.version".to_owned(),
+        level: Level { level: 25, name: "4.0-IV3".to_owned() },
+    };
+    plan.action = Action::Finish;
+    plan.health = Some(Health { features: vec![feature], ..Health::default() });
+    plan.finish = Some(FinishPlan { undo: true, completion: completion() });
+    let printed = json!(plan);
+    fits("plan", &printed);
+    let steps = printed["finish"]["steps"].as_array().expect("a list");
+    assert_eq!(tags(steps, "/work"), variants::<Work>(json!({"work": ""})));
+    assert_eq!(tags(steps, "/reversal/reversible"), variants::<Reversal>(json!({"reversible": ""})));
+}
+
 /// The databases of the sandbox are well and can be asked.
 #[test]
 fn every_verdict_of_a_database_is_described() {
@@ -378,13 +432,15 @@ fn every_verdict_of_a_database_is_described() {
     };
     let verdicts = [Verdict::Yes, Verdict::No { why: why() }, Verdict::Unknown { why: why() }];
     let remark = Remark { check: Check::Replication, message: "words".to_owned() };
+    let features =
+        vec![Feature { feature: "words".to_owned(), level: Level { level: 1, name: String::new() } }];
     let report = HealthReport {
         schema: HEALTH_SCHEMA.to_owned(),
         kind: Kind::ZooKeeper,
         database: my_zk(),
         fit: false,
-        health: Health { members: verdicts.map(member).into(), remarks: vec![remark], features: Vec::new() },
-        finish: None,
+        health: Health { members: verdicts.map(member).into(), remarks: vec![remark], features },
+        finish: Some(completion()),
         unasked: Some("forbidden".to_owned()),
     };
     let printed = json!(report);
@@ -451,6 +507,7 @@ fn every_value_of_a_finite_set_is_listed() {
     same::<Severity>("plan", "/$defs/finding/properties/severity/enum");
     same::<Check>("plan", "/$defs/check/enum");
     same::<Purpose>("plan", "/$defs/trial/properties/write/enum");
+    same::<Tool>("plan", "/$defs/work/oneOf/1/properties/tool/enum");
     same::<Came>("result", "/$defs/outcome/enum");
     same::<Step>("event", "/$defs/step/enum");
     same::<StepOutcome>("event", "/$defs/stepOutcome/enum");
@@ -480,7 +537,7 @@ fn only_what_is_left_out_where_it_is_empty_may_be_absent() {
     for (file, expected) in [
         ("auth", &["name", "unread"][..]),
         ("event", &["since", "why"]),
-        ("health", &["remarks", "unasked"]),
+        ("health", &["features", "finish", "remarks", "unasked"]),
         ("history", &["database"]),
         ("hops", &[]),
         ("list", &["further", "newest", "pausedBy", "via"]),
@@ -490,12 +547,15 @@ fn only_what_is_left_out_where_it_is_empty_may_be_absent() {
                 "added",
                 "afterwards",
                 "busy",
+                "features",
+                "finish",
                 "health",
                 "hint",
                 "id",
                 "leader",
                 "missing",
                 "name",
+                "obstacles",
                 "opsRequest",
                 "path",
                 "prePull",
@@ -503,15 +563,17 @@ fn only_what_is_left_out_where_it_is_empty_may_be_absent() {
                 "remarks",
                 "removed",
                 "rewriting",
+                "settled",
                 "trials",
                 "uid",
                 "unasked",
+                "undo",
                 "version",
                 "warnings",
                 "why",
             ],
         ),
-        ("result", &["longestAwayAtLeast", "notRolledBack", "pod"]),
+        ("result", &["left", "longestAwayAtLeast", "notRolledBack", "pod"]),
         ("run", &["ended", "outcome", "overridden", "result", "resumed", "via"]),
         (
             "status",
