@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use crate::model::{
-    Action, Bar, Check, Command, Completion, Coverage, Direction, Finding, FinishPlan, Health, Lookup,
-    Method, Plan, Severity, Snapshot,
+    Action, Check, Command, Completion, Coverage, Direction, Finding, FinishPlan, Lookup, Method, Plan,
+    Severity, Snapshot,
 };
 
 use super::context::Context;
@@ -117,30 +117,5 @@ fn said(context: &Context<'_>, completion: &Lookup<Completion>) -> Vec<Finding> 
             let note = |message: &String| Finding::note(Check::NotFinished, Severity::Info, message.clone());
             obstacles.chain(completion.settled.iter().chain(&completion.remarks).map(note)).collect()
         }
-    }
-}
-
-/// What keeps the database from an update, or a rollback, to the target before it is finished, or at all.
-pub(super) fn bar(context: &Context<'_>) -> Option<Finding> {
-    let db = &context.snapshot.database;
-    if context.on_target_version() && context.direction == Direction::Update {
-        return None;
-    }
-    let unasked = Health::default();
-    let health = context.snapshot.said().unwrap_or(&unasked);
-    let command = |undo: bool| {
-        let finish = Command::kubectl(["dbupdate", "finish", db.kind.singular(), &db.object.name]);
-        finish.words(undo.then_some("--undo")).in_namespace(&db.object.namespace)
-    };
-    match (context.facts().finishing.bar)(health, &context.target.version)? {
-        Bar::Unfinished { why } => {
-            let hint = format!("finish the last update first: {}, or add --finish", command(false));
-            Some(context.refusal(Check::NotFinished, why, hint))
-        }
-        Bar::Beyond { why } => {
-            let hint = format!("what may be taken back shows: {} --dry-run", command(true));
-            Some(context.refusal(Check::Finished, why, hint))
-        }
-        Bar::Unknown { why } => Some(Finding::note(Check::NotFinished, Severity::Warning, why)),
     }
 }

@@ -3,6 +3,7 @@
 //! The checks look at a `Context` and yield findings; the plans hold them.
 
 mod admission;
+mod bar;
 mod context;
 pub mod environment;
 pub mod finish;

@@ -8,7 +8,7 @@ mod workloads;
 use crate::model::{Direction, Finding, WorkloadPlan};
 
 use super::context::Context;
-use super::{admission, environment, finish, health, images, methods, outdated, pre_pull, templates};
+use super::{admission, bar, environment, health, images, methods, outdated, pre_pull, templates};
 
 /// Every finding, refusals first. A rollback does not check versions and images, because it restores the previous ones.
 pub fn findings(context: &Context<'_>, planned: &[WorkloadPlan]) -> Vec<Finding> {
@@ -34,7 +34,7 @@ pub fn findings(context: &Context<'_>, planned: &[WorkloadPlan]) -> Vec<Finding>
         methods::findings_of_a_rollback(context, planned, &mut found);
     }
     health::findings(context, planned, &mut found);
-    found.extend(finish::bar(context));
+    found.extend(bar::bar(context));
     workloads::placement(context, &mut found);
     admission::findings(planned, &mut found);
     outdated::findings(context.snapshot, planned, &mut found);
