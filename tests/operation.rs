@@ -47,11 +47,12 @@ async fn carried_out(world: &World, client: &str, which: Which, wish: Wish, conf
     let (_stop, stopped) = watch::channel(Stop::Go);
     let request = Request { which, wish, ..world.asked() };
     let mut operation = Operation::new(world.cluster_of(client), request, world.clock(), stopped, tell);
-    let working = async move {
+    // Its future is large.
+    let working = Box::pin(async move {
         let outlook = operation.outlook().await?;
         assert_eq!(outlook.refused(), None);
         operation.carry_out(outlook).await
-    };
+    });
     let listening = async {
         let (mut records, mut asked, mut runs) = (Vec::new(), Vec::new(), Vec::new());
         while let Some(told) = told.recv().await {
@@ -278,7 +279,7 @@ async fn two_hops(world: &World, bounds: Bounds, mut hear: impl FnMut(&Told, &wa
             hear(&told, &stop);
         }
     };
-    let working = async move { operation.carry_out(outlook).await };
+    let working = Box::pin(async move { operation.carry_out(outlook).await });
     let both = async { tokio::join!(working, listening) };
     let (end, ()) = timeout(secs(24 * 3600), both).await.expect("it ends");
     end.expect("nobody is asked")

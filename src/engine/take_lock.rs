@@ -50,7 +50,8 @@ impl Run {
     /// lease but not renew it must learn that before the first change.
     async fn begin_following(&mut self, lease: &HeldLease) -> Result<(), StopReason> {
         let (before, sink) = (self.observer.snapshot.to_read_anew(), self.observer.sink());
-        let following = async { Ok(self.observer.cluster.follow(before, sink).await?) };
+        // Its future is large.
+        let following = Box::pin(async { Ok(self.observer.cluster.follow(before, sink).await?) });
         let both = async { tokio::try_join!(may_renew(lease), following) };
         let ((), (snapshot, watches)) = self.interrupt.during(both).await??;
         (self.observer.snapshot, self.observer.watches) = (snapshot, Some(watches));

@@ -52,7 +52,8 @@ impl Operation {
             let (goal, done) = (outlook.goal.clone(), Box::new(outlook.hops.first.clone()));
             let destination = outlook.hops.last().to.name.clone();
             let changed = runs.iter().any(|ran: &Ran| ran.finish.changed);
-            let ran = self.carry_out_first(outlook, changed).await;
+            // These futures are large, and several operations may run on one stack.
+            let ran = Box::pin(self.carry_out_first(outlook, changed)).await;
             let complete = ran.finish.outcome == Outcome::Done;
             if !later || !complete {
                 if let Some(to) = goal.further(&done.to.name).filter(|_| complete) {
@@ -61,7 +62,8 @@ impl Operation {
                 return Ok(End::ended(runs, ran));
             }
             let again = self.again(&goal, &done, &destination);
-            outlook = match self.next_soaked(&goal, &done, &destination, to_finish).await {
+            let next = Box::pin(self.next_soaked(&goal, &done, &destination, to_finish)).await;
+            outlook = match next {
                 Ok(next) => next,
                 Err(error) => return Ok(End::between(runs, ran, Between::Failed(Box::new(error)), again)),
             };
