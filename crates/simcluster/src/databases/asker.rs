@@ -2,7 +2,9 @@
 
 use super::Databases;
 use super::address::Address;
+use super::kafka::Levels;
 use super::member::{Deed, Member};
+use super::trouble::Mishap;
 use super::view::View;
 
 /// What a process answers from: its database, and who it is itself.
@@ -44,6 +46,16 @@ impl Asker {
         let rejects = self.look().is_none_or(|asked| asked.view.rejects(&self.pod));
         let known = self.databases.credentials(&self.address);
         !rejects && known.is_some_and(|(name, secret)| name == user && secret == password)
+    }
+
+    /// These features are in force from now on.
+    pub fn finalize(&self, levels: Levels) {
+        self.databases.now().finalize(&self.address, levels);
+    }
+
+    /// What is to happen to the request for a change of features that has come, and to no later one.
+    pub fn mishap(&self) -> Option<Mishap> {
+        self.databases.now().take_mishap()
     }
 
     /// The process is told to do something.

@@ -25,6 +25,7 @@ mod trouble;
 mod view;
 mod zookeeper;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -43,7 +44,7 @@ use crate::store::Store;
 
 pub use self::contents::{Contents, Datasource, Keyspace, Topic};
 pub use self::state::Departure;
-pub use self::trouble::{Misanswer, Trouble};
+pub use self::trouble::{Misanswer, Mishap, Trouble};
 
 /// The simulated databases of a cluster. Clones are the same ones.
 #[derive(Clone)]
@@ -127,6 +128,25 @@ impl Databases {
     /// What is stored in a database.
     pub fn contents(&self, namespace: &str, database: &str) -> Contents {
         self.views(namespace, database).map(|view| view.contents).next().unwrap_or_default()
+    }
+
+    /// From now on these levels of features are in force in a Kafka. Those at level 0 are not listed.
+    pub fn finalize(&self, namespace: &str, database: &str, levels: &[(&str, i16)]) {
+        let mut state = self.now();
+        for address in state.addresses(namespace, database) {
+            let levels = levels.iter().map(|(feature, level)| ((*feature).to_owned(), *level));
+            state.finalize(&address, levels.collect());
+        }
+    }
+
+    /// The levels of features that are in force in a Kafka.
+    pub fn features(&self, namespace: &str, database: &str) -> BTreeMap<String, i16> {
+        self.views(namespace, database).map(|view| view.features).next().unwrap_or_default()
+    }
+
+    /// How often the features of a Kafka have been changed.
+    pub fn feature_changes(&self, namespace: &str, database: &str) -> u32 {
+        self.views(namespace, database).map(|view| view.feature_changes).sum()
     }
 
     /// Something is wrong from now on.

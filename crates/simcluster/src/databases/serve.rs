@@ -24,6 +24,7 @@ fn protocol(asked: &Asked, port: u16) -> Option<Protocol> {
     let role = asked.me.role.as_str();
     match (asked.view.membership.kind, port) {
         (Kind::Kafka, 9092) if role != "controller" => Some(Protocol::Kafka),
+        (Kind::Kafka, 9093) if role == "controller" => Some(Protocol::Kafka),
         (Kind::ZooKeeper, 2181) => Some(Protocol::FourLetterWords),
         (Kind::ZooKeeper, 8080) => Some(Protocol::Http(zookeeper::admin_server)),
         (Kind::Cassandra, 9042) if !asked.me.drained => Some(Protocol::Cql),

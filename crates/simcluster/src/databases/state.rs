@@ -11,16 +11,17 @@ use tokio::time::Instant;
 use super::address::{Address, PODS};
 use super::contents::Contents;
 use super::judge;
+use super::kafka::{self, Levels};
 use super::member::{Deed, Member, role};
 use super::membership::Membership;
 use super::office::{Office, offices};
-use super::trouble::{Timed, Trouble, means};
+use super::trouble::{Mishap, Timed, Trouble, means};
 use super::view::{View, Wanted, size_for};
 use crate::clock::Clock;
 use crate::kubedb::kind::Kind;
 use crate::kubedb::layout;
 use crate::object;
-use crate::read::label;
+use crate::read::{label, text};
 use crate::store::{Change, ChangeKind, Subscription};
 
 /// How many departures are remembered. A test causes far fewer; a served sandbox must not grow for ever.
@@ -50,6 +51,9 @@ struct Base {
     membership: Arc<Membership>,
     /// What is stored in it, if that is not as usual.
     contents: Option<Contents>,
+    /// Of a Kafka, the levels of its features that are in force, which outlast its pods.
+    features: Levels,
+    feature_changes: u32,
 }
 
 /// All databases up to a moment.
@@ -189,6 +193,8 @@ impl State {
                 wanted: Vec::new(),
                 membership: Arc::new(Membership::new(kind, change.at)),
                 contents: None,
+                features: features(kind, &change.object),
+                feature_changes: 0,
             });
             base.object = change.object.clone();
             base.wanted = wanted(kind, &change.object);
@@ -268,6 +274,8 @@ impl State {
             wanted,
             membership: base.membership.clone(),
             contents,
+            features: base.features.clone(),
+            feature_changes: base.feature_changes,
             managed: self.managed,
             troubles: troubles.map(|timed| timed.trouble.clone()).collect(),
             now,
@@ -292,6 +300,23 @@ impl State {
     pub fn fill(&mut self, address: &Address, contents: Contents) {
         if let Some(base) = self.bases.get_mut(address) {
             base.contents = Some(contents);
+        }
+    }
+
+    /// The levels of a Kafka's features that are in force from now on.
+    pub fn finalize(&mut self, address: &Address, levels: Levels) {
+        if let Some(base) = self.bases.get_mut(address) {
+            base.features = levels;
+            base.feature_changes += 1;
+        }
+    }
+
+    /// The first mishap to a change of features, which does not happen again.
+    pub fn take_mishap(&mut self) -> Option<Mishap> {
+        let at = self.troubles.iter().position(|timed| matches!(timed.trouble, Trouble::FeatureUpdate(_)))?;
+        match self.troubles.remove(at).trouble {
+            Trouble::FeatureUpdate(mishap) => Some(mishap),
+            _ => None,
         }
     }
 
@@ -349,6 +374,14 @@ impl Base {
 
     fn elect(&mut self) {
         Arc::make_mut(&mut self.membership).elect(|office: &Office| size_for(&self.wanted, office));
+    }
+}
+
+/// What is in force in a database that is created.
+fn features(kind: Kind, database: &Value) -> Levels {
+    match kind {
+        Kind::Kafka => kafka::of_a_new_cluster(text(database, "/spec/version")),
+        _ => Levels::new(),
     }
 }
 

@@ -63,6 +63,8 @@ pub enum Trouble {
         /// The partition's number.
         partition: i32,
     },
+    /// Something happens to the next request that changes the features of a Kafka, and is over with it.
+    FeatureUpdate(Mishap),
     /// These Cassandra nodes have another schema than the rest.
     OtherSchema {
         /// Which.
@@ -119,6 +121,29 @@ pub enum Misanswer {
     Hang,
     /// It accepts no credentials.
     RejectCredentials,
+}
+
+/// What happens to a request for a change of the features of a Kafka.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mishap {
+    /// The connection ends without an answer.
+    Lost {
+        /// Whether the change was made before.
+        done: bool,
+    },
+    /// There is never an answer, and the change is made after this time.
+    Late(Duration),
+    /// The broker answers with this error of Kafka.
+    Error {
+        /// Its number.
+        code: i16,
+        /// Whether the change was made all the same.
+        done: bool,
+    },
+    /// The broker says that it has been done, and nothing has.
+    Lie,
+    /// The broker answers with bytes that mean nothing, and nothing is done.
+    Nonsense,
 }
 
 /// A trouble, and when it is over by itself.

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::contents::Contents;
+use super::kafka::Levels;
 use super::member::Member;
 use super::membership::Membership;
 use super::office::Office;
@@ -29,6 +30,10 @@ pub(super) struct View {
     pub wanted: Vec<Wanted>,
     pub membership: Arc<Membership>,
     pub contents: Contents,
+    /// Of a Kafka, the levels of its features that are in force.
+    pub features: Levels,
+    /// How often those have been changed.
+    pub feature_changes: u32,
     /// Whether Cassandra's nodes have a management API.
     pub managed: bool,
     /// What is wrong now.

@@ -41,16 +41,77 @@ fn int(bytes: &[u8], at: usize) -> i32 {
 #[tokio::test(start_paused = true)]
 async fn a_broker_tells_its_versions_to_everybody() {
     let sim = running(Database::kafka_topology("kf"));
-    let mut line = Line::open(&sim, "kf-broker-0", 9092).await.expect("it listens");
-    let old = ask(&mut line, 18, 0, b"").await;
-    assert_eq!((&old[..2], int(&old, 2)), (&[0, 0][..], 8));
+    let line = async || Line::open(&sim, "kf-broker-0", 9092).await.expect("it listens");
+    let old = ask(&mut line().await, 18, 0, b"").await;
+    assert_eq!((&old[..2], int(&old, 2)), (&[0, 0][..], 9));
     assert_eq!(old[6..12], [0, 3, 0, 1, 0, 12], "Metadata, 1 to 12");
     // In flexible versions the header has tagged fields, and the body client software's name and version.
-    let new = ask(&mut line, 18, 3, b"\0\x02t\x021\0").await;
-    assert_eq!(new[..10], [0, 0, 9, 0, 3, 0, 1, 0, 12, 0], "no tags in the header of the answer");
-    let unknown = ask(&mut line, 18, 99, b"?").await;
-    assert_eq!((&unknown[..2], unknown.len()), (&[0, 35][..], old.len()));
+    let mut stranger = line().await;
+    let unknown = ask(&mut stranger, 18, 4, b"\0\x02t\x021\0").await;
+    assert_eq!(unknown, [0, 35, 0, 0, 0, 1, 0, 18, 0, 0, 0, 3], "as 3.8 and before answer version 4");
+    let new = ask(&mut stranger, 18, 3, b"\0\x02t\x021\0").await;
+    assert_eq!(new[..10], [0, 0, 10, 0, 3, 0, 1, 0, 12, 0], "no tags in the header of the answer");
+    assert!(ask(&mut stranger, 18, 3, b"\0\x02t\x021\0").await.is_empty(), "once before a login");
     assert!(Line::open(&sim, "kf-controller-0", 9092).await.is_none(), "a controller has no such port");
+}
+
+#[tokio::test(start_paused = true)]
+async fn brokers_and_controllers_tell_their_features() {
+    let sim = running(Database::kafka_topology("kf").version("4.0.0"));
+    sim.databases().finalize("default", "kf", &[("metadata.version", 21)]);
+    let told = async |pod: &str, port: u16, version: i16| {
+        let mut line = Line::open(&sim, pod, port).await.expect("it listens");
+        let answer = ask(&mut line, 18, version, b"\0\x02t\x021\0").await;
+        assert_eq!(answer[..2], [0, 0], "{pod}");
+        let text = |name: &[u8]| answer.windows(name.len()).filter(|at| *at == name).count();
+        [
+            &b"metadata.version\0\x07\0\x19"[..],
+            b"metadata.version\0\x15\0\x15",
+            b"transaction.version\0\0\0\x02",
+        ]
+        .map(text)
+    };
+    for (pod, port) in [("kf-broker-0", 9092), ("kf-controller-1", 9093)] {
+        assert_eq!(told(pod, port, 4).await, [1, 1, 1], "{pod}");
+        assert_eq!(told(pod, port, 3).await, [1, 1, 0], "{pod}: version 3 cannot tell what begins at 0");
+    }
+    let mut controller = Line::open(&sim, "kf-controller-1", 9093).await.expect("it listens");
+    assert!(ask(&mut controller, 3, 1, &[0xff; 4]).await.is_empty(), "nobody logs in there");
+}
+
+/// The answer to `UpdateFeatures`, after its header.
+async fn update(line: &mut Line, feature: &str, level: i16, kind: u8, only_try: bool) -> Vec<u8> {
+    let name = [&[u8::try_from(feature.len()).expect("short") + 1][..], feature.as_bytes()].concat();
+    let level = level.to_be_bytes();
+    let body = [&[0, 0, 0, 0x13, 0x88, 2][..], &name, &level, &[kind, 0, u8::from(only_try), 0]].concat();
+    ask(line, 57, 1, &body).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn features_are_changed_as_real_controllers_change_them() {
+    for (version, refusal_is_at_the_top) in [("3.9.0", false), ("4.0.0", true)] {
+        let sim = running(Database::kafka_topology("kf").version(version));
+        let start = [("metadata.version", 19)];
+        sim.databases().finalize("default", "kf", &start);
+        let level = || sim.databases().features("default", "kf").get("metadata.version").copied();
+        let mut line = logged_in(&sim, "kf-broker-0").await;
+        let mut is_done = async |level, kind, only_try| {
+            let answer = update(&mut line, "metadata.version", level, kind, only_try).await;
+            let text = String::from_utf8_lossy(&answer).into_owned();
+            let refused = text.contains("Refusing to perform") || text.contains("only supports versions");
+            assert_eq!(refused && answer[5..7] == [0, 95], refused && refusal_is_at_the_top, "{text}");
+            !refused && answer[5..7] == [0, 0]
+        };
+        assert!(is_done(21, 1, true).await && level() == Some(19), "only tried");
+        assert!(is_done(21, 1, false).await && level() == Some(21));
+        assert!(is_done(20, 2, false).await && level() == Some(20));
+        assert!(!is_done(14, 2, false).await && level() == Some(20), "the format has changed since");
+        assert!(!is_done(99, 1, false).await && level() == Some(20), "nobody supports that");
+        let name = if refusal_is_at_the_top { "transaction.version" } else { "kraft.version" };
+        update(&mut line, name, 1, 1, false).await;
+        assert_eq!(sim.databases().features("default", "kf").get(name), Some(&1));
+        assert_eq!(sim.databases().feature_changes("default", "kf"), 4);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,10 @@
-//! A Kafka broker's protocol on port 9092: the messages by which a cluster can be asked for its state.
+//! A Kafka broker's protocol on port 9092: the messages by which a cluster can be asked for its state, and its features
+//! changed. Controllers answer on port 9093, to whoever has not logged in, what they support.
 
 mod answers;
+mod features;
 mod replicas;
+mod update;
 mod wire;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -9,6 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use self::wire::{Reader, Writer};
 use super::asker::{Asked, Asker};
 
+pub(super) use self::features::{Levels, of_a_new_cluster};
 pub(super) use self::replicas::holds_back;
 
 /// The longest request that is read, in bytes.
@@ -30,6 +34,7 @@ const DESCRIBE_CONFIGS: i16 = 32;
 const SASL_AUTHENTICATE: i16 = 36;
 const LIST_REASSIGNMENTS: i16 = 46;
 const DESCRIBE_QUORUM: i16 = 55;
+const UPDATE_FEATURES: i16 = 57;
 const DESCRIBE_CLUSTER: i16 = 60;
 
 const UNSUPPORTED_SASL_MECHANISM: i16 = 33;
@@ -37,7 +42,7 @@ const UNSUPPORTED_VERSION: i16 = 35;
 const SASL_AUTHENTICATION_FAILED: i16 = 58;
 
 /// What a broker of a version knows.
-fn apis(version: &str) -> [Api; 8] {
+fn apis(version: &str) -> [Api; 9] {
     let mut numbers = version.split('.').map(|part| part.parse::<u32>().unwrap_or_default());
     let version = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
     let since = |at: (u32, u32), newest, before| if version >= at { newest } else { before };
@@ -50,6 +55,7 @@ fn apis(version: &str) -> [Api; 8] {
         api(SASL_AUTHENTICATE, 0, 2, 2),
         api(LIST_REASSIGNMENTS, 0, 0, 0),
         api(DESCRIBE_QUORUM, 0, since((3, 9), 2, 1), 0),
+        api(UPDATE_FEATURES, 0, since((4, 0), 2, 1), 0),
         api(DESCRIBE_CLUSTER, 0, since((3, 7), 1, 0), 0),
     ]
 }
@@ -58,6 +64,8 @@ fn apis(version: &str) -> [Api; 8] {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Session {
     Nobody,
+    /// It has asked for the versions, which is answered once before a login.
+    Introduced,
     /// It has chosen how to authenticate.
     Greeted,
     /// It may ask.
@@ -70,7 +78,13 @@ enum Session {
 pub(super) async fn serve(mut stream: DuplexStream, asker: &Asker) {
     let mut session = Session::Nobody;
     while let Some(request) = read(&mut stream).await {
-        let Some(answer) = answer(asker, &mut session, &request) else { return };
+        let answer = match update::header(&request) {
+            Some(header) if session == Session::Known || is_open(asker) => {
+                update::answer(asker, &header, &request).await
+            }
+            _ => answer(asker, &mut session, &request),
+        };
+        let Some(answer) = answer else { return };
         // Nothing that a broker says is longer than four bytes can tell.
         let length = u32::try_from(answer.len()).unwrap_or(u32::MAX).to_be_bytes();
         let written = stream.write_all(&[&length, answer.as_slice()].concat()).await;
@@ -78,6 +92,11 @@ pub(super) async fn serve(mut stream: DuplexStream, asker: &Asker) {
             return;
         }
     }
+}
+
+/// Whether nobody has to log in.
+fn is_open(asker: &Asker) -> bool {
+    asker.look().is_some_and(|asked| !asked.view.secured)
 }
 
 async fn read(stream: &mut DuplexStream) -> Option<Vec<u8>> {
@@ -110,8 +129,15 @@ fn answer(asker: &Asker, session: &mut Session, request: &[u8]) -> Option<Vec<u8
         out.end();
     }
     match key {
-        API_VERSIONS => write_versions(version, supported, (&apis, &asked.me.version), &mut out),
-        _ if !supported => return None,
+        // Who is not known is not told twice.
+        API_VERSIONS if *session == Session::Introduced && asked.view.secured => return None,
+        API_VERSIONS => {
+            write_versions(version, supported, &apis, &asked, &mut out);
+            if supported && *session == Session::Nobody {
+                *session = Session::Introduced;
+            }
+        }
+        _ if !supported || asked.me.role == "controller" => return None,
         SASL_HANDSHAKE | SASL_AUTHENTICATE => {
             authenticate(asker, session, (key, version), &mut request, &mut out)?
         }
@@ -137,9 +163,12 @@ fn write_state(
     }
 }
 
-fn write_versions(version: i16, supported: bool, (apis, broker): (&[Api], &str), out: &mut Writer) {
+fn write_versions(version: i16, supported: bool, apis: &[Api], asked: &Asked, out: &mut Writer) {
     out.int16(if supported { 0 } else { UNSUPPORTED_VERSION });
-    out.list(apis, |out, api| {
+    let mut apis = apis.to_vec();
+    // Who has asked in a version that is too new is only told which one is not.
+    apis.retain(|api| supported || api.key == API_VERSIONS);
+    out.list(&apis, |out, api| {
         out.int16(api.key);
         out.int16(api.oldest);
         out.int16(api.newest);
@@ -148,40 +177,9 @@ fn write_versions(version: i16, supported: bool, (apis, broker): (&[Api], &str),
     if version >= 1 {
         out.int32(0);
     }
-    match metadata_level(broker).filter(|_| supported && version >= 3) {
-        Some(level) => out.tagged(&[(0, features(level))]),
-        None => out.end(),
+    if supported && version >= 3 {
+        features::write_tagged(asked, version, out);
     }
-}
-
-/// The features that a broker supports: of each its name and the range of its levels.
-fn features(level: i16) -> Vec<u8> {
-    let mut out = Writer::new(true);
-    out.list(&["metadata.version"], |out, name| {
-        out.string(name);
-        out.int16(1);
-        out.int16(level);
-        out.end();
-    });
-    out.into_bytes()
-}
-
-/// The newest level of `metadata.version` that a broker of this version supports (Kafka's `MetadataVersion`).
-fn metadata_level(version: &str) -> Option<i16> {
-    let mut numbers = version.split('.').map(|part| part.parse::<u32>().unwrap_or_default());
-    Some(match (numbers.next()?, numbers.next()?) {
-        (3, 3) => 7,
-        (3, 4) => 8,
-        (3, 5) => 11,
-        (3, 6) => 14,
-        (3, 7) => 19,
-        (3, 8) => 20,
-        (3, 9) => 21,
-        (4, 0) => 25,
-        (4, 1) => 27,
-        (4, 2) => 29,
-        _ => return None,
-    })
 }
 
 /// The two messages of SASL PLAIN.
@@ -200,7 +198,7 @@ fn authenticate(
         *session = if plain { Session::Greeted } else { Session::Refused };
         return Some(());
     }
-    if *session == Session::Nobody {
+    if *session != Session::Greeted {
         return None;
     }
     let token = String::from_utf8(request.blob()?.to_vec()).ok()?;
