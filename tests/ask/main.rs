@@ -7,17 +7,19 @@ mod cassandra;
 mod druid;
 mod hazelcast;
 mod kafka;
+mod kafka_finish;
 mod tls;
 mod zookeeper;
 
 use std::time::Duration;
 
 use kubectl_dbupdate::cluster::Cluster;
-use kubectl_dbupdate::database::Session;
-use kubectl_dbupdate::kinds;
-use kubectl_dbupdate::model::{Health, Member, Verdict};
+use kubectl_dbupdate::database::{Session, Undone};
+use kubectl_dbupdate::kinds::{self, Examined};
+use kubectl_dbupdate::model::{Completion, Health, Member, Verdict, Work};
 use simcluster::world::Database;
 use simcluster::{Misanswer, RecordedRequest, Trouble};
+use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::Instant;
 
 use common::{NAMESPACE, World};
@@ -47,6 +49,32 @@ impl Asked {
         let roster = kinds::roster(&snapshot);
         let evidence = session.ask(&roster).await;
         (snapshot.database.kind.facts().questions.judge)(&evidence, &roster)
+    }
+
+    /// Asks what its version still allows or needs, or what leads back from these works.
+    async fn completion(&mut self, undo: Option<&[Work]>) -> Completion {
+        let snapshot = self.cluster.snapshot(self.world.kind, NAMESPACE, &self.world.name).await;
+        let snapshot = snapshot.expect("it can be read");
+        let session = self.session.get_or_insert_with(|| Session::new(&self.cluster, &snapshot.database));
+        let roster = kinds::roster(&snapshot);
+        let evidence = session.examine(&roster).await;
+        let facts = snapshot.database.kind.facts();
+        let health = (facts.questions.judge)(&evidence, &roster);
+        let version = kinds::version(&snapshot);
+        let examined = Examined { evidence: &evidence, health: &health, roster: &roster, version };
+        facts.finishing.completion(&examined, undo)
+    }
+
+    /// Has a work done, or only tried.
+    async fn work(&mut self, work: &Work, only_try: bool) -> Result<(), Undone> {
+        let snapshot = self.cluster.snapshot(self.world.kind, NAMESPACE, &self.world.name).await;
+        let snapshot = snapshot.expect("it can be read");
+        let session = self.session.get_or_insert_with(|| Session::new(&self.cluster, &snapshot.database));
+        let roster = kinds::roster(&snapshot);
+        match only_try {
+            true => session.try_out(work, &roster).await,
+            false => session.perform(work, &roster, &unbounded_channel().0).await,
+        }
     }
 
     /// Connections to that port so far.
