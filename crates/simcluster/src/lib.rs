@@ -46,7 +46,9 @@ pub use authority::{Authority, Credentials};
 pub use behaviour::{Ailment, Behaviour, LiveBehaviour, OpsManager, PodRule, Provisioner, Render, Verdict};
 pub use caller::{Caller, USER};
 pub use clock::{Clock, format_seconds};
-pub use databases::{Contents, Databases, Datasource, Departure, Keyspace, Misanswer, Mishap, Topic, Trouble};
+pub use databases::{
+    Contents, Databases, Datasource, Departure, Keyspace, Misanswer, Mishap, Topic, Trouble,
+};
 pub use endpoint::Endpoint;
 pub use error::{ApiError, Cause};
 pub use faults::{Effect, Fault, Faults};

@@ -2,7 +2,7 @@
 
 use super::Databases;
 use super::address::Address;
-use super::kafka::Levels;
+use super::levels::Levels;
 use super::member::{Deed, Member};
 use super::trouble::Mishap;
 use super::view::View;

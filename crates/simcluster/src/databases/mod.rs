@@ -16,6 +16,7 @@ mod http;
 mod id;
 mod judge;
 mod kafka;
+mod levels;
 mod member;
 mod membership;
 mod office;

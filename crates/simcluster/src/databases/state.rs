@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::address::{Address, PODS};
 use super::contents::Contents;
 use super::judge;
-use super::kafka::{self, Levels};
+use super::levels::{self, Levels};
 use super::member::{Deed, Member, role};
 use super::membership::Membership;
 use super::office::{Office, offices};
@@ -380,7 +380,7 @@ impl Base {
 /// What is in force in a database that is created.
 fn features(kind: Kind, database: &Value) -> Levels {
     match kind {
-        Kind::Kafka => kafka::of_a_new_cluster(text(database, "/spec/version")),
+        Kind::Kafka => levels::of_a_new_cluster(text(database, "/spec/version")),
         _ => Levels::new(),
     }
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::contents::Contents;
-use super::kafka::Levels;
+use super::levels::Levels;
 use super::member::Member;
 use super::membership::Membership;
 use super::office::Office;

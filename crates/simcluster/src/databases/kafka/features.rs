@@ -1,15 +1,11 @@
-//! The features of a Kafka: what nodes of each release support, what is in force, and how that is changed. The rules and the
-//! words are those of real controllers, 3.9.0 and 4.0.0.
-
-use std::collections::BTreeMap;
+//! How the features of a Kafka are told and changed. The rules and the words are those of real controllers, 3.9.0 and 4.0.0.
 
 use super::replicas::{self, node_id};
 use super::wire::{Reader, Writer};
 use crate::databases::asker::Asked;
+use crate::databases::levels::{Levels, METADATA, release, supported};
 use crate::databases::member::Member;
 use crate::databases::office::CONTROLLER;
-
-const METADATA: &str = "metadata.version";
 
 /// Error codes.
 const REQUEST_TIMED_OUT: i16 = 7;
@@ -17,66 +13,8 @@ const INVALID_UPDATE_VERSION: i16 = 95;
 
 const UPGRADE: i8 = 1;
 
-/// The levels of features that are in force.
-pub(in crate::databases) type Levels = BTreeMap<String, i16>;
-
-/// What a node supports of a feature: its name, and the lowest and the highest level.
-type Support = (&'static str, i16, i16);
-
-fn release(version: &str) -> (u32, u32) {
-    let mut numbers = version.split('.').map(|part| part.parse().unwrap_or_default());
-    (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default())
-}
-
-/// What a node of a version supports.
-fn supported(version: &str) -> Vec<Support> {
-    let release = release(version);
-    let mut all = Vec::new();
-    if let Some(highest) = metadata_level(release) {
-        all.push((METADATA, if release >= (4, 0) { 7 } else { 1 }, highest));
-    }
-    let later = [
-        ((3, 9), ("kraft.version", 0, 1)),
-        ((4, 0), ("group.version", 0, 1)),
-        ((4, 0), ("transaction.version", 0, 2)),
-        ((4, 0), ("eligible.leader.replicas.version", 0, 1)),
-        ((4, 1), ("share.version", 0, 1)),
-        ((4, 2), ("streams.version", 0, 1)),
-    ];
-    all.extend(later.into_iter().filter(|(since, _)| release >= *since).map(|(_, support)| support));
-    all
-}
-
-/// The newest level of `metadata.version` that a release supports (Kafka's `MetadataVersion`).
-fn metadata_level(release: (u32, u32)) -> Option<i16> {
-    Some(match release {
-        (3, 3) => 7,
-        (3, 4) => 8,
-        (3, 5) => 11,
-        (3, 6) => 14,
-        (3, 7) => 19,
-        (3, 8) => 20,
-        (3, 9) => 21,
-        (4, 0) => 25,
-        (4, 1) => 27,
-        (4, 2) => 29,
-        (4, 3) => 30,
-        _ => return None,
-    })
-}
-
 /// The levels that bring records of another format than the one before.
 const FORMATS: [i16; 13] = [1, 3, 5, 6, 7, 8, 11, 13, 14, 15, 17, 23, 30];
-
-/// What is in force in a cluster that was created with a version. Its static quorum of controllers stays one.
-pub(in crate::databases) fn of_a_new_cluster(version: &str) -> Levels {
-    let release = release(version);
-    let metadata = metadata_level(release).map(|level| (METADATA, level));
-    let group = (release >= (4, 0)).then_some(("group.version", 1));
-    let transaction = (release >= (4, 0)).then_some(("transaction.version", 2));
-    let all = metadata.into_iter().chain(group).chain(transaction);
-    all.map(|(name, level)| (name.to_owned(), level)).collect()
-}
 
 /// The tagged fields of `ApiVersions` 3 and 4: what the node supports, how far it is, and what is in force.
 pub(super) fn write_tagged(asked: &Asked, version: i16, out: &mut Writer) {

@@ -12,7 +12,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use self::wire::{Reader, Writer};
 use super::asker::{Asked, Asker};
 
-pub(super) use self::features::{Levels, of_a_new_cluster};
 pub(super) use self::replicas::holds_back;
 
 /// The longest request that is read, in bytes.
