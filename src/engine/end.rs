@@ -316,7 +316,9 @@ impl Run {
         match situation.what {
             What::Gone => "",
             What::Requested { .. } => "; it continues without this command",
-            _ if done && !finish.operator_confirmed => "; not confirmed by an operator",
+            _ if done && !finish.operator_confirmed && self.plan.finish.is_none() => {
+                "; not confirmed by an operator"
+            }
             _ if !done && !self.changed_anything() && !finish.paused => "; nothing was changed",
             _ => "",
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::model::{
     Action, Check, Command, Completion, Coverage, Direction, Finding, FinishPlan, Lookup, Method, Plan,
-    Severity, Snapshot,
+    Snapshot,
 };
 
 use super::context::Context;
@@ -112,10 +112,6 @@ fn said(context: &Context<'_>, completion: &Lookup<Completion>) -> Vec<Finding> 
             format!("{kind} cannot be asked: {why}"),
             "docs/health.md says what asking takes",
         )],
-        Lookup::Found(completion) => {
-            let obstacles = completion.obstacles.iter().map(|why| refusal(why.clone()));
-            let note = |message: &String| Finding::note(Check::NotFinished, Severity::Info, message.clone());
-            obstacles.chain(completion.settled.iter().chain(&completion.remarks).map(note)).collect()
-        }
+        Lookup::Found(completion) => completion.obstacles.iter().map(|why| refusal(why.clone())).collect(),
     }
 }

@@ -8,10 +8,10 @@ use crate::model::{Completion, FinishPlan, FinishStep, Plan, Reversal, Tool, Wor
 
 /// The steps of a plan, each with whether it can be undone.
 pub(super) fn steps(finish: &FinishPlan, view: View) -> String {
-    if finish.completion.steps.is_empty() {
-        return String::new();
+    let mut out = String::new();
+    if !finish.completion.steps.is_empty() {
+        out.push_str(&format!("{}\n", view.bold("Steps")));
     }
-    let mut out = format!("{}\n", view.bold("Steps"));
     for (i, step) in finish.completion.steps.iter().enumerate() {
         out.push_str(&view.paragraph(&format!("{:>3}. ", i + 1), &clean(&step.work.to_string())));
         out.push_str(&reversal(step, finish.undo, view));
@@ -19,6 +19,12 @@ pub(super) fn steps(finish: &FinishPlan, view: View) -> String {
             let memory = "by nodetool in the pod, which takes memory from the database while it runs";
             out.push_str(&view.paragraph("     ", memory));
         }
+    }
+    let known: Vec<_> = finish.completion.settled.iter().chain(&finish.completion.remarks).collect();
+    if !known.is_empty() {
+        let gap = if out.is_empty() { "" } else { "\n" };
+        out.push_str(&format!("{gap}{}\n", view.bold("Left as it is")));
+        known.iter().for_each(|text| out.push_str(&view.hanging("  ", 4, &clean(text))));
     }
     out
 }
@@ -45,7 +51,7 @@ fn reversal(step: &FinishStep, undo: bool, view: View) -> String {
 pub(super) fn conclusion(plan: &Plan, finish: &FinishPlan) -> String {
     let steps = &finish.completion.steps;
     let lasting = steps.iter().filter(|step| matches!(step.reversal, Reversal::No { .. })).count() as u64;
-    let after = || format!("what is left to be done is asked once {} runs", plan.to.name);
+    let after = || format!("What is left to be done will be asked once {} runs", plan.to.name);
     match (steps.len() as u64, lasting) {
         (0, _) => after(),
         (all, 0) => words::count(all, "step"),

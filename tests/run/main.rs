@@ -13,6 +13,7 @@ mod credentials;
 mod digests;
 mod drain;
 mod faults;
+mod finish;
 mod forged;
 mod hard_cases;
 mod health;
