@@ -198,7 +198,7 @@ impl Run {
     /// What the database says of itself now.
     async fn examine(&mut self, session: &mut Session) -> Result<Completion, StopReason> {
         let roster = kinds::roster(&self.observer.snapshot);
-        let evidence = self.interrupt.during(session.examine(&roster)).await?;
+        let evidence = self.interrupt.during(Box::pin(session.examine(&roster))).await?;
         let facts = self.plan.kind.facts();
         let health = (facts.questions.judge)(&evidence, &roster);
         let version = kinds::version(&self.observer.snapshot);

@@ -141,7 +141,8 @@ pub async fn run(
 ) -> Finish {
     let mut run = Run::new(cluster, snapshot, plan, options, events, stop);
     run.started();
-    match sequence(&mut run).await {
+    // The futures of the sequence and of the end are large, and several operations may run on one stack.
+    match Box::pin(sequence(&mut run)).await {
         Err(failure) if run.turns_back(&failure).is_ok() => {
             let mut back = run.rolling_back();
             let rolled_back = match rollback(&mut back).await {
@@ -152,7 +153,7 @@ pub async fn run(
             let failure = Box::new(failure);
             back.end(rolled_back.and_then(|unready| Err(StopReason::RolledBack { failure, unready }))).await
         }
-        result => run.end(result).await,
+        result => Box::pin(run.end(result)).await,
     }
 }
 
@@ -188,7 +189,7 @@ async fn sequence(run: &mut Run) -> Result<(), StopReason> {
         Method::OpsManager => by_ops_manager(run).await?,
     }
     run.step(Step::Verify, async |run| run.verify().await).await?;
-    run.note_left().await;
+    Box::pin(run.note_left()).await;
     Ok(())
 }
 

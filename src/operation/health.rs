@@ -213,7 +213,7 @@ async fn ask(session: &mut Session, cluster: &Cluster, snapshot: &Snapshot, dept
     loop {
         let evidence = match depth {
             Depth::Health => session.ask(&roster).await,
-            Depth::Everything => session.examine(&roster).await,
+            Depth::Everything => Box::pin(session.examine(&roster)).await,
         };
         let mut health = (snapshot.database.kind.facts().questions.judge)(&evidence, &roster);
         let lasting = evidence.failed().into_iter().filter(|(_, unasked)| unasked.obstacle.lasts());

@@ -392,7 +392,7 @@ impl Operation {
                 (false, false) => (Lookup::Absent, Lookup::Absent),
             }
         };
-        let asking = async { tokio::join!(asking, reading, health) };
+        let asking = Box::pin(async { tokio::join!(asking, reading, health) });
         let (images, nodes, (health, completion)) = self.patience.during(asking).await?;
         snapshot.environment.images = images;
         snapshot.environment.nodes.extend(nodes);
