@@ -38,11 +38,14 @@ fn set(feature: &str, from: i16, to: i16) -> Work {
 
 /// The features and levels of the steps.
 fn steps(completion: &Completion) -> Vec<(&str, i16, i16)> {
-    let step = |work| match work {
-        &Work::SetFeature { ref feature, ref from, ref to } => Some((feature.as_str(), from.level, to.level)),
+    completion.steps.iter().filter_map(|step| levels_of(&step.work)).collect()
+}
+
+fn levels_of(work: &Work) -> Option<(&str, i16, i16)> {
+    match work {
+        Work::SetFeature { feature, from, to } => Some((feature, from.level, to.level)),
         _ => None,
-    };
-    completion.steps.iter().filter_map(|it| step(&it.work)).collect()
+    }
 }
 
 #[tokio::test(start_paused = true)]
