@@ -29,7 +29,8 @@ impl<C> Kept<C> {
     {
         let asking: Vec<_> = ports
             .map(|(place, port)| {
-                let asked = question(place, port, self.take(place));
+                // Its future is large, and would be moved about in every list that holds it.
+                let asked = Box::pin(question(place, port, self.take(place)));
                 async move { (place, asked.await) }
             })
             .collect();

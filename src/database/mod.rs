@@ -104,7 +104,8 @@ impl Session {
     /// It would refuse, or does not say.
     pub async fn try_out(&mut self, work: &Work, roster: &Roster) -> Result<(), Undone> {
         match &mut self.asker {
-            Asker::Kafka(asker) => asker.set(&self.door, roster, work, true).await,
+            // Its future is large.
+            Asker::Kafka(asker) => Box::pin(asker.set(&self.door, roster, work, true)).await,
             _ => Ok(()),
         }
     }

@@ -234,7 +234,7 @@ impl Run {
             return Ok(String::new());
         };
         let roster = kinds::roster(&self.observer.snapshot);
-        let asking = timeout(LEFT, session.try_out(&back, &roster));
+        let asking = Box::pin(timeout(LEFT, session.try_out(&back, &roster)));
         let kind = self.plan.kind.name();
         Ok(match self.interrupt.during(asking).await? {
             Ok(Ok(())) if completion.steps.iter().all(|step| !irreversible(&step.reversal)) => {

@@ -22,6 +22,8 @@ pub struct Finishing {
     pub undo: fn(&Examined<'_>, &[Work]) -> Completion,
     /// What keeps the database from an update to that version (as the rule compares it) before it is finished, or at all.
     pub bar: fn(&Health, version: &str) -> Option<Bar>,
+    /// Asking takes commands in the database's containers, or doing it may.
+    pub runs_commands: bool,
 }
 
 impl Finishing {
@@ -34,8 +36,12 @@ impl Finishing {
     }
 
     /// Every member reports the version, and there is nothing else to do.
-    pub(super) const BY_VERSION: Finishing =
-        Finishing { left: members_report_it, undo: |_, _| Completion::default(), bar: |_, _| None };
+    pub(super) const BY_VERSION: Finishing = Finishing {
+        left: members_report_it,
+        undo: |_, _| Completion::default(),
+        bar: |_, _| None,
+        runs_commands: false,
+    };
 }
 
 /// Whether every member reports the version that the database is on.

@@ -59,7 +59,7 @@ pub(super) static FACTS: Facts = Facts {
         pause: PAUSE,
         drain: |_| None,
     },
-    finishing: Finishing { left: finish::left, undo: finish::undo, bar: bar::bar },
+    finishing: Finishing { left: finish::left, undo: finish::undo, bar: bar::bar, runs_commands: false },
     afterwards: |_, to| {
         vec![format!(
             "once {to} has proven itself, raise metadata.version and what else it allows with `kubectl dbupdate finish`, \

@@ -1,7 +1,9 @@
 //! What speaks against an update outside the database itself: missing permissions, expiring credentials, a GitOps tool
 //! that would restore the old version, and a backup in progress. Part of the preflight.
 
-use crate::model::{Check, Command, Finding, Lookup, Owner, PodAction, Severity, Weight, WorkloadPlan};
+use crate::model::{
+    Check, Command, Direction, Finding, Lookup, Owner, PodAction, Severity, Weight, WorkloadPlan,
+};
 
 use super::context::Context;
 use super::permissions;
@@ -22,6 +24,13 @@ pub fn findings(context: &Context<'_>, workloads: &[WorkloadPlan], found: &mut V
     if let Lookup::Unreadable(why) = &context.snapshot.cordoned {
         found.push(not_checked(format!("whether nodes are cordoned: {why}")));
     }
+}
+
+/// The same for a finish, which changes no version and restarts no pod.
+pub fn of_a_finish(context: &Context<'_>, found: &mut Vec<Finding>) {
+    permissions(context, found);
+    credentials(context, &[], found);
+    backups(context, found);
 }
 
 fn not_checked(what: String) -> Finding {
@@ -50,12 +59,11 @@ fn permissions(context: &Context<'_>, found: &mut Vec<Finding>) {
         ));
     }
     let journal = listed(Weight::Journal);
+    let lost = if context.direction == Direction::Finish { "finish --undo" } else { "rollback" };
     if !journal.is_empty() {
         found.push(context.refusal(
             Check::NoJournal,
-            format!(
-                "no journal can be kept, so rollback will not be possible: missing permissions: {journal}"
-            ),
+            format!("no journal can be kept, so {lost} will not be possible: missing permissions: {journal}"),
             "ask for a Role with the rules below",
         ));
     }
@@ -78,6 +86,9 @@ fn credentials(context: &Context<'_>, workloads: &[WorkloadPlan], found: &mut Ve
     }
     let message = match left {
         ..=0 => "your credentials have expired".to_owned(),
+        _ if context.direction == Direction::Finish => {
+            format!("your credentials expire in {}, and finishing may take longer", minutes(left))
+        }
         _ => format!(
             "your credentials expire in {}, but updating {pods} pods may take {}",
             minutes(left),

@@ -80,22 +80,31 @@ impl<'a> Subject<'a> {
         all
     }
 
-    /// What a run needs in addition.
-    fn running(&self) -> Vec<Permission> {
-        let (plural, beside) = (self.kind.plural(), self.kind.lock_and_journal(self.name));
-        let mut all: Vec<Permission> = [("watch", ""), ("patch", ""), ("patch", "/status")]
-            .map(|(verb, sub)| {
-                Permission::new(verb, "kubedb.com", &format!("{plural}{sub}")).named(self.name)
-            })
-            .into();
-        all.extend(self.served.iter().map(|kind| Permission::new("watch", group(*kind), kind.plural())));
+    /// What a run needs in addition that changes pod templates and restarts pods.
+    fn updating(&self) -> Vec<Permission> {
+        let mut all = self.following();
+        let plural = self.kind.plural();
+        all.extend(
+            ["", "/status"].map(|sub| {
+                Permission::new("patch", "kubedb.com", &format!("{plural}{sub}")).named(self.name)
+            }),
+        );
         for kind in &self.owned {
             all.extend(["get", "patch"].map(|verb| Permission::new(verb, group(*kind), kind.plural())));
         }
-        all.extend(["get", "watch", "delete"].map(|verb| Permission::new(verb, "", "pods")));
+        all.extend(["get", "delete"].map(|verb| Permission::new(verb, "", "pods")));
         if self.evicts {
             all.push(Permission::new("create", "", "pods/eviction"));
         }
+        all
+    }
+
+    /// What every run needs in addition: it watches the database, and has a lock, a journal and Events.
+    fn following(&self) -> Vec<Permission> {
+        let (plural, beside) = (self.kind.plural(), self.kind.lock_and_journal(self.name));
+        let mut all = vec![Permission::new("watch", "kubedb.com", plural).named(self.name)];
+        all.extend(self.served.iter().map(|kind| Permission::new("watch", group(*kind), kind.plural())));
+        all.push(Permission::new("watch", "", "pods"));
         all.push(Permission::new("watch", "policy", "poddisruptionbudgets"));
         if self.ops_requests {
             all.push(Permission::new("watch", OPS, self.kind.facts().ops_plural));
@@ -117,15 +126,16 @@ impl<'a> Subject<'a> {
         Permission::new("create", OPS, self.kind.facts().ops_plural)
     }
 
-    /// What is needed to ask the database itself.
+    /// What is needed to ask the database itself, and to finish an update.
     fn asking(&self) -> Vec<Permission> {
         // A WebSocket is asked for by a GET. From 1.35 on the API server wants `create` as well
         // (AuthorizePodWebsocketUpgradeCreatePermission).
-        let mut all = vec![
-            Permission::new("get", "", "pods/portforward"),
-            Permission::new("create", "", "pods/portforward"),
-            Permission::new("get", "", "pods/proxy"),
-        ];
+        let socket = |resource| ["get", "create"].map(|verb| Permission::new(verb, "", resource));
+        let mut all = Vec::from(socket("pods/portforward"));
+        all.push(Permission::new("get", "", "pods/proxy"));
+        if self.kind.facts().finishing.runs_commands {
+            all.extend(socket("pods/exec"));
+        }
         let Access { tls, open, auth_secret, client_secret, .. } = &self.access;
         let secret = |name: &String| Permission::new("get", "", "secrets").named(name);
         all.extend((!open).then(|| secret(auth_secret)));
@@ -177,14 +187,27 @@ fn group_of(api: &str) -> &str {
     api.split_once('/').map_or("", |(group, _)| group)
 }
 
-/// Every permission that the run of a plan, its resumption or its rollback needs, except those that reading the
-/// snapshot has already proved.
-///
-/// `ops_manager`: the update uses the Ops-manager. The permissions for the other methods are needed even then, for a
-/// rollback. `pre_pull`: images are to be brought to the nodes first.
-pub fn needed(snapshot: &Snapshot, ops_manager: bool, pre_pull: bool) -> Vec<Permission> {
+/// What a run does, as far as its permissions depend on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doing {
+    /// It updates or rolls back. The permissions for the other methods are needed even with the Ops-manager, for a
+    /// rollback.
+    Update {
+        /// By the Ops-manager.
+        ops_manager: bool,
+        /// Images are brought to the nodes first.
+        pre_pull: bool,
+    },
+    /// It finishes an update: no object of the database is changed, and no pod restarted.
+    Finish,
+}
+
+/// Every permission that such a run, its resumption or its rollback needs, except those that reading the snapshot has
+/// already proved.
+pub fn needed(snapshot: &Snapshot, doing: Doing) -> Vec<Permission> {
     let subject = Subject::of(snapshot);
-    let mut all = subject.running();
+    let Doing::Update { ops_manager, pre_pull } = doing else { return subject.following() };
+    let mut all = subject.updating();
     all.extend(Some(subject.requesting()).filter(|_| ops_manager));
     all.extend(Some(creating_pods()).filter(|_| pre_pull));
     all
@@ -194,7 +217,7 @@ pub fn needed(snapshot: &Snapshot, ops_manager: bool, pre_pull: bool) -> Vec<Per
 /// about them before the database is read.
 pub fn possible(kind: Kind, name: &str) -> Vec<Permission> {
     let subject = Subject::any(kind, name);
-    let mut all = subject.running();
+    let mut all = subject.updating();
     all.extend([subject.requesting(), creating_pods()]);
     all
 }
@@ -205,7 +228,7 @@ pub fn possible(kind: Kind, name: &str) -> Vec<Permission> {
 pub fn all(kind: Kind, name: &str, read: Option<&Snapshot>, apis: &BTreeSet<String>) -> Vec<Permission> {
     let subject = read.map_or_else(|| Subject::unread(kind, name, apis), Subject::of);
     let mut all = subject.reading();
-    all.extend(subject.running());
+    all.extend(subject.updating());
     all.extend(subject.aside(apis));
     let rank = |p: &Permission| VERBS.iter().position(|verb| *verb == p.verb);
     all.sort_by(|a, b| {
@@ -228,6 +251,9 @@ pub fn weight(permission: &Permission) -> Weight {
         }
         ("", "pods/portforward" | "pods/proxy" | "secrets", _) => {
             Weight::Spared("the database may not be asked whether it can bear the restart of a pod")
+        }
+        ("", "pods/exec", _) => {
+            Weight::Spared("what an update leaves to be finished cannot be asked or done")
         }
         ("", "pods", "delete") => Weight::Spared(
             "a rollback cannot replace a broken pod whose eviction a PodDisruptionBudget forbids",

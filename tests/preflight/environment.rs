@@ -1,13 +1,15 @@
 //! What the preflight finds beside the database: permissions, whoever else keeps it, and backups.
 
 use kubectl_dbupdate::model::{Check, Condition, PAUSED, Plan, Severity, Snapshot, rules};
-use kubectl_dbupdate::plan::permissions;
+use kubectl_dbupdate::plan::permissions::{self, Doing};
 use kubectl_dbupdate::plan::update::{self, Request, Unfinished};
 use kubectl_dbupdate::steps::s1_pause;
 use serde_json::{Value, json};
 use simcluster::world::Database;
 
 use crate::scene::{NAMESPACE, Scene};
+
+const UPDATE: Doing = Doing::Update { ops_manager: false, pre_pull: false };
 
 const KUBESTASH: &str = "core.kubestash.com";
 const STASH: &str = "stash.appscode.com";
@@ -19,7 +21,7 @@ fn zookeeper() -> Scene {
 /// The snapshot with what is asked beside it, as the command reads it.
 async fn look(scene: &Scene) -> Snapshot {
     let mut snapshot = scene.read().await.expect("the database can be read");
-    let needed = permissions::needed(&snapshot, false, false);
+    let needed = permissions::needed(&snapshot, UPDATE);
     snapshot.environment = scene.environment(&needed).await;
     snapshot
 }
@@ -111,7 +113,7 @@ async fn what_a_run_needs_is_missed_before_it_begins() {
 /// Each of them is asked for by its right name: without it the run would fail.
 #[tokio::test]
 async fn every_single_permission_is_asked_for() {
-    let needed = permissions::needed(&look(&zookeeper()).await, false, false);
+    let needed = permissions::needed(&look(&zookeeper()).await, UPDATE);
     for permission in &needed {
         let scene = zookeeper();
         let (resource, subresource) =

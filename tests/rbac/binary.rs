@@ -66,7 +66,8 @@ fn every_command_keeps_to_its_role() {
         ("__complete zk my-zk --to 3", 0),
     ] {
         let sent = served.sent(line, code);
-        assert_eq!(lacking(&sent, &(&roles.view | &roles.health), &roles), Vec::<&Asked>::new(), "{line}");
+        let bound = &(&roles.view | &roles.health) | &roles.commands();
+        assert_eq!(lacking(&sent, &bound, &roles), Vec::<&Asked>::new(), "{line}");
         secrets.extend(sent.into_iter().filter_map(|asked| asked.secret));
     }
     // The sandbox has no TLS, and its databases are those of the file.
@@ -89,6 +90,35 @@ fn every_command_keeps_to_its_role() {
         let sent = served.sent(line, code);
         assert_eq!(lacking(&sent, &(&roles.update | &roles.health), &roles), Vec::<&Asked>::new(), "{line}");
     }
+}
+
+/// Who may neither change nor restart anything can still finish.
+#[test]
+fn a_finish_keeps_to_its_role_and_needs_no_more() {
+    let (roles, served) = (roles(), Served::start());
+    served.run("kafka my-kf --to 3.6.1 --yes --progress none").ended(0, "");
+    for (verb, group, resource, subresource) in [
+        ("create", "", "pods", "eviction"),
+        ("delete", "", "pods", ""),
+        ("get", "", "pods", ""),
+        ("patch", "kubedb.com", "kafkas", ""),
+        ("patch", "kubedb.com", "kafkas", "status"),
+        ("patch", "apps.k8s.appscode.com", "petsets", ""),
+        ("get", "apps.k8s.appscode.com", "petsets", ""),
+    ] {
+        deny(&served, verb, group, resource, subresource);
+    }
+    let bound = &roles.finish | &roles.health;
+    for (line, code) in [
+        ("finish kafka my-kf --dry-run=server", 0),
+        ("finish kafka my-kf --yes --progress none", 0),
+        ("finish kafka my-kf --yes", 0),
+        ("finish zk my-zk --yes", 0),
+    ] {
+        let sent = served.sent(line, code);
+        assert_eq!(lacking(&sent, &bound, &roles), Vec::<&Asked>::new(), "{line}");
+    }
+    served.run("kafka my-kf --to 3.7.2 --yes").ended(3, "create pods/eviction");
 }
 
 fn deny(served: &Served, verb: &str, group: &str, resource: &str, subresource: &str) {

@@ -21,11 +21,14 @@ use kubectl_dbupdate::cluster::Cluster;
 use kubectl_dbupdate::engine;
 use kubectl_dbupdate::event::{Event, Outcome, Step};
 use kubectl_dbupdate::model::{BACKUP_APIS, GITOPS_API, Kind, Method, Permission, Snapshot, WorkloadKind};
-use kubectl_dbupdate::plan::{permissions, update};
+use kubectl_dbupdate::operation::{Operation, Request, Stop, Wish};
+use kubectl_dbupdate::plan::permissions::{self, Doing};
+use kubectl_dbupdate::plan::update;
 use roles::{Asked, Grant, Roles, asked, roles, text};
 use serde_json::{Value, json};
 use simcluster::world::{self, Database};
 use simcluster::{Ailment, ApiError, Behaviour, Effect, Fault, PodRule};
+use tokio::sync::{mpsc, watch};
 
 /// What is not granted by a role that is bound in the namespace, nor by the catalog's, which is bound everywhere.
 fn lacking<'a>(asked: &'a BTreeSet<Asked>, bound: &BTreeSet<Grant>, roles: &Roles) -> Vec<&'a Asked> {
@@ -48,6 +51,8 @@ struct Record {
     everywhere: BTreeSet<Asked>,
     /// By runs.
     runs: BTreeSet<Asked>,
+    /// By runs that finish an update.
+    finishes: BTreeSet<Asked>,
 }
 
 impl Record {
@@ -56,6 +61,7 @@ impl Record {
         self.everywhere.extend(of(world, "everywhere"));
         // As `World::cluster` names its clients.
         self.runs.extend(of(world, "client"));
+        self.finishes.extend(of(world, "finish"));
     }
 
     fn grants(sets: &[&BTreeSet<Asked>]) -> BTreeSet<Grant> {
@@ -109,7 +115,8 @@ async fn look(world: &World) {
 async fn dry_run(world: &World, cluster: &Cluster) -> Snapshot {
     let snapshot = world.snapshot(cluster).await;
     cluster.journal(world.kind, NAMESPACE, &world.name).await.expect("it can be read");
-    let needed = permissions::needed(&snapshot, false, false);
+    let update = Doing::Update { ops_manager: false, pre_pull: false };
+    let needed = permissions::needed(&snapshot, update);
     let environment = cluster.environment(world.kind, NAMESPACE, &world.name, &needed).await;
     let environment = environment.expect("it can be asked");
     let nodes = snapshot.pods.iter().filter_map(|pod| pod.node.clone());
@@ -127,6 +134,26 @@ async fn updated(database: Database, record: &mut Record) {
     engine::trials(&cluster, &snapshot, &plan, &world.clock()).await.expect("they can be tried");
     world.update().await.done();
     world.is_updated();
+    record.take(&world);
+}
+
+/// What an update has left to be done in the database is done, by somebody who may do no more than that.
+async fn finished(database: Database, record: &mut Record) {
+    let world = complete(World::new(database).gated());
+    world.update().await.done();
+    let (told, _) = mpsc::unbounded_channel();
+    let (_, stop) = watch::channel(Stop::Go);
+    let request = Request { wish: Wish::Finish { undo: false }, unasked: true, ..world.asked() };
+    let cluster = world.cluster_of("finish");
+    let mut operation = Operation::new(cluster, request, world.clock(), stop, told);
+    let outlook = Box::pin(operation.outlook()).await.expect("it can be read");
+    assert_eq!(outlook.refused(), None);
+    if outlook.not_begun(&world.asked().caller.commands).is_none() {
+        assert_eq!(
+            operation.carry_out(outlook).await.expect("nobody is asked").finish.outcome,
+            Outcome::Done
+        );
+    }
     record.take(&world);
 }
 
@@ -229,25 +256,34 @@ async fn taken_over_and_rolled_back(record: &mut Record) {
 #[tokio::test(start_paused = true)]
 async fn no_request_lacks_a_rule_and_no_rule_is_idle() {
     let (roles, mut record) = (roles(), Record::default());
+    // Their futures are large, and all of them would have their place on the stack.
     for database in databases().into_iter().chain([placed(), with_tls()]) {
-        updated(database, &mut record).await;
+        Box::pin(updated(database, &mut record)).await;
     }
     for database in databases() {
-        ended_by_an_ops_request(database, &mut record).await;
+        Box::pin(ended_by_an_ops_request(database, &mut record)).await;
     }
     for database in databases() {
-        requested(database, &mut record).await;
+        Box::pin(requested(database, &mut record)).await;
     }
-    pre_pulled(&mut record).await;
-    by_pages(&mut record).await;
-    backups(&mut record).await;
-    stuck(&mut record).await;
-    taken_over_and_rolled_back(&mut record).await;
+    // The simulated Cassandra has no files yet.
+    for database in databases().into_iter().enumerate().filter(|(n, _)| *n != 2).map(|(_, database)| database)
+    {
+        Box::pin(finished(database, &mut record)).await;
+    }
+    Box::pin(pre_pulled(&mut record)).await;
+    Box::pin(by_pages(&mut record)).await;
+    Box::pin(backups(&mut record)).await;
+    Box::pin(stuck(&mut record)).await;
+    Box::pin(taken_over_and_rolled_back(&mut record)).await;
 
-    let Record { looks, everywhere, runs } = &record;
+    let Record { looks, everywhere, runs, finishes } = &record;
     let bound = |role: &BTreeSet<Grant>| role | &roles.health;
     assert_eq!(lacking(looks, &bound(&roles.view), &roles), Vec::<&Asked>::new(), "to look");
-    assert_eq!(lacking(runs, &bound(&roles.update), &roles), Vec::<&Asked>::new(), "to update");
+    // At its end an update asks what is left to finish.
+    let updates = &bound(&roles.update) | &roles.commands();
+    assert_eq!(lacking(runs, &updates, &roles), Vec::<&Asked>::new(), "to update");
+    assert_eq!(lacking(finishes, &bound(&roles.finish), &roles), Vec::<&Asked>::new(), "to finish");
     // Bound everywhere, the role to look is enough for all namespaces.
     let granted = |a: &&Asked| roles.view.contains(&a.grant) || roles.catalog.contains(&a.grant);
     assert_eq!(everywhere.iter().filter(|a| !granted(a)).collect::<Vec<_>>(), Vec::<&Asked>::new());
@@ -257,12 +293,15 @@ async fn no_request_lacks_a_rule_and_no_rule_is_idle() {
         role.difference(used).cloned().collect()
     };
     assert_eq!(idle(&roles.view, &looked), [], "idle in dbupdate-view");
-    let all = Record::grants(&[looks, everywhere, runs]);
+    let all = Record::grants(&[looks, everywhere, runs, finishes]);
     assert_eq!(idle(&roles.update, &all), [], "idle in dbupdate-update");
     assert_eq!(idle(&roles.catalog, &all), [], "idle in dbupdate-catalog");
     // A WebSocket is asked for by a GET, for which API servers from 1.35 on check `create` as well.
-    let create = ("".to_owned(), "pods/portforward".to_owned(), "create".to_owned());
-    assert_eq!(idle(&roles.health, &all), [create], "idle in dbupdate-health");
+    let create = |sub: &str| ("".to_owned(), format!("pods/{sub}"), "create".to_owned());
+    assert_eq!(idle(&roles.health, &all), [create("portforward")], "idle in dbupdate-health");
+    // Most databases have nothing to finish, and none keeps its first journal of a finish.
+    let commands = roles.commands().into_iter().collect::<Vec<_>>();
+    assert_eq!(idle(&roles.finish, &all), commands, "idle in dbupdate-finish");
     let sent: BTreeSet<&str> = runs.iter().filter_map(|a| a.secret.as_deref()?.strip_prefix("db-")).collect();
     // The names of the file's databases have two parts.
     let granted: BTreeSet<&str> =
@@ -277,6 +316,20 @@ fn to_update_is_to_look_and_more() {
     assert_eq!(roles.view.difference(&roles.update).collect::<Vec<_>>(), Vec::<&Grant>::new());
     assert!(roles.update.len() > roles.view.len());
     assert!(roles.catalog.is_disjoint(&roles.update));
+}
+
+/// Whoever may finish updates may look, and neither changes nor restarts anything. Whoever updates may also finish, where
+/// that takes no commands in pods.
+#[test]
+fn to_finish_is_to_look_and_to_keep_a_lock_and_a_journal() {
+    let roles = roles();
+    assert!(roles.finish.is_superset(&roles.view));
+    let rest = &(&roles.finish - &roles.update);
+    assert_eq!(*rest, roles.commands());
+    let own = ["leases", "configmaps", "events", "pods/exec"];
+    let reads = |grant: &&Grant| ["get", "list", "watch"].contains(&grant.2.as_str());
+    let others = roles.finish.iter().filter(|grant| !reads(grant) && !own.contains(&grant.1.as_str()));
+    assert_eq!(others.collect::<Vec<_>>(), Vec::<&Grant>::new());
 }
 
 /// The least for who looks holds nothing by which anything could be changed.
@@ -310,7 +363,7 @@ fn auth_asks_for_what_the_roles_grant() {
     let of_lists = [("", "configmaps"), ("coordination.k8s.io", "leases")];
     let lists = of_lists.map(|(group, plural)| (group.to_owned(), plural.to_owned(), "list".to_owned()));
     let lists = BTreeSet::from(lists);
-    assert_eq!(grants(namespace), &(&roles.update - &lists) | &roles.health);
+    assert_eq!(grants(namespace), &(&(&roles.update - &lists) | &roles.health) | &roles.commands());
     assert!(roles.update.is_superset(&lists));
 }
 

@@ -16,8 +16,16 @@ pub struct Roles {
     pub view: BTreeSet<Grant>,
     pub update: BTreeSet<Grant>,
     pub health: BTreeSet<Grant>,
+    pub finish: BTreeSet<Grant>,
     /// The Secrets that `health` grants, by name.
     pub secrets: BTreeSet<String>,
+}
+
+impl Roles {
+    /// What it takes to run commands in pods, which only a finish needs.
+    pub fn commands(&self) -> BTreeSet<Grant> {
+        self.finish.iter().filter(|grant| grant.1 == "pods/exec").cloned().collect()
+    }
 }
 
 #[derive(Deserialize)]
@@ -58,13 +66,14 @@ pub fn roles() -> Roles {
         by_name.insert(role.metadata.name, role.rules.iter().flat_map(grants).collect());
         secrets.extend(role.rules.into_iter().flat_map(|rule| rule.resource_names));
     }
-    assert_eq!(by_name.len(), 4, "{:?}", by_name.keys());
+    assert_eq!(by_name.len(), 5, "{:?}", by_name.keys());
     let mut role = |name: &str| by_name.remove(name).unwrap_or_else(|| panic!("there is no {name}"));
     Roles {
         catalog: role("dbupdate-catalog"),
         view: role("dbupdate-view"),
         update: role("dbupdate-update"),
         health: role("dbupdate-health"),
+        finish: role("dbupdate-finish"),
         secrets,
     }
 }

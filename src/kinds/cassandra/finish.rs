@@ -14,7 +14,7 @@ use crate::model::{Completion, FinishStep, Reversal, Tool, Work, size};
 use format::Written;
 
 /// The rules.
-pub const FINISHING: Finishing = Finishing { left, undo, bar: |_, _| None };
+pub const FINISHING: Finishing = Finishing { left, undo, bar: |_, _| None, runs_commands: true };
 
 /// A node whose disks are known.
 struct Node<'a> {

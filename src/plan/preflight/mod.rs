@@ -51,6 +51,6 @@ pub fn of_a_finish(context: &Context<'_>) -> Vec<Finding> {
     database::database(context, &mut found);
     database::others(context, &mut found);
     pods::health(context, &mut found);
-    environment::findings(context, &[], &mut found);
+    environment::of_a_finish(context, &mut found);
     found
 }
