@@ -81,7 +81,11 @@ impl Asker {
             match door.asked(ready_to_be_told(door, place, open)).await {
                 Ok(mut open) => {
                     let done = update::update(door, &mut open.connection, &change).await;
-                    let usable = !matches!(done, Err(Undone::Unknown(_)));
+                    let usable = match &done {
+                        Ok(()) if !only_try => update::settle(&mut open.connection, &change).await,
+                        Ok(()) | Err(Undone::Refused(_)) => true,
+                        Err(Undone::Unknown(_)) => false,
+                    };
                     self.connections.keep(place, usable.then_some(open));
                     return done;
                 }

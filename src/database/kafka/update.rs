@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::connection::Connection;
 use super::message;
@@ -39,6 +39,29 @@ pub async fn update<W: AsyncRead + AsyncWrite + Unpin>(
         Undone::Refused(why) => Undone::Refused(door.told(&why)),
         Undone::Unknown(why) => Undone::Unknown(door.told(&why)),
     })
+}
+
+/// The nodes hear of a change up to half a second after the active controller has answered, all at about the same time. Until
+/// then they contradict each other.
+const HEARD: Duration = Duration::from_secs(1);
+
+/// The pause before the broker is asked again whether it has heard.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Gives a change the time that it takes to reach the nodes. `false` if the connection is of no use any more.
+pub async fn settle<W: AsyncRead + AsyncWrite + Unpin>(
+    connection: &mut Connection<W>,
+    change: &Change<'_>,
+) -> bool {
+    let until = Instant::now() + HEARD;
+    while Instant::now() < until {
+        match timeout_at(until, connection.features()).await {
+            Ok(Ok(features)) if features.level(change.feature) == Some(change.level) => return true,
+            Ok(Ok(_)) => sleep(PAUSE).await,
+            Ok(Err(_)) | Err(_) => return false,
+        }
+    }
+    true
 }
 
 async fn send<W: AsyncRead + AsyncWrite + Unpin>(

@@ -52,17 +52,17 @@ impl<'a> Nodes<'a> {
             levels.entry(features.level(feature)).or_default().push(pod);
         }
         if let Some(pods) = levels.get(&None) {
-            return Err(format!("{} does not know the levels of the cluster yet", pods.join(" and ")));
+            return Err(format!("the levels of the cluster are not known yet on {}", some(pods)));
         }
         let each = |(level, pods): (&Option<i16>, &Vec<&str>)| {
-            format!("{} by {}", words(feature, level.unwrap_or_default()), pods.join(" and "))
+            format!("{} on {}", words(feature, level.unwrap_or_default()), some(pods))
         };
         match levels.len() {
             0 => Err(format!("no node tells the level of {feature}")),
             1 => Ok(levels.keys().next().copied().flatten().unwrap_or_default()),
             _ => {
                 let each: Vec<_> = levels.iter().map(each).collect();
-                Err(format!("nodes do not agree on {feature}: it is {}", each.join(", ")))
+                Err(format!("{feature} is not the same on all nodes: {}", each.join("; ")))
             }
         }
     }
@@ -71,6 +71,14 @@ impl<'a> Nodes<'a> {
     fn common(&self, feature: &str) -> i16 {
         let highest = self.said.iter().map(|(_, features)| features.highest(feature).unwrap_or_default());
         highest.min().unwrap_or_default()
+    }
+}
+
+/// The first two pods, and how many there are besides.
+fn some(pods: &[&str]) -> String {
+    match pods {
+        [first, second, _, ..] => format!("{first}, {second} and {} more", pods.len() - 2),
+        _ => pods.join(" and "),
     }
 }
 

@@ -116,3 +116,34 @@ async fn an_answer_that_does_not_come_leaves_it_open_what_was_done() {
     let done = send(&mut Connection::new(ours), &to(21, true)).await;
     assert_eq!(done, Err(Undone::Unknown("no answer within 15 s".to_owned())));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_change_gets_the_time_that_it_takes_to_reach_the_broker() {
+    // How often the broker says that the old level is in force, which connection is of use then, and after how long.
+    for (old, usable, after) in [(0, true, 0), (3, true, 150), (100, true, 1_000)] {
+        let (ours, mut theirs) = duplex(1 << 16);
+        tokio::spawn(async move {
+            let mut asked = 0;
+            while let Ok(length) = theirs.read_i32().await {
+                let mut request = vec![0; usize::try_from(length).expect("a length")];
+                theirs.read_exact(&mut request).await.expect("all of it");
+                let level = if asked < old { 19 } else { 21 };
+                asked += 1;
+                // No versions of requests, an epoch, and what is in force.
+                let finalized = Writer::default().count(1).compact_string("metadata.version").int16(level);
+                let finalized = finalized.int16(level).end().bytes;
+                let body =
+                    [&[0, 0, 1, 0, 0, 0, 0, 2, 1, 8, 0, 0, 0, 0, 0, 0, 0, 1, 2][..], &[23], &finalized]
+                        .concat();
+                let frame = Writer::default().blob(&[&request[4..8], body.as_slice()].concat()).bytes;
+                theirs.write_all(&frame).await.expect("it is read");
+            }
+        });
+        let began = Instant::now();
+        let settled = settle(&mut Connection::new(ours), &to(21, true)).await;
+        assert_eq!((settled, began.elapsed()), (usable, Duration::from_millis(after)), "{old}");
+    }
+    let (ours, theirs) = duplex(1 << 16);
+    drop(theirs);
+    assert!(!settle(&mut Connection::new(ours), &to(21, true)).await);
+}

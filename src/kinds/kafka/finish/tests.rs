@@ -228,13 +228,13 @@ fn nodes_that_do_not_support_it_or_do_not_say_so_are_obstacles() {
         (
             "a node that starts",
             |s| s.node("kf-controller-1", |n| n.epoch = None),
-            "kf-controller-1 does not know the levels of the cluster yet",
+            "the levels of the cluster are not known yet on kf-controller-1",
         ),
         (
             "a node that has fallen behind",
             |s| s.node("kf-broker-2", |n| n.finalized = vec![(METADATA.to_owned(), 20)]),
-            "nodes do not agree on metadata.version: it is 3.8-IV0 (20) by kf-broker-2, 3.9-IV0 (21) by \
-             kf-controller-0 and kf-controller-1 and kf-controller-2 and kf-broker-0 and kf-broker-1",
+            "metadata.version is not the same on all nodes: 3.8-IV0 (20) on kf-broker-2; 3.9-IV0 (21) on \
+             kf-controller-0, kf-controller-1 and 3 more",
         ),
         (
             "two clusters",
