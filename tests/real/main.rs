@@ -3,6 +3,7 @@
 #![cfg(target_os = "linux")]
 
 mod compare;
+mod finish;
 mod lives;
 mod load;
 #[path = "../programs/mod.rs"]

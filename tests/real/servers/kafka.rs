@@ -1,13 +1,14 @@
 //! Kafka in KRaft mode, as KubeDB runs it: controllers are 1000 and following, brokers 0 and following, everybody logs in by
 //! SASL PLAIN, and each start formats the volume anew, which forgets a controller's vote but no record.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
 use simcluster::world::{Database, catalog};
 
 use super::{Probe, Seat, Server, class_path, java};
-use crate::site::LOGIN;
+use crate::site::{LOGIN, Site};
 
 pub const KAFKA: Server = Server {
     kind: "kafka",
@@ -26,6 +27,22 @@ pub const KAFKA: Server = Server {
     clients: "broker",
 };
 
+/// A Kafka that has been updated to 4.0.0, and is on the features of 3.9 yet.
+pub const KAFKA_UNFINISHED: Server = Server {
+    versions: ["4.0.0", "4.0.0"],
+    command: |seat, seats, version| process(seat, seats, version, "--release-version 3.9"),
+    ..KAFKA
+};
+
+/// The same, of which the last broker runs 3.9.0 in spite of its image.
+pub const KAFKA_WITH_AN_OLD_BROKER: Server = Server {
+    command: |seat, seats, version| {
+        let is_old = seat.pod.ends_with("broker-2");
+        process(seat, seats, if is_old { "3.9.0" } else { version }, "--release-version 3.9")
+    },
+    ..KAFKA_UNFINISHED
+};
+
 const CLUSTER: &str = "MkU3OEVBNTcwNTJENDM2Qk";
 
 fn is_controller(seat: &Seat) -> bool {
@@ -33,11 +50,17 @@ fn is_controller(seat: &Seat) -> bool {
 }
 
 fn command(seat: &Seat, seats: &[Seat], version: &str) -> Command {
+    process(seat, seats, version, "")
+}
+
+/// A node of that version, of a cluster that was created so.
+fn process(seat: &Seat, seats: &[Seat], version: &str, created: &str) -> Command {
     let config = seat.write("server.properties", &config(seat, seats));
     // The shell becomes the server, so that signals reach it.
     let script = format!(
         "rm -f data/meta.properties data/__cluster_metadata-0/quorum-state
-         \"$@\" kafka.tools.StorageTool format -t {CLUSTER} -c {0} --ignore-formatted && exec \"$@\" kafka.Kafka {0}",
+         \"$@\" kafka.tools.StorageTool format -t {CLUSTER} -c {0} --ignore-formatted \
+             {created} && exec \"$@\" kafka.Kafka {0}",
         config.display(),
     );
     let mut java = java(Path::new("java"), 256, &class_path("kafka", version), seat);
@@ -85,4 +108,46 @@ auto.create.topics.enable=false
 ",
         data.display()
     )
+}
+
+impl Site {
+    /// What Kafka's own tool says of the features of the cluster: the level of each that is in force.
+    pub async fn features(&self) -> BTreeMap<String, String> {
+        let said = self.feature_tool(&["describe"]).await;
+        let level = |line: &str| {
+            let field = |name: &str| {
+                line.split('\t').find_map(|field| field.trim().strip_prefix(name).map(str::trim))
+            };
+            Some((field("Feature:")?.to_owned(), field("FinalizedVersionLevel:")?.to_owned()))
+        };
+        said.lines().filter_map(level).collect()
+    }
+
+    /// Runs `kafka-features.sh` with these arguments, and gives what it says.
+    pub async fn feature_tool(&self, arguments: &[&str]) -> String {
+        let seat = self.seats.iter().find(|seat| !is_controller(seat)).expect("there is a broker");
+        let [user, password] = LOGIN;
+        let login = format!(
+            "security.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\nsasl.jaas.config=\
+             org.apache.kafka.common.security.plain.PlainLoginModule required username=\"{user}\" \
+             password=\"{password}\";\n"
+        );
+        let config = seat.write("client.properties", &login);
+        let output = tokio::process::Command::new("java")
+            .args(["-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
+            .args([
+                "-Dorg.slf4j.simpleLogger.defaultLogLevel=off",
+                "-cp",
+                &class_path("kafka-tools", "4.0.0"),
+            ])
+            .args(["org.apache.kafka.tools.FeatureCommand", "--command-config"])
+            .arg(config)
+            .args(["--bootstrap-server", &format!("{}:9092", seat.address)])
+            .args(arguments)
+            .output();
+        let output = output.await.expect("java starts");
+        let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+        assert!(output.status.success(), "{said:?}");
+        said.concat()
+    }
 }

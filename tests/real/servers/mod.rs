@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 
 pub use cassandra::CASSANDRA;
 pub use hazelcast::HAZELCAST;
-pub use kafka::KAFKA;
+pub use kafka::{KAFKA, KAFKA_UNFINISHED, KAFKA_WITH_AN_OLD_BROKER};
 pub use zookeeper::ZOOKEEPER;
 
 /// The logging of the servers that use Logback: warnings, on the standard output.
