@@ -161,7 +161,6 @@ fn plans_and_lists() {
     let named = Permission::new("patch", "kubedb.com", "zookeepers/status").named("my-zk");
     plan["trials"] = json!([trial]);
     plan["missing"] = json!([named, Permission::new("create", "", "pods/eviction")]);
-    plan["afterwards"] = json!(["run nodetool"]);
     fits("plan", &plan);
     print("plan", 0, "finish zk my-zk --dry-run");
     print("hops", 0, "zk my-zk --to 3.9.1 --finish --dry-run");
@@ -545,7 +544,6 @@ fn only_what_is_left_out_where_it_is_empty_may_be_absent() {
             "plan",
             &[
                 "added",
-                "afterwards",
                 "busy",
                 "features",
                 "finish",

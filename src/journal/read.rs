@@ -53,8 +53,8 @@ fn scrubbed_text(field: &str, text: &str) -> String {
         "began" | "ended" | "time" if !sane(text) => String::new(),
         // Text for a person may be as long as a sentence, and an image is a name with a host in front and a digest at
         // the end.
-        "message" | "hint" | "error" | "state" | "next" | "waitsFor" | "afterwards" | "image" | "now"
-        | "after" => bounded(text, LONGEST_TEXT),
+        "message" | "hint" | "error" | "state" | "next" | "waitsFor" | "why" | "obstacles" | "settled"
+        | "remarks" | "left" | "image" | "now" | "after" => bounded(text, LONGEST_TEXT),
         _ => bounded(text, LONGEST_NAME),
     }
 }

@@ -44,15 +44,6 @@ pub(super) static FACTS: Facts = Facts {
         drain: |_| Some(Drain::Service),
     },
     finishing: finish::FINISHING,
-    afterwards: |from, to| {
-        if !crosses_major(from, to) {
-            return Vec::new();
-        }
-        vec![
-            "`kubectl dbupdate finish` rewrites the files of older formats, on the nodes that have any"
-                .to_owned(),
-        ]
-    },
 };
 
 /// Each major version writes its sstables in its own format, which the previous major version cannot read. A version

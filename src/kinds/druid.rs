@@ -42,5 +42,4 @@ pub(super) static FACTS: Facts = Facts {
         drain: |role| (Role::named(role) == Some(Role::MiddleManager)).then_some(Drain::Work),
     },
     finishing: Finishing::BY_VERSION,
-    afterwards: |_, _| Vec::new(),
 };

@@ -40,5 +40,4 @@ pub(super) static FACTS: Facts = Facts {
         drain: |_| None,
     },
     finishing: Finishing::BY_VERSION,
-    afterwards: |_, _| Vec::new(),
 };

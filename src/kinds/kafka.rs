@@ -60,11 +60,4 @@ pub(super) static FACTS: Facts = Facts {
         drain: |_| None,
     },
     finishing: Finishing { left: finish::left, undo: finish::undo, bar: bar::bar, runs_commands: false },
-    afterwards: |_, to| {
-        vec![format!(
-            "once {to} has proven itself, raise metadata.version and what else it allows with `kubectl dbupdate finish`, \
-             which says what of it can be undone; never use `kafka-features.sh upgrade --release-version`, which also \
-             raises kraft.version and breaks a cluster managed by KubeDB"
-        )]
-    },
 };

@@ -70,8 +70,6 @@ pub struct Facts {
     pub data: Data,
     pub questions: Questions,
     pub finishing: Finishing,
-    /// Manual follow-up after an update between two versions (the versions as the rule compares them).
-    pub afterwards: fn(from: &str, to: &str) -> Vec<String>,
 }
 
 /// What the API and its users call a kind.

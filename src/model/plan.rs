@@ -48,9 +48,6 @@ pub struct Plan {
     /// The versions that lead to the target one step at a time, if one step is not allowed; the current version first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub path: Vec<String>,
-    /// The manual follow-up after the update.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub afterwards: Vec<String>,
 }
 
 impl Plan {

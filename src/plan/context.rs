@@ -93,7 +93,6 @@ impl Context<'_> {
             findings,
             missing: self.snapshot.environment.denied().to_vec(),
             path: Vec::new(),
-            afterwards: Vec::new(),
         }
     }
 }

@@ -65,7 +65,6 @@ pub fn plan(snapshot: &Snapshot, request: &Request) -> Result<Plan, NoTarget> {
         findings,
         path: Vec::new(),
         pre_pull: None,
-        afterwards: Vec::new(),
         ..as_it_is
     })
 }

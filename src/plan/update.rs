@@ -146,7 +146,6 @@ pub fn nothing(snapshot: &Snapshot) -> Plan {
         findings: Vec::new(),
         missing: Vec::new(),
         path: Vec::new(),
-        afterwards: Vec::new(),
     }
 }
 
@@ -271,7 +270,6 @@ fn plan_for(context: &Context<'_>, request: &Request) -> Plan {
         ops_request: requests.then(|| ops_request::manifest(context, request.step_timeout_seconds)),
         pre_pull: pre_pull::plan(context, &workloads),
         path: path(context, &findings),
-        afterwards: afterwards(context),
         ..context.plan(from, action, workloads, findings)
     }
 }
@@ -293,12 +291,4 @@ fn path(context: &Context<'_>, findings: &[Finding]) -> Vec<String> {
     }
     let db = &context.snapshot.database;
     catalog::shortest_path(&context.snapshot.catalog, &db.version, &context.target.name).unwrap_or_default()
-}
-
-fn afterwards(context: &Context<'_>) -> Vec<String> {
-    if context.on_target_version() {
-        return Vec::new();
-    }
-    let from = context.current.map_or("", |v| v.version.as_str());
-    (context.facts().afterwards)(from, &context.target.version)
 }

@@ -5,8 +5,7 @@ use super::layout::View;
 use super::words;
 use crate::model::{Finding, Plan, Purpose, Severity, Trial, clean, rules, verbs};
 
-/// The findings by severity, the path of updates where one step is not allowed, and the manual follow-up of
-/// an update that is not refused.
+/// The findings by severity, and the path of updates where one step is not allowed.
 pub(super) fn findings(plan: &Plan, view: View) -> String {
     let mut sections = Vec::new();
     for severity in [Severity::Refusal, Severity::Overridden, Severity::Warning, Severity::Info] {
@@ -22,22 +21,7 @@ pub(super) fn findings(plan: &Plan, view: View) -> String {
         let steps = view.paragraph("  ", &plan.path.join(" → "));
         sections.push(format!("{}\n{steps}", view.bold("Update path")));
     }
-    if !plan.afterwards.is_empty() && plan.refusals().next().is_none() {
-        sections.push(afterwards(plan, view));
-    }
     sections.join("\n")
-}
-
-/// What the user has to do after the update; empty where there is nothing.
-pub(super) fn afterwards(plan: &Plan, view: View) -> String {
-    if plan.afterwards.is_empty() {
-        return String::new();
-    }
-    let mut out = format!("{}\n", view.bold("Manual follow-up"));
-    for note in &plan.afterwards {
-        out.push_str(&view.paragraph("  - ", &clean(note)));
-    }
-    out
 }
 
 /// The permissions that are missing, and the rules that grant them.

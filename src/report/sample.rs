@@ -86,7 +86,6 @@ pub(super) fn plan() -> Plan {
         )],
         missing: Vec::new(),
         path: Vec::new(),
-        afterwards: vec!["finalize the metadata version".into()],
     }
 }
 

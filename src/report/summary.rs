@@ -2,7 +2,7 @@
 
 use super::columns::{GAP, bare_table, print};
 use super::layout::View;
-use super::{findings, words};
+use super::words;
 use crate::event::{Finish, Outcome, WorkloadResult};
 use crate::model::{Action, Plan, clean};
 
@@ -27,18 +27,16 @@ pub fn final_block(finish: &Finish, plan: &Plan, view: View) -> String {
         let text = "not confirmed by an operator: none acknowledged the pause or was seen reconciling";
         out.push_str(&view.paragraph("note: ", text));
     }
-    if matches!(finish.outcome, Outcome::Done | Outcome::NotReady) {
-        out.push_str(&findings::afterwards(plan, view));
-    }
     out.push_str(&next(finish, view));
     out.push_str(&last_line(finish));
     out
 }
 
-/// The end of a run in a line if it is done, and what is left for the user to do by hand; otherwise with all that there is to do about it.
+/// The end of a run in a line if it is done, with the command that finishes it if something is left; otherwise with all that
+/// there is to do about it.
 pub fn final_words(finish: &Finish, plan: &Plan, view: View) -> String {
     match finish.outcome {
-        Outcome::Done => headline(finish, plan, view) + &findings::afterwards(plan, view),
+        Outcome::Done => headline(finish, plan, view) + &next(finish, view),
         _ => final_block(&Finish { workloads: Vec::new(), ..finish.clone() }, plan, view),
     }
 }

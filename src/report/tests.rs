@@ -72,9 +72,12 @@ fn what_was_rolled_back_is_restored_and_says_so_once() {
 }
 
 #[test]
-fn a_quiet_run_keeps_what_is_left_to_do_by_hand() {
-    let shown = final_words(&finish(), &plan(), PIPE);
-    assert!(shown.starts_with("done: ") && shown.contains("\nManual follow-up\n  - "), "{shown}");
+fn a_quiet_run_keeps_the_command_that_finishes_it() {
+    let mut finish = finish();
+    finish.next = vec!["kubectl dbupdate finish kafka my-kf".to_owned()];
+    let shown = final_words(&finish, &plan(), PIPE);
+    assert!(shown.starts_with("done: "), "{shown}");
+    assert!(shown.ends_with("\nnext:\n  kubectl dbupdate finish kafka my-kf\n"), "{shown}");
     assert_eq!(shown.matches("longest pod downtime").count(), 1, "{shown}");
 }
 

@@ -191,6 +191,5 @@ pub(super) fn plan(ill: &[&str]) -> Plan {
         findings: Vec::new(),
         missing: Vec::new(),
         path: Vec::new(),
-        afterwards: Vec::new(),
     }
 }

