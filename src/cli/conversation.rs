@@ -292,6 +292,14 @@ impl Conversation {
             Error::MayFollow { kind, name, to } => {
                 format!(". To continue: {}", identity::update(&self.options, *kind, name, to, true))
             }
+            Error::MayFinish { kind, name } => {
+                let command = identity::named(&self.options, "finish", *kind, name);
+                format!(". To see its plan and decide: {command}")
+            }
+            Error::Finished { kind, name, .. } => {
+                let command = identity::named(&self.options, "finish", *kind, name);
+                format!(". To see what of it can be taken back: {} --dry-run", command.word("--undo"))
+            }
             Error::MayNotRead { kind, name, .. } => {
                 let command = identity::named(&self.options, "auth", *kind, name);
                 format!("; to list all missing permissions: {command}")

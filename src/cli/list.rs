@@ -17,7 +17,8 @@ pub async fn list(options: LookOptions, terminal: Terminal) -> ExitCode {
 
 async fn show(look: &mut Look) -> Result<ExitCode, Failure> {
     let found = look.found().await?;
-    let all: Vec<Listed> = found.iter().map(|found| situation::listed(&found.snapshot)).collect();
+    let all: Vec<Listed> =
+        found.iter().map(|found| situation::listed(&found.snapshot, found.last_run())).collect();
     let text = match (look.options.output, format(look.options.output)) {
         (_, Some(format)) => report::object::databases(&all, format)?,
         (ListOutput::Name, None) => {

@@ -29,6 +29,16 @@ pub struct Found {
     pub unread: Vec<String>,
 }
 
+impl Found {
+    /// The last run on it, if its journal could be read and has one.
+    pub fn last_run(&self) -> Option<&Entry> {
+        match &self.journal {
+            Lookup::Found(journal) => journal.last(),
+            Lookup::Absent | Lookup::Unreadable(_) => None,
+        }
+    }
+}
+
 const CATALOG_API: &str = "catalog.kubedb.com/v1alpha1";
 
 /// Namespace and name.

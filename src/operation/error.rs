@@ -65,10 +65,11 @@ pub enum Error {
     MayFinish { kind: Kind, name: String },
     /// There is no update to roll back any more, since the last one was finished.
     #[error(
-        "{database} cannot be rolled back: run {run} has finished its update to {version}, which may have changed what \
-         earlier versions cannot read; nothing was changed"
+        "{}/{name} cannot be rolled back: run {run} has finished its update to {version}, and an earlier version may not be \
+         able to read what that has changed; nothing was changed",
+        kind.singular()
     )]
-    Finished { database: String, run: String, version: String },
+    Finished { kind: Kind, name: String, run: String, version: String },
     #[error("{database} has no finish in its journal that could be taken back; nothing was changed")]
     NothingFinished { database: String },
     /// The database was not healthy throughout `--soak`.

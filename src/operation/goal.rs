@@ -77,7 +77,8 @@ pub fn goal(request: &Request, snapshot: &Snapshot, journal: &Journal) -> Result
         Wish::Rollback => {
             if let Some(entry) = finished(unfinished.as_ref(), snapshot, journal) {
                 return Err(Error::Finished {
-                    database: snapshot.database.object.to_string(),
+                    kind: snapshot.database.kind,
+                    name: snapshot.database.object.name.clone(),
                     run: entry.run.run.clone(),
                     version: entry.run.plan.to.name.clone(),
                 });

@@ -240,7 +240,8 @@ impl Operation {
         if found.is_empty() {
             return Err(Error::NoneUnfinished { kind, namespace });
         }
-        let mut found: Vec<_> = found.iter().map(|found| situation::listed(&found.snapshot)).collect();
+        let mut found: Vec<_> =
+            found.iter().map(|found| situation::listed(&found.snapshot, found.last_run())).collect();
         let choices = found.clone();
         let chosen = self.ask(|reply| Question::Database { namespace, found: choices, reply }).await?;
         if chosen >= found.len() {

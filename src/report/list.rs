@@ -13,12 +13,16 @@ pub fn databases(all: &[Listed], namespaces: bool, view: View) -> String {
         return String::new();
     }
     let mut header = vec!["KIND", "NAME", "VERSION", "NEWEST", "FURTHER", "PHASE", "PAUSED BY"];
+    let unfinished = all.iter().any(|listed| !listed.to_finish.is_empty());
+    header.extend(unfinished.then_some("TO FINISH"));
     if namespaces {
         header.insert(0, "NAMESPACE");
     }
     let mut table = bare_table(&header, view);
     for listed in all {
         let mut row = cells(listed).to_vec();
+        let to_finish = if listed.to_finish.is_empty() { "-" } else { "yes" };
+        row.extend(unfinished.then(|| to_finish.to_owned()));
         if namespaces {
             row.insert(0, listed.database.namespace.clone());
         }

@@ -135,7 +135,7 @@ fn by_itself(seen: &Seen) -> What {
     }
     match to_follow(seen) {
         Some(to) => What::OnItsWay { pods, to: to.to_owned() },
-        None => match left(seen) {
+        None => match left(last(seen), &seen.snapshot) {
             [] => What::Fine(pods),
             left => What::ToFinish { pods, left: left.to_vec() },
         },
@@ -148,9 +148,9 @@ pub(super) fn to_follow(seen: &Seen) -> Option<&str> {
 }
 
 /// What the last run has left to be done in the database itself.
-fn left(seen: &Seen) -> &[String] {
-    let here = |entry: &&Entry| entry.run.plan.to.name == seen.snapshot.database.version;
-    let finish = last(seen).filter(here).and_then(|entry| entry.progress.result.as_ref());
+pub(super) fn left<'a>(last: Option<&'a Entry>, snapshot: &Snapshot) -> &'a [String] {
+    let here = |entry: &&Entry| entry.run.plan.to.name == snapshot.database.version;
+    let finish = last.filter(here).and_then(|entry| entry.progress.result.as_ref());
     finish.map_or(&[], |finish| &finish.left)
 }
 

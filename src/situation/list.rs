@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::journal::Entry;
 use crate::model::{Kind, Methods, ObjectRef, Snapshot};
 use crate::steps::s1_pause;
 
+use super::decide::left;
 use crate::plan::versions::{self, Further};
 
 /// A database as a line of a list.
@@ -31,6 +33,9 @@ pub struct Listed {
     /// Who has paused it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_by: Option<PausedBy>,
+    /// What its last update has left to be done in the database itself, as the database said at its end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub to_finish: Vec<String>,
 }
 
 /// Who wrote the `Paused` condition.
@@ -42,8 +47,8 @@ pub enum PausedBy {
     Other,
 }
 
-/// The line of a database.
-pub fn listed(snapshot: &Snapshot) -> Listed {
+/// The line of a database, with the last run on it.
+pub fn listed(snapshot: &Snapshot, last: Option<&Entry>) -> Listed {
     let db = &snapshot.database;
     let nothing = BTreeSet::new();
     let latest = versions::latest(snapshot, &nothing);
@@ -60,5 +65,6 @@ pub fn listed(snapshot: &Snapshot) -> Listed {
         further: versions::further(snapshot, &nothing, &Methods::default()),
         phase: db.phase.to_string(),
         paused_by,
+        to_finish: left(last, snapshot).to_vec(),
     }
 }

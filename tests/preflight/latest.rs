@@ -138,7 +138,7 @@ async fn every_version_is_told_with_what_speaks_against_it() {
 
 /// What `list` says of a database: the newest version, and the one that other flags lead to.
 async fn listed(scene: &Scene) -> (Option<String>, bool, Option<String>) {
-    let listed = situation::listed(&scene.read().await.expect("the database can be read"));
+    let listed = situation::listed(&scene.read().await.expect("the database can be read"), None);
     let flags = |f: Further| {
         let via = f.via.map(|via| format!(" via {via}")).unwrap_or_default();
         format!("{}{}{via}", f.version, if f.through { " through" } else { "" })
