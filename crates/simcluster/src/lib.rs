@@ -17,6 +17,7 @@ mod databases;
 mod distance;
 mod endpoint;
 mod error;
+mod execution;
 mod faults;
 mod kubedb;
 mod listeners;
@@ -47,10 +48,11 @@ pub use behaviour::{Ailment, Behaviour, LiveBehaviour, OpsManager, PodRule, Prov
 pub use caller::{Caller, USER};
 pub use clock::{Clock, format_seconds};
 pub use databases::{
-    Contents, Databases, Datasource, Departure, Keyspace, Misanswer, Mishap, Topic, Trouble,
+    Contents, Databases, Datasource, Departure, Disk, Keyspace, Misanswer, Mishap, Sstable, Topic, Trouble,
 };
 pub use endpoint::Endpoint;
 pub use error::{ApiError, Cause};
+pub use execution::Ended;
 pub use faults::{Effect, Fault, Faults};
 pub use kubedb::kind::Kind;
 pub use kubedb::workload::WorkloadApi;
@@ -65,7 +67,6 @@ pub use store::{Change, ChangeKind, DeleteOptions, Deleted, Store, Subscription}
 #[derive(Clone)]
 pub struct SimCluster {
     server: rest::Server,
-    outside: Outside,
     tasks: Arc<Tasks>,
 }
 
@@ -80,13 +81,14 @@ impl SimCluster {
             access: Access::default(),
             tokens: Tokens::default(),
             listeners: Listeners::default(),
+            outside: Outside::default(),
             faults: Faults::default(),
             recorder: record::Recorder::default(),
             behaviour,
             conflicts: rest::Conflicts::default(),
         };
         world::install_namespace(&server.store, "default");
-        Self { server, outside: Outside::default(), tasks: Arc::default() }
+        Self { server, tasks: Arc::default() }
     }
 
     /// The objects.
@@ -121,7 +123,7 @@ impl SimCluster {
 
     /// The pods that are run from outside, as real processes for example. None is at first.
     pub fn outside(&self) -> &Outside {
-        &self.outside
+        &self.server.outside
     }
 
     /// What the users may do.
@@ -164,7 +166,7 @@ impl SimCluster {
     /// Starts the controllers on the current runtime. They stop when the last handle is dropped.
     pub fn start(&self) {
         let controllers =
-            controllers::run(self.store().clone(), self.behaviour().clone(), self.outside.clone());
+            controllers::run(self.store().clone(), self.behaviour().clone(), self.outside().clone());
         let databases = self.databases().follow();
         self.tasks.keep([tokio::spawn(controllers).abort_handle(), tokio::spawn(databases).abort_handle()]);
     }

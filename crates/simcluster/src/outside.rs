@@ -3,6 +3,7 @@
 //! The kubelet brings such a pod up to the point at which its containers start. Then it gives an [`Order`], and the
 //! [`Report`]s that come back decide when the pod is Ready, when its containers have exited, and when it is gone.
 
+use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
@@ -44,6 +45,7 @@ pub struct Outside(Arc<Shared>);
 
 struct Shared {
     pods: Mutex<Option<Taken>>,
+    commands: Mutex<Option<Commands>>,
     reports: UnboundedSender<(String, Report)>,
     /// Until the controllers take it.
     heard: Mutex<Option<Reports>>,
@@ -51,6 +53,9 @@ struct Shared {
 
 /// The reports as they come in, with the uid of their pod.
 pub(crate) type Reports = UnboundedReceiver<(String, Report)>;
+
+/// What is run for a command: given the pod, the container and the words.
+type Commands = Arc<dyn Fn(&Value, &str, &[String]) -> Command + Send + Sync>;
 
 struct Taken {
     namespace: String,
@@ -61,7 +66,8 @@ struct Taken {
 impl Default for Outside {
     fn default() -> Self {
         let (reports, heard) = unbounded_channel();
-        Self(Arc::new(Shared { pods: Mutex::default(), reports, heard: Mutex::new(Some(heard)) }))
+        let heard = Mutex::new(Some(heard));
+        Self(Arc::new(Shared { pods: Mutex::default(), commands: Mutex::default(), reports, heard }))
     }
 }
 
@@ -81,6 +87,18 @@ impl Outside {
     pub fn report(&self, uid: &str, report: Report) {
         // Without controllers nobody listens.
         let _ = self.0.reports.send((uid.to_owned(), report));
+    }
+
+    /// From now on a command that is to be run in a container of such a pod is the process that this makes of the pod, the name
+    /// of the container and the words. Its input, output and standard error are the client's.
+    pub fn run_commands(&self, command: impl Fn(&Value, &str, &[String]) -> Command + Send + Sync + 'static) {
+        *lock(&self.0.commands) = Some(Arc::new(command));
+    }
+
+    /// The process that a command in this pod is, if it is run from outside.
+    pub(crate) fn execution(&self, pod: &Value, container: &str, words: &[String]) -> Option<Command> {
+        let commands = lock(&self.0.commands).clone().filter(|_| self.runs(pod))?;
+        Some(commands(pod, container, words))
     }
 
     /// Whether this pod is run from outside.

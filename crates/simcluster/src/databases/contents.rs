@@ -81,6 +81,8 @@ pub struct Contents {
     pub topics: Vec<Topic>,
     /// Of a Cassandra, apart from its own.
     pub keyspaces: Vec<Keyspace>,
+    /// Of a Cassandra 5, if its configuration says so.
+    pub storage_compatibility_mode: Option<String>,
     /// Of a Druid.
     pub datasources: Vec<Datasource>,
 }

@@ -41,6 +41,8 @@ pub(super) enum Deed {
     Enable,
     /// A Cassandra node serves nobody any more.
     Drain,
+    /// A Cassandra node rewrites its old sstables.
+    Rewrite,
 }
 
 /// How a member came in.
@@ -96,6 +98,8 @@ impl Member {
             Deed::Disable => self.disabled = self.disabled.or(Some(at)),
             Deed::Enable => self.disabled = None,
             Deed::Drain => self.drained = true,
+            // That is on its disk.
+            Deed::Rewrite => {}
         }
     }
 

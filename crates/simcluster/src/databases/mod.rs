@@ -10,6 +10,7 @@ mod answers;
 mod asker;
 mod cassandra;
 mod contents;
+mod disk;
 mod druid;
 mod hazelcast;
 mod http;
@@ -40,10 +41,12 @@ use self::asker::Asker;
 use self::state::State;
 use self::view::View;
 use crate::behaviour::LiveBehaviour;
+use crate::execution::Ended;
 use crate::kubedb::kind::Kind;
 use crate::store::Store;
 
 pub use self::contents::{Contents, Datasource, Keyspace, Topic};
+pub use self::disk::{Disk, Sstable};
 pub use self::state::Departure;
 pub use self::trouble::{Misanswer, Mishap, Trouble};
 
@@ -150,6 +153,19 @@ impl Databases {
         self.views(namespace, database).map(|view| view.feature_changes).sum()
     }
 
+    /// From now on this is on the disk of a Cassandra node.
+    pub fn put(&self, namespace: &str, pod: &str, disk: Disk) {
+        if let Some(address) = self.address_of(namespace, pod) {
+            self.now().put(&address, pod, disk);
+        }
+    }
+
+    /// What is on the disk of a Cassandra node.
+    pub fn disk(&self, namespace: &str, pod: &str) -> Disk {
+        let view = self.address_of(namespace, pod).and_then(|address| self.view(&address));
+        view.map(|view| view.disk(pod)).unwrap_or_default()
+    }
+
     /// Something is wrong from now on.
     pub fn trouble(&self, trouble: Trouble) {
         self.now().trouble(trouble, None);
@@ -205,6 +221,31 @@ impl Databases {
         let address = self.address_of(namespace, pod)?;
         let uid = self.view(&address)?.member(pod)?.uid.clone();
         serve::connect(Asker::new(self.clone(), address, pod, uid), port)
+    }
+
+    /// Runs a command in a container of a pod.
+    pub(crate) async fn execute(
+        &self,
+        namespace: &str,
+        pod: &str,
+        container: &str,
+        words: &[String],
+    ) -> Ended {
+        let retired = self.now().retired;
+        let address = self.address_of(namespace, pod).filter(|_| !retired);
+        let asker = address.and_then(|address| {
+            let uid = self.view(&address)?.member(pod)?.uid.clone();
+            Some((address.kind, Asker::new(self.clone(), address, pod, uid)))
+        });
+        match asker {
+            Some((Kind::Cassandra, asker)) if container == Kind::Cassandra.container() => {
+                cassandra::execute(&asker, words).await
+            }
+            _ => {
+                let program = words.first().map(String::as_str).unwrap_or_default();
+                Ended::failed(127, &format!("{program}: not simulated"))
+            }
+        }
     }
 
     fn address_of(&self, namespace: &str, pod: &str) -> Option<Address> {

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::address::{Address, PODS};
 use super::contents::Contents;
+use super::disk::{self, Disk, Volume};
 use super::judge;
 use super::levels::{self, Levels};
 use super::member::{Deed, Member, role};
@@ -54,6 +55,8 @@ struct Base {
     /// Of a Kafka, the levels of its features that are in force, which outlast its pods.
     features: Levels,
     feature_changes: u32,
+    /// The disks of Cassandra's nodes, by the names of their pods, if they are not as usual.
+    volumes: Arc<BTreeMap<String, Volume>>,
 }
 
 /// All databases up to a moment.
@@ -166,7 +169,9 @@ impl State {
 
     fn admit(&mut self, address: &Address, pod: &str, at: Option<Instant>) {
         let Some(base) = self.bases.get_mut(address) else { return };
-        Arc::make_mut(&mut base.membership).admit(pod, at);
+        let membership = Arc::make_mut(&mut base.membership);
+        membership.admit(pod, at);
+        membership.rise(self.reached);
         base.elect();
     }
 
@@ -195,6 +200,7 @@ impl State {
                 contents: None,
                 features: features(kind, &change.object),
                 feature_changes: 0,
+                volumes: Arc::default(),
             });
             base.object = change.object.clone();
             base.wanted = wanted(kind, &change.object);
@@ -214,7 +220,9 @@ impl State {
         }
         let Some(base) = self.bases.get_mut(address) else { return };
         if !base.observe(pod, gone, at) {
-            Arc::make_mut(&mut base.membership).changed = at;
+            let membership = Arc::make_mut(&mut base.membership);
+            membership.changed = at;
+            membership.rise(at);
             base.elect();
         }
         if let Some(due) = self.due(address, object::name(pod)) {
@@ -276,6 +284,7 @@ impl State {
             contents,
             features: base.features.clone(),
             feature_changes: base.feature_changes,
+            volumes: base.volumes.clone(),
             managed: self.managed,
             troubles: troubles.map(|timed| timed.trouble.clone()).collect(),
             now,
@@ -344,9 +353,35 @@ impl State {
 
     /// A process is told to do something.
     pub fn obey(&mut self, address: &Address, pod: &str, deed: Deed) {
+        let now = Instant::now();
+        if deed == Deed::Rewrite {
+            self.rewrite(address, pod, now);
+        }
         let membership = self.bases.get_mut(address).map(|base| Arc::make_mut(&mut base.membership));
         if let Some(member) = membership.and_then(|membership| membership.members.get_mut(pod)) {
-            member.obey(deed, Instant::now());
+            member.obey(deed, now);
+        }
+    }
+
+    /// A Cassandra node begins to rewrite its old sstables.
+    fn rewrite(&mut self, address: &Address, pod: &str, now: Instant) {
+        let Some(view) = self.view(address, now) else { return };
+        let Some(to) = view.member(pod).map(|member| disk::written(&member.version, &view.contents)) else {
+            return;
+        };
+        let breaks =
+            view.any(|trouble| matches!(trouble, Trouble::CannotRewrite { pods } if means(pods, pod)));
+        drop(view);
+        if let Some(base) = self.bases.get_mut(address) {
+            let volumes = Arc::make_mut(&mut base.volumes);
+            volumes.entry(pod.to_owned()).or_default().rewrite(to, breaks, now);
+        }
+    }
+
+    /// From now on this is on the disk of a Cassandra node.
+    pub fn put(&mut self, address: &Address, pod: &str, disk: Disk) {
+        if let Some(base) = self.bases.get_mut(address) {
+            Arc::make_mut(&mut base.volumes).insert(pod.to_owned(), Volume::new(disk));
         }
     }
 
@@ -364,12 +399,27 @@ impl Base {
         let known = members.get(name).is_some_and(|member| member.uid == object::uid(pod));
         if gone {
             let left = if known { members.remove(name) } else { None };
+            self.stop(name, at);
             return !left.is_some_and(|member| member.is_in());
         }
         if !known {
             members.insert(name.to_owned(), Member::new(pod));
         }
-        members.get_mut(name).is_none_or(|member| member.observe(kind, pod, at))
+        let Some(member) = members.get_mut(name) else { return true };
+        let unchanged = member.observe(kind, pod, at);
+        if !member.running {
+            self.stop(name, at);
+        }
+        unchanged
+    }
+
+    /// The process of a pod has ended, and what it did to its disk.
+    fn stop(&mut self, pod: &str, at: Instant) {
+        if self.volumes.get(pod).is_some_and(|volume| volume.rewriting.is_some())
+            && let Some(volume) = Arc::make_mut(&mut self.volumes).get_mut(pod)
+        {
+            volume.stop(at);
+        }
     }
 
     fn elect(&mut self) {

@@ -82,6 +82,16 @@ pub enum Trouble {
         /// Which.
         pod: String,
     },
+    /// These Cassandra nodes fail to rewrite their sstables, half way.
+    CannotRewrite {
+        /// Which.
+        pods: String,
+    },
+    /// The connections to nodetool in these pods break as soon as it has told its node what to do.
+    LosesCommands {
+        /// Which.
+        pods: String,
+    },
     /// The Hazelcast of these pods is migrating partitions.
     Migrating {
         /// Which.

@@ -1,5 +1,6 @@
 //! A simulated database at one moment: what its members answer from, and what judges it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -7,6 +8,7 @@ use tokio::time::Instant;
 
 use super::contents::Contents;
 use super::levels::Levels;
+use super::disk::{Disk, Progress, Rewriting, Volume};
 use super::member::Member;
 use super::membership::Membership;
 use super::office::Office;
@@ -36,6 +38,8 @@ pub(super) struct View {
     pub feature_changes: u32,
     /// Whether Cassandra's nodes have a management API.
     pub managed: bool,
+    /// What Cassandra's nodes have on their disks, by the names of their pods, if that is not as usual.
+    pub volumes: Arc<BTreeMap<String, Volume>>,
     /// What is wrong now.
     pub troubles: Vec<Trouble>,
     pub now: Instant,
@@ -120,6 +124,26 @@ impl View {
 
     pub fn any(&self, holds: impl Fn(&Trouble) -> bool) -> bool {
         self.troubles.iter().any(holds)
+    }
+
+    /// What a node has on its disk.
+    pub fn disk(&self, pod: &str) -> Disk {
+        self.volumes.get(pod).map_or_else(Disk::default, |volume| volume.disk(self.now))
+    }
+
+    /// The last rewriting of a node.
+    pub fn rewriting(&self, pod: &str) -> Option<&Rewriting> {
+        self.volumes.get(pod)?.rewriting.as_ref()
+    }
+
+    /// How often a node has begun to rewrite.
+    pub fn rewritings(&self, pod: &str) -> u32 {
+        self.volumes.get(pod).map_or(0, |volume| volume.count)
+    }
+
+    /// What a node does to its disk.
+    pub fn progress(&self, pod: &str) -> Option<Progress> {
+        self.volumes.get(pod)?.progress(self.now)
     }
 
     /// Whether the process of a pod is one of another cluster.

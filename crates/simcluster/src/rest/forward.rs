@@ -1,24 +1,18 @@
 //! `pods/portforward` over a WebSocket: of the protocols that a kubelet speaks the one with two channels for each port, an even
 //! one for bytes and an odd one for what went wrong (`v4.channel.k8s.io`).
 
-use axum::http::{HeaderMap, HeaderValue, header};
-use bytes::Bytes;
 use futures::stream::SplitSink;
 use futures::{SinkExt, StreamExt};
-use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, split};
 use tokio::sync::mpsc;
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::Server;
 use super::answer::Answer;
 use super::call::Call;
 use super::path::Target;
+use super::socket::{self, Accepted, Socket, frame};
 use crate::error::ApiError;
 use crate::listeners::Stream;
 use crate::object;
@@ -37,14 +31,12 @@ pub(super) fn forward(server: &Server, call: &Call, target: &Target) -> Result<A
         .store
         .get(resource, &target.namespace, name)
         .ok_or_else(|| ApiError::not_found(resource, name))?;
-    let (upgrade, headers) = accepted(call)?;
+    let Accepted { upgrade, headers } = socket::accepted(call, &[PROTOCOL], "a port is forwarded")?;
     let ports = ports(call)?;
     let server = server.clone();
     let namespace = target.namespace.clone();
     tokio::spawn(async move {
-        // A client that leaves before its connection is handed over has nothing to be told.
-        let Ok(upgraded) = upgrade.await else { return };
-        let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
+        let Some(socket) = socket::of(upgrade).await else { return };
         let mut lines = Vec::new();
         for port in ports {
             lines.push((port, connect(&server, &pod, &namespace, port).await));
@@ -69,29 +61,6 @@ fn ports(call: &Call) -> Result<Vec<u16>, ApiError> {
     Ok(ports)
 }
 
-/// What a request for a WebSocket is answered, and where the connection will be.
-fn accepted(call: &Call) -> Result<(OnUpgrade, HeaderMap), ApiError> {
-    // kubectl speaks SPDY, over a WebSocket or without one, and shows what it is told here.
-    let only = || {
-        let why = format!(
-            "no SPDY is spoken here, a port is forwarded over a WebSocket with the protocol {PROTOCOL} only"
-        );
-        ApiError::bad_request(why)
-    };
-    let wanted = call.upgrade.as_ref().ok_or_else(only)?;
-    let (Some(key), true) = (&wanted.key, wanted.protocols.iter().any(|offered| offered == PROTOCOL)) else {
-        return Err(only());
-    };
-    let accept = HeaderValue::from_str(&derive_accept_key(key.as_bytes())).map_err(ApiError::internal)?;
-    let headers = HeaderMap::from_iter([
-        (header::UPGRADE, HeaderValue::from_static("websocket")),
-        (header::CONNECTION, HeaderValue::from_static("Upgrade")),
-        (header::SEC_WEBSOCKET_ACCEPT, accept),
-        (header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOL)),
-    ]);
-    Ok((wanted.connection.clone(), headers))
-}
-
 /// A connection to a port, or what the kubelet says of it.
 async fn connect(
     server: &Server,
@@ -112,8 +81,6 @@ async fn connect(
 
 /// A port, and the connection to it.
 type Line = (u16, Result<Box<dyn Stream>, String>);
-
-type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
 /// Carries bytes between the WebSocket and the ports until one of them ends.
 async fn carry(socket: Socket, lines: Vec<Line>) -> Result<(), tokio_tungstenite::tungstenite::Error> {
@@ -175,8 +142,4 @@ async fn write(writers: &mut [Option<WriteHalf<Box<dyn Stream>>>], message: &[u8
     if let Some(Some(writer)) = writer {
         let _ = writer.write_all(bytes).await;
     }
-}
-
-fn frame(channel: u8, bytes: &[u8]) -> Message {
-    Message::Binary(Bytes::from([&[channel], bytes].concat()))
 }

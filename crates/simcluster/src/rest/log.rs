@@ -1,4 +1,6 @@
-//! `pods/log`, and what needs a process in a pod. A simulated container writes nothing.
+//! `pods/log` and `pods/attach`. A simulated container writes nothing.
+
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -7,27 +9,14 @@ use super::answer::Answer;
 use super::call::Call;
 use super::path::Target;
 use crate::error::ApiError;
+use crate::object;
 
 pub(super) fn read(server: &Server, call: &Call, target: &Target) -> Result<Answer, ApiError> {
     let pod = pod(server, target)?;
     for parameter in ["tailLines", "limitBytes", "sinceSeconds"] {
         call.query.integer(parameter)?;
     }
-    let name = &target.name;
-    let (containers, others) = (names(&pod, "containers"), names(&pod, "initContainers"));
-    let container = match (call.query.get("container"), containers.as_slice()) {
-        (Some(container), all) if all.contains(&container) || others.contains(&container) => container,
-        (Some(other), _) => {
-            return Err(ApiError::bad_request(format!("container {other} is not valid for pod {name}")));
-        }
-        (None, [container]) => container,
-        (None, all) => {
-            let all = all.join(" ");
-            return Err(ApiError::bad_request(format!(
-                "a container name must be specified for pod {name}, choose one of: [{all}]"
-            )));
-        }
-    };
+    let (name, container) = (&target.name, container(call, &pod)?);
     match waiting(&pod, container) {
         Some(reason) => Err(ApiError::bad_request(format!(
             "container \"{container}\" in pod \"{name}\" is waiting to start: {reason}"
@@ -36,13 +25,31 @@ pub(super) fn read(server: &Server, call: &Call, target: &Target) -> Result<Answ
     }
 }
 
-/// `exec` and `attach`.
-pub(super) fn exec(server: &Server, target: &Target) -> Result<Answer, ApiError> {
+/// The container that a request names; it may leave that out where there is only one.
+pub(super) fn container<'a>(call: &'a Call, pod: &'a Value) -> Result<&'a str, ApiError> {
+    let name = object::name(pod);
+    let (containers, others) = (names(pod, "containers"), names(pod, "initContainers"));
+    match (call.query.get("container"), containers.as_slice()) {
+        (Some(container), all) if all.contains(&container) || others.contains(&container) => Ok(container),
+        (Some(other), _) => {
+            Err(ApiError::bad_request(format!("container {other} is not valid for pod {name}")))
+        }
+        (None, [container]) => Ok(container),
+        (None, all) => {
+            let all = all.join(" ");
+            Err(ApiError::bad_request(format!(
+                "a container name must be specified for pod {name}, choose one of: [{all}]"
+            )))
+        }
+    }
+}
+
+pub(super) fn attach(server: &Server, target: &Target) -> Result<Answer, ApiError> {
     pod(server, target)?;
     Err(ApiError::internal("error dialing backend: no process runs in a simulated pod"))
 }
 
-fn pod(server: &Server, target: &Target) -> Result<std::sync::Arc<Value>, ApiError> {
+pub(super) fn pod(server: &Server, target: &Target) -> Result<Arc<Value>, ApiError> {
     let (resource, name) = (target.resource.name, &target.name);
     server.store.get(resource, &target.namespace, name).ok_or_else(|| ApiError::not_found(resource, name))
 }

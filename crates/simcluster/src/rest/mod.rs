@@ -7,6 +7,7 @@ mod decode;
 mod delete;
 mod discovery;
 pub(crate) mod eviction;
+mod exec;
 mod forward;
 mod groups;
 mod json_patch;
@@ -23,6 +24,7 @@ mod read;
 mod review;
 mod scale;
 pub(crate) mod selector;
+mod socket;
 mod strategic;
 mod table;
 mod token;
@@ -51,6 +53,7 @@ use crate::databases::Databases;
 use crate::error::ApiError;
 use crate::faults::{Effect, Fate, Faults, WatchFate};
 use crate::listeners::{Listeners, Stream};
+use crate::outside::Outside;
 use crate::record::{RecordedRequest, Recorder};
 use crate::store::Store;
 
@@ -68,6 +71,7 @@ pub(crate) struct Server {
     pub tokens: Tokens,
     pub listeners: Listeners,
     pub databases: Databases,
+    pub outside: Outside,
     pub faults: Faults,
     pub recorder: Recorder,
     pub behaviour: LiveBehaviour,
@@ -184,7 +188,8 @@ impl Server {
         match target.subresource.as_str() {
             "proxy" => return proxy::proxy(self, call, &target).await,
             "portforward" => return forward::forward(self, call, &target),
-            "exec" | "attach" => return log::exec(self, &target),
+            "exec" => return exec::exec(self, call, &target),
+            "attach" => return log::attach(self, &target),
             _ => {}
         }
         match asked.verb {

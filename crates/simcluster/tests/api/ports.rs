@@ -162,7 +162,8 @@ async fn a_container_that_has_not_started_has_no_log() {
         ("two/log", 400, "a container name must be specified for pod two, choose one of: [a b]"),
         ("two/log?container=a&tailLines=some", 400, "parsing \"some\""),
         ("none/log", 404, ""),
-        ("two/exec?container=a", 500, "no process"),
+        ("two/exec?container=a", 400, "at least 1 command"),
+        ("two/attach?container=a", 500, "no process"),
     ] {
         let reply = get(&sim, &format!("{PODS}/{path}")).await;
         assert_eq!(reply.code, code, "{path}: {}", reply.text);

@@ -1,6 +1,6 @@
 //! What a Cassandra node says: frames by hand, byte by byte.
 
-use simcluster::{Misanswer, Trouble};
+use simcluster::{Contents, Misanswer, Trouble};
 
 use super::line::{Line, asked, got, secret};
 use super::*;
@@ -129,8 +129,13 @@ async fn gossip_tells_who_is_up() {
 async fn settings_keyspaces_and_streams_are_told() {
     let sim = running(cassandra().version("5.0.7"));
     let pod = "cas-rack-r0-0";
+    let query = "SELECT value FROM system_views.settings WHERE name IN ('sstable.selected_format', 'none')";
+    assert_eq!(column(&sim, pod, query).await, ["big"]);
+    let mode = Some("UPGRADING".to_owned());
+    let usual = sim.databases().contents("default", "cas");
+    sim.databases().fill("default", "cas", &Contents { storage_compatibility_mode: mode, ..usual });
     let query = "SELECT value FROM system_views.settings WHERE name = 'storage_compatibility_mode'";
-    assert_eq!(column(&sim, pod, query).await, ["CASSANDRA_4"]);
+    assert_eq!(column(&sim, pod, query).await, ["UPGRADING"]);
     let names = column(&sim, pod, "SELECT keyspace_name FROM system_schema.keyspaces").await;
     assert!(names.contains(&"shop".to_owned()) && names.contains(&"system_auth".to_owned()), "{names:?}");
     let query = "SELECT status FROM system_views.streaming";

@@ -1,6 +1,7 @@
 //! The simulated databases: who is in, who leads, what their members answer, under a paused clock.
 
 mod cassandra;
+mod commands;
 mod druid;
 mod hazelcast;
 mod kafka;

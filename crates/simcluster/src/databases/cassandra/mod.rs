@@ -1,5 +1,6 @@
 //! A Cassandra node's native protocol on port 9042, version 4: as much as it takes to read how a node sees its cluster.
 
+mod commands;
 mod manage;
 mod query;
 mod tables;
@@ -10,6 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use self::value::short_text;
 use super::asker::{Asked, Asker};
 
+pub(super) use self::commands::execute;
 pub(super) use self::manage::answer as management;
 
 /// The longest frame that is read, in bytes.
@@ -139,8 +141,8 @@ fn result(asked: &Asked, body: &[u8]) -> Reply {
     let Some(mut table) = tables::find(asked, &query.table) else {
         return error(INVALID, &format!("table {} does not exist", query.table));
     };
-    for (column, text) in &query.conditions {
-        table.filter(column, text);
+    for (column, texts) in &query.conditions {
+        table.filter(column, texts);
     }
     let chosen = if query.columns.is_empty() { Ok(table) } else { table.project(&query.columns) };
     match chosen {

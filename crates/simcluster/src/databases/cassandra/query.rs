@@ -7,8 +7,8 @@ pub(super) struct Query {
     pub columns: Vec<String>,
     /// The keyspace and the table.
     pub table: String,
-    /// The columns that must have a text.
-    pub conditions: Vec<(String, String)>,
+    /// The columns that must have one of these texts.
+    pub conditions: Vec<(String, Vec<String>)>,
 }
 
 /// Reads a query; `None` if it is anything but a plain `SELECT`.
@@ -27,9 +27,13 @@ pub(super) fn parse(text: &str) -> Option<Query> {
         None => return Some(Query { columns, table, conditions: Vec::new() }),
     };
     let condition = |part: &str| {
-        let (column, value) = part.split_once('=')?;
-        let value = value.trim().strip_prefix('\'')?.split('\'').next()?;
-        Some((column.trim().to_ascii_lowercase(), value.to_owned()))
+        let (column, values) = match part.split_once('=') {
+            Some((column, value)) => (column, value),
+            None => part.split_once(" IN ").or_else(|| part.split_once(" in "))?,
+        };
+        // What is between the apostrophes.
+        let values: Vec<String> = values.split('\'').skip(1).step_by(2).map(str::to_owned).collect();
+        Some((column.trim().to_ascii_lowercase(), values)).filter(|(_, values)| !values.is_empty())
     };
     Some(Query { columns, table, conditions: conditions.filter_map(condition).collect() })
 }
@@ -43,7 +47,10 @@ mod tests {
         let query = |columns: &[&str], table: &str, conditions: &[(&str, &str)]| Query {
             columns: columns.iter().map(|column| (*column).to_owned()).collect(),
             table: table.to_owned(),
-            conditions: conditions.iter().map(|(c, v)| ((*c).to_owned(), (*v).to_owned())).collect(),
+            conditions: conditions
+                .iter()
+                .map(|(c, v)| ((*c).to_owned(), v.split(' ').map(str::to_owned).collect()))
+                .collect(),
         };
         for (text, wanted) in [
             ("SELECT * FROM system.local", Some(query(&[], "system.local", &[]))),
@@ -58,6 +65,10 @@ mod tests {
             (
                 "SELECT value FROM system_views.settings WHERE name = 'Some' AND value='x' LIMIT 1",
                 Some(query(&["value"], "system_views.settings", &[("name", "Some"), ("value", "x")])),
+            ),
+            (
+                "SELECT name FROM system_views.settings WHERE name IN ('a', 'b')",
+                Some(query(&["name"], "system_views.settings", &[("name", "a b")])),
             ),
             ("INSERT INTO x (a) VALUES (1)", None),
             ("SELECT 1", None),

@@ -2,9 +2,11 @@
 
 use std::net::IpAddr;
 
+use super::commands;
 use super::value::{Cell, Table, Type};
 use crate::databases::asker::Asked;
 use crate::databases::contents::{DATA_CENTRE, Keyspace};
+use crate::databases::disk::Progress;
 use crate::databases::id;
 use crate::databases::member::Member;
 use crate::databases::trouble::{Trouble, means};
@@ -18,7 +20,7 @@ pub(super) fn find(asked: &Asked, name: &str) -> Option<Table> {
         "system_views.gossip_info" => Some(gossip(asked)),
         "system_views.settings" => Some(settings(asked)),
         "system_views.streaming" => Some(streaming(asked)),
-        "system_views.sstable_tasks" => Some(sstable_tasks()),
+        "system_views.sstable_tasks" => Some(sstable_tasks(asked)),
         "system_distributed.view_build_status" => Some(view_build_status()),
         _ => None,
     }
@@ -260,10 +262,16 @@ fn settings(asked: &Asked) -> Table {
         ("endpoint_snitch", "GossipingPropertyFileSnitch".to_owned()),
         ("num_tokens", "16".to_owned()),
     ];
+    settings.push(("data_file_directories", format!("[{}]", commands::DATA)));
+    let mut rows: Vec<_> =
+        settings.into_iter().map(|(name, value)| vec![text(name), Cell::Text(value)]).collect();
+    rows.push(vec![text("local_system_data_file_directory"), Cell::Null]);
     if asked.me.version.starts_with("5.") {
-        settings.push(("storage_compatibility_mode", "CASSANDRA_4".to_owned()));
+        let mode = asked.view.contents.storage_compatibility_mode.clone();
+        rows.push(vec![text("sstable.selected_format"), text("big")]);
+        // What the configuration does not say is null.
+        rows.push(vec![text("storage_compatibility_mode"), mode.map_or(Cell::Null, Cell::Text)]);
     }
-    let rows = settings.into_iter().map(|(name, value)| vec![text(name), Cell::Text(value)]).collect();
     let columns = vec![("name", Type::Text), ("value", Type::Text)];
     Table { keyspace: "system_views", name: "settings", columns, rows }
 }
@@ -295,17 +303,35 @@ fn streaming(asked: &Asked) -> Table {
     Table { keyspace: "system_views", name: "streaming", columns, rows }
 }
 
-fn sstable_tasks() -> Table {
+fn sstable_tasks(asked: &Asked) -> Table {
     let columns = vec![
         ("keyspace_name", Type::Text),
         ("table_name", Type::Text),
         ("task_id", Type::Uuid),
+        ("completion_ratio", Type::Double),
         ("kind", Type::Text),
         ("progress", Type::BigInt),
+        ("sstables", Type::Int),
+        ("target_directory", Type::Text),
         ("total", Type::BigInt),
         ("unit", Type::Text),
     ];
-    Table { keyspace: "system_views", name: "sstable_tasks", columns, rows: Vec::new() }
+    let row = |task: Progress| {
+        vec![
+            Cell::Text(task.keyspace),
+            Cell::Text(task.table),
+            Cell::Uuid(id::bytes("task")),
+            Cell::Double(task.done as f64 / task.total.max(1) as f64),
+            text("upgrade sstables"),
+            Cell::BigInt(task.done),
+            Cell::Int(1),
+            Cell::Null,
+            Cell::BigInt(task.total),
+            text("bytes"),
+        ]
+    };
+    let rows = asked.view.progress(&asked.me.pod).map(row).into_iter().collect();
+    Table { keyspace: "system_views", name: "sstable_tasks", columns, rows }
 }
 
 fn view_build_status() -> Table {

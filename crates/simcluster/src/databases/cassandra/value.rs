@@ -42,6 +42,7 @@ pub(super) enum Cell {
     Null,
     Text(String),
     Int(i32),
+    BigInt(u64),
     Boolean(bool),
     Double(f64),
     Uuid([u8; 16]),
@@ -56,6 +57,7 @@ impl Cell {
             Cell::Null => return None,
             Cell::Text(text) => text.as_bytes().to_vec(),
             Cell::Int(value) => value.to_be_bytes().to_vec(),
+            Cell::BigInt(value) => value.to_be_bytes().to_vec(),
             Cell::Boolean(value) => vec![u8::from(*value)],
             Cell::Double(value) => value.to_be_bytes().to_vec(),
             Cell::Uuid(bytes) => bytes.to_vec(),
@@ -86,10 +88,10 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// Only the rows in which a column has a text.
-    pub fn filter(&mut self, column: &str, text: &str) {
+    /// Only the rows in which a column has one of these texts.
+    pub fn filter(&mut self, column: &str, texts: &[String]) {
         let Some(at) = self.columns.iter().position(|(name, _)| *name == column) else { return };
-        self.rows.retain(|row| row[at] == Cell::Text(text.to_owned()));
+        self.rows.retain(|row| matches!(&row[at], Cell::Text(text) if texts.contains(text)));
     }
 
     /// Only these columns, in this order; `Err` names one that the table does not have.
