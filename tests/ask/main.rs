@@ -5,6 +5,7 @@ mod common;
 
 mod cassandra;
 mod druid;
+mod files;
 mod hazelcast;
 mod kafka;
 mod kafka_finish;
