@@ -25,7 +25,16 @@ impl Asker {
     /// Asks every pod that is Ready.
     pub async fn ask(&mut self, door: &Door, roster: &Roster) -> Answers {
         let ports = roster.ready().map(|place| (place, PORT));
-        Answers { pods: self.connections.ask_all(door, ports, |pages| pod(pages).boxed()).await }
+        let pods = self.connections.ask_all(door, ports, |pages| pod(pages).boxed()).await;
+        Answers { pods, cluster_version: Vec::new() }
+    }
+
+    /// The same, and in which version the members work together.
+    pub async fn examine(&mut self, door: &Door, roster: &Roster) -> Answers {
+        let answers = self.ask(door, roster).await;
+        let ports = roster.ready().map(|place| (place, PORT));
+        let told = self.connections.ask_all(door, ports, |pages| cluster_version(pages).boxed()).await;
+        Answers { cluster_version: told, ..answers }
     }
 }
 
@@ -47,6 +56,17 @@ async fn pod(pages: &mut Pages<'_>) -> Result<Pod, Unasked> {
         size: health.cluster_size,
         members: cluster.members.into_iter().take(MOST_MEMBERS).map(peer).collect(),
     })
+}
+
+async fn cluster_version(pages: &mut Pages<'_>) -> Result<String, Unasked> {
+    let told: ClusterVersion = pages.open_json("/hazelcast/rest/management/cluster/version").await?;
+    Ok(brief(&told.version))
+}
+
+/// `/hazelcast/rest/management/cluster/version`.
+#[derive(Deserialize)]
+struct ClusterVersion {
+    version: String,
 }
 
 /// `/hazelcast/health`.

@@ -93,7 +93,8 @@ impl Session {
         let evidence = match &mut self.asker {
             Asker::Kafka(asker) => Evidence::Kafka(asker.examine(door, roster).await),
             Asker::Cassandra(asker) => Evidence::Cassandra(asker.examine(door, roster).await),
-            Asker::Druid(_) | Asker::Hazelcast(_) | Asker::ZooKeeper(_) => return self.ask(roster).await,
+            Asker::Hazelcast(asker) => Evidence::Hazelcast(asker.examine(door, roster).await),
+            Asker::Druid(_) | Asker::ZooKeeper(_) => return self.ask(roster).await,
         };
         heard(door, evidence).await
     }

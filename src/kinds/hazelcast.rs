@@ -1,10 +1,11 @@
+mod finish;
 mod health;
 
 use std::time::Duration;
 
 use crate::model::evidence::Protocol;
 
-use super::{Data, Facts, Finishing, Inspection, Names, Questions, Shape, container, init};
+use super::{Data, Facts, Inspection, Names, Questions, Shape, container, init};
 
 pub(super) static FACTS: Facts = Facts {
     names: Names { kind: "Hazelcast", singular: "hazelcast", plural: "hazelcasts", short: "hz" },
@@ -39,5 +40,5 @@ pub(super) static FACTS: Facts = Facts {
         pause: Duration::from_millis(300),
         drain: |_| None,
     },
-    finishing: Finishing::BY_VERSION,
+    finishing: finish::FINISHING,
 };

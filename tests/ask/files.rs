@@ -109,7 +109,7 @@ async fn older_files_are_rewritten_node_by_node() {
         let left = asked.left("4.1.8").await;
         assert_eq!(left.obstacles, Vec::<String>::new());
         let works: Vec<Work> = left.steps.into_iter().map(|step| step.work).collect();
-        let pods: Vec<_> = works.iter().map(|work| match work {
+        let pods = works.iter().map(|work| match work {
             Work::RewriteFiles { pod, from, files, bytes, .. } => {
                 assert_eq!((from.join(" "), *files, *bytes), ("md me".to_owned(), 2, 5 << 20));
                 pod.as_str()

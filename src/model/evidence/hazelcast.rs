@@ -6,6 +6,9 @@ use super::Said;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Answers {
     pub pods: Vec<Said<Pod>>,
+    /// The version in which the members work together, e.g. `5.5`, where that was asked:
+    /// `/hazelcast/rest/management/cluster/version`.
+    pub cluster_version: Vec<Said<String>>,
 }
 
 /// What one pod says of itself and of its cluster: `/hazelcast/health` and `/hazelcast/rest/cluster`.

@@ -93,12 +93,8 @@ fn cluster(asked: &Asked) -> Value {
     json!({ "members": members, "connectionCount": 1, "allConnectionCount": members.len() })
 }
 
-/// The lowest minor version of the members, to which the cluster has risen by itself.
+/// To which version the cluster has risen by itself.
 fn cluster_version(asked: &Asked) -> String {
-    let minor = |member: &Member| -> (u32, u32) {
-        let mut parts = member.version.split('.').map(|part| part.parse().unwrap_or_default());
-        (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
-    };
-    let lowest = sight(asked).members.into_iter().map(minor).min().unwrap_or_default();
-    format!("{}.{}", lowest.0, lowest.1)
+    let (major, minor) = asked.view.membership.common_version(asked.view.now).unwrap_or_default();
+    format!("{major}.{minor}")
 }

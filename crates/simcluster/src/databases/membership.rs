@@ -1,6 +1,7 @@
 //! Who is in a simulated database, and who leads it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -21,7 +22,17 @@ pub(super) struct Membership {
     /// When a member last joined or left, or a leader changed.
     pub changed: Instant,
     joins: u64,
+    /// In which version the members of a Hazelcast work together; `None` before the first one is in.
+    common: Option<Minor>,
+    /// In which they will, and when.
+    rising: Option<(Minor, Instant)>,
 }
+
+/// The first two numbers of a version.
+pub(super) type Minor = (u32, u32);
+
+/// How long a Hazelcast takes to raise its cluster version once no member is older.
+const RISES_AFTER: Duration = Duration::from_secs(5);
 
 impl Membership {
     pub fn new(kind: Kind, now: Instant) -> Self {
@@ -32,6 +43,8 @@ impl Membership {
             elections: BTreeMap::new(),
             changed: now,
             joins: 0,
+            common: None,
+            rising: None,
         }
     }
 
@@ -41,6 +54,30 @@ impl Membership {
         self.joins += 1;
         member.joined = Some(Joined { place: self.joins, at });
         self.changed = at.unwrap_or(self.changed);
+    }
+
+    /// Takes in of which versions the members are at a time. The version in which they work together is never lowered.
+    pub fn rise(&mut self, at: Instant) {
+        let minor = |member: &Member| -> Minor {
+            let mut parts = member.version.split('.').map(|part| part.parse().unwrap_or_default());
+            (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
+        };
+        let Some(lowest) = self.members.values().filter(|member| member.is_in()).map(minor).min() else {
+            return;
+        };
+        let common = self.common_version(at);
+        self.common = common.or(Some(lowest));
+        self.rising = match self.rising {
+            Some((to, due)) if due > at && to == lowest => Some((to, due)),
+            _ if common.is_some_and(|common| common < lowest) => Some((lowest, at + RISES_AFTER)),
+            _ => None,
+        };
+    }
+
+    /// In which version the members of a Hazelcast work together.
+    pub fn common_version(&self, now: Instant) -> Option<Minor> {
+        let risen = self.rising.filter(|(_, due)| *due <= now).map(|(to, _)| to);
+        risen.or(self.common)
     }
 
     /// Fills the offices whose holders have gone. `wanted` says how many members there should be that may hold one.

@@ -1,7 +1,8 @@
 //! What a Hazelcast member says.
 
 use serde_json::{Value, json};
-use simcluster::Trouble;
+use simcluster::world::catalog;
+use simcluster::{Kind, Trouble};
 
 use super::line::got;
 use super::*;
@@ -59,4 +60,30 @@ async fn an_island_looks_well_from_within() {
     assert_eq!(health(&sim, "hz-0").await, healthy("NO_MIGRATION", true, 0, 2));
     let (_, body) = got(&sim, "hz-0", 5701, "/hazelcast/rest/management/cluster/version").await;
     assert_eq!(body, json!({"status": "success", "version": "5.5"}));
+}
+
+/// The cluster raises its version by itself, some seconds after the last member of an earlier one has gone.
+#[tokio::test(start_paused = true)]
+async fn the_cluster_version_rises_when_no_member_is_older() {
+    let sim = running(Database::hazelcast("hz"));
+    let version = async || {
+        let (_, body) = got(&sim, "hz-1", 5701, "/hazelcast/rest/management/cluster/version").await;
+        body["version"].as_str().map(str::to_owned).expect("a version")
+    };
+    // The Provisioner writes its image into the template, and restarts nothing.
+    let mut newer = catalog::version(Kind::Hazelcast, "5.5.6").expect("the catalog has it");
+    newer["metadata"]["name"] = json!("5.6.0");
+    newer["spec"]["db"]["image"] = json!("docker.io/hazelcast/hazelcast-enterprise:5.6.0");
+    sim.store().create(Kind::Hazelcast.version_resource(), newer).expect("a new name");
+    let update = |database: &mut Value| database["spec"]["version"] = json!("5.6.0");
+    sim.store().update("hazelcasts.kubedb.com", "default", "hz", update).expect("it is there");
+    sleep(SECOND * 30).await;
+    for pod in ["hz-2", "hz-0", "hz-1"] {
+        assert_eq!(version().await, "5.5");
+        delete(&sim, pod);
+        ready_again(&sim, pod).await;
+        sleep(SECOND * 2).await;
+    }
+    sleep(SECOND * 5).await;
+    assert_eq!(version().await, "5.6");
 }
