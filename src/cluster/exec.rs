@@ -1,6 +1,10 @@
 //! Commands in the containers of pods, which the API server has run and carries over a WebSocket: no input, no terminal, and
 //! always in a container that is named, as a pod may have others besides that of its database.
 
+use std::pin::pin;
+
+use futures::FutureExt;
+use futures::future::{Either, select};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 use kube::api::{Api, AttachParams, AttachedProcess};
@@ -77,40 +81,41 @@ impl Process {
     /// # Errors
     /// The connection ends before, so that it is not known what becomes of the command, or it writes too much.
     pub async fn ended(mut self) -> Result<Ran, ClusterError> {
-        let status = self.attached.take_status();
+        let ended = self.read().await;
+        ended.map_err(|error| self.cluster.hidden(error))
+    }
+
+    async fn read(&mut self) -> Result<Ran, ClusterError> {
         let (output, complaint) = (self.attached.stdout(), self.attached.stderr());
-        let complaint = beginning(complaint, LARGEST_COMPLAINT);
+        let Some(status) = self.attached.take_status() else { return Err(self.lost()) };
         let output = async {
-            match whole(output, LARGEST_OUTPUT).await {
-                Some(output) => Ok(output),
-                None => Err(ClusterError::too_large(&self.what, "command writes something", LARGEST_OUTPUT)),
+            let output = whole(output, LARGEST_OUTPUT).await;
+            output.ok_or_else(|| {
+                ClusterError::too_large(&self.what, "command writes something", LARGEST_OUTPUT)
+            })
+        };
+        // Both are read at once, or the command would wait for the one that is not.
+        let read = pin!(async { tokio::try_join!(output, beginning(complaint, LARGEST_COMPLAINT).map(Ok)) });
+        // What is written does not end with a connection that breaks, but then there is no status.
+        let (status, read) = match select(status, read).await {
+            Either::Left((status, read)) => (status.ok_or_else(|| self.lost())?, read.await?),
+            Either::Right((read, status)) => {
+                let read = read?;
+                (status.await.ok_or_else(|| self.lost())?, read)
             }
         };
-        // Both are read at once, or the command would wait for the one that is not; too much ends it at once.
-        let (output, complaint) = match both(output, complaint).await {
-            Ok(read) => read,
-            Err(error) => return Err(self.cluster.hidden(error)),
-        };
-        let status = match status {
-            Some(status) => status.await,
-            None => None,
-        };
-        let code = match status {
-            Some(status) => exit_code(&status)
-                .ok_or_else(|| ClusterError::lost(&self.what, &status.message.unwrap_or_default())),
-            None => Err(ClusterError::lost(&self.what, "the connection ended before the command")),
-        };
-        let code = code.map_err(|error| self.cluster.hidden(error))?;
-        Ok(Ran { output, complaint: String::from_utf8_lossy(&complaint).into_owned(), code })
+        let (output, complaint) = read;
+        match exit_code(&status) {
+            Some(code) => {
+                Ok(Ran { output, complaint: String::from_utf8_lossy(&complaint).into_owned(), code })
+            }
+            None => Err(ClusterError::lost(&self.what, &status.message.unwrap_or_default())),
+        }
     }
-}
 
-async fn both<A, B, E>(
-    first: impl Future<Output = Result<A, E>>,
-    second: impl Future<Output = B>,
-) -> Result<(A, B), E> {
-    let second = async { Ok(second.await) };
-    tokio::try_join!(first, second)
+    fn lost(&self) -> ClusterError {
+        ClusterError::lost(&self.what, "the connection ended before the command")
+    }
 }
 
 /// All that comes; `None` if that is too much.

@@ -68,7 +68,7 @@ impl Asker {
     ) -> Result<(), Undone> {
         // The connection that was kept ends with this, as a pod has one at a time.
         let watched = rewrite::Watched::new(door, place, self.connections.take(place), progress);
-        rewrite::rewrite(watched, tool).await
+        rewrite::rewrite(watched, tool).boxed().await
     }
 
     /// Has a node write to disk what it holds in memory, and take no more requests: it starts faster then. `false` if it has

@@ -93,9 +93,10 @@ pub async fn rewrite(mut watched: Watched<'_>, tool: Tool) -> Result<(), Undone>
     if !tasks.is_empty() {
         return watched.until_quiet().await;
     }
+    // Boxed, as it is much to keep on a stack.
     match tool {
-        Tool::ManagementApi => watched.by_management_api().await,
-        Tool::Nodetool => watched.by_nodetool().await,
+        Tool::ManagementApi => watched.by_management_api().boxed().await,
+        Tool::Nodetool => watched.by_nodetool().boxed().await,
     }
 }
 
@@ -115,7 +116,7 @@ impl<'a> Watched<'a> {
         let asked = question(self.door, self.place, PORT, self.open.take(), |open: &mut Open| {
             all_tasks(open).boxed()
         });
-        let (tasks, open) = self.door.asked(asked).await?;
+        let (tasks, open) = self.door.asked(asked).boxed().await?;
         self.open = Some(open).filter(|open| !open.spent);
         Ok(tasks.into_iter().flatten().collect())
     }
@@ -199,7 +200,7 @@ impl<'a> Watched<'a> {
             let line = self.door.plain(self.place, MANAGEMENT_PORT).await?;
             http::open(Box::new(line), &self.door.host(self.place), method, path, body).await
         };
-        self.door.asked(asking).await
+        self.door.asked(asking).boxed().await
     }
 
     fn refusal(&self, reply: &http::Reply) -> String {

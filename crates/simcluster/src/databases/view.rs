@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::contents::Contents;
-use super::levels::Levels;
 use super::disk::{Disk, Progress, Rewriting, Volume};
+use super::levels::Levels;
 use super::member::Member;
 use super::membership::Membership;
 use super::office::Office;
