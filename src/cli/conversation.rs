@@ -160,7 +160,7 @@ impl Conversation {
             {
                 let (from, to) = (&plan.from.name, &plan.to.name);
                 stream::out(&match &plan.finish {
-                    Some(_) => format!("\nfinish of {to} ({number} of {count})\n"),
+                    Some(_) => format!("\n{number} of {count}: finish the update to {to}\n"),
                     None => format!("\nupdate {number} of {count}: {from} → {to}\n"),
                 });
                 if let Some(finish) = &plan.finish {
@@ -177,7 +177,7 @@ impl Conversation {
             Notice::Soaks { seconds } => {
                 let time = words::seconds(seconds);
                 self.waits_for =
-                    format!("the database to stay healthy for {time} before it is finished (--soak)");
+                    format!("the database to stay healthy for {time} before its update is finished (--soak)");
                 if !self.options.quiet {
                     stream::err(&format!("waiting for {}\n", self.waits_for));
                 }
@@ -298,7 +298,7 @@ impl Conversation {
             }
             Error::Finished { kind, name, .. } => {
                 let command = identity::named(&self.options, "finish", *kind, name);
-                format!(". To see what of it can be taken back: {} --dry-run", command.word("--undo"))
+                format!(". To see what of it can be undone: {} --dry-run", command.word("--undo"))
             }
             Error::MayNotRead { kind, name, .. } => {
                 let command = identity::named(&self.options, "auth", *kind, name);

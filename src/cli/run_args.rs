@@ -31,7 +31,7 @@ pub struct ResumeArgs {
 
     /// Continue with the hops that were to follow the interrupted one
     ///
-    /// With --yes and without this flag, only the interrupted hop is finished.
+    /// With --yes and without this flag, only the interrupted hop is completed.
     #[arg(long)]
     pub through: bool,
 
@@ -84,27 +84,37 @@ pub struct RollbackArgs {
     pub run: RunArgs,
 }
 
-/// Do what the new version still needs or allows in the database itself
+/// Finish an update in the database itself, such as raising Kafka's metadata.version
 ///
-/// After an update, Kafka keeps its old metadata version, Cassandra the files that the old version wrote, Hazelcast its
-/// cluster version. This asks the database what is left, shows each step and whether it can be undone, and does it. No pod
-/// is restarted. See docs/finish.md.
+/// After an update, Kafka still uses the old version's metadata.version, and Cassandra may still have files in the old
+/// version's format. This command asks the database what is left, shows each step and whether it can be undone, asks for
+/// confirmation, and does it. No pod is restarted. See docs/finish.md.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    mut_arg("dry_run", |arg| {
+        arg.help("Show the plan without changing anything; with =server, the database is also asked to try the first step")
+    }),
+    mut_arg("timeout", |arg| {
+        arg.long_help(
+            "Stop after this time; 0 means no limit\n\nThe run stops at once, whatever it is waiting for. What the database \
+             is doing goes on. Run the same command again to resume."
+        )
+    }),
+    after_help = "\
 Examples:
-  # See what is left to be done, and what of it can be undone
+  # See what is left to finish, and what of it can be undone
   kubectl dbupdate finish kafka my-kf --dry-run
 
-  # Do it
+  # Finish the update
   kubectl dbupdate finish kafka my-kf
 
-  # Take back what the last finish has done, where the database accepts that
+  # Undo the last finish, if the database accepts that
   kubectl dbupdate finish kafka my-kf --undo")]
 pub struct FinishArgs {
     #[command(flatten)]
     pub database: DatabaseArgs,
 
-    /// Take back what the last finish has done, if the database accepts that
+    /// Undo the last finish, if the database accepts that
     #[arg(long)]
     pub undo: bool,
 
@@ -115,7 +125,7 @@ pub struct FinishArgs {
     #[command(flatten)]
     pub shown: RunShownArgs,
 
-    /// How long one step may take to begin or to show an effect
+    /// How long to wait until a step can begin, and then until its effect shows
     #[arg(long, value_name = "TIME", default_value = "20m", value_parser = super::duration::parse, help_heading = "Times")]
     pub step_timeout: Duration,
 
@@ -124,7 +134,7 @@ pub struct FinishArgs {
         long,
         value_name = "CHECK",
         value_delimiter = ',',
-        long_help = skippable(),
+        long_help = skippable(&Check::OVERRIDABLE_TO_FINISH),
         help_heading = "Checks"
     )]
     pub skip_check: Vec<String>,
@@ -133,10 +143,10 @@ pub struct FinishArgs {
 /// What is to follow an update.
 #[derive(Debug, Default, Args)]
 pub struct ThenArgs {
-    /// After the update, also do what the new version needs or allows in the database itself
+    /// After the update, also finish it in the database itself
     ///
-    /// As the command finish does, after the last hop has been verified, and before a hop whose version needs it. Some of
-    /// it cannot be undone. See docs/finish.md.
+    /// What the command finish does, once the last hop is verified; with --through also before a hop whose version needs
+    /// it. Some of it cannot be undone. See docs/finish.md.
     #[arg(long)]
     pub finish: bool,
 
@@ -270,7 +280,7 @@ pub struct RunArgs {
         long,
         value_name = "CHECK",
         value_delimiter = ',',
-        long_help = skippable(),
+        long_help = skippable(&Check::OVERRIDABLE),
         help_heading = "Checks"
     )]
     pub skip_check: Vec<String>,
@@ -295,8 +305,8 @@ impl RunArgs {
 }
 
 /// The long help of `--skip-check`, with the names it accepts.
-fn skippable() -> String {
-    let names = Check::OVERRIDABLE.map(|check| check.to_string());
+fn skippable(checks: &[Check]) -> String {
+    let names: Vec<_> = checks.iter().map(Check::to_string).collect();
     format!(
         "Continue even if this check fails; repeatable or comma-separated\n\nChecks: {}",
         names.join(", ")

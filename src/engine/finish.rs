@@ -131,8 +131,9 @@ impl Run {
                     if let Err(why) = answered {
                         quiet_until = self.narrator.now() + LOST;
                         let what = work.to_string();
-                        self.narrator
-                            .notice(format!("no answer to: {what} ({why}); asking whether it was done"));
+                        self.narrator.notice(format!(
+                            "no answer when asked to {what} ({why}); looking whether it was done"
+                        ));
                     }
                     continue;
                 }
@@ -238,9 +239,9 @@ impl Run {
         let kind = self.plan.kind.name();
         Ok(match self.interrupt.during(asking).await? {
             Ok(Ok(())) if completion.steps.iter().all(|step| !irreversible(&step.reversal)) => {
-                format!("{kind} would take it back (finish --undo)")
+                format!("{kind} would undo it (finish --undo)")
             }
-            Ok(Err(Undone::Refused(why))) => format!("{kind} would not take it back: {}", self.masked(&why)),
+            Ok(Err(Undone::Refused(why))) => format!("{kind} would not undo it: {}", self.masked(&why)),
             _ => String::new(),
         })
     }

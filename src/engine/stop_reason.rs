@@ -69,9 +69,9 @@ pub(super) enum StopReason {
     Blind { seconds: u64 },
     #[error("pod templates kept changing for {seconds} s; something else is editing them")]
     Restless { seconds: u64 },
-    #[error("the database refuses {work}: {why}")]
+    #[error("the database refuses to {work}: {why}")]
     WorkRefused { work: Work, why: String },
-    #[error("{work} was not done within the {seconds} s of --step-timeout: {}", why.join("; "))]
+    #[error("the database did not {work} within {seconds} s (--step-timeout): {}", why.join("; "))]
     WorkLate { work: Work, seconds: u64, why: Vec<String> },
     #[error("the update is not finished: {}", why.join("; "))]
     NotFinished { why: Vec<String> },

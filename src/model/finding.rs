@@ -136,6 +136,10 @@ impl Check {
         Check::PlacementPolicy,
     ];
 
+    /// Those of them that may speak against a finish.
+    pub const OVERRIDABLE_TO_FINISH: [Check; 4] =
+        [Check::Phase, Check::PodNotReady, Check::NoJournal, Check::Backup];
+
     /// Another user or controller is changing the database.
     pub fn somebody_else(self) -> bool {
         matches!(self, Check::PausedByOther | Check::OpsRequest | Check::Locked)

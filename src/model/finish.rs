@@ -93,16 +93,21 @@ impl Work {
     }
 }
 
-/// `metadata.version from 3.9-IV0 (21) to 4.0-IV3 (25)`.
+/// What the database is to do: `raise metadata.version from 3.9-IV0 (21) to 4.0-IV3 (25)`.
 impl fmt::Display for Work {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Work::SetFeature { feature, from, to } => write!(f, "{feature} from {from} to {to}"),
+            Work::SetFeature { feature, from, to } => {
+                let set = if to.level < from.level { "lower" } else { "raise" };
+                write!(f, "{set} {feature} from {from} to {to}")
+            }
             Work::RewriteFiles { pod, from, to, files, bytes, .. } => {
                 let from = from.join(", ");
-                write!(f, "{files} data files ({}) of pod {pod} from format {from} to {to}", size(*bytes))
+                let what =
+                    format!("{files} data file{} ({})", if *files == 1 { "" } else { "s" }, size(*bytes));
+                write!(f, "rewrite {what} of pod {pod} from format {from} to {to}")
             }
-            Work::Await { what, from, to } => write!(f, "{what} from {from} to {to}"),
+            Work::Await { what, from, to } => write!(f, "raise {what} from {from} to {to}"),
         }
     }
 }

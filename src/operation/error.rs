@@ -65,15 +65,19 @@ pub enum Error {
     MayFinish { kind: Kind, name: String },
     /// There is no update to roll back any more, since the last one was finished.
     #[error(
-        "{}/{name} cannot be rolled back: run {run} has finished its update to {version}, and an earlier version may not be \
-         able to read what that has changed; nothing was changed",
+        "{}/{name} cannot be rolled back: its update to {version} was finished (run {run}), and an earlier version may not be \
+         able to read the result; nothing was changed",
         kind.singular()
     )]
     Finished { kind: Kind, name: String, run: String, version: String },
-    #[error("{database} has no finish in its journal that could be taken back; nothing was changed")]
+    #[error(
+        "nothing to undo: the journal of {database} has no finish since its last update; nothing was changed"
+    )]
     NothingFinished { database: String },
     /// The database was not healthy throughout `--soak`.
-    #[error("the database was not healthy throughout the {soak} s of --soak, so it is not finished: {why}")]
+    #[error(
+        "the update is not finished, because the database did not stay healthy for {soak} s (--soak): {why}"
+    )]
     NotSoaked { soak: u64, why: String },
     /// The database, or what belongs to it, may not be read.
     #[error("{error}")]

@@ -86,9 +86,7 @@ async fn try_first(session: &mut Session, snapshot: &Snapshot, completion: &mut 
     let kind = snapshot.database.kind.name();
     let Some(step) = completion.steps.first_mut() else { return };
     match session.try_out(&step.work, &kinds::roster(snapshot)).await {
-        Ok(()) => {
-            step.reversal = Reversal::Yes { why: format!("{kind} accepts it, as it says when it is tried") }
-        }
+        Ok(()) => step.reversal = Reversal::Yes { why: format!("{kind} accepts it in a dry run") },
         Err(undone) => completion.obstacles.push(format!("{kind} does not accept it: {undone}")),
     }
 }

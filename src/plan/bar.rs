@@ -18,11 +18,14 @@ pub(super) fn bar(context: &Context<'_>) -> Option<Finding> {
     };
     match (context.facts().finishing.bar)(health, &context.target.version)? {
         Bar::Unfinished { why } => {
-            let hint = format!("finish the last update first: {}, or add --finish", command(false));
+            let hint = format!(
+                "finish the last update first: {}; or let this command do it with --finish",
+                command(false)
+            );
             Some(context.refusal(Check::NotFinished, why, hint))
         }
         Bar::Beyond { why } => {
-            let hint = format!("what may be taken back shows: {} --dry-run", command(true));
+            let hint = format!("to see whether that can be undone: {} --dry-run", command(true));
             Some(context.refusal(Check::Finished, why, hint))
         }
         Bar::Unknown { why } => Some(Finding::note(Check::NotFinished, Severity::Warning, why)),

@@ -79,30 +79,33 @@ fn found(completion: &Lookup<Completion>) -> Option<Completion> {
 /// The update itself is not complete.
 fn not_updated(as_it_is: &Plan, request: &Request, context: &Context<'_>) -> Option<Finding> {
     let db = &context.snapshot.database;
+    let (kind, name, namespace) = (db.kind.singular(), &db.object.name, &db.object.namespace);
     if let Some(unfinished) = &request.unfinished {
         let what = if unfinished.rollback { "rollback" } else { "update" };
         let message = format!("the {what} to {} (run {}) is not complete", unfinished.to, unfinished.run);
-        return Some(context.refusal(
-            Check::UnfinishedOther,
-            message,
-            "complete it first: use the resume command",
-        ));
+        let command = Command::kubectl(["dbupdate", "resume", kind, name]).in_namespace(namespace);
+        let hint = format!("complete it first: {command}");
+        return Some(context.refusal(Check::UnfinishedOther, message, hint));
     }
-    if as_it_is.action == Action::Nothing {
-        return None;
-    }
-    let message = format!("not all templates and pods of {} are on {}", db.object, db.version);
-    let command =
-        Command::kubectl(["dbupdate", db.kind.singular(), &db.object.name]).flag("--to", &db.version);
-    let command = command.in_namespace(&db.object.namespace);
-    Some(context.refusal(Check::CannotFinish, message, format!("complete the update first: {command}")))
+    let message = match as_it_is.action {
+        Action::Nothing => return None,
+        Action::Resume => format!("the last update of {} is not verified, or has left it paused", db.object),
+        _ => format!("not all templates and pods of {} are on {}", db.object, db.version),
+    };
+    let command = Command::kubectl(["dbupdate", kind, name]).flag("--to", &db.version);
+    let hint = format!("complete the update first: {}", command.in_namespace(namespace));
+    Some(context.refusal(Check::CannotFinish, message, hint))
 }
 
 /// What the database says against it.
 fn said(context: &Context<'_>, completion: &Lookup<Completion>) -> Vec<Finding> {
     let kind = context.snapshot.database.kind.name();
     let refusal = |message: String| {
-        context.refusal(Check::CannotFinish, message, "nothing is done to the database while that is so")
+        context.refusal(
+            Check::CannotFinish,
+            message,
+            "nothing is changed in the database as long as that is so",
+        )
     };
     match completion {
         Lookup::Absent => Vec::new(),

@@ -73,7 +73,11 @@ pub(super) fn trials(trials: &[Trial], view: View) -> String {
         out.push_str("  nothing to try\n");
     }
     for trial in trials {
-        let what = format!("{}, {}", clean(&trial.object), words::purpose(trial.write));
+        let what = match trial.write {
+            // That is said by what is tried.
+            Purpose::Finish => clean(&trial.object),
+            write => format!("{}, {}", clean(&trial.object), words::purpose(write)),
+        };
         let (mark, painted, line) = match &trial.refused {
             Some(why) => ("✗", view.bad("✗"), format!("{what}: refused: {}", clean(why))),
             // A warning may be that this user would be refused, who is not the controller.

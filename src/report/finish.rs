@@ -37,7 +37,7 @@ fn reversal(step: &FinishStep, undo: bool, view: View) -> String {
     };
     let word = match (undo, &step.reversal) {
         (true, Reversal::Yes { .. }) => "possible",
-        (true, _) => "not known whether it is possible",
+        (true, _) => "not known whether that is possible",
         (false, _) => word,
     };
     let text = view.paragraph("     ", &clean(&format!("{word}: {why}")));
@@ -51,7 +51,7 @@ fn reversal(step: &FinishStep, undo: bool, view: View) -> String {
 pub(super) fn conclusion(plan: &Plan, finish: &FinishPlan) -> String {
     let steps = &finish.completion.steps;
     let lasting = steps.iter().filter(|step| matches!(step.reversal, Reversal::No { .. })).count() as u64;
-    let after = || format!("What is left to be done will be asked once {} runs", plan.to.name);
+    let after = || format!("once it runs {}, the database is asked what is left to finish", plan.to.name);
     match (steps.len() as u64, lasting) {
         (0, _) => after(),
         (all, 0) => words::count(all, "step"),
@@ -66,14 +66,15 @@ pub(super) fn left(completion: &Completion, view: View) -> String {
     let mut out = String::new();
     let mut section = |title: &str, lines: Vec<String>| {
         if !lines.is_empty() {
-            out.push_str(&format!("{}\n{}", view.bold(title), lines.concat()));
+            let gap = if out.is_empty() { "" } else { "\n" };
+            out.push_str(&format!("{gap}{}\n{}", view.bold(title), lines.concat()));
         }
     };
     let steps = completion.steps.iter().map(|step| line(&step.work.to_string())).collect();
     section("Left to finish (kubectl dbupdate finish)", steps);
-    section("What is in its way", completion.obstacles.iter().map(|text| line(text)).collect());
+    section("In the way of finishing", completion.obstacles.iter().map(|text| line(text)).collect());
     let known = completion.settled.iter().chain(&completion.remarks);
-    section("After the last update", known.map(|text| line(text)).collect());
+    section("The last update", known.map(|text| line(text)).collect());
     out
 }
 

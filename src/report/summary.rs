@@ -86,9 +86,11 @@ fn headline(finish: &Finish, plan: &Plan, view: View) -> String {
 
 fn done(finish: &Finish, plan: &Plan) -> String {
     if let Some(done) = &plan.finish {
-        let what = if done.undo { "has taken back what its finish had done" } else { "is finished" };
+        let what = if done.undo { "the finish of the update" } else { "the update" };
+        let came = if done.undo { "undone" } else { "finished" };
         let (kind, name, to) = (plan.kind, &plan.database.name, &plan.to.name);
-        return format!("{kind} {name} {what} on {to} after {}", words::duration(finish.elapsed_ms));
+        let took = words::duration(finish.elapsed_ms);
+        return format!("{what} of {kind} {name} to {to} is {came} after {took}");
     }
     let mut text = format!(
         "{} {} is on {} after {}",

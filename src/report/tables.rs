@@ -46,7 +46,7 @@ pub fn way(plans: &[&Plan], view: View) -> String {
     let way = clean(&names.join(" → "));
     let updates = plans.iter().filter(|plan| plan.finish.is_none()).count() as u64;
     let text = match updates {
-        0 | 1 => format!("verified before it is finished: {way}"),
+        0 | 1 => format!("the update is verified, then finished: {way}"),
         updates => {
             format!("{}, each verified before the next one starts: {way}", words::count(updates, "update"))
         }

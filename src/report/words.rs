@@ -159,7 +159,7 @@ pub fn waiting(on: &WaitingOn) -> String {
             with_reason(&format!("an answer of {}", clean(database)), &[&why.join("; ")])
         }
         WaitingOn::Work { database, work } => {
-            format!("{} to have done this: {}", clean(database), clean(&work.to_string()))
+            format!("{} to {}", clean(database), clean(&work.to_string()))
         }
         WaitingOn::Drain { work, timeout_seconds } => with_reason(
             &format!("the work of the pod to end, which is drained (timeout {})", seconds(*timeout_seconds)),
@@ -283,11 +283,9 @@ pub fn action(plan: &Plan) -> &'static str {
             "everything is already on the target; our pause will be removed and the update verified"
         }
         (Action::Finish, _) if plan.finish.as_ref().is_some_and(|finish| finish.undo) => {
-            "what the last finish has done to the database will be taken back; no pod will be restarted"
+            "what the last finish has changed in the database itself will be undone; no pod will be restarted"
         }
-        (Action::Finish, _) => {
-            "what this version allows will be done in the database itself; no pod will be restarted"
-        }
+        (Action::Finish, _) => "the update will be finished in the database itself; no pod will be restarted",
         (Action::Nothing, _) => "everything is already on the target; nothing to do",
     }
 }

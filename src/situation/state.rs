@@ -415,7 +415,7 @@ impl fmt::Display for Situation {
                 write!(f, "{db} is on {version}: {pods} Ready; further updates to {to} are pending")
             }
             What::Finishing { pods, run, undo } => {
-                let what = if *undo { "taking back its finish" } else { "finishing it" };
+                let what = if *undo { "undoing its finish" } else { "finishing its update" };
                 write!(f, "{db} is on {version}: {pods} Ready; {what} (run {run}) was interrupted")
             }
             What::ToFinish { pods, left } => {
