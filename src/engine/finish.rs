@@ -17,8 +17,9 @@ use super::stop_reason::StopReason;
 /// The pause before the database is asked again: it is in no hurry, and neither are we.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// A work whose answer was lost may still be on its way. For so long it is looked up, and not sent again.
-const LOST: Duration = Duration::from_secs(15);
+/// A work whose answer was lost may still be on its way: a broker of Kafka tries for a minute to reach a controller. For so
+/// long it is looked up, and not sent again.
+const LOST: Duration = Duration::from_secs(65);
 
 /// How long the end of an update takes to ask what is left to be done.
 const LEFT: Duration = Duration::from_secs(10);

@@ -43,7 +43,7 @@ pub async fn trials(
     Ok(trials.chain(pods).collect())
 }
 
-/// Asks the database whether it would do the works of a finish. One that builds on the work before it cannot be tried.
+/// Asks the database whether it would do the works of a finish.
 async fn try_works(cluster: &Cluster, snapshot: &Snapshot, finish: &FinishPlan) -> Vec<Trial> {
     let mut session = Session::new(cluster, &snapshot.database);
     let roster = kinds::roster(snapshot);
@@ -55,18 +55,15 @@ async fn try_works(cluster: &Cluster, snapshot: &Snapshot, finish: &FinishPlan) 
             refused: None,
             warnings: Vec::new(),
         };
-        match (trials.is_empty(), &step.work) {
-            (true, Work::SetFeature { .. }) => match session.try_out(&step.work, &roster).await {
+        match &step.work {
+            Work::SetFeature { .. } => match session.try_out(&step.work, &roster).await {
                 Ok(()) => {}
                 Err(Undone::Refused(why)) => trial.refused = Some(cluster.without_secrets(&why)),
                 Err(Undone::Unknown(why)) => {
                     trial.warnings.push(format!("could not be tried: {}", cluster.without_secrets(&why)));
                 }
             },
-            (false, Work::SetFeature { .. }) => {
-                trial.warnings.push("could not be tried: it builds on the step before it".to_owned());
-            }
-            (_, Work::RewriteFiles { .. } | Work::Await { .. }) => {
+            Work::RewriteFiles { .. } | Work::Await { .. } => {
                 trial.warnings.push("could not be tried: the database has no dry run for it".to_owned());
             }
         }
