@@ -224,8 +224,9 @@ fn a_run_that_fails_and_what_it_leaves() {
     let status = sandbox.run("status zk my-zk -o json").ended(0, "").object();
     assert_eq!(status["run"]["outcome"], "failed");
     fits("status", &status);
-    let list = sandbox.run("list zk -o json").ended(0, "").object();
+    let mut list = sandbox.run("list zk -o json").ended(0, "").object();
     assert_eq!(list["items"][0]["pausedBy"], "dbupdate");
+    list["items"][0]["toFinish"] = json!(["words"]);
     fits("list", &list);
     let request = json!({
         "apiVersion": "ops.kubedb.com/v1alpha1", "kind": "ZooKeeperOpsRequest",
@@ -539,7 +540,7 @@ fn only_what_is_left_out_where_it_is_empty_may_be_absent() {
         ("health", &["features", "finish", "remarks", "unasked"]),
         ("history", &["database"]),
         ("hops", &[]),
-        ("list", &["further", "newest", "pausedBy", "via"]),
+        ("list", &["further", "newest", "pausedBy", "toFinish", "via"]),
         (
             "plan",
             &[
