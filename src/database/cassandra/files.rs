@@ -49,9 +49,9 @@ pub async fn settings(open: &mut Open) -> Result<BTreeMap<String, String>, Unask
 pub async fn look(door: &Door, place: &Place, settings: &BTreeMap<String, String>) -> Result<Files, Unasked> {
     let directories = directories(settings)?;
     let free = free(&run(door, place, "df", &["-Pk"], &directories, &[]).await?)?;
-    let tests = tests(&directories);
-    let tests: Vec<_> = tests.iter().map(String::as_str).collect();
-    let formats = formats(&run(door, place, "find", &["-L"], &directories, &tests).await?, &directories)?;
+    let search = search(&directories);
+    let search: Vec<_> = search.iter().map(String::as_str).collect();
+    let formats = formats(&run(door, place, "find", &["-L"], &directories, &search).await?, &directories)?;
     let setting = |name: &str| settings.get(name).cloned();
     Ok(Files {
         formats,
@@ -80,7 +80,7 @@ async fn run(
 }
 
 /// What find is to look for. Snapshots and backups of a table are not what the node works with.
-fn tests(directories: &[String]) -> Vec<String> {
+fn search(directories: &[String]) -> Vec<String> {
     let kept = |directory: &String| ["snapshots", "backups"].map(|name| format!("{directory}/*/*/{name}"));
     let pruned = directories
         .iter()
@@ -108,12 +108,14 @@ async fn managed(door: &Door, place: &Place) -> Result<bool, Unasked> {
 
 /// Where the node keeps its sstables: `[/var/lib/cassandra/data, /more]`.
 fn directories(settings: &BTreeMap<String, String>) -> Result<Vec<String>, Unasked> {
-    let listed = settings.get("data_file_directories").map(String::as_str).unwrap_or_default();
-    let listed = listed.trim_start_matches('[').trim_end_matches(']').split(", ");
+    let all = settings.get("data_file_directories").map(String::as_str).unwrap_or_default();
+    let listed = all.trim_start_matches('[').trim_end_matches(']').split(", ");
     let system = settings.get("local_system_data_file_directory").map(String::as_str);
     let directories: Vec<_> = listed.chain(system).map(str::trim).filter(|text| !text.is_empty()).collect();
-    let sound = |directory: &&str| directory.starts_with('/') && !directory.contains('…');
-    if directories.is_empty() || directories.len() > MOST_DIRECTORIES || !directories.iter().all(sound) {
+    // A list that is too long to be read to its end ends without its bracket.
+    let whole = all.starts_with('[') == all.ends_with(']');
+    let sound = whole && directories.iter().all(|directory| directory.starts_with('/'));
+    if directories.is_empty() || directories.len() > MOST_DIRECTORIES || !sound {
         return Err(strange("a node that does not say where its data is"));
     }
     Ok(directories.into_iter().map(|directory| directory.trim_end_matches('/').to_owned()).collect())
@@ -220,3 +222,6 @@ fn failed(program: &str, code: i32, complaint: &str) -> Unasked {
     let why = format!("{program} in the container {CONTAINER} ended with exit code {code}: {complaint}");
     Unasked::new(Obstacle::Unintelligible, &why)
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,15 +44,17 @@ const JOB: &str = "/api/v0/ops/executor/job?job_id=";
 
 /// `nodetool` is a Java process in the memory of the database's container: its heap is small, whatever the variables for the
 /// database's own say, and it starts no agent on their ports. bin/nodetool takes `MAX_HEAP_SIZE` only together with
-/// `HEAP_NEWSIZE`. One sstable after the other is rewritten.
-const NODETOOL: [&str; 11] = [
+/// `HEAP_NEWSIZE`, and adds to `JVM_OPTS` what it needs itself. One sstable after the other is rewritten.
+const NODETOOL: [&str; 13] = [
     "env",
-    "MAX_HEAP_SIZE=64M",
-    "HEAP_NEWSIZE=16M",
+    "-u",
+    "JAVA_TOOL_OPTIONS",
+    "-u",
+    "JDK_JAVA_OPTIONS",
     "JVM_OPTS=",
     "JVM_EXTRA_OPTS=",
-    "JAVA_TOOL_OPTIONS=",
-    "JDK_JAVA_OPTIONS=",
+    "MAX_HEAP_SIZE=64M",
+    "HEAP_NEWSIZE=16M",
     "nodetool",
     "upgradesstables",
     "-j",

@@ -191,8 +191,8 @@ fn memory(steps: &[FinishStep]) -> Option<String> {
     let by_nodetool =
         |step: &FinishStep| matches!(step.work, Work::RewriteFiles { tool: Tool::Nodetool, .. });
     steps.iter().any(by_nodetool).then(|| {
-        "the management API does not answer, so nodetool is run in the database's container: a Java process with a heap of \
-         64 MiB, in the memory that the container is limited to"
+        "the management API does not answer, so nodetool is run in the database's container: a Java process that \
+         takes about 100 MiB of the memory that the container is limited to"
             .to_owned()
     })
 }

@@ -39,6 +39,10 @@ pub(in crate::databases) async fn execute(asker: &Asker, words: &[String]) -> En
 /// `env` with its settings runs the words behind them.
 fn without_environment<'a, 'w>(words: &'a [&'w str]) -> &'a [&'w str] {
     let ["env", rest @ ..] = words else { return words };
+    let mut rest = rest;
+    while let ["-u", _, behind @ ..] = rest {
+        rest = behind;
+    }
     let settings = rest.iter().take_while(|word| word.contains('=')).count();
     &rest[settings..]
 }
