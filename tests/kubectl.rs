@@ -208,6 +208,34 @@ fn the_plugin_is_called_through_kubectl() {
     assert!(events.contains("Stopping container hazelcast"), "{events}");
 }
 
+/// What is known of a simulated Cassandra's commands can be run by hand as well, over WebSockets, as kubectl does from 1.31 on.
+#[test]
+fn commands_are_run_in_containers() {
+    if !installed("kubectl") {
+        return;
+    }
+    let site = Site::new();
+    if minor(&site) < 31 {
+        not_tested("this kubectl runs commands by SPDY");
+        return;
+    }
+    let exec = |words: &[&str]| {
+        site.words(&[&["exec", "my-cas-rack-r0-0", "-c", "cassandra", "--"], words].concat())
+    };
+    let data = "/var/lib/cassandra/data";
+    let files = exec(&["find", data, "-name", "*-Data.db"]);
+    assert!(files.ended(0, "/shop/orders-").stdout.lines().all(|path| path.contains("/nb-")), "{files:#?}");
+    exec(&["df", "-Pk", data]).ended(0, "Available");
+    exec(&["env", "MAX_HEAP_SIZE=64M", "nodetool", "upgradesstables"]).ended(0, "");
+    exec(&["find", "/elsewhere"]).ended(1, "No such file or directory");
+    exec(&["bash", "-c", "true"]).ended(127, "bash: not simulated");
+    site.words(&["exec", "my-zk-0", "--", "zkServer.sh", "status"]).ended(127, "zkServer.sh: not simulated");
+    site.words(&["exec", "my-cas-rack-r0-0", "-c", "none", "--", "df"])
+        .ended(1, "container none is not valid");
+    let viewer = ["exec", "my-cas-rack-r0-0", "--context", "dbupdate-sandbox-viewer", "--", "df"];
+    site.words(&viewer).ended(1, "resource \"pods/exec\"");
+}
+
 /// The minor version of the client: 26 of 1.26.
 fn minor(site: &Site) -> u32 {
     let version = site.json("version --client");

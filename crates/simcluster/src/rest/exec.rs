@@ -2,6 +2,9 @@
 
 use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::Server;
 use super::answer::Answer;
@@ -81,14 +84,15 @@ async fn tell(
                     socket.send(frame(channel, piece)).await?;
                 }
             }
-            ended.code.map(status)
+            // Where nobody learns of the end, the connection breaks.
+            let Some(code) = ended.code else { return Ok(()) };
+            status(code)
         }
-        Err(why) => Some(ApiError::internal(why).to_status()),
+        Err(why) => ApiError::internal(why).to_status(),
     };
-    if let Some(status) = status {
-        socket.send(frame(STATUS, status.to_string().as_bytes())).await?;
-    }
-    socket.close(None).await
+    socket.send(frame(STATUS, status.to_string().as_bytes())).await?;
+    // kubectl takes any other end for a failure.
+    socket.close(Some(CloseFrame { code: CloseCode::Normal, reason: Utf8Bytes::default() })).await
 }
 
 fn status(code: i32) -> Value {

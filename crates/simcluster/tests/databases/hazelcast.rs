@@ -73,6 +73,7 @@ async fn the_cluster_version_rises_when_no_member_is_older() {
     // The Provisioner writes its image into the template, and restarts nothing.
     let mut newer = catalog::version(Kind::Hazelcast, "5.5.6").expect("the catalog has it");
     newer["metadata"]["name"] = json!("5.6.0");
+    newer["spec"]["version"] = json!("5.6.0");
     newer["spec"]["db"]["image"] = json!("docker.io/hazelcast/hazelcast-enterprise:5.6.0");
     sim.store().create(Kind::Hazelcast.version_resource(), newer).expect("a new name");
     let update = |database: &mut Value| database["spec"]["version"] = json!("5.6.0");
