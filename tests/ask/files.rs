@@ -1,10 +1,7 @@
 //! Cassandra's files: looked at by commands in the pods, and rewritten by nodetool or the management API.
 
-use kubectl_dbupdate::database::Undone;
-use kubectl_dbupdate::kinds::Examined;
-use kubectl_dbupdate::model::{Completion, Roster, Work, WorkProgress};
+use kubectl_dbupdate::model::{Roster, WorkProgress};
 use simcluster::{Contents, DeleteOptions, Disk, Sstable};
-use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::sleep;
 
 use super::*;
@@ -44,17 +41,7 @@ impl Asked {
         kinds::roster(&snapshot)
     }
 
-    /// What is left to do, as its nodes are of that version.
-    async fn left(&mut self, version: &str) -> Completion {
-        let roster = self.roster().await;
-        let evidence = self.session.as_mut().expect("it was made").examine(&roster).await;
-        let facts = self.world.kind.facts();
-        let health = (facts.questions.judge)(&evidence, &roster);
-        let examined = Examined { evidence: &evidence, health: &health, roster: &roster, version };
-        (facts.finishing.left)(&examined)
-    }
-
-    /// Has the first of the works done, and gives what was told meanwhile.
+    /// Has the work done, and gives what was told meanwhile.
     async fn perform(&mut self, work: &Work) -> (Result<(), Undone>, Vec<WorkProgress>) {
         let roster = self.roster().await;
         let (progress, mut told) = unbounded_channel();
@@ -87,7 +74,7 @@ async fn nothing_is_left_where_all_files_are_of_the_nodes_format() {
         ),
     ] {
         let mut asked = cassandra(version);
-        let left = asked.left(version).await;
+        let left = asked.completion(None).await;
         assert!(left.complete(), "{left:#?}");
         assert_eq!(left.settled, [format!("all 3 members report {version}"), settled.to_owned()]);
         assert!(
@@ -106,7 +93,7 @@ async fn older_files_are_rewritten_node_by_node() {
         }
         asked.put(NODES[0], old());
         asked.put(NODES[2], old());
-        let left = asked.left("4.1.8").await;
+        let left = asked.completion(None).await;
         assert_eq!(left.obstacles, Vec::<String>::new());
         let works: Vec<Work> = left.steps.into_iter().map(|step| step.work).collect();
         let pods = works.iter().map(|work| match work {
@@ -124,7 +111,7 @@ async fn older_files_are_rewritten_node_by_node() {
             assert!(told.contains(&("shop.items", true)) && told.iter().all(|told| told.1), "{told:?}");
         }
         assert!(NODES.iter().all(|node| !asked.formats(node).contains('m')));
-        assert!(asked.left("4.1.8").await.complete());
+        assert!(asked.completion(None).await.complete());
         assert_eq!(asked.rewritings(), if managed { 0 } else { 2 });
     }
 }
@@ -136,11 +123,11 @@ async fn a_mode_that_writes_a_new_format_makes_the_old_one_rewritten() {
     let usual = asked.world.sim.databases().contents(NAMESPACE, "cas");
     let contents = Contents { storage_compatibility_mode: Some("NONE".into()), ..usual };
     asked.world.sim.databases().fill(NAMESPACE, "cas", &contents);
-    let left = asked.left("5.0.3").await;
+    let left = asked.completion(None).await;
     assert_eq!((left.steps.len(), left.obstacles.len()), (3, 0), "{left:#?}");
     assert_eq!(asked.perform(&left.steps[0].work).await.0, Ok(()));
     assert_eq!(asked.formats(NODES[0]), "oa oa oa oa oa");
-    assert_eq!(asked.left("5.0.3").await.steps.len(), 2);
+    assert_eq!(asked.completion(None).await.steps.len(), 2);
 }
 
 /// The node goes on when the connection is lost: who asks again does not begin another rewriting.
@@ -148,14 +135,14 @@ async fn a_mode_that_writes_a_new_format_makes_the_old_one_rewritten() {
 async fn a_rewriting_whose_connection_is_lost_is_waited_for_and_not_begun_again() {
     let mut asked = cassandra("4.1.8");
     asked.put(NODES[1], old());
-    let left = asked.left("4.1.8").await;
+    let left = asked.completion(None).await;
     asked.trouble(Trouble::LosesCommands { pods: NODES[1].into() });
     let (lost, _) = asked.perform(&left.steps[0].work).await;
     assert!(matches!(&lost, Err(Undone::Unknown(why)) if why.contains("before the command")), "{lost:?}");
     let (done, told) = asked.perform(&left.steps[0].work).await;
     assert_eq!((done, asked.rewritings()), (Ok(()), 1));
     assert!(!told.is_empty());
-    assert!(asked.left("4.1.8").await.complete());
+    assert!(asked.completion(None).await.complete());
 }
 
 #[tokio::test(start_paused = true)]
@@ -166,14 +153,14 @@ async fn what_a_node_cannot_do_is_told_in_its_words() {
             asked.world.sim.databases().serve_management_api();
         }
         asked.put(NODES[0], old());
-        let left = asked.left("4.1.8").await;
+        let left = asked.completion(None).await;
         asked.trouble(Trouble::CannotRewrite { pods: NODES[0].into() });
         let (failed, _) = asked.perform(&left.steps[0].work).await;
         let words = "Error occurred during sstable upgrade";
         assert!(matches!(&failed, Err(Undone::Refused(why)) if why.contains(words)), "{failed:?}");
         // What it has done stays, and the rest is still to be done.
         asked.world.sim.databases().heal_all();
-        let left = asked.left("4.1.8").await;
+        let left = asked.completion(None).await;
         assert!(matches!(&left.steps[0].work, Work::RewriteFiles { files: 1, .. }), "{left:#?}");
     }
 }
@@ -186,7 +173,7 @@ async fn a_node_that_dies_meanwhile_leaves_it_open_what_it_has_done() {
             asked.world.sim.databases().serve_management_api();
         }
         asked.put(NODES[0], old());
-        let left = asked.left("4.1.8").await;
+        let left = asked.completion(None).await;
         let sim = asked.world.sim.clone();
         let dying = async {
             sleep(Duration::from_secs(3)).await;
@@ -201,13 +188,13 @@ async fn a_node_that_dies_meanwhile_leaves_it_open_what_it_has_done() {
 async fn what_cannot_be_looked_at_is_an_obstacle() {
     let mut asked = cassandra("4.1.8");
     asked.world.sim.access().deny("get", "", "pods", "exec");
-    let left = asked.left("4.1.8").await;
+    let left = asked.completion(None).await;
     assert_eq!(left.obstacles.len(), 3, "{left:#?}");
     assert!(left.obstacles[0].contains("pods/exec") && left.obstacles[0].contains(NODES[0]), "{left:#?}");
 
     let mut asked = cassandra("4.1.8");
     asked.put(NODES[0], Disk { free: 1 << 20, ..old() });
-    let obstacles = asked.left("4.1.8").await.obstacles;
+    let obstacles = asked.completion(None).await.obstacles;
     assert_eq!(
         obstacles,
         [format!("{} has 1.0 MiB of free disk, and rewriting shop.orders takes up to 3.0 MiB", NODES[0])]
@@ -217,7 +204,7 @@ async fn what_cannot_be_looked_at_is_an_obstacle() {
     asked.put(NODES[0], old());
     asked.trouble(Trouble::Streaming { pod: NODES[1].into() });
     asked.trouble(Trouble::SeesDown { pod: NODES[2].into(), other: NODES[0].into() });
-    let obstacles = asked.left("4.1.8").await.obstacles.join("; ");
+    let obstacles = asked.completion(None).await.obstacles.join("; ");
     assert!(
         obstacles.contains("streams: Repair") && obstacles.contains("sees 2 of 3 replicas alive"),
         "{obstacles}"
@@ -226,7 +213,7 @@ async fn what_cannot_be_looked_at_is_an_obstacle() {
     for how in [Misanswer::Refuse, Misanswer::Garbage, Misanswer::Hang] {
         let mut asked = cassandra("4.1.8");
         asked.trouble(Trouble::Answers { pods: NODES[1].into(), how });
-        let left = asked.left("4.1.8").await;
+        let left = asked.completion(None).await;
         assert!(left.obstacles.iter().any(|why| why.contains(NODES[1])), "{how:?}: {left:#?}");
         assert!(asked.commands() > 0);
     }

@@ -1,5 +1,10 @@
 //! Hazelcast: the REST API of its members.
 
+use serde_json::{Value, json};
+use simcluster::world::catalog;
+use simcluster::{DeleteOptions, Kind};
+use tokio::time::sleep;
+
 use super::*;
 
 fn hazelcast() -> Database {
@@ -62,4 +67,35 @@ async fn it_is_asked_without_its_login_and_without_connections_where_those_are_f
     let health = asked.health().await;
     assert_eq!(may_go(&health), "???");
     assert!(health.members[0].may_go.why()[0].contains("portforward"), "{health:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_version_that_rises_by_itself_is_awaited() {
+    let mut asked = Asked::new(hazelcast());
+    let left = asked.completion(None).await;
+    assert!(left.complete(), "{left:#?}");
+    assert_eq!(left.settled, ["all 3 members report 5.5.2", "the cluster version is 5.5"]);
+
+    let store = asked.world.sim.store().clone();
+    let mut newer = catalog::version(Kind::Hazelcast, "5.5.6").expect("the catalog has it");
+    newer["metadata"]["name"] = json!("5.6.0");
+    newer["spec"]["version"] = json!("5.6.0");
+    newer["spec"]["db"]["image"] = json!("docker.io/hazelcast/hazelcast-enterprise:5.6.0");
+    store.create(Kind::Hazelcast.version_resource(), newer).expect("a new name");
+    let update = |database: &mut Value| database["spec"]["version"] = json!("5.6.0");
+    store.update("hazelcasts.kubedb.com", NAMESPACE, "hz", update).expect("it is there");
+    // The Provisioner writes its image into the template.
+    sleep(Duration::from_secs(30)).await;
+    for pod in ["hz-0", "hz-1", "hz-2"] {
+        store.delete("pods", NAMESPACE, pod, DeleteOptions::default()).expect("it is there");
+        while asked.health().await.member(pod).is_none_or(|member| member.version != "5.6.0") {
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+    let left = asked.completion(None).await;
+    assert_eq!(left.obstacles, Vec::<String>::new());
+    let awaited = |work: &Work| matches!(work, Work::Await { from, to, .. } if from == "5.5" && to == "5.6");
+    assert!(left.steps.len() == 1 && awaited(&left.steps[0].work), "{left:#?}");
+    sleep(Duration::from_secs(10)).await;
+    assert!(asked.completion(None).await.complete());
 }
