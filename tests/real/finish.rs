@@ -6,7 +6,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::time::timeout;
 
 use crate::roll::Outcome;
-use crate::servers::{KAFKA, KAFKA_UNFINISHED, KAFKA_WITH_AN_OLD_BROKER};
+use crate::servers::{HAZELCAST, KAFKA, KAFKA_UNFINISHED, KAFKA_WITH_AN_OLD_BROKER};
 use crate::site::{NAME, Site};
 use crate::there;
 
@@ -20,7 +20,7 @@ fn owned(levels: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 /// Runs `finish` with these flags.
-async fn finish(site: &Site, flags: &[&str]) -> Outcome {
+pub async fn finish(site: &Site, flags: &[&str]) -> Outcome {
     let outcome = site
         .run(&[&["finish", site.server.kind, NAME, "--yes", "--progress", "plain"], flags].concat())
         .await;
@@ -100,5 +100,17 @@ async fn kafka_is_finished_after_a_crash() {
     assert!(crashed.contains(&("metadata.version".to_owned(), "4.0-IV3".to_owned())), "{crashed:?}");
     assert_eq!(finish(&site, &["--take-over"]).await.code, Some(0));
     assert_eq!(levels(&site).await, owned(ALL_OF_4_0));
+    site.lives.end().await;
+}
+
+#[tokio::test]
+async fn hazelcast_tells_its_cluster_version() {
+    if !there() {
+        return;
+    }
+    let site = Site::start(&HAZELCAST).await;
+    let settled = finish(&site, &[]).await;
+    assert_eq!(settled.code, Some(0), "{}", settled.said);
+    assert!(settled.said.contains("the cluster version is 5.3"), "{}", settled.said);
     site.lives.end().await;
 }

@@ -98,6 +98,22 @@ impl Lives {
         }
     }
 
+    /// Has commands in the pods run in their volumes, whose `bin` comes first on the path.
+    pub fn run_commands(&self) {
+        let seats = self.seats.clone();
+        self.cluster.outside().run_commands(move |pod, _, words| {
+            let name = &pod["metadata"]["name"];
+            let seat = seats.iter().find(|seat| seat.pod == *name).expect("a seat for each pod");
+            let path = std::env::var("PATH").unwrap_or_default();
+            let mut command = Command::new("env");
+            command
+                .arg(format!("PATH={}:{path}", seat.directory.join("bin").display()))
+                .args(words)
+                .current_dir(&seat.directory);
+            command
+        });
+    }
+
     fn start(self: &Arc<Self>, pod: &Value) {
         if self.over.load(Ordering::Relaxed) {
             return;

@@ -3,6 +3,7 @@
 #![cfg(target_os = "linux")]
 
 mod compare;
+mod files;
 mod finish;
 mod lives;
 mod load;

@@ -61,6 +61,7 @@ impl Site {
         }
         let lives = Lives::new(&cluster, server, seats.clone());
         let orders = cluster.outside().take("default", "*");
+        lives.run_commands();
         lives.begin().await;
         tokio::spawn(Arc::clone(&lives).obey(orders));
         cluster.start();

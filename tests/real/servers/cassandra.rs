@@ -50,14 +50,40 @@ const OPENED: [&str; 14] = [
     "jdk.management/com.sun.management.internal",
 ];
 
+/// The file of a seat that holds its `storage_compatibility_mode`, where it is to have one.
+pub const MODE: &str = "mode";
+
+/// A port for JMX, which all nodes have on the same address.
+fn jmx_port(seat: &Seat) -> u32 {
+    let [.., net, place] = seat.address.octets();
+    17_000 + u32::from(net) * 10 + u32::from(place)
+}
+
+/// `bin/nodetool`, as far as it heeds variables. The Java 11 lacks what it needs to connect.
+fn write_nodetool(seat: &Seat, jars: &str) {
+    let exported = EXPORTED.map(|package| format!("--add-exports={package}=ALL-UNNAMED")).join(" ");
+    let script = format!(
+        "#!/bin/sh
+exec java -ea -cp '{jars}' {exported} --add-opens=java.base/jdk.internal.ref=ALL-UNNAMED $JVM_OPTS \\
+  -Xmx${{MAX_HEAP_SIZE:-128m}} -XX:ParallelGCThreads=1 -Duser.home='{}' org.apache.cassandra.tools.NodeTool -p {} \"$@\"
+",
+        seat.directory.display(),
+        jmx_port(seat),
+    );
+    let path = seat.write("bin/nodetool", &script);
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(path, executable).expect("a file can be made executable");
+}
+
 fn command(seat: &Seat, seats: &[Seat], version: &str) -> Command {
-    let config = seat.write("conf/cassandra.yaml", &config(seat, seats));
+    let config = seat.write("conf/cassandra.yaml", &config(seat, seats, version));
     let logging = seat.write("conf/logback.xml", LOGGING);
     seat.write("conf/cassandra-rackdc.properties", "dc=dc1\nrack=r0\n");
     let jars = class_path("cassandra", version);
     let agent = jars.split(':').find(|jar| jar.contains("/jamm-")).expect("it comes with one").to_owned();
     let program = fetched().expect("the caller has looked").join("java11/bin/java");
     let jars = format!("{}:{jars}", seat.directory.join("conf").display());
+    write_nodetool(seat, &jars);
     let mut command = java(Path::new(&program), 400, &jars, seat);
     command
         .args(EXPORTED.map(|package| format!("--add-exports={package}=ALL-UNNAMED")))
@@ -67,16 +93,19 @@ fn command(seat: &Seat, seats: &[Seat], version: &str) -> Command {
         .arg(format!("-Dlogback.configurationFile={}", logging.display()))
         .arg(format!("-Dcassandra.config=file://{}", config.display()))
         .arg(format!("-Dcassandra.storagedir={}", seat.directory.display()))
+        .arg(format!("-Dcassandra.jmx.local.port={}", jmx_port(seat)))
         .arg("-Dcassandra-foreground=yes")
         .arg("org.apache.cassandra.service.CassandraDaemon");
     command
 }
 
-fn config(seat: &Seat, seats: &[Seat]) -> String {
+fn config(seat: &Seat, seats: &[Seat], version: &str) -> String {
+    let mode = std::fs::read_to_string(seat.directory.join(MODE)).ok().filter(|_| version.starts_with("5."));
+    let mode = mode.map(|mode| format!("storage_compatibility_mode: {mode}\n")).unwrap_or_default();
     let seeds: Vec<_> = seats.iter().map(|seat| format!("{}:7000", seat.address)).collect();
     let (address, directory) = (seat.address, seat.directory.display());
     format!(
-        "cluster_name: my-db
+        "{mode}cluster_name: my-db
 num_tokens: 16
 auto_bootstrap: false
 partitioner: org.apache.cassandra.dht.Murmur3Partitioner

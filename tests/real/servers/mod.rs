@@ -14,7 +14,7 @@ use simcluster::world::Database;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-pub use cassandra::CASSANDRA;
+pub use cassandra::{CASSANDRA, MODE};
 pub use hazelcast::HAZELCAST;
 pub use kafka::{KAFKA, KAFKA_UNFINISHED, KAFKA_WITH_AN_OLD_BROKER};
 pub use zookeeper::ZOOKEEPER;
