@@ -10,7 +10,7 @@ use kubectl_dbupdate::operation::{
 };
 use kubectl_dbupdate::situation::{self, Commands, State};
 use simcluster::world::Database;
-use simcluster::{Effect, Fault, Mishap, Trouble};
+use simcluster::{Disk, Effect, Fault, Mishap, Sstable, Trouble};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
@@ -96,11 +96,12 @@ async fn done(world: &World, client: &str, wish: Wish) -> Vec<Record> {
     records
 }
 
+/// What state the database is in; a lock that is left belongs to a process that has died long ago.
 async fn state(world: &World) -> State {
     let cluster = world.cluster();
     let snapshot = world.snapshot(&cluster).await;
     let runs = kubectl_dbupdate::model::Lookup::Found(world.journal(&cluster).await.entries);
-    situation::decide(&situation::Seen { snapshot, runs, lock_age: None, unread: Vec::new() }).state()
+    situation::decide(&situation::Seen { snapshot, runs, lock_age: Some(3600), unread: Vec::new() }).state()
 }
 
 #[tokio::test(start_paused = true)]
@@ -195,16 +196,22 @@ async fn whoever_dies_is_continued_and_nothing_is_done_twice() {
                 break;
             }
             let when = format!("death {death}, {after}");
-            sleep(secs(60)).await;
-            let wish = Wish::Resume { through: false };
-            let resumed = outlook(&world, wish.clone()).await.expect("it can be read");
-            match resumed.not_begun(&Commands::default()) {
-                Some(_) => drop(done(&world, "second", FINISH).await),
-                None => drop(done(&world, "second", wish).await),
-            }
+            goes_on(&world).await;
             assert_eq!(features(&world), all_of_4_0(), "{when}");
             assert_eq!(changes(&world), 3, "{when}");
             assert_eq!(state(&world).await, State::Fine, "{when}");
+        }
+    }
+}
+
+/// What another process does that is told to resume, or where nothing is to be resumed, to finish.
+async fn goes_on(world: &World) {
+    sleep(secs(60)).await;
+    for wish in [Wish::Resume { through: false }, FINISH] {
+        let found = outlook(world, wish.clone()).await.expect("it can be read");
+        if found.not_begun(&Commands::default()).is_none() {
+            done(world, "second", wish).await;
+            return;
         }
     }
 }
@@ -302,4 +309,27 @@ async fn a_version_that_needs_it_is_refused_or_finished_first() {
     let end = end.expect("nobody stops it");
     assert_eq!((end.finish.outcome, end.runs.len()), (Outcome::Done, 3), "{}", end.finish.error);
     assert_eq!(features(&world), all_of_4_0());
+}
+
+/// A node goes on rewriting when the process dies that has told it to, and is not told again.
+#[tokio::test(start_paused = true)]
+async fn a_cassandra_is_rewritten_node_by_node_whenever_the_process_dies() {
+    const NODES: [&str; 3] = ["db-rack-r0-0", "db-rack-r0-1", "db-rack-r1-0"];
+    for seconds in [0, 1, 2, 3, 5, 8, 12, 3600] {
+        let world = World::new(Database::cassandra_racks("db", &[("r0", 2), ("r1", 1)])).gated();
+        let sstable = |table, format| Sstable::new("shop", table, format, 3 << 20);
+        let sstables = vec![sstable("orders", "md"), sstable("items", "me"), sstable("items", "nb")];
+        let disk = Disk { sstables, ..Disk::default() };
+        NODES.iter().for_each(|node| world.sim.databases().put(NAMESPACE, node, disk.clone()));
+        let running = carried_out(&world, "mortal", FINISH, |_| {});
+        let died = timeout(secs(seconds), running).await.is_err();
+        assert_eq!(died, seconds < 3600, "{seconds}");
+        goes_on(&world).await;
+        let formats = |node: &&str| world.sim.databases().disk(NAMESPACE, node).sstables;
+        assert!(NODES.iter().flat_map(formats).all(|sstable| sstable.format == "nb"), "{seconds}");
+        let told = world.sim.requests().into_iter();
+        let told = told.filter(|sent| sent.query.iter().any(|(_, value)| value == "upgradesstables"));
+        assert_eq!(told.count(), NODES.len(), "{seconds}");
+        assert_eq!(state(&world).await, State::Fine, "{seconds}");
+    }
 }
