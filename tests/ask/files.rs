@@ -184,6 +184,26 @@ async fn a_node_that_dies_meanwhile_leaves_it_open_what_it_has_done() {
     }
 }
 
+/// A node that no longer answers may still be rewriting.
+#[tokio::test(start_paused = true)]
+async fn a_node_that_is_not_heard_for_long_is_lost() {
+    let mut asked = cassandra("4.1.8");
+    asked.world.sim.databases().serve_management_api();
+    let sstables = (0..200).map(|_| Sstable::new("shop", "orders", "md", 1)).collect();
+    asked.put(NODES[0], Disk { sstables, ..Disk::default() });
+    let left = asked.completion(None).await;
+    let sim = asked.world.sim.clone();
+    let hanging = async {
+        sleep(Duration::from_secs(9)).await;
+        sim.databases().trouble(Trouble::Answers { pods: NODES[0].into(), how: Misanswer::Hang });
+    };
+    let begun = Instant::now();
+    let ((lost, told), ()) = tokio::join!(asked.perform(&left.steps[0].work), hanging);
+    assert!(matches!(&lost, Err(Undone::Unknown(_))) && !told.is_empty(), "{lost:?}");
+    let spent = begun.elapsed().as_secs();
+    assert!((60..240).contains(&spent), "{spent} s");
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_looked_at_is_an_obstacle() {
     let mut asked = cassandra("4.1.8");

@@ -28,6 +28,9 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// is none.
 const QUIET: u32 = 3;
 
+/// How often it is looked whether somebody else has begun one.
+const LOOKS: u32 = 2;
+
 /// How often in a row it may not answer until it is lost.
 const PATIENT: u32 = 15;
 
@@ -90,10 +93,15 @@ struct Job {
 /// # Errors
 /// It refuses, or is lost.
 pub async fn rewrite(mut watched: Watched<'_>, tool: Tool) -> Result<(), Undone> {
-    // Before anything is begun it has to be known that nothing is.
-    let tasks = watched.tasks().await.map_err(|unasked| Undone::Refused(unasked.message))?;
-    if !tasks.is_empty() {
-        return watched.until_quiet().await;
+    // Before anything is begun it has to be known that nothing is. One look might fall between two tables.
+    for look in 0..LOOKS {
+        if look > 0 {
+            sleep(PAUSE).await;
+        }
+        let tasks = watched.tasks().await.map_err(|unasked| Undone::Refused(unasked.message))?;
+        if !tasks.is_empty() {
+            return watched.until_quiet().await;
+        }
     }
     // Boxed, as it is much to keep on a stack.
     match tool {
@@ -159,16 +167,17 @@ impl<'a> Watched<'a> {
     async fn by_management_api(&mut self) -> Result<(), Undone> {
         let body = json!({ "jobs": 1, "keyspace_name": "", "tables": [] }).to_string();
         let job = match self.managed(Method::POST, UPGRADE, &body).await {
-            Ok(reply) if reply.status.is_success() => String::from_utf8_lossy(&reply.body).trim().to_owned(),
+            Ok(reply) if reply.status.is_success() => String::from_utf8_lossy(&reply.body).into_owned(),
             Ok(reply) => return Err(Undone::Refused(self.refusal(&reply))),
             Err(unasked) => return Err(Undone::Unknown(unasked.message)),
         };
+        let job = job.trim().trim_matches('"');
         if job.is_empty() || !job.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
             return Err(Undone::Unknown(
                 "the management API does not name the job that it has begun".to_owned(),
             ));
         }
-        self.until_done(&job).await
+        self.until_done(job).await
     }
 
     /// Waits until a job of the management API has ended.
@@ -184,7 +193,7 @@ impl<'a> Watched<'a> {
                 Ok(job) => match job.status.as_str() {
                     "COMPLETED" => return Ok(()),
                     "WAITING" => silent = 0,
-                    "ERROR" => return Err(Undone::Refused(self.door.told(&job.error.unwrap_or_default()))),
+                    "ERROR" => return Err(self.failed(&job)),
                     _ => {
                         silent =
                             self.lost(silent, strange("the management API does not know the job any more"))?
@@ -205,6 +214,11 @@ impl<'a> Watched<'a> {
         self.door.asked(asking).boxed().await
     }
 
+    fn failed(&self, job: &Job) -> Undone {
+        let why = job.error.as_deref().unwrap_or("for a reason that it does not tell");
+        Undone::Refused(self.door.told(&format!("the management API could not do it: {why}")))
+    }
+
     fn refusal(&self, reply: &http::Reply) -> String {
         let said = String::from_utf8_lossy(&reply.body);
         self.door.told(&format!("the management API answers {}: {said}", reply.status))
@@ -218,13 +232,18 @@ impl<'a> Watched<'a> {
             _ => Undone::Unknown(self.door.told(&unasked.message)),
         })?;
         let mut ending = std::pin::pin!(process.ended());
+        let mut silent = 0;
         loop {
             tokio::select! {
                 ended = &mut ending => {
                     let ran = ended.map_err(|error| Undone::Unknown(self.door.told(&error.to_string())))?;
                     return self.judge(&ran);
                 }
-                () = sleep(PAUSE) => drop(self.tell().await),
+                // A connection that is dead may not say so, and then the node is not heard either.
+                () = sleep(PAUSE) => silent = match self.tell().await {
+                    Ok(_) => 0,
+                    Err(unasked) => self.lost(silent, unasked)?,
+                },
             }
         }
     }
