@@ -208,9 +208,11 @@ impl Goal {
                 if finish.is_some() { hops.finished(snapshot, &to_finish) } else { Ok(hops) }
             }
             Goal::Finish { undo, unfinished } => {
+                let resuming = unfinished.as_ref().is_some_and(Entry::finishes);
                 let unfinished = unfinished.as_ref().filter(|entry| !entry.finishes());
                 let request = finish::Request {
                     undo: undo.is_some(),
+                    resuming,
                     skip: request.skip.clone(),
                     unfinished: unfinished.map(Unfinished::from),
                 };

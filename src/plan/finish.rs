@@ -19,6 +19,8 @@ pub struct Request {
     pub undo: bool,
     /// The checks that are overridden by name.
     pub skip: BTreeSet<Check>,
+    /// A finish was interrupted, which may only have to be verified.
+    pub resuming: bool,
     /// An update or rollback that is not complete.
     pub unfinished: Option<Unfinished>,
 }
@@ -58,7 +60,7 @@ pub fn plan(snapshot: &Snapshot, request: &Request) -> Result<Plan, NoTarget> {
         findings.sort_by_key(|finding| finding.severity);
     }
     let completion = found(&snapshot.completion);
-    let nothing = completion.as_ref().is_some_and(Completion::complete);
+    let nothing = !request.resuming && completion.as_ref().is_some_and(Completion::complete);
     Ok(Plan {
         action: if nothing { Action::Nothing } else { Action::Finish },
         finish: Some(FinishPlan { undo: request.undo, completion: completion.unwrap_or_default() }),

@@ -53,6 +53,10 @@ pub(super) fn conclusion(plan: &Plan, finish: &FinishPlan) -> String {
     let lasting = steps.iter().filter(|step| matches!(step.reversal, Reversal::No { .. })).count() as u64;
     let after = || format!("once it runs {}, the database is asked what is left to finish", plan.to.name);
     match (steps.len() as u64, lasting) {
+        // The database was asked, and has nothing left.
+        (0, _) if finish.completion.complete() && !finish.completion.settled.is_empty() => {
+            "no step is left; the interrupted finish will be verified and recorded as done".to_owned()
+        }
         (0, _) => after(),
         (all, 0) => words::count(all, "step"),
         (1, _) => "1 step, which cannot be undone".to_owned(),
