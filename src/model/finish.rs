@@ -102,7 +102,7 @@ impl fmt::Display for Work {
                 write!(f, "{set} {feature} from {from} to {to}")
             }
             Work::RewriteFiles { pod, from, to, files, bytes, .. } => {
-                let from = from.join(", ");
+                let from = from.join(" and ");
                 let what =
                     format!("{files} data file{} ({})", if *files == 1 { "" } else { "s" }, size(*bytes));
                 write!(f, "rewrite {what} of pod {pod} from format {from} to {to}")

@@ -1,9 +1,11 @@
 //! What a person sees, letter by letter.
 
 use super::sample::{self, failed_finish, finish, plan, refused_plan, trials};
-use super::{View, final_block, final_words, tables};
+use super::{View, final_block, final_words, finish as finishing, tables};
 use crate::event::Outcome;
-use crate::model::{PrePull, Pull};
+use crate::model::{
+    Action, Completion, FinishPlan, FinishStep, Level, Plan, PrePull, Pull, Reversal, Tool, Work,
+};
 use console::measure_text_width;
 
 fn view(width: u16) -> View {
@@ -51,6 +53,61 @@ fn a_run_ends_with_what_came_of_it() {
     assert_eq!(shown(finish(), view(80)), include_str!("testdata/done-80.txt"));
     assert_eq!(shown(failed_finish(), view(80)), include_str!("testdata/failed-80.txt"));
     assert_eq!(shown(failed_finish(), view(45)), include_str!("testdata/failed-45.txt"));
+}
+
+/// A plan with a step of each sort.
+fn plan_of_a_finish() -> Plan {
+    let level = |level, name: &str| Level { level, name: name.to_owned() };
+    let words = |text: &str| text.to_owned();
+    let works = [
+        Work::SetFeature {
+            feature: words("metadata.version"),
+            from: level(21, "3.9-IV0"),
+            to: level(25, "4.0-IV3"),
+        },
+        Work::RewriteFiles {
+            pod: words("my-cas-rack-r0-0"),
+            from: vec![words("mc"), words("nb")],
+            to: words("oa"),
+            files: 12,
+            bytes: 3 << 30,
+            tool: Tool::Nodetool,
+        },
+        Work::Await { what: words("the cluster version"), from: words("5.4"), to: words("5.5") },
+    ];
+    let reversals = [
+        Reversal::No { why: words("4.0-IV1 (23) changes the format of the metadata") },
+        Reversal::Unknown { why: words("this level is not known here; Kafka says once it is set") },
+        Reversal::Yes { why: words("no level above it changes the format of the metadata") },
+    ];
+    let steps = works.into_iter().zip(reversals).map(|(work, reversal)| FinishStep { work, reversal });
+    let completion = Completion {
+        steps: steps.collect(),
+        obstacles: vec![words("my-kf-broker-1 is not Ready")],
+        settled: vec![words("group.version is 1, the highest that every node supports")],
+        remarks: vec![words(
+            "kraft.version is left as it is: KubeDB configures a static quorum of controllers",
+        )],
+    };
+    let mut plan = Plan { action: Action::Finish, findings: Vec::new(), ..plan() };
+    plan.from = plan.to.clone();
+    plan.finish = Some(FinishPlan { undo: false, completion });
+    plan
+}
+
+#[test]
+fn a_finish_says_of_each_step_whether_it_can_be_undone() {
+    let plan = plan_of_a_finish();
+    assert_eq!(tables::plan(&plan, None, view(80)), include_str!("testdata/finish-80.txt"));
+    let left = plan.finish.as_ref().map(|finish| finishing::left(&finish.completion, view(80)));
+    assert_eq!(left.expect("it is one"), include_str!("testdata/left-80.txt"));
+    let done = |undo| {
+        let mut plan = plan.clone();
+        plan.finish.as_mut().expect("it is one").undo = undo;
+        final_words(&finish(), &plan, PIPE)
+    };
+    assert_eq!(done(false), "done: the update of Kafka my-kf to 3.6.1 is finished after 1m 20s\n");
+    assert_eq!(done(true), "done: the finish of the update of Kafka my-kf to 3.6.1 is undone after 1m 20s\n");
 }
 
 #[test]

@@ -333,3 +333,24 @@ async fn a_cassandra_is_rewritten_node_by_node_whenever_the_process_dies() {
         assert_eq!(state(&world).await, State::Fine, "{seconds}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_may_not_restart_pods_may_finish_and_continue_a_finish() {
+    let world = updated();
+    for (verb, group, resource, subresource) in [
+        ("create", "", "pods", "eviction"),
+        ("patch", "kubedb.com", "kafkas", ""),
+        ("patch", "apps.k8s.appscode.com", "petsets", ""),
+    ] {
+        world.sim.access().deny(verb, group, resource, subresource);
+    }
+    assert!(dies(&world, 3, true).await);
+    sleep(secs(60)).await;
+    assert_eq!(state(&world).await, State::HalfFinished);
+    done(&world, "second", Wish::Resume { through: false }).await;
+    assert_eq!(features(&world), all_of_4_0());
+    let to = Wish::Update { to: Some("4.2.0".to_owned()), through: false, methods: Methods::default() };
+    let update = outlook(&world, to).await.expect("it can be read");
+    let refused = update.refused().expect("pods cannot be evicted");
+    assert!(refused.refusals().any(|finding| finding.check == Check::Permissions));
+}
