@@ -10,6 +10,10 @@ use crate::cluster::Cluster;
 use crate::database::Session;
 use crate::kinds::Questions;
 use crate::model::{Database, Health, Obstacle, Place, Roster, Unasked};
+use crate::retry::Retries;
+
+/// The longest pause between two questions that no pod answers: the API server may be down for minutes.
+const SILENT: Duration = Duration::from_secs(2);
 
 /// A fit database that has to stay so for a while is asked so often meanwhile.
 const LOOKS: u32 = 3;
@@ -111,6 +115,8 @@ async fn ask(
     mut orders: mpsc::Receiver<Order>,
     answers: watch::Sender<Option<Answered>>,
 ) {
+    let unanswered = || Retries::new().at_most(SILENT);
+    let mut retries = unanswered();
     loop {
         let wanted = rosters.borrow_and_update().clone();
         let mut pause = if wanted.is_some() { questions.pause } else { Duration::MAX };
@@ -121,6 +127,10 @@ async fn ask(
                     let health = (questions.judge)(&evidence, &roster);
                     if health.fit() {
                         pause = pause.max(questions.apart / LOOKS);
+                    }
+                    match evidence.failed().len() < evidence.asked() {
+                        true => retries = unanswered(),
+                        false => pause = pause.max(retries.pause(Duration::MAX).unwrap_or(SILENT)),
                     }
                     if answers.send(Some(Answered { asked, roster, health })).is_err() {
                         return;

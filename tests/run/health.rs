@@ -253,3 +253,22 @@ async fn a_rollback_asks_as_well() {
     roll_back(&world).await.expect("it is half done").done();
     assert_eq!(unborne(&world), Vec::<String>::new());
 }
+
+/// The API server may be down for minutes, and is not to be asked several times in each of its seconds.
+#[tokio::test(start_paused = true)]
+async fn a_database_that_never_answers_is_asked_more_seldom() {
+    let world = World::new(Database::zookeeper("db")).gated();
+    let mut running = world.start().await;
+    running.event("an eviction", |e| matches!(e, Event::PodEvicted { .. })).await;
+    let silent = Trouble::Answers { pods: "*".into(), how: Misanswer::Refuse };
+    world.sim.databases().trouble_for(silent, secs(120));
+    tokio::time::sleep(secs(10)).await;
+    let questions = || world.sim.requests().iter().filter(|r| r.path.ends_with("/portforward")).count();
+    let before = questions();
+    tokio::time::sleep(secs(100)).await;
+    let asked = questions() - before;
+    // A pod is tried twice, every other second.
+    assert!(asked > 0 && asked <= 3 * 2 * 51, "three pods were asked {asked} times");
+    running.end().await.done();
+    assert_eq!(unborne(&world), Vec::<String>::new());
+}
