@@ -52,6 +52,8 @@ struct Ledger {
     lease_written: Option<Instant>,
     /// The name by which each client has taken the lock.
     holders: BTreeMap<String, String>,
+    /// The clients whose runs do not ask the database.
+    unasked: BTreeSet<String>,
     evicted: BTreeSet<String>,
     /// The pods that were well when we took them away, as long as no other stands well in their place: name and uid.
     away: BTreeMap<String, String>,
@@ -92,6 +94,7 @@ impl Invariants {
             ops: BTreeMap::new(),
             lease_written: None,
             holders: BTreeMap::new(),
+            unasked: BTreeSet::new(),
             evicted: BTreeSet::new(),
             away: BTreeMap::new(),
             wrote: Vec::new(),
@@ -127,6 +130,11 @@ impl Invariants {
     /// What the run says at its end is true.
     pub fn ended(&self, ended: &Ended) {
         self.ledger().claims(ended);
+    }
+
+    /// That client's run was planned when the database could not be asked: by its warning, pods go by their readiness alone.
+    pub fn goes_unasked(&self, client: &str) {
+        self.ledger().unasked.insert(client.to_owned());
     }
 
     /// How many pods of the database are not well.
@@ -271,7 +279,8 @@ impl Ledger {
         if let Some(other) = away {
             return Some(format!("we have taken {other} away, and it is not back"));
         }
-        if let Some(why) = self.unbearable(uid) {
+        let asked = !self.unasked.contains(&request.client);
+        if let Some(why) = self.unbearable(uid).filter(|_| asked) {
             return Some(format!("the database could not bear it: {why}"));
         }
         let ill = self.unhealthy_beside(|other| other == pod, request)?;

@@ -11,6 +11,7 @@ use kubectl_dbupdate::operation::{
 use kubectl_dbupdate::situation::Commands;
 use tokio::sync::{mpsc, watch};
 
+use crate::common::invariants::Invariants;
 use crate::common::{Ended, World, secs};
 
 /// What the user runs.
@@ -48,6 +49,7 @@ pub struct Settings {
 pub async fn carry_out(
     command: Command,
     world: &World,
+    invariants: &Invariants,
     settings: Settings,
     stop: watch::Receiver<Stop>,
 ) -> Came {
@@ -82,6 +84,9 @@ pub async fn carry_out(
         return came;
     }
     let plan = outlook.hops.first.clone();
+    if plan.health.is_none() {
+        invariants.goes_unasked(&client);
+    }
     let listening = async {
         let mut records: Vec<Record> = Vec::new();
         while let Some(told) = told.recv().await {

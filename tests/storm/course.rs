@@ -174,7 +174,8 @@ impl<'a> Course<'a> {
             roll_back_on_failure: self.schedule.roll_back_on_failure,
             clock: self.weather.clock(),
         };
-        let running = Box::pin(command::carry_out(command, &self.world, settings, self.weather.user()));
+        let (world, invariants) = (&self.world, &self.invariants);
+        let running = Box::pin(command::carry_out(command, world, invariants, settings, self.weather.user()));
         let came = tokio::select! {
             biased;
             () = self.weather.killed() => None,
