@@ -7,7 +7,8 @@ use crate::row::{Changes, Row, row};
 use crate::rule::{Effect, Rule, change, json_of, object, patch, post, says, set, status, watch};
 
 const UPDATE: &str = "zk my-zk --to 3.9.1 --yes --pod-timeout 2s --pause-timeout 1s";
-const BOUNDED: &str = "zk my-zk --to 3.9.1 --yes --timeout 6s";
+/// Long enough for all pods, on a machine that is busy: the version is set after them.
+const BOUNDED: &str = "zk my-zk --to 3.9.1 --yes --timeout 20s";
 const ESC: &str = "\u{1b}[2J\u{7}\u{202e}";
 
 const EVICTION: &str = "*/eviction*";
