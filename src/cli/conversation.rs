@@ -247,12 +247,14 @@ impl Conversation {
                 chosen.map(|chosen| reply.send(chosen).is_ok())
             }
             Question::Confirm { first, to, reply } => {
+                let after = || self.options.finish.map(|_| "once the update is verified".to_owned());
                 let intent = Intent {
                     database: first.database.to_string(),
                     namespace: first.database.namespace.clone(),
                     cluster: self.cluster.clone(),
                     from: first.from.name.clone(),
                     to,
+                    finish: report::finish_in_short(&first).or_else(after),
                 };
                 let answer = pick::confirm(&intent, &mut self.stop).await;
                 chosen(answer).map(|()| reply.send(()).is_ok())

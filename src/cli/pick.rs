@@ -31,6 +31,8 @@ pub struct Intent {
     pub cluster: String,
     pub from: String,
     pub to: String,
+    /// What is finished in the database itself, if anything is.
+    pub finish: Option<String>,
 }
 
 /// Lets the user choose one line of a list; `first` is the line selected at the start.
@@ -67,9 +69,11 @@ pub async fn confirm(intent: &Intent, stop: &mut watch::Receiver<Stop>) -> io::R
 
 impl Intent {
     fn lines(&self) -> String {
-        let Intent { database, namespace, cluster, from, to } = self;
+        let Intent { database, namespace, cluster, from, to, finish } = self;
+        let version = if from == to { to.clone() } else { format!("{from} -> {to}") };
+        let finish = finish.as_ref().map(|what| format!("  finish     {what}\n")).unwrap_or_default();
         format!(
-            "\n  database   {database} in namespace {namespace}\n  cluster    {cluster}\n  version    {from} -> {to}\n\n"
+            "\n  database   {database} in namespace {namespace}\n  cluster    {cluster}\n  version    {version}\n{finish}\n"
         )
     }
 }
@@ -174,11 +178,18 @@ mod tests {
             cluster: "context prod, https://10.0.0.1:6443".into(),
             from: "3.5.2".into(),
             to: "3.6.1".into(),
+            finish: None,
         };
         let text = intent.lines();
         for part in ["kafka/my-kf", "namespace db", "prod", "10.0.0.1", "3.5.2", "3.6.1"] {
             assert!(text.contains(part), "{part}: {text}");
         }
+        let finish = Some("1 step, which cannot be undone".to_owned());
+        let text = Intent { from: "3.6.1".into(), finish, ..intent }.lines();
+        assert!(
+            text.ends_with("\n  version    3.6.1\n  finish     1 step, which cannot be undone\n\n"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -47,6 +47,13 @@ fn reversal(step: &FinishStep, undo: bool, view: View) -> String {
     }
 }
 
+/// What the plan of a finish comes to, in a few words; `None` for any other plan.
+pub fn in_short(plan: &Plan) -> Option<String> {
+    let finish = plan.finish.as_ref()?;
+    let undo = if finish.undo { "undo " } else { "" };
+    Some(format!("{undo}{}", conclusion(plan, finish)))
+}
+
 /// How many steps there are, and how many of them cannot be undone.
 pub(super) fn conclusion(plan: &Plan, finish: &FinishPlan) -> String {
     let steps = &finish.completion.steps;

@@ -37,6 +37,7 @@ use std::time::Duration;
 use indicatif::MultiProgress;
 
 pub use bars::Bars;
+pub use finish::in_short as finish_in_short;
 pub use json::Json;
 pub use layout::View;
 pub use lines::Lines;
