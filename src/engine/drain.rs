@@ -140,7 +140,7 @@ impl Run {
             self.observer.snapshot.pods.iter().any(|pod| pod.uid == place.uid && !pod.deleting)
         };
         if let Some(Drained { place, .. }) = self.drained.take().filter(|drained| stays(&drained.place))
-            && !places.contains(&place)
+            && places.iter().all(|noted| noted.uid != place.uid)
         {
             places.push(place);
         }
