@@ -32,10 +32,7 @@ pub struct Found {
 impl Found {
     /// The last run on it, if its journal could be read and has one.
     pub fn last_run(&self) -> Option<&Entry> {
-        match &self.journal {
-            Lookup::Found(journal) => journal.last(),
-            Lookup::Absent | Lookup::Unreadable(_) => None,
-        }
+        self.journal.found()?.last()
     }
 }
 

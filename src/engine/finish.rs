@@ -8,8 +8,8 @@ use tokio::time::{Instant, timeout};
 
 use crate::database::{Session, Undone};
 use crate::event::{Event, StepOutcome, WaitingOn};
-use crate::kinds::{self, Examined};
-use crate::model::{Completion, FinishPlan, Reversal, Work, WorkProgress, millis};
+use crate::kinds;
+use crate::model::{Completion, FinishPlan, Work, WorkProgress, millis};
 
 use super::run::Run;
 use super::stop_reason::StopReason;
@@ -116,7 +116,7 @@ impl Run {
             self.hold().await?;
             self.guard()?;
             let found = self.examine(session).await?;
-            match self.stands(work, &found) {
+            match stands(work, &found) {
                 Stands::Done => {
                     self.narrator.wait_over();
                     return Ok(acted);
@@ -201,21 +201,10 @@ impl Run {
     async fn examine(&mut self, session: &mut Session) -> Result<Completion, StopReason> {
         let roster = kinds::roster(&self.observer.snapshot);
         let evidence = self.interrupt.during(Box::pin(session.examine(&roster))).await?;
-        let facts = self.plan.kind.facts();
-        let health = (facts.questions.judge)(&evidence, &roster);
-        let version = kinds::version(&self.observer.snapshot);
-        let examined = Examined { evidence: &evidence, health: &health, roster: &roster, version };
-        let found = facts.finishing.completion(&examined, self.options.story.undo.as_deref());
+        let health = (self.plan.kind.facts().questions.judge)(&evidence, &roster);
+        let (snapshot, undo) = (&self.observer.snapshot, self.options.story.undo.as_deref());
+        let found = kinds::completion(snapshot, &evidence, &health, &roster, undo);
         Ok(found.told(|text| self.masked(text)))
-    }
-
-    fn stands(&self, work: &Work, found: &Completion) -> Stands {
-        let left = found.steps.iter().any(|step| step.work.is_about(work));
-        match (left, found.obstacles.is_empty()) {
-            (false, true) => Stands::Done,
-            (true, true) => Stands::Left,
-            (_, false) => Stands::Hindered(found.obstacles.clone()),
-        }
     }
 
     async fn pause_between(&mut self) -> Result<(), StopReason> {
@@ -239,7 +228,7 @@ impl Run {
         let asking = Box::pin(timeout(LEFT, session.try_out(&back, &roster)));
         let kind = self.plan.kind.name();
         Ok(match self.interrupt.during(asking).await? {
-            Ok(Ok(())) if completion.steps.iter().all(|step| !irreversible(&step.reversal)) => {
+            Ok(Ok(())) if completion.steps.iter().all(|step| !step.reversal.is_no()) => {
                 format!("{kind} would undo it (finish --undo)")
             }
             Ok(Err(Undone::Refused(why))) => format!("{kind} would not undo it: {}", self.masked(&why)),
@@ -252,8 +241,12 @@ impl Run {
     }
 }
 
-fn irreversible(reversal: &Reversal) -> bool {
-    matches!(reversal, Reversal::No { .. })
+fn stands(work: &Work, found: &Completion) -> Stands {
+    if !found.obstacles.is_empty() {
+        return Stands::Hindered(found.obstacles.clone());
+    }
+    let left = found.steps.iter().any(|step| step.work.is_about(work));
+    if left { Stands::Left } else { Stands::Done }
 }
 
 /// The database does it by itself, and it is only waited for.

@@ -1,7 +1,7 @@
 //! What is left to do after an update, by the rules of each kind.
 
 use crate::model::evidence::Evidence;
-use crate::model::{Bar, Completion, Health, Roster, Work};
+use crate::model::{Bar, Completion, Health, Roster, Snapshot, Work};
 
 /// What a kind's rules look at.
 pub struct Examined<'a> {
@@ -27,14 +27,6 @@ pub struct Finishing {
 }
 
 impl Finishing {
-    /// What is left to be done, or what leads back from these works.
-    pub fn completion(&self, examined: &Examined<'_>, undo: Option<&[Work]>) -> Completion {
-        match undo {
-            None => (self.left)(examined),
-            Some(works) => (self.undo)(examined, works),
-        }
-    }
-
     /// Every member reports the version, and there is nothing else to do.
     pub(super) const BY_VERSION: Finishing = Finishing {
         left: members_report_it,
@@ -42,6 +34,28 @@ impl Finishing {
         bar: |_, _| None,
         runs_commands: false,
     };
+}
+
+/// What is left to be done in the database of a snapshot, or what leads back from these works, by what its pods answered.
+pub fn completion(
+    snapshot: &Snapshot,
+    evidence: &Evidence,
+    health: &Health,
+    roster: &Roster,
+    undo: Option<&[Work]>,
+) -> Completion {
+    let examined = Examined { evidence, health, roster, version: version(snapshot) };
+    let finishing = &snapshot.database.kind.facts().finishing;
+    match undo {
+        None => (finishing.left)(&examined),
+        Some(works) => (finishing.undo)(&examined, works),
+    }
+}
+
+/// The version that a database is on, as the rule compares it; its name if the catalog does not know it.
+fn version(snapshot: &Snapshot) -> &str {
+    let name = &snapshot.database.version;
+    snapshot.version(name).map_or(name, |version| &version.version)
 }
 
 /// Whether every member reports the version that the database is on.

@@ -19,7 +19,7 @@ use crate::model::{
     Container, Health, Kind, Place, Pod, Roster, Snapshot, Workload, WorkloadKind, by_number, clean,
 };
 
-pub use finish::{Examined, Finishing};
+pub use finish::{Examined, Finishing, completion};
 pub use names::UnknownKind;
 
 /// Lists the kinds. A kind of the enum that is missing here does not compile.
@@ -247,12 +247,6 @@ pub fn roster(snapshot: &Snapshot) -> Roster {
         }
     }
     Roster { places }
-}
-
-/// The version that a database is on, as the rule compares it; its name if the catalog does not know it.
-pub fn version(snapshot: &Snapshot) -> &str {
-    let name = &snapshot.database.version;
-    snapshot.version(name).map_or(name, |version| &version.version)
 }
 
 /// KubeDB writes roles in the plural for some kinds and in the singular for others.

@@ -27,6 +27,13 @@ impl Completion {
         self.steps.is_empty() && self.obstacles.is_empty()
     }
 
+    /// Adds an obstacle, once.
+    pub fn hinder(&mut self, why: String) {
+        if !self.obstacles.contains(&why) {
+            self.obstacles.push(why);
+        }
+    }
+
     /// The same with every text changed so.
     pub fn told(mut self, change: impl Fn(&str) -> String) -> Self {
         let told = self.obstacles.iter_mut().chain(&mut self.settled).chain(&mut self.remarks);
@@ -158,6 +165,13 @@ pub enum Reversal {
     Yes { why: String },
     No { why: String },
     Unknown { why: String },
+}
+
+impl Reversal {
+    /// It is known that it cannot be undone.
+    pub fn is_no(&self) -> bool {
+        matches!(self, Reversal::No { .. })
+    }
 }
 
 /// How far a work is that takes its time.

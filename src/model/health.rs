@@ -53,10 +53,7 @@ impl HealthReport {
             database: database.object.clone(),
             fit: unasked.is_none() && health.fit(),
             health,
-            finish: match left {
-                Lookup::Found(left) => Some(left.clone()),
-                Lookup::Absent | Lookup::Unreadable(_) => None,
-            },
+            finish: left.found().cloned(),
             unasked,
         }
     }

@@ -19,6 +19,14 @@ impl<T> Lookup<Vec<T>> {
 }
 
 impl<T> Lookup<T> {
+    /// The value, if there is one.
+    pub fn found(&self) -> Option<&T> {
+        match self {
+            Lookup::Found(found) => Some(found),
+            Lookup::Absent | Lookup::Unreadable(_) => None,
+        }
+    }
+
     /// The same with a reference to the value.
     pub fn as_ref(&self) -> Lookup<&T> {
         match self {

@@ -93,10 +93,7 @@ impl Snapshot {
 
     /// What the database said of itself, if it was asked and has answered.
     pub fn said(&self) -> Option<&Health> {
-        match &self.health {
-            Lookup::Found(health) => Some(health),
-            Lookup::Absent | Lookup::Unreadable(_) => None,
-        }
+        self.health.found()
     }
 
     /// The pod leads the database, as far as is known, so that it goes last.

@@ -126,14 +126,6 @@ impl Operation {
             Goal::Back { entry } => (Direction::Rollback, entry.clone()),
             Goal::Finish { unfinished, .. } => (Direction::Finish, unfinished.clone()),
         };
-        let finish = match &outlook.goal {
-            Goal::To { finish, .. } => *finish,
-            Goal::Back { .. } | Goal::Finish { .. } => None,
-        };
-        let undo = match &outlook.goal {
-            Goal::Finish { undo, .. } => undo.clone(),
-            Goal::To { .. } | Goal::Back { .. } => None,
-        };
         let before = entry.as_ref().map(|e| e.run.before.clone());
         // A rollback of an update is a run of its own; resuming one is the same run.
         let (resuming, undoing) = match entry {
@@ -158,8 +150,8 @@ impl Operation {
                 direction,
                 before,
                 through,
-                finish,
-                undo,
+                finish: outlook.goal.then_finish(),
+                undo: outlook.goal.undo().map(<[_]>::to_vec),
                 methods,
                 earlier: Earlier::default(),
             },
@@ -178,10 +170,7 @@ impl Operation {
         to_finish: bool,
     ) -> Result<Outlook, Error> {
         let next = self.next(goal, done, destination).await?;
-        let soak = match goal {
-            Goal::To { finish: Some(soak), .. } if to_finish => soak.soak_seconds,
-            _ => 0,
-        };
+        let soak = goal.then_finish().filter(|_| to_finish).map_or(0, |soak| soak.soak_seconds);
         if soak == 0 || next.refused().is_some() {
             return Ok(next);
         }

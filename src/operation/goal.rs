@@ -237,6 +237,22 @@ impl Goal {
         }
     }
 
+    /// The finish that follows the updates.
+    pub(super) fn then_finish(&self) -> Option<Soak> {
+        match self {
+            Goal::To { finish, .. } => *finish,
+            Goal::Back { .. } | Goal::Finish { .. } => None,
+        }
+    }
+
+    /// The works that a finish is to undo.
+    pub(super) fn undo(&self) -> Option<&[Work]> {
+        match self {
+            Goal::Finish { undo, .. } => undo.as_deref(),
+            Goal::To { .. } | Goal::Back { .. } => None,
+        }
+    }
+
     /// The unfinished run has left pods drained.
     pub(super) fn left_drained(&self, snapshot: &Snapshot) -> bool {
         let entry = match self {

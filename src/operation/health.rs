@@ -11,7 +11,7 @@ use super::told::{Notice, Told};
 use crate::cluster::Cluster;
 use crate::database::Session;
 use crate::engine::OUTAGE;
-use crate::kinds::{self, Examined};
+use crate::kinds;
 use crate::model::evidence::Evidence;
 use crate::model::{
     Action, Completion, Health, HealthReport, Kind, Lookup, Phase, Plan, Reversal, Roster, Snapshot, Verdict,
@@ -39,8 +39,17 @@ pub(super) async fn ask_once(
     snapshot: &Snapshot,
     told: UnboundedSender<Told>,
 ) -> Lookup<Health> {
+    told_if_slow(said(cluster, snapshot), snapshot, told).await
+}
+
+/// The answer of the database. The caller is told if it takes long.
+async fn told_if_slow<T>(
+    asking: impl Future<Output = T>,
+    snapshot: &Snapshot,
+    told: UnboundedSender<Told>,
+) -> T {
     // Its future is large, and several operations may run on one stack.
-    let mut asking = Box::pin(said(cluster, snapshot));
+    let mut asking = Box::pin(asking);
     if let Ok(answer) = timeout(SILENCE, &mut asking).await {
         return answer;
     }
@@ -63,7 +72,7 @@ pub(super) async fn examined(
     undo: Option<&[Work]>,
     told: UnboundedSender<Told>,
 ) -> (Lookup<Health>, Lookup<Completion>) {
-    let mut examining = Box::pin(async {
+    let examining = async {
         let mut session = Session::new(cluster, &snapshot.database);
         let answers = ask(&mut session, cluster, snapshot, Depth::Everything).await;
         let mut completion = answers.as_ref().map(|answers| answers.completion(snapshot, undo));
@@ -72,13 +81,8 @@ pub(super) async fn examined(
         }
         let completion = completion.map(|found| found.told(|text| cluster.without_secrets(text)));
         (answers.map(|answers| answers.health), completion)
-    });
-    if let Ok(answer) = timeout(SILENCE, &mut examining).await {
-        return answer;
-    }
-    // It does not matter if the caller no longer listens.
-    let _ = told.send(Notice::DatabaseAsked { database: snapshot.database.kind.name().to_owned() }.into());
-    examining.await
+    };
+    told_if_slow(examining, snapshot, told).await
 }
 
 /// Whether the database would do the first of the steps: only it can tell whether one can be taken back.
@@ -94,7 +98,8 @@ async fn try_first(session: &mut Session, snapshot: &Snapshot, completion: &mut 
 /// How often a database is looked at that has to stay healthy.
 const SOAK_EVERY: Duration = Duration::from_secs(5);
 
-/// Looks at the database for so long: it must be healthy all the time, by its pods and by its own word.
+/// Watches the database for that long. It has to stay healthy: every pod Ready, KubeDB's phase Ready, and every member a full
+/// one by the database's own account.
 ///
 /// # Errors
 ///
@@ -154,10 +159,7 @@ struct Answers {
 
 impl Answers {
     fn completion(&self, snapshot: &Snapshot, undo: Option<&[Work]>) -> Completion {
-        let Answers { roster, evidence, health } = self;
-        let version = kinds::version(snapshot);
-        let examined = Examined { evidence, health, roster, version };
-        snapshot.database.kind.facts().finishing.completion(&examined, undo)
+        kinds::completion(snapshot, &self.evidence, &self.health, &self.roster, undo)
     }
 }
 

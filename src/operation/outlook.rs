@@ -375,20 +375,16 @@ impl Operation {
         let drained = || goal.left_drained(snapshot) && hops.first.action != Action::Nothing;
         let asks_health =
             self.request.health != HealthMode::Off && (health::matters(&hops.first) || drained());
-        let finishes = hops.first.finish.is_some() || matches!(goal, Goal::To { finish: Some(_), .. });
+        let finishes = hops.first.finish.is_some() || goal.then_finish().is_some();
         if images.is_empty() && nodes.is_empty() && !asks_health && !finishes {
             return Ok(hops);
         }
         let asking = ask_registries(&images, self.request.registries, self.told.clone());
         let reading = self.cluster.images_of_nodes(nodes);
-        let undo = match goal {
-            Goal::Finish { undo, .. } => undo.as_deref(),
-            Goal::To { .. } | Goal::Back { .. } => None,
-        };
         let health = async {
             let told = self.told.clone();
             match (asks_health, finishes) {
-                (_, true) => health::examined(&self.cluster, snapshot, undo, told).await,
+                (_, true) => health::examined(&self.cluster, snapshot, goal.undo(), told).await,
                 (true, false) => (health::ask_once(&self.cluster, snapshot, told).await, Lookup::Absent),
                 (false, false) => (Lookup::Absent, Lookup::Absent),
             }

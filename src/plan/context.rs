@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::kinds::Facts;
 use crate::model::{
-    Action, CatalogVersion, Check, Coverage, Direction, Finding, Method, OpsRequest, PLAN_SCHEMA, Plan,
-    Snapshot, VersionRef, WorkloadPlan,
+    Action, CatalogVersion, Check, Command, Coverage, Direction, Finding, Method, OpsRequest, PLAN_SCHEMA,
+    Plan, Snapshot, VersionRef, WorkloadPlan,
 };
 use crate::steps::{ops_request, s1_pause};
 
@@ -62,6 +62,15 @@ impl Context<'_> {
         let namespace = &self.snapshot.database.object.namespace;
         self.method == Method::OpsManager
             && self.ops_request.is_some_and(|name| ops_request::has_paused(message, namespace, name))
+    }
+
+    /// A command of this tool about the database, as anyone may type it: `kubectl dbupdate finish kafka my-kf --undo -n db`
+    /// has `finish` before the database, and `--undo` after it.
+    pub(super) fn command(&self, before: &[&str], after: &[&str]) -> Command {
+        let db = &self.snapshot.database;
+        let named = Command::kubectl(["dbupdate"]).words(before.iter().copied());
+        let named = named.words([db.kind.singular(), &db.object.name]).words(after.iter().copied());
+        named.in_namespace(&db.object.namespace)
     }
 
     pub(super) fn refusal(&self, check: Check, message: String, hint: impl Into<String>) -> Finding {

@@ -4,13 +4,13 @@
 use std::collections::BTreeSet;
 
 use crate::model::{
-    Action, Check, Command, Completion, Coverage, Direction, Finding, FinishPlan, Lookup, Method, Plan,
-    Snapshot,
+    Action, Check, Completion, Coverage, Direction, Finding, FinishPlan, Lookup, Method, Plan, Snapshot,
+    VersionRef,
 };
 
 use super::context::Context;
-use super::preflight;
 use super::update::{self, NoTarget, Unfinished};
+use super::{preflight, templates, workload};
 
 /// What the user asks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,72 +30,54 @@ pub struct Request {
 /// # Errors
 /// The database's version is not in the catalog.
 pub fn plan(snapshot: &Snapshot, request: &Request) -> Result<Plan, NoTarget> {
-    let version = &snapshot.database.version;
-    let update = update::Request {
-        unfinished: request.unfinished.clone(),
-        skip: request.skip.clone(),
-        ..update::Request::to(version)
+    let target = update::target(snapshot, &snapshot.database.version)?;
+    let context = Context {
+        snapshot,
+        direction: Direction::Finish,
+        current: Some(target),
+        target,
+        coverage: Coverage::new(snapshot),
+        skip: &request.skip,
+        known_images: &[],
+        pins: &[],
+        pre_pull: false,
+        resuming: false,
+        begun: false,
+        method: Method::default(),
+        ops_request: None,
     };
-    let as_it_is = update::plan(snapshot, &update)?;
-    let mut findings = Vec::new();
-    if let Some(target) = snapshot.version(version) {
-        let context = Context {
-            snapshot,
-            direction: Direction::Finish,
-            current: Some(target),
-            target,
-            coverage: Coverage::new(snapshot),
-            skip: &request.skip,
-            known_images: &[],
-            pins: &[],
-            pre_pull: false,
-            resuming: false,
-            begun: false,
-            method: Method::default(),
-            ops_request: None,
-        };
-        findings = preflight::of_a_finish(&context);
-        findings.extend(not_updated(&as_it_is, request, &context));
-        findings.extend(said(&context, &snapshot.completion));
-        findings.sort_by_key(|finding| finding.severity);
-    }
-    let completion = found(&snapshot.completion);
-    let nothing = !request.resuming && completion.as_ref().is_some_and(Completion::complete);
+    let planned = |w| workload::plan(&context, w, templates::changes(&context, w), 0);
+    let workloads: Vec<_> = workload::in_order(&context).into_iter().map(planned).collect();
+    let mut findings = preflight::of_a_finish(&context);
+    let update = workload::action(&context, &workloads, false);
+    findings.extend(not_updated(update, request.unfinished.as_ref(), &context));
+    findings.extend(said(&context, &snapshot.completion));
+    findings.sort_by_key(|finding| finding.severity);
+    let completion = snapshot.completion.found();
+    let nothing = !request.resuming && completion.is_some_and(Completion::complete);
+    let action = if nothing { Action::Nothing } else { Action::Finish };
+    let version = VersionRef { name: target.name.clone(), version: target.version.clone() };
     Ok(Plan {
-        action: if nothing { Action::Nothing } else { Action::Finish },
-        finish: Some(FinishPlan { undo: request.undo, completion: completion.unwrap_or_default() }),
-        findings,
-        path: Vec::new(),
-        pre_pull: None,
-        ..as_it_is
+        finish: Some(FinishPlan { undo: request.undo, completion: completion.cloned().unwrap_or_default() }),
+        ..context.plan(version, action, workloads, findings)
     })
 }
 
-fn found(completion: &Lookup<Completion>) -> Option<Completion> {
-    match completion {
-        Lookup::Found(completion) => Some(completion.clone()),
-        Lookup::Absent | Lookup::Unreadable(_) => None,
-    }
-}
-
-/// The update itself is not complete.
-fn not_updated(as_it_is: &Plan, request: &Request, context: &Context<'_>) -> Option<Finding> {
+/// The update itself is not complete: this is still to be done of it, or its run is unfinished.
+fn not_updated(update: Action, unfinished: Option<&Unfinished>, context: &Context<'_>) -> Option<Finding> {
     let db = &context.snapshot.database;
-    let (kind, name, namespace) = (db.kind.singular(), &db.object.name, &db.object.namespace);
-    if let Some(unfinished) = &request.unfinished {
+    if let Some(unfinished) = unfinished {
         let what = if unfinished.rollback { "rollback" } else { "update" };
         let message = format!("the {what} to {} (run {}) is not complete", unfinished.to, unfinished.run);
-        let command = Command::kubectl(["dbupdate", "resume", kind, name]).in_namespace(namespace);
-        let hint = format!("complete it first: {command}");
+        let hint = format!("complete it first: {}", context.command(&["resume"], &[]));
         return Some(context.refusal(Check::UnfinishedOther, message, hint));
     }
-    let message = match as_it_is.action {
+    let message = match update {
         Action::Nothing => return None,
         Action::Resume => format!("the last update of {} is not verified, or has left it paused", db.object),
         _ => format!("not all templates and pods of {} are on {}", db.object, db.version),
     };
-    let command = Command::kubectl(["dbupdate", kind, name]).flag("--to", &db.version);
-    let hint = format!("complete the update first: {}", command.in_namespace(namespace));
+    let hint = format!("complete the update first: {}", context.command(&[], &["--to", &db.version]));
     Some(context.refusal(Check::CannotFinish, message, hint))
 }
 

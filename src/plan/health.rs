@@ -1,7 +1,7 @@
 //! What the database says of itself before the start. Part of the preflight.
 
 use crate::model::{
-    Check, Command, Finding, Health, Lookup, Member, PodAction, PodPlan, Severity, Verdict, WorkloadPlan,
+    Check, Finding, Health, Lookup, Member, PodAction, PodPlan, Severity, Verdict, WorkloadPlan,
 };
 
 use super::context::Context;
@@ -57,9 +57,7 @@ fn unbearable(context: &Context<'_>, planned: &[WorkloadPlan], health: &Health) 
             ..Finding::note(Check::Quorum, Severity::Warning, message)
         });
     }
-    let db = &context.snapshot.database;
-    let look = Command::kubectl(["dbupdate", "health", db.kind.singular(), &db.object.name]);
-    let look = look.in_namespace(&db.object.namespace);
+    let look = context.command(&["health"], &[]);
     Some(context.refusal(
         Check::Quorum,
         message,

@@ -96,7 +96,7 @@ pub fn plan(snapshot: &Snapshot, request: &Request) -> Result<Plan, NoTarget> {
     if request.to == "latest" {
         return latest(snapshot, request);
     }
-    let target = snapshot.version(&request.to).ok_or_else(|| no_target(snapshot, &request.to))?;
+    let target = target(snapshot, &request.to)?;
     let resuming = request.unfinished.as_ref().filter(|u| u.target() == target.name);
     let shows = |u: &&Unfinished| leftover::shows(snapshot, u.origin(), u.target(), u.ops_request.as_deref());
     let begun = request.unfinished.as_ref().filter(shows);
@@ -192,6 +192,11 @@ fn unfinished_finding(unfinished: &Unfinished, context: &Context<'_>) -> Finding
         }
     };
     Finding::note(Check::UnfinishedRun, Severity::Info, format!("{started} {what_now}"))
+}
+
+/// The catalog's version of that name.
+pub(super) fn target<'a>(snapshot: &'a Snapshot, name: &str) -> Result<&'a CatalogVersion, NoTarget> {
+    snapshot.version(name).ok_or_else(|| no_target(snapshot, name))
 }
 
 fn no_target(snapshot: &Snapshot, typed: &str) -> NoTarget {

@@ -40,10 +40,10 @@ fn reversal(step: &FinishStep, undo: bool, view: View) -> String {
         (true, _) => "not known whether that is possible",
         (false, _) => word,
     };
-    let text = view.paragraph("     ", &clean(&format!("{word}: {why}")));
-    match step.reversal {
-        Reversal::No { .. } => text.lines().map(|line| format!("{}\n", view.warn(line))).collect(),
-        _ => text,
+    let text = clean(&format!("{word}: {why}"));
+    match step.reversal.is_no() {
+        true => view.warning("     ", &text),
+        false => view.paragraph("     ", &text),
     }
 }
 
@@ -57,7 +57,7 @@ pub fn in_short(plan: &Plan) -> Option<String> {
 /// How many steps there are, and how many of them cannot be undone.
 pub(super) fn conclusion(plan: &Plan, finish: &FinishPlan) -> String {
     let steps = &finish.completion.steps;
-    let lasting = steps.iter().filter(|step| matches!(step.reversal, Reversal::No { .. })).count() as u64;
+    let lasting = steps.iter().filter(|step| step.reversal.is_no()).count() as u64;
     let after = || format!("once it runs {}, the database is asked what is left to finish", plan.to.name);
     match (steps.len() as u64, lasting) {
         // The database was asked, and has nothing left.

@@ -45,6 +45,11 @@ impl View {
         self.hanging(first, measure_text_width(first), text)
     }
 
+    /// The same as a warning.
+    pub(super) fn warning(self, first: &str, text: &str) -> String {
+        self.paragraph(first, text).lines().map(|line| format!("{}\n", self.warn(line))).collect()
+    }
+
     /// A paragraph: the first line begins with `first`, the others with `indent` blanks.
     pub(super) fn hanging(self, first: &str, indent: usize, text: &str) -> String {
         let used = indent.max(measure_text_width(first));

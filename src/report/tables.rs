@@ -226,9 +226,7 @@ fn order(plan: &Plan, view: View) -> String {
         out.push_str(&view.paragraph(&first, &workload_line(workload)));
         if workload.replicas == 1 && workload.pods.iter().any(|p| p.action != PodAction::Skip) {
             let away = "one replica: unavailable while it restarts";
-            for line in view.paragraph("     ", away).lines() {
-                out.push_str(&format!("{}\n", view.warn(line)));
-            }
+            out.push_str(&view.warning("     ", away));
         }
         out.push_str(&pods(&workload.pods, view));
     }

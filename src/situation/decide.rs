@@ -14,10 +14,7 @@ use super::{ImageOf, Seen};
 
 /// The last run in the journal.
 fn last(seen: &Seen) -> Option<&Entry> {
-    match &seen.runs {
-        Lookup::Found(runs) => runs.last(),
-        Lookup::Absent | Lookup::Unreadable(_) => None,
-    }
+    seen.runs.found()?.last()
 }
 
 /// The last run, if the cluster still shows something of it that is not finished.

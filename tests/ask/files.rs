@@ -1,6 +1,6 @@
 //! Cassandra's files: looked at by commands in the pods, and rewritten by nodetool or the management API.
 
-use kubectl_dbupdate::model::{Roster, WorkProgress};
+use kubectl_dbupdate::model::WorkProgress;
 use simcluster::{Contents, DeleteOptions, Disk, Sstable};
 use tokio::time::sleep;
 
@@ -10,6 +10,15 @@ const NODES: [&str; 3] = ["cas-rack-r0-0", "cas-rack-r0-1", "cas-rack-r1-0"];
 
 fn cassandra(version: &str) -> Asked {
     Asked::new(Database::cassandra_racks("cas", &[("r0", 2), ("r1", 1)]).version(version))
+}
+
+/// One whose nodes are told by their management API, or by nodetool.
+fn told(managed: bool) -> Asked {
+    let asked = cassandra("4.1.8");
+    if managed {
+        asked.world.sim.databases().serve_management_api();
+    }
+    asked
 }
 
 /// A node that was once of 3.11.
@@ -34,18 +43,11 @@ impl Asked {
         sstables.iter().map(|sstable| sstable.format.as_str()).collect::<Vec<_>>().join(" ")
     }
 
-    async fn roster(&mut self) -> Roster {
-        let snapshot = self.cluster.snapshot(self.world.kind, NAMESPACE, &self.world.name).await;
-        let snapshot = snapshot.expect("it can be read");
-        self.session.get_or_insert_with(|| Session::new(&self.cluster, &snapshot.database));
-        kinds::roster(&snapshot)
-    }
-
     /// Has the work done, and gives what was told meanwhile.
     async fn perform(&mut self, work: &Work) -> (Result<(), Undone>, Vec<WorkProgress>) {
-        let roster = self.roster().await;
+        let (_, roster, session) = self.look().await;
         let (progress, mut told) = unbounded_channel();
-        let done = self.session.as_mut().expect("it was made").perform(work, &roster, &progress).await;
+        let done = session.perform(work, &roster, &progress).await;
         let mut all = Vec::new();
         while let Ok(progress) = told.try_recv() {
             all.push(progress);
@@ -87,10 +89,7 @@ async fn nothing_is_left_where_all_files_are_of_the_nodes_format() {
 #[tokio::test(start_paused = true)]
 async fn older_files_are_rewritten_node_by_node() {
     for managed in [false, true] {
-        let mut asked = cassandra("4.1.8");
-        if managed {
-            asked.world.sim.databases().serve_management_api();
-        }
+        let mut asked = told(managed);
         asked.put(NODES[0], old());
         asked.put(NODES[2], old());
         let left = asked.completion(None).await;
@@ -148,10 +147,7 @@ async fn a_rewriting_whose_connection_is_lost_is_waited_for_and_not_begun_again(
 #[tokio::test(start_paused = true)]
 async fn what_a_node_cannot_do_is_told_in_its_words() {
     for managed in [false, true] {
-        let mut asked = cassandra("4.1.8");
-        if managed {
-            asked.world.sim.databases().serve_management_api();
-        }
+        let mut asked = told(managed);
         asked.put(NODES[0], old());
         let left = asked.completion(None).await;
         asked.trouble(Trouble::CannotRewrite { pods: NODES[0].into() });
@@ -168,10 +164,7 @@ async fn what_a_node_cannot_do_is_told_in_its_words() {
 #[tokio::test(start_paused = true)]
 async fn a_node_that_dies_meanwhile_leaves_it_open_what_it_has_done() {
     for managed in [false, true] {
-        let mut asked = cassandra("4.1.8");
-        if managed {
-            asked.world.sim.databases().serve_management_api();
-        }
+        let mut asked = told(managed);
         asked.put(NODES[0], old());
         let left = asked.completion(None).await;
         let sim = asked.world.sim.clone();

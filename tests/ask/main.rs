@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use kubectl_dbupdate::cluster::Cluster;
 use kubectl_dbupdate::database::{Session, Undone};
-use kubectl_dbupdate::kinds::{self, Examined};
-use kubectl_dbupdate::model::{Completion, Health, Member, Verdict, Work};
+use kubectl_dbupdate::kinds;
+use kubectl_dbupdate::model::{Completion, Health, Member, Roster, Snapshot, Verdict, Work};
 use simcluster::world::Database;
 use simcluster::{Misanswer, RecordedRequest, Trouble};
 use tokio::sync::mpsc::unbounded_channel;
@@ -42,36 +42,33 @@ impl Asked {
         self.world.sim.databases().trouble(trouble);
     }
 
-    /// Asks, and judges the answers.
-    async fn health(&mut self) -> Health {
+    /// The database and its pods as they are now, and the connections to them.
+    async fn look(&mut self) -> (Snapshot, Roster, &mut Session) {
         let snapshot = self.cluster.snapshot(self.world.kind, NAMESPACE, &self.world.name).await;
         let snapshot = snapshot.expect("it can be read");
         let session = self.session.get_or_insert_with(|| Session::new(&self.cluster, &snapshot.database));
         let roster = kinds::roster(&snapshot);
+        (snapshot, roster, session)
+    }
+
+    /// Asks, and judges the answers.
+    async fn health(&mut self) -> Health {
+        let (snapshot, roster, session) = self.look().await;
         let evidence = session.ask(&roster).await;
         (snapshot.database.kind.facts().questions.judge)(&evidence, &roster)
     }
 
     /// Asks what its version still allows or needs, or what leads back from these works.
     async fn completion(&mut self, undo: Option<&[Work]>) -> Completion {
-        let snapshot = self.cluster.snapshot(self.world.kind, NAMESPACE, &self.world.name).await;
-        let snapshot = snapshot.expect("it can be read");
-        let session = self.session.get_or_insert_with(|| Session::new(&self.cluster, &snapshot.database));
-        let roster = kinds::roster(&snapshot);
+        let (snapshot, roster, session) = self.look().await;
         let evidence = session.examine(&roster).await;
-        let facts = snapshot.database.kind.facts();
-        let health = (facts.questions.judge)(&evidence, &roster);
-        let version = kinds::version(&snapshot);
-        let examined = Examined { evidence: &evidence, health: &health, roster: &roster, version };
-        facts.finishing.completion(&examined, undo)
+        let health = (snapshot.database.kind.facts().questions.judge)(&evidence, &roster);
+        kinds::completion(&snapshot, &evidence, &health, &roster, undo)
     }
 
     /// Has a work done, or only tried.
     async fn work(&mut self, work: &Work, only_try: bool) -> Result<(), Undone> {
-        let snapshot = self.cluster.snapshot(self.world.kind, NAMESPACE, &self.world.name).await;
-        let snapshot = snapshot.expect("it can be read");
-        let session = self.session.get_or_insert_with(|| Session::new(&self.cluster, &snapshot.database));
-        let roster = kinds::roster(&snapshot);
+        let (_, roster, session) = self.look().await;
         match only_try {
             true => session.try_out(work, &roster).await,
             false => session.perform(work, &roster, &unbounded_channel().0).await,

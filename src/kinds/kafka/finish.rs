@@ -143,11 +143,7 @@ fn goal(nodes: &Nodes<'_>, version: &str, completion: &mut Completion) -> i16 {
 /// Raises a feature to that level, unless it is there.
 fn raise(nodes: &Nodes<'_>, feature: &str, goal: i16, completion: &mut Completion) {
     match nodes.level(feature) {
-        Err(why) => {
-            if !completion.obstacles.contains(&why) {
-                completion.obstacles.push(why);
-            }
-        }
+        Err(why) => completion.hinder(why),
         Ok(level) if level < goal => completion
             .steps
             .push(FinishStep { work: set(feature, level, goal), reversal: reversal(feature, level, goal) }),
@@ -235,7 +231,7 @@ fn lower(nodes: &Nodes<'_>, feature: &str, high: i16, low: i16, completion: &mut
     let level = match nodes.level(feature) {
         Ok(level) => level,
         Err(why) => {
-            completion.obstacles.extend((!completion.obstacles.contains(&why)).then_some(why));
+            completion.hinder(why);
             return;
         }
     };
@@ -276,10 +272,7 @@ pub(super) fn called(feature: &str, level: i16) -> Level {
 
 /// The same in words, e.g. `3.9-IV0 (21)`.
 pub(super) fn words(feature: &str, level: i16) -> String {
-    match called(feature, level).name {
-        name if name.is_empty() => level.to_string(),
-        name => format!("{name} ({level})"),
-    }
+    called(feature, level).to_string()
 }
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
 //! The simulated API server, through its transport, under a paused clock.
 
+#[path = "../common/websocket.rs"]
+mod websocket;
+
 mod access;
 mod apply;
 mod client;

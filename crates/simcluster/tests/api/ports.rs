@@ -1,17 +1,14 @@
 //! What reaches a listener in a pod, by a port-forward and by a proxied request.
 
-use axum::body::Body;
-use axum::http::{Request, StatusCode};
+use axum::http::StatusCode;
 use futures::{SinkExt, StreamExt};
-use hyper_util::rt::TokioIo;
 use simcluster::SimCluster;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::Role;
-use tower::ServiceExt;
 
 use crate::client::*;
+use crate::websocket::{self, Socket};
 
 /// A pod whose port 7000 says everything twice.
 fn with_an_echo() -> SimCluster {
@@ -32,28 +29,12 @@ async fn twice(mut stream: DuplexStream) {
 }
 
 /// Asks for a WebSocket to the ports of a pod; what comes back instead, if none does.
-async fn forward(
-    sim: &SimCluster,
-    path: &str,
-    protocols: &str,
-) -> Result<WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>, StatusCode> {
-    let request = Request::get(format!("{PODS}/{path}"))
-        .header("connection", "Upgrade")
-        .header("upgrade", "websocket")
-        .header("sec-websocket-version", "13")
-        .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
-        .header("sec-websocket-protocol", protocols)
-        .body(Body::empty())
-        .expect("a request");
-    let answer = sim.transport().oneshot(request).await.expect("an answer");
-    if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return Err(answer.status());
-    }
-    assert_eq!(answer.headers()["sec-websocket-protocol"], "v4.channel.k8s.io");
+async fn forward(sim: &SimCluster, path: &str, protocols: &str) -> Result<Socket, StatusCode> {
+    let (headers, socket) = websocket::open(sim, path, protocols).await?;
+    assert_eq!(headers["sec-websocket-protocol"], "v4.channel.k8s.io");
     // The example of RFC 6455.
-    assert_eq!(answer.headers()["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
-    let upgraded = hyper::upgrade::on(answer).await.expect("a connection");
-    Ok(WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Client, None).await)
+    assert_eq!(headers["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    Ok(socket)
 }
 
 const PROTOCOLS: &str = "v5.channel.k8s.io, v4.channel.k8s.io";

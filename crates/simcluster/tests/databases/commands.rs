@@ -1,16 +1,11 @@
 //! What commands in the containers of pods answer, by the WebSocket of `pods/exec`.
 
-use axum::body::Body;
-use axum::http::{Request, StatusCode};
+use axum::http::StatusCode;
 use futures::StreamExt;
-use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use simcluster::{Disk, Order, Sstable, Trouble};
 use tokio::time::Instant;
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::Role;
-use tower::ServiceExt;
 
 use super::*;
 
@@ -37,21 +32,8 @@ impl Ran {
 
 /// Runs a command, in this protocol; the code of the refusal if there is no WebSocket.
 async fn in_protocol(sim: &SimCluster, query: &str, protocols: &str) -> Result<(Ran, String), StatusCode> {
-    let request = Request::get(format!("/api/v1/namespaces/default/pods/{query}"))
-        .header("connection", "Upgrade")
-        .header("upgrade", "websocket")
-        .header("sec-websocket-version", "13")
-        .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
-        .header("sec-websocket-protocol", protocols)
-        .body(Body::empty())
-        .expect("a request");
-    let answer = sim.transport().oneshot(request).await.expect("an answer");
-    if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return Err(answer.status());
-    }
-    let protocol = answer.headers()["sec-websocket-protocol"].to_str().expect("text").to_owned();
-    let upgraded = hyper::upgrade::on(answer).await.expect("a connection");
-    let mut socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Client, None).await;
+    let (headers, mut socket) = websocket::open(sim, query, protocols).await?;
+    let protocol = headers["sec-websocket-protocol"].to_str().expect("text").to_owned();
     let mut channels = [const { Vec::new() }; 4];
     while let Some(Ok(Message::Binary(bytes))) = socket.next().await {
         channels[usize::from(bytes[0])].extend_from_slice(&bytes[1..]);

@@ -1,5 +1,8 @@
 //! The simulated databases: who is in, who leads, what their members answer, under a paused clock.
 
+#[path = "../common/websocket.rs"]
+mod websocket;
+
 mod cassandra;
 mod commands;
 mod druid;
