@@ -3,7 +3,8 @@
 
 use std::fmt::Write as _;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -31,6 +32,8 @@ pub struct Server {
     /// The certificate of the authority, in PEM.
     pub authority: String,
     asked: Arc<Mutex<Vec<String>>>,
+    /// How many connections there are.
+    open: Arc<AtomicUsize>,
 }
 
 impl Server {
@@ -41,9 +44,9 @@ impl Server {
         let authority = params.self_signed(&key).expect("a certificate");
         let (pem, der) = (authority.pem(), authority.der().clone());
         let issuer = Issuer::new(params, key);
-        let asked = Arc::new(Mutex::new(Vec::new()));
+        let (asked, open) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicUsize::new(0)));
         let config = Arc::new(configuration(&issuer, der));
-        let address = listen(&asked, move |stream, asked| {
+        let address = listen(&asked, &open, move |stream, asked| {
             let Ok(tls) = ServerConnection::new(config.clone()) else { return };
             let mut stream = StreamOwned::new(tls, stream);
             let Some(head) = head(&mut stream) else { return };
@@ -52,11 +55,11 @@ impl Server {
             stream.conn.send_close_notify();
             let _ = stream.flush();
         });
-        let plain = listen(&asked, |mut stream, asked| {
+        let plain = listen(&asked, &open, |mut stream, asked| {
             let Some(head) = head(&mut stream) else { return };
             answer(&mut stream, asked, who(&head, None));
         });
-        Server { address, plain, issuer, authority: pem, asked }
+        Server { address, plain, issuer, authority: pem, asked, open }
     }
 
     /// The certificate of a user.
@@ -68,9 +71,27 @@ impl Server {
         Pair { certificate, key: key.serialize_pem() }
     }
 
-    /// Who has asked first since this was called last.
+    /// Who has asked first since this was called last. Whoever asks must have ended.
     pub fn first(&self) -> Option<String> {
+        self.settle();
         std::mem::take(&mut *self.asked.lock().expect("no test fails while it notes")).into_iter().next()
+    }
+}
+
+impl Server {
+    /// Waits until every request is noted. A process may end while its requests are under way, and they would be taken for those
+    /// of the next one.
+    fn settle(&self) {
+        for address in [self.address, self.plain] {
+            // Connections are accepted in their order, so when this one is over, the others are known.
+            let mut last = TcpStream::connect(address).expect("it listens");
+            last.shutdown(Shutdown::Write).expect("it is open");
+            // It does not matter in which way it ends.
+            let _ = last.read(&mut [0]);
+        }
+        while self.open.load(Ordering::SeqCst) > 0 {
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 }
 
@@ -95,17 +116,20 @@ fn configuration(issuer: &Issuer<'static, KeyPair>, authority: CertificateDer<'s
 /// Serves connections until the process ends.
 fn listen(
     asked: &Arc<Mutex<Vec<String>>>,
-    serve: impl Fn(std::net::TcpStream, &Mutex<Vec<String>>) + Send + Sync + 'static,
+    open: &Arc<AtomicUsize>,
+    serve: impl Fn(TcpStream, &Mutex<Vec<String>>) + Send + Sync + 'static,
 ) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("it is bound");
-    let (serve, asked) = (Arc::new(serve), asked.clone());
+    let (serve, asked, open) = (Arc::new(serve), asked.clone(), open.clone());
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            let (serve, asked) = (serve.clone(), asked.clone());
+            let (serve, asked, open) = (serve.clone(), asked.clone(), open.clone());
+            open.fetch_add(1, Ordering::SeqCst);
             thread::spawn(move || {
                 let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
                 serve(stream, &asked);
+                open.fetch_sub(1, Ordering::SeqCst);
             });
         }
     });
