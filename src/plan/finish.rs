@@ -84,13 +84,8 @@ fn not_updated(update: Action, unfinished: Option<&Unfinished>, context: &Contex
 /// What the database says against it.
 fn said(context: &Context<'_>, completion: &Lookup<Completion>) -> Vec<Finding> {
     let kind = context.snapshot.database.kind.name();
-    let refusal = |message: String| {
-        context.refusal(
-            Check::CannotFinish,
-            message,
-            "nothing is changed in the database as long as that is so",
-        )
-    };
+    let refusal =
+        |message: String| context.refusal(Check::CannotFinish, message, "the database is left as it is");
     match completion {
         Lookup::Absent => Vec::new(),
         Lookup::Unreadable(why) => vec![context.refusal(

@@ -64,7 +64,7 @@ fn nodes<'a>(examined: &Examined<'a>, answers: &'a Answers, obstacles: &mut Vec<
                 continue;
             }
             Heard::Nothing(why) => {
-                obstacles.push(format!("its files are not known: {why}"));
+                obstacles.push(format!("{why}, so its files are not known"));
                 continue;
             }
             Heard::Said(files) => files,

@@ -130,13 +130,13 @@ fn only_nodes_with_older_files_have_work() {
 #[test]
 fn what_is_not_known_or_not_well_is_an_obstacle() {
     for (letters, version, obstacles) in [
-        ("wtw", "4.1.8", vec!["its files are not known: r-1: exec is forbidden"]),
+        ("wtw", "4.1.8", vec!["r-1: exec is forbidden, so its files are not known"]),
         (
             "wnw",
             "4.1.8",
             vec!["r-1 reports version 4.0.13, not 4.1.8", "r-1 is not Ready, so its files are not known"],
         ),
-        ("wuw", "4.1.8", vec!["its files are not known: r-1 has not been asked yet"]),
+        ("wuw", "4.1.8", vec!["r-1 has not been asked yet, so its files are not known"]),
         ("wvw", "4.1.8", vec!["r-1 reports version 4.0.13, not 4.1.8"]),
         ("wxw", "4.1.8", vec!["r-1 has 3 files of a format that is not known (zz)"]),
         ("wfw", "4.1.8", vec!["r-1 has 2.0 GiB of free disk, and rewriting shop.orders takes up to 3.0 GiB"]),
