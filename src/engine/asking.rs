@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
 
 use crate::cluster::Cluster;
 use crate::database::Session;
@@ -119,19 +119,20 @@ async fn ask(
     let mut retries = unanswered();
     loop {
         let wanted = rosters.borrow_and_update().clone();
-        let mut pause = if wanted.is_some() { questions.pause } else { Duration::MAX };
+        let mut again = None;
         if let Some(roster) = wanted {
             let asked = Instant::now();
             tokio::select! {
                 evidence = session.ask(&roster) => {
                     let health = (questions.judge)(&evidence, &roster);
-                    if health.fit() {
-                        pause = pause.max(questions.apart / LOOKS);
-                    }
+                    let mut pause = questions.pause;
                     match evidence.failed().len() < evidence.asked() {
                         true => retries = unanswered(),
                         false => pause = pause.max(retries.pause(Duration::MAX).unwrap_or(SILENT)),
                     }
+                    let next = Instant::now() + pause;
+                    // Counted from question to question, as the time is for which it has to stay fit.
+                    again = Some(if health.fit() { next.max(asked + questions.apart / LOOKS) } else { next });
                     if answers.send(Some(Answered { asked, roster, health })).is_err() {
                         return;
                     }
@@ -159,7 +160,14 @@ async fn ask(
                 // It does not matter if nobody waits for it any more.
                 let _ = done.send(told);
             }
-            () = sleep(pause) => {}
+            () = until(again) => {}
         }
+    }
+}
+
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }

@@ -42,14 +42,34 @@ impl How {
 }
 
 /// Less than the half minute after which a readiness probe of Kubernetes' defaults notices.
-const HANGS: Duration = Duration::from_secs(25);
+const LASTING: Duration = Duration::from_secs(25);
+
+/// What happens to another member when the first pod is back. Kubernetes calls every member Ready all the while.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Beside {
+    Nothing,
+    /// One that has not been updated and does not lead is stopped for a while.
+    Hang,
+    /// The member that is back may not replicate what it has missed for a while.
+    Throttle,
+}
+
+impl Beside {
+    fn words(self) -> &'static str {
+        match self {
+            Beside::Nothing => "well",
+            Beside::Hang => "another member hangs for 25 s",
+            Beside::Throttle => "replication throttled for 25 s",
+        }
+    }
+}
 
 /// Prints the rows of one database.
-pub async fn compare(server: &'static Server) {
+pub async fn compare(server: &'static Server, beside: &[Beside]) {
     let mut rows = Vec::new();
-    for beside in [false, true] {
+    for beside in beside {
         for how in How::ALL {
-            rows.push(row(server, how, beside).await);
+            rows.push(row(server, how, *beside).await);
             // A run of half an hour is looked at while it goes on.
             eprintln!("{}", rows.last().expect("it was just pushed"));
         }
@@ -57,18 +77,20 @@ pub async fn compare(server: &'static Server) {
     println!("{}", rows.join("\n"));
 }
 
-async fn row(server: &'static Server, how: How, beside: bool) -> String {
+async fn row(server: &'static Server, how: How, beside: Beside) -> String {
     let site = Site::start(server).await;
     let load = Load::start(&site).await;
+    if beside == Beside::Throttle {
+        site.throttle(true).await;
+    }
     let flags = how.flags(server);
-    let (outcome, ()) = tokio::join!(site.update(&flags), site.hang(beside));
+    let (outcome, ()) = tokio::join!(site.update(&flags), site.meanwhile(beside));
     if outcome.code != Some(0) {
         eprintln!("{}", outcome.said);
     }
     let tally = load.end().await;
     site.lives.end().await;
-    let beside = if beside { "hangs for 25 s" } else { "well" };
-    line(server, how.words(), beside, &outcome, &tally)
+    line(server, how.words(), beside.words(), &outcome, &tally)
 }
 
 fn line(server: &Server, how: &str, beside: &str, outcome: &Outcome, tally: &Tally) -> String {
@@ -93,9 +115,9 @@ fn line(server: &Server, how: &str, beside: &str, outcome: &Outcome, tally: &Tal
 }
 
 impl Site {
-    /// When the first pod is back, another one hangs, which has not been updated and does not lead. It stays Ready.
-    async fn hang(&self, at_all: bool) {
-        if !at_all {
+    /// Has it happen as soon as the first pod is back, and ends it again.
+    async fn meanwhile(&self, beside: Beside) {
+        if beside == Beside::Nothing {
             return;
         }
         let uids: Vec<_> = self.seats.iter().map(|seat| self.pod(seat)["metadata"]["uid"].clone()).collect();
@@ -108,13 +130,18 @@ impl Site {
         while !members().any(is_back) {
             sleep(Duration::from_millis(20)).await;
         }
+        if beside == Beside::Throttle {
+            sleep(LASTING).await;
+            self.throttle(false).await;
+            return;
+        }
         let leader = self.leader().await;
         // From the end: whoever goes in ascending order has not come to it.
         for (seat, old) in members().rev() {
             let leads = leader.as_ref() == Some(&seat.pod);
             if !leads && self.pod(seat)["metadata"]["uid"] == *old {
                 self.lives.signal_pod(&seat.pod, "STOP");
-                sleep(HANGS).await;
+                sleep(LASTING).await;
                 self.lives.signal_pod(&seat.pod, "CONT");
                 return;
             }

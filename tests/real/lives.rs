@@ -33,6 +33,8 @@ pub struct Lives {
     processes: Mutex<BTreeMap<String, u32>>,
     /// The pods that are Ready, by uid.
     ready: watch::Sender<BTreeSet<String>>,
+    /// When a process was told to end.
+    evictions: Mutex<Vec<Instant>>,
     /// No process is started any more.
     over: AtomicBool,
 }
@@ -45,6 +47,7 @@ impl Lives {
             seats,
             processes: Mutex::default(),
             ready: watch::Sender::default(),
+            evictions: Mutex::default(),
             over: AtomicBool::new(false),
         };
         Arc::new(lives)
@@ -67,7 +70,10 @@ impl Lives {
         while let Some(order) = orders.recv().await {
             match order {
                 Order::Start(pod) => self.start(&pod),
-                Order::Stop { uid } => self.signal(&uid, "TERM"),
+                Order::Stop { uid } => {
+                    self.evictions.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
+                    self.signal(&uid, "TERM");
+                }
                 Order::Kill { uid } => self.signal(&uid, "KILL"),
             }
         }
@@ -83,6 +89,16 @@ impl Lives {
         while !self.lock().is_empty() {
             sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// When the pods were told to end, one after the other.
+    pub fn evictions(&self) -> Vec<Instant> {
+        self.evictions.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// There is a pod in every seat, and it is Ready.
+    pub fn all_ready(&self) -> bool {
+        self.ready.borrow().len() == self.seats.len()
     }
 
     /// Sends the process of the pod of this name a signal.

@@ -5,6 +5,7 @@
 mod compare;
 mod files;
 mod finish;
+mod fit;
 mod lives;
 mod load;
 #[path = "../programs/mod.rs"]
@@ -17,8 +18,9 @@ mod site;
 
 use served::signal;
 
+use crate::compare::{Beside, compare};
 use crate::load::Load;
-use crate::servers::{CASSANDRA, HAZELCAST, KAFKA, Server, ZOOKEEPER};
+use crate::servers::{CASSANDRA, HAZELCAST, KAFKA, KAFKA_THROTTLED, Server, ZOOKEEPER};
 use crate::site::Site;
 
 /// Whether the servers are there. They are too large to be fetched by a test.
@@ -34,8 +36,16 @@ fn there() -> bool {
 async fn update(server: &'static Server) -> load::Tally {
     let site = Site::start(server).await;
     let load = Load::start(&site).await;
+    let watch = fit::Watch::start(&site);
     let outcome = site.update(&["--via", server.via, "--health", "require"]).await;
     assert_eq!(outcome.code, Some(0), "{}", outcome.said);
+    if let Some(watch) = watch {
+        let waits = watch.waits(&site.lives.evictions());
+        eprintln!(
+            "{}: from the database's being fit for long enough to the eviction: {waits:?}",
+            server.kind
+        );
+    }
     let tally = load.end().await;
     site.lives.end().await;
     eprintln!("{}\n{} in {:?}: {tally:?}", outcome.said, server.kind, outcome.took);
@@ -55,7 +65,7 @@ async fn zookeeper_loses_nothing() {
 #[ignore = "takes minutes: .ci/real compare"]
 async fn zookeeper_compared() {
     if there() {
-        compare::compare(&ZOOKEEPER).await;
+        compare(&ZOOKEEPER, &[Beside::Nothing, Beside::Hang]).await;
     }
 }
 
@@ -70,7 +80,8 @@ async fn kafka_loses_nothing() {
 #[ignore = "takes minutes: .ci/real compare"]
 async fn kafka_compared() {
     if there() {
-        compare::compare(&KAFKA).await;
+        compare(&KAFKA, &[Beside::Nothing, Beside::Hang]).await;
+        compare(&KAFKA_THROTTLED, &[Beside::Throttle]).await;
     }
 }
 
@@ -85,7 +96,7 @@ async fn hazelcast_loses_nothing() {
 #[ignore = "takes minutes: .ci/real compare"]
 async fn hazelcast_compared() {
     if there() {
-        compare::compare(&HAZELCAST).await;
+        compare(&HAZELCAST, &[Beside::Nothing, Beside::Hang]).await;
     }
 }
 
@@ -100,6 +111,6 @@ async fn cassandra_loses_nothing() {
 #[ignore = "takes minutes: .ci/real compare"]
 async fn cassandra_compared() {
     if there() {
-        compare::compare(&CASSANDRA).await;
+        compare(&CASSANDRA, &[Beside::Nothing, Beside::Hang]).await;
     }
 }

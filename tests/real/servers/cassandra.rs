@@ -15,6 +15,7 @@ pub const CASSANDRA: Server = Server {
     ports: &[9042],
     probe: |_| Probe::Open(9042),
     leader: None,
+    fit: None,
     hangs: "",
     database: |name| Database::cassandra_racks(name, &[("r0", 3)]),
     command,

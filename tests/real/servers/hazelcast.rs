@@ -4,10 +4,13 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use simcluster::world::{Database, catalog};
 use simcluster::{Kind, SimCluster};
+
+use crate::fit::Fit;
 
 use super::{Probe, Seat, Server, class_path, java};
 
@@ -19,6 +22,13 @@ pub const HAZELCAST: Server = Server {
     ports: &[5701],
     probe: |_| Probe::Answers { port: 5701, question: READY, answer: "200 OK" },
     leader: None,
+    fit: Some(Fit {
+        port: 5701,
+        question: "GET /hazelcast/health HTTP/1.1\r\nHost: member\r\n\r\n",
+        end: "}",
+        is: is_fit,
+        lasting: Duration::from_secs(2),
+    }),
     hangs: "",
     database,
     command,
@@ -55,6 +65,13 @@ fn database(name: &str) -> Database {
     let grace =
         |set: &mut Value| set["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = json!(600);
     Database::hazelcast(name).adjust_workload(grace)
+}
+
+/// All of them are members, and nothing is without its backup or on its way.
+fn is_fit(answers: &[String]) -> bool {
+    let members = format!("\"clusterSize\":{}}}", answers.len());
+    let fit = ["\"nodeState\":\"ACTIVE\"", "\"clusterSafe\":true", "\"migrationQueueSize\":0", &members];
+    answers.iter().all(|answer| fit.iter().all(|part| answer.contains(part)))
 }
 
 fn command(seat: &Seat, seats: &[Seat], version: &str) -> Command {

@@ -19,6 +19,7 @@ pub const KAFKA: Server = Server {
     ports: &[9092, 9093],
     probe: |seat| Probe::Open(if is_controller(seat) { 9093 } else { 9092 }),
     leader: None,
+    fit: None,
     hangs: "broker",
     database: Database::kafka_topology,
     command,
@@ -30,7 +31,7 @@ pub const KAFKA: Server = Server {
 /// A Kafka that has been updated to 4.0.0, and is on the features of 3.9 yet.
 pub const KAFKA_UNFINISHED: Server = Server {
     versions: ["4.0.0", "4.0.0"],
-    command: |seat, seats, version| process(seat, seats, version, "--release-version 3.9"),
+    command: |seat, seats, version| process(seat, seats, version, "--release-version 3.9", ""),
     ..KAFKA
 };
 
@@ -38,9 +39,18 @@ pub const KAFKA_UNFINISHED: Server = Server {
 pub const KAFKA_WITH_AN_OLD_BROKER: Server = Server {
     command: |seat, seats, version| {
         let is_old = seat.pod.ends_with("broker-2");
-        process(seat, seats, if is_old { "3.9.0" } else { version }, "--release-version 3.9")
+        process(seat, seats, if is_old { "3.9.0" } else { version }, "--release-version 3.9", "")
     },
     ..KAFKA_UNFINISHED
+};
+
+/// One whose replicas fetch little at a time, so that a throttle of Kafka's, which counts what was fetched, comes into force.
+pub const KAFKA_THROTTLED: Server = Server {
+    command: |seat, seats, version| {
+        let slow = "replica.fetch.max.bytes=1024\nreplica.fetch.response.max.bytes=2048\n";
+        process(seat, seats, version, "", slow)
+    },
+    ..KAFKA
 };
 
 const CLUSTER: &str = "MkU3OEVBNTcwNTJENDM2Qk";
@@ -50,12 +60,12 @@ fn is_controller(seat: &Seat) -> bool {
 }
 
 fn command(seat: &Seat, seats: &[Seat], version: &str) -> Command {
-    process(seat, seats, version, "")
+    process(seat, seats, version, "", "")
 }
 
-/// A node of that version, of a cluster that was created so.
-fn process(seat: &Seat, seats: &[Seat], version: &str, created: &str) -> Command {
-    let config = seat.write("server.properties", &config(seat, seats));
+/// A node of that version, of a cluster that was created so, with these settings besides.
+fn process(seat: &Seat, seats: &[Seat], version: &str, created: &str, more: &str) -> Command {
+    let config = seat.write("server.properties", &(config(seat, seats) + more));
     // The shell becomes the server, so that signals reach it.
     let script = format!(
         "rm -f data/meta.properties data/__cluster_metadata-0/quorum-state
@@ -123,9 +133,33 @@ impl Site {
         said.lines().filter_map(level).collect()
     }
 
+    /// Keeps a replica of the load's topic that is not in sync from catching up, or lets it again.
+    pub async fn throttle(&self, on: bool) {
+        let replicas = "follower.replication.throttled.replicas";
+        if !on {
+            self.configure("topics", "load", &["--delete-config", replicas]).await;
+            return;
+        }
+        for seat in self.seats.iter().filter(|seat| !is_controller(seat)) {
+            let rate = ["--add-config", "follower.replication.throttled.rate=100"];
+            self.configure("brokers", &seat.ordinal.to_string(), &rate).await;
+        }
+        self.configure("topics", "load", &["--add-config", &format!("{replicas}=*")]).await;
+    }
+
+    async fn configure(&self, what: &str, name: &str, change: &[&str]) {
+        let which = ["--alter", "--entity-type", what, "--entity-name", name];
+        self.tool(["kafka", "4.0.0"], "kafka.admin.ConfigCommand", &[&which, change].concat()).await;
+    }
+
     /// Runs `kafka-features.sh` with these arguments, and gives what it says.
     pub async fn feature_tool(&self, arguments: &[&str]) -> String {
-        let seat = self.seats.iter().find(|seat| !is_controller(seat)).expect("there is a broker");
+        self.tool(["kafka-tools", "4.0.0"], "org.apache.kafka.tools.FeatureCommand", arguments).await
+    }
+
+    /// Runs one of Kafka's own tools: the class, of these jars.
+    async fn tool(&self, jars: [&str; 2], class: &str, arguments: &[&str]) -> String {
+        let seat = self.seats.iter().rfind(|seat| !is_controller(seat)).expect("there is a broker");
         let [user, password] = LOGIN;
         let login = format!(
             "security.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\nsasl.jaas.config=\
@@ -135,12 +169,8 @@ impl Site {
         let config = seat.write("client.properties", &login);
         let output = tokio::process::Command::new("java")
             .args(["-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
-            .args([
-                "-Dorg.slf4j.simpleLogger.defaultLogLevel=off",
-                "-cp",
-                &class_path("kafka-tools", "4.0.0"),
-            ])
-            .args(["org.apache.kafka.tools.FeatureCommand", "--command-config"])
+            .args(["-Dorg.slf4j.simpleLogger.defaultLogLevel=off", "-cp", &class_path(jars[0], jars[1])])
+            .args([class, "--command-config"])
             .arg(config)
             .args(["--bootstrap-server", &format!("{}:9092", seat.address)])
             .args(arguments)

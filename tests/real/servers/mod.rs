@@ -16,8 +16,10 @@ use tokio::net::TcpStream;
 
 pub use cassandra::{CASSANDRA, MODE};
 pub use hazelcast::HAZELCAST;
-pub use kafka::{KAFKA, KAFKA_UNFINISHED, KAFKA_WITH_AN_OLD_BROKER};
+pub use kafka::{KAFKA, KAFKA_THROTTLED, KAFKA_UNFINISHED, KAFKA_WITH_AN_OLD_BROKER};
 pub use zookeeper::ZOOKEEPER;
+
+use crate::fit::Fit;
 
 /// The logging of the servers that use Logback: warnings, on the standard output.
 const LOGGING: &str = r#"<configuration>
@@ -43,6 +45,8 @@ pub struct Server {
     pub probe: fn(&Seat) -> Probe,
     /// What tells that a pod leads the others, where one does.
     pub leader: Option<Probe>,
+    /// When the database can bear the loss of a pod, by its servers' own word, where that is measured.
+    pub fit: Option<Fit>,
     /// What the names of the pods have in common of which one is made to hang.
     pub hangs: &'static str,
     /// Called with the name of the database.

@@ -3,8 +3,11 @@
 use std::fmt::Write;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use simcluster::world::{Database, catalog};
+
+use crate::fit::Fit;
 
 use super::{LOGGING, Probe, Seat, Server, class_path, java};
 
@@ -16,6 +19,7 @@ pub const ZOOKEEPER: Server = Server {
     ports: &[2181, 8080],
     probe: |_| Probe::Answers { port: 2181, question: "ruok", answer: "imok" },
     leader: Some(Probe::Answers { port: 2181, question: "srvr", answer: "Mode: leader" }),
+    fit: Some(Fit { port: 2181, question: "mntr", end: "", is: is_fit, lasting: Duration::from_secs(1) }),
     hangs: "",
     database: Database::zookeeper,
     command,
@@ -23,6 +27,15 @@ pub const ZOOKEEPER: Server = Server {
     load: "ZooKeeperLoad",
     clients: "",
 };
+
+/// One leads, counts all others as synced, and they follow.
+fn is_fit(answers: &[String]) -> bool {
+    let with = |line: &str| answers.iter().filter(|answer| answer.contains(line)).count();
+    let others = answers.len() - 1;
+    with("zk_server_state\tleader") == 1
+        && with("zk_server_state\tfollower") == others
+        && with(&format!("zk_synced_followers\t{others}\n")) == 1
+}
 
 fn command(seat: &Seat, seats: &[Seat], version: &str) -> Command {
     seat.write("data/myid", &(seat.ordinal + 1).to_string());
