@@ -79,6 +79,7 @@ async fn process(pages: &mut Pages<'_>, overlords: Role) -> Result<Pod, Unasked>
     match Role::named(&pages.place.role) {
         Some(Role::Coordinator) => {
             pod.coordinator = Some(coordinator(pages).await?);
+            // Beside overlords, the leading coordinator would give the leading overlord's answer for its own.
             if overlords == Role::Coordinator {
                 pod.overlord = overlord(pages).await?;
             }
@@ -154,10 +155,10 @@ async fn segments(pages: &mut Pages<'_>) -> Result<Segments, Unasked> {
     let historicals = servers.into_iter().filter(|server| server.kind == "historical");
     let rules: Rules = pages.json("/druid/coordinator/v1/rules").await?;
     let served: Vec<Datasource> = pages.json("/druid/coordinator/v1/datasources?simple").await?;
-    let lack = |(tier, datasource, segments): (String, String, u64)| Lacking {
+    let lack = |(tier, datasource, replicas): (String, String, u64)| Lacking {
         tier: brief(&tier),
         datasource: brief(&datasource),
-        segments,
+        replicas,
     };
     Ok(Segments {
         uncounted: !datasources.is_empty(),

@@ -44,7 +44,7 @@ async fn each_role_waits_for_what_concerns_it() {
     let loading = || Trouble::Loading { pods: "dr-historicals-1".into() };
     let leads = |pods: &str| Trouble::ClaimsToLead { pods: pods.into() };
     for (trouble, role, expected, reason) in [
-        (loading(), "historicals", "nn", "lack replicas"),
+        (loading(), "historicals", "nn", "replicas of segments of"),
         (loading(), "brokers", "yy", ""),
         (leads("dr-coordinators-*"), "coordinators", "nn", "both lead the coordinators"),
         (leads("dr-coordinators-*"), "historicals", "nn", "both lead the coordinators"),

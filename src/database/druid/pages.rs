@@ -33,7 +33,8 @@ impl From<BTreeMap<String, u64>> for MissingSegments {
     }
 }
 
-/// `loadstatus?full` of a coordinator: for each tier and datasource the number of segments with too few replicas.
+/// `loadstatus?full` of a coordinator: for each tier and datasource how many replicas are missing. Of a new segment that is to
+/// have two it counts two.
 #[derive(Deserialize)]
 #[serde(from = "BTreeMap<String, BTreeMap<String, u64>>")]
 pub struct LackingSegments(pub Vec<(String, String, u64)>);
@@ -41,8 +42,8 @@ pub struct LackingSegments(pub Vec<(String, String, u64)>);
 impl From<BTreeMap<String, BTreeMap<String, u64>>> for LackingSegments {
     fn from(tiers: BTreeMap<String, BTreeMap<String, u64>>) -> Self {
         let of_tier = |(tier, datasources): (String, BTreeMap<String, u64>)| {
-            let lacking = datasources.into_iter().filter(|(_, segments)| *segments > 0);
-            lacking.map(move |(datasource, segments)| (tier.clone(), datasource, segments))
+            let lacking = datasources.into_iter().filter(|(_, replicas)| *replicas > 0);
+            lacking.map(move |(datasource, replicas)| (tier.clone(), datasource, replicas))
         };
         LackingSegments(tiers.into_iter().flat_map(of_tier).collect())
     }
@@ -174,10 +175,10 @@ mod tests {
     }
 
     #[test]
-    fn segments_that_lack_replicas_are_named_by_tier_and_datasource() {
+    fn missing_replicas_are_counted_by_tier_and_datasource() {
         let page: LackingSegments =
             page(r#"{"hot":{"wikipedia":0,"orders":3},"_default_tier":{"orders":1},"cold":{}}"#);
-        let of = |tier: &str, segments| (tier.to_owned(), "orders".to_owned(), segments);
+        let of = |tier: &str, replicas| (tier.to_owned(), "orders".to_owned(), replicas);
         assert_eq!(page.0, [of("_default_tier", 1), of("hot", 3)]);
     }
 

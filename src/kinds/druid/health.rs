@@ -105,8 +105,8 @@ fn loaded(segments: &Segments) -> Verdict {
         .map(|(datasource, segments)| format!("{segments} segments of {datasource} are not available"));
     let lacking = segments.lacking.iter().filter(|lacking| lacking.datasource != CHECKER);
     let lacking = lacking.map(|lacking| {
-        let (segments, datasource, tier) = (lacking.segments, &lacking.datasource, &lacking.tier);
-        format!("{segments} segments of {datasource} lack replicas in {tier}")
+        let (replicas, datasource, tier) = (lacking.replicas, &lacking.datasource, &lacking.tier);
+        format!("{replicas} replicas of segments of {datasource} are missing in {tier}")
     });
     Verdict::unless(uncounted.into_iter().chain(missing).chain(lacking).collect())
 }

@@ -41,7 +41,7 @@ pub struct Segments {
     pub uncounted: bool,
     /// The datasources of which segments are on no historical, with their number.
     pub missing: Vec<(String, u64)>,
-    /// The datasources of which segments are on too few historicals.
+    /// The datasources of which segments are on too few historicals of a tier.
     pub lacking: Vec<Lacking>,
     /// The tiers of the historicals that it counts, one for each historical.
     pub historicals: Vec<String>,
@@ -70,7 +70,8 @@ pub struct Served {
 pub struct Lacking {
     pub tier: String,
     pub datasource: String,
-    pub segments: u64,
+    /// Those that are missing, of all these segments together.
+    pub replicas: u64,
 }
 
 /// An overlord.

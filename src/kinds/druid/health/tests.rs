@@ -126,7 +126,7 @@ fn a_master_may_go_if_one_leads_and_another_is_well() {
 #[test]
 fn a_historical_may_go_while_all_segments_have_their_replicas() {
     let lacking = |datasource: &str| Segments {
-        lacking: vec![Lacking { tier: "hot".into(), datasource: datasource.into(), segments: 3 }],
+        lacking: vec![Lacking { tier: "hot".into(), datasource: datasource.into(), replicas: 3 }],
         ..counting(2)
     };
     let missing = |datasource: &str| Segments { missing: vec![(datasource.into(), 3)], ..counting(2) };
@@ -222,7 +222,7 @@ fn a_historical_that_comes_back_with_an_empty_disk_is_waited_for() {
 
 #[test]
 fn the_reasons_are_druids_own() {
-    let lacking = Lacking { tier: "hot".into(), datasource: "wikipedia".into(), segments: 3 };
+    let lacking = Lacking { tier: "hot".into(), datasource: "wikipedia".into(), replicas: 3 };
     let short = Segments { lacking: vec![lacking], ..counting(1) };
     for (processes, segments, reasons) in [
         (
@@ -240,7 +240,7 @@ fn the_reasons_are_druids_own() {
         (
             "coordinators=L historicals=wl",
             short,
-            "historicals-1 is still loading its segments; the coordinator counts 1 of 2 historicals; 3 segments of wikipedia lack replicas in hot",
+            "historicals-1 is still loading its segments; the coordinator counts 1 of 2 historicals; 3 replicas of segments of wikipedia are missing in hot",
         ),
         (
             "coordinators=L historicals=ww",
