@@ -46,6 +46,8 @@ async fn each_role_waits_for_what_concerns_it() {
     for (trouble, role, expected, reason) in [
         (loading(), "historicals", "nn", "replicas of segments of"),
         (loading(), "brokers", "yy", ""),
+        (Trouble::Uncounted, "historicals", "nn", "has not counted the segments yet"),
+        (Trouble::Uncounted, "coordinators", "yy", ""),
         (leads("dr-coordinators-*"), "coordinators", "nn", "both lead the coordinators"),
         (leads("dr-coordinators-*"), "historicals", "nn", "both lead the coordinators"),
         (leads("dr-overlords-*"), "middlemanagers", "nn", "both lead the overlords"),

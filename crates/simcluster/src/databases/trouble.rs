@@ -107,6 +107,9 @@ pub enum Trouble {
         /// Which.
         pods: String,
     },
+    /// The leading Druid coordinator has not counted the segments since it leads, as a real one has not before its first run
+    /// (`druid.coordinator.startDelay`).
+    Uncounted,
     /// A task of a user runs on this middleManager.
     Task {
         /// Which.

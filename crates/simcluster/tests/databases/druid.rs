@@ -75,6 +75,15 @@ async fn the_coordinator_counts_what_is_not_loaded() {
     let loaded = ask(&sim, "dr-historicals-1", 8083, "GET /druid/historical/v1/loadstatus").await;
     assert_eq!(loaded, (200, json!({"cacheInitialized": false})));
     sim.databases().heal(&loading);
+    sim.databases().trouble(Trouble::Uncounted);
+    for query in ["?full", "?full&computeUsingClusterView", "?simple"] {
+        assert_eq!(status(&sim, query).await, json!({}), "{query}");
+    }
+    assert_eq!(status(&sim, "").await["wikipedia"], 100.0);
+    let there =
+        ask(&sim, "dr-coordinators-0", 8081, "GET /druid/coordinator/v1/metadata/datasources").await.1;
+    assert_eq!(there, json!(["wikipedia", "kubedb-datasource"]));
+    sim.databases().heal(&Trouble::Uncounted);
     for pod in ["dr-historicals-0", "dr-historicals-1"] {
         delete(&sim, pod);
     }

@@ -8,6 +8,7 @@ use crate::databases::contents::Datasource;
 use crate::databases::http::{Question, Reply};
 use crate::databases::member::Member;
 use crate::databases::office::{COORDINATOR, OVERLORD, Office};
+use crate::databases::trouble::Trouble;
 
 const TIER: &str = "_default_tier";
 
@@ -56,7 +57,10 @@ fn asked_of_leader(
 fn coordinator(asked: &Asked, what: &str, query: &str) -> Option<Reply> {
     let full = query.split('&').any(|part| part.starts_with("full"));
     let simple = query.split('&').any(|part| part.starts_with("simple"));
+    let uncounted = asked.view.any(|trouble| matches!(trouble, Trouble::Uncounted));
     let told = match what {
+        // How much is served it knows at once.
+        "loadstatus" if uncounted && (full || simple) => json!({}),
         "loadstatus" if full => json!({ TIER: by_datasource(asked, |d| json!(missing(asked, d).replicas)) }),
         "loadstatus" if simple => by_datasource(asked, |d| json!(missing(asked, d).segments)),
         "loadstatus" => by_datasource(asked, |d| json!(loaded_percent(asked, d))),
@@ -65,6 +69,9 @@ fn coordinator(asked: &Asked, what: &str, query: &str) -> Option<Reply> {
             "_default": [{ "type": "loadForever", "tieredReplicants": { TIER: replicas(asked) } }],
         }),
         "datasources" if simple => datasources(asked),
+        "metadata/datasources" => {
+            asked.view.contents.datasources.iter().map(|datasource| datasource.name.clone()).collect()
+        }
         "servers" if simple => servers(asked),
         _ => return None,
     };
