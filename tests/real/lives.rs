@@ -205,7 +205,8 @@ impl Drop for Lives {
     }
 }
 
-fn spawn(command: Command) -> Child {
+/// Starts a process that ends when it is no longer held.
+pub fn spawn(command: Command) -> Child {
     let mut command = tokio::process::Command::from(command);
     let child = command.kill_on_drop(true).spawn();
     child.unwrap_or_else(|error| panic!("{command:?}: {error}"))

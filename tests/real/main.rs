@@ -20,7 +20,7 @@ use served::signal;
 
 use crate::compare::{Beside, compare};
 use crate::load::Load;
-use crate::servers::{CASSANDRA, HAZELCAST, KAFKA, KAFKA_THROTTLED, Server, ZOOKEEPER};
+use crate::servers::{CASSANDRA, DRUID, HAZELCAST, KAFKA, KAFKA_THROTTLED, Server, ZOOKEEPER};
 use crate::site::Site;
 
 /// Whether the servers are there. They are too large to be fetched by a test.
@@ -112,5 +112,21 @@ async fn cassandra_loses_nothing() {
 async fn cassandra_compared() {
     if there() {
         compare(&CASSANDRA, &[Beside::Nothing, Beside::Hang]).await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "takes minutes, and much is fetched for it: .ci/real compare druid"]
+async fn druid_loses_nothing() {
+    if there() {
+        update(&DRUID).await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "takes minutes: .ci/real compare"]
+async fn druid_compared() {
+    if there() {
+        compare(&DRUID, &[Beside::Nothing, Beside::Hang]).await;
     }
 }

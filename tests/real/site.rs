@@ -10,10 +10,12 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use simcluster::{Behaviour, Endpoint, SimCluster};
 use tokio::net::TcpListener;
+use tokio::process::Child;
+use tokio::time::{sleep, timeout};
 
-use crate::lives::Lives;
+use crate::lives::{self, Lives};
 use crate::served::Directory;
-use crate::servers::{Seat, Server};
+use crate::servers::{Needs, Probe, Seat, Server};
 
 /// The name of the database.
 pub const NAME: &str = "my-db";
@@ -27,6 +29,8 @@ pub struct Site {
     pub seats: Vec<Seat>,
     pub lives: Arc<Lives>,
     pub kubeconfig: PathBuf,
+    /// Ended at the end.
+    _needs: Option<Child>,
     /// Removed at the end.
     _directory: Directory,
 }
@@ -59,6 +63,10 @@ impl Site {
                 cluster.listeners().at("default", &seat.pod, *port, address);
             }
         }
+        let needs = match &server.needs {
+            Some(needs) => Some(start_needs(needs, &directory).await),
+            None => None,
+        };
         let lives = Lives::new(&cluster, server, seats.clone());
         let orders = cluster.outside().take("default", "*");
         lives.run_commands();
@@ -70,26 +78,40 @@ impl Site {
         let kubeconfig = endpoint.kubeconfig("real").expect("there are random numbers");
         let kubeconfig = directory.file("kubeconfig", &kubeconfig);
         tokio::spawn(async move { endpoint.serve().await });
-        Site { cluster, server, seats, lives, kubeconfig, _directory: directory }
+        Site { cluster, server, seats, lives, kubeconfig, _needs: needs, _directory: directory }
     }
+}
+
+/// Starts what the pods need, and waits until it is there.
+async fn start_needs(needs: &Needs, directory: &Directory) -> Child {
+    let seat = seat("needs", 0, needs.place, directory);
+    let child = lives::spawn((needs.command)(&seat));
+    let open = async {
+        while !Probe::Open(needs.port).succeeds(seat.address).await {
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    timeout(Duration::from_secs(200), open).await.unwrap_or_else(|_| panic!("{}", seat.last_words()));
+    child
 }
 
 /// A seat for each pod.
 fn seats(cluster: &SimCluster, directory: &Directory) -> Vec<Seat> {
+    let pods = cluster.store().list("pods", Some("default"));
+    let of_pod = |(at, pod): (usize, &Arc<Value>)| {
+        let name = pod["metadata"]["name"].as_str().expect("every pod has a name");
+        let ordinal = name.rsplit('-').next().and_then(|ordinal| ordinal.parse().ok());
+        let place = u8::try_from(at + 1).expect("few pods");
+        seat(name, ordinal.expect("a set's pod has an ordinal"), place, directory)
+    };
+    pods.iter().enumerate().map(of_pod).collect()
+}
+
+fn seat(name: &str, ordinal: usize, place: u8, directory: &Directory) -> Seat {
     // Tests that run at the same time, in other processes too, have nets of their own.
     let net = u8::try_from(std::process::id() % 200).expect("below 200") + 10;
-    let pods = cluster.store().list("pods", Some("default"));
-    let seat = |(at, pod): (usize, &Arc<Value>)| {
-        let name = pod["metadata"]["name"].as_str().expect("every pod has a name").to_owned();
-        let ordinal = name.rsplit('-').next().and_then(|ordinal| ordinal.parse().ok());
-        let folder = directory.path().join(&name);
-        std::fs::create_dir_all(&folder).expect("a folder can be made");
-        Seat {
-            ordinal: ordinal.expect("a set's pod has an ordinal"),
-            address: Ipv4Addr::new(127, 77, net, u8::try_from(at + 1).expect("few pods")),
-            directory: folder,
-            pod: name,
-        }
-    };
-    pods.iter().enumerate().map(seat).collect()
+    let folder = directory.path().join(name);
+    std::fs::create_dir_all(&folder).expect("a folder can be made");
+    let address = Ipv4Addr::new(127, 77, net, place);
+    Seat { pod: name.to_owned(), ordinal, address, directory: folder }
 }

@@ -19,6 +19,7 @@ pub const CASSANDRA: Server = Server {
     hangs: "",
     database: |name| Database::cassandra_racks(name, &[("r0", 3)]),
     command,
+    needs: None,
     client: ("cassandra-driver", "4.18.1"),
     load: "CassandraLoad",
     clients: "",

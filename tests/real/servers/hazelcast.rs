@@ -32,6 +32,7 @@ pub const HAZELCAST: Server = Server {
     hangs: "",
     database,
     command,
+    needs: None,
     client: ("hazelcast", "5.3.8"),
     load: "HazelcastLoad",
     clients: "",

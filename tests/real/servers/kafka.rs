@@ -23,6 +23,7 @@ pub const KAFKA: Server = Server {
     hangs: "broker",
     database: Database::kafka_topology,
     command,
+    needs: None,
     client: ("kafka", "4.0.0"),
     load: "KafkaLoad",
     clients: "broker",

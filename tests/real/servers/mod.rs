@@ -1,6 +1,7 @@
 //! The databases: how a pod's process of each is started, and what a probe asks it.
 
 mod cassandra;
+mod druid;
 mod hazelcast;
 mod kafka;
 mod zookeeper;
@@ -15,6 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 pub use cassandra::{CASSANDRA, MODE};
+pub use druid::DRUID;
 pub use hazelcast::HAZELCAST;
 pub use kafka::{KAFKA, KAFKA_THROTTLED, KAFKA_UNFINISHED, KAFKA_WITH_AN_OLD_BROKER};
 pub use zookeeper::ZOOKEEPER;
@@ -53,11 +55,23 @@ pub struct Server {
     pub database: fn(&str) -> Database,
     /// What starts the process of this pod on this version, its files written.
     pub command: fn(&Seat, &[Seat], &str) -> Command,
+    /// What runs beside the pods, where they need something.
+    pub needs: Option<Needs>,
     /// The name and the version of the client that writes to it, and its Java class in `load/`.
     pub client: (&'static str, &'static str),
     pub load: &'static str,
     /// What the names of the pods have in common that clients speak to.
     pub clients: &'static str,
+}
+
+/// A process outside of the pods, without which they do not start.
+pub struct Needs {
+    /// The last number of its address.
+    pub place: u8,
+    /// What starts it.
+    pub command: fn(&Seat) -> Command,
+    /// Open when it is there for the pods.
+    pub port: u16,
 }
 
 /// What tells that a pod is Ready. As shallow as the real ones: it knows nothing of the other members.

@@ -23,6 +23,7 @@ pub const ZOOKEEPER: Server = Server {
     hangs: "",
     database: Database::zookeeper,
     command,
+    needs: None,
     client: ("zookeeper", "3.9.1"),
     load: "ZooKeeperLoad",
     clients: "",
