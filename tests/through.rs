@@ -19,7 +19,8 @@ fn two_hops_are_resumed() {
         planned.stdout
     );
 
-    let running = Running::start(sandbox.dbupdate("dr my-dr --to 31.0.0 --through --yes --progress json"));
+    let running =
+        Running::start(sandbox.dbupdate("dr my-dr --to 31.0.0 --through --yes --health off --progress json"));
     running.line("\"to\":{\"name\":\"31.0.0\"");
     running.line("\"event\":\"podEvicted\"");
     running.signal("KILL");
@@ -28,7 +29,9 @@ fn two_hops_are_resumed() {
     sandbox.request("DELETE", lease, "json", &Value::Null);
 
     sandbox.run("dr my-dr --to 35.0.1 --dry-run").ended(3, "unfinished-other");
-    sandbox.run("resume dr my-dr --yes --through --progress none").ended(0, "done: Druid my-dr is on 31.0.0");
+    sandbox
+        .run("resume dr my-dr --yes --through --health off --progress none")
+        .ended(0, "done: Druid my-dr is on 31.0.0");
     let history = sandbox.run("history dr my-dr -o json").ended(0, "").object();
     let targets: Vec<_> = history["items"].as_array().expect("a list").iter().map(|run| &run["to"]).collect();
     assert_eq!(targets, ["31.0.0", "30.0.1"]);
@@ -59,7 +62,7 @@ fn several_hops_are_one_object_in_every_form() {
     let mixed = format!("{hops} --via 30.0.1=ops-manager --dry-run -o json");
     assert_eq!(names(&sandbox.run(&mixed).ended(0, "").object()), ["30.0.1", "31.0.0"]);
 
-    let done = sandbox.run(&format!("{hops} --yes -o json --progress none"));
+    let done = sandbox.run(&format!("{hops} --yes --health off -o json --progress none"));
     assert_eq!(done.stderr, "");
     let done = done.ended(0, "").object();
     assert_eq!(names(&done), ["30.0.1", "31.0.0"]);

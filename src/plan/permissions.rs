@@ -136,6 +136,9 @@ impl<'a> Subject<'a> {
         if self.kind.facts().finishing.runs_commands {
             all.extend(socket("pods/exec"));
         }
+        if !self.kind.facts().questions.protocol.takes_credentials() {
+            return all;
+        }
         let Access { tls, open, auth_secret, client_secret, .. } = &self.access;
         let secret = |name: &String| Permission::new("get", "", "secrets").named(name);
         all.extend((!open).then(|| secret(auth_secret)));
@@ -296,5 +299,21 @@ pub fn auth(
         lacking: lacking.collect(),
         rules: Rules { namespace: Rule::of(namespace), cluster: Rule::of(cluster) },
         unread,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_zookeeper_is_asked_without_a_secret() {
+        for kind in Kind::ALL {
+            let asking =
+                Subject { access: Access { tls: true, ..Access::of("db") }, ..Subject::any(kind, "db") }
+                    .asking();
+            let secrets = asking.iter().filter(|permission| permission.resource == "secrets").count();
+            assert_eq!(secrets, if kind == Kind::ZooKeeper { 0 } else { 2 }, "{kind}");
+        }
     }
 }

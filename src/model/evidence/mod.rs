@@ -56,6 +56,14 @@ pub enum Protocol {
     ZooKeeper,
 }
 
+impl Protocol {
+    /// Whether asking may take a user or a certificate, from the Secrets of the database. ZooKeeper's `mntr` needs no user, and its
+    /// port speaks no TLS.
+    pub fn takes_credentials(self) -> bool {
+        self != Protocol::ZooKeeper
+    }
+}
+
 /// What one pod answered.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Said<T> {
