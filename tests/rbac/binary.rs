@@ -128,7 +128,7 @@ fn deny(served: &Served, verb: &str, group: &str, resource: &str, subresource: &
 #[test]
 fn auth_tells_what_is_lacking_by_what_it_costs() {
     let served = Served::start();
-    served.run("auth zk my-zk").ended(0, "you have all 42 permissions that an update needs");
+    served.run("auth zk my-zk").ended(0, "you have all 41 permissions that an update needs");
     // What is installed beside KubeDB is asked for where it is.
     served.sim.apis().add("gitops.kubedb.com");
     deny(&served, "create", "", "events", "");
@@ -138,7 +138,7 @@ fn auth_tells_what_is_lacking_by_what_it_costs() {
     assert_eq!(
         told.stdout,
         "ZooKeeper my-zk in namespace default\n\
-         you can update it; 2 of 43 permissions are missing, but none is required\n\
+         you can update it; 2 of 42 permissions are missing, but none is required\n\
          \n\
          Also missing\n  \
            create events: Events will not be recorded on the database\n  \
@@ -173,7 +173,7 @@ fn auth_tells_what_is_lacking_by_what_it_costs() {
     let object = told.object();
     assert_eq!((&object["schema"], &object["allowed"]), (&json!("dbupdate/v1"), &json!(false)));
     assert_eq!(object["database"]["name"], "my-zk");
-    assert_eq!(object["asked"], 43);
+    assert_eq!(object["asked"], 42);
     let eviction = json!({ "group": "", "resource": "pods/eviction", "verb": "create", "weight": "needed" });
     assert_eq!(
         object["lacking"][1],
