@@ -1,8 +1,7 @@
 //! Reads a database, with what belongs to it and its journal.
 
 use super::error::Error;
-use super::goal::{Goal, goal};
-use super::request::Request;
+use super::request::{Request, Wish};
 use crate::clock::Clock;
 use crate::cluster::{Ahead, Cluster, ClusterError, Found, Journal, Overview, Selection};
 use crate::journal::Entry;
@@ -34,7 +33,7 @@ pub(super) async fn everything(
     let mut snapshot = beside.during(snapshot).await?;
     let (journal, environment, nodes) = beside.answer().await;
     let (journal, environment) = (journal?, environment?);
-    let needed = permissions::needed(&snapshot, doing(request, methods, &snapshot, &journal));
+    let needed = permissions::needed(&snapshot, doing(request, methods, &journal));
     let new_pod = permissions::creating_pods();
     let may_create_pods = matches!(&environment.denied, Lookup::Found(denied) if !denied.contains(&new_pod));
     let denied = match needed.iter().all(|permission| possible.contains(permission)) {
@@ -50,14 +49,22 @@ pub(super) async fn everything(
     Ok((snapshot, journal))
 }
 
-/// What a run of that request does. One that leads nowhere is refused before its permissions matter.
-fn doing(request: &Request, methods: &Methods, snapshot: &Snapshot, journal: &Journal) -> Doing {
-    if matches!(goal(request, snapshot, journal), Ok(Goal::Finish { .. })) {
-        return Doing::Finish;
-    }
+/// What a run of that request does, as far as the journal tells.
+fn doing(request: &Request, methods: &Methods, journal: &Journal) -> Doing {
+    let last = journal.last();
+    let finishes = |last: &Entry| match last.unfinished() {
+        true => last.finishes(),
+        false => last.follow().is_none() && last.finish_to_follow().is_some(),
+    };
     let begun = |e: &Entry| e.unfinished() && e.method() == Method::OpsManager;
-    let ops_manager = methods.any(Method::OpsManager) || journal.last().is_some_and(begun);
-    Doing::Update { ops_manager, pre_pull: request.pre_pull }
+    match request.wish {
+        Wish::Finish { .. } => Doing::Finish,
+        Wish::Resume { .. } if last.is_some_and(finishes) => Doing::Finish,
+        Wish::Update { .. } | Wish::Resume { .. } | Wish::Rollback => {
+            let ops_manager = methods.any(Method::OpsManager) || last.is_some_and(begun);
+            Doing::Update { ops_manager, pre_pull: request.pre_pull }
+        }
+    }
 }
 
 /// The names of the pods that were to bring images to nodes, if a run of the journal may have left some.

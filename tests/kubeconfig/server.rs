@@ -7,7 +7,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -17,6 +17,9 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
+
+/// No connection lasts so long.
+const LONGEST: Duration = Duration::from_secs(20);
 
 /// A certificate and its key, in PEM.
 pub struct Pair {
@@ -76,20 +79,21 @@ impl Server {
         self.settle();
         std::mem::take(&mut *self.asked.lock().expect("no test fails while it notes")).into_iter().next()
     }
-}
 
-impl Server {
     /// Waits until every request is noted. A process may end while its requests are under way, and they would be taken for those
     /// of the next one.
     fn settle(&self) {
         for address in [self.address, self.plain] {
             // Connections are accepted in their order, so when this one is over, the others are known.
             let mut last = TcpStream::connect(address).expect("it listens");
+            last.set_read_timeout(Some(LONGEST)).expect("it is open");
             last.shutdown(Shutdown::Write).expect("it is open");
             // It does not matter in which way it ends.
             let _ = last.read(&mut [0]);
         }
+        let until = Instant::now() + LONGEST;
         while self.open.load(Ordering::SeqCst) > 0 {
+            assert!(Instant::now() < until, "a connection does not end");
             thread::sleep(Duration::from_millis(1));
         }
     }

@@ -70,7 +70,7 @@ pub async fn compare(server: &'static Server, beside: &[Beside]) {
     for beside in beside {
         for how in How::ALL {
             rows.push(row(server, how, *beside).await);
-            // A run of half an hour is looked at while it goes on.
+            // A long run is looked at while it goes on.
             eprintln!("{}", rows.last().expect("it was just pushed"));
         }
     }

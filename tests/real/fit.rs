@@ -17,7 +17,7 @@ use crate::site::Site;
 /// How often the servers are asked. No moment is known better than that.
 const EVERY: Duration = Duration::from_millis(20);
 
-/// A server that says nothing for so long is not fit.
+/// A server that says nothing for so long says nothing of the database: this machine may be busy.
 const LIMIT: Duration = Duration::from_millis(500);
 
 /// What a database's servers are asked, and when their answers say that it can bear the loss of one.
@@ -74,6 +74,9 @@ async fn look(
 ) {
     loop {
         let answers = join_all(addresses.iter().map(|address| timeout(LIMIT, ask(*address, fit)))).await;
+        if answers.iter().any(Result::is_err) {
+            continue;
+        }
         let answers: Vec<String> = answers.into_iter().filter_map(|it| it.ok()?.ok()).collect();
         let is = lives.all_ready() && answers.len() == addresses.len() && (fit.is)(&answers);
         {

@@ -116,14 +116,6 @@ async fn cassandra_compared() {
 }
 
 #[tokio::test]
-#[ignore = "takes minutes, and much is fetched for it: .ci/real compare druid"]
-async fn druid_loses_nothing() {
-    if there() {
-        update(&DRUID).await;
-    }
-}
-
-#[tokio::test]
 #[ignore = "takes minutes: .ci/real compare"]
 async fn druid_compared() {
     if there() {
