@@ -32,9 +32,12 @@ pub struct Fit {
     pub lasting: Duration,
 }
 
-/// When the database became fit, and when it ceased to be.
+/// From when on the database was fit or was not; `None` while the servers were not looked at in time.
+type Changes = Vec<(Instant, Option<bool>)>;
+
+/// The looks at a database.
 pub struct Watch {
-    changes: Arc<Mutex<Vec<(Instant, bool)>>>,
+    changes: Arc<Mutex<Changes>>,
     fit: Fit,
     task: AbortHandle,
 }
@@ -43,20 +46,24 @@ impl Watch {
     /// Looks at the servers from now on, if their kind says how.
     pub fn start(site: &Site) -> Option<Self> {
         let fit = site.server.fit?;
-        let changes = Arc::new(Mutex::new(vec![(Instant::now(), false)]));
+        let changes = Arc::new(Mutex::new(vec![(Instant::now(), None)]));
         let addresses: Vec<_> = site.seats.iter().map(|seat| seat.address).collect();
         let task = tokio::spawn(look(Arc::clone(&site.lives), fit, addresses, Arc::clone(&changes)));
         Some(Watch { changes, fit, task: task.abort_handle() })
     }
 
-    /// How long after it could be borne each eviction came, the first one apart: nothing came before it.
+    /// How long after it could be borne each eviction came, the first one apart: nothing came before it. Without those of which
+    /// that is not known.
     pub fn waits(self, evictions: &[Instant]) -> Vec<Duration> {
         let changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
         let since = |eviction: &Instant| match changes.iter().rfind(|(at, _)| at <= eviction) {
-            Some((at, true)) => eviction.duration_since(*at + self.fit.lasting),
-            _ => panic!("a pod was evicted when the database could not bear it: {changes:?}"),
+            Some((at, Some(true))) => Some(eviction.duration_since(*at + self.fit.lasting)),
+            Some((_, None)) => None,
+            Some((_, Some(false))) | None => {
+                panic!("a pod was evicted when the database could not bear it: {changes:?}")
+            }
         };
-        evictions.iter().skip(1).map(since).collect()
+        evictions.iter().skip(1).filter_map(since).collect()
     }
 }
 
@@ -66,25 +73,25 @@ impl Drop for Watch {
     }
 }
 
-async fn look(
-    lives: Arc<Lives>,
-    fit: Fit,
-    addresses: Vec<Ipv4Addr>,
-    changes: Arc<Mutex<Vec<(Instant, bool)>>>,
-) {
-    loop {
-        let answers = join_all(addresses.iter().map(|address| timeout(LIMIT, ask(*address, fit)))).await;
-        if answers.iter().any(Result::is_err) {
-            continue;
+async fn look(lives: Arc<Lives>, fit: Fit, addresses: Vec<Ipv4Addr>, changes: Arc<Mutex<Changes>>) {
+    let note = |at, is| {
+        let mut changes = changes.lock().unwrap_or_else(PoisonError::into_inner);
+        if changes.last().is_some_and(|(_, was)| *was != is) {
+            changes.push((at, is));
         }
+    };
+    let mut before = Instant::now();
+    loop {
+        let begun = Instant::now();
+        if begun - before > LIMIT {
+            note(before, None);
+        }
+        before = begun;
+        let answers = join_all(addresses.iter().map(|address| timeout(LIMIT, ask(*address, fit)))).await;
+        let in_time = answers.iter().all(Result::is_ok);
         let answers: Vec<String> = answers.into_iter().filter_map(|it| it.ok()?.ok()).collect();
         let is = lives.all_ready() && answers.len() == addresses.len() && (fit.is)(&answers);
-        {
-            let mut changes = changes.lock().unwrap_or_else(PoisonError::into_inner);
-            if changes.last().is_some_and(|(_, was)| *was != is) {
-                changes.push((Instant::now(), is));
-            }
-        }
+        note(begun, in_time.then_some(is));
         sleep(EVERY).await;
     }
 }
