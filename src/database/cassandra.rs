@@ -143,8 +143,8 @@ async fn question<T>(
             Err(unasked) => return Err(unasked),
         }
     }
-    let login = door.login().await?;
-    let mut open = Connection::new(door.open(place, port).await?);
+    let (wire, login) = door.open_for_login(place, port).await?;
+    let mut open = Connection::new(wire);
     let said = match open.introduce(login.as_ref()).await {
         Ok(()) => asked(&mut open).await,
         Err(unasked) => Err(unasked),

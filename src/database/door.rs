@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use futures::FutureExt;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, join};
 use rustls::pki_types::ServerName;
 use secrecy::SecretString;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -84,11 +84,12 @@ impl Door {
     /// # Errors
     /// Those of [`Door::plain`], and a certificate that the database's authority has not signed for this pod.
     pub async fn open(&self, place: &Place, port: u16) -> Result<Box<dyn Wire>, Unasked> {
-        let line = self.plain(place, port).await?;
         if !self.access.tls {
-            return Ok(Box::new(line));
+            return Ok(Box::new(self.plain(place, port).await?));
         }
-        let connector = self.tls.get_or_try_init(|| self.connector()).await?;
+        let connector = self.tls.get_or_try_init(|| self.connector());
+        let (line, connector) = join(self.plain(place, port), connector).await;
+        let (line, connector) = (line?, connector?);
         let name = ServerName::try_from(self.host(place))
             .map_err(|error| Unasked::new(Obstacle::Certificate, &error.to_string()))?;
         let shaking = async {
@@ -98,6 +99,20 @@ impl Door {
             }
         };
         Ok(Box::new(in_time(shaking).await?))
+    }
+
+    /// The same with the database's own user, which is read meanwhile.
+    ///
+    /// # Errors
+    /// Those of [`Door::login`] and of [`Door::open`].
+    pub async fn open_for_login(
+        &self,
+        place: &Place,
+        port: u16,
+    ) -> Result<(Box<dyn Wire>, Option<Login>), Unasked> {
+        let (login, wire) = join(self.login(), self.open(place, port)).await;
+        let login = login?;
+        Ok((wire?, login))
     }
 
     /// The name of a pod in the cluster's DNS, for which its certificate is made out.

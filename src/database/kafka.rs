@@ -144,7 +144,11 @@ async fn ready_to_be_told(door: &Door, place: &Place, open: Option<Open>) -> Res
     {
         return Ok(open);
     }
-    connect(door, place, PORT).await
+    let mut open = connect(door, place, PORT).await?;
+    match open.connection.features().await {
+        Ok(_) => Ok(open),
+        Err(unasked) => Err(lost(unasked, &mut *open.connection.wire).await),
+    }
 }
 
 /// The features of a controller, which answers that to anybody.
@@ -157,10 +161,12 @@ async fn controller(door: &Door, place: &Place) -> Result<Features, Unasked> {
 }
 
 async fn connect(door: &Door, place: &Place, port: u16) -> Result<Open, Unasked> {
-    let login = door.login().await?;
-    let mut connection = Connection::new(door.open(place, port).await?);
-    match connection.introduce(login.as_ref()).await {
-        Ok(features) => Ok(Asked::new(connection, features)),
-        Err(unasked) => Err(lost(unasked, &mut *connection.wire).await),
+    let (wire, login) = door.open_for_login(place, port).await?;
+    let mut connection = Connection::new(wire);
+    if let Some(login) = &login
+        && let Err(unasked) = connection.log_in(login).await
+    {
+        return Err(lost(unasked, &mut *connection.wire).await);
     }
+    Ok(Asked::new(connection))
 }

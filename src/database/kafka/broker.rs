@@ -44,15 +44,14 @@ pub struct Asked<W> {
 }
 
 impl<W: AsyncRead + AsyncWrite + Unpin> Asked<W> {
-    /// A broker that has just told its features.
-    pub fn new(connection: Connection<W>, features: Features) -> Self {
-        let (min_insync, moving) = (BTreeMap::new(), Ok(Vec::new()));
+    /// A broker that accepts requests, and was not asked anything yet.
+    pub fn new(connection: Connection<W>) -> Self {
         Asked {
             connection,
-            features,
-            features_since: Some(Instant::now()),
-            min_insync,
-            moving,
+            features: Features::default(),
+            features_since: None,
+            min_insync: BTreeMap::new(),
+            moving: Ok(Vec::new()),
             since: None,
             rested: Instant::now(),
             behind: false,
@@ -76,20 +75,31 @@ impl<W: AsyncRead + AsyncWrite + Unpin> Asked<W> {
     pub async fn ask(&mut self) -> Result<Broker, Unasked> {
         sleep_until(self.rested).await;
         let asked = Instant::now();
-        let features = match self.features_since.is_none_or(|since| since.elapsed() >= REMEMBERED) {
+        let long_ago = |since: Option<Instant>| since.is_none_or(|since| since.elapsed() >= REMEMBERED);
+        let old = long_ago(self.since);
+        let features = match long_ago(self.features_since) {
             true => Some(self.connection.send_for_features().await?),
             false => None,
         };
         let metadata = self.connection.send(message::METADATA, &message::all_topics()).await?;
         let quorum = self.connection.send(message::DESCRIBE_QUORUM, &message::quorum_state()).await?;
+        let moving = match old {
+            true => Some(self.send_for_reassignments().await?),
+            false => None,
+        };
         if let Some(sent) = features {
             self.features = self.connection.receive_features(sent).await?;
             self.features_since = Some(Instant::now());
         }
         let mut metadata = self.connection.receive(metadata, message::metadata).await.flatten()?;
         let quorum = self.forwarded(quorum, message::quorum).await?;
+        if let Some(sent) = moving {
+            self.moving = self.forwarded(sent, message::reassignments).await?;
+            self.min_insync.clear();
+            self.since = Some(Instant::now());
+        }
         if !self.behind {
-            self.remember(&metadata.topics).await?;
+            self.learn_min_insync(&metadata.topics).await?;
         }
         self.rested = Instant::now() + asked.elapsed().min(LONGEST_REST);
         for topic in &mut metadata.topics {
@@ -111,7 +121,10 @@ impl<W: AsyncRead + AsyncWrite + Unpin> Asked<W> {
         sent: Sent,
         read: impl FnOnce(&mut Reader<'_>) -> Option<Answer<T>>,
     ) -> Result<Result<T, Unasked>, Unasked> {
-        if let Ok(answer) = timeout(CONTROLLER, self.connection.receive(sent, read)).await {
+        // What is sent after a request that is not answered is not answered either.
+        if !self.behind
+            && let Ok(answer) = timeout(CONTROLLER, self.connection.receive(sent, read)).await
+        {
             return answer;
         }
         self.behind = true;
@@ -119,12 +132,13 @@ impl<W: AsyncRead + AsyncWrite + Unpin> Asked<W> {
         Ok(Err(Unasked::new(Obstacle::TimedOut, &why)))
     }
 
-    /// Asks for what is not known of these topics, and for everything that was asked long ago.
-    async fn remember(&mut self, topics: &[Topic]) -> Result<(), Unasked> {
-        let old = self.since.is_none_or(|since| since.elapsed() >= REMEMBERED);
-        if old {
-            self.min_insync.clear();
-        }
+    async fn send_for_reassignments(&mut self) -> Result<Sent, Unasked> {
+        let within = i32::try_from(CONTROLLER.as_millis()).unwrap_or(i32::MAX);
+        self.connection.send(message::LIST_REASSIGNMENTS, &message::all_reassignments(within)).await
+    }
+
+    /// Asks for `min.insync.replicas` of the topics of which it is not known.
+    async fn learn_min_insync(&mut self, topics: &[Topic]) -> Result<(), Unasked> {
         let names = topics.iter().map(|topic| topic.name.as_str());
         let missing: Vec<&str> = names.filter(|name| !self.min_insync.contains_key(*name)).collect();
         for batch in missing.chunks(BATCH) {
@@ -132,13 +146,6 @@ impl<W: AsyncRead + AsyncWrite + Unpin> Asked<W> {
             let mut told = self.connection.ask(message::DESCRIBE_CONFIGS, &body, message::min_insync).await?;
             let each = batch.iter().map(|name| ((*name).to_owned(), told.remove(*name)));
             self.min_insync.extend(each);
-        }
-        if old {
-            let within = i32::try_from(CONTROLLER.as_millis()).unwrap_or(i32::MAX);
-            let body = message::all_reassignments(within);
-            let sent = self.connection.send(message::LIST_REASSIGNMENTS, &body).await?;
-            self.moving = self.forwarded(sent, message::reassignments).await?;
-            self.since = Some(Instant::now());
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! One connection to a broker: requests, answers, and the login.
 
 use std::io;
+use std::slice;
 
 use secrecy::ExposeSecret;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -23,8 +24,8 @@ pub struct Connection<W> {
     pub wire: W,
     /// The number of the next request.
     next: i32,
-    /// The newest version of the request for features that the other side is known to understand.
-    versions: Api,
+    /// The versions of the request for features that the other side may understand, the newest first.
+    versions: &'static [Api],
 }
 
 /// A request that was sent and has not been answered.
@@ -36,21 +37,17 @@ pub struct Sent {
 impl<W: AsyncRead + AsyncWrite + Unpin> Connection<W> {
     /// Nothing is sent yet.
     pub fn new(wire: W) -> Self {
-        Connection { wire, next: 0, versions: message::API_VERSIONS }
+        Connection { wire, next: 0, versions: &message::API_VERSIONS }
     }
 
-    /// Asks for the features of the broker, and logs in where there is a user.
+    /// Logs in with SASL PLAIN.
     ///
     /// # Errors
     /// It does not answer as a Kafka does, or rejects the credentials.
-    pub async fn introduce(&mut self, login: Option<&Login>) -> Result<Features, Unasked> {
-        let features = self.features().await?;
-        if let Some(login) = login {
-            self.ask(message::SASL_HANDSHAKE, &message::sasl_plain(), message::sasl_accepted).await?;
-            let body = message::credentials(&login.user, login.password.expose_secret());
-            self.ask(message::SASL_AUTHENTICATE, &body, message::sasl_accepted).await?;
-        }
-        Ok(features)
+    pub async fn log_in(&mut self, login: &Login) -> Result<(), Unasked> {
+        self.ask(message::SASL_HANDSHAKE, &message::sasl_plain(), message::sasl_accepted).await?;
+        let body = message::credentials(&login.user, login.password.expose_secret());
+        self.ask(message::SASL_AUTHENTICATE, &body, message::sasl_accepted).await
     }
 
     /// Asks for the features of the node. It answers before a login too, but then only once on a connection.
@@ -58,31 +55,42 @@ impl<W: AsyncRead + AsyncWrite + Unpin> Connection<W> {
     /// # Errors
     /// It does not answer as a Kafka does.
     pub async fn features(&mut self) -> Result<Features, Unasked> {
-        let sent = self.send_for_features().await?;
-        if let Some(features) = self.receive(sent, message::features).await.flatten()? {
-            return Ok(features);
+        for version in self.versions {
+            let sent = self.send(*version, &message::versions()).await?;
+            if let Some(features) = self.receive(sent, message::features).await.flatten()? {
+                self.versions = slice::from_ref(version);
+                return Ok(features);
+            }
         }
-        self.versions = message::OLD_API_VERSIONS;
-        let sent = self.send_for_features().await?;
-        self.receive_features(sent).await
+        Err(not_understood())
     }
 
-    /// Sends the request for the features, after they have been asked for once.
+    /// Sends the requests for the features to a node where nobody has to log in any more. It may get several versions of the
+    /// request, so that no round trip is spent on finding out which one it understands.
     ///
     /// # Errors
     /// The connection is broken.
-    pub async fn send_for_features(&mut self) -> Result<Sent, Unasked> {
-        self.send(self.versions, &message::versions()).await
+    pub async fn send_for_features(&mut self) -> Result<Vec<Sent>, Unasked> {
+        let mut sent = Vec::new();
+        for version in self.versions {
+            sent.push(self.send(*version, &message::versions()).await?);
+        }
+        Ok(sent)
     }
 
-    /// Reads the answer to that.
+    /// Reads the answers to these; the newest one that makes sense counts.
     ///
     /// # Errors
-    /// The connection breaks, the answer makes no sense, or it is an error.
-    pub async fn receive_features(&mut self, sent: Sent) -> Result<Features, Unasked> {
-        let api = sent.api;
-        let features = self.receive(sent, message::features).await.flatten()?;
-        features.ok_or_else(|| refused(api, message::UNSUPPORTED_VERSION))
+    /// The connection breaks, an answer makes no sense, or all are errors.
+    pub async fn receive_features(&mut self, sent: Vec<Sent>) -> Result<Features, Unasked> {
+        let mut newest = None;
+        for (version, sent) in self.versions.iter().zip(sent) {
+            let answer = self.receive(sent, message::features).await.flatten()?;
+            newest = newest.or(answer.map(|features| (version, features)));
+        }
+        let (version, features) = newest.ok_or_else(not_understood)?;
+        self.versions = slice::from_ref(version);
+        Ok(features)
     }
 
     /// Sends a request and reads its answer.
@@ -160,6 +168,12 @@ fn ended(error: &io::Error) -> Unasked {
         }
         _ => broken(error),
     }
+}
+
+/// The other side understands no version of the request for features.
+fn not_understood() -> Unasked {
+    let [newest, ..] = message::API_VERSIONS;
+    refused(newest, message::UNSUPPORTED_VERSION)
 }
 
 fn unintelligible(message: &str) -> Unasked {

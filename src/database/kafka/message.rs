@@ -35,11 +35,15 @@ pub const SASL_AUTHENTICATE: Api = api("SaslAuthenticate", 36, 1, false);
 pub const LIST_REASSIGNMENTS: Api = api("ListPartitionReassignments", 46, 0, true);
 pub const DESCRIBE_QUORUM: Api = api("DescribeQuorum", 55, 1, true);
 pub const UPDATE_FEATURES: Api = api("UpdateFeatures", 57, 1, true);
+/// Its versions that are asked, the newest first. The older one is what releases before 3.9 understand. It cannot name
+/// features that a node supports from level 0 on, so that newer releases leave them out: `transaction.version` and
+/// `group.version` are among them (KAFKA-17011).
+pub const API_VERSIONS: [Api; 2] = [api_versions(4), api_versions(3)];
+
 /// Its answer has a plain header, so that it can be read whatever the version.
-pub const API_VERSIONS: Api = Api { tagged_answer: false, ..api("ApiVersions", 18, 4, true) };
-/// What releases before 3.9 understand of it. It cannot name features that a node supports from level 0 on, so that newer
-/// ones leave them out: `transaction.version` and `group.version` are among them (KAFKA-17011).
-pub const OLD_API_VERSIONS: Api = Api { version: 3, ..API_VERSIONS };
+const fn api_versions(version: i16) -> Api {
+    Api { tagged_answer: false, ..api("ApiVersions", 18, version, true) }
+}
 
 /// The error of an answer to a version of a request that is not known.
 pub const UNSUPPORTED_VERSION: i16 = 35;

@@ -3,8 +3,10 @@
 
 use std::sync::{Arc, Mutex};
 
+use bytes::BytesMut;
 use secrecy::SecretString;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, copy, duplex, split};
+use tokio::sync::mpsc::unbounded_channel;
 
 use super::super::codec::Writer;
 use super::*;
@@ -111,10 +113,58 @@ fn broker(script: Script) -> (DuplexStream, Arc<Mutex<Vec<i16>>>) {
 
 async fn connected(script: Script) -> Result<(Asked<DuplexStream>, Arc<Mutex<Vec<i16>>>), Unasked> {
     let (wire, got) = broker(script);
+    Ok((logged_in(wire).await?, got))
+}
+
+async fn logged_in(wire: DuplexStream) -> Result<Asked<DuplexStream>, Unasked> {
     let mut connection = Connection::new(wire);
     let login = Login { user: "admin".to_owned(), password: SecretString::from("se cret") };
-    let features = connection.introduce(Some(&login)).await?;
-    Ok((Asked::new(connection, features), got))
+    connection.log_in(&login).await?;
+    Ok(Asked::new(connection))
+}
+
+const TRIP: Duration = Duration::from_millis(100);
+
+/// The same connection at a distance: what the broker says arrives later.
+fn far(broker: DuplexStream) -> DuplexStream {
+    let (ours, theirs) = duplex(1 << 20);
+    let (mut said, mut heard) = split(broker);
+    let (mut from_us, mut to_us) = split(theirs);
+    let (on_its_way, mut arriving) = unbounded_channel();
+    tokio::spawn(async move { copy(&mut from_us, &mut heard).await });
+    tokio::spawn(async move {
+        let mut piece = BytesMut::new();
+        while said.read_buf(&mut piece).await.is_ok_and(|read| read > 0) {
+            on_its_way.send((Instant::now() + TRIP, piece.split())).expect("it is waited for");
+        }
+    });
+    tokio::spawn(async move {
+        while let Some((arrival, piece)) = arriving.recv().await {
+            sleep_until(arrival).await;
+            to_us.write_all(&piece).await.expect("it is read");
+        }
+    });
+    ours
+}
+
+#[tokio::test(start_paused = true)]
+async fn questions_that_need_no_answer_first_are_asked_together() {
+    let old: Script = |key, nth| match (key, nth) {
+        (18, 0) => Reply::Answer(bytes("002300000001001200000003")),
+        (18, _) => Reply::Answer(bytes(OLD_API_VERSIONS)),
+        _ => real(key, nth),
+    };
+    for script in [real, old] {
+        let start = Instant::now();
+        let mut asked = logged_in(far(broker(script).0)).await.expect("it answers");
+        assert_eq!(start.elapsed(), 2 * TRIP, "the login");
+        for trips in [2, 1] {
+            // It rests in between.
+            let start = asked.rested.max(Instant::now());
+            asked.ask().await.expect("it answers");
+            assert_eq!(start.elapsed(), trips * TRIP);
+        }
+    }
 }
 
 async fn asked(script: Script) -> Result<Broker, Unasked> {
@@ -210,10 +260,14 @@ async fn what_hardly_changes_is_asked_for_once_in_a_while() {
         asked.ask().await.expect("it answers");
         got.lock().expect("no panic").clone()
     };
-    assert_eq!(keys(0).await, [3, 55, 32, 46]);
+    assert_eq!(
+        keys(0).await,
+        [18, 18, 3, 55, 46, 32],
+        "either version of the request for features is understood"
+    );
     assert_eq!(keys(0).await, [3, 55]);
     assert_eq!(keys(9).await, [3, 55]);
-    assert_eq!(keys(1).await, [18, 3, 55, 32, 46]);
+    assert_eq!(keys(1).await, [18, 3, 55, 46, 32]);
 }
 
 #[tokio::test]
@@ -232,7 +286,9 @@ async fn a_controller_that_does_not_answer_takes_the_connection_with_it() {
         connected(|key, nth| if key == 55 { Reply::Hang } else { real(key, nth) }).await.expect("it answers");
     let start = Instant::now();
     let said = asked.ask().await.expect("the broker itself answers");
-    assert_eq!(said.quorum.expect_err("nobody answers").obstacle, Obstacle::TimedOut);
+    for unknown in [said.quorum.err(), said.moving.err()] {
+        assert_eq!(unknown.map(|why| why.obstacle), Some(Obstacle::TimedOut), "nobody answers");
+    }
     assert_eq!((said.serving, start.elapsed()), (vec![0, 1, 2], CONTROLLER));
     assert!(!asked.is_usable(), "the next answer would be that to the last question");
 }
@@ -258,7 +314,11 @@ async fn answers_that_cannot_be_used_say_why() {
         (|_, _| Reply::Raw(b"HTTP/1.1 400 Bad Request".to_vec()), Unintelligible, "claims to be 1213486160"),
         (|_, _| Reply::Raw(vec![0xff; 8]), Unintelligible, "claims to be -1 bytes long"),
         // The answer to another request.
-        (|_, _| Reply::Raw(bytes("0000000800000007000000ff")), Unintelligible, "ApiVersions makes no sense"),
+        (
+            |_, _| Reply::Raw(bytes("0000000800000007000000ff")),
+            Unintelligible,
+            "SaslHandshake makes no sense",
+        ),
         // Four billion brokers.
         (
             |key, nth| if key == 3 { Reply::Answer(bytes("0000000000ffffffff0f")) } else { real(key, nth) },
