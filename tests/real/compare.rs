@@ -1,5 +1,6 @@
 //! The same update in several ways, and what a client of the database saw of each: the table of docs/health.md.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -84,7 +85,13 @@ async fn row(server: &'static Server, how: How, beside: Beside) -> String {
         site.throttle(true).await;
     }
     let flags = how.flags(server);
-    let (outcome, ()) = tokio::join!(site.update(&flags), site.meanwhile(beside));
+    let old = site.uids();
+    let mut update = pin!(site.update(&flags));
+    let outcome = tokio::select! {
+        // It may stop before any pod is back, and then nothing happens beside it.
+        outcome = &mut update => outcome,
+        () = site.first_is_back(&old) => tokio::join!(update, site.happens(beside, &old)).0,
+    };
     if outcome.code != Some(0) {
         eprintln!("{}", outcome.said);
     }
@@ -115,29 +122,42 @@ fn line(server: &Server, how: &str, beside: &str, outcome: &Outcome, tally: &Tal
 }
 
 impl Site {
-    /// Has it happen as soon as the first pod is back, and ends it again.
-    async fn meanwhile(&self, beside: Beside) {
-        if beside == Beside::Nothing {
-            return;
-        }
-        let uids: Vec<_> = self.seats.iter().map(|seat| self.pod(seat)["metadata"]["uid"].clone()).collect();
-        let members =
-            || self.seats.iter().zip(&uids).filter(|(seat, _)| seat.pod.contains(self.server.hangs));
+    fn uids(&self) -> Vec<Value> {
+        self.seats.iter().map(|seat| self.pod(seat)["metadata"]["uid"].clone()).collect()
+    }
+
+    /// The members that something may happen to, and the uids of their pods before the update.
+    fn members<'a>(&'a self, old: &'a [Value]) -> impl DoubleEndedIterator<Item = (&'a Seat, &'a Value)> {
+        self.seats.iter().zip(old).filter(|(seat, _)| seat.pod.contains(self.server.hangs))
+    }
+
+    /// Returns when one of the members has been updated.
+    async fn first_is_back(&self, old: &[Value]) {
         let is_back = |(seat, old): (&Seat, &Value)| {
             let pod = self.pod(seat);
             pod["metadata"]["uid"] != *old && is_ready(&pod)
         };
-        while !members().any(is_back) {
+        while !self.members(old).any(is_back) {
             sleep(Duration::from_millis(20)).await;
         }
-        if beside == Beside::Throttle {
-            sleep(LASTING).await;
-            self.throttle(false).await;
-            return;
+    }
+
+    /// Has it happen, and ends it again.
+    async fn happens(&self, beside: Beside, old: &[Value]) {
+        match beside {
+            Beside::Nothing => {}
+            Beside::Hang => self.hang(old).await,
+            Beside::Throttle => {
+                sleep(LASTING).await;
+                self.throttle(false).await;
+            }
         }
+    }
+
+    async fn hang(&self, old: &[Value]) {
         let leader = self.leader().await;
         // From the end: whoever goes in ascending order has not come to it.
-        for (seat, old) in members().rev() {
+        for (seat, old) in self.members(old).rev() {
             let leads = leader.as_ref() == Some(&seat.pod);
             if !leads && self.pod(seat)["metadata"]["uid"] == *old {
                 self.lives.signal_pod(&seat.pod, "STOP");
