@@ -53,6 +53,8 @@ pub enum Beside {
     Hang,
     /// The member that is back may not replicate what it has missed for a while.
     Throttle,
+    /// The member that is back has no data yet, and fetches it from the others. That is its server's own doing.
+    Bootstrap,
 }
 
 impl Beside {
@@ -61,6 +63,7 @@ impl Beside {
             Beside::Nothing => "well",
             Beside::Hang => "another member hangs for 25 s",
             Beside::Throttle => "replication throttled for 25 s",
+            Beside::Bootstrap => "the first one bootstraps",
         }
     }
 }
@@ -145,7 +148,7 @@ impl Site {
     /// Has it happen, and ends it again.
     async fn happens(&self, beside: Beside, old: &[Value]) {
         match beside {
-            Beside::Nothing => {}
+            Beside::Nothing | Beside::Bootstrap => {}
             Beside::Hang => self.hang(old).await,
             Beside::Throttle => {
                 sleep(LASTING).await;

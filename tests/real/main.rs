@@ -20,7 +20,9 @@ use served::signal;
 
 use crate::compare::{Beside, compare};
 use crate::load::Load;
-use crate::servers::{CASSANDRA, DRUID, HAZELCAST, KAFKA, KAFKA_THROTTLED, Server, ZOOKEEPER};
+use crate::servers::{
+    CASSANDRA, CASSANDRA_BOOTSTRAPS, DRUID, HAZELCAST, KAFKA, KAFKA_THROTTLED, Server, ZOOKEEPER,
+};
 use crate::site::Site;
 
 /// Whether the servers are there. They are too large to be fetched by a test.
@@ -112,6 +114,14 @@ async fn cassandra_loses_nothing() {
 async fn cassandra_compared() {
     if there() {
         compare(&CASSANDRA, &[Beside::Nothing, Beside::Hang]).await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "takes minutes: .ci/real compare"]
+async fn cassandra_bootstraps_compared() {
+    if there() {
+        compare(&CASSANDRA_BOOTSTRAPS, &[Beside::Bootstrap]).await;
     }
 }
 

@@ -25,6 +25,16 @@ pub const CASSANDRA: Server = Server {
     clients: "",
 };
 
+/// One of which the first node to be updated comes back without its data, as if the disk of its machine were gone, and fetches
+/// all of it from the others. Kubernetes calls it Ready as soon as the others can speak to it. Nodes take the schema from their
+/// own major version only, so that the first one of a new one cannot come back like this.
+pub const CASSANDRA_BOOTSTRAPS: Server = Server {
+    versions: ["5.0.3", "5.0.7"],
+    probe: |_| Probe::Open(7000),
+    command: |seat, seats, version| process(seat, seats, version, loses_its_data(seat, version)),
+    ..CASSANDRA
+};
+
 /// What Java keeps to itself, and Cassandra asks to be let in to.
 const EXPORTED: [&str; 6] = [
     "java.base/jdk.internal.misc",
@@ -77,8 +87,27 @@ exec java -ea -cp '{jars}' {exported} --add-opens=java.base/jdk.internal.ref=ALL
     std::fs::set_permissions(path, executable).expect("a file can be made executable");
 }
 
+/// Whether it is this node that loses its data. The first one that is started on the new version does, at that time.
+fn loses_its_data(seat: &Seat, version: &str) -> bool {
+    let who = seat.shared().join("loses");
+    if version == CASSANDRA_BOOTSTRAPS.versions[1] && !who.exists() {
+        std::fs::write(&who, &seat.pod).expect("a file can be written");
+        for folder in ["data", "commitlog", "hints", "saved_caches"] {
+            std::fs::remove_dir_all(seat.directory.join(folder)).expect("every node has it");
+        }
+    }
+    std::fs::read_to_string(who).is_ok_and(|pod| pod == seat.pod)
+}
+
 fn command(seat: &Seat, seats: &[Seat], version: &str) -> Command {
-    let config = seat.write("conf/cassandra.yaml", &config(seat, seats, version));
+    process(seat, seats, version, false)
+}
+
+/// A node, which takes its own former place with the data of the others if it has lost its own.
+fn process(seat: &Seat, seats: &[Seat], version: &str, lost: bool) -> Command {
+    // A node that is a seed does not bootstrap.
+    let seeds: Vec<_> = seats.iter().filter(|seed| !lost || seed.pod != seat.pod).collect();
+    let config = seat.write("conf/cassandra.yaml", &config(seat, &seeds, version, lost));
     let logging = seat.write("conf/logback.xml", LOGGING);
     seat.write("conf/cassandra-rackdc.properties", "dc=dc1\nrack=r0\n");
     let jars = class_path("cassandra", version);
@@ -97,19 +126,20 @@ fn command(seat: &Seat, seats: &[Seat], version: &str) -> Command {
         .arg(format!("-Dcassandra.storagedir={}", seat.directory.display()))
         .arg(format!("-Dcassandra.jmx.local.port={}", jmx_port(seat)))
         .arg("-Dcassandra-foreground=yes")
+        .args(lost.then(|| format!("-Dcassandra.replace_address_first_boot={}", seat.address)))
         .arg("org.apache.cassandra.service.CassandraDaemon");
     command
 }
 
-fn config(seat: &Seat, seats: &[Seat], version: &str) -> String {
+fn config(seat: &Seat, seeds: &[&Seat], version: &str, bootstraps: bool) -> String {
     let mode = std::fs::read_to_string(seat.directory.join(MODE)).ok().filter(|_| version.starts_with("5."));
     let mode = mode.map(|mode| format!("storage_compatibility_mode: {mode}\n")).unwrap_or_default();
-    let seeds: Vec<_> = seats.iter().map(|seat| format!("{}:7000", seat.address)).collect();
+    let seeds: Vec<_> = seeds.iter().map(|seat| format!("{}:7000", seat.address)).collect();
     let (address, directory) = (seat.address, seat.directory.display());
     format!(
         "{mode}cluster_name: my-db
 num_tokens: 16
-auto_bootstrap: false
+auto_bootstrap: {bootstraps}
 partitioner: org.apache.cassandra.dht.Murmur3Partitioner
 endpoint_snitch: GossipingPropertyFileSnitch
 authenticator: PasswordAuthenticator

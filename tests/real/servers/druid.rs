@@ -140,7 +140,7 @@ fn config(seat: &Seat, role: &Role) -> String {
     let needs = Ipv4Addr::new(a, b, net, NEEDS);
     let address = seat.address;
     let own = seat.directory.display();
-    let shared = seat.directory.parent().expect("all are in one folder").display();
+    let shared = seat.shared().display();
     let mut text = format!(
         "druid.service={}
 druid.host={address}

@@ -15,7 +15,7 @@ use simcluster::world::Database;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-pub use cassandra::{CASSANDRA, MODE};
+pub use cassandra::{CASSANDRA, CASSANDRA_BOOTSTRAPS, MODE};
 pub use druid::DRUID;
 pub use hazelcast::HAZELCAST;
 pub use kafka::{KAFKA, KAFKA_THROTTLED, KAFKA_UNFINISHED, KAFKA_WITH_AN_OLD_BROKER};
@@ -119,6 +119,11 @@ pub struct Seat {
 }
 
 impl Seat {
+    /// The folder that all seats are in.
+    pub fn shared(&self) -> &Path {
+        self.directory.parent().expect("all are in one folder")
+    }
+
     /// What its process has said last.
     pub fn last_words(&self) -> String {
         let said = std::fs::read_to_string(self.directory.join("said")).unwrap_or_default();
