@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{AlertDescription, ClientConfig, RootCertStore};
 use tokio_rustls::TlsConnector;
 
 use crate::cluster::Distrust;
@@ -49,11 +49,36 @@ fn certificates(
 /// Why a connection broke. With TLS 1.3, a server that rejects a client's certificate says so only after the handshake.
 pub fn broken(error: &io::Error) -> Unasked {
     use rustls::Error::{AlertReceived, InvalidCertificate, NoCertificatesPresented};
-    let said = Distrust::of(error).map_or_else(|| error.to_string(), |distrust| distrust.why);
-    let obstacle = match error.get_ref().and_then(|cause| cause.downcast_ref()) {
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+    let said = match cause {
+        Some(AlertReceived(alert)) if is_about_the_client(*alert) => {
+            format!("the pod does not accept the client's certificate, or wants one: {alert:?}")
+        }
+        _ => Distrust::of(error).map_or_else(|| error.to_string(), |distrust| distrust.why),
+    };
+    let obstacle = match cause {
         Some(InvalidCertificate(_) | NoCertificatesPresented | AlertReceived(_)) => Obstacle::Certificate,
         Some(_) => Obstacle::Unintelligible,
         None => Obstacle::Unreachable,
     };
     Unasked::new(obstacle, &said)
+}
+
+/// The server tells that the client's certificate is at fault. Some call it bad where they have been shown none: so does Java, as
+/// seen with Kafka 3.9.
+fn is_about_the_client(alert: AlertDescription) -> bool {
+    use AlertDescription::{
+        BadCertificate, CertificateExpired, CertificateRequired, CertificateRevoked, CertificateUnknown,
+        UnknownCA, UnsupportedCertificate,
+    };
+    matches!(
+        alert,
+        BadCertificate
+            | CertificateExpired
+            | CertificateRequired
+            | CertificateRevoked
+            | CertificateUnknown
+            | UnknownCA
+            | UnsupportedCertificate
+    )
 }

@@ -216,7 +216,8 @@ async fn pods_that_ask_for_a_certificate_are_shown_the_one_of_the_secret() {
         let mut asked = Asked::new((secured.database)());
         secured.secret(&asked, &[("ca.crt", &ours.pem())]);
         secured.speak_tls(&asked, |pod| signed(&ours, &secured.host(pod), FAR), Some(&ours));
-        secured.is_unknown(&mut asked, "CertificateRequired", "no certificate of ours").await;
+        let words = "does not accept the client's certificate, or wants one: CertificateRequired";
+        secured.is_unknown(&mut asked, words, "no certificate of ours").await;
     }
 }
 
