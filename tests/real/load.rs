@@ -45,8 +45,10 @@ impl Load {
         let jars = class_path(server.client.0, server.client.1);
         let clients = site.seats.iter().filter(|seat| seat.pod.contains(server.clients));
         let addresses: Vec<_> = clients.map(|seat| seat.address.to_string()).collect();
+        let trust = server.tls.then(|| site.certificates().trust());
         let mut child = Command::new("java")
             .args(["-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
+            .args(trust.into_iter().flatten())
             .args(["-Dorg.slf4j.simpleLogger.defaultLogLevel=off", "-cp"])
             .arg(format!("{}:{jars}", classes.display()))
             .args([server.load, &addresses.join(","), LOGIN[0], LOGIN[1]])

@@ -2,6 +2,7 @@
 //! database while a client writes to it. `.ci/real` fetches the servers and runs this.
 #![cfg(target_os = "linux")]
 
+mod certificates;
 mod compare;
 mod files;
 mod finish;
@@ -15,6 +16,7 @@ mod roll;
 mod served;
 mod servers;
 mod site;
+mod tls;
 
 use served::signal;
 
@@ -34,10 +36,16 @@ fn there() -> bool {
     false
 }
 
-/// Updates the database under load: nothing that was acknowledged may be lost.
-async fn update(server: &'static Server) -> load::Tally {
+/// Starts the database, and updates it under load.
+async fn started_and_updated(server: &'static Server) {
     let site = Site::start(server).await;
     let load = Load::start(&site).await;
+    update(site, load).await;
+}
+
+/// Updates the database under load: nothing that was acknowledged may be lost.
+async fn update(site: Site, load: Load) {
+    let server = site.server;
     let watch = fit::Watch::start(&site);
     let outcome = site.update(&["--via", server.via, "--health", "require"]).await;
     assert_eq!(outcome.code, Some(0), "{}", outcome.said);
@@ -53,13 +61,12 @@ async fn update(server: &'static Server) -> load::Tally {
     eprintln!("{}\n{} in {:?}: {tally:?}", outcome.said, server.kind, outcome.took);
     assert_eq!(tally.lost, 0, "{tally:?}");
     assert!(tally.acknowledged > 100, "{tally:?} is hardly a load");
-    tally
 }
 
 #[tokio::test]
 async fn zookeeper_loses_nothing() {
     if there() {
-        update(&ZOOKEEPER).await;
+        started_and_updated(&ZOOKEEPER).await;
     }
 }
 
@@ -74,7 +81,7 @@ async fn zookeeper_compared() {
 #[tokio::test]
 async fn kafka_loses_nothing() {
     if there() {
-        update(&KAFKA).await;
+        started_and_updated(&KAFKA).await;
     }
 }
 
@@ -90,7 +97,7 @@ async fn kafka_compared() {
 #[tokio::test]
 async fn hazelcast_loses_nothing() {
     if there() {
-        update(&HAZELCAST).await;
+        started_and_updated(&HAZELCAST).await;
     }
 }
 
@@ -105,7 +112,7 @@ async fn hazelcast_compared() {
 #[tokio::test]
 async fn cassandra_loses_nothing() {
     if there() {
-        update(&CASSANDRA).await;
+        started_and_updated(&CASSANDRA).await;
     }
 }
 

@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::process::Child;
 use tokio::time::{sleep, timeout};
 
+use crate::certificates::Certificates;
 use crate::lives::{self, Lives};
 use crate::served::Directory;
 use crate::servers::{Needs, Probe, Seat, Server};
@@ -32,7 +33,7 @@ pub struct Site {
     /// Ended at the end.
     _needs: Option<Child>,
     /// Removed at the end.
-    _directory: Directory,
+    directory: Directory,
 }
 
 impl Site {
@@ -56,6 +57,9 @@ impl Site {
             cluster.store().update("secrets", "default", &name, set).unwrap_or_else(|_| panic!("{refusal}"));
         }
         let directory = Directory::new();
+        if server.tls {
+            Certificates::of(directory.path()).make(&cluster);
+        }
         let seats = seats(&cluster, &directory);
         for seat in &seats {
             for port in server.ports {
@@ -78,7 +82,14 @@ impl Site {
         let kubeconfig = endpoint.kubeconfig("real").expect("there are random numbers");
         let kubeconfig = directory.file("kubeconfig", &kubeconfig);
         tokio::spawn(async move { endpoint.serve().await });
-        Site { cluster, server, seats, lives, kubeconfig, _needs: needs, _directory: directory }
+        Site { cluster, server, seats, lives, kubeconfig, _needs: needs, directory }
+    }
+}
+
+impl Site {
+    /// What the database has for TLS.
+    pub fn certificates(&self) -> Certificates {
+        Certificates::of(self.directory.path())
     }
 }
 

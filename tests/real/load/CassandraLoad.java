@@ -1,4 +1,5 @@
 import com.datastax.oss.driver.api.core.CqlSession;
+import com.datastax.oss.driver.api.core.CqlSessionBuilder;
 import com.datastax.oss.driver.api.core.DefaultConsistencyLevel;
 import com.datastax.oss.driver.api.core.config.DefaultDriverOption;
 import com.datastax.oss.driver.api.core.config.DriverConfigLoader;
@@ -10,6 +11,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.stream.Collectors;
+import javax.net.ssl.SSLContext;
 
 /** Inserts a row for each number at QUORUM. */
 final class CassandraLoad extends Load {
@@ -43,12 +45,13 @@ final class CassandraLoad extends Load {
                         .build();
         for (int tries = 1; ; tries++) {
             try {
-                return CqlSession.builder()
-                        .addContactPoints(nodes)
-                        .withLocalDatacenter("dc1")
-                        .withAuthCredentials(user, password)
-                        .withConfigLoader(config)
-                        .build();
+                CqlSessionBuilder session =
+                        CqlSession.builder()
+                                .addContactPoints(nodes)
+                                .withLocalDatacenter("dc1")
+                                .withAuthCredentials(user, password)
+                                .withConfigLoader(config);
+                return (TLS ? session.withSslContext(SSLContext.getDefault()) : session).build();
             } catch (Exception early) {
                 // A new cluster has no user for its first seconds.
                 if (tries == 60) {

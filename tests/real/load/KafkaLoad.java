@@ -25,7 +25,8 @@ final class KafkaLoad extends Load {
 
     private KafkaLoad(String[] addresses, String user, String password) throws Exception {
         settings.put("bootstrap.servers", String.join(":9092,", addresses) + ":9092");
-        settings.put("security.protocol", "SASL_PLAINTEXT");
+        settings.put("security.protocol", TLS ? "SASL_SSL" : "SASL_PLAINTEXT");
+        settings.put("ssl.endpoint.identification.algorithm", "");
         settings.put("sasl.mechanism", "PLAIN");
         settings.put(
                 "sasl.jaas.config",

@@ -11,6 +11,9 @@ abstract class Load {
     private static final long STALL_MS = 1000;
     private static final long NOTICED_MS = 250;
 
+    /** Whom to trust is told by those who speak TLS. They are known by addresses that their certificates do not name. */
+    static final boolean TLS = System.getProperty("javax.net.ssl.trustStore") != null;
+
     /** Returns when the database has acknowledged the write. */
     abstract void write(long number) throws Exception;
 

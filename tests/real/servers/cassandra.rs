@@ -5,7 +5,8 @@ use std::process::Command;
 
 use simcluster::world::{Database, catalog};
 
-use super::{LOGGING, Probe, Seat, Server, class_path, fetched, java};
+use super::{LOGGING, Probe, Seat, Server, class_path, fetched, java, with_tls};
+use crate::certificates::{Certificates, EC, PASSWORD, RSA};
 
 pub const CASSANDRA: Server = Server {
     kind: "cassandra",
@@ -17,6 +18,7 @@ pub const CASSANDRA: Server = Server {
     leader: None,
     fit: None,
     hangs: "",
+    tls: false,
     database: |name| Database::cassandra_racks(name, &[("r0", 3)]),
     command,
     needs: None,
@@ -31,7 +33,15 @@ pub const CASSANDRA: Server = Server {
 pub const CASSANDRA_BOOTSTRAPS: Server = Server {
     versions: ["5.0.3", "5.0.7"],
     probe: |_| Probe::Open(7000),
-    command: |seat, seats, version| process(seat, seats, version, loses_its_data(seat, version)),
+    command: |seat, seats, version| process(seat, seats, version, loses_its_data(seat, version), ""),
+    ..CASSANDRA
+};
+
+/// One with TLS for its clients. Its nodes differ in their keys and in the version of TLS.
+pub const CASSANDRA_TLS: Server = Server {
+    tls: true,
+    database: |name| with_tls((CASSANDRA.database)(name)),
+    command: |seat, seats, version| process(seat, seats, version, false, &encryption(seat)),
     ..CASSANDRA
 };
 
@@ -64,6 +74,25 @@ const OPENED: [&str; 14] = [
 
 /// The file of a seat that holds its `storage_compatibility_mode`, where it is to have one.
 pub const MODE: &str = "mode";
+
+/// The file of a seat that is the keystore of its node.
+pub const KEYSTORE: &str = "keystore";
+
+fn encryption(seat: &Seat) -> String {
+    let (key, protocol) = [(RSA, "TLSv1.2"), (EC, "TLSv1.2"), (EC, "TLSv1.3")][seat.ordinal];
+    let keystore = seat.directory.join(KEYSTORE);
+    std::fs::copy(Certificates::of(seat.shared()).path(key), &keystore).expect("a file can be copied");
+    format!(
+        "client_encryption_options:
+  enabled: true
+  optional: false
+  keystore: {}
+  keystore_password: {PASSWORD}
+  accepted_protocols: [{protocol}]
+",
+        keystore.display()
+    )
+}
 
 /// A port for JMX, which all nodes have on the same address.
 fn jmx_port(seat: &Seat) -> u32 {
@@ -100,14 +129,14 @@ fn loses_its_data(seat: &Seat, version: &str) -> bool {
 }
 
 fn command(seat: &Seat, seats: &[Seat], version: &str) -> Command {
-    process(seat, seats, version, false)
+    process(seat, seats, version, false, "")
 }
 
 /// A node, which takes its own former place with the data of the others if it has lost its own.
-fn process(seat: &Seat, seats: &[Seat], version: &str, lost: bool) -> Command {
+fn process(seat: &Seat, seats: &[Seat], version: &str, lost: bool, more: &str) -> Command {
     // A node that is a seed does not bootstrap.
     let seeds: Vec<_> = seats.iter().filter(|seed| !lost || seed.pod != seat.pod).collect();
-    let config = seat.write("conf/cassandra.yaml", &config(seat, &seeds, version, lost));
+    let config = seat.write("conf/cassandra.yaml", &(config(seat, &seeds, version, lost) + more));
     let logging = seat.write("conf/logback.xml", LOGGING);
     seat.write("conf/cassandra-rackdc.properties", "dc=dc1\nrack=r0\n");
     let jars = class_path("cassandra", version);

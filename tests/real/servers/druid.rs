@@ -28,6 +28,7 @@ pub const DRUID: Server = Server {
     leader: None,
     fit: None,
     hangs: "historicals",
+    tls: false,
     database,
     command,
     needs: Some(Needs { place: NEEDS, command: needs, port: 2181 }),

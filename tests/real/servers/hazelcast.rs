@@ -30,6 +30,7 @@ pub const HAZELCAST: Server = Server {
         lasting: Duration::from_secs(2),
     }),
     hangs: "",
+    tls: false,
     database,
     command,
     needs: None,

@@ -1,11 +1,15 @@
 //! Kafka in KRaft mode, as KubeDB runs it: controllers are 1000 and following, brokers 0 and following, everybody logs in by
 //! SASL PLAIN, and each start formats the volume anew, which forgets a controller's vote but no record.
 
+mod tls;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
 use simcluster::world::{Database, catalog};
+
+pub use tls::{KAFKA_TLS, LISTENERS, Listener};
 
 use super::{Probe, Seat, Server, class_path, java};
 use crate::site::{LOGIN, Site};
@@ -21,6 +25,7 @@ pub const KAFKA: Server = Server {
     leader: None,
     fit: None,
     hangs: "broker",
+    tls: false,
     database: Database::kafka_topology,
     command,
     needs: None,
@@ -96,11 +101,7 @@ fn config(seat: &Seat, seats: &[Seat]) -> String {
             seat.ordinal
         ),
     };
-    let [user, password] = LOGIN;
-    let login = format!(
-        "org.apache.kafka.common.security.plain.PlainLoginModule required username=\"{user}\" \
-         password=\"{password}\" user_{user}=\"{password}\";"
-    );
+    let login = login();
     format!(
         "{role}controller.quorum.voters={voters}
 controller.listener.names=CONTROLLER
@@ -118,6 +119,15 @@ min.insync.replicas=2
 auto.create.topics.enable=false
 ",
         data.display()
+    )
+}
+
+/// How a server logs in at others, and whom it lets in.
+fn login() -> String {
+    let [user, password] = LOGIN;
+    format!(
+        "org.apache.kafka.common.security.plain.PlainLoginModule required username=\"{user}\" \
+         password=\"{password}\" user_{user}=\"{password}\";"
     )
 }
 

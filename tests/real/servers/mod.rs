@@ -10,15 +10,18 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use serde_json::{Value, json};
 use simcluster::SimCluster;
 use simcluster::world::Database;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-pub use cassandra::{CASSANDRA, CASSANDRA_BOOTSTRAPS, MODE};
+pub use cassandra::{CASSANDRA, CASSANDRA_BOOTSTRAPS, CASSANDRA_TLS, KEYSTORE, MODE};
 pub use druid::DRUID;
 pub use hazelcast::HAZELCAST;
-pub use kafka::{KAFKA, KAFKA_THROTTLED, KAFKA_UNFINISHED, KAFKA_WITH_AN_OLD_BROKER};
+pub use kafka::{
+    KAFKA, KAFKA_THROTTLED, KAFKA_TLS, KAFKA_UNFINISHED, KAFKA_WITH_AN_OLD_BROKER, LISTENERS, Listener,
+};
 pub use zookeeper::ZOOKEEPER;
 
 use crate::fit::Fit;
@@ -51,6 +54,8 @@ pub struct Server {
     pub fit: Option<Fit>,
     /// What the names of the pods have in common of which one is made to hang.
     pub hangs: &'static str,
+    /// `spec.enableSSL`, and with it the keystores of [`Certificates`] and the Secret of those that ask.
+    pub tls: bool,
     /// Called with the name of the database.
     pub database: fn(&str) -> Database,
     /// What starts the process of this pod on this version, its files written.
@@ -62,6 +67,11 @@ pub struct Server {
     pub load: &'static str,
     /// What the names of the pods have in common that clients speak to.
     pub clients: &'static str,
+}
+
+/// The database with TLS.
+fn with_tls(database: Database) -> Database {
+    database.adjust(|object: &mut Value| object["spec"]["enableSSL"] = json!(true))
 }
 
 /// A process outside of the pods, without which they do not start.

@@ -21,6 +21,7 @@ pub const ZOOKEEPER: Server = Server {
     leader: Some(Probe::Answers { port: 2181, question: "srvr", answer: "Mode: leader" }),
     fit: Some(Fit { port: 2181, question: "mntr", end: "", is: is_fit, lasting: Duration::from_secs(1) }),
     hangs: "",
+    tls: false,
     database: Database::zookeeper,
     command,
     needs: None,
