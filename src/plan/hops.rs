@@ -2,6 +2,7 @@
 
 use crate::catalog;
 use crate::model::{Action, Check, Container, Lookup, Plan, Snapshot, WorkloadPlan};
+use crate::steps::s1_pause;
 
 use super::finish;
 use super::update::{self, NoTarget, Request};
@@ -132,6 +133,10 @@ fn latest(snapshot: &Snapshot, request: &Request) -> Result<Hops, NoTarget> {
 /// The snapshot as it will be after that update.
 fn arrived(mut there: Snapshot, plan: &Plan) -> Snapshot {
     there.database.version.clone_from(&plan.to.name);
+    // It ends with removing our pause.
+    while let Some((at, _)) = s1_pause::our(&there.database) {
+        there.database.conditions.remove(at);
+    }
     for planned in &plan.workloads {
         let Some(workload) = there.workloads.iter_mut().find(|w| w.object.uid == planned.object.uid) else {
             continue;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use kubectl_dbupdate::event::{Event, Outcome, Record};
-use kubectl_dbupdate::model::{Check, Method, Methods};
+use kubectl_dbupdate::model::{Check, Finding, Method, Methods, Plan};
 use kubectl_dbupdate::operation::{
     Between, End, Error, Operation, Outlook, Question, Request, Soak, Stop, Told, Wish,
 };
@@ -257,6 +257,21 @@ async fn an_update_with_finish_leaves_nothing_and_without_it_says_what_is_left()
     assert_eq!(features(&finishing), all_of_4_0());
     assert_eq!(state(&finishing).await, State::Fine);
     assert!(records.iter().any(|record| matches!(record.event, Event::WorkStarted { number: 3, of: 3, .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_that_its_update_still_has_to_do_speaks_against_a_finish_that_follows() {
+    let world = World::new(Database::kafka_topology("db").version("3.9.0").controllers(1).brokers(2)).gated();
+    let methods = Methods { all: Some(Method::Provisioner), ..Methods::default() };
+    let to = Wish::Update { to: Some("4.0.0".to_owned()), through: false, methods };
+    let finish = Some(Soak::default());
+    let updating = carried_out(&world, "mortal", to, |request| request.finish = finish);
+    timeout(secs(10), updating).await.expect_err("it dies half way");
+    assert!(world.paused().is_some(), "the update has begun");
+    let resumed = outlook(&world, Wish::Resume { through: false }).await.expect("it can be read");
+    let against: Vec<_> = resumed.hops.all().flat_map(Plan::refusals).collect();
+    assert_eq!(against, Vec::<&Finding>::new());
+    assert!(resumed.hops.last().finish.is_some() && resumed.hops.first.finish.is_none());
 }
 
 #[tokio::test(start_paused = true)]
