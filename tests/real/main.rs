@@ -79,13 +79,6 @@ async fn zookeeper_compared() {
 }
 
 #[tokio::test]
-async fn kafka_loses_nothing() {
-    if there() {
-        started_and_updated(&KAFKA).await;
-    }
-}
-
-#[tokio::test]
 #[ignore = "takes minutes: .ci/real compare"]
 async fn kafka_compared() {
     if there() {
@@ -106,13 +99,6 @@ async fn hazelcast_loses_nothing() {
 async fn hazelcast_compared() {
     if there() {
         compare(&HAZELCAST, &[Beside::Nothing, Beside::Hang]).await;
-    }
-}
-
-#[tokio::test]
-async fn cassandra_loses_nothing() {
-    if there() {
-        started_and_updated(&CASSANDRA).await;
     }
 }
 
