@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::model::{
-    Check, Command, Direction, Finding, PodAction, PodPlan, Severity, Strategy, WorkloadPlan, pods_needed,
+    Check, Command, Direction, Finding, Pod, PodAction, Severity, Strategy, WorkloadPlan, pods_needed,
 };
 
 use super::super::context::Context;
@@ -36,18 +36,17 @@ pub fn health(context: &Context<'_>, found: &mut Vec<Finding>) {
 
 /// The run waits for a pod that is being resized in place. One finding for each pod that it would evict.
 pub fn resizes(planned: &[WorkloadPlan], context: &Context<'_>, found: &mut Vec<Finding>) {
-    let evicted = |p: &&PodPlan| p.action == PodAction::Evict;
-    for plan in planned.iter().flat_map(|w| &w.pods).filter(evicted) {
-        let pod = context.snapshot.pods.iter().find(|p| p.name == plan.name);
-        found.extend(pod.and_then(|pod| pod.resize()).map(|what| Finding {
-            hint: "the run waits until the resize has ended before it evicts the pod".to_owned(),
-            ..Finding::note(
-                Check::PodResizing,
-                Severity::Warning,
-                format!("pod {} is being resized in place: {what}", plan.name),
-            )
-        }));
-    }
+    let pods = || planned.iter().flat_map(|w| &w.pods);
+    let evicted = |pod: &Pod| pods().any(|p| p.name == pod.name && p.action == PodAction::Evict);
+    let resized = context.snapshot.pods.iter().filter_map(|pod| Some((pod, pod.resize()?)));
+    found.extend(resized.filter(|(pod, _)| evicted(pod)).map(|(pod, what)| Finding {
+        hint: "the run waits until the resize has ended before it evicts the pod".to_owned(),
+        ..Finding::note(
+            Check::PodResizing,
+            Severity::Warning,
+            format!("pod {} is being resized in place: {what}", pod.name),
+        )
+    }));
 }
 
 pub fn budgets(context: &Context<'_>, planned: &[WorkloadPlan], found: &mut Vec<Finding>) {
