@@ -55,6 +55,8 @@ pub enum Beside {
     Throttle,
     /// The member that is back has no data yet, and fetches it from the others. That is its server's own doing.
     Bootstrap,
+    /// Both.
+    ThrottledBootstrap,
 }
 
 impl Beside {
@@ -64,6 +66,7 @@ impl Beside {
             Beside::Hang => "another member hangs for 25 s",
             Beside::Throttle => "replication throttled for 25 s",
             Beside::Bootstrap => "the first one bootstraps",
+            Beside::ThrottledBootstrap => "the first one comes back empty, replication throttled for 25 s",
         }
     }
 }
@@ -84,7 +87,7 @@ pub async fn compare(server: &'static Server, beside: &[Beside]) {
 async fn row(server: &'static Server, how: How, beside: Beside) -> String {
     let site = Site::start(server).await;
     let load = Load::start(&site).await;
-    if beside == Beside::Throttle {
+    if matches!(beside, Beside::Throttle | Beside::ThrottledBootstrap) {
         site.throttle(true).await;
     }
     let flags = how.flags(server);
@@ -150,7 +153,7 @@ impl Site {
         match beside {
             Beside::Nothing | Beside::Bootstrap => {}
             Beside::Hang => self.hang(old).await,
-            Beside::Throttle => {
+            Beside::Throttle | Beside::ThrottledBootstrap => {
                 sleep(LASTING).await;
                 self.throttle(false).await;
             }

@@ -23,7 +23,8 @@ use served::signal;
 use crate::compare::{Beside, compare};
 use crate::load::Load;
 use crate::servers::{
-    CASSANDRA, CASSANDRA_BOOTSTRAPS, DRUID, HAZELCAST, KAFKA, KAFKA_THROTTLED, Server, ZOOKEEPER,
+    CASSANDRA, CASSANDRA_BOOTSTRAPS, DRUID, HAZELCAST, KAFKA, KAFKA_EMPTIED, KAFKA_THROTTLED, Server,
+    ZOOKEEPER,
 };
 use crate::site::Site;
 
@@ -84,6 +85,14 @@ async fn kafka_compared() {
     if there() {
         compare(&KAFKA, &[Beside::Nothing, Beside::Hang]).await;
         compare(&KAFKA_THROTTLED, &[Beside::Throttle]).await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "takes minutes: .ci/real compare"]
+async fn kafka_bootstraps_compared() {
+    if there() {
+        compare(&KAFKA_EMPTIED, &[Beside::ThrottledBootstrap]).await;
     }
 }
 

@@ -33,7 +33,11 @@ pub const CASSANDRA: Server = Server {
 pub const CASSANDRA_BOOTSTRAPS: Server = Server {
     versions: ["5.0.3", "5.0.7"],
     probe: |_| Probe::Open(7000),
-    command: |seat, seats, version| process(seat, seats, version, loses_its_data(seat, version), ""),
+    command: |seat, seats, version| {
+        let is_updated = version == CASSANDRA_BOOTSTRAPS.versions[1];
+        let lost = seat.loses(is_updated, &["data", "commitlog", "hints", "saved_caches"]);
+        process(seat, seats, version, lost, "")
+    },
     ..CASSANDRA
 };
 
@@ -114,18 +118,6 @@ exec java -ea -cp '{jars}' {exported} --add-opens=java.base/jdk.internal.ref=ALL
     let path = seat.write("bin/nodetool", &script);
     let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(path, executable).expect("a file can be made executable");
-}
-
-/// Whether it is this node that loses its data. The first one that is started on the new version does, at that time.
-fn loses_its_data(seat: &Seat, version: &str) -> bool {
-    let who = seat.shared().join("loses");
-    if version == CASSANDRA_BOOTSTRAPS.versions[1] && !who.exists() {
-        std::fs::write(&who, &seat.pod).expect("a file can be written");
-        for folder in ["data", "commitlog", "hints", "saved_caches"] {
-            std::fs::remove_dir_all(seat.directory.join(folder)).expect("every node has it");
-        }
-    }
-    std::fs::read_to_string(who).is_ok_and(|pod| pod == seat.pod)
 }
 
 fn command(seat: &Seat, seats: &[Seat], version: &str) -> Command {

@@ -51,13 +51,19 @@ pub const KAFKA_WITH_AN_OLD_BROKER: Server = Server {
 };
 
 /// One whose replicas fetch little at a time, so that a throttle of Kafka's, which counts what was fetched, comes into force.
-pub const KAFKA_THROTTLED: Server = Server {
+pub const KAFKA_THROTTLED: Server =
+    Server { command: |seat, seats, version| process(seat, seats, version, "", SLOWLY), ..KAFKA };
+
+/// The same, of which the first broker to be updated comes back without its data, and fetches all of it from the others.
+pub const KAFKA_EMPTIED: Server = Server {
     command: |seat, seats, version| {
-        let slow = "replica.fetch.max.bytes=1024\nreplica.fetch.response.max.bytes=2048\n";
-        process(seat, seats, version, "", slow)
+        seat.loses(!is_controller(seat) && version == KAFKA.versions[1], &["data"]);
+        process(seat, seats, version, "", SLOWLY)
     },
     ..KAFKA
 };
+
+const SLOWLY: &str = "replica.fetch.max.bytes=1024\nreplica.fetch.response.max.bytes=2048\n";
 
 const CLUSTER: &str = "MkU3OEVBNTcwNTJENDM2Qk";
 

@@ -20,7 +20,8 @@ pub use cassandra::{CASSANDRA, CASSANDRA_BOOTSTRAPS, CASSANDRA_TLS, KEYSTORE, MO
 pub use druid::DRUID;
 pub use hazelcast::HAZELCAST;
 pub use kafka::{
-    KAFKA, KAFKA_THROTTLED, KAFKA_TLS, KAFKA_UNFINISHED, KAFKA_WITH_AN_OLD_BROKER, LISTENERS, Listener,
+    KAFKA, KAFKA_EMPTIED, KAFKA_THROTTLED, KAFKA_TLS, KAFKA_UNFINISHED, KAFKA_WITH_AN_OLD_BROKER, LISTENERS,
+    Listener,
 };
 pub use zookeeper::ZOOKEEPER;
 
@@ -132,6 +133,19 @@ impl Seat {
     /// The folder that all seats are in.
     pub fn shared(&self) -> &Path {
         self.directory.parent().expect("all are in one folder")
+    }
+
+    /// Whether it is this pod that has lost its data, as if the disk of its machine were gone: the first one that has been updated
+    /// does, when it is started.
+    pub fn loses(&self, is_updated: bool, folders: &[&str]) -> bool {
+        let who = self.shared().join("loses");
+        if is_updated && !who.exists() {
+            std::fs::write(&who, &self.pod).expect("a file can be written");
+            for folder in folders {
+                std::fs::remove_dir_all(self.directory.join(folder)).expect("every pod has it");
+            }
+        }
+        std::fs::read_to_string(who).is_ok_and(|pod| pod == self.pod)
     }
 
     /// What its process has said last.
