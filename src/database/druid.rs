@@ -4,17 +4,18 @@ mod pages;
 
 use futures::FutureExt;
 use serde::Deserialize;
+use serde_json::json;
 
 use crate::model::evidence::druid::{
-    Answers, Coordinator, Ingestion, Lacking, Overlord, Pod, Role, Segments, Served, Worker,
+    Answers, Coordinator, Ingestion, Lacking, Overlord, Pod, Role, Segments, Served, Spread, Worker,
 };
 use crate::model::{Obstacle, Place, Roster, Unasked, brief};
 
 use super::door::Door;
 use super::http::{Connections, Pages};
 use pages::{
-    Datasource, Enabled, LackingSegments, Loaded, MissingSegments, Rules, Server, Status, Supervisor,
-    WorkerInfo,
+    Datasource, Enabled, LackingSegments, Loaded, MissingSegments, Rules, SPREAD, Server, SpreadRow, Status,
+    Supervisor, WorkerInfo,
 };
 
 /// How many entries of a list are kept.
@@ -92,6 +93,7 @@ async fn process(pages: &mut Pages<'_>, overlords: Role) -> Result<Pod, Unasked>
         Some(Role::Broker) => {
             let Loaded { initialized } = pages.json("/druid/broker/v1/loadstatus").await?;
             pod.loaded = Some(initialized);
+            pod.spread = spread(pages).await?;
         }
         Some(Role::MiddleManager) => pod.worker = Some(worker(pages).await?),
         Some(Role::Router) | None => {}
@@ -174,10 +176,24 @@ fn serving<'a>(datasource: &'a Datasource, rules: &'a Rules) -> impl Iterator<It
     datasource.properties.tiers.iter().map(move |(tier, sizes)| Served {
         tier: brief(tier),
         datasource: brief(&datasource.name),
+        segments: sizes.segment_count,
         once: sizes.size,
         replicated: sizes.replicated_size,
         promised: rules.promised(&datasource.name, tier),
     })
+}
+
+/// `None` if the broker takes no SQL, which is a setting (`druid.sql.enable`), or does not know how to answer this.
+async fn spread(pages: &mut Pages<'_>) -> Result<Option<Vec<Spread>>, Unasked> {
+    let path = "/druid/v2/sql";
+    let question = json!({ "query": SPREAD, "resultFormat": "array" });
+    let reply = pages.ask(path, &question).await?;
+    if !reply.status.is_success() {
+        return Ok(None);
+    }
+    let rows: Vec<SpreadRow> = reply.json(path)?;
+    let row = |SpreadRow(tier, replicas, segments)| Spread { tier: brief(&tier), replicas, segments };
+    Ok(Some(rows.into_iter().take(MOST).map(row).collect()))
 }
 
 async fn ingestion(pages: &mut Pages<'_>) -> Result<Ingestion, Unasked> {

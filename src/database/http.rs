@@ -14,6 +14,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::door::{Door, Login, Wire, lost};
 use super::kept::Kept;
@@ -80,9 +81,7 @@ pub async fn open(
 ) -> Result<Reply, Unasked> {
     let mut request = request(method, path, host, None)?;
     if !body.is_empty() {
-        let json = HeaderValue::from_static("application/json");
-        request.headers_mut().insert(header::CONTENT_TYPE, json);
-        *request.body_mut() = Full::from(body.to_owned());
+        fill(&mut request, body.to_owned());
     }
     Ok(Connection::over(wire).await?.send(request).await?.0)
 }
@@ -118,7 +117,18 @@ impl Pages<'_> {
     /// The pod does not answer, rejects the user, or sends too much.
     pub async fn get(&mut self, path: &str) -> Result<Reply, Unasked> {
         let login = self.door.login().await?;
-        self.send(Method::GET, path, login.as_ref()).await
+        self.send(self.request(Method::GET, path, login.as_ref())?, path).await
+    }
+
+    /// The answer to a question in JSON, asked as the database's own user.
+    ///
+    /// # Errors
+    /// Those of [`Pages::get`].
+    pub async fn ask(&mut self, path: &str, question: &Value) -> Result<Reply, Unasked> {
+        let login = self.door.login().await?;
+        let mut request = self.request(Method::POST, path, login.as_ref())?;
+        fill(&mut request, question.to_string());
+        self.send(request, path).await
     }
 
     /// A page of JSON, asked for as the database's own user.
@@ -135,7 +145,8 @@ impl Pages<'_> {
     /// Those of [`Pages::get`], and that the pod refuses it.
     pub async fn post(&mut self, path: &str) -> Result<(), Unasked> {
         let login = self.door.login().await?;
-        self.send(Method::POST, path, login.as_ref()).await?.good(path).map(|_| ())
+        let request = self.request(Method::POST, path, login.as_ref())?;
+        self.send(request, path).await?.good(path).map(|_| ())
     }
 
     /// A page of JSON that the pod serves to everybody, so that the API server's proxy can fetch it where no connection can
@@ -146,7 +157,7 @@ impl Pages<'_> {
     pub async fn open_json<T: DeserializeOwned>(&mut self, path: &str) -> Result<T, Unasked> {
         // Who may not read the login asks without.
         let login = self.door.login().await.unwrap_or_default();
-        match self.send(Method::GET, path, login.as_ref()).await {
+        match self.send(self.request(Method::GET, path, login.as_ref())?, path).await {
             // The proxy speaks plain HTTP to the pod.
             Err(closed) if no_way(closed.obstacle) && !self.door.access.tls => {
                 let page = self.door.page(self.place, self.port, path.trim_start_matches('/')).await;
@@ -158,8 +169,16 @@ impl Pages<'_> {
         }
     }
 
-    async fn send(&mut self, method: Method, path: &str, login: Option<&Login>) -> Result<Reply, Unasked> {
-        let request = request(method, path, &self.door.host(self.place), login)?;
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        login: Option<&Login>,
+    ) -> Result<Request<Full<Bytes>>, Unasked> {
+        request(method, path, &self.door.host(self.place), login)
+    }
+
+    async fn send(&mut self, request: Request<Full<Bytes>>, path: &str) -> Result<Reply, Unasked> {
         // A connection that is not used for long is closed by the server, which is noticed now.
         let mut reply = match self.connection.take() {
             Some(kept) => kept.send(request.clone()).await,
@@ -230,6 +249,13 @@ fn request(
             request.header(header::AUTHORIZATION, value.map_err(|e| unintelligible(path, &e.to_string()))?);
     }
     request.body(Full::default()).map_err(|error| unintelligible(path, &error.to_string()))
+}
+
+/// Gives a request a body of JSON.
+fn fill(request: &mut Request<Full<Bytes>>, body: String) {
+    let json = HeaderValue::from_static("application/json");
+    request.headers_mut().insert(header::CONTENT_TYPE, json);
+    *request.body_mut() = Full::from(body);
 }
 
 /// One connection, on which one request follows the other.

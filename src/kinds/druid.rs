@@ -2,6 +2,7 @@ mod cast;
 mod health;
 mod leadership;
 mod remarks;
+mod replicas;
 
 use std::time::Duration;
 

@@ -48,6 +48,8 @@ async fn each_role_waits_for_what_concerns_it() {
         (loading(), "brokers", "yy", ""),
         (Trouble::Uncounted, "historicals", "nn", "has not counted the segments yet"),
         (Trouble::Uncounted, "coordinators", "yy", ""),
+        (Trouble::Unbalanced, "historicals", "nn", "on fewer than 2 historicals"),
+        (Trouble::Unbalanced, "coordinators", "yy", ""),
         (leads("dr-coordinators-*"), "coordinators", "nn", "both lead the coordinators"),
         (leads("dr-coordinators-*"), "historicals", "nn", "both lead the coordinators"),
         (leads("dr-overlords-*"), "middlemanagers", "nn", "both lead the overlords"),

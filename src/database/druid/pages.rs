@@ -107,13 +107,27 @@ pub struct Properties {
     pub tiers: BTreeMap<String, Sizes>,
 }
 
-/// How much is served in a tier, in bytes: each segment once, and each as often as it is served.
+/// How much is served in a tier: how many segments, and in bytes each segment once, and each as often as it is served.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Sizes {
+    pub segment_count: u64,
     pub size: u64,
     pub replicated_size: u64,
 }
+
+/// What a broker is asked in SQL (Druid's documentation, "SQL metadata tables"). The table `sys.segments` would tell it more
+/// easily, but a broker fetches all of it from the coordinator each time. On these tables it knows few functions: no `SUBSTRING`
+/// (seen with 25.0.0).
+pub const SPREAD: &str = "SELECT \"tier\", \"replicas\", COUNT(*) FROM \
+    (SELECT s.\"tier\" AS \"tier\", h.\"segment_id\", COUNT(*) AS \"replicas\" \
+    FROM sys.server_segments h JOIN sys.servers s ON h.\"server\" = s.\"server\" \
+    WHERE s.\"server_type\" = 'historical' AND h.\"segment_id\" NOT LIKE 'kubedb-datasource!_%' ESCAPE '!' \
+    GROUP BY 1, 2) GROUP BY 1, 2";
+
+/// A row of its answer: a tier, a number of replicas, and how many segments have so many.
+#[derive(Deserialize)]
+pub struct SpreadRow(pub String, pub u64, pub u64);
 
 /// An entry of `workers` of an overlord.
 #[derive(Deserialize)]
@@ -218,8 +232,9 @@ mod tests {
                  "tiers":{"hot":{"size":5000,"replicatedSize":10000,"segmentCount":1}},
                  "segments":{"count":1,"size":5000,"replicatedSize":10000,"minTime":"2026-01-01T00:00:00.000Z"}}}]"#,
         );
-        let sizes = page[0].properties.tiers.get("hot").map(|sizes| (sizes.size, sizes.replicated_size));
-        assert_eq!((page[0].name.as_str(), sizes), ("orders", Some((5000, 10000))));
+        let sizes = page[0].properties.tiers.get("hot");
+        let sizes = sizes.map(|sizes| (sizes.segment_count, sizes.size, sizes.replicated_size));
+        assert_eq!((page[0].name.as_str(), sizes), ("orders", Some((1, 5000, 10000))));
     }
 
     #[test]

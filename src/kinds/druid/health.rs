@@ -9,6 +9,7 @@ use crate::model::{Health, Member, Roster, Verdict};
 use super::cast::{CHECKER, Cast, Process};
 use super::leadership::{coordination, ingestion};
 use super::remarks::remarks;
+use super::replicas::replicated;
 
 /// Judges what the pods answered.
 pub fn judge(evidence: &Evidence, roster: &Roster) -> Health {
@@ -46,7 +47,7 @@ fn back(process: &Process, cast: &Cast) -> Verdict {
         Some(Role::Historical) => {
             let ready = cast.of_role(Role::Historical).filter(|other| other.voice.place.ready).count();
             coordination(cast)
-                .map_or_else(|why| why, |segments| counted(segments, ready).and(replicated(segments)))
+                .map_or_else(|why| why, |segments| counted(segments, ready).and(replicated(segments, cast)))
         }
         Some(Role::MiddleManager) => employed(process, cast),
         Some(Role::Broker | Role::Router) => Verdict::Yes,
@@ -87,7 +88,7 @@ fn historical_may_go(process: &Process, cast: &Cast) -> Verdict {
     if matches!(process.voice.heard, Heard::NotReady) && segments.historicals.len() < all {
         return others;
     }
-    others.and(counted(segments, all)).and(loaded(segments)).and(replicated(segments))
+    others.and(counted(segments, all)).and(loaded(segments)).and(replicated(segments, cast))
 }
 
 /// The coordinator gives work to that many historicals.
@@ -109,20 +110,6 @@ fn loaded(segments: &Segments) -> Verdict {
         format!("{replicas} replicas of segments of {datasource} are missing in {tier}")
     });
     Verdict::unless(uncounted.into_iter().chain(missing).chain(lacking).collect())
-}
-
-/// The historicals serve as many replicas now as the rules ask for. The coordinator's own count is of its last run, which may
-/// have been before a historical came back with an empty disk. Of segments that are to have one replica nothing can be told.
-fn replicated(segments: &Segments) -> Verdict {
-    let thin = segments.served.iter().filter(|served| {
-        let historicals = segments.historicals.iter().filter(|tier| **tier == served.tier).count() as u64;
-        let wanted = served.once.saturating_mul(served.promised.min(historicals));
-        served.datasource != CHECKER && served.replicated < wanted
-    });
-    let thin = thin.map(|served| {
-        format!("historicals in {} still have to load replicas of {}", served.tier, served.datasource)
-    });
-    Verdict::unless(thin.collect())
 }
 
 /// Exactly one process of the role leads; where coordinators are overlords as well, also of those.

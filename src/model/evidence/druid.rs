@@ -21,6 +21,9 @@ pub struct Pod {
     /// Of a historical, `cacheInitialized`: it serves the segments that it has on its disk. Of a broker,
     /// `inventoryInitialized`: it knows who serves which segment.
     pub loaded: Option<bool>,
+    /// Of a broker: how many segments the historicals serve how often, without those of KubeDB's health checker. `None` if it
+    /// cannot tell.
+    pub spread: Option<Vec<Spread>>,
     /// What it says as a middleManager.
     pub worker: Option<Worker>,
 }
@@ -52,11 +55,22 @@ pub struct Segments {
     pub served: Vec<Served>,
 }
 
+/// Segments of a tier that equally many of its historicals serve at this moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Spread {
+    pub tier: String,
+    pub replicas: u64,
+    /// How many segments.
+    pub segments: u64,
+}
+
 /// What the historicals of a tier serve of a datasource.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Served {
     pub tier: String,
     pub datasource: String,
+    /// How many segments it has there.
+    pub segments: u64,
     /// The size of its segments in bytes, each of them counted once.
     pub once: u64,
     /// The size of its segments in bytes, counted on each historical that serves them.

@@ -26,6 +26,7 @@ pub(super) struct Question {
     pub posts: bool,
     pub path: String,
     pub query: String,
+    pub body: String,
     /// Whether it came with the credentials of the database.
     pub authenticated: bool,
 }
@@ -81,12 +82,12 @@ async fn answer(asker: Asker, handler: Handler, request: Request<Incoming>) -> R
     let (head, body) = request.into_parts();
     let authorization = head.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let credentials = authorization.and_then(basic);
-    // No question here is in the body, which has to be read all the same.
-    to_bytes(Body::new(body), LONGEST_BODY).await.map_err(|_| Gone)?;
+    let body = to_bytes(Body::new(body), LONGEST_BODY).await.map_err(|_| Gone)?;
     let question = Question {
         posts: head.method == Method::POST,
         path: head.uri.path().to_owned(),
         query: head.uri.query().unwrap_or_default().to_owned(),
+        body: String::from_utf8_lossy(&body).into_owned(),
         authenticated: credentials.is_some_and(|(user, password)| asker.accepts(&user, &password)),
     };
     let asked = asker.ask().ok_or(Gone)?;

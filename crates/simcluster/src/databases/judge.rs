@@ -98,6 +98,9 @@ fn druid(view: &View, member: &Member) -> Result<(), String> {
     if member.role == "historicals" && view.members(&["historicals"]).iter().any(|other| loads(&other.pod)) {
         return Err("segments are still loading".to_owned());
     }
+    if member.role == "historicals" && view.any(|trouble| matches!(trouble, Trouble::Unbalanced)) {
+        return Err("a segment is served once less than it should be".to_owned());
+    }
     all_in(view, &[member.role.as_str()])
 }
 

@@ -110,6 +110,10 @@ pub enum Trouble {
     /// The leading Druid coordinator has not counted the segments since it leads, as a real one has not before its first run
     /// (`druid.coordinator.startDelay`).
     Uncounted,
+    /// While it balances a Druid, the coordinator has had one historical too many drop a segment, and has another segment that it
+    /// moves served once more: together they are served as often as they should be, and its last count is of before (seen with
+    /// 25.0.0).
+    Unbalanced,
     /// A task of a user runs on this middleManager.
     Task {
         /// Which.

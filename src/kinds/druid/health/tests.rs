@@ -2,7 +2,7 @@ use super::*;
 use crate::kinds::letters::may_go_and_back;
 use crate::model::evidence::Said;
 use crate::model::evidence::druid::{
-    Answers, Coordinator, Ingestion, Lacking, Overlord, Pod, Served, Worker,
+    Answers, Coordinator, Ingestion, Lacking, Overlord, Pod, Served, Spread, Worker,
 };
 use crate::model::{Check, Obstacle, Place, Unasked};
 
@@ -11,6 +11,8 @@ use crate::model::{Check, Obstacle, Place, Unasked};
 struct Scene {
     segments: Segments,
     supervisors: Vec<String>,
+    /// What each broker sees; those without cannot tell.
+    spreads: Vec<Vec<Spread>>,
 }
 
 /// The processes of a Druid, by role and one letter for each: `coordinators=Lf brokers=ww`.
@@ -31,7 +33,10 @@ fn health(processes: &str, scene: Scene) -> Health {
             let said = match letter {
                 'n' => continue,
                 't' => Err(Unasked::new(Obstacle::TimedOut, "no answer within 5 s")),
-                _ => Ok(process(role, &pod, letter, &scene)),
+                _ => {
+                    let spread = scene.spreads.get(ordinal as usize).filter(|_| role == "brokers").cloned();
+                    Ok(Pod { spread, ..process(role, &pod, letter, &scene) })
+                }
             };
             let uid = if letter == 's' { "uid-before".into() } else { uid };
             answers.pods.push(Said { pod, uid, said });
@@ -210,14 +215,63 @@ fn a_historical_that_comes_back_with_an_empty_disk_is_waited_for() {
         let served = Served {
             tier: "_default_tier".into(),
             datasource: datasource.into(),
+            segments: 10,
             once: 1000,
             replicated,
             promised,
         };
         let segments = Segments { served: vec![served], ..counting(historicals) };
-        let processes = format!("coordinators=L historicals={}", "w".repeat(historicals));
+        let processes = format!("coordinators=L brokers=w historicals={}", "w".repeat(historicals));
         assert_letters(&processes, &segments, letters, letters);
     }
+}
+
+/// The brokers count the historicals of each segment: `2*9` are nine segments on two of them.
+#[test]
+fn a_segment_that_has_lost_a_replica_is_waited_for_whatever_the_others_have() {
+    let served = |datasource: &str, promised, segments| Served {
+        tier: "_default_tier".into(),
+        datasource: datasource.into(),
+        segments,
+        once: 1000,
+        replicated: 2000,
+        promised,
+    };
+    let (both, one) = (vec![served("wikipedia", 2, 10)], served("logs", 1, 5));
+    let mixed = vec![served("wikipedia", 2, 10), one];
+    for (served, brokers, letters) in [
+        (&both, "w w: 2*10, 2*10", "yyy"),
+        (&both, "w w: 2*8 3*1 1*1, 2*10", "nnn"),
+        (&both, "w w: 2*10, 2*8 3*1 1*1", "nnn"),
+        (&both, "w w: 2*7 3*3, 2*10", "yyy"),
+        // One that watches some segments only.
+        (&both, "w w: 2*4 1*4, 2*10", "yyy"),
+        (&both, "w w: , 2*9 1*1", "nnn"),
+        // One that does not know yet who serves what is not believed, nor is one that is not Ready.
+        (&both, "l w: , 2*10", "yyy"),
+        (&both, "l n: , ", "yyy"),
+        // One that does not answer might see less, but the other one knows enough.
+        (&both, "t w: , 2*10", "yyy"),
+        (&both, "t t: , ", "???"),
+        // Segments that are to have one replica only.
+        (&mixed, "w w: 2*10 1*5, 2*10 1*5", "yyy"),
+        (&mixed, "w w: 2*9 1*6, 2*10 1*5", "nnn"),
+    ] {
+        let (who, spreads) = brokers.split_once(": ").expect("brokers and what they see");
+        let spreads = spreads.split(", ").map(spread).collect();
+        let segments = Segments { served: served.clone(), ..counting(3) };
+        let processes = format!("coordinators=L brokers={} historicals=www", who.replace(' ', ""));
+        let health = health(&processes, Scene { spreads, ..scene(segments) });
+        let said = may_go_and_back(&health, |member| member.pod.starts_with("historicals"));
+        assert_eq!(said, (letters.to_owned(), letters.to_owned()), "{brokers}: {health:#?}");
+    }
+}
+
+fn spread(written: &str) -> Vec<Spread> {
+    let pairs = written.split_whitespace().filter_map(|pair| pair.split_once('*'));
+    let number = |text: &str| text.parse().expect("a number");
+    let tier = || "_default_tier".to_owned();
+    pairs.map(|(r, s)| Spread { tier: tier(), replicas: number(r), segments: number(s) }).collect()
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The APIs of coordinators and overlords. Only the leading one answers most of it; the others send their client there.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use super::{has_loaded, host, tasks};
@@ -96,8 +98,34 @@ struct Missing {
     segments: usize,
 }
 
-/// Segment by segment, the replicas are on the next historicals in a circle.
 fn missing(asked: &Asked, datasource: &Datasource) -> Missing {
+    let lost = lost(asked, datasource);
+    Missing {
+        replicas: lost.iter().sum(),
+        segments: lost.iter().filter(|lost| **lost == datasource.replicas).count(),
+    }
+}
+
+/// On how many historicals each segment is, as a broker counts them: the tier, that number, and that of such segments.
+pub(super) fn served(asked: &Asked) -> Value {
+    let mut counted = BTreeMap::new();
+    for datasource in asked.view.contents.datasources.iter().filter(|it| it.name != "kubedb-datasource") {
+        let mut replicas: Vec<_> =
+            lost(asked, datasource).into_iter().map(|lost| datasource.replicas - lost).collect();
+        if let (true, [one, other, ..]) =
+            (asked.view.any(|trouble| matches!(trouble, Trouble::Unbalanced)), &mut *replicas)
+        {
+            (*one, *other) = (one.saturating_sub(1), *other + 1);
+        }
+        for replicas in replicas.into_iter().filter(|replicas| *replicas > 0) {
+            *counted.entry(replicas).or_insert(0) += 1;
+        }
+    }
+    counted.into_iter().map(|(replicas, segments)| json!([TIER, replicas, segments])).collect()
+}
+
+/// How many replicas each segment lacks. They are on the next historicals in a circle.
+fn lost(asked: &Asked, datasource: &Datasource) -> Vec<usize> {
     let count = asked.view.size_of("historicals").max(1);
     let historicals = asked.view.members(&["historicals"]);
     let loaded = |ordinal: usize| {
@@ -107,11 +135,7 @@ fn missing(asked: &Asked, datasource: &Datasource) -> Missing {
     let loaded: Vec<bool> = (0..count).map(loaded).collect();
     let lost =
         |segment: usize| (0..datasource.replicas).filter(|nth| !loaded[(segment + nth) % count]).count();
-    let lost: Vec<usize> = (0..datasource.segments).map(lost).collect();
-    Missing {
-        replicas: lost.iter().sum(),
-        segments: lost.iter().filter(|lost| **lost == datasource.replicas).count(),
-    }
+    (0..datasource.segments).map(lost).collect()
 }
 
 fn loaded_percent(asked: &Asked, datasource: &Datasource) -> f64 {

@@ -46,7 +46,8 @@ pub(super) fn answer(asked: &Asked, question: &Question) -> Reply {
         "coordinators" | "overlords" => leaders::answer(asked, path, question),
         "middlemanagers" => workers::answer(asked, path, question),
         "historicals" if !question.posts => historical(asked, path),
-        "brokers" if !question.posts => broker(asked, path),
+        "brokers" if question.posts => sql(asked, path, &question.body),
+        "brokers" => broker(asked, path),
         _ => None,
     };
     let status = if question.posts { None } else { status(asked, path) };
@@ -81,6 +82,20 @@ fn broker(asked: &Asked, path: &str) -> Option<Reply> {
         "/druid/broker/v1/loadstatus" => Some(Reply::json(&json!({ "inventoryInitialized": knows }))),
         "/druid/broker/v1/readiness" => Some(flag(knows)),
         _ => None,
+    }
+}
+
+/// Answers the one question that is asked in SQL: how many segments each tier serves how often. Those of the health checker are
+/// left out.
+fn sql(asked: &Asked, path: &str, body: &str) -> Option<Reply> {
+    let question: Value = serde_json::from_str(body).ok().filter(|_| path == "/druid/v2/sql")?;
+    let query = question["query"].as_str()?;
+    let is_known =
+        query.contains("sys.server_segments") && query.contains("NOT LIKE 'kubedb-datasource!_%' ESCAPE '!'");
+    match is_known && question["resultFormat"] == "array" {
+        true => Some(Reply::json(&leaders::served(asked))),
+        // On the tables of its metadata it knows few functions.
+        false => Some(Reply::coded(500, &json!({ "error": "Unknown exception" }))),
     }
 }
 
