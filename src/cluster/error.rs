@@ -1,6 +1,6 @@
 use kube::core::Status;
 
-use crate::model::{NOT_READY, clean, refused_by_webhook, why_forbidden};
+use crate::model::{NOT_READY, clean, refused_by_admission, why_forbidden};
 
 use super::tls::Distrust;
 use super::transport::unsent;
@@ -58,6 +58,10 @@ pub enum ClusterError {
 /// All that an API server says of a JSON patch that cannot be applied, such as a failed `test` (`NewGenericServerResponse` of
 /// apimachinery). Any other 422 is a rejection, whoever else has changed the object.
 const NOT_APPLICABLE: &str = "the server rejected our request due to an error in our request";
+
+/// What an API server says of a request for a WebSocket that has lost its `Upgrade` on the way (`UpgradeAwareHandler` of
+/// apimachinery).
+const UPGRADE_REQUIRED: &str = "Upgrade request required";
 
 /// How many characters of a server's message are shown. A webhook may list hundreds of reasons.
 const LONGEST_MESSAGE: usize = 2000;
@@ -164,9 +168,10 @@ impl ClusterError {
         let causes = details.map_or(&[][..], |d| d.causes.as_slice());
         match code {
             // A webhook may choose any code, and none of them means here what it means elsewhere.
-            400..=499 if code != 429 && refused_by_webhook(&message) => {
+            400..=499 if code != 429 && refused_by_admission(&message) => {
                 ClusterError::Refused { what, message }
             }
+            400 if message == UPGRADE_REQUIRED => ClusterError::NoUpgrade { what, message },
             // A missing object is named in the details; a missing API is a bare 404.
             404 if details.is_some_and(|d| !d.name.is_empty()) => ClusterError::NotFound { what },
             404 => ClusterError::ApiAbsent { what },
@@ -293,9 +298,8 @@ mod tests {
             ClusterError::Expired { .. } => "expired",
             ClusterError::Transient { .. } => "transient",
             ClusterError::Unexpected { .. } => "unexpected",
-            ClusterError::TooLarge { .. } | ClusterError::BadName { .. } | ClusterError::NoUpgrade { .. } => {
-                "not a response"
-            }
+            ClusterError::NoUpgrade { .. } => "no upgrade",
+            ClusterError::TooLarge { .. } | ClusterError::BadName { .. } => "not a response",
         }
     }
 
@@ -324,6 +328,11 @@ mod tests {
             (422, "<html>Unprocessable</html>", "refused"),
             (422, cause, "refused"),
             (400, bare, "refused"),
+            (
+                400,
+                r#"{"kind":"Status","status":"Failure","message":"Upgrade request required","reason":"BadRequest","code":400}"#,
+                "no upgrade",
+            ),
             (429, cause, "budget"),
             (429, bare, "transient"),
             (429, "", "transient"),
@@ -393,6 +402,11 @@ mod tests {
                 "refused",
             ),
             (403, r#"pods "db-0" is forbidden: not yet ready to handle request"#, "transient"),
+            (
+                403,
+                "policy 'mirror' with binding 'mirror' denied request: error applying patch: invalid ApplyConfiguration",
+                "refused",
+            ),
             (400, r#"admission webhook "guard.example.com" denied the request: no"#, "refused"),
             (401, r#"admission webhook "guard.example.com" denied the request: who?"#, "refused"),
             (404, r#"admission webhook "guard.example.com" denied the request: no such team"#, "refused"),

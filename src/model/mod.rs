@@ -62,7 +62,7 @@ pub use plan::{
 pub use pod::{ContainerState, ContainerStatus, Pod, PodCondition, PodTimes, RESIZES};
 pub use pre_pull::{PRE_PULL_LABEL, PodTerms, PrePull, Pull};
 pub use reference::ObjectRef;
-pub use refusal::{NOT_READY, refused_by_webhook, why_forbidden};
+pub use refusal::{NOT_READY, refused_by_admission, why_forbidden};
 pub use revision::Revision;
 pub use rewriting::{Rewriting, Rewritten, Unlike, is_another, mirrors};
 pub use snapshot::{Lock, Snapshot};

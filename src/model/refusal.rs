@@ -4,9 +4,11 @@
 /// admission initializer).
 pub const NOT_READY: &str = "not yet ready to handle request";
 
-/// Whether an admission webhook has rejected the request (`ToStatusErr` of apiserver's webhook admission).
-pub fn refused_by_webhook(message: &str) -> bool {
-    message.starts_with("admission webhook \"") && message.contains("\" denied the request")
+/// Whether admission has rejected the request in words of its own: a webhook (`ToStatusErr` of apiserver's webhook admission), or
+/// a MutatingAdmissionPolicy, which rejects what it fails for. Everything else that rejects says `is forbidden`.
+pub fn refused_by_admission(message: &str) -> bool {
+    let webhook = message.starts_with("admission webhook \"") && message.contains("\" denied the request");
+    webhook || message.starts_with("policy '") && message.contains(" denied request: ")
 }
 
 /// What follows `pods "x" is forbidden: `: the words of the authorizer, or of the admission plugin that has rejected the

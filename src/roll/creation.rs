@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::model::{CreationNews, FailedCreate, Lookup, NOT_READY, Pod, refused_by_webhook, why_forbidden};
+use crate::model::{CreationNews, FailedCreate, Lookup, NOT_READY, Pod, refused_by_admission, why_forbidden};
 
 /// A pod that is created as usual is there sooner, and nobody has to be asked.
 const ASK_AFTER: Duration = Duration::from_secs(1);
@@ -127,11 +127,7 @@ pub fn without_preamble(message: &str) -> &str {
 /// What is not known is not taken for lasting.
 pub fn lasts(message: &str) -> bool {
     let said = without_preamble(message);
-    if refused_by_webhook(said) {
-        return true;
-    }
-    // A MutatingAdmissionPolicy that fails says so without "is forbidden".
-    if said.starts_with("policy '") && said.contains(" denied request: ") {
+    if refused_by_admission(said) {
         return true;
     }
     let may_pass = [

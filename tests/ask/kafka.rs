@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kubectl_dbupdate::model::Check;
-use simcluster::{Contents, Misanswer, Topic};
+use simcluster::{ApiError, Contents, Effect, Fault, Misanswer, Topic};
 use tokio::time::Instant;
 
 use super::*;
@@ -50,6 +50,16 @@ async fn a_well_kafka_says_who_leads_and_may_be_restarted() {
         let asked_themselves = health.members.iter().filter(|member| member.role != "controller");
         assert!(asked_themselves.clone().all(|member| member.version == "3.5"), "{health:#?}");
     }
+}
+
+/// A proxy that knows nothing of WebSockets takes their header off, and an API server then asks for it.
+#[tokio::test(start_paused = true)]
+async fn what_carries_no_websocket_is_told_as_that() {
+    let mut asked = topology();
+    let refusal = ApiError::new(400, "BadRequest", "Upgrade request required");
+    asked.world.sim.faults().add(Fault::new(Effect::Answer(refusal)).path("/portforward").always());
+    let health = asked.health().await;
+    assert!(may(&health, "kf-broker-0").contains("no WebSocket is carried"), "{health:#?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -41,6 +41,14 @@ async fn a_policy_that_refuses_a_write_refuses_the_run() {
         (
             ApiError::new(
                 403,
+                "Invalid",
+                "policy 'm' with binding 'b' denied request: error applying patch: no such key".to_owned(),
+            ),
+            "'m' with binding 'b' denied request",
+        ),
+        (
+            ApiError::new(
+                403,
                 "Forbidden",
                 format!(
                     "{forbidden}: unable to create new content in namespace default because it is being terminated"
