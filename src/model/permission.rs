@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Something that a user may or may not do, in the terms of an RBAC rule.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -57,15 +58,23 @@ pub enum Weight {
 pub struct Rule {
     pub api_groups: Vec<String>,
     pub resources: Vec<String>,
+    /// The only objects that it is for; empty if it is for all of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub resource_names: Vec<String>,
     pub verbs: Vec<String>,
 }
 
 impl Rule {
-    /// The rules that grant these permissions, one for each resource.
+    /// The rules that grant these permissions, one for each resource. What is needed is one database's Secrets: a rule without
+    /// their names would give away all others of the namespace.
     pub fn of<'a>(permissions: impl IntoIterator<Item = &'a Permission>) -> Vec<Rule> {
+        let permissions: Vec<_> = permissions.into_iter().collect();
+        let secrets = permissions.iter().filter(|p| p.group.is_empty() && p.resource == "secrets");
+        let secrets: Vec<_> = secrets.map(|p| p.name.clone()).collect();
         let rule = |((group, resource), verbs): ((&str, &str), Vec<&str>)| Rule {
             api_groups: vec![group.to_owned()],
             resources: vec![resource.to_owned()],
+            resource_names: if resource == "secrets" { secrets.clone() } else { Vec::new() },
             verbs: verbs.into_iter().map(str::to_owned).collect(),
         };
         verbs(permissions).into_iter().map(rule).collect()
@@ -75,11 +84,18 @@ impl Rule {
 impl fmt::Display for Rule {
     /// As it is written below `rules:` in YAML.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let groups: Vec<_> = self.api_groups.iter().map(|group| format!("\"{group}\"")).collect();
-        writeln!(f, "- apiGroups: [{}]", groups.join(", "))?;
+        writeln!(f, "- apiGroups: [{}]", quoted(&self.api_groups))?;
         writeln!(f, "  resources: [{}]", self.resources.join(", "))?;
+        if !self.resource_names.is_empty() {
+            writeln!(f, "  resourceNames: [{}]", quoted(&self.resource_names))?;
+        }
         writeln!(f, "  verbs: [{}]", self.verbs.join(", "))
     }
+}
+
+/// As strings of JSON, which YAML takes: a name from outside stays one name.
+fn quoted(texts: &[String]) -> String {
+    texts.iter().map(|text| Value::from(text.as_str()).to_string()).collect::<Vec<_>>().join(", ")
 }
 
 impl fmt::Display for Permission {
@@ -98,7 +114,10 @@ impl fmt::Display for Permission {
 pub fn verbs<'a>(of: impl IntoIterator<Item = &'a Permission>) -> BTreeMap<(&'a str, &'a str), Vec<&'a str>> {
     let mut verbs: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
     for permission in of {
-        verbs.entry((&permission.group, &permission.resource)).or_default().push(&permission.verb);
+        let known = verbs.entry((&permission.group, &permission.resource)).or_default();
+        if !known.contains(&permission.verb.as_str()) {
+            known.push(&permission.verb);
+        }
     }
     verbs
 }
@@ -117,6 +136,8 @@ mod tests {
         let missing = [
             Permission::new("patch", "kubedb.com", "kafkas/status").named("my-kf"),
             Permission::new("create", "", "pods/eviction"),
+            Permission::new("get", "", "secrets").named("my-kf-auth"),
+            Permission::new("get", "", "secrets").named("my-kf-client-cert"),
             Permission::new("watch", "", "pods"),
             Permission::new("get", "", "pods"),
         ];
@@ -124,6 +145,7 @@ mod tests {
             rules(&missing),
             "- apiGroups: [\"\"]\n  resources: [pods]\n  verbs: [watch, get]\n\
              - apiGroups: [\"\"]\n  resources: [pods/eviction]\n  verbs: [create]\n\
+             - apiGroups: [\"\"]\n  resources: [secrets]\n  resourceNames: [\"my-kf-auth\", \"my-kf-client-cert\"]\n  verbs: [get]\n\
              - apiGroups: [\"kubedb.com\"]\n  resources: [kafkas/status]\n  verbs: [patch]\n"
         );
     }

@@ -132,11 +132,12 @@ impl<'a> Subject<'a> {
         // (AuthorizePodWebsocketUpgradeCreatePermission).
         let socket = |resource| ["get", "create"].map(|verb| Permission::new(verb, "", resource));
         let mut all = Vec::from(socket("pods/portforward"));
-        all.push(Permission::new("get", "", "pods/proxy"));
+        let protocol = self.kind.facts().questions.protocol;
+        all.extend(protocol.has_open_pages().then(|| Permission::new("get", "", "pods/proxy")));
         if self.kind.facts().finishing.runs_commands {
             all.extend(socket("pods/exec"));
         }
-        if !self.kind.facts().questions.protocol.takes_credentials() {
+        if !protocol.takes_credentials() {
             return all;
         }
         let Access { tls, open, auth_secret, client_secret, .. } = &self.access;
@@ -307,13 +308,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_zookeeper_is_asked_without_a_secret() {
+    fn a_kind_is_asked_with_the_secrets_and_by_the_proxy_only_where_it_takes_that() {
         for kind in Kind::ALL {
             let asking =
                 Subject { access: Access { tls: true, ..Access::of("db") }, ..Subject::any(kind, "db") }
                     .asking();
-            let secrets = asking.iter().filter(|permission| permission.resource == "secrets").count();
-            assert_eq!(secrets, if kind == Kind::ZooKeeper { 0 } else { 2 }, "{kind}");
+            let count = |resource| asking.iter().filter(|permission| permission.resource == resource).count();
+            assert_eq!(count("secrets"), if kind == Kind::ZooKeeper { 0 } else { 2 }, "{kind}");
+            let has_pages = matches!(kind, Kind::ZooKeeper | Kind::Hazelcast);
+            assert_eq!(count("pods/proxy"), usize::from(has_pages), "{kind}");
         }
     }
 }

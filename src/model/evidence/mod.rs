@@ -62,6 +62,11 @@ impl Protocol {
     pub fn takes_credentials(self) -> bool {
         self != Protocol::ZooKeeper
     }
+
+    /// Whether what matters is on a page that a pod serves to everybody, so that it can be had by `pods/proxy` as well.
+    pub fn has_open_pages(self) -> bool {
+        matches!(self, Protocol::ZooKeeper | Protocol::Hazelcast)
+    }
 }
 
 /// What one pod answered.
