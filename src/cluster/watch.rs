@@ -28,7 +28,8 @@ use super::{Cluster, ClusterError};
 /// watch that ends is opened again.
 const WATCH_SECONDS: u32 = 290;
 
-/// A watch without an event for this long is dead: the server sends a bookmark about every minute.
+/// A watch without an event for this long is opened again: its connection may be dead, which HTTP/1.1 does not notice. A server
+/// sends a bookmark about every minute, but may have none to send of what does not change.
 const SILENCE: Duration = Duration::from_secs(100);
 
 /// The pause after a watch has ended without an event more than once.
@@ -344,7 +345,6 @@ impl Watch {
     ) -> Result<Ended, ClusterError> {
         let call = self.call(labels, fields, mark)?;
         let what = &call.what;
-        let silent = || ClusterError::lost(what, "the watch stalled");
         let mut events = match self.cluster.open_watch::<T>(&call).await {
             Ok(events) => events,
             Err(error) => return expired_or(error),
@@ -353,8 +353,7 @@ impl Watch {
         let _ = self.to.send(Delta::Opened).await;
         loop {
             let event = match timeout(SILENCE, events.next()).await {
-                Err(_) => return Err(silent()),
-                Ok(None) => return Ok(Ended::Resumable),
+                Err(_) | Ok(None) => return Ok(Ended::Resumable),
                 Ok(Some(Err(error))) => return expired_or(error),
                 Ok(Some(Ok(event))) => event,
             };

@@ -266,6 +266,19 @@ async fn a_single_failure_after_a_slow_pod_is_survived() {
     world.is_updated();
 }
 
+/// A server has no bookmarks to send of what does not change: a watch that hears nothing for minutes is opened again in silence.
+#[tokio::test(start_paused = true)]
+async fn a_watch_of_what_does_not_change_is_no_trouble() {
+    let slow = PodRule::new(Ailment::SlowStart(secs(400))).name("db-0").image("*:3.9.1*");
+    let world = World::behaving(Behaviour::default().with(slow), Database::zookeeper("db"));
+    let ended = world.update().await;
+    ended.done();
+    let retried: Vec<_> = ended.events().filter(|e| matches!(e, Event::Retrying { .. })).collect();
+    assert!(retried.is_empty(), "{retried:#?}");
+    let opened = |r: &RecordedRequest| r.parameter("watch").is_some() && r.path.ends_with("/statefulsets");
+    assert!(world.sim.requests().into_iter().filter(opened).count() >= 4);
+}
+
 /// A conflict of an eviction that is not about the pod is waited out, and the server is not asked without a pause.
 #[tokio::test(start_paused = true)]
 async fn an_eviction_that_conflicts_for_no_reason_is_tried_with_pauses() {

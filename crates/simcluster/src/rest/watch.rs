@@ -107,7 +107,7 @@ impl Running {
             tokio::select! {
                 biased;
                 change = subscription.next() => match change {
-                    Some(change) => self.lines.extend(self.watch.line_of(&change)),
+                    Some(change) => self.lines.extend(self.watch.take_in(&change)),
                     None => return Ok(None),
                 },
                 () = sleep_until(self.watch.bookmark_at.unwrap_or(self.watch.deadline)) => {
@@ -131,13 +131,15 @@ type First = (VecDeque<Bytes>, Option<Subscription>);
 
 /// What a watch is about, and until when.
 struct Watch {
-    store: Store,
     target: Target,
     selector: Selector,
     form: Form,
     table: Option<Table>,
     deadline: Instant,
     bookmark_at: Option<Instant>,
+    /// The version that it was opened at, and the newest of its resource since.
+    opened_at: u64,
+    newest: u64,
     hangups: watch::Receiver<Hangup>,
 }
 
@@ -148,13 +150,14 @@ impl Watch {
         let timeout = call.query.positive("timeoutSeconds")?;
         let deadline = Instant::now() + timeout.map_or(LONGEST, Duration::from_secs);
         let mut watch = Self {
-            store: server.store.clone(),
             target: target.clone(),
             selector: selector(call, target)?,
             form,
             table: (form == Form::Table).then(|| Table::new(server, call, target)).transpose()?,
             deadline,
             bookmark_at: None,
+            opened_at: 0,
+            newest: 0,
             hangups: server.faults.hangups(),
         };
         if call.query.is_set("allowWatchBookmarks") {
@@ -173,6 +176,7 @@ impl Watch {
             return Ok(only_error(&error));
         }
         if version > 0 && !streamed {
+            (self.opened_at, self.newest) = (version, version);
             return Ok(match store.subscribe_after(self.target.resource, version) {
                 Some(subscription) => (VecDeque::new(), Some(subscription)),
                 None => only_error(&too_old(version, store)),
@@ -182,6 +186,7 @@ impl Watch {
             return Ok(only_error(&too_large(version, store.version())));
         }
         let (objects, at, subscription) = store.list_and_subscribe(self.target.resource);
+        self.newest = at;
         let mut lines = VecDeque::new();
         if streamed || !initial {
             for object in &objects {
@@ -198,6 +203,11 @@ impl Watch {
 
     fn selects(&self, object: &Value) -> bool {
         in_scope(&self.target, object) && self.selector.matches(object)
+    }
+
+    fn take_in(&mut self, change: &Change) -> Option<Bytes> {
+        self.newest = self.newest.max(change.version);
+        self.line_of(change)
     }
 
     /// The line of a change, as this watch sees it: an object that stops being selected is deleted for it.
@@ -225,16 +235,16 @@ impl Watch {
         json_line(kind, &View::new(object, &self.target.api_version(), self.form))
     }
 
-    /// What has already happened, then a bookmark that is newer than all of it.
+    /// What has already happened, then a bookmark at the last change of the resource. A server may not learn of changes of
+    /// others (etcd tells of them every 10 minutes by default): then a watch of what does not change gets none.
     fn bookmark(&mut self, subscription: &mut Subscription) -> Vec<Bytes> {
-        let version = self.store.version();
         let mut lines = Vec::new();
-        let mut newest = version;
         while let Some(change) = subscription.try_next() {
-            newest = newest.max(change.version);
-            lines.extend(self.line_of(&change));
+            lines.extend(self.take_in(&change));
         }
-        lines.push(self.bookmark_line(newest, false));
+        if self.newest > self.opened_at {
+            lines.push(self.bookmark_line(self.newest, false));
+        }
         self.schedule_bookmark();
         lines
     }
