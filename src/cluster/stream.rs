@@ -84,10 +84,33 @@ fn cut_off(error: &kube::Error) -> bool {
     let mut cause: Option<&dyn Error> = Some(error);
     while let Some(error) = cause {
         let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
-        if kind == Some(io::ErrorKind::UnexpectedEof) || error.to_string().contains("unexpected EOF") {
+        // HTTP/2 passes on only the words of rustls and of the system.
+        let words = error.to_string();
+        let said =
+            ["unexpected EOF", "without sending TLS close_notify"].iter().any(|end| words.contains(end));
+        if kind == Some(io::ErrorKind::UnexpectedEof) || said {
             return true;
         }
         cause = error.source();
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_goes_away_ends_a_watch() {
+        for (words, expected) in [
+            (
+                "error reading a body from connection: peer closed connection without sending TLS close_notify",
+                true,
+            ),
+            ("unexpected EOF during chunk size line", true),
+            ("connection reset by peer", false),
+        ] {
+            assert_eq!(cut_off(&kube::Error::Service(words.into())), expected, "{words}");
+        }
+    }
 }
