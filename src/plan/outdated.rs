@@ -6,15 +6,21 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::context::Context;
 use crate::model::{
-    Check, Finding, Lookup, Pod, PodAction, Severity, Snapshot, Workload, WorkloadPlan, clean,
+    Check, Finding, Lookup, Method, Pod, PodAction, Severity, Snapshot, Workload, WorkloadPlan, clean,
 };
 
 /// More differences than this are counted, not named.
 const NAMED: usize = 6;
 
-/// One finding for each workload whose pods restart onto more than new images.
-pub fn findings(snapshot: &Snapshot, planned: &[WorkloadPlan], found: &mut Vec<Finding>) {
+/// One finding for each workload whose pods restart onto more than new images. What KubeDB has rendered for an unfinished update is
+/// that update.
+pub fn findings(context: &Context<'_>, planned: &[WorkloadPlan], found: &mut Vec<Finding>) {
+    if context.unfinished() && context.method != Method::Client {
+        return;
+    }
+    let snapshot = context.snapshot;
     let mut unknown = BTreeSet::new();
     for plan in planned {
         let Some(workload) = snapshot.workload(&plan.object.uid) else { continue };

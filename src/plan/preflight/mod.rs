@@ -37,7 +37,7 @@ pub fn findings(context: &Context<'_>, planned: &[WorkloadPlan]) -> Vec<Finding>
     found.extend(bar::bar(context));
     workloads::placement(context, &mut found);
     admission::findings(planned, &mut found);
-    outdated::findings(context.snapshot, planned, &mut found);
+    outdated::findings(context, planned, &mut found);
     workloads::policies(context, planned, &mut found);
     environment::findings(context, planned, &mut found);
     found.sort_by_key(|f| f.severity);
