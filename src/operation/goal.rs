@@ -215,6 +215,7 @@ impl Goal {
                     resuming,
                     skip: request.skip.clone(),
                     unfinished: unfinished.map(Unfinished::from),
+                    after_an_update: false,
                 };
                 Ok(Hops::one(finish::plan(snapshot, &request)?))
             }

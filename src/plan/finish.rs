@@ -21,6 +21,8 @@ pub struct Request {
     pub skip: BTreeSet<Check>,
     /// A finish was interrupted, which may only have to be verified.
     pub resuming: bool,
+    /// An update comes first, which brings everything to the version; if it does not, that is seen then.
+    pub after_an_update: bool,
     /// An update or rollback that is not complete.
     pub unfinished: Option<Unfinished>,
 }
@@ -50,7 +52,9 @@ pub fn plan(snapshot: &Snapshot, request: &Request) -> Result<Plan, NoTarget> {
     let workloads: Vec<_> = workload::in_order(&context).into_iter().map(planned).collect();
     let mut findings = preflight::of_a_finish(&context);
     let update = workload::action(&context, &workloads, false);
-    findings.extend(not_updated(update, request.unfinished.as_ref(), &context));
+    if !request.after_an_update {
+        findings.extend(not_updated(update, request.unfinished.as_ref(), &context));
+    }
     findings.extend(said(&context, &snapshot.completion));
     findings.sort_by_key(|finding| finding.severity);
     let completion = snapshot.completion.found();

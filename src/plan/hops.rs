@@ -2,7 +2,6 @@
 
 use crate::catalog;
 use crate::model::{Action, Check, Container, Lookup, Plan, Snapshot, WorkloadPlan};
-use crate::steps::s1_pause;
 
 use super::finish;
 use super::update::{self, NoTarget, Request};
@@ -39,11 +38,13 @@ impl Hops {
         let (mut plans, mut there) = (Vec::new(), snapshot.clone());
         let nothing = self.later.is_empty() && self.first.action == Action::Nothing;
         let mut raised = false;
+        let after =
+            |plans: &[Plan]| finish::Request { after_an_update: !plans.is_empty(), ..request.clone() };
         for mut plan in std::iter::once(self.first).chain(self.later) {
             let needs = plan.findings.iter().any(|f| f.check == Check::NotFinished && f.refuses());
             if needs {
                 if !std::mem::replace(&mut raised, true) {
-                    plans.push(finish::plan(&there, request)?);
+                    plans.push(finish::plan(&there, &after(&plans))?);
                 }
                 plan.findings.retain(|finding| finding.check != Check::NotFinished);
             }
@@ -56,7 +57,7 @@ impl Hops {
             plans.clear();
             there.completion = snapshot.completion.clone();
         }
-        plans.push(finish::plan(&there, request)?);
+        plans.push(finish::plan(&there, &after(&plans))?);
         let first = plans.remove(0);
         Ok(Hops { first, later: plans })
     }
@@ -133,10 +134,6 @@ fn latest(snapshot: &Snapshot, request: &Request) -> Result<Hops, NoTarget> {
 /// The snapshot as it will be after that update.
 fn arrived(mut there: Snapshot, plan: &Plan) -> Snapshot {
     there.database.version.clone_from(&plan.to.name);
-    // It ends with removing our pause.
-    while let Some((at, _)) = s1_pause::our(&there.database) {
-        there.database.conditions.remove(at);
-    }
     for planned in &plan.workloads {
         let Some(workload) = there.workloads.iter_mut().find(|w| w.object.uid == planned.object.uid) else {
             continue;

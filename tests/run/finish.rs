@@ -10,7 +10,7 @@ use kubectl_dbupdate::operation::{
 };
 use kubectl_dbupdate::situation::{self, Commands, State};
 use simcluster::world::Database;
-use simcluster::{Disk, Effect, Fault, Mishap, Sstable, Trouble};
+use simcluster::{Ailment, Behaviour, Disk, Effect, Fault, Mishap, PodRule, Sstable, Trouble};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
@@ -261,16 +261,20 @@ async fn an_update_with_finish_leaves_nothing_and_without_it_says_what_is_left()
 
 #[tokio::test(start_paused = true)]
 async fn nothing_that_its_update_still_has_to_do_speaks_against_a_finish_that_follows() {
-    let world = World::new(Database::kafka_topology("db").version("3.9.0").controllers(1).brokers(2)).gated();
+    let slow = PodRule::new(Ailment::SlowStart(secs(400))).name("db-controller-0").image("*4.0.0*");
+    let kafka = Database::kafka_topology("db").version("3.9.0").controllers(1).brokers(2);
+    let world = World::behaving(Behaviour::default().with(slow), kafka).gated();
     let methods = Methods { all: Some(Method::Provisioner), ..Methods::default() };
     let to = Wish::Update { to: Some("4.0.0".to_owned()), through: false, methods };
     let finish = Some(Soak::default());
     let updating = carried_out(&world, "mortal", to, |request| request.finish = finish);
-    timeout(secs(10), updating).await.expect_err("it dies half way");
-    assert!(world.paused().is_some(), "the update has begun");
+    timeout(secs(30), updating).await.expect_err("it dies half way");
+    world.change_status(|db| db["status"]["phase"] = "Critical".into());
     let resumed = outlook(&world, Wish::Resume { through: false }).await.expect("it can be read");
     let against: Vec<_> = resumed.hops.all().flat_map(Plan::refusals).collect();
     assert_eq!(against, Vec::<&Finding>::new());
+    let found = |check| resumed.hops.last().findings.iter().any(|finding| finding.check == check);
+    assert!(found(Check::PodNotReady) && found(Check::Phase), "{:#?}", resumed.hops.last().findings);
     assert!(resumed.hops.last().finish.is_some() && resumed.hops.first.finish.is_none());
 }
 
