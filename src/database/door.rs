@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use futures::FutureExt;
-use futures::future::{BoxFuture, join};
+use futures::future::{BoxFuture, try_join};
 use rustls::pki_types::ServerName;
 use secrecy::SecretString;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -88,8 +88,7 @@ impl Door {
             return Ok(Box::new(self.plain(place, port).await?));
         }
         let connector = self.tls.get_or_try_init(|| self.connector());
-        let (line, connector) = join(self.plain(place, port), connector).await;
-        let (line, connector) = (line?, connector?);
+        let (line, connector) = try_join(self.plain(place, port), connector).await?;
         let name = ServerName::try_from(self.host(place))
             .map_err(|error| Unasked::new(Obstacle::Certificate, &error.to_string()))?;
         let shaking = async {
@@ -110,9 +109,7 @@ impl Door {
         place: &Place,
         port: u16,
     ) -> Result<(Box<dyn Wire>, Option<Login>), Unasked> {
-        let (login, wire) = join(self.login(), self.open(place, port)).await;
-        let login = login?;
-        Ok((wire?, login))
+        try_join(self.open(place, port), self.login()).await
     }
 
     /// The name of a pod in the cluster's DNS, for which its certificate is made out.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::time::timeout;
 
+use crate::load::Load;
 use crate::roll::Outcome;
 use crate::servers::{HAZELCAST, KAFKA, KAFKA_UNFINISHED, KAFKA_WITH_AN_OLD_BROKER};
 use crate::site::{NAME, Site};
@@ -52,8 +53,11 @@ async fn kafka_is_finished_before_and_after_an_update() {
         assert_eq!(levels(&site).await, *expected, "{flags:?}");
     }
 
+    let load = Load::start(&site).await;
     let updated = site.update(&["--via", site.server.via, "--health", "require", "--finish"]).await;
-    assert_eq!(updated.code, Some(0), "{}", updated.said);
+    let tally = load.end().await;
+    assert_eq!((updated.code, tally.lost), (Some(0), 0), "{tally:?}: {}", updated.said);
+    assert!(tally.acknowledged > 100, "{tally:?} is hardly a load");
     assert_eq!(levels(&site).await, owned(ALL_OF_4_0), "{}", updated.said);
     let undone = finish(&site, &["--undo"]).await;
     assert_ne!(undone.code, Some(0), "{}", undone.said);

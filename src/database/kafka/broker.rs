@@ -95,10 +95,12 @@ impl<W: AsyncRead + AsyncWrite + Unpin> Asked<W> {
         let quorum = self.forwarded(quorum, message::quorum).await?;
         if let Some(sent) = moving {
             self.moving = self.forwarded(sent, message::reassignments).await?;
-            self.min_insync.clear();
-            self.since = Some(Instant::now());
         }
         if !self.behind {
+            if old {
+                self.min_insync.clear();
+                self.since = Some(Instant::now());
+            }
             self.learn_min_insync(&metadata.topics).await?;
         }
         self.rested = Instant::now() + asked.elapsed().min(LONGEST_REST);
