@@ -69,12 +69,14 @@ async fn ask_page(door: &Door, place: &Place) -> Result<Pod, Unasked> {
     from_page(&door.page(place, port, "commands/monitor").await?)
 }
 
-/// Sends the command and reads the answer to its end.
+/// Sends the command and reads the answer. A container runtime holds a connection for a second longer than its pod, so an answer
+/// that says everything is not heard to its end.
 async fn mntr(wire: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> Result<Pod, Unasked> {
     wire.write_all(b"mntr").await.map_err(|error| broken(&error))?;
     wire.flush().await.map_err(|error| broken(&error))?;
-    let mut answer = Vec::new();
-    wire.take(LARGEST + 1).read_to_end(&mut answer).await.map_err(|error| broken(&error))?;
+    let (mut answer, mut wire) = (Vec::new(), wire.take(LARGEST + 1));
+    while !says_everything(&answer) && wire.read_buf(&mut answer).await.map_err(|error| broken(&error))? > 0 {
+    }
     if answer.is_empty() {
         return Err(Unasked::new(Obstacle::Unreachable, "the connection was closed without an answer"));
     }
@@ -82,6 +84,21 @@ async fn mntr(wire: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> Result<Pod, U
         return Err(strange("an answer of more than 1 MiB"));
     }
     from_words(&answer)
+}
+
+/// Whether what has come of an answer holds all that matters here, so that nothing that follows can change it. Where a server does not
+/// say all of that, its answer is heard to the end.
+fn says_everything(answer: &[u8]) -> bool {
+    match from_words(answer) {
+        Ok(Pod::Serving(monitor)) => {
+            let counts = monitor.synced_followers.is_some() && monitor.pending_syncs.is_some();
+            monitor.quorum_size.is_some()
+                && !monitor.peer_state.is_empty()
+                && (counts || monitor.server_state == "follower")
+        }
+        Ok(Pod::NotServing) => true,
+        Err(_) => false,
+    }
 }
 
 /// Lines of a key, a tab and a value.

@@ -70,6 +70,21 @@ async fn a_server_is_sent_one_command_and_heard_to_its_end() {
     assert_eq!((&command, answer), (b"mntr", Ok(follower())));
 }
 
+/// Beyond what matters nothing is waited for, and short of it everything is.
+#[tokio::test]
+async fn an_answer_is_heard_until_it_says_everything() {
+    for (said, expected) in [(LEADER, leader()), (FOLLOWER, follower())] {
+        let (mut ours, mut theirs) = duplex(64);
+        let server = async {
+            // The connection stays open behind it.
+            theirs.write_all(said.as_bytes()).await.expect("it is read");
+        };
+        assert_eq!(tokio::join!(server, mntr(&mut ours)).1, Ok(expected));
+        let shorter = said.trim_end().rsplit_once('\n').expect("it has lines").0;
+        assert!(!says_everything(format!("{shorter}\n").as_bytes()), "{shorter}");
+    }
+}
+
 #[tokio::test]
 async fn a_server_that_says_nothing_or_too_much_is_not_believed() {
     let (mut ours, theirs) = duplex(64);

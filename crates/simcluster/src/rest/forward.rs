@@ -1,11 +1,14 @@
 //! `pods/portforward` over a WebSocket: of the protocols that a kubelet speaks the one with two channels for each port, an even
 //! one for bytes and an odd one for what went wrong (`v4.channel.k8s.io`).
 
+use std::time::Duration;
+
 use futures::stream::SplitSink;
 use futures::{SinkExt, StreamExt};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, split};
 use tokio::sync::mpsc;
+use tokio::time::sleep;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::Server;
@@ -21,6 +24,9 @@ const PROTOCOL: &str = "v4.channel.k8s.io";
 
 /// What is read from a pod and sent on at once, in bytes.
 const PIECE: usize = 32 * 1024;
+
+/// How long the client's side stays open when the pod has closed its own (containerd and CRI-O).
+const LINGERING: Duration = Duration::from_secs(1);
 
 /// How many messages may wait for the client.
 const WAITING: usize = 16;
@@ -110,7 +116,12 @@ async fn carry(socket: Socket, lines: Vec<Line>) -> Result<(), tokio_tungstenite
             // Once every port has ended, the kubelet hangs up.
             piece = from_pods.recv() => match piece {
                 Some(message) => sink.send(message).await?,
-                None => return close(sink).await,
+                None => {
+                    if writers.iter().any(Option::is_some) {
+                        sleep(LINGERING).await;
+                    }
+                    return close(sink).await;
+                }
             },
             message = messages.next() => match message.transpose()? {
                 Some(Message::Binary(bytes)) => write(&mut writers, &bytes).await,
