@@ -84,7 +84,7 @@ fn cut_off(error: &kube::Error) -> bool {
     let mut cause: Option<&dyn Error> = Some(error);
     while let Some(error) = cause {
         let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
-        // HTTP/2 passes on only the words of rustls and of the system.
+        // HTTP/2 passes on only the words of rustls.
         let words = error.to_string();
         let said =
             ["unexpected EOF", "without sending TLS close_notify"].iter().any(|end| words.contains(end));

@@ -28,8 +28,8 @@ use super::{Cluster, ClusterError};
 /// watch that ends is opened again.
 const WATCH_SECONDS: u32 = 290;
 
-/// A watch without an event for this long is opened again: its connection may be dead, which HTTP/1.1 does not notice. A server
-/// sends a bookmark about every minute, but may have none to send of what does not change.
+/// After this time without an event the collection is listed and watched again: the connection may be dead, which HTTP/1.1
+/// does not notice. A server sends a bookmark about every minute, but may have none to send of what does not change.
 const SILENCE: Duration = Duration::from_secs(100);
 
 /// The pause after a watch has ended without an event more than once.
@@ -200,7 +200,7 @@ impl Drop for Open<'_> {
 enum Ended {
     /// It can be resumed from the last resource version.
     Resumable,
-    /// It fell too far behind, and the collection must be listed again.
+    /// It fell too far behind, or has heard nothing for long, and the collection must be listed again.
     Expired,
     /// It reported an object that no server can have. It cannot be followed, so the collection is listed again.
     Nonsense,
@@ -353,7 +353,9 @@ impl Watch {
         let _ = self.to.send(Delta::Opened).await;
         loop {
             let event = match timeout(SILENCE, events.next()).await {
-                Err(_) | Ok(None) => return Ok(Ended::Resumable),
+                // If something on the way holds events back, a list shows what has happened meanwhile.
+                Err(_) => return Ok(Ended::Expired),
+                Ok(None) => return Ok(Ended::Resumable),
                 Ok(Some(Err(error))) => return expired_or(error),
                 Ok(Some(Ok(event))) => event,
             };

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -69,12 +69,16 @@ impl Rule {
     /// their names would give away all others of the namespace.
     pub fn of<'a>(permissions: impl IntoIterator<Item = &'a Permission>) -> Vec<Rule> {
         let permissions: Vec<_> = permissions.into_iter().collect();
-        let secrets = permissions.iter().filter(|p| p.group.is_empty() && p.resource == "secrets");
-        let secrets: Vec<_> = secrets.map(|p| p.name.clone()).collect();
+        let secrets = |group: &str, resource: &str| group.is_empty() && resource == "secrets";
+        let named = permissions.iter().filter(|p| secrets(&p.group, &p.resource));
+        let names: BTreeSet<&str> = named.map(|p| p.name.as_str()).collect();
         let rule = |((group, resource), verbs): ((&str, &str), Vec<&str>)| Rule {
             api_groups: vec![group.to_owned()],
             resources: vec![resource.to_owned()],
-            resource_names: if resource == "secrets" { secrets.clone() } else { Vec::new() },
+            resource_names: match secrets(group, resource) {
+                true => names.iter().map(|name| (*name).to_owned()).collect(),
+                false => Vec::new(),
+            },
             verbs: verbs.into_iter().map(str::to_owned).collect(),
         };
         verbs(permissions).into_iter().map(rule).collect()

@@ -15,9 +15,14 @@ use crate::model::{
 const NAMED: usize = 6;
 
 /// One finding for each workload whose pods restart onto more than new images. What KubeDB has rendered for an unfinished update is
-/// that update.
+/// that update, and no change besides.
 pub fn findings(context: &Context<'_>, planned: &[WorkloadPlan], found: &mut Vec<Finding>) {
-    if context.unfinished() && context.method != Method::Client {
+    let rendered = match context.method {
+        Method::Client => false,
+        Method::Provisioner => context.on_target_version(),
+        Method::OpsManager => context.ops_request.is_some(),
+    };
+    if rendered && context.unfinished() {
         return;
     }
     let snapshot = context.snapshot;
