@@ -33,8 +33,13 @@ impl<'a> Tier<'a> {
         Tier { name, historicals, served: served.collect() }
     }
 
-    /// By the word of the brokers, which count the historicals of each segment; without them by size.
+    /// Neither count is enough alone: the sizes are of each datasource, and the brokers' numbers of each segment.
     fn replicated(&self, cast: &Cast) -> Verdict {
+        self.by_size().and(self.by_brokers(cast))
+    }
+
+    /// By the word of the brokers, which count the historicals of each segment. Without them nothing speaks against it.
+    fn by_brokers(&self, cast: &Cast) -> Verdict {
         let brokers = || cast.of_role(Role::Broker);
         let counts: Vec<_> = brokers()
             .filter(|broker| broker.well().is_yes())
@@ -43,7 +48,7 @@ impl<'a> Tier<'a> {
             .collect();
         if counts.is_empty() {
             let silent = brokers().filter(|broker| matches!(broker.voice.heard, Heard::Nothing(_)));
-            return silent.map(|broker| broker.voice.silence()).fold(self.by_size(), Verdict::and);
+            return silent.map(|broker| broker.voice.silence()).fold(Verdict::Yes, Verdict::and);
         }
         Verdict::unless(counts.iter().filter_map(|(pod, spread)| self.short(pod, spread)).collect())
     }
@@ -77,7 +82,7 @@ impl<'a> Tier<'a> {
         })
     }
 
-    /// They serve as many bytes as they are to, which one segment too few and another one too many can hide.
+    /// They serve as many bytes of each datasource as they are to, which one segment too few and another one too many can hide.
     fn by_size(&self) -> Verdict {
         let thin = self.served.iter().filter(|it| it.replicated < it.once.saturating_mul(self.wanted(it)));
         let thin = thin.map(|it| {
