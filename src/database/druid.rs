@@ -2,17 +2,20 @@
 
 mod pages;
 
+use std::time::Duration;
+
 use futures::FutureExt;
+use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::model::evidence::druid::{
     Answers, Coordinator, Ingestion, Lacking, Overlord, Pod, Role, Segments, Served, Spread, Worker,
 };
-use crate::model::{Obstacle, Place, Roster, Unasked, brief};
+use crate::model::{Lookup, Obstacle, Place, Roster, Unasked, brief};
 
 use super::door::Door;
-use super::http::{Connections, Pages};
+use super::http::{Connections, Pages, Reply};
 use pages::{
     Datasource, Enabled, LackingSegments, Loaded, MissingSegments, Rules, SPREAD, Server, SpreadRow, Status,
     Supervisor, WorkerInfo,
@@ -20,6 +23,10 @@ use pages::{
 
 /// How many entries of a list are kept.
 const MOST: usize = 1000;
+
+/// For how long a broker may count. It is less than it has for all that it is asked, so that the rest of what it says is known
+/// all the same.
+const COUNTING: Duration = Duration::from_secs(3);
 
 /// The connections to the pods.
 #[derive(Default)]
@@ -93,7 +100,7 @@ async fn process(pages: &mut Pages<'_>, overlords: Role) -> Result<Pod, Unasked>
         Some(Role::Broker) => {
             let Loaded { initialized } = pages.json("/druid/broker/v1/loadstatus").await?;
             pod.loaded = Some(initialized);
-            pod.spread = spread(pages).await?;
+            pod.spread = spread(pages).await;
         }
         Some(Role::MiddleManager) => pod.worker = Some(worker(pages).await?),
         Some(Role::Router) | None => {}
@@ -183,17 +190,44 @@ fn serving<'a>(datasource: &'a Datasource, rules: &'a Rules) -> impl Iterator<It
     })
 }
 
-/// `None` if the broker takes no SQL, which is a setting (`druid.sql.enable`), or does not know how to answer this.
-async fn spread(pages: &mut Pages<'_>) -> Result<Option<Vec<Spread>>, Unasked> {
+/// What else a broker says counts without this.
+async fn spread(pages: &mut Pages<'_>) -> Lookup<Vec<Spread>> {
+    let door = pages.door;
+    match door.asked_within(COUNTING, counted(pages)).await {
+        Ok(Some(spread)) => Lookup::Found(spread),
+        Ok(None) => Lookup::Absent,
+        // This user may not ask that, and may have all other pages.
+        Err(refused) if refused.obstacle == Obstacle::Credentials => Lookup::Absent,
+        Err(unasked) => Lookup::Unreadable(unasked.message),
+    }
+}
+
+/// `None` if the broker takes no SQL, which is a setting (`druid.sql.enable`), or has not learned to answer this.
+async fn counted(pages: &mut Pages<'_>) -> Result<Option<Vec<Spread>>, Unasked> {
     let path = "/druid/v2/sql";
     let question = json!({ "query": SPREAD, "resultFormat": "array" });
     let reply = pages.ask(path, &question).await?;
-    if !reply.status.is_success() {
+    if cannot_tell(&reply) {
         return Ok(None);
     }
     let rows: Vec<SpreadRow> = reply.json(path)?;
     let row = |SpreadRow(tier, replicas, segments)| Spread { tier: brief(&tier), replicas, segments };
     Ok(Some(rows.into_iter().take(MOST).map(row).collect()))
+}
+
+/// A broker would answer so each time. All other failures may pass.
+fn cannot_tell(reply: &Reply) -> bool {
+    match reply.status {
+        // It takes no SQL.
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => true,
+        // It does not know a table, a column, or a function.
+        StatusCode::BAD_REQUEST => true,
+        // It knows the function, and not on these tables (seen with 25.0.0).
+        StatusCode::INTERNAL_SERVER_ERROR => {
+            String::from_utf8_lossy(&reply.body).contains("cannot translate call")
+        }
+        _ => false,
+    }
 }
 
 async fn ingestion(pages: &mut Pages<'_>) -> Result<Ingestion, Unasked> {
@@ -211,4 +245,29 @@ async fn worker(pages: &mut Pages<'_>) -> Result<Worker, Unasked> {
     let tasks: Vec<String> = pages.json("/druid/worker/v1/tasks").await?;
     let tasks = tasks.iter().take(MOST).map(|id| brief(id)).collect();
     Ok(Worker { host: brief(&host), enabled, tasks })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broker_that_cannot_count_is_told_from_one_that_fails_to() {
+        let untranslatable = r#"{"error":"Unknown exception","errorMessage":"cannot translate call SUBSTRING($t1, $t2, $t3)"}"#;
+        for (code, body, cannot) in [
+            (404, "", true),
+            (405, "", true),
+            (400, r#"{"error":"Plan validation failed"}"#, true),
+            (500, untranslatable, true),
+            (500, r#"{"error":"Unknown exception"}"#, false),
+            (429, "", false),
+            (503, untranslatable, false),
+            (504, "", false),
+            (200, untranslatable, false),
+        ] {
+            let status = StatusCode::from_u16(code).expect("a status");
+            let reply = Reply { status, body: body.into() };
+            assert_eq!(cannot_tell(&reply), cannot, "{code} {body}");
+        }
+    }
 }

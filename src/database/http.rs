@@ -88,7 +88,7 @@ pub async fn open(
 
 /// What a pod serves at one of its ports.
 pub struct Pages<'a> {
-    door: &'a Door,
+    pub door: &'a Door,
     pub place: &'a Place,
     port: u16,
     connection: Option<Connection>,

@@ -1,7 +1,8 @@
 /// The result of reading something that may not exist.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Lookup<T> {
     /// The cluster does not serve that API.
+    #[default]
     Absent,
     /// The cluster serves it but did not let us read it, for this reason.
     Unreadable(String),

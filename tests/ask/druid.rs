@@ -74,6 +74,34 @@ async fn each_role_waits_for_what_concerns_it() {
     }
 }
 
+/// Only historicals wait for a broker that fails to count, and none for one that never does, which is a setting.
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_answers_all_but_sql_is_well_and_its_count_is_missed() {
+    for (pods, code, historicals, reason) in [
+        ("dr-brokers-*", None, "??", "no answer within 3 s"),
+        ("dr-brokers-*", Some(429), "??", "/druid/v2/sql: 429 Too Many Requests"),
+        ("dr-brokers-*", Some(500), "??", "/druid/v2/sql: 500 Internal Server Error"),
+        ("dr-brokers-*", Some(503), "??", "/druid/v2/sql: 503 Service Unavailable"),
+        ("dr-brokers-*", Some(504), "??", "/druid/v2/sql: 504 Gateway Timeout"),
+        ("dr-brokers-*", Some(200), "??", "an answer that this tool does not understand"),
+        ("dr-brokers-*", Some(404), "yy", ""),
+        ("dr-brokers-*", Some(405), "yy", ""),
+        ("dr-brokers-*", Some(400), "yy", ""),
+        ("dr-brokers-*", Some(403), "yy", ""),
+        ("dr-brokers-1", Some(503), "yy", ""),
+        ("dr-brokers-1", None, "yy", ""),
+    ] {
+        let mut asked = Asked::new(two_of_each());
+        asked.trouble(Trouble::NoSql { pods: pods.into(), code });
+        let health = asked.health().await;
+        assert_eq!(of_role(&health, "historicals"), historicals, "{pods} {code:?}: {health:#?}");
+        assert_eq!(of_role(&health, "brokers"), "yy", "{pods} {code:?}: {health:#?}");
+        let why: Vec<_> = health.members.iter().flat_map(|member| member.may_go.why()).collect();
+        assert_eq!(why.is_empty(), reason.is_empty(), "{pods} {code:?}: {why:?}");
+        assert!(why.iter().all(|why| why.contains(reason)), "{pods} {code:?}: {why:?}");
+    }
+}
+
 fn manager(health: &Health) -> &Member {
     health.member("dr-middlemanagers-0").expect("it is there")
 }

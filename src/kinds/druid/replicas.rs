@@ -5,10 +5,10 @@
 use std::collections::BTreeSet;
 
 use crate::kinds::heard::Heard;
-use crate::model::Verdict;
 use crate::model::evidence::druid::{Role, Segments, Served, Spread};
+use crate::model::{Lookup, Verdict};
 
-use super::cast::{CHECKER, Cast};
+use super::cast::{CHECKER, Cast, Process};
 
 /// The historicals of each tier serve its segments as often as the rules ask for. Of segments that are to have one replica nothing
 /// can be told.
@@ -38,17 +38,16 @@ impl<'a> Tier<'a> {
         self.by_size().and(self.by_brokers(cast))
     }
 
-    /// By the word of the brokers, which count the historicals of each segment. Without them nothing speaks against it.
+    /// By the word of the brokers, which count the historicals of each segment. Where none can, nothing speaks against it.
     fn by_brokers(&self, cast: &Cast) -> Verdict {
         let brokers = || cast.of_role(Role::Broker);
         let counts: Vec<_> = brokers()
             .filter(|broker| broker.well().is_yes())
-            .filter_map(|broker| Some((broker.pod(), broker.said()?.spread.as_deref()?)))
+            .filter_map(|broker| Some((broker.pod(), broker.said()?.spread.found()?)))
             .filter(|(_, spread)| self.seen(spread, 1) >= self.to_be(1))
             .collect();
         if counts.is_empty() {
-            let silent = brokers().filter(|broker| matches!(broker.voice.heard, Heard::Nothing(_)));
-            return silent.map(|broker| broker.voice.silence()).fold(Verdict::Yes, Verdict::and);
+            return brokers().map(unknown).fold(Verdict::Yes, Verdict::and);
         }
         Verdict::unless(counts.iter().filter_map(|(pod, spread)| self.short(pod, spread)).collect())
     }
@@ -89,6 +88,17 @@ impl<'a> Tier<'a> {
             format!("historicals in {} still have to load replicas of {}", self.name, it.datasource)
         });
         Verdict::unless(thin.collect())
+    }
+}
+
+/// A broker that might see too few replicas, if it could be heard. One that never answers such questions would not.
+fn unknown(broker: &Process) -> Verdict {
+    match (&broker.voice.heard, broker.said().map(|said| &said.spread)) {
+        (Heard::Nothing(_), _) => broker.voice.silence(),
+        (_, Some(Lookup::Unreadable(why))) => {
+            Verdict::Unknown { why: vec![format!("{}: {why}", broker.pod())] }
+        }
+        _ => Verdict::Yes,
     }
 }
 

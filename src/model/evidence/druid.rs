@@ -1,6 +1,7 @@
 //! What the processes of a Druid answer.
 
 use super::Said;
+use crate::model::Lookup;
 
 /// The answers of all pods that were asked.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -21,9 +22,9 @@ pub struct Pod {
     /// Of a historical, `cacheInitialized`: it serves the segments that it has on its disk. Of a broker,
     /// `inventoryInitialized`: it knows who serves which segment.
     pub loaded: Option<bool>,
-    /// Of a broker: how many segments the historicals serve how often, without those of KubeDB's health checker. `None` if it
-    /// cannot tell.
-    pub spread: Option<Vec<Spread>>,
+    /// Of a broker: how many segments the historicals serve how often, without those of KubeDB's health checker.
+    /// [`Lookup::Absent`] if it does not answer such questions, whenever it is asked.
+    pub spread: Lookup<Vec<Spread>>,
     /// What it says as a middleManager.
     pub worker: Option<Worker>,
 }

@@ -1,5 +1,7 @@
 //! HTTP for the databases that answer by it.
 
+use std::future::pending;
+
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, Response, StatusCode, header};
 use base64::Engine;
@@ -41,6 +43,8 @@ pub(super) struct Reply {
     pub location: Option<String>,
     /// What the process is told to do at the same time.
     pub deed: Option<Deed>,
+    /// It is never sent.
+    pub withheld: bool,
 }
 
 impl Reply {
@@ -49,11 +53,12 @@ impl Reply {
     }
 
     pub fn coded(code: u16, body: &Value) -> Self {
-        Self { code, kind: "application/json", body: body.to_string(), location: None, deed: None }
+        Self { kind: "application/json", ..Self::text(code, &body.to_string()) }
     }
 
     pub fn text(code: u16, body: &str) -> Self {
-        Self { code, kind: "text/plain", body: body.to_owned(), location: None, deed: None }
+        let body = body.to_owned();
+        Self { code, kind: "text/plain", body, location: None, deed: None, withheld: false }
     }
 
     /// Somebody else has the answer.
@@ -92,6 +97,9 @@ async fn answer(asker: Asker, handler: Handler, request: Request<Incoming>) -> R
     };
     let asked = asker.ask().ok_or(Gone)?;
     let reply = handler(&asked, &question);
+    if reply.withheld {
+        pending::<()>().await;
+    }
     if let Some(deed) = reply.deed {
         asker.obey(deed);
     }

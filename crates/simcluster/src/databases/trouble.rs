@@ -114,6 +114,13 @@ pub enum Trouble {
     /// moves served once more: together they are served as often as they should be, and its last count is of before (seen with
     /// 25.0.0).
     Unbalanced,
+    /// These Druid brokers answer no question in SQL, but all others.
+    NoSql {
+        /// Which.
+        pods: String,
+        /// With which status instead. Without one they never answer.
+        code: Option<u16>,
+    },
     /// A task of a user runs on this middleManager.
     Task {
         /// Which.

@@ -4,7 +4,7 @@ use crate::model::evidence::Said;
 use crate::model::evidence::druid::{
     Answers, Coordinator, Ingestion, Lacking, Overlord, Pod, Served, Spread, Worker,
 };
-use crate::model::{Check, Obstacle, Place, Unasked};
+use crate::model::{Check, Lookup, Obstacle, Place, Unasked};
 
 /// What is special about a Druid, beside the letters of its processes.
 #[derive(Default)]
@@ -12,7 +12,7 @@ struct Scene {
     segments: Segments,
     supervisors: Vec<String>,
     /// What each broker sees; those without cannot tell.
-    spreads: Vec<Vec<Spread>>,
+    spreads: Vec<Lookup<Vec<Spread>>>,
 }
 
 /// The processes of a Druid, by role and one letter for each: `coordinators=Lf brokers=ww`.
@@ -35,7 +35,7 @@ fn health(processes: &str, scene: Scene) -> Health {
                 't' => Err(Unasked::new(Obstacle::TimedOut, "no answer within 5 s")),
                 _ => {
                     let spread = scene.spreads.get(ordinal as usize).filter(|_| role == "brokers").cloned();
-                    Ok(Pod { spread, ..process(role, &pod, letter, &scene) })
+                    Ok(Pod { spread: spread.unwrap_or_default(), ..process(role, &pod, letter, &scene) })
                 }
             };
             let uid = if letter == 's' { "uid-before".into() } else { uid };
@@ -226,7 +226,8 @@ fn a_historical_that_comes_back_with_an_empty_disk_is_waited_for() {
     }
 }
 
-/// The brokers count the historicals of each segment: `2*9` are nine segments on two of them.
+/// The brokers count the historicals of each segment: `2*9` are nine segments on two of them, `?` is a failure, and `-` a broker
+/// that never counts.
 #[test]
 fn a_segment_that_has_lost_a_replica_is_waited_for_whatever_the_others_have() {
     let served = |datasource: &str, promised, segments| Served {
@@ -254,6 +255,13 @@ fn a_segment_that_has_lost_a_replica_is_waited_for_whatever_the_others_have() {
         // One that does not answer might see less, but the other one knows enough.
         (&both, "t w: , 2*10", "yyy"),
         (&both, "t t: , ", "???"),
+        // So is it if a broker only fails to count. One that never does has not seen anything that others miss.
+        (&both, "w w: ?, 2*10", "yyy"),
+        (&both, "w w: ?, 2*9 1*1", "nnn"),
+        (&both, "w w: ?, -", "???"),
+        (&both, "w w: -, -", "yyy"),
+        (&less, "w w: ?, ?", "nnn"),
+        (&less, "w w: -, -", "nnn"),
         // Segments that are to have one replica only.
         (&mixed, "w w: 2*10 1*5, 2*10 1*5", "yyy"),
         (&mixed, "w w: 2*9 1*6, 2*10 1*5", "nnn"),
@@ -270,11 +278,17 @@ fn a_segment_that_has_lost_a_replica_is_waited_for_whatever_the_others_have() {
     }
 }
 
-fn spread(written: &str) -> Vec<Spread> {
+fn spread(written: &str) -> Lookup<Vec<Spread>> {
+    match written {
+        "?" => return Lookup::Unreadable("/druid/v2/sql: 503 Service Unavailable".into()),
+        "-" => return Lookup::Absent,
+        _ => {}
+    }
     let pairs = written.split_whitespace().filter_map(|pair| pair.split_once('*'));
     let number = |text: &str| text.parse().expect("a number");
     let tier = || "_default_tier".to_owned();
-    pairs.map(|(r, s)| Spread { tier: tier(), replicas: number(r), segments: number(s) }).collect()
+    let row = |(r, s)| Spread { tier: tier(), replicas: number(r), segments: number(s) };
+    Lookup::Found(pairs.map(row).collect())
 }
 
 #[test]

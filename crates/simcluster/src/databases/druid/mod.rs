@@ -89,6 +89,9 @@ fn broker(asked: &Asked, path: &str) -> Option<Reply> {
 /// left out.
 fn sql(asked: &Asked, path: &str, body: &str) -> Option<Reply> {
     let question: Value = serde_json::from_str(body).ok().filter(|_| path == "/druid/v2/sql")?;
+    if let Some(code) = no_sql(asked) {
+        return Some(Reply { withheld: code.is_none(), ..Reply::text(code.unwrap_or(200), "") });
+    }
     let query = question["query"].as_str()?;
     let is_known =
         query.contains("sys.server_segments") && query.contains("NOT LIKE 'kubedb-datasource!_%' ESCAPE '!'");
@@ -97,6 +100,14 @@ fn sql(asked: &Asked, path: &str, body: &str) -> Option<Reply> {
         // On the tables of its metadata it knows few functions.
         false => Some(Reply::coded(500, &json!({ "error": "Unknown exception" }))),
     }
+}
+
+/// What this broker answers to everything in SQL, if something is wrong.
+fn no_sql(asked: &Asked) -> Option<Option<u16>> {
+    asked.view.troubles.iter().find_map(|trouble| match trouble {
+        Trouble::NoSql { pods, code } if means(pods, &asked.me.pod) => Some(*code),
+        _ => None,
+    })
 }
 
 fn flag(holds: bool) -> Reply {
