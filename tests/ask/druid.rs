@@ -74,6 +74,18 @@ async fn each_role_waits_for_what_concerns_it() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn segments_that_a_stream_still_fills_do_not_hide_one_that_has_lost_a_replica() {
+    let mut asked = Asked::new(two_of_each());
+    for pod in ["dr-middlemanagers-0", "dr-middlemanagers-1"] {
+        asked.trouble(Trouble::Task { pod: pod.into(), hand_off: Duration::MAX });
+    }
+    assert_eq!(of_role(&asked.health().await, "historicals"), "yy", "they are on no historical yet");
+    asked.trouble(Trouble::Unbalanced);
+    let health = asked.health().await;
+    assert_eq!(of_role(&health, "historicals"), "nn", "{health:#?}");
+}
+
 /// Only historicals wait for a broker that fails to count, and none for one that never does, which is a setting.
 #[tokio::test(start_paused = true)]
 async fn a_broker_that_answers_all_but_sql_is_well_and_its_count_is_missed() {

@@ -117,12 +117,14 @@ pub struct Sizes {
 }
 
 /// What a broker is asked in SQL (Druid's documentation, "SQL metadata tables"). The table `sys.segments` would tell it more
-/// easily, but a broker fetches all of it from the coordinator each time. On these tables it knows few functions: no `SUBSTRING`
-/// (seen with 25.0.0).
+/// easily, but a broker fetches all of it from the coordinator each time. On these tables it knows few functions: no `SUBSTRING`,
+/// which would tell the datasource (seen with 25.0.0). Segments that only the tasks of a stream serve are on no historical: they
+/// are counted as well, as the coordinator counts them.
 pub const SPREAD: &str = "SELECT \"tier\", \"replicas\", COUNT(*) FROM \
-    (SELECT s.\"tier\" AS \"tier\", h.\"segment_id\", COUNT(*) AS \"replicas\" \
+    (SELECT s.\"tier\" AS \"tier\", h.\"segment_id\", \
+    SUM(CASE WHEN s.\"server_type\" = 'historical' THEN 1 ELSE 0 END) AS \"replicas\" \
     FROM sys.server_segments h JOIN sys.servers s ON h.\"server\" = s.\"server\" \
-    WHERE s.\"server_type\" = 'historical' AND h.\"segment_id\" NOT LIKE 'kubedb-datasource!_%' ESCAPE '!' \
+    WHERE h.\"segment_id\" NOT LIKE 'kubedb-datasource!_%' ESCAPE '!' \
     GROUP BY 1, 2) GROUP BY 1, 2";
 
 /// A row of its answer: a tier, a number of replicas, and how many segments have so many.

@@ -44,7 +44,7 @@ impl<'a> Tier<'a> {
         let counts: Vec<_> = brokers()
             .filter(|broker| broker.well().is_yes())
             .filter_map(|broker| Some((broker.pod(), broker.said()?.spread.found()?)))
-            .filter(|(_, spread)| self.seen(spread, 1) >= self.to_be(1))
+            .filter(|(_, spread)| self.seen(spread, |_| true) >= self.to_be(1))
             .collect();
         if counts.is_empty() {
             return brokers().map(unknown).fold(Verdict::Yes, Verdict::and);
@@ -52,14 +52,14 @@ impl<'a> Tier<'a> {
         Verdict::unless(counts.iter().filter_map(|(pod, spread)| self.short(pod, spread)).collect())
     }
 
-    /// How many segments a broker sees on so many historicals or more. One that watches some of the segments only sees too few
-    /// on any (`druid.broker.segment.watchedTiers`).
-    fn seen(&self, spread: &[Spread], replicas: u64) -> u64 {
-        let there = spread.iter().filter(|it| it.tier == self.name && it.replicas >= replicas);
+    /// How many segments a broker sees on a number of historicals. One that watches some of the segments only sees too few in all
+    /// (`druid.broker.segment.watchedTiers`).
+    fn seen(&self, spread: &[Spread], replicas: impl Fn(u64) -> bool) -> u64 {
+        let there = spread.iter().filter(|it| it.tier == self.name && replicas(it.replicas));
         sum(there.map(|it| it.segments))
     }
 
-    /// How many segments are to be on so many historicals or more.
+    /// How many segments are to be on so many historicals or more. The coordinator counts those that a stream still fills as well.
     fn to_be(&self, replicas: u64) -> u64 {
         let there = self.served.iter().filter(|served| replicas == 1 || self.wanted(served) >= replicas);
         sum(there.map(|served| served.segments))
@@ -70,10 +70,12 @@ impl<'a> Tier<'a> {
         served.promised.min(self.historicals)
     }
 
-    /// Fewer segments are on some number of historicals than are to be, of all datasources together.
+    /// Fewer segments are on some number of historicals than are to be, of all datasources together. A segment that is on none is
+    /// with the tasks of a stream, which no restart of a historical takes away.
     fn short(&self, broker: &str, spread: &[Spread]) -> Option<String> {
         (2..=self.historicals).find_map(|replicas| {
-            let short = self.to_be(replicas).saturating_sub(self.seen(spread, replicas));
+            let enough = self.seen(spread, |on| on == 0 || on >= replicas);
+            let short = self.to_be(replicas).saturating_sub(enough);
             let tier = self.name;
             (short > 0).then(|| {
                 format!("{broker} sees {short} segments on fewer than {replicas} historicals of {tier}")

@@ -262,6 +262,9 @@ fn a_segment_that_has_lost_a_replica_is_waited_for_whatever_the_others_have() {
         (&both, "w w: -, -", "yyy"),
         (&less, "w w: ?, ?", "nnn"),
         (&less, "w w: -, -", "nnn"),
+        // Segments on no historical are with the tasks of a stream.
+        (&both, "w w: 2*8 0*2, 2*8 0*2", "yyy"),
+        (&both, "w w: 2*7 1*1 0*2, 2*8 0*2", "nnn"),
         // Segments that are to have one replica only.
         (&mixed, "w w: 2*10 1*5, 2*10 1*5", "yyy"),
         (&mixed, "w w: 2*9 1*6, 2*10 1*5", "nnn"),

@@ -106,9 +106,11 @@ fn missing(asked: &Asked, datasource: &Datasource) -> Missing {
     }
 }
 
-/// On how many historicals each segment is, as a broker counts them: the tier, that number, and that of such segments.
+/// On how many historicals each segment is, as a broker counts them: the tier, that number, and that of such segments. Those that
+/// only tasks serve are on none.
 pub(super) fn served(asked: &Asked) -> Value {
-    let mut counted = BTreeMap::new();
+    let streamed = streamed(asked);
+    let mut counted: BTreeMap<usize, usize> = (streamed > 0).then_some((0, streamed)).into_iter().collect();
     for datasource in asked.view.contents.datasources.iter().filter(|it| it.name != "kubedb-datasource") {
         let mut replicas: Vec<_> =
             lost(asked, datasource).into_iter().map(|lost| datasource.replicas - lost).collect();
@@ -122,6 +124,12 @@ pub(super) fn served(asked: &Asked) -> Value {
         }
     }
     counted.into_iter().map(|(replicas, segments)| json!([TIER, replicas, segments])).collect()
+}
+
+/// How many segments only the tasks serve that ingest a stream: each is still filling one.
+fn streamed(asked: &Asked) -> usize {
+    let managers = asked.view.present(&["middlemanagers"]).into_iter();
+    managers.flat_map(|member| tasks(asked, member)).filter(|task| task.kind == "index_kafka").count()
 }
 
 /// How many replicas each segment lacks. They are on the next historicals in a circle.
@@ -160,22 +168,27 @@ fn load_queue(asked: &Asked) -> Value {
     Value::Object(queue)
 }
 
-/// What the historicals serve of each datasource, each segment of 1 KiB once and as often as it is served.
+/// What is served of each datasource, each segment of 1 KiB once and as often as it is served. A segment that a task serves counts,
+/// and has no size yet (seen with 25.0.0).
 fn datasources(asked: &Asked) -> Value {
-    let told = |datasource: &Datasource| {
-        let missing = missing(asked, datasource);
-        let count = datasource.segments - missing.segments;
-        let size = count * 1024;
-        let replicated = (datasource.segments * datasource.replicas - missing.replicas) * 1024;
+    let told = |name: &str, count: usize, size: usize, replicated: usize| {
         json!({
-            "name": datasource.name,
+            "name": name,
             "properties": {
                 "tiers": { TIER: { "size": size, "replicatedSize": replicated, "segmentCount": count } },
                 "segments": { "count": count, "size": size, "replicatedSize": replicated },
             },
         })
     };
-    asked.view.contents.datasources.iter().map(told).collect()
+    let loaded = |datasource: &Datasource| {
+        let missing = missing(asked, datasource);
+        let count = datasource.segments - missing.segments;
+        let replicated = (datasource.segments * datasource.replicas - missing.replicas) * 1024;
+        told(&datasource.name, count, count * 1024, replicated)
+    };
+    let streamed = Some(streamed(asked)).filter(|count| *count > 0);
+    let streamed = streamed.map(|count| told("clicks", count, 0, 0));
+    asked.view.contents.datasources.iter().map(loaded).chain(streamed).collect()
 }
 
 fn servers(asked: &Asked) -> Value {
