@@ -302,7 +302,7 @@ fn only_what_is_left_out_where_it_is_empty_may_be_absent() {
         }
     }
     for (file, expected) in [
-        ("auth", &["name", "unread"][..]),
+        ("auth", &["name", "resourceNames", "unread"][..]),
         ("event", &["since", "why"]),
         ("health", &["features", "finish", "remarks", "unasked"]),
         ("history", &["database"]),

@@ -220,7 +220,8 @@ fn every_missing_permission_is_described() {
     let lacking = |weight| Lacking { permission: create("pods/eviction"), weight };
     let mut all = Vec::from(weights.map(lacking));
     all[0].permission = create("pods/eviction").named("my-zk-0");
-    let rules = Rule::of([&create("pods/eviction"), &create("events")]);
+    let secret = Permission::new("get", "", "secrets").named("my-zk-auth");
+    let rules = Rule::of([&create("pods/eviction"), &create("events"), &secret]);
     let auth = Auth {
         schema: AUTH_SCHEMA.to_owned(),
         kind: Kind::ZooKeeper,
