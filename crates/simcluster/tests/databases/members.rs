@@ -192,7 +192,8 @@ async fn a_restless_leader_moves_after_a_question() {
     let leader = || sim.databases().leader("default", "zk", "leader").expect("one leads");
     sleep(SECOND).await;
     assert_eq!(leader(), "zk-1");
-    line::told(&sim, "zk-0", 2181, b"mntr").await.expect("it listens");
+    let mut line = line::Line::open(&sim, "zk-0", 2181).await.expect("it listens");
+    line.send(b"mntr").await;
     assert_eq!(leader(), "zk-1");
     sleep(SECOND).await;
     assert_eq!((leader().as_str(), sim.databases().elections("default", "zk", "leader")), ("zk-2", 1));

@@ -20,7 +20,8 @@ async fn answered(how: Misanswer, port: u16) -> Option<(usize, &'static str)> {
     assert_eq!(sim.databases().can_bear("default", pod), Ok(()), "its database is well");
     let mut line = Line::open(&sim, pod, port).await?;
     line.send(question).await;
-    Some(match timeout(SECOND, line.read(64 * 1024)).await {
+    // A forwarded connection ends a second after that of the pod.
+    Some(match timeout(2 * SECOND, line.read(64 * 1024)).await {
         Ok(bytes) if bytes.len() < 64 * 1024 => (bytes.len(), "ends"),
         Ok(bytes) => (bytes.len(), "goes on"),
         Err(_) => (0, "waits"),
