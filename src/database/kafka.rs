@@ -145,15 +145,17 @@ async fn ready_to_be_told(door: &Door, place: &Place, open: Option<Open>) -> Res
         return Ok(open);
     }
     let mut open = connect(door, place, PORT).await?;
-    match open.connection.features().await {
-        Ok(_) => Ok(open),
-        Err(unasked) => Err(lost(unasked, &mut *open.connection.wire).await),
-    }
+    features(&mut open.connection).await?;
+    Ok(open)
 }
 
 /// The features of a controller, which answers that to anybody.
 async fn controller(door: &Door, place: &Place) -> Result<Features, Unasked> {
-    let mut connection = Connection::new(door.open(place, CONTROLLER_PORT).await?);
+    features(&mut Connection::new(door.open(place, CONTROLLER_PORT).await?)).await
+}
+
+/// The features of a node over a new connection, or why that broke.
+async fn features(connection: &mut Connection<Box<dyn Wire>>) -> Result<Features, Unasked> {
     match connection.features().await {
         Ok(features) => Ok(features),
         Err(unasked) => Err(lost(unasked, &mut *connection.wire).await),

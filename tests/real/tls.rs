@@ -195,7 +195,7 @@ async fn cassandra_is_asked_and_updated_by_tls() {
     update(site, load).await;
 }
 
-/// Has every node show the certificate of this keystore from now on.
+/// From now on, every node shows the certificate of this keystore.
 async fn show(site: &Site, keystore: &str) {
     for seat in &site.seats {
         std::fs::copy(site.certificates().path(keystore), seat.directory.join(KEYSTORE)).expect("a file");
